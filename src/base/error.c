@@ -1,0 +1,92 @@
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void copy_tail(char *dst, size_t size, const char *src)
+{
+    const size_t n = strlen(src);
+
+    if (n < size) {
+        memcpy(dst, src, n + 1);
+        return;
+    }
+    memcpy(dst, "...", 3);
+    memcpy(dst + 3, src + n - (size - 4), size - 3);
+}
+
+int gle_fail(struct gle_error *err, enum gle_code code, const char *fmt, ...)
+{
+    va_list args;
+
+    if (err->code != GLE_OK)
+        return -1;
+    err->code = code;
+    err->file[0] = err->path[0] = '\0';
+    err->line = err->column = 0;
+    va_start(args, fmt);
+    vsnprintf(err->text, sizeof err->text, fmt, args);
+    va_end(args);
+    return -1;
+}
+
+void gle_error_place(struct gle_error *err, const char *file, size_t line, size_t column, const char *path)
+{
+    copy_tail(err->file, sizeof err->file, file ? file : "");
+    err->line = line;
+    err->column = column;
+    copy_tail(err->path, sizeof err->path, path ? path : "");
+}
+
+int gle_errors_add(struct gle_errors *errs, const struct gle_error *err)
+{
+    for (size_t i = 0; i < errs->n; i++) {
+        const struct gle_error *old = &errs->item[i];
+        if (err->line && old->line == err->line && old->column == err->column && !strcmp(old->file, err->file) &&
+            !strcmp(old->text, err->text))
+            return -1;
+    }
+    if (errs->n == GLE_ERRORS_MAX)
+        errs->dropped++;
+    else
+        errs->item[errs->n++] = *err;
+    return -1;
+}
+
+void gle_error_format(char *buf, size_t size, const struct gle_error *err)
+{
+    size_t n = 0;
+    buf[0] = '\0';
+    if (err->file[0] && err->line)
+        n = (size_t)snprintf(buf, size, "%s:%zu:%zu: ", err->file, err->line, err->column);
+    else if (err->file[0])
+        n = (size_t)snprintf(buf, size, "%s: ", err->file);
+    if (n < size && err->path[0])
+        n += (size_t)snprintf(buf + n, size - n, "%s: ", err->path);
+    if (n < size)
+        snprintf(buf + n, size - n, "%s", err->text);
+}
+
+int gle_code_exit(enum gle_code code)
+{
+    switch (code) {
+    case GLE_OK:
+        return 0;
+    case GLE_ECONFIG:
+    case GLE_ERANGE:
+    case GLE_ESHAPE:
+    case GLE_EPENDING:
+    case GLE_EUSAGE:
+        return 2;
+    case GLE_EWRITE:
+        return 3;
+    case GLE_EDATA:
+        return 4;
+    case GLE_ENOMEM:
+        return 5;
+    case GLE_EDIVERGED:
+        return 6;
+    }
+    return 5;
+}

@@ -1,0 +1,60 @@
+/* npz.h - numpy's archives of arrays, without pickle. */
+#ifndef GLE_BASE_NPZ_H
+#define GLE_BASE_NPZ_H
+
+#include "base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { GLE_NPY_DIMS_MAX = 8 };
+/* Element types that are read and written; any other is an error that names it. */
+enum gle_npy_type {
+    GLE_NPY_F32, GLE_NPY_F64, GLE_NPY_I8, GLE_NPY_I16, GLE_NPY_I32, GLE_NPY_I64, GLE_NPY_U8, GLE_NPY_U16, GLE_NPY_U32,
+    GLE_NPY_U64, GLE_NPY_BOOL, GLE_NPY_TYPES
+};
+
+/* An array in memory: C order, this machine's byte order, whatever the file had. */
+struct gle_array {
+    enum gle_npy_type type;
+    size_t n_dims;
+    size_t shape[GLE_NPY_DIMS_MAX];
+    size_t n; /* elements */
+    void *values;
+};
+
+/* --- reading --- */
+struct gle_npz;
+/* Opens an archive from np.savez, np.savez_compressed or this program.
+ * Errors: GLE_EDATA (not there, not a zip file, a name twice, names with '..' or a leading '/',
+ *         entries that are no arrays or larger than 4 GiB or than their packed bytes can be), GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_npz_open(struct gle_npz **out, const char *path, struct gle_error *err);
+void gle_npz_close(struct gle_npz *npz); /* NULL is fine */
+size_t gle_npz_count(const struct gle_npz *npz);
+/* Name of array i, without ".npy"; in the order of strcmp(). */
+const char *gle_npz_name(const struct gle_npz *npz, size_t i);
+int gle_npz_has(const struct gle_npz *npz, const char *name);
+/* Reads one array: any supported type, either byte order, C or Fortran order (turned into C order here), shape checked
+ * against the bytes there.
+ * Owns:   array->values (gle_array_clear).
+ * Errors: GLE_EDATA names file, array and what is wrong (no such array, with a suggestion; object arrays; a shape that
+ *         the bytes do not fill; too many dimensions; damage), GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_npz_read(struct gle_array *array, const struct gle_npz *npz, const char *name,
+                                struct gle_error *err);
+void gle_array_clear(struct gle_array *array);
+/* Value i of any type as double / as integer (real types: must be integral; returns -1 otherwise). */
+double gle_array_real(const struct gle_array *array, size_t i);
+GLE_MUST_CHECK int gle_array_int(int64_t *value, const struct gle_array *array, size_t i);
+
+/* --- writing: collect arrays, then write the file whole or not at all --- */
+struct gle_npz_writer;
+struct gle_npz_writer *gle_npz_create(void); /* NULL: no memory */
+/* Adds a copy of an array (C order). The same arrays give the same bytes in the file, whenever written.
+ * Errors: GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_npz_add(struct gle_npz_writer *w, const char *name, enum gle_npy_type type, const void *values,
+                               size_t n_dims, const size_t *shape, struct gle_error *err);
+/* Writes the archive (at least one array, no name twice) by gle_file_write(). Errors: GLE_EWRITE, GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_npz_write(const struct gle_npz_writer *w, const char *path, struct gle_error *err);
+void gle_npz_destroy(struct gle_npz_writer *w); /* NULL is fine */
+
+#endif

@@ -1,0 +1,142 @@
+#include "base/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WORD_MAX = 63 };
+
+static int lower(char c)
+{
+    return tolower((unsigned char)c);
+}
+
+/* Optimal string alignment distance: edits, and swaps of neighbours. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t rows[3][WORD_MAX + 1];
+    const size_t na = strlen(a), nb = strlen(b);
+
+    if (na > WORD_MAX || nb > WORD_MAX)
+        return WORD_MAX;
+    for (size_t j = 0; j <= nb; j++)
+        rows[0][j] = j;
+    for (size_t i = 1; i <= na; i++) {
+        size_t *now = rows[i % 3], *last = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
+        now[0] = i;
+        for (size_t j = 1; j <= nb; j++) {
+            const bool same = lower(a[i - 1]) == lower(b[j - 1]);
+            size_t d = last[j - 1] + !same;
+            if (last[j] + 1 < d)
+                d = last[j] + 1;
+            if (now[j - 1] + 1 < d)
+                d = now[j - 1] + 1;
+            if (i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) && lower(a[i - 2]) == lower(b[j - 1]) &&
+                before[j - 2] + 1 < d)
+                d = before[j - 2] + 1;
+            now[j] = d;
+        }
+    }
+    return rows[na % 3][nb];
+}
+
+void gle_suggest(struct gle_suggestion *s, const char *candidate)
+{
+    const size_t d = distance(s->word, candidate), n = strlen(s->word);
+    const size_t allowed = n < 3 ? 1 : n < 6 ? 2 : 3;
+
+    if (d <= allowed && d < n && (!s->best || d < s->distance)) {
+        s->best = candidate;
+        s->distance = d;
+    }
+}
+
+/* [+-]? (digits [. digits?] | . digits) ([eE] [+-]? digits)? */
+static bool looks_like_real(const char *t)
+{
+    size_t digits = 0;
+
+    if (*t == '+' || *t == '-')
+        t++;
+    for (; isdigit((unsigned char)*t); t++)
+        digits++;
+    if (*t == '.')
+        for (t++; isdigit((unsigned char)*t); t++)
+            digits++;
+    if (!digits)
+        return false;
+    if (*t == 'e' || *t == 'E') {
+        t++;
+        if (*t == '+' || *t == '-')
+            t++;
+        if (!isdigit((unsigned char)*t))
+            return false;
+        while (isdigit((unsigned char)*t))
+            t++;
+    }
+    return *t == '\0';
+}
+
+int gle_text_real(double *value, const char *text)
+{
+    const char *t = *text == '+' || *text == '-' ? text + 1 : text;
+
+    if (!strcmp(t, ".inf") || !strcmp(t, ".Inf") || !strcmp(t, ".INF")) {
+        *value = *text == '-' ? -INFINITY : INFINITY;
+        return 0;
+    }
+    if (!strcmp(text, ".nan") || !strcmp(text, ".NaN") || !strcmp(text, ".NAN")) {
+        *value = NAN;
+        return 0;
+    }
+    if (!looks_like_real(text))
+        return -1;
+    *value = strtod(text, NULL);
+    return 0;
+}
+
+int gle_text_count(uint64_t *value, const char *text)
+{
+    double real;
+    size_t n = strspn(text, "0123456789");
+
+    if (n && !text[n]) {
+        errno = 0;
+        *value = strtoull(text, NULL, 10);
+        return errno ? -1 : 0;
+    }
+    if (gle_text_real(&real, text) || !(real >= 0.0 && real < 9007199254740992.0) || real != floor(real))
+        return -1;
+    *value = (uint64_t)real;
+    return 0;
+}
+
+int gle_text_bool(bool *value, const char *text)
+{
+    *value = !strcmp(text, "true") || !strcmp(text, "True") || !strcmp(text, "TRUE");
+    return *value || !strcmp(text, "false") || !strcmp(text, "False") || !strcmp(text, "FALSE") ? 0 : -1;
+}
+
+void gle_text_from_real(char *buf, size_t size, double value)
+{
+    if (isnan(value)) {
+        snprintf(buf, size, ".nan");
+        return;
+    }
+    if (isinf(value)) {
+        snprintf(buf, size, value < 0 ? "-.inf" : ".inf");
+        return;
+    }
+    if (value == floor(value) && fabs(value) < 1e15) {
+        snprintf(buf, size, "%.0f", value);
+        return;
+    }
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(buf, size, "%.*g", digits, value);
+        if (strtod(buf, NULL) == value)
+            return;
+    }
+}

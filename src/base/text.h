@@ -1,0 +1,28 @@
+/* text.h - names and numbers as people write them. */
+#ifndef GLE_BASE_TEXT_H
+#define GLE_BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Keeps the best suggestion for a misspelt word: feed it every candidate; *best (start with NULL) is the nearest one,
+ * if near enough to be worth suggesting (edits, a swap of neighbours counting as one; case ignored). */
+struct gle_suggestion {
+    const char *word; /* what was written */
+    const char *best;
+    size_t distance;
+};
+void gle_suggest(struct gle_suggestion *s, const char *candidate);
+
+/* Whole text as a number; YAML 1.2 core forms (1, -1.5, 1e-3, .5, .inf, -.inf, .nan) only: no hex floats, no blanks.
+ * Returns 0, or -1 when the text is not a number. Independent of the locale. */
+int gle_text_real(double *value, const char *text);
+/* Whole text as an unsigned integer: digits, or an integral real such as 1e6 below 2^53. */
+int gle_text_count(uint64_t *value, const char *text);
+/* "true"/"false" in YAML 1.2's spellings (true, True, TRUE, ...). */
+int gle_text_bool(bool *value, const char *text);
+/* Shortest decimal text that reads back as the same double; size >= 32. */
+void gle_text_from_real(char *buf, size_t size, double value);
+
+#endif

@@ -1,0 +1,227 @@
+#include "cli/options.h"
+#include "base/memory.h"
+#include "base/text.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+const char gle_options_help[] =
+    "usage: glesim CONFIG.yaml... [options]\n"
+    "\n"
+    "Trains the network that a config describes and leaves metrics.json, weights.npz and the resolved config.yaml in\n"
+    "results/<name>[/<variant>]/seed_<n>/.\n"
+    "\n"
+    "  --check          only say whether the configs are right\n"
+    "  --dry-run        show shapes, parameters, memory and the estimated time, train nothing\n"
+    "  --set a.b=VALUE  put VALUE at a key of the config, as in learning.optimizer.lr=1e-4 or network.layers[1].repeat=3\n"
+    "  --seed N         the same as --set seed=N\n"
+    "  --variant A,B    run these variants of the config only\n"
+    "  --output DIR     use DIR in place of results/<name>\n"
+    "  --force          replace a run that is there already\n"
+    "  --threads N      use N threads; the results are the same with any number\n"
+    "  --quiet          no progress, no closing line\n"
+    "  --list           show everything a config can name\n"
+    "  --version, --help\n"
+    "\n"
+    "Exit: 0 done; 2 config or usage; 3 cannot write; 4 bad input data; 5 resources; 6 diverged; 128+n signal n.\n";
+
+enum { CHECK = 256, DRY_RUN, SET, SEED, VARIANT, OUTPUT, FORCE, THREADS, QUIET, LIST, VERSION, HELP, LATER };
+
+static const struct option long_options[] = {
+    {"check", no_argument, NULL, CHECK},         {"dry-run", no_argument, NULL, DRY_RUN},
+    {"set", required_argument, NULL, SET},       {"seed", required_argument, NULL, SEED},
+    {"variant", required_argument, NULL, VARIANT}, {"output", required_argument, NULL, OUTPUT},
+    {"force", no_argument, NULL, FORCE},         {"threads", required_argument, NULL, THREADS},
+    {"quiet", no_argument, NULL, QUIET},         {"list", no_argument, NULL, LIST},
+    {"version", no_argument, NULL, VERSION},     {"help", no_argument, NULL, HELP},
+    {"seeds", required_argument, NULL, LATER},   {"jobs", required_argument, NULL, LATER},
+    {"resume", no_argument, NULL, LATER},        {"schema", no_argument, NULL, LATER},
+    {NULL, 0, NULL, 0},
+};
+
+static int no_memory(struct gle_error *err)
+{
+    return gle_fail(err, GLE_ENOMEM, "no memory for the command line");
+}
+
+static char *own(struct gle_options *o, const char *text, size_t len)
+{
+    char *copy = gle_calloc(len + 1, 1), **owned = gle_resize(o->owned, o->n_owned + 1, sizeof *owned);
+
+    if (owned)
+        o->owned = owned;
+    if (!copy || !owned) {
+        gle_free(copy);
+        return NULL;
+    }
+    owned[o->n_owned++] = copy;
+    return memcpy(copy, text, len);
+}
+
+static int add_override(struct gle_options *o, const char *path, const char *value, const char *where,
+                        struct gle_error *err)
+{
+    struct gle_override *list = gle_resize(o->overrides, o->n_overrides + 1, sizeof *list);
+
+    if (!list || !path || !where)
+        return no_memory(err);
+    o->overrides = list;
+    list[o->n_overrides++] = (struct gle_override){.path = path, .value = value, .where = where};
+    return 0;
+}
+
+static int add_text(const char ***list, size_t *n, const char *text, struct gle_error *err)
+{
+    const char **longer = gle_resize((void *)*list, *n + 1, sizeof *longer);
+
+    if (!longer || !text)
+        return no_memory(err);
+    *list = longer;
+    longer[(*n)++] = text;
+    return 0;
+}
+
+static int parse_set(struct gle_options *o, const char *text, struct gle_error *err)
+{
+    const char *equals = strchr(text, '=');
+    char where[160];
+
+    if (!equals || equals == text || !equals[1])
+        return gle_fail(err, GLE_EUSAGE, "--set %s: key=value is wanted, as in learning.optimizer.lr=1e-4", text);
+    snprintf(where, sizeof where, "--set %s", text);
+    return add_override(o, own(o, text, (size_t)(equals - text)), equals + 1, own(o, where, strlen(where)), err);
+}
+
+static int parse_seed(struct gle_options *o, const char *text, struct gle_error *err)
+{
+    char where[64];
+    uint64_t seed;
+
+    if (gle_text_count(&seed, text))
+        return gle_fail(err, GLE_EUSAGE, "--seed %s: a whole number is wanted", text);
+    snprintf(where, sizeof where, "--seed %.40s", text);
+    return add_override(o, "seed", text, own(o, where, strlen(where)), err);
+}
+
+static int parse_variants(struct gle_options *o, const char *text, struct gle_error *err)
+{
+    for (;;) {
+        const size_t n = strcspn(text, ",");
+        if (!n)
+            return gle_fail(err, GLE_EUSAGE, "--variant: an empty name");
+        if (add_text(&o->variants, &o->n_variants, own(o, text, n), err))
+            return -1;
+        if (!text[n])
+            return 0;
+        text += n + 1;
+    }
+}
+
+static int parse_threads(struct gle_options *o, const char *text, struct gle_error *err)
+{
+    uint64_t n;
+
+    if (gle_text_count(&n, text) || !n || n > 4096)
+        return gle_fail(err, GLE_EUSAGE, "--threads %s: a number from 1 to 4096 is wanted", text);
+    o->threads = (size_t)n;
+    return 0;
+}
+
+/* getopt's own messages are off: an unknown option gets ours, with a suggestion. */
+static int unknown(const char *word, struct gle_error *err)
+{
+    char name[64];
+    struct gle_suggestion near = {.word = name};
+
+    if (strncmp(word, "--", 2))
+        return gle_fail(err, GLE_EUSAGE, "unknown option %s; glesim --help lists them", word);
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 2, "="), word + 2);
+    for (size_t i = 0; long_options[i].name; i++) {
+        if (!strcmp(long_options[i].name, name))
+            return gle_fail(err, GLE_EUSAGE, "--%s %s", name,
+                            long_options[i].has_arg ? "wants a value" : "takes no value");
+        gle_suggest(&near, long_options[i].name);
+    }
+    if (near.best)
+        return gle_fail(err, GLE_EUSAGE, "unknown option --%s (did you mean --%s?)", name, near.best);
+    return gle_fail(err, GLE_EUSAGE, "unknown option --%s; glesim --help lists them", name);
+}
+
+static int parse_option(struct gle_options *o, int option, const char *name, struct gle_error *err)
+{
+    switch (option) {
+    case CHECK:
+        o->action = GLE_CHECK;
+        return 0;
+    case DRY_RUN:
+        o->action = GLE_DRY_RUN;
+        return 0;
+    case LIST:
+        o->action = GLE_LIST;
+        return 0;
+    case VERSION:
+        o->action = GLE_SHOW_VERSION;
+        return 0;
+    case HELP:
+        o->action = GLE_HELP;
+        return 0;
+    case SET:
+        return parse_set(o, optarg, err);
+    case SEED:
+        return parse_seed(o, optarg, err);
+    case VARIANT:
+        return parse_variants(o, optarg, err);
+    case THREADS:
+        return parse_threads(o, optarg, err);
+    case OUTPUT:
+        o->output = optarg;
+        return optarg[0] ? 0 : gle_fail(err, GLE_EUSAGE, "--output: a directory is wanted");
+    case FORCE:
+        o->force = true;
+        return 0;
+    case QUIET:
+        o->quiet = true;
+        return 0;
+    case LATER:
+        return gle_fail(err, GLE_EPENDING, "--%s cannot be used in this version yet", name);
+    default:
+        return 0;
+    }
+}
+
+int gle_options_parse(struct gle_options *o, int argc, char **argv, struct gle_error *err)
+{
+    int option, index = 0;
+
+    *o = (struct gle_options){.action = GLE_RUN};
+    opterr = 0;
+    optind = 1;
+    for (;;) {
+        const int at = optind;
+        option = getopt_long(argc, argv, "", long_options, &index);
+        if (option == -1)
+            break;
+        if (option == '?')
+            return unknown(argv[at], err);
+        if (parse_option(o, option, long_options[index].name, err))
+            return -1;
+    }
+    for (int i = optind; i < argc; i++)
+        if (add_text(&o->configs, &o->n_configs, argv[i], err))
+            return -1;
+    if (!o->n_configs && o->action <= GLE_DRY_RUN)
+        return gle_fail(err, GLE_EUSAGE, "a config file is wanted; glesim --help tells more");
+    return 0;
+}
+
+void gle_options_clear(struct gle_options *o)
+{
+    for (size_t i = 0; i < o->n_owned; i++)
+        gle_free(o->owned[i]);
+    gle_free(o->owned);
+    gle_free((void *)o->configs);
+    gle_free((void *)o->variants);
+    gle_free(o->overrides);
+    *o = (struct gle_options){0};
+}

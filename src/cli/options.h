@@ -1,0 +1,33 @@
+/* options.h - the command line. */
+#ifndef GLE_CLI_OPTIONS_H
+#define GLE_CLI_OPTIONS_H
+
+#include "base/error.h"
+#include "config/experiment.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum gle_action { GLE_RUN, GLE_CHECK, GLE_DRY_RUN, GLE_LIST, GLE_SHOW_VERSION, GLE_HELP };
+
+struct gle_options {
+    enum gle_action action;
+    const char **configs;
+    size_t n_configs;
+    struct gle_override *overrides; /* --set and --seed */
+    size_t n_overrides;
+    const char **variants;
+    size_t n_variants;
+    const char *output;
+    size_t threads; /* 0: as many as make sense */
+    bool force, quiet;
+    char **owned; /* texts made while parsing */
+    size_t n_owned;
+};
+
+/* Parses argv. Owns: the lists, until gle_options_clear(). Errors: GLE_EUSAGE, GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_options_parse(struct gle_options *o, int argc, char **argv, struct gle_error *err);
+void gle_options_clear(struct gle_options *o);
+extern const char gle_options_help[];
+
+#endif

@@ -1,0 +1,102 @@
+#include "cli/progress.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { CELLS = 24 };
+static const double BAR_SECONDS = 0.1, LINE_SECONDS = 10.0;
+static const char *const split_names[GLE_SPLITS] = {"train", "validation", "test"};
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void gle_format_duration(char *buf, size_t size, double seconds)
+{
+    const long s = lround(seconds);
+
+    if (seconds < 1.0)
+        snprintf(buf, size, "%.2f s", seconds);
+    else if (s < 60)
+        snprintf(buf, size, "%.1f s", seconds);
+    else if (s < 3600)
+        snprintf(buf, size, "%ld min %02ld s", s / 60, s % 60);
+    else
+        snprintf(buf, size, "%ld h %02ld min", s / 3600, s / 60 % 60);
+}
+
+void gle_bar_start(struct gle_bar *bar, const struct gle_experiment *exp, bool quiet)
+{
+    *bar = (struct gle_bar){.quiet = quiet, .terminal = isatty(STDERR_FILENO), .start = now()};
+    snprintf(bar->label, sizeof bar->label, "%s%s%s seed %llu", exp->name, exp->variant ? " " : "",
+             exp->variant ? exp->variant : "", (unsigned long long)exp->seed);
+}
+
+void gle_bar_clear(const struct gle_bar *bar)
+{
+    if (bar->terminal && !bar->quiet)
+        fputs("\r\033[K", stderr);
+}
+
+static size_t add_score(char *buf, size_t size, size_t at, const char *name, double loss, double accuracy)
+{
+    int n;
+
+    if (isnan(accuracy))
+        n = snprintf(buf + at, size - at, "  %s %.4g", name, loss);
+    else
+        n = snprintf(buf + at, size - at, "  %s %.4f (%.1f %%)", name, loss, 100.0 * accuracy);
+    return n > 0 && at + (size_t)n < size ? at + (size_t)n : at;
+}
+
+void gle_bar_progress(struct gle_bar *bar, const struct gle_progress *p)
+{
+    const double t = now(), elapsed = t - bar->start;
+    const int full = (int)(p->done * CELLS);
+    char line[256], eta[32];
+    size_t at;
+
+    if (bar->quiet || !bar->terminal || t - bar->last < BAR_SECONDS)
+        return;
+    bar->last = t;
+    if (elapsed > 0.5 && p->done > 0.0)
+        gle_format_duration(eta, sizeof eta, elapsed * (1.0 - p->done) / p->done);
+    else
+        snprintf(eta, sizeof eta, "...");
+    at = (size_t)snprintf(line, sizeof line, "%.40s [", bar->label);
+    for (int i = 0; i < CELLS; i++)
+        line[at++] = i < full ? '=' : i == full ? '>' : ' ';
+    at += (size_t)snprintf(line + at, sizeof line - at, "] %3.0f %%  epoch %llu/%llu  %s left", 100.0 * p->done,
+                           (unsigned long long)p->epoch, (unsigned long long)p->epochs, eta);
+    at = add_score(line, sizeof line, at, split_names[p->split], p->loss, p->accuracy);
+    if (p->split != GLE_TEST && bar->newest[GLE_TEST].measured)
+        add_score(line, sizeof line, at, "test", bar->newest[GLE_TEST].loss, bar->newest[GLE_TEST].accuracy);
+    fprintf(stderr, "\r%s\033[K", line);
+}
+
+void gle_bar_epoch(struct gle_bar *bar, const struct gle_metrics *m, uint64_t epochs)
+{
+    const struct gle_epoch *e = &m->epochs[m->n_epochs - 1];
+    const double t = now();
+    char line[256], spent[32];
+    size_t at;
+
+    memcpy(bar->newest, e->score, sizeof bar->newest);
+    if (bar->quiet || bar->terminal || (e->epoch && e->epoch < epochs && t - bar->last < LINE_SECONDS))
+        return;
+    bar->last = t;
+    gle_format_duration(spent, sizeof spent, t - bar->start);
+    at = (size_t)snprintf(line, sizeof line, "%s  epoch %llu/%llu  %s", bar->label, (unsigned long long)e->epoch,
+                          (unsigned long long)epochs, spent);
+    for (int s = 0; s < GLE_SPLITS; s++)
+        if (e->score[s].measured)
+            at = add_score(line, sizeof line, at, split_names[s], e->score[s].loss, e->score[s].accuracy);
+    fprintf(stderr, "%s\n", line);
+}

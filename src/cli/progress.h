@@ -1,0 +1,26 @@
+/* progress.h - what a run shows while it goes on: a bar on a terminal, a line now and then elsewhere. */
+#ifndef GLE_CLI_PROGRESS_H
+#define GLE_CLI_PROGRESS_H
+
+#include "train/train.h"
+
+#include <stdbool.h>
+
+struct gle_bar {
+    bool quiet, terminal;
+    char label[128]; /* "mnist1d_e2e seed 12" */
+    double start, last; /* seconds */
+    struct gle_score newest[GLE_SPLITS];
+};
+
+/* Looks whether standard error is a terminal. */
+void gle_bar_start(struct gle_bar *bar, const struct gle_experiment *exp, bool quiet);
+/* For struct gle_observer's hooks. */
+void gle_bar_progress(struct gle_bar *bar, const struct gle_progress *p);
+void gle_bar_epoch(struct gle_bar *bar, const struct gle_metrics *m, uint64_t epochs);
+/* Removes the bar, so that a line can be written. */
+void gle_bar_clear(const struct gle_bar *bar);
+/* "1 h 02 min", "3 min 20 s", "12.3 s" */
+void gle_format_duration(char *buf, size_t size, double seconds);
+
+#endif

@@ -1,0 +1,101 @@
+#include "cli/show.h"
+#include "cli/progress.h"
+#include "parts/activation.h"
+#include "parts/optimizer.h"
+#include "report/provenance.h"
+
+#include <math.h>
+#include <stdio.h>
+
+void gle_show_list(void)
+{
+    for (size_t t = 0; gle_tables[t]; t++) {
+        const struct gle_row *row;
+        printf("%s%s\n", t ? "\n" : "", gle_tables[t]->what);
+        for (size_t i = 0; (row = gle_table_at(gle_tables[t], i)); i++) {
+            printf("  %-20s %s%s\n", row->name, row->help, row->pending ? " (not in this version yet)" : "");
+            for (const struct gle_key *k = row->keys; k && k->name; k++)
+                printf("    %-18s %s%s%s%s%s\n", k->name, k->help, k->fallback && k->fallback[0] ? "; default " : "",
+                       k->fallback && k->fallback[0] ? k->fallback : !k->fallback ? "; required" : "",
+                       k->unit[0] && k->fallback && k->fallback[0] ? " " : "",
+                       k->fallback && k->fallback[0] ? k->unit : "");
+        }
+    }
+}
+
+void gle_show_version(void)
+{
+    struct gle_provenance p;
+
+    gle_provenance_collect(&p, "");
+    printf("glesim %s%s%s%s\n%s, %s\n%s, kernels for %s\n", p.version, p.commit[0] ? " (" : "", p.commit,
+           p.commit[0] ? ")" : "", p.compiler, p.blas, p.cpu, p.isa);
+}
+
+static void format_range(char *buf, size_t size, const double *v, size_t n)
+{
+    double low = v[0], high = v[0];
+
+    for (size_t i = 1; i < n; i++) {
+        low = fmin(low, v[i]);
+        high = fmax(high, v[i]);
+    }
+    if (low < high)
+        snprintf(buf, size, "%g-%g", low, high);
+    else
+        snprintf(buf, size, "%g", low);
+}
+
+static void show_layers(const struct gle_graph *g)
+{
+    printf("  %-16s %7s %7s  %-12s %-10s %-10s %10s  %s\n", "layer", "inputs", "neurons", "activation", "tau_m", "tau_r",
+           "parameters", "learns");
+    for (size_t i = 0; i < g->n_layers; i++) {
+        const struct gle_graph_layer *l = &g->layers[i];
+        const bool *plastic = l->cfg->plastic;
+        char tau_m[32], tau_r[32];
+
+        format_range(tau_m, sizeof tau_m, l->cfg->tau_m, l->n);
+        format_range(tau_r, sizeof tau_r, l->cfg->tau_r, l->n);
+        printf("  %-16s %7zu %7zu  %-12s %-10s %-10s %10zu ", l->cfg->name, l->n_in, l->n, l->cfg->act->row.name, tau_m,
+               tau_r, l->n * l->n_in + (l->cfg->bias.row ? l->n : 0));
+        for (size_t p = 0; p < GLE_PARAMS; p++)
+            if (plastic[p])
+                printf(" %s", gle_param_names[p]);
+        printf("%s\n", plastic[0] || plastic[1] || plastic[2] ? "" : " nothing");
+    }
+}
+
+static double passes(size_t n, size_t batch)
+{
+    return ceil((double)n / (double)batch);
+}
+
+void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, size_t threads, double train_step,
+                   double eval_step)
+{
+    const struct gle_experiment *exp = graph->exp;
+    const struct gle_optimizer *optimizer = (const struct gle_optimizer *)exp->optimizer.row;
+    const size_t *sizes[] = {&data->split[GLE_TRAIN].n, &data->split[GLE_VALIDATION].n, &data->split[GLE_TEST].n};
+    const double T = (double)data->n_steps, B = (double)exp->batch_size;
+    const double train_steps = T * passes(*sizes[0], exp->batch_size);
+    const double eval_steps = T * (passes(*sizes[1], exp->test_batch_size) + passes(*sizes[2], exp->test_batch_size));
+    const double epoch = train_steps * train_step + eval_steps * eval_step;
+    const double bytes = gle_graph_bytes(graph, optimizer->n_moments) +
+                         4.0 * T * (double)(data->n_channels * (*sizes[0] + *sizes[1] + *sizes[2])) * (data->held ? 1.0 / T : 1.0);
+    char text[32], total[32];
+
+    printf("%s%s%s, seed %llu\n", exp->name, exp->variant ? " " : "", exp->variant ? exp->variant : "",
+           (unsigned long long)exp->seed);
+    printf("  data set %s: %zu training, %zu validation, %zu test samples of %zu steps x %zu channels, %zu targets\n",
+           exp->dataset.row->name, *sizes[0], *sizes[1], *sizes[2], data->n_steps, data->n_channels, data->n_targets);
+    show_layers(graph);
+    printf("  parameters        %zu, of which %zu learn\n", graph->n_params, graph->n_plastic);
+    printf("  a learning step   %.3g MFLOP (batch of %llu), %.3g us measured on %zu thread%s\n",
+           1e-6 * B * gle_graph_flops(graph, true), (unsigned long long)exp->batch_size, 1e6 * train_step, threads,
+           threads > 1 ? "s" : "");
+    printf("  memory            about %.3g MB\n", 1e-6 * bytes);
+    gle_format_duration(text, sizeof text, epoch);
+    gle_format_duration(total, sizeof total, epoch * (double)exp->epochs + eval_steps * eval_step);
+    printf("  estimated time    %s an epoch, %s for %llu epochs\n", text, total, (unsigned long long)exp->epochs);
+}

@@ -1,0 +1,18 @@
+/* show.h - what the command prints about a config or about itself, on standard output. */
+#ifndef GLE_CLI_SHOW_H
+#define GLE_CLI_SHOW_H
+
+#include "data/data.h"
+#include "graph/graph.h"
+
+#include <stddef.h>
+
+/* Every row of every table, with its help. */
+void gle_show_list(void);
+/* Version, compiler, libraries, processor. */
+void gle_show_version(void);
+/* The table of layers, data and costs of a dry run. Seconds per learning and evaluating step as measured with `threads`. */
+void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, size_t threads, double train_step,
+                   double eval_step);
+
+#endif

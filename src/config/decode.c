@@ -1,0 +1,407 @@
+/* The tables of keys, and the decoders of what is neither a number nor a name: layers, groups of neurons, phases. */
+#include "config/decode.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "data/data.h"
+#include "parts/activation.h"
+#include "parts/init.h"
+#include "parts/loss.h"
+#include "parts/optimizer.h"
+#include "parts/rule.h"
+#include "parts/schedule.h"
+
+#include <math.h>
+#include <string.h>
+
+static const struct gle_row states[] = {
+    {.name = "carry", .help = "the neurons' state runs on from batch to batch and from training to test, as published"},
+    {.name = "reset", .help = "every batch starts from zero; evaluation leaves no trace in training"},
+    {.name = NULL},
+};
+const struct gle_table gle_state_table = {"state", states, sizeof *states};
+
+static const struct gle_row resets[] = {
+    {.name = "none", .help = "the layer's state follows training.state"},
+    {.name = "batch", .help = "the layer's state starts from zero with every batch"},
+    {.name = NULL},
+};
+const struct gle_table gle_reset_table = {"reset", resets, sizeof *resets};
+
+static const struct gle_row backends[] = {
+    {.name = "auto", .help = "the fastest one there is"},
+    {.name = "cpu", .help = "this machine's processors"},
+    {.name = "cuda", .help = "an NVIDIA GPU", .pending = true},
+    {.name = NULL},
+};
+const struct gle_table gle_backend_table = {"backend", backends, sizeof *backends};
+
+/* --- neurons --- */
+
+struct group_keys {
+    uint64_t count;
+    struct gle_reals tau_m, tau_r;
+};
+
+enum { TAU_M_KEY = 1, TAU_R_KEY = 2 };
+static const struct gle_key group_keys[] = {
+    GLE_KEY_COUNT(struct group_keys, count, GLE_ABSENT, 1, GLE_NEURONS_MAX, "neurons", "how many neurons; not needed when a list of time constants tells"),
+    GLE_KEY_REALS(struct group_keys, tau_m, NULL, 1e-9, 1e9, "time", "membrane time constant: one for all, or one a neuron"),
+    GLE_KEY_REALS(struct group_keys, tau_r, NULL, 1e-9, 1e9, "time", "prospective time constant; tau_r = tau_m makes a neuron instantaneous"),
+    GLE_KEY_END,
+};
+
+static const struct gle_node *item_or_whole(const struct gle_reals *list, size_t i)
+{
+    return list->is_list ? list->src->items[i] : list->src;
+}
+
+/* The number of neurons in a group, or 0 with an error. */
+static size_t group_size(const struct group_keys *g, const struct gle_node *node, struct gle_errors *errs)
+{
+    size_t n = g->count;
+
+    if (!n)
+        n = g->tau_m.is_list ? g->tau_m.n : g->tau_r.is_list ? g->tau_r.n : 0;
+    if (!n) {
+        gle_node_error(errs, GLE_ECONFIG, node, NULL, "needs the key 'count', or a list of time constants");
+        return 0;
+    }
+    if (g->tau_m.is_list && g->tau_m.n != n) {
+        gle_node_error(errs, GLE_ESHAPE, node, "tau_m", "%zu time constants for %zu neurons", g->tau_m.n, n);
+        return 0;
+    }
+    if (g->tau_r.is_list && g->tau_r.n != n) {
+        gle_node_error(errs, GLE_ESHAPE, node, "tau_r", "%zu time constants for %zu neurons", g->tau_r.n, n);
+        return 0;
+    }
+    return n;
+}
+
+static int decode_neurons(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
+{
+    struct gle_neurons *out = field;
+    struct gle_node *const *groups = node->kind == GLE_NODE_LIST ? node->items : &node;
+    const size_t n_groups = node->kind == GLE_NODE_LIST ? node->n_items : 1;
+    struct group_keys *g = gle_arena_alloc(doc->arena, n_groups, sizeof *g);
+    size_t *sizes = gle_arena_alloc(doc->arena, n_groups, sizeof *sizes), at = 0;
+    int rc = 0;
+
+    if (!g || !sizes)
+        return gle_node_error(errs, GLE_ENOMEM, node, NULL, "no memory");
+    if (!n_groups)
+        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "is empty: a layer needs at least one neuron");
+    for (size_t i = 0; i < n_groups; i++) {
+        if (gle_decode(&g[i], group_keys, doc, groups[i], errs))
+            rc = -1;
+        else if (!(sizes[i] = group_size(&g[i], groups[i], errs)))
+            rc = -1;
+        out->n += sizes[i];
+    }
+    if (rc)
+        return rc;
+    if (out->n > GLE_NEURONS_MAX)
+        return gle_node_error(errs, GLE_ERANGE, node, NULL, "%zu neurons in a layer; at most %d are possible", out->n,
+                              GLE_NEURONS_MAX);
+    out->tau_m = gle_arena_alloc(doc->arena, out->n, sizeof(double));
+    out->tau_r = gle_arena_alloc(doc->arena, out->n, sizeof(double));
+    out->tau_m_src = gle_arena_alloc(doc->arena, out->n, sizeof(struct gle_node *));
+    out->tau_r_src = gle_arena_alloc(doc->arena, out->n, sizeof(struct gle_node *));
+    if (!out->tau_m || !out->tau_r || !out->tau_m_src || !out->tau_r_src)
+        return gle_node_error(errs, GLE_ENOMEM, node, NULL, "no memory for %zu neurons", out->n);
+    for (size_t i = 0; i < n_groups; i++)
+        for (size_t j = 0; j < sizes[i]; j++, at++) {
+            out->tau_m[at] = g[i].tau_m.v[g[i].tau_m.is_list ? j : 0];
+            out->tau_r[at] = g[i].tau_r.v[g[i].tau_r.is_list ? j : 0];
+            out->tau_m_src[at] = item_or_whole(&g[i].tau_m, j);
+            out->tau_r_src[at] = item_or_whole(&g[i].tau_r, j);
+        }
+    return 0;
+}
+
+static const struct gle_custom neurons_custom = {
+    .decode = decode_neurons, .type = "group, or list of groups", .keys = group_keys};
+
+/* --- layers --- */
+
+/* bias: none, or an initialiser */
+static int decode_bias(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
+{
+    if (node->kind == GLE_NODE_SCALAR && !strcmp(node->text, "none")) {
+        node->as = GLE_SCALAR_TEXT;
+        return 0;
+    }
+    return gle_init_custom.decode(field, doc, node, errs);
+}
+
+static const struct gle_custom bias_custom = {.decode = decode_bias, .type = "initialiser, or none"};
+
+static const struct gle_key layer_keys[] = {
+    GLE_KEY_TEXT(struct gle_layer_keys, name, NULL, "name of the layer, in reports and files"),
+    GLE_KEY_COUNT(struct gle_layer_keys, repeat, GLE_ABSENT, 1, GLE_LAYERS_MAX, "layers",
+                  "so many layers of this kind, one after the other: name_1, name_2, ..."),
+    GLE_KEY_CUSTOM(struct gle_layer_keys, neurons, NULL, &neurons_custom,
+                   "the neurons: {count, tau_m, tau_r}, or a list of such groups"),
+    GLE_KEY_NAME(struct gle_layer_keys, activation, "linear", &gle_act_table, "r = phi(u)"),
+    GLE_KEY_CUSTOM(struct gle_layer_keys, weight, "{init: linear}", &gle_init_custom,
+                   "the weights W (neurons, inputs) at the start"),
+    GLE_KEY_CUSTOM(struct gle_layer_keys, bias, "{init: linear}", &bias_custom, "the biases b at the start, or none"),
+    GLE_KEY_TEXTS(struct gle_layer_keys, plastic, GLE_ABSENT,
+                  "what learns in this layer: any of weight, bias, tau_m; default: learning.plastic"),
+    GLE_KEY_NAME(struct gle_layer_keys, reset, "none", &gle_reset_table, "when the layer's state starts from zero"),
+    GLE_KEY_REALS(struct gle_layer_keys, gamma, GLE_ABSENT, 0.0, 1e6, "",
+                  "feedback of errors into this layer's membranes; default: learning.gamma"),
+    GLE_KEY_END,
+};
+
+static int decode_layers(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
+{
+    struct gle_layer_list *out = field;
+    int rc = 0;
+
+    out->src = node;
+    if (node->kind != GLE_NODE_LIST || !node->n_items)
+        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "a list of layers is wanted");
+    out->item = gle_arena_alloc(doc->arena, node->n_items, sizeof *out->item);
+    if (!out->item)
+        return gle_node_error(errs, GLE_ENOMEM, node, NULL, "no memory for %zu layers", node->n_items);
+    out->n = node->n_items;
+    for (size_t i = 0; i < out->n; i++) {
+        out->item[i].src = node->items[i];
+        if (gle_decode(&out->item[i], layer_keys, doc, node->items[i], errs))
+            rc = -1;
+    }
+    return rc;
+}
+
+static const struct gle_custom layers_custom = {.decode = decode_layers, .type = "list of layers", .keys = layer_keys};
+
+/* init: {file: ...}, for the whole network */
+static int decode_network_init(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
+{
+    struct gle_part *part = field;
+
+    if (gle_init_custom.decode(field, doc, node, errs))
+        return -1;
+    if (strcmp(part->row->name, "file"))
+        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "{file: ...} is wanted: parameters of a whole network");
+    if (gle_node_get(node, "array"))
+        return gle_node_error(errs, GLE_ECONFIG, node, "array", "a whole network is read by its layers' names");
+    return 0;
+}
+
+static const struct gle_custom network_init_custom = {.decode = decode_network_init, .type = "{file: ...}"};
+
+static const struct gle_key network_keys[] = {
+    GLE_KEY_COUNT(struct gle_network_keys, input, NULL, 1, GLE_NEURONS_MAX, "channels", "how many inputs a step has"),
+    GLE_KEY_CUSTOM(struct gle_network_keys, layers, NULL, &layers_custom, "the layers, from the input to the output"),
+    GLE_KEY_CUSTOM(struct gle_network_keys, init, GLE_ABSENT, &network_init_custom,
+                   "weights.npz of another run: every layer starts from the parameters there"),
+    GLE_KEY_END,
+};
+
+/* --- learning --- */
+
+static const struct gle_key bounds_keys[] = {
+    GLE_KEY_REALS(struct gle_bounds_keys, weight, GLE_ABSENT, -INFINITY, INFINITY, "", "[lowest, highest]"),
+    GLE_KEY_REALS(struct gle_bounds_keys, bias, GLE_ABSENT, -INFINITY, INFINITY, "", "[lowest, highest]"),
+    GLE_KEY_REALS(struct gle_bounds_keys, tau_m, GLE_ABSENT, 0.0, INFINITY, "time",
+                  "[lowest, highest]; the lowest is dt if not given"),
+    GLE_KEY_END,
+};
+
+static const struct gle_key learning_keys[] = {
+    GLE_KEY_NAME(struct gle_learning_keys, rule, "gle", &gle_rule_table, "how errors reach the parameters"),
+    GLE_KEY_NAME(struct gle_learning_keys, loss, NULL, &gle_loss_table, "what is minimised"),
+    GLE_KEY_REAL(struct gle_learning_keys, beta, "1.0", 0.0, 1e6, "", "nudging strength of the output error"),
+    GLE_KEY_REAL(struct gle_learning_keys, gamma, "0.0", 0.0, 1e6, "", "feedback of errors into the membrane"),
+    GLE_KEY_REAL(struct gle_learning_keys, window, GLE_ABSENT, 1e-9, 1e9, "time",
+                 "how far back the rules bptt and adjoint look"),
+    GLE_KEY_TEXTS(struct gle_learning_keys, plastic, "[weight, bias]", "what learns: any of weight, bias, tau_m"),
+    GLE_KEY_MAP(struct gle_learning_keys, bounds, "{}", bounds_keys, "limits kept after every optimizer step"),
+    GLE_KEY_PART(struct gle_learning_keys, optimizer, "{type: adam}", &gle_optimizer_table, "how gradients are spent"),
+    GLE_KEY_PART(struct gle_learning_keys, schedule, "{type: constant}", &gle_schedule_table,
+                 "how the learning rate changes from epoch to epoch"),
+    GLE_KEY_END,
+};
+
+/* --- checked now, run by a later version --- */
+
+static void mark_scalars(struct gle_node *node)
+{
+    double number;
+
+    if (node->kind == GLE_NODE_SCALAR && node->as == GLE_SCALAR_RAW) {
+        if (!node->quoted && !gle_text_real(&number, node->text)) {
+            node->as = GLE_SCALAR_NUMBER;
+            node->number = number;
+        } else {
+            node->as = GLE_SCALAR_TEXT;
+        }
+    }
+    for (size_t i = 0; i < node->n_items; i++)
+        mark_scalars(node->items[i]);
+}
+
+static int decode_map_later(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
+{
+    (void)doc;
+    if (node->kind != GLE_NODE_MAP)
+        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "a map (key: value) is wanted");
+    mark_scalars(node);
+    ((struct gle_later *)field)->src = node;
+    return 0;
+}
+
+struct phase_keys {
+    double duration;
+    bool learn;
+    struct gle_later set;
+};
+
+static const struct gle_custom map_later = {.decode = decode_map_later, .type = "map"};
+static const struct gle_key phase_keys[] = {
+    GLE_KEY_REAL(struct phase_keys, duration, NULL, 1e-9, 1e12, "time", "how long the phase lasts"),
+    GLE_KEY_BOOL(struct phase_keys, learn, "true", "whether the optimizer moves parameters"),
+    GLE_KEY_CUSTOM(struct phase_keys, set, GLE_ABSENT, &map_later,
+                   "parameters (layer.parameter) put to a value for this phase"),
+    GLE_KEY_END,
+};
+
+static int decode_phases(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
+{
+    int rc = 0;
+
+    ((struct gle_later *)field)->src = node;
+    if (node->kind != GLE_NODE_LIST || !node->n_items)
+        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "a list of phases is wanted");
+    for (size_t i = 0; i < node->n_items; i++) {
+        struct phase_keys phase = {0};
+        if (gle_decode(&phase, phase_keys, doc, node->items[i], errs))
+            rc = -1;
+    }
+    return rc;
+}
+
+static const struct gle_custom phases_custom = {.decode = decode_phases, .type = "list of phases", .keys = phase_keys};
+
+struct record_keys {
+    uint64_t every;
+    struct gle_texts layers, variables, parameters;
+    struct gle_reals neurons, sequences;
+};
+
+static const struct gle_key record_keys[] = {
+    GLE_KEY_COUNT(struct record_keys, every, "1", 1, 1e12, "steps", "steps between two records"),
+    GLE_KEY_TEXTS(struct record_keys, layers, GLE_ABSENT, "names of layers; default: all"),
+    GLE_KEY_REALS(struct record_keys, neurons, GLE_ABSENT, 0, GLE_NEURONS_MAX, "", "neurons by number; default: all"),
+    GLE_KEY_REALS(struct record_keys, sequences, GLE_ABSENT, 0, GLE_BATCH_MAX, "",
+                  "sequences of the batch by number; default: all"),
+    GLE_KEY_TEXTS(struct record_keys, variables, "[]", "any of u, v, r, e, prosp_u, lambda"),
+    GLE_KEY_TEXTS(struct record_keys, parameters, "[]", "any of weight, bias, tau_m"),
+    GLE_KEY_END,
+};
+
+static int one_of(const struct gle_texts *list, const char *const *words, size_t n, struct gle_errors *errs)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < list->n; i++) {
+        struct gle_suggestion near = {.word = list->v[i]};
+        size_t j = 0;
+        while (j < n && strcmp(words[j], list->v[i]))
+            gle_suggest(&near, words[j++]);
+        if (j == n)
+            rc = gle_node_error(errs, GLE_ECONFIG, list->src->items[i], NULL, near.best ? "unknown name '%s' (did you mean '%s'?)" : "unknown name '%s'",
+                                list->v[i], near.best);
+    }
+    return rc;
+}
+
+static int decode_record(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
+{
+    static const char *const variables[] = {"u", "v", "r", "e", "prosp_u", "lambda"};
+    struct record_keys keys = {0};
+    int rc;
+
+    ((struct gle_later *)field)->src = node;
+    rc = gle_decode(&keys, record_keys, doc, node, errs);
+    rc |= one_of(&keys.variables, variables, sizeof variables / sizeof *variables, errs);
+    rc |= one_of(&keys.parameters, gle_param_names, GLE_PARAMS, errs);
+    return rc;
+}
+
+static const struct gle_custom record_custom = {.decode = decode_record, .type = "what is recorded", .keys = record_keys};
+
+struct diagnose_keys {
+    const struct gle_row *gradient;
+    double window;
+    uint64_t every;
+};
+
+static const struct gle_key diagnose_keys[] = {
+    GLE_KEY_NAME(struct diagnose_keys, gradient, "bptt", &gle_rule_table, "the exact gradient that the rule is compared with"),
+    GLE_KEY_REAL(struct diagnose_keys, window, NULL, 1e-9, 1e9, "time", "length of the compared stretch"),
+    GLE_KEY_COUNT(struct diagnose_keys, every, "1000", 1, 1e12, "steps", "steps between two comparisons"),
+    GLE_KEY_END,
+};
+
+static int decode_diagnose(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
+{
+    struct diagnose_keys keys = {0};
+
+    ((struct gle_later *)field)->src = node;
+    return gle_decode(&keys, diagnose_keys, doc, node, errs);
+}
+
+static const struct gle_custom diagnose_custom = {
+    .decode = decode_diagnose, .type = "what is compared", .keys = diagnose_keys};
+
+/* --- the file --- */
+
+static const struct gle_key training_keys[] = {
+    GLE_KEY_COUNT(struct gle_training_keys, epochs, GLE_ABSENT, 0, 1e9, "epochs",
+                  "passes over the training set; 0 evaluates the untrained network"),
+    GLE_KEY_CUSTOM(struct gle_training_keys, phases, GLE_ABSENT, &phases_custom,
+                   "training by duration, instead of epochs"),
+    GLE_KEY_COUNT(struct gle_training_keys, batch_size, "100", 1, GLE_BATCH_MAX, "samples", "samples trained side by side"),
+    GLE_KEY_COUNT(struct gle_training_keys, test_batch_size, GLE_ABSENT, 1, GLE_BATCH_MAX, "samples",
+                  "samples evaluated side by side; default: batch_size"),
+    GLE_KEY_REAL(struct gle_training_keys, validation, "0", 0.0, 0.9, "",
+                 "fraction of the training set that is kept for validation"),
+    GLE_KEY_NAME(struct gle_training_keys, state, "carry", &gle_state_table, "what happens to the state between batches"),
+    GLE_KEY_END,
+};
+
+static const struct gle_key compute_keys[] = {
+    GLE_KEY_NAME(struct gle_compute_keys, backend, "auto", &gle_backend_table, "where the network runs"),
+    GLE_KEY_END,
+};
+
+static const struct gle_custom variants_custom = {.decode = decode_map_later, .type = "map of variants"};
+
+const struct gle_key gle_experiment_keys[] = {
+    GLE_KEY_COUNT(struct gle_file_keys, glesim, NULL, 1, 1, "", "version of this file format: 1"),
+    GLE_KEY_TEXT(struct gle_file_keys, name, NULL, "name of the experiment; results go to results/<name>"),
+    GLE_KEY_TEXT(struct gle_file_keys, description, GLE_ABSENT, "what it is about"),
+    GLE_KEY_COUNT(struct gle_file_keys, seed, "0", 0, 9.2e18, "",
+                  "of the initial network and the order of samples; means the same as in PyTorch"),
+    GLE_KEY_REAL(struct gle_file_keys, dt, NULL, 1e-9, 1e9, "time", "length of a step"),
+    GLE_KEY_PART(struct gle_file_keys, dataset, NULL, &gle_dataset_table, "where inputs and targets come from"),
+    GLE_KEY_MAP(struct gle_file_keys, network, NULL, network_keys, "the network"),
+    GLE_KEY_CUSTOM(struct gle_file_keys, teacher, GLE_ABSENT, &map_later,
+                   "a second network with these parameters instead, whose output is the target"),
+    GLE_KEY_MAP(struct gle_file_keys, learning, NULL, learning_keys, "how it learns"),
+    GLE_KEY_MAP(struct gle_file_keys, training, NULL, training_keys, "how long it learns"),
+    GLE_KEY_CUSTOM(struct gle_file_keys, record, GLE_ABSENT, &record_custom, "traces over time, into recording.npz"),
+    GLE_KEY_CUSTOM(struct gle_file_keys, diagnose, GLE_ABSENT, &diagnose_custom,
+                   "how close the rule's update is to the exact gradient"),
+    GLE_KEY_CUSTOM(struct gle_file_keys, variants, GLE_ABSENT, &variants_custom,
+                   "several runs of this file: name: {dotted.key: value, ...}"),
+    GLE_KEY_MAP(struct gle_file_keys, compute, "{}", compute_keys, "what it runs on"),
+    GLE_KEY_END,
+};
+
+const struct gle_table *const gle_tables[] = {
+    &gle_dataset_table,  &gle_act_table,    &gle_rule_table,   &gle_loss_table,  &gle_optimizer_table, &gle_schedule_table,
+    &gle_metric_table,   &gle_init_table,   &gle_state_table,  &gle_reset_table, &gle_backend_table,   NULL,
+};

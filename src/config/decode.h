@@ -1,0 +1,82 @@
+/* decode.h - the file's keys, as they are written; experiment.c makes a gle_experiment of them. */
+#ifndef GLE_CONFIG_DECODE_H
+#define GLE_CONFIG_DECODE_H
+
+#include "config/experiment.h"
+
+/* neurons: groups, unrolled to one time constant a neuron */
+struct gle_neurons {
+    double *tau_m, *tau_r;
+    size_t n;
+    const struct gle_node **tau_m_src, **tau_r_src; /* where each was written */
+};
+
+struct gle_layer_keys {
+    const char *name;
+    uint64_t repeat;
+    struct gle_neurons neurons;
+    const struct gle_row *activation;
+    struct gle_part weight, bias;
+    struct gle_texts plastic;
+    const struct gle_row *reset;
+    struct gle_reals gamma;
+    const struct gle_node *src;
+};
+
+struct gle_layer_list {
+    struct gle_layer_keys *item;
+    size_t n;
+    const struct gle_node *src;
+};
+
+struct gle_network_keys {
+    uint64_t input;
+    struct gle_layer_list layers;
+    struct gle_part init; /* {file: ...}; row NULL: absent */
+};
+
+struct gle_bounds_keys {
+    struct gle_reals weight, bias, tau_m;
+};
+
+struct gle_learning_keys {
+    const struct gle_row *rule, *loss;
+    double beta, gamma, window;
+    struct gle_texts plastic;
+    struct gle_bounds_keys bounds;
+    struct gle_part optimizer, schedule;
+};
+
+/* A part of the file that is checked but not run yet: its node. */
+struct gle_later {
+    const struct gle_node *src;
+};
+
+struct gle_training_keys {
+    uint64_t epochs, batch_size, test_batch_size;
+    double validation;
+    const struct gle_row *state;
+    struct gle_later phases;
+};
+
+struct gle_compute_keys {
+    const struct gle_row *backend;
+};
+
+struct gle_file_keys {
+    uint64_t glesim;
+    const char *name, *description;
+    uint64_t seed;
+    double dt;
+    struct gle_part dataset;
+    struct gle_network_keys network;
+    struct gle_later teacher;
+    struct gle_learning_keys learning;
+    struct gle_training_keys training;
+    struct gle_later record, diagnose, variants;
+    struct gle_compute_keys compute;
+};
+
+extern const struct gle_table gle_state_table, gle_reset_table, gle_backend_table;
+
+#endif

@@ -1,0 +1,529 @@
+#include "config/experiment.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "config/decode.h"
+#include "data/data.h"
+#include "parts/activation.h"
+#include "parts/init.h"
+#include "parts/loss.h"
+#include "parts/rule.h"
+#include "parts/schedule.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *const gle_param_names[GLE_PARAMS] = {"weight", "bias", "tau_m"};
+
+/* Names become folders, array names and parts of dotted paths. */
+static int check_name(const char *name, const char *extra, const struct gle_node *src, const char *key,
+                      struct gle_errors *errs)
+{
+    const size_t n = strlen(name);
+
+    if (!n || n > 64)
+        return gle_node_error(errs, GLE_ECONFIG, src, key, "a name of 1 to 64 characters is wanted");
+    for (size_t i = 0; i < n; i++)
+        if (!isalnum((unsigned char)name[i]) && name[i] != '_' && name[i] != '-' &&
+            !(i && strchr(extra, name[i])))
+            return gle_node_error(errs, GLE_ECONFIG, src, key,
+                                  "'%s' cannot be a name: letters, digits, _ and - are possible", name);
+    return 0;
+}
+
+/* A list of parameter names into flags. */
+static int decode_plastic(bool *plastic, const struct gle_texts *list, struct gle_errors *errs)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < list->n; i++) {
+        struct gle_suggestion near = {.word = list->v[i]};
+        size_t p = 0;
+        while (p < GLE_PARAMS && strcmp(gle_param_names[p], list->v[i]))
+            gle_suggest(&near, gle_param_names[p++]);
+        if (p < GLE_PARAMS)
+            plastic[p] = true;
+        else if (near.best)
+            rc = gle_node_error(errs, GLE_ECONFIG, list->src->items[i], NULL,
+                                "unknown parameter '%s' (did you mean '%s'?)", list->v[i], near.best);
+        else
+            rc = gle_node_error(errs, GLE_ECONFIG, list->src->items[i], NULL,
+                                "unknown parameter '%s' (known: weight, bias, tau_m)", list->v[i]);
+    }
+    return rc;
+}
+
+static int check_taus(const struct gle_neurons *neurons, double dt, struct gle_errors *errs)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < neurons->n; i++) {
+        if (neurons->tau_m[i] < dt && (!i || neurons->tau_m_src[i] != neurons->tau_m_src[i - 1]))
+            rc = gle_node_error(errs, GLE_ERANGE, neurons->tau_m_src[i], NULL, "%g is below dt = %g",
+                                neurons->tau_m[i], dt);
+        if (neurons->tau_r[i] < dt && (!i || neurons->tau_r_src[i] != neurons->tau_r_src[i - 1]))
+            rc = gle_node_error(errs, GLE_ERANGE, neurons->tau_r_src[i], NULL, "%g is below dt = %g",
+                                neurons->tau_r[i], dt);
+    }
+    return rc;
+}
+
+/* Whether values given for a parameter fit its shape. */
+static int check_fit(const struct gle_part *part, size_t rows, size_t cols, bool bias, struct gle_errors *errs)
+{
+    const struct gle_init *init = (const struct gle_init *)part->row;
+    const struct gle_init_target target = {.rows = rows, .cols = cols, .bias = bias};
+    char found[64];
+
+    if (!init || !init->fits || !init->fits(part->params, &target, found, sizeof found))
+        return 0;
+    if (bias)
+        return gle_node_error(errs, GLE_ESHAPE, part->src, "value", "%s, where %zu biases are wanted", found, rows);
+    return gle_node_error(errs, GLE_ESHAPE, part->src, "value",
+                          "%s, where %zu rows (neurons) of %zu (inputs) are wanted", found, rows, cols);
+}
+
+/* Parameters of a whole-network file replace a layer's own. */
+static void replace_by_file(struct gle_part *part, const struct gle_part *file)
+{
+    if (file->row && part->row)
+        *part = *file;
+}
+
+static int build_layer(struct gle_layer_cfg *l, size_t n_in, const struct gle_layer_keys *keys, size_t copy,
+                       const struct gle_file_keys *file, struct gle_doc *doc, struct gle_errors *errs)
+{
+    const struct gle_learning_keys *learning = &file->learning;
+    int rc = 0;
+
+    l->name = keys->name;
+    if (keys->repeat) {
+        char name[96];
+        snprintf(name, sizeof name, "%s_%zu", keys->name, copy + 1);
+        l->name = gle_arena_text(doc->arena, name, strlen(name));
+        if (!l->name)
+            return gle_node_error(errs, GLE_ENOMEM, keys->src, NULL, "no memory");
+    }
+    l->src = keys->src;
+    l->n = keys->neurons.n;
+    l->tau_m = keys->neurons.tau_m;
+    l->tau_r = keys->neurons.tau_r;
+    l->act = (const struct gle_act *)keys->activation;
+    l->weight = keys->weight;
+    l->bias = keys->bias;
+    replace_by_file(&l->weight, &file->network.init);
+    replace_by_file(&l->bias, &file->network.init);
+    l->gamma = keys->gamma.n ? keys->gamma.v[0] : learning->gamma;
+    l->reset = !strcmp(keys->reset->name, "batch");
+    rc |= decode_plastic(l->plastic, keys->plastic.src ? &keys->plastic : &learning->plastic, errs);
+    l->plastic[GLE_BIAS] = l->plastic[GLE_BIAS] && l->bias.row;
+    rc |= check_fit(&l->weight, l->n, n_in, false, errs);
+    rc |= check_fit(&l->bias, l->n, 1, true, errs);
+    return rc;
+}
+
+static int build_layers(struct gle_experiment *exp, const struct gle_file_keys *file, struct gle_errors *errs)
+{
+    const struct gle_layer_list *list = &file->network.layers;
+    size_t n_in = exp->n_input, at = 0;
+    double params = 0.0;
+    int rc = 0;
+
+    for (size_t i = 0; i < list->n; i++) {
+        exp->n_layers += list->item[i].repeat ? list->item[i].repeat : 1;
+        rc |= check_name(list->item[i].name, "", list->item[i].src, "name", errs);
+        rc |= check_taus(&list->item[i].neurons, exp->dt, errs);
+    }
+    if (exp->n_layers > GLE_LAYERS_MAX)
+        return gle_node_error(errs, GLE_ERANGE, list->src, NULL, "%zu layers; at most %d are possible", exp->n_layers,
+                              GLE_LAYERS_MAX);
+    exp->layers = gle_arena_alloc(exp->doc->arena, exp->n_layers, sizeof *exp->layers);
+    if (!exp->layers)
+        return gle_node_error(errs, GLE_ENOMEM, list->src, NULL, "no memory for %zu layers", exp->n_layers);
+    for (size_t i = 0; i < list->n; i++)
+        for (size_t copy = 0; copy < (list->item[i].repeat ? list->item[i].repeat : 1); copy++, at++) {
+            struct gle_layer_cfg *l = &exp->layers[at];
+            rc |= build_layer(l, n_in, &list->item[i], copy, file, exp->doc, errs);
+            params += (double)l->n * (double)n_in;
+            n_in = l->n;
+            for (size_t j = 0; l->name && j < at; j++)
+                if (exp->layers[j].name && !strcmp(exp->layers[j].name, l->name))
+                    rc = gle_node_error(errs, GLE_ECONFIG, l->src, "name", "a second layer of the name '%s'", l->name);
+        }
+    if (params > 2147483647.0)
+        return gle_node_error(errs, GLE_ERANGE, list->src, NULL, "%.0f weights; at most 2147483647 are possible", params);
+    return rc;
+}
+
+static int check_bounds(struct gle_bounds *bounds, const struct gle_reals *keys, struct gle_errors *errs)
+{
+    if (!keys->src)
+        return 0;
+    if (keys->n != 2 || !(keys->v[0] < keys->v[1]))
+        return gle_node_error(errs, GLE_ERANGE, keys->src, NULL, "[lowest, highest] is wanted");
+    bounds->low = keys->v[0];
+    bounds->high = keys->v[1];
+    return 0;
+}
+
+static int build_learning(struct gle_experiment *exp, const struct gle_learning_keys *keys, const struct gle_node *src,
+                          struct gle_errors *errs)
+{
+    const struct gle_bounds_keys *b = &keys->bounds;
+    const struct gle_layer_cfg *top = exp->n_layers ? &exp->layers[exp->n_layers - 1] : NULL;
+    int rc = 0;
+
+    exp->rule = (const struct gle_rule *)keys->rule;
+    exp->loss = (const struct gle_loss *)keys->loss;
+    exp->beta = keys->beta;
+    exp->window = keys->window;
+    exp->optimizer = keys->optimizer;
+    exp->schedule = keys->schedule;
+    for (size_t p = 0; p < GLE_PARAMS; p++)
+        exp->bounds[p] = (struct gle_bounds){-INFINITY, INFINITY};
+    exp->bounds[GLE_TAU_M].low = exp->dt;
+    rc |= check_bounds(&exp->bounds[GLE_WEIGHT], &b->weight, errs);
+    rc |= check_bounds(&exp->bounds[GLE_BIAS], &b->bias, errs);
+    rc |= check_bounds(&exp->bounds[GLE_TAU_M], &b->tau_m, errs);
+    if (exp->bounds[GLE_TAU_M].low < exp->dt)
+        rc = gle_node_error(errs, GLE_ERANGE, b->tau_m.src, NULL, "%g is below dt = %g", exp->bounds[GLE_TAU_M].low,
+                            exp->dt);
+    if (exp->rule->windowed && exp->window < exp->dt)
+        rc = gle_node_error(errs, GLE_ECONFIG, src, "window", "the rule %s needs a window of at least dt = %g",
+                            exp->rule->row.name, exp->dt);
+    if (top && exp->loss->log_probabilities != top->act->log_probabilities)
+        rc = gle_node_error(errs, GLE_ECONFIG, exp->loss->log_probabilities ? src : top->src,
+                            exp->loss->log_probabilities ? "loss" : "activation",
+                            "the loss nll and the activation log_softmax of the last layer go together");
+    for (size_t i = 0; i + 1 < exp->n_layers; i++)
+        if (exp->layers[i].act->log_probabilities)
+            rc = gle_node_error(errs, GLE_ECONFIG, exp->layers[i].src, "activation",
+                                "log_softmax is for the last layer only");
+    return rc;
+}
+
+static int build_training(struct gle_experiment *exp, const struct gle_training_keys *keys, const struct gle_node *src,
+                          struct gle_errors *errs)
+{
+    const bool epochs = gle_node_get(src, "epochs"), phases = keys->phases.src != NULL;
+
+    exp->epochs = keys->epochs;
+    exp->batch_size = keys->batch_size;
+    exp->test_batch_size = keys->test_batch_size ? keys->test_batch_size : keys->batch_size;
+    exp->validation = keys->validation;
+    exp->reset_state = !strcmp(keys->state->name, "reset");
+    if (epochs && phases)
+        return gle_node_error(errs, GLE_ECONFIG, src, "phases", "either epochs or phases, not both");
+    if (!epochs && !phases)
+        return gle_node_error(errs, GLE_ECONFIG, src, NULL,
+                              "needs the key 'epochs' (passes over the training set) or 'phases' (training by duration)");
+    return 0;
+}
+
+/* Sizes that a data set knows before it is opened, against those of the network. */
+static int check_sizes(const struct gle_experiment *exp, struct gle_errors *errs)
+{
+    const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
+    const struct gle_layer_cfg *top = &exp->layers[exp->n_layers - 1];
+    size_t channels = 0, targets = 0;
+    int rc = 0;
+
+    if (set->shape)
+        set->shape(exp->dataset.params, &channels, &targets);
+    if (channels && channels != exp->n_input)
+        rc = gle_node_error(errs, GLE_ESHAPE, exp->network_src, "input", "%zu, where the data set %s has %zu channels",
+                            exp->n_input, set->row.name, channels);
+    if (targets && targets != top->n)
+        rc = gle_node_error(errs, GLE_ESHAPE, top->src, "neurons", "%zu, where the data set %s has %zu targets", top->n,
+                            set->row.name, targets);
+    return rc;
+}
+
+static int check_dataset(const struct gle_experiment *exp, struct gle_errors *errs)
+{
+    const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
+    const char *key, *why;
+
+    if (set->check && set->check(exp->dataset.params, &key, &why))
+        return gle_node_error(errs, GLE_ERANGE, exp->dataset.src, key, "%s", why);
+    return 0;
+}
+
+/* layer.parameter, with a suggestion. */
+static int check_layer_name(const struct gle_experiment *exp, const char *name, size_t len,
+                            const struct gle_node *node, struct gle_errors *errs)
+{
+    char word[128];
+    struct gle_suggestion near = {.word = word};
+
+    snprintf(word, sizeof word, "%.*s", (int)len, name);
+    for (size_t i = 0; i < exp->n_layers; i++) {
+        if (!strcmp(exp->layers[i].name, word))
+            return 0;
+        gle_suggest(&near, exp->layers[i].name);
+    }
+    if (near.best)
+        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "there is no layer '%s' (did you mean '%s'?)", word,
+                              near.best);
+    return gle_node_error(errs, GLE_ECONFIG, node, NULL, "there is no layer '%s'", word);
+}
+
+static int check_param_name(const char *name, const struct gle_node *node, struct gle_errors *errs)
+{
+    struct gle_suggestion near = {.word = name};
+
+    for (size_t p = 0; p < GLE_PARAMS; p++) {
+        if (!strcmp(gle_param_names[p], name))
+            return 0;
+        gle_suggest(&near, gle_param_names[p]);
+    }
+    if (near.best)
+        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "unknown parameter '%s' (did you mean '%s'?)", name,
+                              near.best);
+    return gle_node_error(errs, GLE_ECONFIG, node, NULL, "unknown parameter '%s' (known: weight, bias, tau_m)", name);
+}
+
+/* Names that teacher and phases use: {layer: {parameter: ...}} and {layer.parameter: ...}. */
+static int check_references(const struct gle_experiment *exp, const struct gle_file_keys *file, struct gle_errors *errs)
+{
+    const struct gle_node *teacher = file->teacher.src, *phases = file->training.phases.src;
+    int rc = 0;
+
+    for (size_t i = 0; teacher && i < teacher->n_items; i++) {
+        const struct gle_node *layer = teacher->items[i];
+        rc |= check_layer_name(exp, layer->key, strlen(layer->key), layer, errs);
+        if (layer->kind != GLE_NODE_MAP)
+            rc = gle_node_error(errs, GLE_ECONFIG, layer, NULL, "a map (parameter: value) is wanted");
+        for (size_t j = 0; layer->kind == GLE_NODE_MAP && j < layer->n_items; j++)
+            rc |= check_param_name(layer->items[j]->key, layer->items[j], errs);
+    }
+    for (size_t i = 0; phases && i < phases->n_items; i++) {
+        const struct gle_node *set = phases->items[i]->kind == GLE_NODE_MAP ? gle_node_get(phases->items[i], "set") : NULL;
+        for (size_t j = 0; set && j < set->n_items; j++) {
+            const char *key = set->items[j]->key, *dot = strchr(key, '.');
+            if (!dot)
+                rc = gle_node_error(errs, GLE_ECONFIG, set->items[j], NULL, "layer.parameter is wanted");
+            else
+                rc |= check_layer_name(exp, key, (size_t)(dot - key), set->items[j], errs) |
+                      check_param_name(dot + 1, set->items[j], errs);
+        }
+    }
+    return rc;
+}
+
+static void destroy(struct gle_experiment *exp)
+{
+    if (exp) {
+        gle_doc_destroy(exp->doc);
+        gle_free(exp);
+    }
+}
+
+/* Takes doc over. */
+static struct gle_experiment *build(struct gle_doc *doc, const char *variant, struct gle_errors *errs)
+{
+    struct gle_experiment *exp = gle_calloc(1, sizeof *exp);
+    struct gle_file_keys *file = gle_arena_alloc(doc->arena, 1, sizeof *file);
+    const size_t before = errs->n + errs->dropped;
+    int rc;
+
+    if (!exp || !file) {
+        gle_node_error(errs, GLE_ENOMEM, doc->root, NULL, "no memory");
+        gle_doc_destroy(doc);
+        gle_free(exp);
+        return NULL;
+    }
+    exp->doc = doc;
+    exp->src = doc->root;
+    exp->variant = variant;
+    rc = gle_decode(file, gle_experiment_keys, doc, doc->root, errs);
+    if (!rc) { /* what follows needs every key in its place */
+        exp->network_src = gle_node_get(doc->root, "network");
+        exp->training_src = gle_node_get(doc->root, "training");
+        exp->name = file->name;
+        exp->description = file->description;
+        exp->seed = file->seed;
+        exp->dt = file->dt;
+        exp->dataset = file->dataset;
+        exp->n_input = file->network.input;
+        exp->init_file = file->network.init.row ? gle_node_get(file->network.init.src, "file")->text : NULL;
+        rc |= check_name(exp->name, ".", doc->root, "name", errs);
+        rc |= check_dataset(exp, errs);
+        rc |= build_layers(exp, file, errs);
+        rc |= build_learning(exp, &file->learning, gle_node_get(doc->root, "learning"), errs);
+        rc |= build_training(exp, &file->training, exp->training_src, errs);
+        if (!rc)
+            rc |= check_sizes(exp, errs) | check_references(exp, file, errs);
+    }
+    if (rc || errs->n + errs->dropped > before) {
+        destroy(exp);
+        return NULL;
+    }
+    return exp;
+}
+
+static int override(struct gle_doc *doc, const struct gle_override *overrides, size_t n, struct gle_errors *errs)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        struct gle_node *value;
+        if (gle_node_parse(&value, doc, overrides[i].value, overrides[i].where, errs) ||
+            gle_node_set(doc, overrides[i].path, value, errs))
+            rc = -1;
+    }
+    return rc;
+}
+
+/* Applies variants.<name> and takes the variants out of the tree, which then is a file of its own. */
+static int apply_variant(struct gle_doc *doc, const char *name, struct gle_errors *errs)
+{
+    const struct gle_node *variants = gle_node_get(doc->root, "variants");
+    const struct gle_node *variant = gle_node_get(variants, name);
+    int rc = check_name(name, ".", variants, name, errs);
+
+    if (variant->kind != GLE_NODE_MAP)
+        return gle_node_error(errs, GLE_ECONFIG, variant, NULL, "a map (dotted.key: value) is wanted");
+    for (size_t i = 0; i < variant->n_items; i++) {
+        struct gle_node *value = gle_node_copy(doc, variant->items[i]);
+        if (!value)
+            return gle_node_error(errs, GLE_ENOMEM, variant, NULL, "no memory");
+        if (gle_node_set(doc, variant->items[i]->key, value, errs))
+            rc = -1;
+    }
+    gle_node_remove(doc->root, "variants");
+    return rc;
+}
+
+static bool wanted(const char *name, const char *const *only, size_t n_only)
+{
+    for (size_t i = 0; i < n_only; i++)
+        if (!strcmp(only[i], name))
+            return true;
+    return !n_only;
+}
+
+static int check_wanted(const struct gle_node *root, const char *const *only, size_t n_only, struct gle_errors *errs)
+{
+    const struct gle_node *variants = gle_node_get(root, "variants");
+    int rc = 0;
+
+    if (n_only && (!variants || variants->kind != GLE_NODE_MAP))
+        return gle_node_error(errs, GLE_EUSAGE, root, NULL, "--variant %s: the file has no variants", only[0]);
+    for (size_t i = 0; i < n_only; i++) {
+        struct gle_suggestion near = {.word = only[i]};
+        size_t j = 0;
+        while (j < variants->n_items && strcmp(variants->items[j]->key, only[i]))
+            gle_suggest(&near, variants->items[j++]->key);
+        if (j == variants->n_items)
+            rc = gle_node_error(errs, GLE_EUSAGE, variants, NULL, near.best ? "--variant %s: no such variant (did you mean '%s'?)" : "--variant %s: no such variant",
+                                only[i], near.best);
+    }
+    return rc;
+}
+
+static int append(struct gle_experiments *out, struct gle_experiment *exp, struct gle_errors *errs)
+{
+    struct gle_experiment **item = gle_resize(out->item, out->n + 1, sizeof *item);
+
+    if (!item) {
+        gle_node_error(errs, GLE_ENOMEM, exp->src, NULL, "no memory");
+        destroy(exp);
+        return -1;
+    }
+    item[out->n++] = exp;
+    out->item = item;
+    return 0;
+}
+
+int gle_experiments_load(struct gle_experiments *out, const char *path, const struct gle_override *overrides,
+                         size_t n_overrides, const char *const *only, size_t n_only, struct gle_errors *errs)
+{
+    struct gle_doc *doc;
+    const struct gle_node *variants;
+    int rc;
+
+    *out = (struct gle_experiments){0};
+    if (gle_doc_load(&doc, path, errs))
+        return -1;
+    rc = override(doc, overrides, n_overrides, errs) | check_wanted(doc->root, only, n_only, errs);
+    variants = gle_node_get(doc->root, "variants");
+    if (!variants || variants->kind != GLE_NODE_MAP || !variants->n_items) {
+        struct gle_experiment *exp = build(doc, NULL, errs);
+        if (!exp || rc || append(out, exp, errs)) {
+            if (exp && rc)
+                destroy(exp);
+            rc = -1;
+        }
+        doc = NULL; /* build() took it */
+    }
+    for (size_t i = 0; doc && variants && i < variants->n_items; i++) {
+        struct gle_doc *own;
+        struct gle_experiment *exp;
+        const char *name = variants->items[i]->key;
+
+        if (!wanted(name, only, n_only))
+            continue;
+        if (gle_doc_load(&own, path, errs)) {
+            rc = -1;
+            break;
+        }
+        name = gle_arena_text(own->arena, name, strlen(name));
+        if (!name || override(own, overrides, n_overrides, errs) || apply_variant(own, name, errs)) {
+            gle_doc_destroy(own);
+            rc = -1;
+            continue;
+        }
+        exp = build(own, name, errs);
+        if (!exp || append(out, exp, errs))
+            rc = -1;
+    }
+    gle_doc_destroy(doc);
+    if (rc)
+        gle_experiments_clear(out);
+    return rc;
+}
+
+void gle_experiments_clear(struct gle_experiments *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        destroy(list->item[i]);
+    gle_free(list->item);
+    *list = (struct gle_experiments){0};
+}
+
+static int pending(const struct gle_node *node, const char *key, const char *what, struct gle_errors *errs)
+{
+    return gle_node_error(errs, GLE_EPENDING, node, key, "%s cannot be run by this version yet", what);
+}
+
+int gle_experiment_pending(const struct gle_experiment *exp, struct gle_errors *errs)
+{
+    static const struct {
+        const char *key, *what;
+    } later[] = {{"teacher", "teachers"}, {"record", "recording"}, {"diagnose", "gradient diagnostics"}};
+    const struct gle_node *learning = gle_node_get(exp->src, "learning"), *compute = gle_node_get(exp->src, "compute");
+    const struct gle_node *backend = gle_node_get(compute, "backend");
+    char what[96];
+    int rc = 0;
+
+    if (exp->dataset.row->pending) {
+        snprintf(what, sizeof what, "the data set %s", exp->dataset.row->name);
+        rc |= pending(exp->dataset.src, "type", what, errs);
+    }
+    if (exp->rule->row.pending) {
+        snprintf(what, sizeof what, "the rule %s", exp->rule->row.name);
+        rc |= pending(learning, "rule", what, errs);
+    }
+    if (gle_table_find(&gle_backend_table, backend->text)->pending) {
+        snprintf(what, sizeof what, "the backend %s", backend->text);
+        rc |= pending(compute, "backend", what, errs);
+    }
+    if (gle_node_get(exp->training_src, "phases"))
+        rc |= pending(exp->training_src, "phases", "training by duration", errs);
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++)
+        if (gle_node_get(exp->src, later[i].key))
+            rc |= pending(exp->src, later[i].key, later[i].what, errs);
+    return rc;
+}

@@ -1,0 +1,102 @@
+/* experiment.h - what a config file says, checked and with its defaults filled in. Names are resolved to rows of the parts'
+ * tables; nobody behind this reads a YAML string. */
+#ifndef GLE_CONFIG_EXPERIMENT_H
+#define GLE_CONFIG_EXPERIMENT_H
+
+#include "base/error.h"
+#include "yaml/key.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct gle_act;
+struct gle_loss;
+struct gle_rule;
+
+/* Limits that keep sizes far from overflow. */
+enum {
+    GLE_NEURONS_MAX = 1 << 20,  /* in a layer */
+    GLE_LAYERS_MAX = 4096,
+    GLE_BATCH_MAX = 1 << 20,
+};
+
+enum gle_param { GLE_WEIGHT, GLE_BIAS, GLE_TAU_M, GLE_PARAMS };
+/* "weight", "bias", "tau_m" */
+extern const char *const gle_param_names[GLE_PARAMS];
+
+/* One layer, repeats unrolled. */
+struct gle_layer_cfg {
+    const char *name;            /* unique; "lag_3" for the third of `name: lag, repeat: 5` */
+    size_t n;                    /* neurons */
+    const double *tau_m, *tau_r; /* (n), in the config's time unit, >= dt */
+    const struct gle_act *act;
+    struct gle_part weight, bias; /* rows: struct gle_init. bias.row NULL: no bias */
+    bool plastic[GLE_PARAMS];    /* bias only if there is one */
+    double gamma;
+    bool reset; /* state from zero with every batch */
+    const struct gle_node *src;
+};
+
+struct gle_bounds {
+    double low, high; /* -INFINITY, INFINITY: none */
+};
+
+struct gle_experiment {
+    const char *name, *description;
+    const char *variant; /* NULL: the file has none */
+    uint64_t seed;
+    double dt;
+    struct gle_part dataset; /* row: struct gle_dataset */
+
+    size_t n_input;
+    struct gle_layer_cfg *layers;
+    size_t n_layers;
+    const char *init_file; /* network.init.file: parameters of all layers; NULL: none */
+
+    const struct gle_rule *rule;
+    const struct gle_loss *loss;
+    double beta;
+    struct gle_bounds bounds[GLE_PARAMS];
+    struct gle_part optimizer; /* row: struct gle_optimizer */
+    struct gle_part schedule;  /* row: struct gle_schedule */
+    double window;             /* time units; 0: not given */
+
+    uint64_t epochs, batch_size, test_batch_size;
+    double validation; /* fraction taken off the training set */
+    bool reset_state;  /* training.state: reset */
+
+    struct gle_doc *doc;        /* the resolved tree; owns all of the above */
+    const struct gle_node *src; /* its root */
+    const struct gle_node *network_src, *training_src;
+};
+
+/* A change to the file's tree before it is decoded: --set a.b=c. `where` names it in messages ("--set a.b=c"). */
+struct gle_override {
+    const char *path, *value, *where;
+};
+
+/* The experiments of a file: one, or one for each of its variants. */
+struct gle_experiments {
+    struct gle_experiment **item;
+    size_t n;
+};
+
+/* Loads a file, applies the overrides, then each variant, decodes and checks.
+ * only: names of variants to load (n_only of them), or n_only 0 for all.
+ * Owns:   out->item and its members belong to the caller (gle_experiments_clear).
+ * Errors: all that is wrong in the file, in errs (GLE_ECONFIG, GLE_ERANGE, GLE_ESHAPE, GLE_ENOMEM); *out is then empty. */
+GLE_MUST_CHECK int gle_experiments_load(struct gle_experiments *out, const char *path,
+                                        const struct gle_override *overrides, size_t n_overrides,
+                                        const char *const *only, size_t n_only, struct gle_errors *errs);
+void gle_experiments_clear(struct gle_experiments *list);
+
+/* Finds what the experiment asks for and this version cannot run yet. Errors: GLE_EPENDING, all of them. */
+GLE_MUST_CHECK int gle_experiment_pending(const struct gle_experiment *exp, struct gle_errors *errs);
+
+/* The keys at the top of a file, for --schema and the contract tests. */
+extern const struct gle_key gle_experiment_keys[];
+/* All tables a config can name something from, NULL-terminated, for --list and the contract tests. */
+extern const struct gle_table *const gle_tables[];
+
+#endif

@@ -1,0 +1,282 @@
+#include "data/data.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/rng.h"
+#include "data/sets.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ROW(word, text, set_keys) \
+    .row = {.name = word, .help = text, .keys = set_keys, .params_size = GLE_DATASET_PARAMS_SIZE}
+#define PENDING_ROW(word, text, set_keys) \
+    .row = {.name = word, .help = text, .keys = set_keys, .params_size = GLE_DATASET_PARAMS_SIZE, .pending = true}
+
+const struct gle_dataset gle_datasets[] = {
+    {ROW("mnist1d", "MNIST-1D: ten digits as noisy one-dimensional signals, generated as published (arXiv:2011.14439)",
+         gle_mnist1d_keys),
+     .open = gle_mnist1d_open,
+     .check = gle_mnist1d_check,
+     .shape = gle_mnist1d_shape},
+    {ROW("yinyang", "Yin-Yang: points in the plane, three classes, generated as published (arXiv:2102.08211)",
+         gle_yinyang_keys),
+     .open = gle_yinyang_open,
+     .check = gle_yinyang_check,
+     .shape = gle_yinyang_shape},
+    {ROW("xor", "exclusive or: four points in the plane, two classes", gle_xor_keys),
+     .open = gle_xor_open,
+     .check = gle_xor_check,
+     .shape = gle_xor_shape},
+    {ROW("npz",
+         "your own arrays from an .npz file: x (samples, steps, channels) or (samples, channels), with labels y "
+         "(samples) or targets (samples, outputs) or (samples, steps, outputs); likewise x_test, y_test, x_validation",
+         gle_npz_set_keys),
+     .open = gle_npz_set_open},
+    {PENDING_ROW("step", "square wave, shifted by a random time per sequence", gle_step_keys), .check = gle_step_check},
+    {PENDING_ROW("sines", "sum of sines", gle_sines_keys), .check = gle_sines_check},
+    {PENDING_ROW("ornstein_uhlenbeck", "Ornstein-Uhlenbeck process", gle_ornstein_uhlenbeck_keys)},
+    {PENDING_ROW("speech_commands", "Google Speech Commands as mel spectrograms (arXiv:1804.03209)",
+                 gle_speech_commands_keys)},
+    {.row = {.name = NULL}},
+};
+const struct gle_table gle_dataset_table = {"data set", gle_datasets, sizeof gle_datasets[0]};
+
+/* Floats of one sample's input and target; 0 for the target of a labelled set. */
+static size_t input_size(const struct gle_data *data)
+{
+    return data->held ? data->n_channels : data->n_steps * data->n_channels;
+}
+
+static size_t target_size(const struct gle_data *data)
+{
+    if (data->labelled)
+        return 0;
+    return data->target_moves ? data->n_steps * data->n_targets : data->n_targets;
+}
+
+int gle_data_room(struct gle_data *data, enum gle_split split, size_t n, struct gle_error *err)
+{
+    struct gle_samples *s = &data->split[split];
+    const size_t targets = target_size(data), larger = targets > input_size(data) ? targets : input_size(data);
+
+    assert(n && !s->x && larger);
+    if (n > UINT32_MAX)
+        return gle_fail(err, GLE_ERANGE, "%zu samples are more than %lu", n, (unsigned long)UINT32_MAX);
+    if (n > SIZE_MAX / sizeof(float) / 2 / larger)
+        return gle_fail(err, GLE_ENOMEM, "no memory for %zu samples", n);
+    s->n = n;
+    s->x = gle_floats(n * input_size(data));
+    if (data->labelled)
+        s->labels = gle_calloc(n, sizeof *s->labels);
+    else
+        s->targets = gle_floats(n * targets);
+    if (!s->x || (!s->labels && !s->targets))
+        return gle_fail(err, GLE_ENOMEM, "no memory for %zu samples", n);
+    return 0;
+}
+
+int gle_data_hold(struct gle_data *data, double present, double dt, struct gle_error *err)
+{
+    const double steps_max = 1e9; /* far beyond any use, far below what a size_t or a double counts */
+    const double steps = round(present / dt);
+
+    if (!(steps >= 1.0 && steps <= steps_max))
+        return gle_fail(err, GLE_ERANGE, "present = %g is %g steps of dt = %g (1 to %g are possible)", present, steps,
+                        dt, steps_max);
+    data->n_steps = (size_t)steps;
+    data->held = 1;
+    return 0;
+}
+
+int gle_data_fail(struct gle_error *err, enum gle_code code, const char *file, const char *fmt, ...)
+{
+    char text[sizeof err->text];
+    va_list args;
+
+    if (err->code != GLE_OK)
+        return -1;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    gle_fail(err, code, "%s", text);
+    gle_error_place(err, file, 0, 0, NULL);
+    return -1;
+}
+
+static void free_samples(struct gle_samples *s)
+{
+    gle_free(s->x);
+    gle_free(s->labels);
+    gle_free(s->targets);
+    *s = (struct gle_samples){0};
+}
+
+static void copy_sample(struct gle_samples *to, size_t i, const struct gle_samples *from, size_t j,
+                        const struct gle_data *data)
+{
+    const size_t inputs = input_size(data), targets = target_size(data);
+
+    memcpy(to->x + i * inputs, from->x + j * inputs, inputs * sizeof(float));
+    if (from->labels)
+        to->labels[i] = from->labels[j];
+    else
+        memcpy(to->targets + i * targets, from->targets + j * targets, targets * sizeof(float));
+}
+
+/* Marks the samples that the first n_chosen of a random order take; NULL: no memory. Free with gle_free(). */
+static unsigned char *choose(size_t n, size_t n_chosen, uint64_t seed)
+{
+    unsigned char *chosen = gle_calloc(n, 1);
+    uint32_t *order = gle_calloc(n, sizeof *order);
+    struct gle_rng rng;
+
+    if (chosen && order) {
+        gle_rng_seed(&rng, seed);
+        gle_torch_randperm(&rng, order, n);
+        for (size_t i = 0; i < n_chosen; i++)
+            chosen[order[i]] = 1;
+    } else {
+        gle_free(chosen);
+        chosen = NULL;
+    }
+    gle_free(order);
+    return chosen;
+}
+
+static int split_validation(struct gle_data *data, double fraction, uint64_t seed, struct gle_error *err)
+{
+    struct gle_samples all = data->split[GLE_TRAIN];
+    const size_t n_chosen = (size_t)round(fraction * (double)all.n);
+    unsigned char *chosen;
+    int status;
+
+    if (!n_chosen || n_chosen == all.n)
+        return gle_fail(err, GLE_ERANGE, "a fraction of %g of %zu training samples leaves none for %s", fraction,
+                        all.n, n_chosen ? "training" : "validation");
+    chosen = choose(all.n, n_chosen, seed);
+    if (!chosen)
+        return gle_fail(err, GLE_ENOMEM, "no memory for the validation set");
+    data->split[GLE_TRAIN] = (struct gle_samples){0};
+    status = gle_data_room(data, GLE_TRAIN, all.n - n_chosen, err) ||
+             gle_data_room(data, GLE_VALIDATION, n_chosen, err);
+    if (!status) {
+        size_t to[GLE_SPLITS] = {0};
+        for (size_t i = 0; i < all.n; i++) {
+            const enum gle_split part = chosen[i] ? GLE_VALIDATION : GLE_TRAIN;
+            copy_sample(&data->split[part], to[part]++, &all, i, data);
+        }
+    }
+    gle_free(chosen);
+    free_samples(&all);
+    return status ? -1 : 0;
+}
+
+/* Adds 32-bit values as little-endian bytes, whatever this machine's order. */
+static void hash_words(struct gle_sha256 *sha, const void *values, size_t n)
+{
+    enum { WORDS = 1024 };
+    unsigned char bytes[4 * WORDS];
+
+    for (size_t start = 0; start < n; start += WORDS) {
+        const size_t count = n - start < WORDS ? n - start : WORDS;
+        for (size_t i = 0; i < count; i++) {
+            uint32_t word;
+            memcpy(&word, (const unsigned char *)values + 4 * (start + i), sizeof word);
+            for (size_t k = 0; k < 4; k++)
+                bytes[4 * i + k] = (unsigned char)(word >> 8 * k);
+        }
+        gle_sha256_add(sha, bytes, 4 * count);
+    }
+}
+
+/* Adds a size as eight bytes, low word first. */
+static void hash_size(struct gle_sha256 *sha, size_t size)
+{
+    const uint32_t words[2] = {(uint32_t)size, (uint32_t)((uint64_t)size >> 32)};
+    hash_words(sha, words, 2);
+}
+
+static int hash_data(struct gle_data *data, struct gle_error *err)
+{
+    struct gle_sha256 *sha = gle_sha256_start();
+
+    if (!sha)
+        return gle_fail(err, GLE_ENOMEM, "no memory for the checksum of the data");
+    hash_size(sha, data->n_steps);
+    hash_size(sha, data->n_channels);
+    hash_size(sha, data->n_targets);
+    hash_size(sha, data->held != 0);
+    hash_size(sha, data->target_moves != 0);
+    hash_size(sha, data->labelled != 0);
+    for (int i = 0; i < GLE_SPLITS; i++) {
+        const struct gle_samples *s = &data->split[i];
+        hash_size(sha, s->n);
+        hash_words(sha, s->x, s->n * input_size(data));
+        if (s->labels)
+            hash_words(sha, s->labels, s->n);
+        hash_words(sha, s->targets, s->n * target_size(data));
+    }
+    gle_sha256_end(sha, data->sha256);
+    return 0;
+}
+
+int gle_data_open(struct gle_data **out, const struct gle_dataset *set, const void *params, double validation,
+                  const struct gle_data_context *ctx, struct gle_error *err)
+{
+    struct gle_data *data;
+
+    *out = NULL;
+    if (set->row.pending)
+        return gle_fail(err, GLE_EPENDING, "the data set '%s' is not built yet in this version", set->row.name);
+    data = gle_calloc(1, sizeof *data);
+    if (!data)
+        return gle_fail(err, GLE_ENOMEM, "no memory for the data set");
+    if (set->open(data, params, ctx, err) || hash_data(data, err) ||
+        (validation > 0.0 && !data->split[GLE_VALIDATION].n && split_validation(data, validation, ctx->seed, err))) {
+        gle_data_close(data);
+        return -1;
+    }
+    *out = data;
+    return 0;
+}
+
+void gle_data_close(struct gle_data *data)
+{
+    if (!data)
+        return;
+    for (int i = 0; i < GLE_SPLITS; i++)
+        free_samples(&data->split[i]);
+    gle_free(data);
+}
+
+void gle_data_input(float *x, size_t ld, const struct gle_data *data, enum gle_split split, const uint32_t *rows,
+                    size_t B, size_t t)
+{
+    const struct gle_samples *s = &data->split[split];
+    const size_t C = data->n_channels, first = data->held ? 0 : t * C;
+
+    assert(t < data->n_steps && ld >= C);
+    for (size_t b = 0; b < B; b++) {
+        assert(rows[b] < s->n);
+        for (size_t c = 0; c < C; c++)
+            x[b * ld + c] = s->x[rows[b] * input_size(data) + first + c];
+    }
+}
+
+void gle_data_target(float *y, size_t ld, const struct gle_data *data, enum gle_split split, const uint32_t *rows,
+                     size_t B, size_t t)
+{
+    const struct gle_samples *s = &data->split[split];
+    const size_t K = data->n_targets, first = data->target_moves ? t * K : 0;
+
+    assert(t < data->n_steps && ld >= K);
+    for (size_t b = 0; b < B; b++) {
+        assert(rows[b] < s->n);
+        for (size_t k = 0; k < K; k++)
+            y[b * ld + k] = s->labels ? (float)((size_t)s->labels[rows[b]] == k)
+                                      : s->targets[rows[b] * target_size(data) + first + k];
+    }
+}

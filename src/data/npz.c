@@ -1,0 +1,267 @@
+#include "base/npz.h"
+#include "data/sets.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+struct npz_params {
+    const char *file;
+    double present;
+    uint64_t classes;
+};
+_Static_assert(sizeof(struct npz_params) <= GLE_DATASET_PARAMS_SIZE, "settings of npz");
+
+enum { CLASSES_MAX = 1000000 }; /* a label beyond is a mistake, and each class costs an output */
+
+const struct gle_key gle_npz_set_keys[] = {
+    GLE_KEY_PATH(struct npz_params, file, NULL, "the archive"),
+    GLE_KEY_REAL(struct npz_params, present, GLE_ABSENT, 1e-9, 1e9, "time",
+                 "how long a point is held, for x (samples, channels)"),
+    GLE_KEY_COUNT(struct npz_params, classes, "0", 0, CLASSES_MAX, "", "number of classes; 0: largest label + 1"),
+    GLE_KEY_END,
+};
+
+static const char *const x_names[GLE_SPLITS] = {
+    [GLE_TRAIN] = "x", [GLE_VALIDATION] = "x_validation", [GLE_TEST] = "x_test"};
+static const char *const y_names[GLE_SPLITS] = {
+    [GLE_TRAIN] = "y", [GLE_VALIDATION] = "y_validation", [GLE_TEST] = "y_test"};
+static const char *const target_names[GLE_SPLITS] = {
+    [GLE_TRAIN] = "targets", [GLE_VALIDATION] = "targets_validation", [GLE_TEST] = "targets_test"};
+
+/* The archive, and the training arrays that the others are measured by. */
+struct source {
+    const char *file;
+    struct gle_npz *npz;
+    struct gle_array x, y;      /* y: labels or targets */
+    const char *const *y_names; /* y_names or target_names */
+};
+
+enum { TUPLE_SIZE = 200 }; /* eight numbers of 20 digits, and what is between them */
+
+/* "100, 5, 3" */
+static const char *tuple(char buf[TUPLE_SIZE], const size_t *v, size_t n)
+{
+    size_t at = 0;
+
+    buf[0] = '\0';
+    for (size_t i = 0; i < n; i++)
+        at += (size_t)snprintf(buf + at, TUPLE_SIZE - at, i ? ", %zu" : "%zu", v[i]);
+    return buf;
+}
+
+static const char *shape_of(char buf[TUPLE_SIZE], const struct gle_array *a)
+{
+    return tuple(buf, a->shape, a->n_dims);
+}
+
+/* Where element i of an array is. */
+static const char *index_of(char buf[TUPLE_SIZE], const struct gle_array *a, size_t i)
+{
+    size_t index[GLE_NPY_DIMS_MAX];
+
+    for (size_t d = a->n_dims; d-- > 0; i /= a->shape[d])
+        index[d] = i % a->shape[d];
+    return tuple(buf, index, a->n_dims);
+}
+
+static int same_tail(const struct gle_array *a, const struct gle_array *b)
+{
+    int same = a->n_dims == b->n_dims;
+
+    for (size_t d = 1; same && d < a->n_dims; d++)
+        same = a->shape[d] == b->shape[d];
+    return same;
+}
+
+static int unlike(const struct source *s, const char *name, const struct gle_array *a, const char *like,
+                  const struct gle_array *b, struct gle_error *err)
+{
+    char shape_a[TUPLE_SIZE], shape_b[TUPLE_SIZE];
+
+    return gle_data_fail(err, GLE_EDATA, s->file, "%s has shape (%s) where %s has (%s)", name, shape_of(shape_a, a),
+                         like, shape_of(shape_b, b));
+}
+
+/* A set under a misspelt name would be missed in silence. */
+static int check_names(const struct source *s, struct gle_error *err)
+{
+    static const char *const *const known[] = {x_names, y_names, target_names};
+
+    for (size_t i = 0; i < gle_npz_count(s->npz); i++) {
+        const char *name = gle_npz_name(s->npz, i);
+        for (size_t k = 0; k < sizeof known / sizeof known[0]; k++) {
+            const size_t len = strlen(known[k][GLE_TRAIN]);
+            if (!strncmp(name, known[k][GLE_TRAIN], len) && name[len] == '_' &&
+                strcmp(name, known[k][GLE_VALIDATION]) && strcmp(name, known[k][GLE_TEST]))
+                return gle_data_fail(err, GLE_EDATA, s->file, "%s is none of %s, %s and %s", name,
+                                     known[k][GLE_TRAIN], known[k][GLE_VALIDATION], known[k][GLE_TEST]);
+        }
+    }
+    return 0;
+}
+
+/* Steps and channels from the shape of x. */
+static int shape_inputs(struct gle_data *data, const struct source *s, const struct npz_params *p, double dt,
+                        struct gle_error *err)
+{
+    const struct gle_array *x = &s->x;
+    char shape[TUPLE_SIZE];
+
+    shape_of(shape, x);
+    if (x->n_dims != 2 && x->n_dims != 3)
+        return gle_data_fail(err, GLE_EDATA, s->file,
+                             "x has shape (%s); (samples, steps, channels) or (samples, channels) is needed", shape);
+    if (!x->n)
+        return gle_data_fail(err, GLE_EDATA, s->file, "x has shape (%s), which is empty", shape);
+    data->n_channels = x->shape[x->n_dims - 1];
+    if (x->n_dims == 2) {
+        if (!(p->present > 0.0))
+            return gle_data_fail(err, GLE_ECONFIG, s->file,
+                                 "x has shape (%s), so 'present' must say how long each point is held", shape);
+        return gle_data_hold(data, p->present, dt, err);
+    }
+    if (p->present > 0.0)
+        return gle_data_fail(err, GLE_ECONFIG, s->file,
+                             "x has shape (%s) with steps of its own, so 'present' does not apply", shape);
+    data->n_steps = x->shape[1];
+    return 0;
+}
+
+/* What y is, from its shape and the steps of x. */
+static int shape_targets(struct gle_data *data, const struct source *s, const struct npz_params *p,
+                         struct gle_error *err)
+{
+    const struct gle_array *y = &s->y;
+    char shape[TUPLE_SIZE];
+
+    shape_of(shape, y);
+    if (s->y_names == y_names) {
+        data->labelled = 1;
+        data->n_targets = (size_t)p->classes;
+        if (y->n_dims != 1)
+            return gle_data_fail(err, GLE_EDATA, s->file, "y has shape (%s); (samples) is needed", shape);
+        return 0;
+    }
+    if (p->classes)
+        return gle_data_fail(err, GLE_ECONFIG, s->file, "has targets, not labels, so 'classes' does not apply");
+    if ((y->n_dims != 2 && y->n_dims != 3) || (y->n_dims == 3 && y->shape[1] != data->n_steps) || !y->n)
+        return gle_data_fail(err, GLE_EDATA, s->file,
+                             "targets has shape (%s); (samples, outputs) or (samples, %zu steps, outputs) is needed",
+                             shape, data->n_steps);
+    data->n_targets = y->shape[y->n_dims - 1];
+    data->target_moves = y->n_dims == 3;
+    return 0;
+}
+
+static int copy_reals(float *out, const struct gle_array *a, const char *name, const struct source *s,
+                      struct gle_error *err)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        const double value = gle_array_real(a, i);
+        char where[TUPLE_SIZE];
+        out[i] = (float)value;
+        if (!isfinite(out[i]))
+            return gle_data_fail(err, GLE_EDATA, s->file, "%s[%s] = %g is not a finite number in single precision",
+                                 name, index_of(where, a, i), value);
+    }
+    return 0;
+}
+
+/* Also widens data to the largest label. */
+static int copy_labels(int32_t *out, struct gle_data *data, const struct gle_array *a, const char *name,
+                       const struct source *s, const struct npz_params *p, struct gle_error *err)
+{
+    const int64_t n_classes = p->classes ? (int64_t)p->classes : CLASSES_MAX;
+
+    for (size_t i = 0; i < a->n; i++) {
+        int64_t label;
+        if (gle_array_int(&label, a, i))
+            return gle_data_fail(err, GLE_EDATA, s->file, "%s[%zu] = %g is not a whole number, as labels are", name, i,
+                                 gle_array_real(a, i));
+        if (label < 0 || label >= n_classes)
+            return gle_data_fail(err, GLE_EDATA, s->file, "%s[%zu] = %lld, where labels are 0 ... %lld", name, i,
+                                 (long long)label, (long long)n_classes - 1);
+        out[i] = (int32_t)label;
+        if ((size_t)label >= data->n_targets)
+            data->n_targets = (size_t)label + 1;
+    }
+    return 0;
+}
+
+static int fill(struct gle_data *data, enum gle_split split, const struct gle_array *x, const struct gle_array *y,
+                const struct source *s, const struct npz_params *p, struct gle_error *err)
+{
+    const char *x_name = x_names[split], *y_name = s->y_names[split];
+    struct gle_samples *to = &data->split[split];
+
+    if (x->shape[0] != y->shape[0])
+        return unlike(s, y_name, y, x_name, x, err);
+    if (gle_data_room(data, split, x->shape[0], err) || copy_reals(to->x, x, x_name, s, err))
+        return -1;
+    return data->labelled ? copy_labels(to->labels, data, y, y_name, s, p, err)
+                          : copy_reals(to->targets, y, y_name, s, err);
+}
+
+static int read_train(struct gle_data *data, struct source *s, const struct npz_params *p, double dt,
+                      struct gle_error *err)
+{
+    const int has_y = gle_npz_has(s->npz, y_names[GLE_TRAIN]);
+    const int has_targets = gle_npz_has(s->npz, target_names[GLE_TRAIN]);
+
+    if (has_y && has_targets)
+        return gle_data_fail(err, GLE_EDATA, s->file, "has both y and targets; one of them is needed");
+    if (!has_y && !has_targets)
+        return gle_data_fail(err, GLE_EDATA, s->file, "has neither labels y nor targets");
+    s->y_names = has_y ? y_names : target_names;
+    if (gle_npz_read(&s->x, s->npz, x_names[GLE_TRAIN], err) || shape_inputs(data, s, p, dt, err) ||
+        gle_npz_read(&s->y, s->npz, s->y_names[GLE_TRAIN], err) || shape_targets(data, s, p, err))
+        return -1;
+    return fill(data, GLE_TRAIN, &s->x, &s->y, s, p, err);
+}
+
+static int check_other(const struct gle_array *x, const struct gle_array *y, enum gle_split split,
+                       const struct source *s, struct gle_error *err)
+{
+    if (!same_tail(x, &s->x) || !x->n)
+        return unlike(s, x_names[split], x, x_names[GLE_TRAIN], &s->x, err);
+    if (!same_tail(y, &s->y))
+        return unlike(s, s->y_names[split], y, s->y_names[GLE_TRAIN], &s->y, err);
+    return 0;
+}
+
+static int read_other(struct gle_data *data, enum gle_split split, const struct source *s, const struct npz_params *p,
+                      struct gle_error *err)
+{
+    const char *x_name = x_names[split], *y_name = s->y_names[split];
+    struct gle_array x = {0}, y = {0};
+    int status;
+
+    if (!gle_npz_has(s->npz, x_name)) {
+        if (gle_npz_has(s->npz, y_name))
+            return gle_data_fail(err, GLE_EDATA, s->file, "has %s but no %s", y_name, x_name);
+        return 0;
+    }
+    status = gle_npz_read(&x, s->npz, x_name, err) || gle_npz_read(&y, s->npz, y_name, err) ||
+             check_other(&x, &y, split, s, err) || fill(data, split, &x, &y, s, p, err);
+    gle_array_clear(&x);
+    gle_array_clear(&y);
+    return status ? -1 : 0;
+}
+
+int gle_npz_set_open(struct gle_data *data, const void *params, const struct gle_data_context *ctx,
+                     struct gle_error *err)
+{
+    const struct npz_params *p = params;
+    struct source s = {.file = p->file};
+    int status;
+
+    if (gle_npz_open(&s.npz, p->file, err))
+        return -1;
+    status = check_names(&s, err) || read_train(data, &s, p, ctx->dt, err) ||
+             read_other(data, GLE_VALIDATION, &s, p, err) || read_other(data, GLE_TEST, &s, p, err);
+    gle_array_clear(&s.x);
+    gle_array_clear(&s.y);
+    gle_npz_close(s.npz);
+    return status ? -1 : 0;
+}

@@ -1,0 +1,99 @@
+#include "graph/graph.h"
+#include "base/memory.h"
+#include "kernel/kernel.h"
+
+enum { LINE = 16, COEFS = 5 };
+
+/* Room for n floats in a slab, starting on a 64-byte boundary. */
+static size_t take(size_t *slab, size_t n)
+{
+    const size_t at = *slab;
+    *slab = at + (n + LINE - 1) / LINE * LINE;
+    return at;
+}
+
+static void place_params(struct gle_graph *g, struct gle_graph_layer *l)
+{
+    l->param[GLE_WEIGHT] = take(&g->param_floats, l->n * l->ld_in);
+    l->param[GLE_BIAS] = take(&g->param_floats, l->ld);
+    l->param[GLE_TAU_M] = take(&g->param_floats, l->ld);
+    l->wt = take(&g->coef_floats, l->n_in * l->ld);
+    l->coef = take(&g->coef_floats, COEFS * l->ld);
+    g->n_params += l->n * l->n_in + (l->cfg->bias.row ? l->n : 0);
+    g->n_plastic += (l->cfg->plastic[GLE_WEIGHT] ? l->n * l->n_in : 0) + (l->cfg->plastic[GLE_BIAS] ? l->n : 0) +
+                    (l->cfg->plastic[GLE_TAU_M] ? l->n : 0);
+}
+
+static void place_state(struct gle_graph *g, struct gle_graph_layer *l)
+{
+    for (size_t v = 0; v < GLE_VARS; v++) {
+        const size_t n = g->max_batch * (v == GLE_VAR_E_BELOW ? l->ld_in : l->ld);
+        l->var[v][0] = take(&g->state_floats, n);
+        l->var[v][1] = v == GLE_VAR_R || v == GLE_VAR_E_BELOW ? take(&g->state_floats, n) : l->var[v][0];
+    }
+}
+
+int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp, struct gle_error *err)
+{
+    struct gle_graph *g = gle_calloc(1, sizeof *g);
+    size_t n_in = exp->n_input;
+    bool below = false;
+
+    *out = NULL;
+    if (g)
+        g->layers = gle_calloc(exp->n_layers, sizeof *g->layers);
+    if (!g || !g->layers) {
+        gle_graph_destroy(g);
+        return gle_fail(err, GLE_ENOMEM, "no memory for the graph");
+    }
+    g->exp = exp;
+    g->n_layers = exp->n_layers;
+    g->n_input = exp->n_input;
+    g->ld_input = gle_padded(exp->n_input);
+    g->max_batch = exp->batch_size > exp->test_batch_size ? exp->batch_size : exp->test_batch_size;
+    for (size_t i = 0; i < g->n_layers; i++) {
+        struct gle_graph_layer *l = &g->layers[i];
+        const struct gle_layer_cfg *cfg = &exp->layers[i];
+
+        l->cfg = cfg;
+        l->source = i ? (long)i - 1 : GLE_SOURCE_INPUT;
+        l->n_in = n_in;
+        l->n = cfg->n;
+        l->ld_in = gle_padded(n_in);
+        l->ld = gle_padded(cfg->n);
+        l->sends_error = below;
+        below = below || cfg->plastic[GLE_WEIGHT] || cfg->plastic[GLE_BIAS] || cfg->plastic[GLE_TAU_M] || cfg->gamma > 0.0;
+        l->needs_error = below;
+        place_params(g, l);
+        place_state(g, l);
+        n_in = cfg->n;
+    }
+    *out = g;
+    return 0;
+}
+
+void gle_graph_destroy(struct gle_graph *graph)
+{
+    if (!graph)
+        return;
+    gle_free(graph->layers);
+    gle_free(graph);
+}
+
+double gle_graph_flops(const struct gle_graph *graph, bool learn)
+{
+    double flops = 0.0;
+
+    for (size_t i = 0; i < graph->n_layers; i++) {
+        const struct gle_graph_layer *l = &graph->layers[i];
+        const int products = 1 + l->sends_error + (learn && l->cfg->plastic[GLE_WEIGHT]);
+        flops += 2.0 * products * (double)l->n * (double)l->n_in;
+    }
+    return flops;
+}
+
+double gle_graph_bytes(const struct gle_graph *graph, size_t n_moments)
+{
+    return sizeof(float) * ((double)graph->param_floats * (double)(3 + n_moments) + (double)graph->state_floats +
+                            (double)graph->coef_floats);
+}

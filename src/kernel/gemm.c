@@ -1,0 +1,38 @@
+#include "kernel/kernel.h"
+
+#include <blis.h>
+#include <stdio.h>
+
+GLE_ISA_DECLARE(const struct gle_kernels, gle_kernels);
+
+const struct gle_kernels *gle_kernels(enum gle_isa isa)
+{
+#ifdef GLE_ISA_X86
+    if (isa == GLE_ISA_AVX512)
+        return &gle_kernels_avx512;
+    if (isa == GLE_ISA_AVX2)
+        return &gle_kernels_avx2;
+#endif
+    (void)isa;
+    return &gle_kernels_base;
+}
+
+void gle_blas_name(char *name, size_t size)
+{
+    snprintf(name, size, "BLIS %s (%s)", bli_info_get_version_str(), bli_arch_string(bli_arch_query_id()));
+}
+
+/* From this width of B on, packing pays: measured with tools/bench on an AVX-512 core. */
+enum { BLIS_COLUMNS = 384, BLIS_DEPTH = 64 };
+
+void gle_product(const struct gle_kernels *kernels, float *C, size_t ldc, const float *A, size_t am, size_t ak,
+                 const float *B, size_t ldb, size_t M, size_t N, size_t K, float alpha)
+{
+    if (N < BLIS_COLUMNS || K < BLIS_DEPTH) {
+        kernels->product(C, ldc, A, am, ak, B, ldb, M, N, K, alpha);
+        return;
+    }
+    /* BLIS takes its operands without const, and does not write to A and B. */
+    bli_sgemm(BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, (dim_t)M, (dim_t)N, (dim_t)K, &alpha, (float *)A,
+              (inc_t)am, (inc_t)ak, (float *)B, (inc_t)ldb, 1, &(float){0.0f}, C, (inc_t)ldc, 1);
+}

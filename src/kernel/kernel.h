@@ -1,0 +1,72 @@
+/* kernel.h - the loops that a step is made of: pure functions of float arrays, no structs, no memory, no errors.
+ *
+ * Arrays of a layer are (B, n) row-major with rows ld floats apart: n rounded up to GLE_PAD, so that every row starts on a
+ * vector boundary. Columns n ... ld-1 are padding: what they hold is never read into the columns before them. */
+#ifndef GLE_KERNEL_KERNEL_H
+#define GLE_KERNEL_KERNEL_H
+
+#include "kernel/isa.h"
+
+#include <stddef.h>
+
+enum {
+    GLE_PAD = 8,    /* floats */
+    GLE_SLACK = 16, /* floats that must be readable beyond the last row of an array given to product() */
+};
+
+/* n rounded up to whole vectors */
+static inline size_t gle_padded(size_t n)
+{
+    return (n + GLE_PAD - 1) / GLE_PAD * GLE_PAD;
+}
+
+struct gle_kernels {
+    /* C = alpha * A B, each element summed over k in order, whatever the shapes.
+     * Shapes: C (M,N) and B (K,N) with row strides ldc, ldb (multiples of GLE_PAD); A (M,K) with any strides am, ak.
+     *         The padding of C is set to zero. No aliasing. */
+    void (*product)(float *C, size_t ldc, const float *A, size_t am, size_t ak, const float *B, size_t ldb, size_t M,
+                    size_t N, size_t K, float alpha);
+
+    /* out (cols, rows; stride ldo) = in (rows, cols; stride ldi), transposed. */
+    void (*transpose)(float *out, size_t ldo, const float *in, size_t ldi, size_t rows, size_t cols);
+
+    /* Retrospective and prospective errors of rule gle, from the OLD v:
+     *   e_inst = dr * e_above;  v_dot = (e_inst - v) / tau_r;  e = v + tau_m * v_dot;  v <- v + dt * v_dot
+     * Shapes: e, v, e_above, dr (B,ld); look = tau_m / tau_r, leak = dt / tau_r (ld).
+     * Returns nonzero if an e is NaN or infinite.
+     * Source: arXiv:2403.16933, error dynamics of the GLE equations, discretised by Euler. */
+    int (*error_prospective)(float *e, float *v, const float *e_above, const float *dr, const float *look,
+                             const float *leak, size_t B, size_t ld);
+
+    /* Instantaneous errors of rule bp: v = e = dr * e_above. Shapes and result as above; look and leak are not read. */
+    int (*error_instantaneous)(float *e, float *v, const float *e_above, const float *dr, const float *look,
+                               const float *leak, size_t B, size_t ld);
+
+    /* Euler step of the membrane, and its prospective copy, both from the OLD u:
+     *   s <- s + b + gamma * e - u  ( = tau_m * u_dot );  prosp_u = u + tau_r * u_dot;  u <- u + dt * u_dot
+     * Shapes: prosp_u, u, s, e (B,ld); b, look = tau_r / tau_m, leak = dt / tau_m (ld). Needs tau_m >= dt > 0.
+     * Returns nonzero if a u is NaN or infinite.
+     * Source: arXiv:2403.16933, membrane dynamics of the GLE equations, discretised by Euler. */
+    int (*membrane)(float *prosp_u, float *u, float *s, const float *e, const float *b, float gamma, const float *look,
+                    const float *leak, size_t B, size_t ld);
+
+    /* out (ld) = alpha * sum over rows of e (B,ld): the bias gradient with alpha = -1/B. */
+    void (*sum_rows)(float *out, const float *e, float alpha, size_t B, size_t ld);
+    /* out (ld) = alpha[i] * sum over rows of e * d: the tau_m gradient mean(e * u_dot) with d = tau_m * u_dot and
+     * alpha = 1 / (B tau_m). */
+    void (*sum_products)(float *out, const float *e, const float *d, const float *alpha, size_t B, size_t ld);
+    /* out += in, n floats. */
+    void (*add)(float *out, const float *in, size_t n);
+};
+
+/* The kernels for an instruction set. */
+const struct gle_kernels *gle_kernels(enum gle_isa isa);
+
+/* Name and version of the BLAS library behind gle_product(). */
+void gle_blas_name(char *name, size_t size);
+
+/* C = alpha * A B as kernels->product, by that kernel or by BLIS, whichever is faster for the shape. */
+void gle_product(const struct gle_kernels *kernels, float *C, size_t ldc, const float *A, size_t am, size_t ak,
+                 const float *B, size_t ldb, size_t M, size_t N, size_t K, float alpha);
+
+#endif

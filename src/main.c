@@ -1,0 +1,244 @@
+/* glesim: from a YAML description to a trained network and a JSON report. Wiring, errors and exit codes. */
+#include "base/memory.h"
+#include "cli/options.h"
+#include "cli/progress.h"
+#include "cli/show.h"
+#include "report/report.h"
+#include "train/train.h"
+
+#include <omp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static volatile sig_atomic_t stop_signal;
+
+/* The first signal ends the run at the next step; a second one ends the program. */
+static void on_signal(int number)
+{
+    stop_signal = number;
+    signal(number, SIG_DFL);
+}
+
+static int print_error(const struct gle_error *err)
+{
+    char text[1200];
+
+    gle_error_format(text, sizeof text, err);
+    fprintf(stderr, "%s%s\n", err->file[0] ? "" : "glesim: ", text);
+    return gle_code_exit(err->code);
+}
+
+/* All of them; the exit code is that of the first. */
+static int print_errors(const struct gle_errors *errs)
+{
+    for (size_t i = 0; i < errs->n; i++)
+        print_error(&errs->item[i]);
+    if (errs->dropped)
+        fprintf(stderr, "glesim: and %zu more errors\n", errs->dropped);
+    return errs->n ? gle_code_exit(errs->item[0].code) : 5;
+}
+
+/* What one run holds; freed in one place. */
+struct session {
+    struct gle_data *data;
+    struct gle_graph *graph;
+    struct gle_net *net;
+    struct gle_metrics metrics;
+    struct gle_report report;
+    struct gle_bar bar;
+};
+
+static int on_epoch(void *ctx, const struct gle_metrics *metrics, struct gle_error *err)
+{
+    struct session *s = ctx;
+
+    gle_bar_epoch(&s->bar, metrics, s->report.exp->epochs);
+    return gle_report_write(&s->report, metrics, s->net, err);
+}
+
+static void on_progress(void *ctx, const struct gle_progress *progress)
+{
+    struct session *s = ctx;
+
+    gle_bar_progress(&s->bar, progress);
+}
+
+static int open_session(struct session *s, const struct gle_experiment *exp, size_t threads, struct gle_error *err)
+{
+    const struct gle_data_context context = {.dt = exp->dt, .seed = exp->seed};
+    const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
+
+    if (gle_data_open(&s->data, set, exp->dataset.params, exp->validation, &context, err)) {
+        if (!err->file[0])
+            gle_node_place(err, exp->dataset.src, NULL);
+        return -1;
+    }
+    if (gle_train_check(exp, s->data, err) || gle_graph_build(&s->graph, exp, err))
+        return -1;
+    return gle_net_build(&s->net, s->graph, threads, err);
+}
+
+static void close_session(struct session *s)
+{
+    gle_metrics_clear(&s->metrics);
+    gle_net_destroy(s->net);
+    gle_graph_destroy(s->graph);
+    gle_data_close(s->data);
+}
+
+static void print_result(const struct session *s, double seconds)
+{
+    const struct gle_metrics *m = &s->metrics;
+    const struct gle_epoch *last = m->n_epochs ? &m->epochs[m->n_epochs - 1] : NULL;
+    char spent[32];
+
+    if (s->bar.quiet)
+        return;
+    gle_format_duration(spent, sizeof spent, seconds);
+    printf("%s/metrics.json: %s", s->report.dir, gle_status_name(m->status));
+    if (last && last->score[m->best_split].measured) {
+        const struct gle_score *score = &last->score[m->confusion_split];
+        printf(" after epoch %llu, loss %.4g", (unsigned long long)last->epoch, score->loss);
+        if (m->n_classes)
+            printf(", accuracy %.1f %%", 100.0 * score->accuracy);
+    }
+    printf(", %s\n", spent);
+}
+
+/* Trains, and writes the report however it ends. */
+static int train(struct session *s, const struct gle_options *o, struct gle_provenance *provenance,
+                 struct gle_error *err)
+{
+    const struct gle_observer observer = {.ctx = s, .epoch = on_epoch, .progress = on_progress};
+    struct gle_error write_err = {0};
+    const double start = omp_get_wtime();
+    int rc;
+
+    s->report.graph = s->graph;
+    s->report.data = s->data;
+    s->report.provenance = provenance;
+    if (gle_metrics_init(&s->metrics, s->graph->exp->epochs, s->data, err) ||
+        gle_report_begin(&s->report, o->force, err))
+        return -1;
+    gle_bar_start(&s->bar, s->graph->exp, o->quiet);
+    rc = gle_train(&s->metrics, s->net, s->graph, s->data, &observer, &stop_signal, err);
+    gle_bar_clear(&s->bar);
+    if (rc && err->code != GLE_EDIVERGED)
+        return -1;
+    gle_provenance_now(provenance->end);
+    if (gle_report_write(&s->report, &s->metrics, s->net, &write_err)) {
+        print_error(&write_err);
+        return -1;
+    }
+    print_result(s, omp_get_wtime() - start);
+    return rc;
+}
+
+static int dry_run(struct session *s, size_t threads, struct gle_error *err)
+{
+    static const double SECONDS = 0.5;
+    double train_step, eval_step;
+
+    if (gle_train_measure(&train_step, &eval_step, s->net, s->graph, s->data, SECONDS, err))
+        return -1;
+    gle_show_plan(s->graph, s->data, threads, train_step, eval_step);
+    return 0;
+}
+
+static int run(const struct gle_experiment *exp, const struct gle_options *o, const char *command)
+{
+    struct session s = {.report = {.exp = exp}};
+    struct gle_provenance provenance;
+    struct gle_errors pending = {0};
+    struct gle_error err = {0};
+    size_t threads = o->threads ? o->threads : (size_t)omp_get_num_procs();
+    int rc;
+
+    if (gle_experiment_pending(exp, &pending))
+        return print_errors(&pending);
+    gle_provenance_collect(&provenance, command);
+    rc = gle_report_dir(s.report.dir, sizeof s.report.dir, o->output, exp, &err);
+    rc = rc ? rc : open_session(&s, exp, threads, &err);
+    if (!rc) {
+        threads = gle_net_threads(s.net);
+        provenance.threads = threads;
+        rc = o->action == GLE_DRY_RUN ? dry_run(&s, threads, &err) : train(&s, o, &provenance, &err);
+    }
+    close_session(&s);
+    return rc ? print_error(&err) : 0;
+}
+
+static int run_config(const char *path, const struct gle_options *o, const char *command)
+{
+    struct gle_experiments list;
+    struct gle_errors errs = {0};
+    int code = 0;
+
+    if (gle_experiments_load(&list, path, o->overrides, o->n_overrides, o->variants, o->n_variants, &errs))
+        return print_errors(&errs);
+    if (o->action == GLE_CHECK && !o->quiet)
+        printf("%s: ok\n", path);
+    for (size_t i = 0; o->action != GLE_CHECK && i < list.n && !stop_signal; i++) {
+        const int one = run(list.item[i], o, command);
+        code = code ? code : one;
+    }
+    gle_experiments_clear(&list);
+    return code;
+}
+
+/* argv as one text, for the report; NULL: no memory. */
+static char *join(int argc, char **argv)
+{
+    size_t n = 1;
+    char *text;
+
+    for (int i = 0; i < argc; i++)
+        n += strlen(argv[i]) + 1;
+    text = gle_calloc(n, 1);
+    for (int i = 0; text && i < argc; i++) {
+        strcat(text, i ? " " : "");
+        strcat(text, argv[i]);
+    }
+    return text;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+int main(int argc, char **argv)
+{
+    struct gle_options o;
+    struct gle_error err = {0};
+    char *command = join(argc, argv);
+    int code = 0;
+
+    if (!command || gle_options_parse(&o, argc, argv, &err)) {
+        gle_options_clear(&o);
+        gle_free(command);
+        return command ? print_error(&err) : 5;
+    }
+    if (o.action == GLE_HELP)
+        fputs(gle_options_help, stdout);
+    else if (o.action == GLE_SHOW_VERSION)
+        gle_show_version();
+    else if (o.action == GLE_LIST)
+        gle_show_list();
+    catch_signals();
+    for (size_t i = 0; o.action <= GLE_DRY_RUN && i < o.n_configs && !stop_signal; i++) {
+        const int one = run_config(o.configs[i], &o, command);
+        code = code ? code : one;
+    }
+    gle_options_clear(&o);
+    gle_free(command);
+    if (fflush(stdout) || ferror(stdout))
+        code = code ? code : print_error(&(struct gle_error){.code = GLE_EWRITE, .text = "standard output cannot be written"});
+    return stop_signal ? 128 + (int)stop_signal : code;
+}

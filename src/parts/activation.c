@@ -1,0 +1,110 @@
+/* Compiled once per instruction set. A new activation is one function and one row here. */
+#include "parts/activation.h"
+#include "kernel/math.h"
+
+static void eval_linear(float *restrict r, float *restrict dr, const float *restrict u, size_t B, size_t n, size_t ld)
+{
+    (void)n;
+#pragma omp simd
+    for (size_t i = 0; i < B * ld; i++) {
+        r[i] = u[i];
+        dr[i] = 1.0f;
+    }
+}
+
+static void eval_relu(float *restrict r, float *restrict dr, const float *restrict u, size_t B, size_t n, size_t ld)
+{
+    (void)n;
+#pragma omp simd
+    for (size_t i = 0; i < B * ld; i++) {
+        r[i] = u[i] > 0.0f ? u[i] : 0.0f;
+        dr[i] = u[i] > 0.0f ? 1.0f : 0.0f;
+    }
+}
+
+static void eval_sigmoid(float *restrict r, float *restrict dr, const float *restrict u, size_t B, size_t n, size_t ld)
+{
+    (void)n;
+#pragma omp simd
+    for (size_t i = 0; i < B * ld; i++) {
+        const float y = gle_sigmoidf(u[i]);
+        r[i] = y;
+        dr[i] = y * (1.0f - y);
+    }
+}
+
+static void eval_hard_sigmoid(float *restrict r, float *restrict dr, const float *restrict u, size_t B, size_t n,
+                              size_t ld)
+{
+    (void)n;
+#pragma omp simd
+    for (size_t i = 0; i < B * ld; i++) {
+        const float y = u[i] * (1.0f / 6.0f) + 0.5f;
+        r[i] = y < 0.0f ? 0.0f : y > 1.0f ? 1.0f : y;
+        dr[i] = u[i] > -3.0f && u[i] < 3.0f ? 1.0f / 6.0f : 0.0f;
+    }
+}
+
+static void eval_tanh(float *restrict r, float *restrict dr, const float *restrict u, size_t B, size_t n, size_t ld)
+{
+    (void)n;
+#pragma omp simd
+    for (size_t i = 0; i < B * ld; i++) {
+        const float y = gle_tanhf(u[i]);
+        r[i] = y;
+        dr[i] = 1.0f - y * y;
+    }
+}
+
+static void eval_hard_tanh(float *restrict r, float *restrict dr, const float *restrict u, size_t B, size_t n, size_t ld)
+{
+    (void)n;
+#pragma omp simd
+    for (size_t i = 0; i < B * ld; i++) {
+        r[i] = u[i] < -1.0f ? -1.0f : u[i] > 1.0f ? 1.0f : u[i];
+        dr[i] = u[i] > -1.0f && u[i] < 1.0f ? 1.0f : 0.0f;
+    }
+}
+
+static void eval_softplus(float *restrict r, float *restrict dr, const float *restrict u, size_t B, size_t n, size_t ld)
+{
+    (void)n;
+#pragma omp simd
+    for (size_t i = 0; i < B * ld; i++) {
+        r[i] = gle_softplusf(u[i]);
+        dr[i] = gle_sigmoidf(u[i]);
+    }
+}
+
+/* The slope is 1: the Jacobian of log-softmax belongs to the error of the loss nll, as in cross entropy. */
+static void eval_log_softmax(float *restrict r, float *restrict dr, const float *restrict u, size_t B, size_t n,
+                             size_t ld)
+{
+    for (size_t b = 0; b < B; b++) {
+        const float *row = u + b * ld;
+        float max = row[0], sum = 0.0f;
+        for (size_t i = 1; i < n; i++)
+            max = row[i] > max ? row[i] : max;
+        for (size_t i = 0; i < n; i++)
+            sum += gle_expf(row[i] - max);
+        max += __builtin_logf(sum);
+        for (size_t i = 0; i < ld; i++) {
+            r[b * ld + i] = row[i] - max;
+            dr[b * ld + i] = 1.0f;
+        }
+    }
+}
+
+const struct gle_act GLE_ISA_NAME(gle_acts)[] = {
+    {{.name = "linear", .help = "r = u"}, .eval = eval_linear},
+    {{.name = "relu", .help = "r = max(0, u)"}, .eval = eval_relu},
+    {{.name = "sigmoid", .help = "r = 1 / (1 + exp(-u))"}, .eval = eval_sigmoid},
+    {{.name = "hard_sigmoid", .help = "r = u / 6 + 1/2, clipped to [0, 1]"}, .eval = eval_hard_sigmoid},
+    {{.name = "tanh", .help = "r = tanh(u)"}, .eval = eval_tanh},
+    {{.name = "hard_tanh", .help = "r = u, clipped to [-1, 1]"}, .eval = eval_hard_tanh},
+    {{.name = "softplus", .help = "r = log(1 + exp(u))"}, .eval = eval_softplus},
+    {{.name = "log_softmax", .help = "r = u - log(sum(exp(u))) over the layer; for the last layer under the loss nll"},
+     .eval = eval_log_softmax,
+     .log_probabilities = true},
+    {.row = {.name = NULL}},
+};

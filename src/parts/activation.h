@@ -1,0 +1,21 @@
+/* activation.h - what a config can write after `activation:`. */
+#ifndef GLE_PARTS_ACTIVATION_H
+#define GLE_PARTS_ACTIVATION_H
+
+#include "base/table.h"
+#include "kernel/isa.h"
+
+/* A row: r = phi(u) and its slope dr = phi'(u).
+ * Shapes: r, dr, u (B,ld), of which n columns count; padding may be computed along. r, dr must not alias u. */
+struct gle_act {
+    struct gle_row row;
+    void (*eval)(float *r, float *dr, const float *u, size_t B, size_t n, size_t ld);
+    bool log_probabilities; /* normalises over the layer, so only for the last one, under the loss nll */
+};
+GLE_ISA_DECLARE_ROWS(const struct gle_act, gle_acts);
+extern const struct gle_table gle_act_table;
+
+/* The same row, compiled for an instruction set. `act` is a row of gle_act_table. */
+const struct gle_act *gle_act_for(const struct gle_act *act, enum gle_isa isa);
+
+#endif

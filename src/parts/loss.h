@@ -1,0 +1,22 @@
+/* loss.h - what a config can write after `loss:`. */
+#ifndef GLE_PARTS_LOSS_H
+#define GLE_PARTS_LOSS_H
+
+#include "base/table.h"
+#include "kernel/isa.h"
+
+/* A row: the error that drives the last layer, and the loss it descends.
+ * Shapes: e, r, y (B,ld), of which n columns count: r the outputs, y the targets (one-hot for labels). The padding of e is left alone.
+ * e = beta * target error. Returns the sum over rows of each row's loss (to be divided by B). */
+struct gle_loss {
+    struct gle_row row;
+    double (*eval)(float *e, const float *r, const float *y, float beta, size_t B, size_t n, size_t ld);
+    bool log_probabilities; /* wants an activation that gives log-probabilities */
+    bool classes;           /* wants labels (targets that are probabilities) */
+};
+GLE_ISA_DECLARE_ROWS(const struct gle_loss, gle_losses);
+extern const struct gle_table gle_loss_table;
+
+const struct gle_loss *gle_loss_for(const struct gle_loss *loss, enum gle_isa isa);
+
+#endif

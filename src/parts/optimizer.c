@@ -1,0 +1,100 @@
+/* Compiled once per instruction set. A new optimizer is two functions and one row here. */
+#include "parts/optimizer.h"
+#include "yaml/key.h"
+
+#include <math.h>
+
+struct adam_params {
+    double lr, beta1, beta2, eps;
+};
+
+static const struct gle_key adam_keys[] = {
+    GLE_KEY_REAL(struct adam_params, lr, "1e-3", 0.0, 1e6, "1/step", "learning rate"),
+    GLE_KEY_REAL(struct adam_params, beta1, "0.9", 0.0, 0.999999, "", "decay of the mean gradient"),
+    GLE_KEY_REAL(struct adam_params, beta2, "0.999", 0.0, 0.99999999, "", "decay of the mean squared gradient"),
+    GLE_KEY_REAL(struct adam_params, eps, "1e-8", 0.0, 1.0, "", "added to the root of the mean squared gradient"),
+    GLE_KEY_END,
+};
+
+static double lr_adam(const void *params)
+{
+    return ((const struct adam_params *)params)->lr;
+}
+
+/* Kingma & Ba, arXiv:1412.6980, in the order of operations of torch.optim.Adam:
+ *   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
+ *   p -= lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps) */
+static struct gle_optimizer_step prepare_adam(const void *params, double lr, uint64_t t)
+{
+    const struct adam_params *a = params;
+    const double step = lr / (1.0 - pow(a->beta1, (double)t)), root = sqrt(1.0 - pow(a->beta2, (double)t));
+
+    return (struct gle_optimizer_step){{(float)a->beta1, (float)(1.0 - a->beta1), (float)a->beta2,
+                                        (float)(1.0 - a->beta2), (float)(1.0 / root), (float)a->eps, (float)step}};
+}
+
+static void update_adam(float *restrict p, const float *restrict g, float *const *moments, size_t n,
+                        const struct gle_optimizer_step *s)
+{
+    const float b1 = s->c[0], d1 = s->c[1], b2 = s->c[2], d2 = s->c[3], scale = s->c[4], eps = s->c[5], step = s->c[6];
+    float *restrict m = moments[0], *restrict v = moments[1];
+
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) {
+        const float mean = b1 * m[i] + d1 * g[i], square = b2 * v[i] + d2 * (g[i] * g[i]);
+        m[i] = mean;
+        v[i] = square;
+        p[i] -= step * (mean / (__builtin_sqrtf(square) * scale + eps));
+    }
+}
+
+struct sgd_params {
+    double lr, momentum;
+};
+
+static const struct gle_key sgd_keys[] = {
+    GLE_KEY_REAL(struct sgd_params, lr, "1e-2", 0.0, 1e6, "1/step", "learning rate"),
+    GLE_KEY_REAL(struct sgd_params, momentum, "0", 0.0, 0.999999, "", "decay of the summed gradients; 0: plain descent"),
+    GLE_KEY_END,
+};
+
+static double lr_sgd(const void *params)
+{
+    return ((const struct sgd_params *)params)->lr;
+}
+
+/* As torch.optim.SGD: m = momentum m + g;  p -= lr m. The first step (m = 0) is plain descent. */
+static struct gle_optimizer_step prepare_sgd(const void *params, double lr, uint64_t t)
+{
+    (void)t;
+    return (struct gle_optimizer_step){{(float)((const struct sgd_params *)params)->momentum, (float)lr}};
+}
+
+static void update_sgd(float *restrict p, const float *restrict g, float *const *moments, size_t n,
+                       const struct gle_optimizer_step *s)
+{
+    const float momentum = s->c[0], lr = s->c[1];
+    float *restrict m = moments[0];
+
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) {
+        m[i] = momentum * m[i] + g[i];
+        p[i] -= lr * m[i];
+    }
+}
+
+const struct gle_optimizer GLE_ISA_NAME(gle_optimizers)[] = {
+    {{.name = "adam", .help = "Adam (Kingma & Ba 2015), as torch.optim.Adam", .keys = adam_keys,
+      .params_size = sizeof(struct adam_params)},
+     .n_moments = 2,
+     .lr = lr_adam,
+     .prepare = prepare_adam,
+     .update = update_adam},
+    {{.name = "sgd", .help = "gradient descent with momentum, as torch.optim.SGD", .keys = sgd_keys,
+      .params_size = sizeof(struct sgd_params)},
+     .n_moments = 1,
+     .lr = lr_sgd,
+     .prepare = prepare_sgd,
+     .update = update_sgd},
+    {.row = {.name = NULL}},
+};

@@ -1,0 +1,128 @@
+#include "parts/schedule.h"
+#include "yaml/key.h"
+
+#include <math.h>
+
+static const struct gle_metric_row metrics[] = {
+    {{.name = "train_loss", .help = "mean loss over the epoch's training steps"}, GLE_METRIC_TRAIN_LOSS},
+    {{.name = "validation_loss", .help = "loss on the validation set"}, GLE_METRIC_VALIDATION_LOSS},
+    {{.name = "test_loss", .help = "loss on the test set (as published; it then is no unseen set)"},
+     GLE_METRIC_TEST_LOSS},
+    {{.name = NULL}, 0},
+};
+const struct gle_table gle_metric_table = {"metric", metrics, sizeof *metrics};
+
+static const struct gle_metric_row *no_metric(const void *params)
+{
+    (void)params;
+    return NULL;
+}
+
+static void next_constant(struct gle_schedule_state *s, const void *params, uint64_t epoch, double loss)
+{
+    (void)s;
+    (void)params;
+    (void)epoch;
+    (void)loss;
+}
+
+struct step_params {
+    uint64_t every;
+    double factor;
+};
+
+static const struct gle_key step_keys[] = {
+    GLE_KEY_COUNT(struct step_params, every, "30", 1, 1e9, "epochs", "epochs between two changes"),
+    GLE_KEY_REAL(struct step_params, factor, "0.1", 0.0, 1.0, "", "what the learning rate is multiplied by"),
+    GLE_KEY_END,
+};
+
+/* As torch.optim.lr_scheduler.StepLR. */
+static void next_step(struct gle_schedule_state *s, const void *params, uint64_t epoch, double loss)
+{
+    const struct step_params *p = params;
+
+    (void)loss;
+    s->lr = s->base * pow(p->factor, (double)(epoch / p->every));
+}
+
+struct plateau_params {
+    const struct gle_row *metric;
+    double factor, threshold, min_lr, eps;
+    uint64_t patience;
+};
+
+static const struct gle_key plateau_keys[] = {
+    GLE_KEY_NAME(struct plateau_params, metric, "validation_loss", &gle_metric_table, "the loss that is watched"),
+    GLE_KEY_REAL(struct plateau_params, factor, "0.1", 0.0, 1.0, "", "what the learning rate is multiplied by"),
+    GLE_KEY_COUNT(struct plateau_params, patience, "10", 0, 1e9, "epochs", "epochs without improvement that are accepted"),
+    GLE_KEY_REAL(struct plateau_params, threshold, "1e-4", 0.0, 1.0, "", "relative improvement that counts as one"),
+    GLE_KEY_REAL(struct plateau_params, min_lr, "0", 0.0, 1e6, "1/step", "the learning rate never falls below this"),
+    GLE_KEY_REAL(struct plateau_params, eps, "1e-8", 0.0, 1.0, "1/step", "smaller changes are not made"),
+    GLE_KEY_END,
+};
+
+static const struct gle_metric_row *metric_plateau(const void *params)
+{
+    return (const struct gle_metric_row *)((const struct plateau_params *)params)->metric;
+}
+
+/* As torch.optim.lr_scheduler.ReduceLROnPlateau, mode min, relative threshold, no cooldown. */
+static void next_plateau(struct gle_schedule_state *s, const void *params, uint64_t epoch, double loss)
+{
+    const struct plateau_params *p = params;
+
+    (void)epoch;
+    if (loss < s->best * (1.0 - p->threshold)) {
+        s->best = loss;
+        s->bad = 0;
+    } else {
+        s->bad++;
+    }
+    if (s->bad > p->patience) {
+        const double lr = fmax(s->lr * p->factor, p->min_lr);
+        if (s->lr - lr > p->eps)
+            s->lr = lr;
+        s->bad = 0;
+    }
+}
+
+struct cosine_params {
+    uint64_t period;
+    double min_lr;
+};
+
+static const struct gle_key cosine_keys[] = {
+    GLE_KEY_COUNT(struct cosine_params, period, NULL, 1, 1e9, "epochs", "epochs from the first learning rate to min_lr"),
+    GLE_KEY_REAL(struct cosine_params, min_lr, "0", 0.0, 1e6, "1/step", "the learning rate at the end of the period"),
+    GLE_KEY_END,
+};
+
+/* Half a cosine from base to min_lr, where it stays (Loshchilov & Hutter, arXiv:1608.03983, without restarts). */
+static void next_cosine(struct gle_schedule_state *s, const void *params, uint64_t epoch, double loss)
+{
+    const struct cosine_params *p = params;
+    const double pi = 3.14159265358979323846;
+    const double x = epoch < p->period ? (double)epoch / (double)p->period : 1.0;
+
+    (void)loss;
+    s->lr = p->min_lr + (s->base - p->min_lr) * 0.5 * (1.0 + cos(pi * x));
+}
+
+const struct gle_schedule gle_schedules[] = {
+    {{.name = "constant", .help = "the learning rate stays"}, next_constant, no_metric},
+    {{.name = "step", .help = "multiplied by factor every so many epochs", .keys = step_keys,
+      .params_size = sizeof(struct step_params)},
+     next_step,
+     no_metric},
+    {{.name = "plateau", .help = "multiplied by factor when a loss stops falling, as ReduceLROnPlateau",
+      .keys = plateau_keys, .params_size = sizeof(struct plateau_params)},
+     next_plateau,
+     metric_plateau},
+    {{.name = "cosine", .help = "half a cosine from the learning rate to min_lr", .keys = cosine_keys,
+      .params_size = sizeof(struct cosine_params)},
+     next_cosine,
+     no_metric},
+    {{.name = NULL}, NULL, NULL},
+};
+const struct gle_table gle_schedule_table = {"schedule", gle_schedules, sizeof *gle_schedules};

@@ -1,0 +1,13 @@
+/* json.h - the report as JSON. */
+#ifndef GLE_REPORT_JSON_H
+#define GLE_REPORT_JSON_H
+
+#include "report/report.h"
+
+/* metrics.json as text ending in a newline. Owns: the caller, gle_free(). NULL: no memory. */
+char *gle_report_json(const struct gle_report *report, const struct gle_metrics *metrics);
+
+/* The status word of the metrics.json at path; "" if it cannot be read. */
+void gle_report_status(char *status, size_t size, const char *path);
+
+#endif

@@ -1,0 +1,103 @@
+/* key.h - tables that say which keys a map may have, and the decoder that turns a map into a struct by such a table.
+ * The same tables make the defaults, the range checks, the suggestions, the resolved config and the schema. */
+#ifndef GLE_YAML_KEY_H
+#define GLE_YAML_KEY_H
+
+#include "base/table.h"
+#include "yaml/node.h"
+
+#include <stdint.h>
+
+enum gle_key_kind {
+    GLE_KEY_KIND_REAL,   /* double; NaN never accepted; infinity only if low or high is infinite on that side */
+    GLE_KEY_KIND_COUNT,  /* uint64_t */
+    GLE_KEY_KIND_BOOL,   /* bool */
+    GLE_KEY_KIND_TEXT,   /* const char * */
+    GLE_KEY_KIND_PATH,   /* const char *: relative to the file it stands in; the node's text becomes absolute */
+    GLE_KEY_KIND_REALS,  /* struct gle_reals: one number or a list of numbers */
+    GLE_KEY_KIND_TEXTS,  /* struct gle_texts: a list of texts */
+    GLE_KEY_KIND_NAME,   /* const struct gle_row *: a row of `more` (struct gle_table), given by name alone */
+    GLE_KEY_KIND_PART,   /* struct gle_part: a row of `more`, with its settings: {type: name, ...}, or the bare name */
+    GLE_KEY_KIND_MAP,    /* the struct whose keys `more` lists, in place at offset */
+    GLE_KEY_KIND_CUSTOM, /* whatever `more` (struct gle_custom) makes of the node */
+};
+
+/* One key. Tables end with a row whose name is NULL. */
+struct gle_key {
+    const char *name;
+    enum gle_key_kind kind;
+    size_t offset;        /* of the field in the struct */
+    double low, high;     /* inclusive range of the number(s) */
+    const char *fallback; /* the default, as YAML text; NULL: the key must be there; GLE_ABSENT: may be left out, the
+                             field stays zero */
+    const char *unit;     /* "" if none */
+    const char *help;     /* one sentence */
+    const void *more;
+};
+#define GLE_ABSENT ""
+
+struct gle_reals {
+    double *v;
+    size_t n;
+    bool is_list; /* written as a list, also one of length 1 */
+    const struct gle_node *src;
+};
+struct gle_texts {
+    const char **v;
+    size_t n;
+    const struct gle_node *src;
+};
+/* A row of a table with its decoded settings. row NULL: absent. */
+struct gle_part {
+    const struct gle_row *row;
+    void *params; /* row->params_size bytes; NULL if 0 */
+    const struct gle_node *src;
+};
+
+/* Decodes one node into the field; called also with the node made from the fallback. Returns -1 if it added errors. */
+struct gle_custom {
+    int (*decode)(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs);
+    const char *type; /* JSON-schema-like word(s) for the help: "list of layers" */
+    const struct gle_key *keys; /* keys of the map inside, for the schema; may be NULL */
+};
+
+#define GLE_KEY_REAL(S, field, def, lo, hi, unit_, help_) \
+    {.name = #field, .kind = GLE_KEY_KIND_REAL, .offset = offsetof(S, field), .low = lo, .high = hi, .fallback = def, \
+     .unit = unit_, .help = help_}
+#define GLE_KEY_COUNT(S, field, def, lo, hi, unit_, help_) \
+    {.name = #field, .kind = GLE_KEY_KIND_COUNT, .offset = offsetof(S, field), .low = lo, .high = hi, .fallback = def, \
+     .unit = unit_, .help = help_}
+#define GLE_KEY_REALS(S, field, def, lo, hi, unit_, help_) \
+    {.name = #field, .kind = GLE_KEY_KIND_REALS, .offset = offsetof(S, field), .low = lo, .high = hi, .fallback = def, \
+     .unit = unit_, .help = help_}
+#define GLE_KEY_PLAIN_(S, field, kind_, def, help_, more_) \
+    {.name = #field, .kind = kind_, .offset = offsetof(S, field), .fallback = def, .unit = "", .help = help_, .more = more_}
+#define GLE_KEY_BOOL(S, field, def, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_BOOL, def, help, NULL)
+#define GLE_KEY_TEXT(S, field, def, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_TEXT, def, help, NULL)
+#define GLE_KEY_PATH(S, field, def, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_PATH, def, help, NULL)
+#define GLE_KEY_TEXTS(S, field, def, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_TEXTS, def, help, NULL)
+#define GLE_KEY_NAME(S, field, def, table, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_NAME, def, help, table)
+#define GLE_KEY_PART(S, field, def, table, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_PART, def, help, table)
+#define GLE_KEY_MAP(S, field, def, keys, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_MAP, def, help, keys)
+#define GLE_KEY_CUSTOM(S, field, def, custom, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_CUSTOM, def, help, custom)
+#define GLE_KEY_END {.name = NULL}
+
+/* Decodes a map by a table into `out` (zeroed by the caller). Keys that are missing get the node of their default, appended to the map, so that the
+ * tree becomes the resolved config. Goes on after an error, to find them all.
+ * Errors: not a map, unknown keys (with a suggestion), missing keys, wrong types, ranges, unknown names, memory.
+ * Returns -1 if it added any. */
+GLE_MUST_CHECK int gle_decode(void *out, const struct gle_key *keys, struct gle_doc *doc, struct gle_node *map,
+                              struct gle_errors *errs);
+/* Decodes one value by one key (for custom decoders): field is out + key->offset. */
+GLE_MUST_CHECK int gle_decode_value(void *field, const struct gle_key *key, struct gle_doc *doc, struct gle_node *node,
+                                    struct gle_errors *errs);
+
+/* Decodes a map whose row of `table` is known already (its name need not be in the map): settings by row->keys. `skip` names a key of the map
+ * that is not a setting (such as "type"), or is NULL. */
+GLE_MUST_CHECK int gle_decode_part(struct gle_part *part, const struct gle_row *row, const char *skip,
+                                   struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs);
+
+/* "unknown activation 'tahn' (did you mean 'tanh'?)" at node; lists the names when none is near. Returns -1. */
+int gle_unknown_name(const struct gle_table *table, const struct gle_node *node, struct gle_errors *errs);
+
+#endif

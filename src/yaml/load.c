@@ -1,0 +1,777 @@
+/* Text -> nodes, from libyaml's events. */
+#include "base/memory.h"
+#include "yaml/node.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <yaml.h>
+
+enum {
+    ANCHORS_MAX = 1000, /* looked up one by one, for each alias */
+    READ_BYTES = 1 << 16,
+};
+
+struct anchor {
+    const char *name;
+    struct gle_node *node;
+    bool open; /* its end is still to come: an alias to it would have no end either */
+};
+
+struct loader {
+    yaml_parser_t yaml;
+    const char *bytes; /* the text without byte order mark */
+    size_t len;
+    const char *file;
+    struct gle_doc *doc;
+    struct gle_errors *errs;
+    size_t n_before, dropped_before; /* errors in errs when the loading began */
+    bool failed;
+    size_t n_nodes, n_copies, n_bytes;
+    struct anchor anchors[ANCHORS_MAX];
+    size_t n_anchors;
+};
+
+static int report(struct loader *l, enum gle_code code, size_t line, size_t column, const struct gle_node *node,
+                  const char *fmt, ...) GLE_PRINTF(6, 7);
+static int report(struct loader *l, enum gle_code code, size_t line, size_t column, const struct gle_node *node,
+                  const char *fmt, ...)
+{
+    struct gle_error err = {0};
+    char path[1024], text[sizeof err.text];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    gle_node_path(path, sizeof path, node, NULL);
+    gle_fail(&err, code, "%s", text);
+    gle_error_place(&err, l->file, line, column, path);
+    l->failed = true;
+    return gle_errors_add(l->errs, &err);
+}
+
+/* libyaml's marks begin at 0. */
+#define AT(mark) (mark).line + 1, (mark).column + 1
+#define REPORT(l, mark, node, ...) report(l, GLE_ECONFIG, AT(mark), node, __VA_ARGS__)
+
+static int no_memory(struct loader *l)
+{
+    return report(l, GLE_ENOMEM, 0, 0, NULL, "no memory for the config");
+}
+
+#define TAB_WORDS "a tab is not allowed for indentation here; use spaces"
+#define ESCAPE_WORDS "unknown escape in a double-quoted text (write \\\\ for a backslash, or use single quotes)"
+#define CODE_WORDS "an escape \\x, \\u or \\U wants the 2, 4 or 8 hexadecimal digits of a character"
+#define TAG_WORDS "tags (words that begin with '!') are not used here; put a text that begins with '!' in quotes"
+#define DIRECTIVE_WORDS "a line cannot begin with '%' here; put a text that begins with '%' in quotes"
+
+/* What libyaml says, and what helps someone who edits a file. %zu is the line where the thing began. */
+static const struct complaint {
+    const char *problem, *words;
+    bool at_start; /* position: where the thing began, not where libyaml noticed */
+} complaints[] = {
+    {"found a tab character that violates indentation", TAB_WORDS, false},
+    {"found a tab character where an indentation space is expected", TAB_WORDS, false},
+    {"could not find expected ':'", "a ':' is missing after this key", true},
+    {"mapping values are not allowed in this context",
+     "a ':' cannot stand here; check the indentation, and put a text with ': ' in quotes", false},
+    {"found unexpected ':'", "a ':' cannot stand here; put a text with ':' in quotes", false},
+    {"mapping keys are not allowed in this context", "a key cannot begin here; check the indentation", false},
+    {"block sequence entries are not allowed in this context",
+     "a list item ('-') cannot begin here; check the indentation, and put a text that begins with '- ' in quotes",
+     false},
+    {"found unexpected end of stream", "this quote is never closed", true},
+    {"found unexpected document indicator", "the quote that opens on line %zu is not closed before this line", false},
+    {"found unknown escape character", ESCAPE_WORDS, false},
+    {"did not find expected hexdecimal number", CODE_WORDS, false},
+    {"found invalid Unicode character escape code", CODE_WORDS, false},
+    {"did not find expected alphabetic or numeric character",
+     "'&' and '*' want a name of letters and digits; put a text that begins with them in quotes", true},
+    {"did not find expected node content", "a value is missing here", false},
+    {"did not find expected '-' indicator",
+     "this does not fit the list that begins on line %zu; check the indentation and the quotes", false},
+    {"did not find expected key",
+     "this does not fit the map that begins on line %zu; check the indentation and the quotes", false},
+    {"did not find expected ',' or ']'", "a ',' or ']' is missing before this, in the list that opens on line %zu",
+     false},
+    {"did not find expected ',' or '}'", "a ',' or '}' is missing before this, in the map that opens on line %zu",
+     false},
+    {"did not find expected <document start>", "nothing can follow the end of what stands above", false},
+    {"did not find expected comment or line break", "only a comment can follow '|' or '>' on its line", false},
+    {"found an indentation indicator equal to 0", "the number after '|' or '>' is 1 to 9", false},
+    {"found incompatible YAML document", "only YAML 1.1 and 1.2 can be read", false},
+    {"found undefined tag handle", TAG_WORDS, false},
+};
+
+/* Where byte `offset` of the text is. */
+static void find_position(const struct loader *l, size_t offset, size_t *line, size_t *column)
+{
+    *line = *column = 1;
+    for (size_t i = 0; i < offset && i < l->len; i++) {
+        const unsigned char c = (unsigned char)l->bytes[i];
+        if (c == '\n' || (c == '\r' && l->bytes[i + 1 < l->len ? i + 1 : i] != '\n')) {
+            ++*line;
+            *column = 1;
+        } else if ((c & 0xC0) != 0x80 && c != '\r') {
+            ++*column;
+        }
+    }
+}
+
+/* Byte where character `index` begins; 0 at the end. */
+static char char_at(const struct loader *l, size_t index)
+{
+    for (size_t i = 0; i < l->len; i++)
+        if (((unsigned char)l->bytes[i] & 0xC0) != 0x80 && index-- == 0)
+            return l->bytes[i];
+    return '\0';
+}
+
+static int reader_fail(struct loader *l)
+{
+    size_t offset = l->yaml.problem_offset, line, column;
+
+    if (strstr(l->yaml.problem, "trailing")) /* the character begins before */
+        while (offset && ((unsigned char)l->bytes[offset] & 0xC0) != 0xC0)
+            offset--;
+    find_position(l, offset, &line, &column);
+    if (!strcmp(l->yaml.problem, "control characters are not allowed"))
+        return report(l, GLE_ECONFIG, line, column, NULL,
+                      "the control character U+%04X is not allowed; write it as an escape in double quotes",
+                      (unsigned)l->yaml.problem_value);
+    return report(l, GLE_ECONFIG, line, column, NULL, "not valid UTF-8; save the file as UTF-8");
+}
+
+static int scanner_fail(struct loader *l)
+{
+    const yaml_parser_t *y = &l->yaml;
+
+    if (!strcmp(y->problem, "found character that cannot start any token")) {
+        const char c = char_at(l, y->problem_mark.index);
+        if (c == '\t')
+            return REPORT(l, y->problem_mark, NULL, "%s", TAB_WORDS);
+        return REPORT(l, y->problem_mark, NULL, "a text cannot begin with '%c'; put it in quotes", c);
+    }
+    for (size_t i = 0; i < sizeof complaints / sizeof *complaints; i++) {
+        const struct complaint *c = &complaints[i];
+        const char *number = strstr(c->words, "%zu");
+        const yaml_mark_t mark = c->at_start ? y->context_mark : y->problem_mark;
+        if (strcmp(c->problem, y->problem) != 0)
+            continue;
+        if (number && strchr("[{", char_at(l, y->context_mark.index)) && !char_at(l, y->problem_mark.index))
+            return REPORT(l, y->context_mark, NULL, "this '%c' is never closed", char_at(l, y->context_mark.index));
+        if (number)
+            return REPORT(l, mark, NULL, "%.*s%zu%s", (int)(number - c->words), c->words, y->context_mark.line + 1,
+                          number + strlen("%zu"));
+        return REPORT(l, mark, NULL, "%s", c->words);
+    }
+    if (y->context && strstr(y->context, "tag"))
+        return REPORT(l, y->context_mark, NULL, "%s", TAG_WORDS);
+    if ((y->context && strstr(y->context, "directive")) || strstr(y->problem, "directive"))
+        return REPORT(l, y->problem_mark, NULL, "%s", DIRECTIVE_WORDS);
+    return REPORT(l, y->problem_mark, NULL, "malformed YAML: %s", y->problem);
+}
+
+/* What was found wrong before the syntax error may be a consequence of it: only the error itself is kept. */
+static int syntax_fail(struct loader *l)
+{
+    l->errs->n = l->n_before;
+    l->errs->dropped = l->dropped_before;
+    switch (l->yaml.error) {
+    case YAML_READER_ERROR:
+        return reader_fail(l);
+    case YAML_SCANNER_ERROR:
+    case YAML_PARSER_ERROR:
+        return scanner_fail(l);
+    default:
+        return no_memory(l);
+    }
+}
+
+static int next_event(struct loader *l, yaml_event_t *event)
+{
+    return yaml_parser_parse(&l->yaml, event) ? 0 : syntax_fail(l);
+}
+
+/* An empty node under parent (not yet among its items); NULL after an error. */
+static struct gle_node *new_node(struct loader *l, struct gle_node *parent, yaml_mark_t mark)
+{
+    struct gle_node *node;
+
+    if (++l->n_nodes > GLE_YAML_NODES_MAX) {
+        REPORT(l, mark, parent, "more than %d values", GLE_YAML_NODES_MAX);
+        return NULL;
+    }
+    node = gle_arena_alloc(l->doc->arena, 1, sizeof *node);
+    if (!node) {
+        no_memory(l);
+        return NULL;
+    }
+    node->file = l->file;
+    node->line = mark.line + 1;
+    node->column = mark.column + 1;
+    node->parent = parent;
+    return node;
+}
+
+static int count_bytes(struct loader *l, const char *text, yaml_mark_t mark, const struct gle_node *node)
+{
+    l->n_bytes += text ? strlen(text) : 0;
+    if (l->n_bytes > GLE_YAML_BYTES_MAX)
+        return REPORT(l, mark, node, "more than %d MiB of text once the aliases are expanded",
+                      GLE_YAML_BYTES_MAX >> 20);
+    return 0;
+}
+
+static int check_depth(struct loader *l, size_t depth, yaml_mark_t mark)
+{
+    return depth > GLE_YAML_DEPTH_MAX ? REPORT(l, mark, NULL, "nested deeper than %d levels", GLE_YAML_DEPTH_MAX) : 0;
+}
+
+/* Only the tags that say what YAML would see by itself are understood. */
+static void check_tag(struct loader *l, const char *tag, enum gle_node_kind kind, yaml_mark_t mark,
+                      const struct gle_node *node)
+{
+    static const char *const known[][4] = {
+        [GLE_NODE_SCALAR] = {YAML_STR_TAG, YAML_INT_TAG, YAML_FLOAT_TAG, YAML_BOOL_TAG},
+        [GLE_NODE_LIST] = {YAML_SEQ_TAG},
+        [GLE_NODE_MAP] = {YAML_MAP_TAG},
+    };
+    static const char yaml_org[] = "tag:yaml.org,2002:";
+    const size_t n = sizeof yaml_org - 1;
+
+    if (!tag)
+        return;
+    for (size_t i = 0; i < 4 && known[kind][i]; i++)
+        if (!strcmp(known[kind][i], tag))
+            return;
+    if (!strncmp(tag, yaml_org, n))
+        REPORT(l, mark, node, "the tag '!!%.60s' is not used here; leave it out", tag + n);
+    else
+        REPORT(l, mark, node, "the tag '%.60s' is not used here; put a text that begins with '!' in quotes", tag);
+}
+
+/* Names node, whose end is still to come if `open`. */
+static int add_anchor(struct loader *l, const yaml_char_t *name, struct gle_node *node, bool open, yaml_mark_t mark)
+{
+    char *copy;
+
+    if (!name)
+        return 0;
+    if (l->n_anchors == ANCHORS_MAX)
+        return REPORT(l, mark, node, "more than %d anchors ('&')", ANCHORS_MAX);
+    copy = gle_arena_text(l->doc->arena, (const char *)name, strlen((const char *)name));
+    if (!copy)
+        return no_memory(l);
+    l->anchors[l->n_anchors++] = (struct anchor){.name = copy, .node = node, .open = open};
+    return 0;
+}
+
+static void close_anchor(struct loader *l, const struct gle_node *node)
+{
+    for (size_t i = l->n_anchors; i-- > 0;)
+        if (l->anchors[i].node == node)
+            l->anchors[i].open = false;
+}
+
+/* The node that the alias in event stands for; NULL after an error. The last anchor of a name counts. */
+static const struct gle_node *find_anchor(struct loader *l, const yaml_event_t *event, const struct gle_node *node)
+{
+    const char *name = (const char *)event->data.alias.anchor;
+
+    for (size_t i = l->n_anchors; i-- > 0;) {
+        if (strcmp(l->anchors[i].name, name) != 0)
+            continue;
+        if (!l->anchors[i].open)
+            return l->anchors[i].node;
+        REPORT(l, event->start_mark, node, "the alias '*%.60s' stands inside what it refers to", name);
+        return NULL;
+    }
+    REPORT(l, event->start_mark, node, "unknown alias '*%.60s': no '&%.60s' stands before it", name, name);
+    return NULL;
+}
+
+/* Fills node with a deep copy of what `from` holds; node's place in the tree stays. */
+static int copy_node(struct loader *l, struct gle_node *node, const struct gle_node *from, yaml_mark_t mark,
+                     size_t depth)
+{
+    if (++l->n_copies > GLE_YAML_COPIES_MAX)
+        return REPORT(l, mark, NULL, "the aliases ('*') expand to more than %d values", GLE_YAML_COPIES_MAX);
+    if (count_bytes(l, from->text, mark, node) || (from->kind != GLE_NODE_SCALAR && check_depth(l, depth, mark)))
+        return -1;
+    node->kind = from->kind;
+    node->line = from->line;
+    node->column = from->column;
+    node->text = from->text;
+    node->quoted = from->quoted;
+    for (size_t i = 0; i < from->n_items; i++) {
+        const struct gle_node *item = from->items[i];
+        struct gle_node *child = new_node(l, node, mark);
+        if (!child)
+            return -1;
+        child->key = item->key;
+        child->key_line = item->key_line;
+        child->key_column = item->key_column;
+        if (count_bytes(l, child->key, mark, node) || copy_node(l, child, item, mark, depth + 1))
+            return -1;
+        if (gle_node_add(l->doc, node, child))
+            return no_memory(l);
+    }
+    return 0;
+}
+
+static int read_alias(struct loader *l, const yaml_event_t *event, struct gle_node *node, size_t depth)
+{
+    const struct gle_node *from = find_anchor(l, event, node);
+
+    node->kind = GLE_NODE_MAP; /* what is unknown passes for an empty map, while other errors are looked for */
+    return from ? copy_node(l, node, from, event->start_mark, depth) : 0;
+}
+
+/* Copies the scalar of event, unless it cannot be a text. */
+static const char *read_text(struct loader *l, const yaml_event_t *event, const struct gle_node *node)
+{
+    const char *text = (const char *)event->data.scalar.value;
+    const char *copy = gle_arena_text(l->doc->arena, text, event->data.scalar.length);
+
+    if (!copy)
+        no_memory(l);
+    else if (strlen(text) != event->data.scalar.length)
+        REPORT(l, event->start_mark, node, "a text cannot hold the character NUL (\\0)");
+    return copy;
+}
+
+static int read_scalar(struct loader *l, const yaml_event_t *event, struct gle_node *node)
+{
+    const char *tag = (const char *)event->data.scalar.tag;
+
+    node->kind = GLE_NODE_SCALAR;
+    check_tag(l, tag, node->kind, event->start_mark, node);
+    node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+    if (tag)
+        node->quoted = !strcmp(tag, YAML_STR_TAG);
+    node->text = read_text(l, event, node);
+    return node->text ? add_anchor(l, event->data.scalar.anchor, node, false, event->start_mark) : -1;
+}
+
+/* Fills node (its place in the tree is set) with what begins at event. Returns -1 if nothing can be read after it;
+ * errors that need not stop the reading set l->failed. */
+static int read_node(struct loader *l, const yaml_event_t *event, struct gle_node *node, size_t depth);
+
+static int read_list(struct loader *l, const yaml_event_t *start, struct gle_node *node, size_t depth)
+{
+    node->kind = GLE_NODE_LIST;
+    check_tag(l, (const char *)start->data.sequence_start.tag, node->kind, start->start_mark, node);
+    if (check_depth(l, depth, start->start_mark) ||
+        add_anchor(l, start->data.sequence_start.anchor, node, true, start->start_mark))
+        return -1;
+    for (;;) {
+        yaml_event_t event;
+        struct gle_node *item;
+        int rc;
+        if (next_event(l, &event))
+            return -1;
+        if (event.type == YAML_SEQUENCE_END_EVENT) {
+            yaml_event_delete(&event);
+            close_anchor(l, node);
+            return 0;
+        }
+        item = new_node(l, node, event.start_mark);
+        rc = item ? read_node(l, &event, item, depth + 1) : -1;
+        yaml_event_delete(&event);
+        if (rc)
+            return -1;
+        if (gle_node_add(l->doc, node, item))
+            return no_memory(l);
+    }
+}
+
+/* Sorting by key finds equal ones fast in maps of any size. */
+struct entry {
+    struct gle_node *node;
+    const struct gle_node *first; /* of the same key */
+    size_t order;
+};
+
+static int by_order(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+    return (x->order > y->order) - (x->order < y->order);
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+    const int c = strcmp(x->node->key, y->node->key);
+    return c ? c : by_order(a, b);
+}
+
+/* Sets entries[i].first; the order stays. */
+static void find_first(struct entry *entries, size_t n)
+{
+    qsort(entries, n, sizeof *entries, by_key);
+    for (size_t i = 0; i < n; i++) {
+        const bool same = i && !strcmp(entries[i].node->key, entries[i - 1].node->key);
+        entries[i].first = same ? entries[i - 1].first : entries[i].node;
+    }
+    qsort(entries, n, sizeof *entries, by_order);
+}
+
+static size_t add_entries(struct entry *entries, size_t n, const struct gle_node *map)
+{
+    for (size_t i = 0; i < map->n_items; i++, n++)
+        entries[n] = (struct entry){.node = map->items[i], .order = n};
+    return n;
+}
+
+static int check_duplicates(struct loader *l, const struct gle_node *map)
+{
+    struct entry *entries;
+
+    if (map->n_items < 2)
+        return 0;
+    entries = gle_calloc(map->n_items, sizeof *entries);
+    if (!entries)
+        return no_memory(l);
+    find_first(entries, add_entries(entries, 0, map));
+    for (size_t i = 0; i < map->n_items; i++) {
+        const struct gle_node *node = entries[i].node;
+        if (entries[i].first != node)
+            report(l, GLE_ECONFIG, node->key_line, node->key_column, node, "duplicate key '%s' (first on line %zu)",
+                   node->key, entries[i].first->key_line);
+    }
+    gle_free(entries);
+    return 0;
+}
+
+/* Adds the entries of `<<` to map, unless it has the key itself or from a source before. */
+static int merge(struct loader *l, struct gle_node *map, struct gle_node *value)
+{
+    const bool is_list = value->kind == GLE_NODE_LIST;
+    struct gle_node *const *sources = is_list ? value->items : &value;
+    const size_t n_sources = is_list ? value->n_items : 1;
+    size_t n = map->n_items;
+    struct entry *entries;
+
+    for (size_t i = 0; i < n_sources; i++) {
+        const struct gle_node *s = sources[i];
+        n += s->n_items;
+        if (s->kind != GLE_NODE_MAP) {
+            report(l, GLE_ECONFIG, s->line, s->column, s, "'<<' wants a map or a list of maps, such as *name");
+            return 0;
+        }
+    }
+    entries = gle_calloc(n, sizeof *entries);
+    if (!entries)
+        return no_memory(l);
+    n = add_entries(entries, 0, map);
+    for (size_t i = 0; i < n_sources; i++)
+        n = add_entries(entries, n, sources[i]);
+    find_first(entries, n);
+    for (size_t i = map->n_items; i < n; i++)
+        if (entries[i].first == entries[i].node && gle_node_add(l->doc, map, entries[i].node)) {
+            gle_free(entries);
+            return no_memory(l);
+        }
+    gle_free(entries);
+    return 0;
+}
+
+/* A key can be named, too; the name stands for its text. */
+static int add_key_anchor(struct loader *l, const yaml_event_t *event, const char *key)
+{
+    struct gle_node *named;
+
+    if (!event->data.scalar.anchor)
+        return 0;
+    named = new_node(l, NULL, event->start_mark);
+    if (!named)
+        return -1;
+    named->text = key;
+    named->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+    return add_anchor(l, event->data.scalar.anchor, named, false, event->start_mark);
+}
+
+/* Reads a key into child->key. */
+static int read_key(struct loader *l, const yaml_event_t *event, struct gle_node *map, struct gle_node *child)
+{
+    const yaml_mark_t mark = event->start_mark;
+
+    if (event->type == YAML_ALIAS_EVENT) {
+        const struct gle_node *from = find_anchor(l, event, map);
+        child->key = from ? from->text : NULL;
+        if (!from)
+            return -1;
+    } else if (event->type == YAML_SCALAR_EVENT) {
+        check_tag(l, (const char *)event->data.scalar.tag, GLE_NODE_SCALAR, mark, map);
+        child->key = read_text(l, event, map);
+        if (!child->key || add_key_anchor(l, event, child->key))
+            return -1;
+        if (!*child->key && event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
+            return REPORT(l, mark, map, "a key is missing before this ':'");
+    }
+    if (!child->key)
+        return REPORT(l, mark, map, "a key must be a single text, not a list or a map");
+    if (strlen(child->key) > GLE_YAML_KEY_BYTES_MAX)
+        return REPORT(l, mark, map, "a key may have at most %d bytes", GLE_YAML_KEY_BYTES_MAX);
+    child->key_line = mark.line + 1;
+    child->key_column = mark.column + 1;
+    return count_bytes(l, child->key, mark, map);
+}
+
+static bool is_merge_key(const yaml_event_t *event)
+{
+    return event->type == YAML_SCALAR_EVENT && event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+           !event->data.scalar.tag && !strcmp((const char *)event->data.scalar.value, "<<");
+}
+
+/* Reads what follows the key event `key_event`. *merged: the value of `<<`, if that was the key. */
+static int read_pair(struct loader *l, const yaml_event_t *key_event, struct gle_node *map, size_t depth,
+                     struct gle_node **merged)
+{
+    struct gle_node *child = new_node(l, map, key_event->start_mark);
+    yaml_event_t event;
+    int rc;
+
+    if (!child || read_key(l, key_event, map, child) || next_event(l, &event))
+        return -1;
+    child->line = event.start_mark.line + 1;
+    child->column = event.start_mark.column + 1;
+    rc = read_node(l, &event, child, depth + 1);
+    yaml_event_delete(&event);
+    if (rc)
+        return -1;
+    if (!is_merge_key(key_event))
+        return gle_node_add(l->doc, map, child) ? no_memory(l) : 0;
+    if (*merged)
+        report(l, GLE_ECONFIG, child->key_line, child->key_column, child, "duplicate key '<<' (first on line %zu)",
+               (*merged)->key_line);
+    else
+        *merged = child;
+    return 0;
+}
+
+static int read_map(struct loader *l, const yaml_event_t *start, struct gle_node *node, size_t depth)
+{
+    struct gle_node *merged = NULL;
+
+    node->kind = GLE_NODE_MAP;
+    check_tag(l, (const char *)start->data.mapping_start.tag, node->kind, start->start_mark, node);
+    if (check_depth(l, depth, start->start_mark) ||
+        add_anchor(l, start->data.mapping_start.anchor, node, true, start->start_mark))
+        return -1;
+    for (;;) {
+        yaml_event_t event;
+        int rc;
+        if (next_event(l, &event))
+            return -1;
+        if (event.type == YAML_MAPPING_END_EVENT) {
+            yaml_event_delete(&event);
+            break;
+        }
+        rc = read_pair(l, &event, node, depth, &merged);
+        yaml_event_delete(&event);
+        if (rc)
+            return -1;
+    }
+    close_anchor(l, node);
+    return check_duplicates(l, node) || (merged && merge(l, node, merged)) ? -1 : 0;
+}
+
+static int read_node(struct loader *l, const yaml_event_t *event, struct gle_node *node, size_t depth)
+{
+    switch (event->type) {
+    case YAML_ALIAS_EVENT:
+        return read_alias(l, event, node, depth);
+    case YAML_SCALAR_EVENT:
+        return read_scalar(l, event, node) ? -1 : count_bytes(l, node->text, event->start_mark, node);
+    case YAML_SEQUENCE_START_EVENT:
+        return read_list(l, event, node, depth);
+    default:
+        return read_map(l, event, node, depth);
+    }
+}
+
+/* Goes on to the next event if this one is of `type`. */
+static int skip_event(struct loader *l, yaml_event_t *event, yaml_event_type_t type)
+{
+    if (event->type != type)
+        return 0;
+    yaml_event_delete(event);
+    return next_event(l, event);
+}
+
+/* Reads the one document; *root stays NULL if there is none. *block: it is a map or list by indentation. */
+static int read_stream(struct loader *l, struct gle_node **root, bool *block)
+{
+    yaml_event_t event;
+    int rc;
+
+    *block = false;
+    if (next_event(l, &event) || skip_event(l, &event, YAML_STREAM_START_EVENT))
+        return -1;
+    if (event.type == YAML_STREAM_END_EVENT) {
+        yaml_event_delete(&event);
+        return 0;
+    }
+    if (skip_event(l, &event, YAML_DOCUMENT_START_EVENT))
+        return -1;
+    *root = new_node(l, NULL, event.start_mark);
+    *block = (event.type == YAML_MAPPING_START_EVENT && event.data.mapping_start.style == YAML_BLOCK_MAPPING_STYLE) ||
+             (event.type == YAML_SEQUENCE_START_EVENT && event.data.sequence_start.style == YAML_BLOCK_SEQUENCE_STYLE);
+    rc = *root ? read_node(l, &event, *root, 1) : -1;
+    yaml_event_delete(&event);
+    if (rc || next_event(l, &event) || skip_event(l, &event, YAML_DOCUMENT_END_EVENT))
+        return -1;
+    if (event.type != YAML_STREAM_END_EVENT)
+        REPORT(l, event.start_mark, NULL, "a second document begins here; a file holds one");
+    yaml_event_delete(&event);
+    return 0;
+}
+
+/* Reads text into doc's arena. Returns -1 if there was any error. */
+static int load(struct gle_doc *doc, struct gle_node **root, bool *block, const char *text, size_t len,
+                const char *name, struct gle_errors *errs)
+{
+    static const char mark_utf8[] = "\xEF\xBB\xBF";
+    const bool marked = len >= 3 && !memcmp(text, mark_utf8, 3);
+    struct loader l = {.doc = doc, .errs = errs, .n_before = errs->n, .dropped_before = errs->dropped};
+
+    *root = NULL;
+    l.bytes = text + (marked ? 3 : 0);
+    l.len = len - (marked ? 3 : 0);
+    l.file = gle_arena_text(doc->arena, name, strlen(name));
+    if (!l.file)
+        return no_memory(&l);
+    if (len > GLE_YAML_BYTES_MAX)
+        return report(&l, GLE_ECONFIG, 0, 0, NULL, "larger than %d MiB", GLE_YAML_BYTES_MAX >> 20);
+    if (len >= 2 && (!memcmp(text, "\xFF\xFE", 2) || !memcmp(text, "\xFE\xFF", 2)))
+        return report(&l, GLE_ECONFIG, 1, 1, NULL, "the file is in UTF-16; save it as UTF-8");
+    if (!yaml_parser_initialize(&l.yaml))
+        return no_memory(&l);
+    yaml_parser_set_encoding(&l.yaml, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&l.yaml, (const unsigned char *)l.bytes, l.len);
+    if (read_stream(&l, root, block))
+        l.failed = true;
+    yaml_parser_delete(&l.yaml);
+    return l.failed ? -1 : 0;
+}
+
+static int check_root(const struct gle_node *root, const char *name, struct gle_errors *errs)
+{
+    if (root && root->kind == GLE_NODE_MAP)
+        return 0;
+    if (!root || (root->kind == GLE_NODE_SCALAR && !*root->text)) {
+        const struct gle_node top = {.file = name, .line = 1, .column = 1};
+        return gle_node_error(errs, GLE_ECONFIG, &top, NULL, "the file is empty");
+    }
+    return gle_node_error(errs, GLE_ECONFIG, root, NULL, "the file must hold a map (lines of 'key: value'), not %s",
+                          root->kind == GLE_NODE_LIST ? "a list" : "a single text");
+}
+
+static struct gle_doc *create_doc(void)
+{
+    struct gle_doc *doc = gle_calloc(1, sizeof *doc);
+
+    if (doc)
+        doc->arena = gle_arena_create();
+    if (doc && doc->arena)
+        return doc;
+    gle_free(doc);
+    return NULL;
+}
+
+static int file_fail(struct gle_errors *errs, enum gle_code code, const char *path, const char *text, const char *why)
+{
+    struct gle_error err = {0};
+
+    gle_fail(&err, code, "%s%s", text, why);
+    gle_error_place(&err, path, 0, 0, NULL);
+    return gle_errors_add(errs, &err);
+}
+
+int gle_doc_parse(struct gle_doc **out, const char *text, size_t len, const char *name, struct gle_errors *errs)
+{
+    struct gle_doc *doc = create_doc();
+    bool block;
+
+    *out = NULL;
+    if (!doc)
+        return file_fail(errs, GLE_ENOMEM, name, "no memory for the config", "");
+    if (load(doc, &doc->root, &block, text, len, name, errs) || check_root(doc->root, name, errs)) {
+        gle_doc_destroy(doc);
+        return -1;
+    }
+    *out = doc;
+    return 0;
+}
+
+int gle_node_parse(struct gle_node **out, struct gle_doc *doc, const char *text, const char *name,
+                   struct gle_errors *errs)
+{
+    struct gle_node *node;
+    bool block;
+
+    *out = NULL;
+    if (load(doc, &node, &block, text, strlen(text), name, errs))
+        return -1;
+    if (block)
+        return gle_node_error(errs, GLE_ECONFIG, node, NULL,
+                              "a map is written {key: value} here, a list [a, b]; put other text in quotes");
+    if (!node) {
+        node = gle_arena_alloc(doc->arena, 1, sizeof *node);
+        if (!node || !(node->file = gle_arena_text(doc->arena, name, strlen(name))))
+            return file_fail(errs, GLE_ENOMEM, name, "no memory for the config", "");
+        node->line = node->column = 1;
+        node->text = "";
+    }
+    *out = node;
+    return 0;
+}
+
+/* Reads to the end, or to just beyond the limit: what is not a regular file does not tell its size. */
+static int read_all(char **text, size_t *len, FILE *file, const char *path, struct gle_errors *errs)
+{
+    size_t room = 0, n;
+
+    do {
+        if (*len == room) {
+            char *more = gle_resize(*text, room + (room > READ_BYTES ? room : READ_BYTES), 1);
+            if (!more)
+                return file_fail(errs, GLE_ENOMEM, path, "no memory for the config", "");
+            room += room > READ_BYTES ? room : READ_BYTES;
+            *text = more;
+        }
+        n = fread(*text + *len, 1, room - *len, file);
+        *len += n;
+    } while (n && *len <= GLE_YAML_BYTES_MAX);
+    return ferror(file) ? file_fail(errs, GLE_ECONFIG, path, "cannot be read: ", strerror(errno)) : 0;
+}
+
+int gle_doc_load(struct gle_doc **out, const char *path, struct gle_errors *errs)
+{
+    FILE *file = fopen(path, "rb");
+    struct stat info;
+    char *text = NULL;
+    size_t len = 0;
+    int rc;
+
+    *out = NULL;
+    if (!file)
+        return file_fail(errs, GLE_ECONFIG, path, "cannot be read: ", strerror(errno));
+    if (fstat(fileno(file), &info))
+        rc = file_fail(errs, GLE_ECONFIG, path, "cannot be read: ", strerror(errno));
+    else if (S_ISDIR(info.st_mode))
+        rc = file_fail(errs, GLE_ECONFIG, path, "is a directory, not a config file", "");
+    else
+        rc = read_all(&text, &len, file, path, errs);
+    fclose(file);
+    if (!rc)
+        rc = gle_doc_parse(out, text, len, path, errs);
+    gle_free(text);
+    return rc;
+}

@@ -1,0 +1,72 @@
+#include "build.h"
+#include "base/rng.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void show(const struct gle_errors *errs)
+{
+    char text[1024];
+
+    for (size_t i = 0; i < errs->n; i++) {
+        gle_error_format(text, sizeof text, &errs->item[i]);
+        print_error("%s\n", text);
+    }
+}
+
+struct built build_file(const char *path, const struct gle_override *overrides, size_t n_overrides, size_t threads)
+{
+    struct built b = {0};
+    struct gle_errors errs = {0};
+    struct gle_error err = {0};
+    struct gle_rng rng;
+
+    if (gle_experiments_load(&b.list, path, overrides, n_overrides, NULL, 0, &errs)) {
+        show(&errs);
+        fail_msg("%s does not load", path);
+    }
+    b.exp = b.list.item[0];
+    gle_rng_seed(&rng, b.exp->seed);
+    if (gle_graph_build(&b.graph, b.exp, &err) || gle_net_build(&b.net, b.graph, threads ? threads : 1, &err) ||
+        gle_net_init(b.net, &rng, &err))
+        fail_msg("%s", err.text);
+    return b;
+}
+
+struct built build_text(const char *yaml, size_t threads)
+{
+    char path[] = "/tmp/glesim_test_XXXXXX";
+    const int fd = mkstemp(path);
+    struct built b;
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, yaml, strlen(yaml)), (ssize_t)strlen(yaml));
+    close(fd);
+    b = build_file(path, NULL, 0, threads);
+    unlink(path);
+    return b;
+}
+
+void built_clear(struct built *b)
+{
+    gle_net_destroy(b->net);
+    gle_graph_destroy(b->graph);
+    gle_experiments_clear(&b->list);
+}
+
+void put_rows(float *to, size_t ld, const float *from, size_t B, size_t n)
+{
+    for (size_t i = 0; i < B; i++)
+        memcpy(to + i * ld, from + i * n, n * sizeof *to);
+}
+
+const char *test_path(const char *name)
+{
+    static char path[4096];
+    const char *dir = getenv("GLE_TEST_DIR");
+
+    snprintf(path, sizeof path, "%s/%s", dir ? dir : "tests", name);
+    return path;
+}

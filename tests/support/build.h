@@ -1,0 +1,34 @@
+/* build.h - from YAML text to a graph and a net, for tests. */
+#ifndef GLE_TESTS_BUILD_H
+#define GLE_TESTS_BUILD_H
+
+#include "graph/graph.h"
+#include "solver/net.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+/* An experiment, its graph and its net, initialised with the experiment's seed. */
+struct built {
+    struct gle_experiments list;
+    const struct gle_experiment *exp;
+    struct gle_graph *graph;
+    struct gle_net *net;
+};
+
+/* Fails the test with the messages if anything is wrong. threads 0: one. */
+struct built build_text(const char *yaml, size_t threads);
+struct built build_file(const char *path, const struct gle_override *overrides, size_t n_overrides, size_t threads);
+void built_clear(struct built *b);
+
+/* Copies rows (B, n) of float or double into the net's input or target buffer. */
+void put_rows(float *to, size_t ld, const float *from, size_t B, size_t n);
+
+/* Path of a file in the source tree's tests folder: GLE_TEST_DIR/name. Static buffer. */
+const char *test_path(const char *name);
+
+#endif

@@ -1,0 +1,209 @@
+/* The solver against the plain double-precision loops of the oracle, on random networks. */
+#include "../support/build.h"
+#include "../support/oracle.h"
+#include "base/rng.h"
+#include "kernel/isa.h"
+#include "parts/activation.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NETS = 60, STEPS = 25, YAML_BYTES = 1 << 16 };
+
+static double draw(struct gle_rng *rng, double low, double high)
+{
+    return low + (high - low) * gle_torch_rand_double(rng);
+}
+
+static size_t pick(struct gle_rng *rng, size_t n)
+{
+    return gle_torch_randint(rng, 0, (uint32_t)n);
+}
+
+static size_t put(char *yaml, size_t at, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    at += (size_t)vsnprintf(yaml + at, YAML_BYTES - at, fmt, args);
+    va_end(args);
+    assert_true(at < YAML_BYTES);
+    return at;
+}
+
+/* A list of random time constants, some of them equal to dt or to each other. */
+static size_t put_taus(char *yaml, size_t at, const char *key, struct gle_rng *rng, size_t n)
+{
+    at = put(yaml, at, ", %s: [", key);
+    for (size_t i = 0; i < n; i++)
+        at = put(yaml, at, "%s%.6f", i ? ", " : "", pick(rng, 3) ? draw(rng, 0.2, 2.0) : pick(rng, 2) ? 0.2 : 1.0);
+    return put(yaml, at, "]");
+}
+
+/* A network drawn at random: sizes 1 to 70, time constants, activations, gamma, rule, loss, what learns. */
+static void random_config(char *yaml, struct gle_rng *rng, size_t *B)
+{
+    const size_t n_layers = 1 + pick(rng, 4), n_input = 1 + pick(rng, pick(rng, 2) ? 70 : 3);
+    const char *const loss = pick(rng, 2) ? "mse" : "cross_entropy";
+    size_t at = 0;
+
+    *B = 1 + pick(rng, pick(rng, 2) ? 40 : 3);
+    at = put(yaml, at, "glesim: 1\nname: random\ndt: 0.2\nseed: %zu\n", pick(rng, 1000));
+    at = put(yaml, at, "dataset: {type: npz, file: none.npz}\nnetwork:\n  input: %zu\n  layers:\n", n_input);
+    for (size_t i = 0; i < n_layers; i++) {
+        const size_t n = 1 + pick(rng, pick(rng, 2) ? 70 : 4);
+        const size_t acts = 7; /* all but log_softmax */
+        at = put(yaml, at, "    - name: l%zu\n      neurons: {count: %zu", i, n);
+        at = put_taus(yaml, at, "tau_m", rng, n);
+        at = put_taus(yaml, at, "tau_r", rng, n);
+        at = put(yaml, at, "}\n      activation: %s\n", gle_table_at(&gle_act_table, pick(rng, acts))->name);
+        if (!pick(rng, 3))
+            at = put(yaml, at, "      bias: none\n");
+        if (!pick(rng, 4))
+            at = put(yaml, at, "      plastic: []\n");
+        else if (!pick(rng, 3))
+            at = put(yaml, at, "      plastic: [weight, tau_m]\n");
+        if (!pick(rng, 3))
+            at = put(yaml, at, "      gamma: %.3f\n", draw(rng, 0.0, 0.5));
+    }
+    at = put(yaml, at, "learning:\n  rule: %s\n  loss: %s\n  beta: %.3f\n  gamma: %.3f\n", pick(rng, 2) ? "gle" : "bp", loss,
+             draw(rng, 0.1, 1.0), pick(rng, 2) ? 0.0 : draw(rng, 0.0, 0.5));
+    at = put(yaml, at, "  optimizer: {type: sgd, lr: 1e-3, momentum: 0.9}\n");
+    put(yaml, at, "training: {epochs: 0, batch_size: %zu, test_batch_size: %zu}\n", *B, 2 * *B + 1);
+}
+
+static void assert_near(const char *what, size_t net, size_t step, size_t layer, const float *got, const double *want,
+                        size_t n)
+{
+    double scale = 1e-3;
+
+    for (size_t i = 0; i < n; i++)
+        scale = fmax(scale, fabs(want[i]));
+    for (size_t i = 0; i < n; i++)
+        if (!(fabs((double)got[i] - want[i]) <= 2e-5 * scale))
+            fail_msg("net %zu step %zu layer %zu: %s[%zu] is %.9g, the oracle says %.9g", net, step, layer, what, i,
+                     (double)got[i], want[i]);
+}
+
+static void compare(const struct built *b, const struct oracle *o, size_t net, size_t step)
+{
+    for (size_t i = 0; i < o->n_layers; i++) {
+        const struct oracle_layer *l = &o->layers[i];
+        const struct gle_graph_layer *g = &b->graph->layers[i];
+        float *values = calloc(l->n * l->n_in + o->B * (l->n + l->n_in), sizeof *values);
+        struct {
+            const char *name;
+            enum gle_var var;
+            const double *want;
+            size_t n;
+            bool seen;
+        } vars[] = {
+            {"u", GLE_VAR_U, l->u, l->n, true},
+            {"r", GLE_VAR_R, l->r, l->n, true},
+            {"phi'", GLE_VAR_DR, l->dr, l->n, true},
+            {"prosp_u", GLE_VAR_PROSP_U, l->prosp_u, l->n, true},
+            {"v", GLE_VAR_V, l->v, l->n, g->needs_error},
+            {"e", GLE_VAR_E, l->e, l->n, g->needs_error},
+            {"e_below", GLE_VAR_E_BELOW, l->e_below, l->n_in, g->sends_error},
+        };
+        for (size_t k = 0; k < sizeof vars / sizeof *vars; k++) {
+            if (!vars[k].seen)
+                continue;
+            gle_net_get_var(b->net, i, vars[k].var, values);
+            assert_near(vars[k].name, net, step, i, values, vars[k].want, o->B * vars[k].n);
+        }
+        gle_net_get_param(b->net, i, GLE_WEIGHT, values);
+        assert_near("W", net, step, i, values, l->W, l->n * l->n_in);
+        gle_net_get_param(b->net, i, GLE_BIAS, values);
+        assert_near("b", net, step, i, values, l->b, l->n);
+        gle_net_get_param(b->net, i, GLE_TAU_M, values);
+        assert_near("tau_m", net, step, i, values, l->tau_m, l->n);
+        free(values);
+    }
+}
+
+/* One step of both, on the same random input and target. */
+static void step_both(struct built *b, struct oracle *o, struct gle_rng *rng, bool learn, size_t net, size_t step)
+{
+    const size_t n_in = b->graph->n_input, n_out = b->exp->layers[b->exp->n_layers - 1].n;
+    const struct gle_step s = {.learn = learn, .lr = 1e-3};
+    struct gle_error err = {0};
+    double *x = calloc(o->B * n_in, sizeof *x), *y = calloc(o->B * n_out, sizeof *y), loss, want;
+    size_t ld_x, ld_y;
+    float *input = gle_net_input(b->net, &ld_x), *target = gle_net_target(b->net, &ld_y);
+
+    for (size_t i = 0; i < o->B * n_in; i++) {
+        input[i / n_in * ld_x + i % n_in] = (float)draw(rng, -1.0, 1.0);
+        x[i] = (double)input[i / n_in * ld_x + i % n_in];
+    }
+    for (size_t r = 0; r < o->B; r++) {
+        const size_t label = pick(rng, n_out);
+        for (size_t k = 0; k < n_out; k++)
+            y[r * n_out + k] = (double)(target[r * ld_y + k] = k == label ? 1.0f : 0.0f);
+    }
+    want = oracle_step(o, x, y, learn);
+    if (gle_net_step(b->net, &s, &loss, &err))
+        fail_msg("%s", err.text);
+    if (fabs(loss - want) > 2e-5 * fmax(1.0, fabs(want)))
+        fail_msg("net %zu step %zu: loss %.9g, the oracle says %.9g", net, step, loss, want);
+    compare(b, o, net, step);
+    free(x);
+    free(y);
+}
+
+static void run_random_net(size_t net, size_t threads)
+{
+    char *yaml = calloc(YAML_BYTES, 1);
+    struct gle_rng rng;
+    struct built b;
+    struct oracle *o;
+    size_t B;
+
+    gle_rng_seed(&rng, 1000 + net);
+    random_config(yaml, &rng, &B);
+    b = build_text(yaml, threads);
+    gle_net_set_batch(b.net, B);
+    o = oracle_build(b.graph, b.net, B, ORACLE_SGD, 1e-3, 0.9);
+    for (size_t step = 0; step < STEPS; step++)
+        step_both(&b, o, &rng, true, net, step);
+    gle_net_set_batch(b.net, 2 * B + 1); /* evaluation with repeated rows, then training with fewer */
+    oracle_set_batch(o, 2 * B + 1);
+    for (size_t step = 0; step < 5; step++)
+        step_both(&b, o, &rng, false, net, STEPS + step);
+    gle_net_set_batch(b.net, (B + 1) / 2);
+    oracle_set_batch(o, (B + 1) / 2);
+    for (size_t step = 0; step < 5; step++)
+        step_both(&b, o, &rng, true, net, STEPS + 5 + step);
+    oracle_destroy(o);
+    built_clear(&b);
+    free(yaml);
+}
+
+static void random_nets_follow_the_oracle(void **state)
+{
+    (void)state;
+    for (size_t net = 0; net < NETS; net++)
+        run_random_net(net, 1);
+}
+
+static void they_do_so_with_every_instruction_set(void **state)
+{
+    (void)state;
+    for (int isa = 0; isa < GLE_ISA_COUNT; isa++) {
+        setenv("GLESIM_ISA", gle_isa_name((enum gle_isa)isa), 1);
+        for (size_t net = NETS; net < NETS + 10; net++)
+            run_random_net(net, 1);
+    }
+    unsetenv("GLESIM_ISA");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_nets_follow_the_oracle),
+        cmocka_unit_test(they_do_so_with_every_instruction_set),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
