@@ -26,14 +26,20 @@ static void place_params(struct gle_graph *g, struct gle_graph_layer *l)
 
 static void place_state(struct gle_graph *g, struct gle_graph_layer *l)
 {
+    size_t scratch = 0;
+
     for (size_t v = 0; v < GLE_VARS; v++) {
         const size_t n = g->max_batch * (v == GLE_VAR_E_BELOW ? l->ld_in : l->ld);
-        l->var[v][0] = take(&g->state_floats, n);
-        l->var[v][1] = v == GLE_VAR_R || v == GLE_VAR_E_BELOW ? take(&g->state_floats, n) : l->var[v][0];
+        size_t *slab = v < GLE_STATE_VARS || g->observed ? &g->state_floats : &scratch;
+        l->var[v][0] = take(slab, n);
+        l->var[v][1] = v == GLE_VAR_R || v == GLE_VAR_E_BELOW ? take(slab, n) : l->var[v][0];
     }
+    if (scratch > g->scratch_floats)
+        g->scratch_floats = scratch;
 }
 
-int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp, struct gle_error *err)
+int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp, bool observed,
+                    struct gle_error *err)
 {
     struct gle_graph *g = gle_calloc(1, sizeof *g);
     size_t n_in = exp->n_input;
@@ -47,6 +53,7 @@ int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp, st
         return gle_fail(err, GLE_ENOMEM, "no memory for the graph");
     }
     g->exp = exp;
+    g->observed = observed;
     g->n_layers = exp->n_layers;
     g->n_input = exp->n_input;
     g->ld_input = gle_padded(exp->n_input);
@@ -95,5 +102,5 @@ double gle_graph_flops(const struct gle_graph *graph, bool learn)
 double gle_graph_bytes(const struct gle_graph *graph, size_t n_moments)
 {
     return sizeof(float) * ((double)graph->param_floats * (double)(3 + n_moments) + (double)graph->state_floats +
-                            (double)graph->coef_floats);
+                            (double)graph->coef_floats + (double)graph->scratch_floats);
 }

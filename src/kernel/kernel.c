@@ -1,7 +1,7 @@
 #include "kernel/kernel.h"
 #include "kernel/product.h"
 
-#include <float.h>
+#include <stdint.h>
 
 enum { BLOCK = 8 };
 
@@ -15,68 +15,78 @@ static void transpose(float *out, size_t ldo, const float *in, size_t ldi, size_
     }
 }
 
-/* True for NaN and infinities; must stay true under any optimisation flags used here. */
-static inline int is_wild(float x)
+/* GLE_PAD floats: what rows are made of. Written out as vectors, because a check for NaN and Inf along the way keeps compilers from
+ * making good vector code of short rows. */
+typedef float vec __attribute__((vector_size(4 * GLE_PAD), may_alias));
+typedef int32_t mask __attribute__((vector_size(4 * GLE_PAD)));
+
+/* Macros, since functions of vectors have no fixed calling convention below AVX. */
+#define LOAD(p) (*(const vec *)(p))
+#define STORE(p, x) (*(vec *)(p) = (x))
+/* All bits set where x is NaN or infinite. */
+#define WILD(x) ((x) - (x) != (vec){0})
+
+static inline int any(const mask *m)
 {
-    return !(x >= -FLT_MAX && x <= FLT_MAX);
+    int32_t all = 0;
+
+    for (int i = 0; i < GLE_PAD; i++)
+        all |= (*m)[i];
+    return all != 0;
 }
 
 static int error_prospective(float *restrict e, float *restrict v, const float *restrict e_above,
                              const float *restrict dr, const float *restrict look, const float *restrict leak, size_t B,
                              size_t ld)
 {
-    int wild = 0;
+    mask wild = {0};
 
-    for (size_t b = 0; b < B; b++) {
-        const size_t row = b * ld;
-#pragma omp simd reduction(| : wild)
-        for (size_t i = 0; i < ld; i++) {
-            const float d = dr[row + i] * e_above[row + i] - v[row + i]; /* tau_r * v_dot */
-            const float x = v[row + i] + look[i] * d;
-            v[row + i] += leak[i] * d;
-            e[row + i] = x;
-            wild |= is_wild(x);
+    for (size_t b = 0; b < B; b++)
+        for (size_t i = 0; i < ld; i += GLE_PAD) {
+            const size_t at = b * ld + i;
+            const vec old = LOAD(v + at), d = LOAD(dr + at) * LOAD(e_above + at) - old; /* tau_r * v_dot */
+            const vec x = old + LOAD(look + i) * d;
+            STORE(v + at, old + LOAD(leak + i) * d);
+            STORE(e + at, x);
+            wild |= WILD(x);
         }
-    }
-    return wild;
+    return any(&wild);
 }
 
 static int error_instantaneous(float *restrict e, float *restrict v, const float *restrict e_above,
                                const float *restrict dr, const float *restrict look, const float *restrict leak,
                                size_t B, size_t ld)
 {
-    int wild = 0;
+    mask wild = {0};
 
     (void)look;
     (void)leak;
-#pragma omp simd reduction(| : wild)
-    for (size_t i = 0; i < B * ld; i++) {
-        const float x = dr[i] * e_above[i];
-        v[i] = e[i] = x;
-        wild |= is_wild(x);
+    for (size_t at = 0; at < B * ld; at += GLE_PAD) {
+        const vec x = LOAD(dr + at) * LOAD(e_above + at);
+        STORE(v + at, x);
+        STORE(e + at, x);
+        wild |= WILD(x);
     }
-    return wild;
+    return any(&wild);
 }
 
 static int membrane(float *restrict prosp_u, float *restrict u, float *restrict s, const float *restrict e,
                     const float *restrict b, float gamma, const float *restrict look, const float *restrict leak,
                     size_t B, size_t ld)
 {
-    int wild = 0;
+    mask wild = {0};
 
-    for (size_t k = 0; k < B; k++) {
-        const size_t row = k * ld;
-#pragma omp simd reduction(| : wild)
-        for (size_t i = 0; i < ld; i++) {
-            const float d = s[row + i] + b[i] + gamma * e[row + i] - u[row + i];
-            const float x = u[row + i] + leak[i] * d;
-            s[row + i] = d;
-            prosp_u[row + i] = u[row + i] + look[i] * d;
-            u[row + i] = x;
-            wild |= is_wild(x);
+    for (size_t k = 0; k < B; k++)
+        for (size_t i = 0; i < ld; i += GLE_PAD) {
+            const size_t at = k * ld + i;
+            const vec old = LOAD(u + at), d = LOAD(s + at) + LOAD(b + i) + gamma * LOAD(e + at) - old;
+            const vec x = old + LOAD(leak + i) * d;
+            STORE(s + at, d);
+            STORE(prosp_u + at, old + LOAD(look + i) * d);
+            STORE(u + at, x);
+            wild |= WILD(x);
         }
-    }
-    return wild;
+    return any(&wild);
 }
 
 static void sum_rows(float *restrict out, const float *restrict e, float alpha, size_t B, size_t ld)
@@ -84,7 +94,7 @@ static void sum_rows(float *restrict out, const float *restrict e, float alpha, 
     for (size_t i = 0; i < ld; i++)
         out[i] = 0.0f;
     for (size_t b = 0; b < B; b++)
-#pragma omp simd
+#pragma omp simd simdlen(GLE_PAD)
         for (size_t i = 0; i < ld; i++)
             out[i] += e[b * ld + i];
     for (size_t i = 0; i < ld; i++)
@@ -97,7 +107,7 @@ static void sum_products(float *restrict out, const float *restrict e, const flo
     for (size_t i = 0; i < ld; i++)
         out[i] = 0.0f;
     for (size_t b = 0; b < B; b++)
-#pragma omp simd
+#pragma omp simd simdlen(GLE_PAD)
         for (size_t i = 0; i < ld; i++)
             out[i] += e[b * ld + i] * d[b * ld + i];
     for (size_t i = 0; i < ld; i++)

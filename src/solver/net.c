@@ -32,7 +32,7 @@ struct gle_net {
 
     float *params, *grads, *kept;
     float *moments[GLE_MOMENTS_MAX];
-    float *state, *coefs;
+    float *state, *coefs, *scratch;
     float *input, *target, *top_error, *output_sum;
 
     size_t B;
@@ -53,6 +53,12 @@ static float *coef(const struct gle_net *net, const struct gle_graph_layer *l, e
 static float *var(const struct gle_net *net, const struct gle_graph_layer *l, enum gle_var v, int copy)
 {
     return net->state + l->var[v][copy];
+}
+
+/* A derived variable, as thread t computes it. */
+static float *derived(const struct gle_net *net, const struct gle_graph_layer *l, enum gle_var v, size_t t)
+{
+    return net->graph->observed ? var(net, l, v, 0) : net->scratch + t * net->graph->scratch_floats + l->var[v][0];
 }
 
 static const struct gle_graph_layer *top_of(const struct gle_net *net)
@@ -163,12 +169,13 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
     net->kept = gle_floats(graph->param_floats);
     net->state = gle_floats(graph->state_floats + GLE_SLACK);
     net->coefs = gle_floats(graph->coef_floats + GLE_SLACK);
+    net->scratch = gle_floats(graph->scratch_floats * net->n_threads);
     net->input = gle_floats(B * graph->ld_input + GLE_SLACK);
     net->target = gle_floats(B * top_of(net)->ld);
     net->top_error = gle_floats(B * top_of(net)->ld);
     net->output_sum = gle_floats(B * top_of(net)->ld);
     ok = net->act && net->wild && net->first_layer && net->params && net->grads && net->kept && net->state &&
-         net->coefs && net->input && net->target && net->top_error && net->output_sum;
+         net->coefs && net->scratch && net->input && net->target && net->top_error && net->output_sum;
     for (size_t m = 0; m < net->optimizer->n_moments; m++)
         ok = (net->moments[m] = gle_floats(graph->param_floats)) && ok;
     if (!ok) {
@@ -197,6 +204,7 @@ void gle_net_destroy(struct gle_net *net)
     gle_free(net->kept);
     gle_free(net->state);
     gle_free(net->coefs);
+    gle_free(net->scratch);
     gle_free(net->input);
     gle_free(net->target);
     gle_free(net->top_error);
@@ -387,7 +395,7 @@ void gle_net_set_batch(struct gle_net *net, size_t B)
     net->B = B;
     for (size_t i = 0; i < net->graph->n_layers; i++) {
         const struct gle_graph_layer *l = &net->graph->layers[i];
-        for (int v = GLE_VAR_U; v <= GLE_VAR_E_BELOW; v++) {
+        for (int v = 0; v < GLE_STATE_VARS; v++) {
             const size_t ld = v == GLE_VAR_E_BELOW ? l->ld_in : l->ld;
             float *rows = var(net, l, (enum gle_var)v, net->now);
             for (size_t b = old; b < B; b++)
@@ -404,7 +412,7 @@ void gle_net_begin_batch(struct gle_net *net, bool reset_all)
         const struct gle_graph_layer *l = &net->graph->layers[i];
         if (!reset_all && !l->cfg->reset)
             continue;
-        for (int v = GLE_VAR_U; v <= GLE_VAR_E_BELOW; v++) {
+        for (int v = 0; v < GLE_STATE_VARS; v++) {
             const size_t ld = v == GLE_VAR_E_BELOW ? l->ld_in : l->ld;
             memset(var(net, l, (enum gle_var)v, net->now), 0, net->B * ld * sizeof(float));
         }
@@ -447,12 +455,11 @@ static void update(struct gle_net *net, const struct gle_graph_layer *l, enum gl
         clamp(net->params + at, n, bounds);
 }
 
-/* Gradients of one layer's plastic parameters, and the optimizer's step along them. */
-static void learn(struct gle_net *net, const struct gle_graph_layer *l, const float *r_below,
-                  const struct gle_optimizer_step *step)
+/* Gradients of one layer's plastic parameters from its errors e, and the optimizer's step along them. */
+static void learn(struct gle_net *net, const struct gle_graph_layer *l, const float *r_below, const float *e,
+                  const float *s, const struct gle_optimizer_step *step)
 {
     const struct gle_kernels *k = net->kernels;
-    const float *e = var(net, l, GLE_VAR_E, 0);
     const float mean = -1.0f / (float)net->B;
     const bool *plastic = l->cfg->plastic;
 
@@ -462,8 +469,7 @@ static void learn(struct gle_net *net, const struct gle_graph_layer *l, const fl
     if (plastic[GLE_BIAS])
         k->sum_rows(net->grads + l->param[GLE_BIAS], e, mean, net->B, l->ld);
     if (plastic[GLE_TAU_M])
-        k->sum_products(net->grads + l->param[GLE_TAU_M], e, var(net, l, GLE_VAR_S, 0), coef(net, l, MEAN), net->B,
-                        l->ld);
+        k->sum_products(net->grads + l->param[GLE_TAU_M], e, s, coef(net, l, MEAN), net->B, l->ld);
     if (plastic[GLE_WEIGHT]) {
         update(net, l, GLE_WEIGHT, l->n * l->ld_in, step);
         set_transposed(net, l);
@@ -476,43 +482,60 @@ static void learn(struct gle_net *net, const struct gle_graph_layer *l, const fl
     }
 }
 
+/* The error that drives the last layer, from its own old rates; also the loss, and the summed output. */
+static const float *top_error(struct gle_net *net, const struct gle_step *step)
+{
+    const struct gle_graph_layer *l = top_of(net);
+    const float *output = var(net, l, GLE_VAR_R, net->now);
+    const float beta = step->learn ? (float)net->graph->exp->beta : 0.0f;
+
+    net->step_loss = net->loss->eval(net->top_error, output, net->target, beta, net->B, l->n, l->ld);
+    net->kernels->add(net->output_sum, output, net->B * l->ld);
+    return net->top_error;
+}
+
+/* Rows that go through a layer together: few enough that what they read and write stays in the nearest cache, while wide layers,
+ * whose weights are what fills it, take all at once. */
+enum { BLOCK_ROWS = 32, BLOCK_WIDTH = 128 };
+
 /* One step of one layer. Reads the old r of the layer below and the old e_below of the layer above, which their own steps, maybe on
  * another thread, leave alone; writes nothing that another layer reads in this step. */
-static void step_layer(struct gle_net *net, size_t i, const struct gle_step *step,
+static void step_layer(struct gle_net *net, size_t i, size_t thread, const struct gle_step *step,
                        const struct gle_optimizer_step *optimizer_step)
 {
     const struct gle_graph *g = net->graph;
     const struct gle_graph_layer *l = &g->layers[i];
     const struct gle_kernels *k = net->kernels;
     const int old = net->now, next = !old;
-    const size_t B = net->B;
+    const size_t ld = l->ld, ld_in = l->ld_in;
+    const size_t block = ld <= BLOCK_WIDTH && ld_in <= BLOCK_WIDTH ? BLOCK_ROWS : net->B;
+    const float *e_above = i + 1 == g->n_layers ? top_error(net, step) : var(net, &g->layers[i + 1], GLE_VAR_E_BELOW, old);
     const float *r_below = l->source == GLE_SOURCE_INPUT ? net->input : var(net, &g->layers[l->source], GLE_VAR_R, old);
-    float *s = var(net, l, GLE_VAR_S, 0), *e = var(net, l, GLE_VAR_E, 0), *prosp_u = var(net, l, GLE_VAR_PROSP_U, 0);
-    float *dr = var(net, l, GLE_VAR_DR, 0);
+    float *s = derived(net, l, GLE_VAR_S, thread), *e = derived(net, l, GLE_VAR_E, thread);
+    float *prosp_u = derived(net, l, GLE_VAR_PROSP_U, thread);
+    float *u = var(net, l, GLE_VAR_U, 0), *v = var(net, l, GLE_VAR_V, 0), *dr = var(net, l, GLE_VAR_DR, 0);
+    float *r = var(net, l, GLE_VAR_R, next), *e_below = var(net, l, GLE_VAR_E_BELOW, next);
     int wild = 0;
 
-    if (i + 1 == g->n_layers) {
-        const float *output = var(net, l, GLE_VAR_R, old);
-        net->step_loss = net->loss->eval(net->top_error, output, net->target,
-                                         step->learn ? (float)g->exp->beta : 0.0f, B, l->n, l->ld);
-        k->add(net->output_sum, output, B * l->ld);
+    if (!l->needs_error)
+        memset(e, 0, net->B * ld * sizeof *e);
+    for (size_t b = 0; b < net->B; b += block) {
+        const size_t B = net->B - b < block ? net->B - b : block, at = b * ld, at_in = b * ld_in;
+
+        if (l->needs_error)
+            wild |= net->error(e + at, v + at, e_above + at, dr + at, coef(net, l, LOOK_V), coef(net, l, LEAK_V), B,
+                               ld);
+        gle_product(k, s + at, ld, r_below + at_in, ld_in, 1, net->coefs + l->wt, ld, B, l->n, l->n_in, 1.0f);
+        wild |= k->membrane(prosp_u + at, u + at, s + at, e + at, net->params + l->param[GLE_BIAS],
+                            (float)l->cfg->gamma, coef(net, l, LOOK_U), coef(net, l, LEAK_U), B, ld);
+        net->act[i]->eval(r + at, dr + at, prosp_u + at, B, l->n, ld);
+        if (l->sends_error)
+            gle_product(k, e_below + at_in, ld_in, e + at, ld, 1, net->params + l->param[GLE_WEIGHT], ld_in, B,
+                        l->n_in, l->n, 1.0f);
     }
-    if (l->needs_error) {
-        const float *e_above =
-            i + 1 == g->n_layers ? net->top_error : var(net, &g->layers[i + 1], GLE_VAR_E_BELOW, old);
-        wild |= net->error(e, var(net, l, GLE_VAR_V, 0), e_above, dr, coef(net, l, LOOK_V), coef(net, l, LEAK_V), B,
-                           l->ld);
-    }
-    gle_product(k, s, l->ld, r_below, l->ld_in, 1, net->coefs + l->wt, l->ld, B, l->n, l->n_in, 1.0f);
-    wild |= k->membrane(prosp_u, var(net, l, GLE_VAR_U, 0), s, e, net->params + l->param[GLE_BIAS],
-                        (float)l->cfg->gamma, coef(net, l, LOOK_U), coef(net, l, LEAK_U), B, l->ld);
-    net->act[i]->eval(var(net, l, GLE_VAR_R, next), dr, prosp_u, B, l->n, l->ld);
-    if (l->sends_error)
-        gle_product(k, var(net, l, GLE_VAR_E_BELOW, next), l->ld_in, e, l->ld, 1, net->params + l->param[GLE_WEIGHT],
-                    l->ld_in, B, l->n_in, l->n, 1.0f);
     net->wild[i] = wild;
     if (step->learn && !wild)
-        learn(net, l, r_below, optimizer_step);
+        learn(net, l, r_below, e, s, optimizer_step);
 }
 
 int gle_net_step(struct gle_net *net, const struct gle_step *step, double *loss, struct gle_error *err)
@@ -523,12 +546,12 @@ int gle_net_step(struct gle_net *net, const struct gle_step *step, double *loss,
         optimizer_step = net->optimizer->prepare(net->graph->exp->optimizer.params, step->lr, ++net->updates);
     if (net->n_threads == 1) {
         for (size_t i = 0; i < net->graph->n_layers; i++)
-            step_layer(net, i, step, &optimizer_step);
+            step_layer(net, i, 0, step, &optimizer_step);
     } else {
 #pragma omp parallel num_threads((int)net->n_threads)
         for (size_t t = (size_t)omp_get_thread_num(); t < net->n_threads; t += (size_t)omp_get_num_threads())
             for (size_t i = net->first_layer[t]; i < net->first_layer[t + 1]; i++)
-                step_layer(net, i, step, &optimizer_step);
+                step_layer(net, i, t, step, &optimizer_step);
     }
     net->now = !net->now;
     net->steps++;

@@ -49,7 +49,7 @@ void gle_net_get_param(const struct gle_net *net, size_t layer, enum gle_param p
 void gle_net_set_param(struct gle_net *net, size_t layer, enum gle_param param, const float *values);
 /* The gradient that the last learning step followed, likewise; zero if the parameter is not plastic. */
 void gle_net_get_gradient(const struct gle_net *net, size_t layer, enum gle_param param, float *values);
-/* A variable after the last step: (B, n), or (B, n_in) for GLE_VAR_E_BELOW. */
+/* A variable after the last step: (B, n), or (B, n_in) for GLE_VAR_E_BELOW. Derived ones only of an observed graph. */
 void gle_net_get_var(const struct gle_net *net, size_t layer, enum gle_var var, float *values);
 void gle_net_set_var(struct gle_net *net, size_t layer, enum gle_var var, const float *values);
 

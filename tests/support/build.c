@@ -29,7 +29,7 @@ struct built build_file(const char *path, const struct gle_override *overrides, 
     }
     b.exp = b.list.item[0];
     gle_rng_seed(&rng, b.exp->seed);
-    if (gle_graph_build(&b.graph, b.exp, &err) || gle_net_build(&b.net, b.graph, threads ? threads : 1, &err) ||
+    if (gle_graph_build(&b.graph, b.exp, true, &err) || gle_net_build(&b.net, b.graph, threads ? threads : 1, &err) ||
         gle_net_init(b.net, &rng, &err))
         fail_msg("%s", err.text);
     return b;
