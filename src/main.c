@@ -30,13 +30,14 @@ static int print_error(const struct gle_error *err)
     return gle_code_exit(err->code);
 }
 
-/* All of them; the exit code is that of the first. */
-static int print_errors(const struct gle_errors *errs)
+/* All of them, in the order of the file; the exit code is that of the first. */
+static int print_errors(struct gle_errors *errs)
 {
+    gle_errors_sort(errs);
     for (size_t i = 0; i < errs->n; i++)
         print_error(&errs->item[i]);
     if (errs->dropped)
-        fprintf(stderr, "glesim: and %zu more errors\n", errs->dropped);
+        fprintf(stderr, "glesim: and %zu more error%s\n", errs->dropped, errs->dropped > 1 ? "s" : "");
     return errs->n ? gle_code_exit(errs->item[0].code) : 5;
 }
 
@@ -151,13 +152,10 @@ static int run(const struct gle_experiment *exp, const struct gle_options *o, co
 {
     struct session s = {.report = {.exp = exp}};
     struct gle_provenance provenance;
-    struct gle_errors pending = {0};
     struct gle_error err = {0};
     size_t threads = o->threads ? o->threads : (size_t)omp_get_num_procs();
     int rc;
 
-    if (gle_experiment_pending(exp, &pending))
-        return print_errors(&pending);
     gle_provenance_collect(&provenance, command);
     rc = gle_report_dir(s.report.dir, sizeof s.report.dir, o->output, exp, &err);
     rc = rc ? rc : open_session(&s, exp, threads, &err);
@@ -174,13 +172,17 @@ static int run_config(const char *path, const struct gle_options *o, const char 
 {
     struct gle_experiments list;
     struct gle_errors errs = {0};
-    int code = 0;
+    int code = 0, pending = 0;
 
     if (gle_experiments_load(&list, path, o->overrides, o->n_overrides, o->variants, o->n_variants, &errs))
         return print_errors(&errs);
     if (o->action == GLE_CHECK && !o->quiet)
         printf("%s: ok\n", path);
-    for (size_t i = 0; o->action != GLE_CHECK && i < list.n && !stop_signal; i++) {
+    for (size_t i = 0; o->action != GLE_CHECK && i < list.n; i++) /* before the first run begins */
+        pending |= gle_experiment_pending(list.item[i], &errs);
+    if (pending)
+        code = print_errors(&errs);
+    for (size_t i = 0; o->action != GLE_CHECK && !pending && i < list.n && !stop_signal; i++) {
         const int one = run(list.item[i], o, command);
         code = code ? code : one;
     }

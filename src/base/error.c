@@ -54,6 +54,27 @@ int gle_errors_add(struct gle_errors *errs, const struct gle_error *err)
     return -1;
 }
 
+/* Whether a stands before b in the user's files. */
+static int stands_before(const struct gle_error *a, const struct gle_error *b)
+{
+    const int files = strcmp(a->file, b->file);
+
+    if (files || a->line != b->line)
+        return files ? files < 0 : a->line < b->line;
+    return a->column < b->column;
+}
+
+void gle_errors_sort(struct gle_errors *errs)
+{
+    for (size_t i = 1; i < errs->n; i++) {
+        const struct gle_error moved = errs->item[i];
+        size_t j = i;
+        for (; j && stands_before(&moved, &errs->item[j - 1]); j--)
+            errs->item[j] = errs->item[j - 1];
+        errs->item[j] = moved;
+    }
+}
+
 void gle_error_format(char *buf, size_t size, const struct gle_error *err)
 {
     size_t n = 0;

@@ -50,6 +50,9 @@ void gle_error_place(struct gle_error *err, const char *file, size_t line, size_
  * already there is not repeated. Returns -1. */
 int gle_errors_add(struct gle_errors *errs, const struct gle_error *err);
 
+/* Puts the errors in the order of their places: by file, line and column; those at one place stay as they came. */
+void gle_errors_sort(struct gle_errors *errs);
+
 /* Writes "file:line:column: path: text" (parts that are unknown left out) into buf; always NUL-terminated. */
 void gle_error_format(char *buf, size_t size, const struct gle_error *err);
 

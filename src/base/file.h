@@ -7,11 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Reads a regular file of at most `limit` bytes. *bytes (NUL-terminated beyond *size) belongs to the caller: gle_free().
+/* Reads a regular file of at most `limit` bytes. *bytes (NUL-terminated beyond *size) belongs to the caller:
+ * gle_free().
  * Errors: code `code` for anything that cannot be read, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_file_read(unsigned char **bytes, size_t *size, const char *path, size_t limit,
                                  enum gle_code code, struct gle_error *err);
-/* Writes a file whole or not at all: a temporary file beside it, fsync, rename, fsync of the directory. An old file of that name is replaced.
+/* Writes a file whole or not at all: a temporary file beside it, fsync, rename, fsync of the directory. An old file of
+ * that name is replaced.
  * Errors: GLE_EWRITE (the temporary file is removed). */
 GLE_MUST_CHECK int gle_file_write(const char *path, const void *bytes, size_t size, struct gle_error *err);
 /* Makes a directory and those above it. Errors: GLE_EWRITE. */

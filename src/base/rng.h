@@ -1,5 +1,6 @@
 /* rng.h - the random streams of PyTorch and numpy, so that a seed means the same here as in the paper.
- * Both start from MT19937 (Matsumoto & Nishimura 1998) by init_genrand; they differ in what they make of its 32-bit outputs. */
+ * Both start from MT19937 (Matsumoto & Nishimura 1998) by init_genrand; they differ in what they make of its 32-bit
+ * outputs. */
 #ifndef GLE_BASE_RNG_H
 #define GLE_BASE_RNG_H
 
@@ -14,7 +15,8 @@ struct gle_rng {
     double normal;
 };
 
-/* init_genrand(low 32 bits of seed); drops a cached normal. As torch.manual_seed and, for seeds below 2^32, numpy.random.seed. */
+/* init_genrand(low 32 bits of seed); drops a cached normal. As torch.manual_seed and, for seeds below 2^32,
+ * numpy.random.seed. */
 void gle_rng_seed(struct gle_rng *rng, uint64_t seed);
 uint32_t gle_rng_u32(struct gle_rng *rng);
 /* Skips n 32-bit outputs. */
@@ -28,8 +30,9 @@ double gle_torch_rand_double(struct gle_rng *rng);         /* [0, 1): the low 53
 /* uniform_(lo, hi) on float32: fma(x, hi - lo, lo) with lo, hi rounded to float first; n values. */
 void gle_torch_uniform(struct gle_rng *rng, float *out, size_t n, double lo, double hi);
 uint32_t gle_torch_randint(struct gle_rng *rng, uint32_t lo, uint32_t hi); /* [lo, hi) by plain modulo */
-/* torch.randn / normal_(mean, std) on a contiguous float32 tensor of n values: below 16 the scalar path with its cache, from 16 on the
- * blocks of 16. Agrees with PyTorch to rounding (its vector code has its own log, sin and cos). */
+/* torch.randn / normal_(mean, std) on a contiguous float32 tensor of n values: below 16 the scalar path with its
+ * cache, from 16 on the blocks of 16. Agrees with PyTorch to rounding (its vector code has its own log, sin and
+ * cos). */
 void gle_torch_normal(struct gle_rng *rng, float *out, size_t n, double mean, double std);
 /* torch.randperm(n). */
 void gle_torch_randperm(struct gle_rng *rng, uint32_t *out, size_t n);
@@ -37,9 +40,10 @@ void gle_torch_randperm(struct gle_rng *rng, uint32_t *out, size_t n);
 void gle_torch_skip_normal(struct gle_rng *rng, size_t n);
 
 /* --- numpy.random.RandomState (legacy) --- */
-double gle_numpy_rand(struct gle_rng *rng);                          /* [0, 1): 53 bits of two outputs */
-double gle_numpy_randn(struct gle_rng *rng);                         /* polar method, the second value cached */
-uint32_t gle_numpy_interval(struct gle_rng *rng, uint32_t max);      /* 0 ... max by masked rejection; choice(n): max = n - 1 */
+double gle_numpy_rand(struct gle_rng *rng);  /* [0, 1): 53 bits of two outputs */
+double gle_numpy_randn(struct gle_rng *rng); /* polar method, the second value cached */
+/* 0 ... max by masked rejection; choice(n): max = n - 1 */
+uint32_t gle_numpy_interval(struct gle_rng *rng, uint32_t max);
 void gle_numpy_permutation(struct gle_rng *rng, uint32_t *out, size_t n);
 
 #endif

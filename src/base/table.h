@@ -1,4 +1,5 @@
-/* table.h - the one shape of every table whose rows a config can name: the parser, --list, --schema and the tests walk it. */
+/* table.h - the one shape of every table whose rows a config can name: the parser, --list, --schema and the tests walk
+ * it. */
 #ifndef GLE_BASE_TABLE_H
 #define GLE_BASE_TABLE_H
 

@@ -43,12 +43,20 @@ static size_t distance(const char *a, const char *b)
     return rows[na % 3][nb];
 }
 
+/* How much longer or shorter a candidate is than n characters. */
+static size_t unlike(size_t n, const char *candidate)
+{
+    const size_t m = strlen(candidate);
+    return m > n ? m - n : n - m;
+}
+
 void gle_suggest(struct gle_suggestion *s, const char *candidate)
 {
     const size_t d = distance(s->word, candidate), n = strlen(s->word);
     const size_t allowed = n < 3 ? 1 : n < 6 ? 2 : 3;
 
-    if (d <= allowed && d < n && (!s->best || d < s->distance)) {
+    if (d <= allowed && d < n &&
+        (!s->best || d < s->distance || (d == s->distance && unlike(n, candidate) < unlike(n, s->best)))) {
         s->best = candidate;
         s->distance = d;
     }

@@ -134,12 +134,10 @@ static int unknown(const char *word, struct gle_error *err)
     char name[64];
     struct gle_suggestion near = {.word = name};
 
-    if (strncmp(word, "--", 2))
-        return gle_fail(err, GLE_EUSAGE, "unknown option %s; glesim --help lists them", word);
     snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 2, "="), word + 2);
     for (size_t i = 0; long_options[i].name; i++) {
-        if (!strcmp(long_options[i].name, name))
-            return gle_fail(err, GLE_EUSAGE, "--%s %s", name,
+        if (long_options[i].val == optopt && !strncmp(long_options[i].name, name, strlen(name)))
+            return gle_fail(err, GLE_EUSAGE, "--%s %s", long_options[i].name,
                             long_options[i].has_arg ? "wants a value" : "takes no value");
         gle_suggest(&near, long_options[i].name);
     }
@@ -198,12 +196,13 @@ int gle_options_parse(struct gle_options *o, int argc, char **argv, struct gle_e
     opterr = 0;
     optind = 1;
     for (;;) {
-        const int at = optind;
         option = getopt_long(argc, argv, "", long_options, &index);
         if (option == -1)
             break;
+        if (option == '?' && optopt && optopt < CHECK) /* one letter */
+            return gle_fail(err, GLE_EUSAGE, "unknown option -%c; glesim --help lists them", optopt);
         if (option == '?')
-            return unknown(argv[at], err);
+            return unknown(argv[optind - 1], err);
         if (parse_option(o, option, long_options[index].name, err))
             return -1;
     }

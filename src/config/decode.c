@@ -44,9 +44,12 @@ struct group_keys {
 
 enum { TAU_M_KEY = 1, TAU_R_KEY = 2 };
 static const struct gle_key group_keys[] = {
-    GLE_KEY_COUNT(struct group_keys, count, GLE_ABSENT, 1, GLE_NEURONS_MAX, "neurons", "how many neurons; not needed when a list of time constants tells"),
-    GLE_KEY_REALS(struct group_keys, tau_m, NULL, 1e-9, 1e9, "time", "membrane time constant: one for all, or one a neuron"),
-    GLE_KEY_REALS(struct group_keys, tau_r, NULL, 1e-9, 1e9, "time", "prospective time constant; tau_r = tau_m makes a neuron instantaneous"),
+    GLE_KEY_COUNT(struct group_keys, count, GLE_ABSENT, 1, GLE_NEURONS_MAX, "neurons",
+                  "how many neurons; not needed when a list of time constants tells"),
+    GLE_KEY_REALS(struct group_keys, tau_m, NULL, 1e-9, 1e9, "time",
+                  "membrane time constant: one for all, or one a neuron"),
+    GLE_KEY_REALS(struct group_keys, tau_r, NULL, 1e-9, 1e9, "time",
+                  "prospective time constant; tau_r = tau_m makes a neuron instantaneous"),
     GLE_KEY_END,
 };
 
@@ -67,11 +70,13 @@ static size_t group_size(const struct group_keys *g, const struct gle_node *node
         return 0;
     }
     if (g->tau_m.is_list && g->tau_m.n != n) {
-        gle_node_error(errs, GLE_ESHAPE, node, "tau_m", "%zu time constants for %zu neurons", g->tau_m.n, n);
+        gle_node_error(errs, GLE_ESHAPE, node, "tau_m", "%zu time constant%s for %zu neurons", g->tau_m.n,
+                       g->tau_m.n == 1 ? "" : "s", n);
         return 0;
     }
     if (g->tau_r.is_list && g->tau_r.n != n) {
-        gle_node_error(errs, GLE_ESHAPE, node, "tau_r", "%zu time constants for %zu neurons", g->tau_r.n, n);
+        gle_node_error(errs, GLE_ESHAPE, node, "tau_r", "%zu time constant%s for %zu neurons", g->tau_r.n,
+                       g->tau_r.n == 1 ? "" : "s", n);
         return 0;
     }
     return n;
@@ -83,7 +88,7 @@ static int decode_neurons(void *field, struct gle_doc *doc, struct gle_node *nod
     struct gle_node *const *groups = node->kind == GLE_NODE_LIST ? node->items : &node;
     const size_t n_groups = node->kind == GLE_NODE_LIST ? node->n_items : 1;
     struct group_keys *g = gle_arena_alloc(doc->arena, n_groups, sizeof *g);
-    size_t *sizes = gle_arena_alloc(doc->arena, n_groups, sizeof *sizes), at = 0;
+    size_t *sizes = gle_arena_alloc(doc->arena, n_groups, sizeof *sizes), n = 0, at = 0;
     int rc = 0;
 
     if (!g || !sizes)
@@ -95,19 +100,19 @@ static int decode_neurons(void *field, struct gle_doc *doc, struct gle_node *nod
             rc = -1;
         else if (!(sizes[i] = group_size(&g[i], groups[i], errs)))
             rc = -1;
-        out->n += sizes[i];
+        n += sizes[i];
     }
     if (rc)
         return rc;
-    if (out->n > GLE_NEURONS_MAX)
-        return gle_node_error(errs, GLE_ERANGE, node, NULL, "%zu neurons in a layer; at most %d are possible", out->n,
+    if (n > GLE_NEURONS_MAX)
+        return gle_node_error(errs, GLE_ERANGE, node, NULL, "%zu neurons in a layer; at most %d are possible", n,
                               GLE_NEURONS_MAX);
-    out->tau_m = gle_arena_alloc(doc->arena, out->n, sizeof(double));
-    out->tau_r = gle_arena_alloc(doc->arena, out->n, sizeof(double));
-    out->tau_m_src = gle_arena_alloc(doc->arena, out->n, sizeof(struct gle_node *));
-    out->tau_r_src = gle_arena_alloc(doc->arena, out->n, sizeof(struct gle_node *));
+    out->tau_m = gle_arena_alloc(doc->arena, n, sizeof(double));
+    out->tau_r = gle_arena_alloc(doc->arena, n, sizeof(double));
+    out->tau_m_src = gle_arena_alloc(doc->arena, n, sizeof(struct gle_node *));
+    out->tau_r_src = gle_arena_alloc(doc->arena, n, sizeof(struct gle_node *));
     if (!out->tau_m || !out->tau_r || !out->tau_m_src || !out->tau_r_src)
-        return gle_node_error(errs, GLE_ENOMEM, node, NULL, "no memory for %zu neurons", out->n);
+        return gle_node_error(errs, GLE_ENOMEM, node, NULL, "no memory for %zu neurons", n);
     for (size_t i = 0; i < n_groups; i++)
         for (size_t j = 0; j < sizes[i]; j++, at++) {
             out->tau_m[at] = g[i].tau_m.v[g[i].tau_m.is_list ? j : 0];
@@ -115,6 +120,7 @@ static int decode_neurons(void *field, struct gle_doc *doc, struct gle_node *nod
             out->tau_m_src[at] = item_or_whole(&g[i].tau_m, j);
             out->tau_r_src[at] = item_or_whole(&g[i].tau_r, j);
         }
+    out->n = n;
     return 0;
 }
 
@@ -123,6 +129,16 @@ static const struct gle_custom neurons_custom = {
 
 /* --- layers --- */
 
+static bool means_none(const char *text)
+{
+    struct gle_suggestion near = {.word = text};
+
+    gle_suggest(&near, "no");
+    gle_suggest(&near, "false");
+    gle_suggest(&near, "none");
+    return near.best && near.distance < 2;
+}
+
 /* bias: none, or an initialiser */
 static int decode_bias(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
 {
@@ -130,6 +146,9 @@ static int decode_bias(void *field, struct gle_doc *doc, struct gle_node *node, 
         node->as = GLE_SCALAR_TEXT;
         return 0;
     }
+    if (node->kind == GLE_NODE_SCALAR && !gle_table_find(&gle_init_table, node->text) && means_none(node->text))
+        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "unknown initialiser '%s' (did you mean 'none'?)",
+                              node->text);
     return gle_init_custom.decode(field, doc, node, errs);
 }
 
@@ -148,7 +167,7 @@ static const struct gle_key layer_keys[] = {
     GLE_KEY_TEXTS(struct gle_layer_keys, plastic, GLE_ABSENT,
                   "what learns in this layer: any of weight, bias, tau_m; default: learning.plastic"),
     GLE_KEY_NAME(struct gle_layer_keys, reset, "none", &gle_reset_table, "when the layer's state starts from zero"),
-    GLE_KEY_REALS(struct gle_layer_keys, gamma, GLE_ABSENT, 0.0, 1e6, "",
+    GLE_KEY_REAL(struct gle_layer_keys, gamma, GLE_ABSENT, 0.0, 1e6, "",
                   "feedback of errors into this layer's membranes; default: learning.gamma"),
     GLE_KEY_END,
 };
@@ -159,8 +178,10 @@ static int decode_layers(void *field, struct gle_doc *doc, struct gle_node *node
     int rc = 0;
 
     out->src = node;
-    if (node->kind != GLE_NODE_LIST || !node->n_items)
+    if (node->kind != GLE_NODE_LIST)
         return gle_node_error(errs, GLE_ECONFIG, node, NULL, "a list of layers is wanted");
+    if (!node->n_items)
+        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "is empty: a network needs at least one layer");
     out->item = gle_arena_alloc(doc->arena, node->n_items, sizeof *out->item);
     if (!out->item)
         return gle_node_error(errs, GLE_ENOMEM, node, NULL, "no memory for %zu layers", node->n_items);
@@ -272,8 +293,10 @@ static int decode_phases(void *field, struct gle_doc *doc, struct gle_node *node
     int rc = 0;
 
     ((struct gle_later *)field)->src = node;
-    if (node->kind != GLE_NODE_LIST || !node->n_items)
+    if (node->kind != GLE_NODE_LIST)
         return gle_node_error(errs, GLE_ECONFIG, node, NULL, "a list of phases is wanted");
+    if (!node->n_items)
+        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "is empty: at least one phase is wanted");
     for (size_t i = 0; i < node->n_items; i++) {
         struct phase_keys phase = {0};
         if (gle_decode(&phase, phase_keys, doc, node->items[i], errs))
@@ -311,8 +334,9 @@ static int one_of(const struct gle_texts *list, const char *const *words, size_t
         while (j < n && strcmp(words[j], list->v[i]))
             gle_suggest(&near, words[j++]);
         if (j == n)
-            rc = gle_node_error(errs, GLE_ECONFIG, list->src->items[i], NULL, near.best ? "unknown name '%s' (did you mean '%s'?)" : "unknown name '%s'",
-                                list->v[i], near.best);
+            rc = gle_node_error(errs, GLE_ECONFIG, list->src->items[i], NULL,
+                                near.best ? "unknown name '%s' (did you mean '%s'?)" : "unknown name '%s'", list->v[i],
+                                near.best);
     }
     return rc;
 }
@@ -330,7 +354,8 @@ static int decode_record(void *field, struct gle_doc *doc, struct gle_node *node
     return rc;
 }
 
-static const struct gle_custom record_custom = {.decode = decode_record, .type = "what is recorded", .keys = record_keys};
+static const struct gle_custom record_custom = {
+    .decode = decode_record, .type = "what is recorded", .keys = record_keys};
 
 struct diagnose_keys {
     const struct gle_row *gradient;
@@ -339,7 +364,8 @@ struct diagnose_keys {
 };
 
 static const struct gle_key diagnose_keys[] = {
-    GLE_KEY_NAME(struct diagnose_keys, gradient, "bptt", &gle_rule_table, "the exact gradient that the rule is compared with"),
+    GLE_KEY_NAME(struct diagnose_keys, gradient, "bptt", &gle_rule_table,
+                 "the exact gradient that the rule is compared with"),
     GLE_KEY_REAL(struct diagnose_keys, window, NULL, 1e-9, 1e9, "time", "length of the compared stretch"),
     GLE_KEY_COUNT(struct diagnose_keys, every, "1000", 1, 1e12, "steps", "steps between two comparisons"),
     GLE_KEY_END,
@@ -363,12 +389,14 @@ static const struct gle_key training_keys[] = {
                   "passes over the training set; 0 evaluates the untrained network"),
     GLE_KEY_CUSTOM(struct gle_training_keys, phases, GLE_ABSENT, &phases_custom,
                    "training by duration, instead of epochs"),
-    GLE_KEY_COUNT(struct gle_training_keys, batch_size, "100", 1, GLE_BATCH_MAX, "samples", "samples trained side by side"),
+    GLE_KEY_COUNT(struct gle_training_keys, batch_size, "100", 1, GLE_BATCH_MAX, "samples",
+                  "samples trained side by side"),
     GLE_KEY_COUNT(struct gle_training_keys, test_batch_size, GLE_ABSENT, 1, GLE_BATCH_MAX, "samples",
                   "samples evaluated side by side; default: batch_size"),
     GLE_KEY_REAL(struct gle_training_keys, validation, "0", 0.0, 0.9, "",
                  "fraction of the training set that is kept for validation"),
-    GLE_KEY_NAME(struct gle_training_keys, state, "carry", &gle_state_table, "what happens to the state between batches"),
+    GLE_KEY_NAME(struct gle_training_keys, state, "carry", &gle_state_table,
+                 "what happens to the state between batches"),
     GLE_KEY_END,
 };
 
@@ -402,6 +430,6 @@ const struct gle_key gle_experiment_keys[] = {
 };
 
 const struct gle_table *const gle_tables[] = {
-    &gle_dataset_table,  &gle_act_table,    &gle_rule_table,   &gle_loss_table,  &gle_optimizer_table, &gle_schedule_table,
-    &gle_metric_table,   &gle_init_table,   &gle_state_table,  &gle_reset_table, &gle_backend_table,   NULL,
+    &gle_dataset_table, &gle_act_table,  &gle_rule_table,  &gle_loss_table,  &gle_optimizer_table, &gle_schedule_table,
+    &gle_metric_table,  &gle_init_table, &gle_state_table, &gle_reset_table, &gle_backend_table,   NULL,
 };

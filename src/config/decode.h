@@ -19,7 +19,7 @@ struct gle_layer_keys {
     struct gle_part weight, bias;
     struct gle_texts plastic;
     const struct gle_row *reset;
-    struct gle_reals gamma;
+    double gamma; /* if src has the key */
     const struct gle_node *src;
 };
 

@@ -16,6 +16,16 @@
 
 const char *const gle_param_names[GLE_PARAMS] = {"weight", "bias", "tau_m"};
 
+/* A node for messages about its key rather than its value. */
+static struct gle_node at_key(const struct gle_node *node)
+{
+    struct gle_node at = *node;
+
+    at.line = node->key_line;
+    at.column = node->key_column;
+    return at;
+}
+
 /* Names become folders, array names and parts of dotted paths. */
 static int check_name(const char *name, const char *extra, const struct gle_node *src, const char *key,
                       struct gle_errors *errs)
@@ -114,7 +124,7 @@ static int build_layer(struct gle_layer_cfg *l, size_t n_in, const struct gle_la
     l->bias = keys->bias;
     replace_by_file(&l->weight, &file->network.init);
     replace_by_file(&l->bias, &file->network.init);
-    l->gamma = keys->gamma.n ? keys->gamma.v[0] : learning->gamma;
+    l->gamma = gle_node_get(keys->src, "gamma") ? keys->gamma : learning->gamma;
     l->reset = !strcmp(keys->reset->name, "batch");
     rc |= decode_plastic(l->plastic, keys->plastic.src ? &keys->plastic : &learning->plastic, errs);
     l->plastic[GLE_BIAS] = l->plastic[GLE_BIAS] && l->bias.row;
@@ -130,11 +140,8 @@ static int build_layers(struct gle_experiment *exp, const struct gle_file_keys *
     double params = 0.0;
     int rc = 0;
 
-    for (size_t i = 0; i < list->n; i++) {
+    for (size_t i = 0; i < list->n; i++)
         exp->n_layers += list->item[i].repeat ? list->item[i].repeat : 1;
-        rc |= check_name(list->item[i].name, "", list->item[i].src, "name", errs);
-        rc |= check_taus(&list->item[i].neurons, exp->dt, errs);
-    }
     if (exp->n_layers > GLE_LAYERS_MAX)
         return gle_node_error(errs, GLE_ERANGE, list->src, NULL, "%zu layers; at most %d are possible", exp->n_layers,
                               GLE_LAYERS_MAX);
@@ -152,7 +159,22 @@ static int build_layers(struct gle_experiment *exp, const struct gle_file_keys *
                     rc = gle_node_error(errs, GLE_ECONFIG, l->src, "name", "a second layer of the name '%s'", l->name);
         }
     if (params > 2147483647.0)
-        return gle_node_error(errs, GLE_ERANGE, list->src, NULL, "%.0f weights; at most 2147483647 are possible", params);
+        return gle_node_error(errs, GLE_ERANGE, list->src, NULL, "%.0f weights; at most 2147483647 are possible",
+                              params);
+    return rc;
+}
+
+/* What can be checked even where other parts of the file could not be decoded. */
+static int check_early(const struct gle_experiment *exp, const struct gle_file_keys *file, struct gle_errors *errs)
+{
+    const struct gle_layer_list *list = &file->network.layers;
+    int rc = file->name ? check_name(file->name, ".", exp->src, "name", errs) : 0;
+
+    for (size_t i = 0; i < list->n; i++) {
+        if (list->item[i].name)
+            rc |= check_name(list->item[i].name, "", list->item[i].src, "name", errs);
+        rc |= check_taus(&list->item[i].neurons, file->dt, errs);
+    }
     return rc;
 }
 
@@ -160,8 +182,10 @@ static int check_bounds(struct gle_bounds *bounds, const struct gle_reals *keys,
 {
     if (!keys->src)
         return 0;
-    if (keys->n != 2 || !(keys->v[0] < keys->v[1]))
-        return gle_node_error(errs, GLE_ERANGE, keys->src, NULL, "[lowest, highest] is wanted");
+    if (keys->n != 2)
+        return gle_node_error(errs, GLE_ERANGE, keys->src, NULL, "two numbers are wanted: [lowest, highest]");
+    if (!(keys->v[0] < keys->v[1]))
+        return gle_node_error(errs, GLE_ERANGE, keys->src, NULL, "the first number (lowest) must be below the second");
     bounds->low = keys->v[0];
     bounds->high = keys->v[1];
     return 0;
@@ -187,11 +211,13 @@ static int build_learning(struct gle_experiment *exp, const struct gle_learning_
     rc |= check_bounds(&exp->bounds[GLE_BIAS], &b->bias, errs);
     rc |= check_bounds(&exp->bounds[GLE_TAU_M], &b->tau_m, errs);
     if (exp->bounds[GLE_TAU_M].low < exp->dt)
-        rc = gle_node_error(errs, GLE_ERANGE, b->tau_m.src, NULL, "%g is below dt = %g", exp->bounds[GLE_TAU_M].low,
-                            exp->dt);
-    if (exp->rule->windowed && exp->window < exp->dt)
-        rc = gle_node_error(errs, GLE_ECONFIG, src, "window", "the rule %s needs a window of at least dt = %g",
-                            exp->rule->row.name, exp->dt);
+        rc = gle_node_error(errs, GLE_ERANGE, b->tau_m.src->items[0], NULL, "%g is below dt = %g",
+                            exp->bounds[GLE_TAU_M].low, exp->dt);
+    if (exp->rule->windowed && !gle_node_get(src, "window"))
+        rc = gle_node_error(errs, GLE_ECONFIG, src, "rule",
+                            "%s needs the key 'window' beside it (how far back it looks)", exp->rule->row.name);
+    else if (exp->rule->windowed && exp->window < exp->dt)
+        rc = gle_node_error(errs, GLE_ERANGE, src, "window", "%g is below dt = %g", exp->window, exp->dt);
     if (top && exp->loss->log_probabilities != top->act->log_probabilities)
         rc = gle_node_error(errs, GLE_ECONFIG, exp->loss->log_probabilities ? src : top->src,
                             exp->loss->log_probabilities ? "loss" : "activation",
@@ -217,7 +243,8 @@ static int build_training(struct gle_experiment *exp, const struct gle_training_
         return gle_node_error(errs, GLE_ECONFIG, src, "phases", "either epochs or phases, not both");
     if (!epochs && !phases)
         return gle_node_error(errs, GLE_ECONFIG, src, NULL,
-                              "needs the key 'epochs' (passes over the training set) or 'phases' (training by duration)");
+                              "needs the key 'epochs' (passes over the training set) or 'phases' (training by "
+                              "duration)");
     return 0;
 }
 
@@ -235,8 +262,9 @@ static int check_sizes(const struct gle_experiment *exp, struct gle_errors *errs
         rc = gle_node_error(errs, GLE_ESHAPE, exp->network_src, "input", "%zu, where the data set %s has %zu channels",
                             exp->n_input, set->row.name, channels);
     if (targets && targets != top->n)
-        rc = gle_node_error(errs, GLE_ESHAPE, top->src, "neurons", "%zu, where the data set %s has %zu targets", top->n,
-                            set->row.name, targets);
+        rc = gle_node_error(errs, GLE_ESHAPE, top->src, "neurons",
+                            "%zu in the last layer, where the data set %s has %zu targets", top->n, set->row.name,
+                            targets);
     return rc;
 }
 
@@ -254,6 +282,7 @@ static int check_dataset(const struct gle_experiment *exp, struct gle_errors *er
 static int check_layer_name(const struct gle_experiment *exp, const char *name, size_t len,
                             const struct gle_node *node, struct gle_errors *errs)
 {
+    const struct gle_node at = at_key(node);
     char word[128];
     struct gle_suggestion near = {.word = word};
 
@@ -264,13 +293,14 @@ static int check_layer_name(const struct gle_experiment *exp, const char *name, 
         gle_suggest(&near, exp->layers[i].name);
     }
     if (near.best)
-        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "there is no layer '%s' (did you mean '%s'?)", word,
+        return gle_node_error(errs, GLE_ECONFIG, &at, NULL, "there is no layer '%s' (did you mean '%s'?)", word,
                               near.best);
-    return gle_node_error(errs, GLE_ECONFIG, node, NULL, "there is no layer '%s'", word);
+    return gle_node_error(errs, GLE_ECONFIG, &at, NULL, "there is no layer '%s'", word);
 }
 
 static int check_param_name(const char *name, const struct gle_node *node, struct gle_errors *errs)
 {
+    const struct gle_node at = at_key(node);
     struct gle_suggestion near = {.word = name};
 
     for (size_t p = 0; p < GLE_PARAMS; p++) {
@@ -279,9 +309,9 @@ static int check_param_name(const char *name, const struct gle_node *node, struc
         gle_suggest(&near, gle_param_names[p]);
     }
     if (near.best)
-        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "unknown parameter '%s' (did you mean '%s'?)", name,
+        return gle_node_error(errs, GLE_ECONFIG, &at, NULL, "unknown parameter '%s' (did you mean '%s'?)", name,
                               near.best);
-    return gle_node_error(errs, GLE_ECONFIG, node, NULL, "unknown parameter '%s' (known: weight, bias, tau_m)", name);
+    return gle_node_error(errs, GLE_ECONFIG, &at, NULL, "unknown parameter '%s' (known: weight, bias, tau_m)", name);
 }
 
 /* Names that teacher and phases use: {layer: {parameter: ...}} and {layer.parameter: ...}. */
@@ -299,11 +329,14 @@ static int check_references(const struct gle_experiment *exp, const struct gle_f
             rc |= check_param_name(layer->items[j]->key, layer->items[j], errs);
     }
     for (size_t i = 0; phases && i < phases->n_items; i++) {
-        const struct gle_node *set = phases->items[i]->kind == GLE_NODE_MAP ? gle_node_get(phases->items[i], "set") : NULL;
+        const struct gle_node *set =
+            phases->items[i]->kind == GLE_NODE_MAP ? gle_node_get(phases->items[i], "set") : NULL;
         for (size_t j = 0; set && j < set->n_items; j++) {
             const char *key = set->items[j]->key, *dot = strchr(key, '.');
+            const struct gle_node at = at_key(set->items[j]);
             if (!dot)
-                rc = gle_node_error(errs, GLE_ECONFIG, set->items[j], NULL, "layer.parameter is wanted");
+                rc = gle_node_error(errs, GLE_ECONFIG, &at, NULL, "layer.parameter is wanted, as in %s.weight",
+                                    exp->layers[0].name);
             else
                 rc |= check_layer_name(exp, key, (size_t)(dot - key), set->items[j], errs) |
                       check_param_name(dot + 1, set->items[j], errs);
@@ -326,7 +359,7 @@ static struct gle_experiment *build(struct gle_doc *doc, const char *variant, st
     struct gle_experiment *exp = gle_calloc(1, sizeof *exp);
     struct gle_file_keys *file = gle_arena_alloc(doc->arena, 1, sizeof *file);
     const size_t before = errs->n + errs->dropped;
-    int rc;
+    int rc, early;
 
     if (!exp || !file) {
         gle_node_error(errs, GLE_ENOMEM, doc->root, NULL, "no memory");
@@ -338,6 +371,7 @@ static struct gle_experiment *build(struct gle_doc *doc, const char *variant, st
     exp->src = doc->root;
     exp->variant = variant;
     rc = gle_decode(file, gle_experiment_keys, doc, doc->root, errs);
+    early = check_early(exp, file, errs);
     if (!rc) { /* what follows needs every key in its place */
         exp->network_src = gle_node_get(doc->root, "network");
         exp->training_src = gle_node_get(doc->root, "training");
@@ -348,7 +382,6 @@ static struct gle_experiment *build(struct gle_doc *doc, const char *variant, st
         exp->dataset = file->dataset;
         exp->n_input = file->network.input;
         exp->init_file = file->network.init.row ? gle_node_get(file->network.init.src, "file")->text : NULL;
-        rc |= check_name(exp->name, ".", doc->root, "name", errs);
         rc |= check_dataset(exp, errs);
         rc |= build_layers(exp, file, errs);
         rc |= build_learning(exp, &file->learning, gle_node_get(doc->root, "learning"), errs);
@@ -356,7 +389,7 @@ static struct gle_experiment *build(struct gle_doc *doc, const char *variant, st
         if (!rc)
             rc |= check_sizes(exp, errs) | check_references(exp, file, errs);
     }
-    if (rc || errs->n + errs->dropped > before) {
+    if (rc || early || errs->n + errs->dropped > before) {
         destroy(exp);
         return NULL;
     }
@@ -381,7 +414,8 @@ static int apply_variant(struct gle_doc *doc, const char *name, struct gle_error
 {
     const struct gle_node *variants = gle_node_get(doc->root, "variants");
     const struct gle_node *variant = gle_node_get(variants, name);
-    int rc = check_name(name, ".", variants, name, errs);
+    const struct gle_node at = at_key(variant);
+    int rc = check_name(name, ".", &at, NULL, errs);
 
     if (variant->kind != GLE_NODE_MAP)
         return gle_node_error(errs, GLE_ECONFIG, variant, NULL, "a map (dotted.key: value) is wanted");
@@ -389,6 +423,8 @@ static int apply_variant(struct gle_doc *doc, const char *name, struct gle_error
         struct gle_node *value = gle_node_copy(doc, variant->items[i]);
         if (!value)
             return gle_node_error(errs, GLE_ENOMEM, variant, NULL, "no memory");
+        value->key_line = variant->items[i]->key_line;
+        value->key_column = variant->items[i]->key_column;
         if (gle_node_set(doc, variant->items[i]->key, value, errs))
             rc = -1;
     }
@@ -417,7 +453,9 @@ static int check_wanted(const struct gle_node *root, const char *const *only, si
         while (j < variants->n_items && strcmp(variants->items[j]->key, only[i]))
             gle_suggest(&near, variants->items[j++]->key);
         if (j == variants->n_items)
-            rc = gle_node_error(errs, GLE_EUSAGE, variants, NULL, near.best ? "--variant %s: no such variant (did you mean '%s'?)" : "--variant %s: no such variant",
+            rc = gle_node_error(errs, GLE_EUSAGE, variants, NULL,
+                                near.best ? "--variant %s: no such variant (did you mean '%s'?)"
+                                          : "--variant %s: no such variant",
                                 only[i], near.best);
     }
     return rc;
@@ -458,7 +496,7 @@ int gle_experiments_load(struct gle_experiments *out, const char *path, const st
         }
         doc = NULL; /* build() took it */
     }
-    for (size_t i = 0; doc && variants && i < variants->n_items; i++) {
+    for (size_t i = 0; doc && variants && i < variants->n_items && !errs->dropped; i++) {
         struct gle_doc *own;
         struct gle_experiment *exp;
         const char *name = variants->items[i]->key;

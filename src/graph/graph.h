@@ -4,8 +4,8 @@
 
 #include "config/experiment.h"
 
-/* Variables of a layer. U ... E_BELOW are the state that runs on from step to step; the rest is derived in a step, and kept for
- * each layer only when somebody wants to see it. */
+/* Variables of a layer. U ... E_BELOW are the state that runs on from step to step; the rest is derived in a step, and
+ * kept for each layer only when somebody wants to see it. */
 enum gle_var {
     GLE_VAR_U,       /* membrane potential (B, n) */
     GLE_VAR_V,       /* error, low-pass (B, n) */
@@ -48,15 +48,16 @@ struct gle_graph {
     size_t n_plastic; /* parameters that learn, plastic tau_m included */
 };
 
-/* Turns a checked experiment into layers in step order, with slab offsets. observed: e, prosp_u and s of every layer can be looked
- * at after a step.
+/* Turns a checked experiment into layers in step order, with slab offsets. observed: e, prosp_u and s of every layer
+ * can be looked at after a step.
  * Owns:   *out belongs to the caller (gle_graph_destroy); it borrows exp, so destroy it before exp.
  * Errors: GLE_ENOMEM. On error *out is NULL. */
 GLE_MUST_CHECK int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp, bool observed,
                                    struct gle_error *err);
 void gle_graph_destroy(struct gle_graph *graph); /* NULL is fine */
 
-/* Floating-point operations (a multiply-add is two) that the products of one step take, per sample: with learning or without. */
+/* Floating-point operations (a multiply-add is two) that the products of one step take, per sample: with learning or
+ * without. */
 double gle_graph_flops(const struct gle_graph *graph, bool learn);
 /* Bytes of the slabs, with n_moments arrays of optimizer moments. */
 double gle_graph_bytes(const struct gle_graph *graph, size_t n_moments);

@@ -17,7 +17,7 @@ static void eval_relu(float *restrict r, float *restrict dr, const float *restri
     (void)n;
 #pragma omp simd
     for (size_t i = 0; i < B * ld; i++) {
-        r[i] = u[i] > 0.0f ? u[i] : 0.0f;
+        r[i] = u[i] < 0.0f ? 0.0f : u[i]; /* NaN passes through */
         dr[i] = u[i] > 0.0f ? 1.0f : 0.0f;
     }
 }
@@ -56,7 +56,8 @@ static void eval_tanh(float *restrict r, float *restrict dr, const float *restri
     }
 }
 
-static void eval_hard_tanh(float *restrict r, float *restrict dr, const float *restrict u, size_t B, size_t n, size_t ld)
+static void eval_hard_tanh(float *restrict r, float *restrict dr, const float *restrict u, size_t B, size_t n,
+                           size_t ld)
 {
     (void)n;
 #pragma omp simd
@@ -82,14 +83,14 @@ static void eval_log_softmax(float *restrict r, float *restrict dr, const float 
 {
     for (size_t b = 0; b < B; b++) {
         const float *row = u + b * ld;
-        float max = row[0], sum = 0.0f;
+        float max = row[0], sum = 0.0f, log_sum;
         for (size_t i = 1; i < n; i++)
             max = row[i] > max ? row[i] : max;
         for (size_t i = 0; i < n; i++)
             sum += gle_expf(row[i] - max);
-        max += __builtin_logf(sum);
+        log_sum = __builtin_logf(sum);
         for (size_t i = 0; i < ld; i++) {
-            r[b * ld + i] = row[i] - max;
+            r[b * ld + i] = (row[i] - max) - log_sum; /* in this order, large u lose nothing */
             dr[b * ld + i] = 1.0f;
         }
     }

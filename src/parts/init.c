@@ -121,6 +121,7 @@ static int decode_value(void *field, struct gle_doc *doc, struct gle_node *node,
         .name = "value", .kind = GLE_KEY_KIND_REALS, .low = -1e30, .high = 1e30, .unit = "", .help = ""};
     struct values *out = field;
     struct gle_reals row = {0};
+    int rc = 0;
 
     if (node->kind != GLE_NODE_LIST || !node->n_items || node->items[0]->kind != GLE_NODE_LIST) {
         if (gle_decode_value(&row, &entry, doc, node, errs))
@@ -133,27 +134,27 @@ static int decode_value(void *field, struct gle_doc *doc, struct gle_node *node,
     }
     out->n_dims = 2;
     out->rows = node->n_items;
+    out->cols = node->items[0]->n_items;
+    out->v = gle_arena_alloc(doc->arena, out->rows * out->cols, sizeof *out->v);
+    if (!out->v)
+        return gle_node_error(errs, GLE_ENOMEM, node, NULL, "no memory for %zu rows", out->rows);
     for (size_t i = 0; i < out->rows; i++) {
         row = (struct gle_reals){0};
         if (gle_decode_value(&row, &entry, doc, node->items[i], errs))
-            return -1;
-        if (i == 0) {
-            out->cols = row.n;
-            out->v = gle_arena_alloc(doc->arena, out->rows * out->cols, sizeof *out->v);
-            if (!out->v)
-                return gle_node_error(errs, GLE_ENOMEM, node, NULL, "no memory for %zu rows", out->rows);
-        }
-        if (!row.is_list || row.n != out->cols)
-            return gle_node_error(errs, GLE_ESHAPE, node->items[i], NULL, "has %zu values where the first row has %zu",
-                                  row.n, out->cols);
-        memcpy(out->v + i * out->cols, row.v, row.n * sizeof *row.v);
+            rc = -1;
+        else if (!row.is_list || row.n != out->cols)
+            rc = gle_node_error(errs, GLE_ESHAPE, node->items[i], NULL, "has %zu value%s where the first row has %zu",
+                                row.n, row.n == 1 ? "" : "s", out->cols);
+        else
+            memcpy(out->v + i * out->cols, row.v, row.n * sizeof *row.v);
     }
-    return 0;
+    return rc;
 }
 
 static const struct gle_custom value_custom = {.decode = decode_value, .type = "number, list or list of rows"};
 static const struct gle_key value_keys[] = {
-    GLE_KEY_CUSTOM(struct value_params, value, NULL, &value_custom, "one number for all, or all of them: a list of rows, one a neuron"),
+    GLE_KEY_CUSTOM(struct value_params, value, NULL, &value_custom,
+                   "one number for all, or all of them: a list of rows, one a neuron"),
     GLE_KEY_END,
 };
 
@@ -167,7 +168,7 @@ static int fits_value(const void *params, const struct gle_init_target *t, char 
     if (v->n_dims == 1)
         snprintf(found, size, "a list of %zu", v->rows);
     else
-        snprintf(found, size, "%zu rows of %zu", v->rows, v->cols);
+        snprintf(found, size, "%zu row%s of %zu", v->rows, v->rows == 1 ? "" : "s", v->cols);
     return -1;
 }
 
@@ -195,6 +196,21 @@ static const struct gle_key file_keys[] = {
     GLE_KEY_END,
 };
 
+static int misfit(struct gle_error *err, const char *file, const char *name, const struct gle_array *a,
+                  const struct gle_init_target *t)
+{
+    char found[128] = "", wanted[64];
+    size_t n = 0;
+
+    for (size_t d = 0; d < a->n_dims && n < sizeof found; d++)
+        n += (size_t)snprintf(found + n, sizeof found - n, d ? ", %zu" : "%zu", a->shape[d]);
+    if (t->bias)
+        snprintf(wanted, sizeof wanted, "%zu", t->rows);
+    else
+        snprintf(wanted, sizeof wanted, "%zu, %zu", t->rows, t->cols);
+    return gle_fail(err, GLE_EDATA, "%s: array '%s' has shape (%s), where (%s) is wanted", file, name, found, wanted);
+}
+
 static int fill_file(float *values, const struct gle_init_target *t, const void *params, struct gle_rng *rng,
                      struct gle_error *err)
 {
@@ -211,12 +227,14 @@ static int fill_file(float *values, const struct gle_init_target *t, const void 
         const bool matrix = a.n_dims == 2 && a.shape[0] == t->rows && a.shape[1] == t->cols;
         const bool list = a.n_dims == 1 && a.n == t->rows * t->cols && (t->rows == 1 || t->cols == 1);
         if (matrix || list || a.n_dims == 0) {
-            for (size_t i = 0; i < t->rows * t->cols; i++)
-                values[i] = (float)gle_array_real(&a, a.n_dims ? i : 0);
             rc = 0;
+            for (size_t i = 0; i < t->rows * t->cols && !rc; i++) {
+                values[i] = (float)gle_array_real(&a, a.n_dims ? i : 0);
+                if (!isfinite(values[i]))
+                    rc = gle_fail(err, GLE_EDATA, "%s: array '%s' holds NaN or Inf", p->file, name);
+            }
         } else {
-            rc = gle_fail(err, GLE_EDATA, "%s: array '%s' does not fit: (%zu, %zu) is wanted", p->file, name, t->rows,
-                          t->cols);
+            rc = misfit(err, p->file, name, &a, t);
         }
     }
     gle_array_clear(&a);
@@ -247,23 +265,47 @@ const struct gle_init gle_inits[] = {
 };
 const struct gle_table gle_init_table = {"initialiser", gle_inits, sizeof *gle_inits};
 
-/* Puts a bare value under `key` in a map that takes its place in the tree. */
+/* Puts a bare value under `key` in a map that takes its place in the tree. Positions stay, for messages about rows. */
 static int wrap(struct gle_doc *doc, struct gle_node *node, const char *key, struct gle_errors *errs)
 {
     struct gle_node *inner = gle_node_copy(doc, node);
 
     if (inner) {
+        inner->key = key;
+        inner->key_line = node->line;
+        inner->key_column = node->column;
         node->kind = GLE_NODE_MAP;
         node->items = NULL;
         node->n_items = 0;
-        if (gle_node_append(doc, node, key, inner))
+        if (!gle_node_add(doc, node, inner))
             return 0;
     }
     return gle_node_error(errs, GLE_ENOMEM, node, NULL, "no memory");
 }
 
+/* The initialiser that the keys of a map without a name tell: also where `value` or `file` is misspelt, so that the
+ * message about it knows what was meant. */
+static const char *unnamed(const struct gle_node *map)
+{
+    if (gle_node_get(map, "value"))
+        return "value";
+    if (gle_node_get(map, "file"))
+        return "file";
+    for (size_t i = 0; i < map->n_items; i++) {
+        struct gle_suggestion near = {.word = map->items[i]->key};
+        gle_suggest(&near, "init");
+        gle_suggest(&near, "value");
+        gle_suggest(&near, "file");
+        if (near.best && strcmp(near.best, "init"))
+            return near.best;
+    }
+    return "linear";
+}
+
 static int decode_init(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
 {
+    static const struct gle_key name_key = {
+        .name = "init", .kind = GLE_KEY_KIND_NAME, .unit = "", .help = "", .more = &gle_init_table};
     struct gle_part *part = field;
     struct gle_node *name;
     const struct gle_row *row;
@@ -272,21 +314,18 @@ static int decode_init(void *field, struct gle_doc *doc, struct gle_node *node, 
     if (node->kind == GLE_NODE_LIST || (node->kind == GLE_NODE_SCALAR && !gle_text_real(&number, node->text))) {
         if (wrap(doc, node, "value", errs))
             return -1;
-    } else if (node->kind == GLE_NODE_SCALAR && wrap(doc, node, "init", errs)) {
-        return -1;
+    } else if (node->kind == GLE_NODE_SCALAR) {
+        if (gle_decode_value(&row, &name_key, doc, node, errs) || wrap(doc, node, "init", errs))
+            return -1;
     }
     name = gle_node_get(node, "init");
     if (name && name->kind == GLE_NODE_MAP && node->n_items == 1) /* {init: {file: ...}} says the same as {file: ...} */
         return decode_init(field, doc, name, errs);
     if (!name) {
-        row = gle_table_find(&gle_init_table, gle_node_get(node, "value") ? "value" : gle_node_get(node, "file") ? "file" : "linear");
+        row = gle_table_find(&gle_init_table, unnamed(node));
     } else {
-        if (name->kind != GLE_NODE_SCALAR)
-            return gle_node_error(errs, GLE_ECONFIG, name, NULL, "the name of an initialiser is wanted");
-        row = gle_table_find(&gle_init_table, name->text);
-        name->as = GLE_SCALAR_TEXT;
-        if (!row)
-            return gle_unknown_name(&gle_init_table, name, errs);
+        if (gle_decode_value(&row, &name_key, doc, name, errs))
+            return -1;
     }
     return gle_decode_part(part, row, "init", doc, node, errs);
 }

@@ -27,8 +27,8 @@ struct gle_init {
 extern const struct gle_init gle_inits[];
 extern const struct gle_table gle_init_table;
 
-/* Decodes `weight:` or `bias:`: {init: name, ...settings}, {value: ...} or {file: ...}; or a name, a number or list by itself.
- * The node becomes the full form. part->row is a struct gle_init. For struct gle_key with GLE_KEY_CUSTOM. */
+/* Decodes `weight:` or `bias:`: {init: name, ...settings}, {value: ...} or {file: ...}; or a name, a number or list by
+ * itself. The node becomes the full form. part->row is a struct gle_init. For struct gle_key with GLE_KEY_CUSTOM. */
 extern const struct gle_custom gle_init_custom;
 
 #endif

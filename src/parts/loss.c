@@ -49,7 +49,8 @@ static double eval_cross_entropy(float *restrict e, const float *restrict r, con
     return loss;
 }
 
-/* L = -sum_i y_i r_i, r being log-probabilities; target error y - exp(r), which is that of cross entropy on the u below. */
+/* L = -sum_i y_i r_i, r being log-probabilities; target error y - exp(r), which is that of cross entropy on the u
+ * below. */
 static double eval_nll(float *restrict e, const float *restrict r, const float *restrict y, float beta, size_t B,
                        size_t n, size_t ld)
 {
@@ -71,7 +72,8 @@ const struct gle_loss GLE_ISA_NAME(gle_losses)[] = {
     {{.name = "cross_entropy", .help = "-log softmax(r)[label], r being logits; target error: onehot - softmax(r)"},
      .eval = eval_cross_entropy,
      .classes = true},
-    {{.name = "nll", .help = "-r[label], r being log-probabilities (activation log_softmax); target error: onehot - exp(r)"},
+    {{.name = "nll",
+      .help = "-r[label], r being log-probabilities (activation log_softmax); target error: onehot - exp(r)"},
      .eval = eval_nll,
      .log_probabilities = true,
      .classes = true},

@@ -6,7 +6,8 @@
 #include "kernel/isa.h"
 
 /* A row: the error that drives the last layer, and the loss it descends.
- * Shapes: e, r, y (B,ld), of which n columns count: r the outputs, y the targets (one-hot for labels). The padding of e is left alone.
+ * Shapes: e, r, y (B,ld), of which n columns count: r the outputs, y the targets (one-hot for labels). The padding of
+ *         e is left alone.
  * e = beta * target error. Returns the sum over rows of each row's loss (to be divided by B). */
 struct gle_loss {
     struct gle_row row;

@@ -54,7 +54,8 @@ struct sgd_params {
 
 static const struct gle_key sgd_keys[] = {
     GLE_KEY_REAL(struct sgd_params, lr, "1e-2", 0.0, 1e6, "1/step", "learning rate"),
-    GLE_KEY_REAL(struct sgd_params, momentum, "0", 0.0, 0.999999, "", "decay of the summed gradients; 0: plain descent"),
+    GLE_KEY_REAL(struct sgd_params, momentum, "0", 0.0, 0.999999, "",
+                 "decay of the summed gradients; 0: plain descent"),
     GLE_KEY_END,
 };
 

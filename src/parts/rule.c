@@ -14,9 +14,11 @@ const struct gle_rule gle_rules[] = {
     {{.name = "gle", .help = "Generalized Latent Equilibrium: prospective errors, local in space and time"},
      .error = error_gle},
     {{.name = "bp", .help = "instantaneous backpropagation: errors without memory or prospection"}, .error = error_bp},
-    {{.name = "bptt", .help = "backpropagation through time: exact gradient, truncated to learning.window", .pending = true},
+    {{.name = "bptt", .help = "backpropagation through time: exact gradient, truncated to learning.window",
+      .pending = true},
      .windowed = true},
-    {{.name = "adjoint", .help = "adjoint equations of the continuous dynamics, backwards over learning.window", .pending = true},
+    {{.name = "adjoint", .help = "adjoint equations of the continuous dynamics, backwards over learning.window",
+      .pending = true},
      .windowed = true},
     {.row = {.name = NULL}},
 };

@@ -55,7 +55,8 @@ struct plateau_params {
 static const struct gle_key plateau_keys[] = {
     GLE_KEY_NAME(struct plateau_params, metric, "validation_loss", &gle_metric_table, "the loss that is watched"),
     GLE_KEY_REAL(struct plateau_params, factor, "0.1", 0.0, 1.0, "", "what the learning rate is multiplied by"),
-    GLE_KEY_COUNT(struct plateau_params, patience, "10", 0, 1e9, "epochs", "epochs without improvement that are accepted"),
+    GLE_KEY_COUNT(struct plateau_params, patience, "10", 0, 1e9, "epochs",
+                  "epochs without improvement that are accepted"),
     GLE_KEY_REAL(struct plateau_params, threshold, "1e-4", 0.0, 1.0, "", "relative improvement that counts as one"),
     GLE_KEY_REAL(struct plateau_params, min_lr, "0", 0.0, 1e6, "1/step", "the learning rate never falls below this"),
     GLE_KEY_REAL(struct plateau_params, eps, "1e-8", 0.0, 1.0, "1/step", "smaller changes are not made"),
@@ -93,7 +94,8 @@ struct cosine_params {
 };
 
 static const struct gle_key cosine_keys[] = {
-    GLE_KEY_COUNT(struct cosine_params, period, NULL, 1, 1e9, "epochs", "epochs from the first learning rate to min_lr"),
+    GLE_KEY_COUNT(struct cosine_params, period, NULL, 1, 1e9, "epochs",
+                  "epochs from the first learning rate to min_lr"),
     GLE_KEY_REAL(struct cosine_params, min_lr, "0", 0.0, 1e6, "1/step", "the learning rate at the end of the period"),
     GLE_KEY_END,
 };

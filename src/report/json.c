@@ -25,9 +25,24 @@ static json_t *count(uint64_t value)
     return json_integer((json_int_t)value);
 }
 
-static json_t *text_or_null(const char *text)
+/* Bytes that are no UTF-8, as a command line may hold them, become '?'. */
+static json_t *text(const char *bytes)
 {
-    return text && text[0] ? json_string(text) : json_null();
+    json_t *out = json_string(bytes);
+    char *ascii = out ? NULL : gle_calloc(strlen(bytes) + 1, 1);
+
+    if (!ascii)
+        return out;
+    for (size_t i = 0; bytes[i]; i++)
+        ascii[i] = (unsigned char)bytes[i] < 0x80 ? bytes[i] : '?';
+    out = json_string(ascii);
+    gle_free(ascii);
+    return out;
+}
+
+static json_t *text_or_null(const char *bytes)
+{
+    return bytes && bytes[0] ? text(bytes) : json_null();
 }
 
 /* A resolved config's node; numbers that JSON has no word for stay text. */
@@ -67,13 +82,13 @@ static json_t *provenance(const struct gle_provenance *p)
     json_object_set_new(out, "commit", text_or_null(p->commit));
     json_object_set_new(out, "compiler", json_string(p->compiler));
     json_object_set_new(out, "blas", json_string(p->blas));
-    json_object_set_new(out, "cpu", json_string(p->cpu));
+    json_object_set_new(out, "cpu", text(p->cpu));
     json_object_set_new(out, "backend", json_string(p->backend));
     json_object_set_new(out, "instruction_set", json_string(p->isa));
     json_object_set_new(out, "threads", count(p->threads));
     json_object_set_new(out, "start", json_string(p->start));
     json_object_set_new(out, "end", text_or_null(p->end));
-    json_object_set_new(out, "command", json_string(p->command));
+    json_object_set_new(out, "command", text(p->command));
     return out;
 }
 
@@ -161,7 +176,7 @@ static json_t *confusion(const struct gle_metrics *m)
 {
     json_t *out, *matrix;
 
-    if (!m->confusion)
+    if (!m->confusion || !m->epochs[m->n_epochs - 1].score[m->confusion_split].measured)
         return json_null();
     out = json_object();
     matrix = json_array();
@@ -193,7 +208,7 @@ static json_t *timing(const struct gle_metrics *m)
 char *gle_report_json(const struct gle_report *r, const struct gle_metrics *m)
 {
     json_t *root = json_object(), *epochs = json_array();
-    char *dumped, *text = NULL;
+    char *dumped, *out = NULL;
     size_t n;
 
     for (size_t i = 0; i < m->n_epochs; i++)
@@ -221,13 +236,13 @@ char *gle_report_json(const struct gle_report *r, const struct gle_metrics *m)
     if (!dumped)
         return NULL;
     n = strlen(dumped);
-    text = gle_calloc(n + 2, 1);
-    if (text) {
-        memcpy(text, dumped, n);
-        text[n] = '\n';
+    out = gle_calloc(n + 2, 1);
+    if (out) {
+        memcpy(out, dumped, n);
+        out[n] = '\n';
     }
     free(dumped);
-    return text;
+    return out;
 }
 
 void gle_report_status(char *status, size_t size, const char *path)

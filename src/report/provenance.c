@@ -24,7 +24,8 @@ static void find_cpu(char *name, size_t size)
         if (strncmp(line, "model name", 10) || !colon)
             continue;
         line[strcspn(line, "\n")] = '\0';
-        snprintf(name, size, "%.*s", (int)size - 1, colon + 2);
+        colon += 1 + strspn(colon + 1, " \t");
+        snprintf(name, size, "%.*s", (int)size - 1, colon);
         break;
     }
     if (f)

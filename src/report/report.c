@@ -34,7 +34,8 @@ int gle_report_begin(struct gle_report *report, bool force, struct gle_error *er
     snprintf(path, sizeof path, "%s/metrics.json", report->dir);
     if (!force && !stat(path, &st)) {
         gle_report_status(status, sizeof status, path);
-        return gle_fail(err, GLE_EWRITE, "%s holds a run already (%s); --force replaces it, --output puts this one elsewhere",
+        return gle_fail(err, GLE_EWRITE,
+                        "%s holds a run already (%s); --force replaces it, --output puts this one elsewhere",
                         report->dir, status[0] ? status : "unreadable");
     }
     text = gle_node_text(report->exp->src);

@@ -8,8 +8,8 @@
 #include "parts/loss.h"
 #include "parts/optimizer.h"
 #include "parts/rule.h"
+#include "solver/team.h"
 
-#include <omp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,10 +39,13 @@ struct gle_net {
     int now;            /* which of two copies is that of the last step */
     uint64_t steps;     /* since init */
     uint64_t updates;   /* optimizer steps since init */
+    struct gle_team *team;
     size_t n_threads;
     size_t *first_layer; /* of each thread; one more at the end */
     int *wild;           /* per layer: NaN or Inf in this step */
     double step_loss;
+    const struct gle_step *step; /* the one being taken */
+    struct gle_optimizer_step optimizer_step;
 };
 
 static float *coef(const struct gle_net *net, const struct gle_graph_layer *l, enum coef which)
@@ -121,8 +124,8 @@ static void split_layers(struct gle_net *net)
     net->n_threads = split(net->graph, high, net->first_layer);
 }
 
-/* A thread should have some microseconds of work in a step, or waiting for it costs more than it brings. */
-static const double LEAST_WORK = 2e5;
+/* A thread should have some ten microseconds of work in a step, or waiting for it costs more than it brings. */
+static const double LEAST_WORK = 1e6;
 
 static size_t useful_threads(const struct gle_graph *graph, size_t wish)
 {
@@ -186,6 +189,10 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
     for (size_t i = 0; i < graph->n_layers; i++)
         net->act[i] = gle_act_for(graph->layers[i].cfg->act, isa);
     split_layers(net);
+    if (gle_team_create(&net->team, net->n_threads, err)) {
+        gle_net_destroy(net);
+        return -1;
+    }
     *out = net;
     return 0;
 }
@@ -196,6 +203,7 @@ void gle_net_destroy(struct gle_net *net)
         return;
     for (size_t m = 0; m < GLE_MOMENTS_MAX; m++)
         gle_free(net->moments[m]);
+    gle_team_destroy(net->team);
     gle_free(net->act);
     gle_free(net->wild);
     gle_free(net->first_layer);
@@ -483,11 +491,11 @@ static void learn(struct gle_net *net, const struct gle_graph_layer *l, const fl
 }
 
 /* The error that drives the last layer, from its own old rates; also the loss, and the summed output. */
-static const float *top_error(struct gle_net *net, const struct gle_step *step)
+static const float *top_error(struct gle_net *net)
 {
     const struct gle_graph_layer *l = top_of(net);
     const float *output = var(net, l, GLE_VAR_R, net->now);
-    const float beta = step->learn ? (float)net->graph->exp->beta : 0.0f;
+    const float beta = net->step->learn ? (float)net->graph->exp->beta : 0.0f;
 
     net->step_loss = net->loss->eval(net->top_error, output, net->target, beta, net->B, l->n, l->ld);
     net->kernels->add(net->output_sum, output, net->B * l->ld);
@@ -500,8 +508,7 @@ enum { BLOCK_ROWS = 32, BLOCK_WIDTH = 128 };
 
 /* One step of one layer. Reads the old r of the layer below and the old e_below of the layer above, which their own steps, maybe on
  * another thread, leave alone; writes nothing that another layer reads in this step. */
-static void step_layer(struct gle_net *net, size_t i, size_t thread, const struct gle_step *step,
-                       const struct gle_optimizer_step *optimizer_step)
+static void step_layer(struct gle_net *net, size_t i, size_t thread)
 {
     const struct gle_graph *g = net->graph;
     const struct gle_graph_layer *l = &g->layers[i];
@@ -509,7 +516,7 @@ static void step_layer(struct gle_net *net, size_t i, size_t thread, const struc
     const int old = net->now, next = !old;
     const size_t ld = l->ld, ld_in = l->ld_in;
     const size_t block = ld <= BLOCK_WIDTH && ld_in <= BLOCK_WIDTH ? BLOCK_ROWS : net->B;
-    const float *e_above = i + 1 == g->n_layers ? top_error(net, step) : var(net, &g->layers[i + 1], GLE_VAR_E_BELOW, old);
+    const float *e_above = i + 1 == g->n_layers ? top_error(net) : var(net, &g->layers[i + 1], GLE_VAR_E_BELOW, old);
     const float *r_below = l->source == GLE_SOURCE_INPUT ? net->input : var(net, &g->layers[l->source], GLE_VAR_R, old);
     float *s = derived(net, l, GLE_VAR_S, thread), *e = derived(net, l, GLE_VAR_E, thread);
     float *prosp_u = derived(net, l, GLE_VAR_PROSP_U, thread);
@@ -534,25 +541,31 @@ static void step_layer(struct gle_net *net, size_t i, size_t thread, const struc
                         l->n_in, l->n, 1.0f);
     }
     net->wild[i] = wild;
-    if (step->learn && !wild)
-        learn(net, l, r_below, e, s, optimizer_step);
+    if (net->step->learn && !wild)
+        learn(net, l, r_below, e, s, &net->optimizer_step);
+}
+
+/* The layers of one thread. */
+static void step_layers(void *arg, size_t t)
+{
+    struct gle_net *net = arg;
+
+    for (size_t i = net->first_layer[t]; i < net->first_layer[t + 1]; i++)
+        step_layer(net, i, t);
+}
+
+void gle_net_parallel(struct gle_net *net, void (*body)(void *ctx), void *ctx)
+{
+    gle_team_open(net->team, body, ctx);
 }
 
 int gle_net_step(struct gle_net *net, const struct gle_step *step, double *loss, struct gle_error *err)
 {
-    struct gle_optimizer_step optimizer_step = {{0}};
-
+    net->step = step;
     if (step->learn)
-        optimizer_step = net->optimizer->prepare(net->graph->exp->optimizer.params, step->lr, ++net->updates);
-    if (net->n_threads == 1) {
-        for (size_t i = 0; i < net->graph->n_layers; i++)
-            step_layer(net, i, 0, step, &optimizer_step);
-    } else {
-#pragma omp parallel num_threads((int)net->n_threads)
-        for (size_t t = (size_t)omp_get_thread_num(); t < net->n_threads; t += (size_t)omp_get_num_threads())
-            for (size_t i = net->first_layer[t]; i < net->first_layer[t + 1]; i++)
-                step_layer(net, i, t, step, &optimizer_step);
-    }
+        net->optimizer_step =
+            net->optimizer->prepare(net->graph->exp->optimizer.params, step->lr, ++net->updates);
+    gle_team_share(net->team, step_layers, net);
     net->now = !net->now;
     net->steps++;
     *loss = net->step_loss;

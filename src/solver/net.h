@@ -28,6 +28,10 @@ void gle_net_set_batch(struct gle_net *net, size_t B);
 /* Start of a batch: the summed output becomes zero, and the state of layers with `reset: batch`, or of all. */
 void gle_net_begin_batch(struct gle_net *net, bool reset_all);
 
+/* Calls body(ctx) on this thread, with the net's other threads ready to take their share of the steps in it. Without it, steps
+ * run on one thread, to the same results. */
+void gle_net_parallel(struct gle_net *net, void (*body)(void *ctx), void *ctx);
+
 /* Where the caller puts what the next step reads: input (B, n_input) and target (B, n of the last layer), rows *ld apart.
  * Both stay as they are until overwritten. */
 float *gle_net_input(struct gle_net *net, size_t *ld);

@@ -1,5 +1,5 @@
-/* order.h - the order of samples, from the random stream that PyTorch's loaders and the published code draw on, so that a
- * seed gives the same batches here as there. */
+/* order.h - the order of samples, from the random stream that PyTorch's loaders and the published code draw on, so that
+ * a seed gives the same batches here as there. */
 #ifndef GLE_TRAIN_ORDER_H
 #define GLE_TRAIN_ORDER_H
 
@@ -19,7 +19,8 @@ void gle_order_start(struct gle_order *order, uint64_t seed);
 void gle_order_evaluate(struct gle_order *order);
 /* Before a training pass: that draw, and one that seeds the sampler's own generator, whose randperm(n) is the order. */
 void gle_order_shuffle(struct gle_order *order, uint32_t *rows, size_t n);
-/* Before the first step of a run: the published network fills a buffer of the input's shape with normal_(). Later calls do nothing. */
+/* Before the first step of a run: the published network fills a buffer of the input's shape with normal_(). Later calls
+ * do nothing. */
 void gle_order_first_step(struct gle_order *order, size_t B, size_t n_input);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 enum { PROGRESS_STEPS = 16 };
@@ -24,8 +25,11 @@ struct run {
     struct gle_schedule_state schedule;
     uint32_t *rows;    /* order of the pass */
     float *output_sum; /* (max_batch, n_targets) */
+    uint64_t *confusion; /* of the pass so far, as metrics->confusion */
     uint64_t epoch;
     double work, total_work; /* samples times steps */
+    struct gle_error *err;
+    int rc;
 };
 
 /* A pass over a split. */
@@ -33,6 +37,7 @@ struct pass {
     enum gle_split split;
     bool learn;
     size_t done;   /* samples */
+    uint64_t steps;
     double loss;   /* summed over steps and samples */
     size_t right;  /* samples */
 };
@@ -60,8 +65,8 @@ int gle_train_check(const struct gle_experiment *exp, const struct gle_data *dat
         return gle_node_fail(err, GLE_ESHAPE, exp->network_src, "input", "%zu, where the data set has %zu channels",
                              exp->n_input, data->n_channels);
     if (data->n_targets != top->n)
-        return gle_node_fail(err, GLE_ESHAPE, top->src, "neurons", "%zu, where the data set has %zu targets", top->n,
-                             data->n_targets);
+        return gle_node_fail(err, GLE_ESHAPE, top->src, "neurons",
+                             "%zu in the last layer, where the data set has %zu targets", top->n, data->n_targets);
     if (exp->loss->classes && !data->labelled)
         return gle_node_fail(err, GLE_ESHAPE, gle_node_get(exp->src, "learning"), "loss",
                              "%s wants labels, and the data set has target values", exp->loss->row.name);
@@ -82,7 +87,7 @@ static void count_right(struct run *run, struct pass *pass, const uint32_t *rows
 {
     const int32_t *labels = run->data->split[pass->split].labels;
     const size_t K = run->data->n_targets;
-    uint64_t *confusion = pass->split == run->metrics->confusion_split && !pass->learn ? run->metrics->confusion : NULL;
+    uint64_t *confusion = pass->split == run->metrics->confusion_split ? run->confusion : NULL;
 
     if (!run->data->labelled)
         return;
@@ -137,6 +142,7 @@ static int run_batch(struct run *run, struct pass *pass, const uint32_t *rows, s
         if (gle_net_step(run->net, &step, &loss, err))
             return -1;
         pass->loss += loss;
+        pass->steps++;
         run->work += (double)B;
         if (t % PROGRESS_STEPS == 0)
             tell_progress(run, pass,
@@ -157,8 +163,7 @@ static int run_pass(struct run *run, enum gle_split split, bool learn, struct gl
     const size_t batch = learn ? run->exp->batch_size : run->exp->test_batch_size;
     struct gle_metrics *m = run->metrics;
     struct pass pass = {.split = split, .learn = learn};
-    const double start = now();
-    uint64_t steps = 0;
+    const double start = now(), work = run->work;
     int rc = 0;
 
     if (learn) {
@@ -167,18 +172,14 @@ static int run_pass(struct run *run, enum gle_split split, bool learn, struct gl
         gle_order_evaluate(&run->order);
         for (size_t i = 0; i < n; i++)
             run->rows[i] = (uint32_t)i;
-        if (split == m->confusion_split && m->confusion)
-            for (size_t i = 0; i < m->n_classes * m->n_classes; i++)
-                m->confusion[i] = 0;
     }
-    for (size_t at = 0; at < n && !rc && !stopped(run); at += batch) {
+    if (split == m->confusion_split && run->confusion)
+        memset(run->confusion, 0, m->n_classes * m->n_classes * sizeof *run->confusion);
+    for (size_t at = 0; at < n && !rc && !stopped(run); at += batch)
         rc = run_batch(run, &pass, run->rows + at, n - at < batch ? n - at : batch, err);
-        steps += run->data->n_steps;
-    }
     *(learn ? &m->train_seconds : &m->eval_seconds) += now() - start;
-    *(learn ? &m->train_steps : &m->eval_steps) += steps;
-    *(learn ? &m->train_flops : &m->eval_flops) +=
-        gle_graph_flops(run->graph, learn) * (double)n * (double)run->data->n_steps;
+    *(learn ? &m->train_steps : &m->eval_steps) += pass.steps;
+    *(learn ? &m->train_flops : &m->eval_flops) += gle_graph_flops(run->graph, learn) * (run->work - work);
     if (rc || stopped(run))
         return rc;
     score->measured = true;
@@ -228,6 +229,8 @@ static int run_epoch(struct run *run, struct gle_error *err)
         schedule->next(&run->schedule, run->exp->schedule.params, run->epoch, watched_loss(run, &e));
     e.seconds = now() - start;
     m->epochs[m->n_epochs++] = e;
+    if (m->confusion)
+        memcpy(m->confusion, run->confusion, m->n_classes * m->n_classes * sizeof *m->confusion);
     if (is_better(&e.score[m->best_split], &m->epochs[m->best].score[m->best_split]))
         m->best = m->n_epochs - 1;
     return run->observer->epoch ? run->observer->epoch(run->observer->ctx, m, err) : 0;
@@ -252,7 +255,9 @@ static int start(struct run *run, struct gle_error *err)
         most = run->data->split[s].n > most ? run->data->split[s].n : most;
     run->rows = gle_calloc(most, sizeof *run->rows);
     run->output_sum = gle_calloc(run->graph->max_batch * run->data->n_targets, sizeof *run->output_sum);
-    if (!run->rows || !run->output_sum)
+    if (run->metrics->confusion)
+        run->confusion = gle_calloc(run->metrics->n_classes * run->metrics->n_classes, sizeof *run->confusion);
+    if (!run->rows || !run->output_sum || (run->metrics->confusion && !run->confusion))
         return gle_fail(err, GLE_ENOMEM, "no memory for the order of samples");
     gle_rng_seed(&rng, run->exp->seed);
     if (gle_net_init(run->net, &rng, err))
@@ -269,9 +274,19 @@ static void finish(struct run *run)
 {
     gle_free(run->rows);
     gle_free(run->output_sum);
+    gle_free(run->confusion);
 }
 
 static const struct gle_observer nobody = {0};
+
+/* The epochs, with the net's threads at work. */
+static void run_epochs(void *ctx)
+{
+    struct run *run = ctx;
+
+    for (run->epoch = 0; run->epoch <= run->exp->epochs && !run->rc && !stopped(run); run->epoch++)
+        run->rc = run_epoch(run, run->err);
+}
 
 int gle_train(struct gle_metrics *metrics, struct gle_net *net, const struct gle_graph *graph,
               const struct gle_data *data, const struct gle_observer *observer, const volatile sig_atomic_t *stop,
@@ -283,13 +298,13 @@ int gle_train(struct gle_metrics *metrics, struct gle_net *net, const struct gle
                       .data = data,
                       .metrics = metrics,
                       .observer = observer ? observer : &nobody,
-                      .stop = stop};
-    int rc = start(&run, err);
+                      .stop = stop,
+                      .err = err};
 
-    for (run.epoch = 0; run.epoch <= run.exp->epochs && !rc && !stopped(&run); run.epoch++)
-        rc = run_epoch(&run, err);
+    run.rc = start(&run, err);
+    gle_net_parallel(net, run_epochs, &run);
     finish(&run);
-    if (rc && err->code == GLE_EDIVERGED) {
+    if (run.rc && err->code == GLE_EDIVERGED) {
         gle_net_recall(net);
         metrics->status = GLE_DIVERGED;
         snprintf(metrics->message, sizeof metrics->message, "%.200s, in epoch %llu", err->text,
@@ -297,7 +312,7 @@ int gle_train(struct gle_metrics *metrics, struct gle_net *net, const struct gle
         *err = (struct gle_error){0};
         return gle_fail(err, GLE_EDIVERGED, "%s", metrics->message);
     }
-    if (rc)
+    if (run.rc)
         return -1;
     metrics->status = metrics->n_epochs <= run.exp->epochs ? GLE_INTERRUPTED : GLE_COMPLETED;
     if (metrics->status == GLE_INTERRUPTED)
@@ -326,18 +341,39 @@ static int measure(double *per_step, struct run *run, bool learn, double seconds
     return 0;
 }
 
+struct measurement {
+    struct run *run;
+    double train_step, eval_step, seconds;
+};
+
+static void measure_both(void *ctx)
+{
+    struct measurement *m = ctx;
+    struct run *run = m->run;
+
+    run->rc = measure(&m->train_step, run, true, m->seconds, run->err);
+    if (!run->rc)
+        run->rc = measure(&m->eval_step, run, false, m->seconds, run->err);
+}
+
 int gle_train_measure(double *train_step, double *eval_step, struct gle_net *net, const struct gle_graph *graph,
                       const struct gle_data *data, double seconds, struct gle_error *err)
 {
     struct gle_metrics metrics = {0};
-    struct run run = {
-        .exp = graph->exp, .graph = graph, .net = net, .data = data, .metrics = &metrics, .observer = &nobody};
-    int rc = start(&run, err);
+    struct run run = {.exp = graph->exp,
+                      .graph = graph,
+                      .net = net,
+                      .data = data,
+                      .metrics = &metrics,
+                      .observer = &nobody,
+                      .err = err};
+    struct measurement m = {.run = &run, .seconds = seconds};
 
-    if (!rc)
-        rc = measure(train_step, &run, true, seconds, err);
-    if (!rc)
-        rc = measure(eval_step, &run, false, seconds, err);
+    run.rc = start(&run, err);
+    if (!run.rc)
+        gle_net_parallel(net, measure_both, &m);
     finish(&run);
-    return rc;
+    *train_step = m.train_step;
+    *eval_step = m.eval_step;
+    return run.rc;
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 enum { NAMES_MAX = 12, PATH_BYTES = 1024 };
+static const struct gle_key no_keys[] = {GLE_KEY_END};
 
 /* Names listed in a message: "a, b, c, ...". */
 struct names {
@@ -76,6 +77,8 @@ static int check_range(const struct gle_key *key, const struct gle_node *node, d
 
     if (!below && value <= key->high)
         return 0;
+    if (below && value <= 0.0 && key->low > 0.0 && key->low < 1.0)
+        return gle_node_error(errs, GLE_ERANGE, node, NULL, "%.60s is not positive", node->text);
     gle_text_from_real(limit, sizeof limit, below ? key->low : key->high);
     return gle_node_error(errs, GLE_ERANGE, node, NULL, "%.60s is %s allowed value %s", node->text,
                           below ? "below the smallest" : "above the largest", limit);
@@ -84,18 +87,21 @@ static int check_range(const struct gle_key *key, const struct gle_node *node, d
 static int decode_real(double *value, const struct gle_key *key, struct gle_node *node, struct gle_errors *errs)
 {
     static const char wanted[] = "a number";
+    double real;
 
     if (check_scalar(node, wanted, false, errs))
         return -1;
-    if (gle_text_real(value, node->text))
+    if (gle_text_real(&real, node->text))
         return kind_fail(node, wanted, errs);
-    if (isnan(*value))
+    if (isnan(real))
         return gle_node_error(errs, GLE_ERANGE, node, NULL, "NaN is not a number that can be used here");
-    if (isinf(*value) && strpbrk(node->text, "0123456789"))
+    if (isinf(real) && strpbrk(node->text, "0123456789"))
         return gle_node_error(errs, GLE_ERANGE, node, NULL, "%.60s is too large for a number", node->text);
+    if (check_range(key, node, real, errs))
+        return -1;
     node->as = GLE_SCALAR_NUMBER;
-    node->number = *value;
-    return check_range(key, node, *value, errs);
+    node->number = *value = real;
+    return 0;
 }
 
 static int decode_count(uint64_t *value, const struct gle_key *key, struct gle_node *node, struct gle_errors *errs)
@@ -111,8 +117,8 @@ static int decode_count(uint64_t *value, const struct gle_key *key, struct gle_n
         if (isnan(real))
             return gle_node_error(errs, GLE_ERANGE, node, NULL, "NaN is not a number that can be used here");
         if (real < 0.0)
-            return gle_node_error(errs, GLE_ERANGE, node, NULL, "%.60s is negative; %s from 0 on is wanted", node->text,
-                                  wanted);
+            return gle_node_error(errs, GLE_ERANGE, node, NULL, "%.60s is negative; %s from %.0f on is wanted",
+                                  node->text, wanted, key->low);
         if (real != floor(real))
             return gle_node_error(errs, GLE_ERANGE, node, NULL, "%.60s is not %s", node->text, wanted);
         return gle_node_error(errs, GLE_ERANGE, node, NULL, "%.60s is too large for %s", node->text, wanted);
@@ -288,10 +294,88 @@ static int expand_name(struct gle_doc *doc, struct gle_node *node, struct gle_er
     return gle_node_add(doc, node, type) ? no_memory(node, errs) : 0;
 }
 
+/* The key that an unknown one probably means: one that map lacks, before one that it has; NULL if none is near. */
+static const char *meant_key(const struct gle_key *keys, const char *skip, const struct gle_node *map,
+                             const char *word)
+{
+    struct gle_suggestion missing = {.word = word}, any = {.word = word};
+
+    if (skip)
+        gle_suggest(gle_node_get(map, skip) ? &any : &missing, skip);
+    for (const struct gle_key *k = keys; k->name; k++)
+        gle_suggest(gle_node_get(map, k->name) ? &any : &missing, k->name);
+    return missing.best ? missing.best : any.best;
+}
+
+static bool is_known(const struct gle_key *keys, const char *skip, const char *word)
+{
+    for (const struct gle_key *k = keys; k->name; k++)
+        if (!strcmp(k->name, word))
+            return true;
+    return skip && !strcmp(skip, word);
+}
+
+/* The unknown key of map that probably means `name`, or NULL: where there is one, `name` is not missing besides. */
+static const struct gle_node *misspelt(const struct gle_key *keys, const char *skip, const struct gle_node *map,
+                                       const char *name)
+{
+    for (size_t i = 0; i < map->n_items; i++) {
+        const char *word = map->items[i]->key, *meant;
+        if (is_known(keys, skip, word))
+            continue;
+        meant = meant_key(keys, skip, map, word);
+        if (meant && !strcmp(meant, name))
+            return map->items[i];
+    }
+    return NULL;
+}
+
+static int unknown_key(const struct gle_key *keys, const char *skip, const struct gle_node *node,
+                       struct gle_errors *errs)
+{
+    const char *meant = meant_key(keys, skip, node->parent, node->key);
+    struct names names = {0};
+    struct gle_error err = {0};
+    char path[PATH_BYTES];
+
+    if (skip)
+        add_name(&names, skip);
+    for (const struct gle_key *k = keys; k->name; k++)
+        add_name(&names, k->name);
+    if (meant)
+        gle_fail(&err, GLE_ECONFIG, "unknown key '%s' (did you mean '%s'?)", node->key, meant);
+    else if (names.len)
+        gle_fail(&err, GLE_ECONFIG, "unknown key '%s' (known here: %s)", node->key, names.text);
+    else
+        gle_fail(&err, GLE_ECONFIG, "unknown key '%s' (none is known here)", node->key);
+    gle_node_path(path, sizeof path, node, NULL);
+    gle_error_place(&err, node->file, node->key_line, node->key_column, path);
+    return gle_errors_add(errs, &err);
+}
+
+/* What can be said before defaults are filled in: keys that are unknown, and keys that are missing. */
+static int check_keys(const struct gle_key *keys, const char *skip, const struct gle_node *map,
+                      struct gle_errors *errs)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < map->n_items; i++)
+        if (!is_known(keys, skip, map->items[i]->key))
+            rc = unknown_key(keys, skip, map->items[i], errs);
+    for (const struct gle_key *k = keys; k->name; k++)
+        if (!k->fallback && !gle_node_get(map, k->name)) {
+            rc = -1;
+            if (!misspelt(keys, skip, map, k->name))
+                gle_node_error(errs, GLE_ECONFIG, map, NULL, "needs the key '%s' (%s)", k->name, k->help);
+        }
+    return rc;
+}
+
 static int decode_named_part(struct gle_part *part, const struct gle_table *table, struct gle_doc *doc,
                              struct gle_node *node, struct gle_errors *errs)
 {
     const struct gle_row *row;
+    const struct gle_node *wrong;
     struct gle_node *type;
 
     if (node->kind == GLE_NODE_SCALAR) {
@@ -301,6 +385,8 @@ static int decode_named_part(struct gle_part *part, const struct gle_table *tabl
         return kind_fail(node, "a name or a map with a type", errs);
     }
     type = gle_node_get(node, "type");
+    if (!type && (wrong = misspelt(no_keys, "type", node, "type")))
+        return unknown_key(no_keys, "type", wrong, errs);
     if (!type) {
         struct names names = {0};
         for (size_t i = 0; (row = gle_table_at(table, i)); i++)
@@ -342,71 +428,35 @@ int gle_decode_value(void *field, const struct gle_key *key, struct gle_doc *doc
     return -1;
 }
 
-static int unknown_key(const struct gle_key *keys, const char *skip, const struct gle_node *node,
-                       struct gle_errors *errs)
-{
-    struct gle_suggestion near = {.word = node->key};
-    struct names names = {0};
-    struct gle_error err = {0};
-    char path[PATH_BYTES];
-
-    if (skip) {
-        gle_suggest(&near, skip);
-        add_name(&names, skip);
-    }
-    for (const struct gle_key *k = keys; k->name; k++) {
-        gle_suggest(&near, k->name);
-        add_name(&names, k->name);
-    }
-    if (near.best)
-        gle_fail(&err, GLE_ECONFIG, "unknown key '%s' (did you mean '%s'?)", node->key, near.best);
-    else if (names.len)
-        gle_fail(&err, GLE_ECONFIG, "unknown key '%s' (known here: %s)", node->key, names.text);
-    else
-        gle_fail(&err, GLE_ECONFIG, "unknown key '%s' (none is known here)", node->key);
-    gle_node_path(path, sizeof path, node, NULL);
-    gle_error_place(&err, node->file, node->key_line, node->key_column, path);
-    return gle_errors_add(errs, &err);
-}
-
-/* Finds the value of key in map, or makes it from the default. *node is NULL if the key may stay absent. */
+/* Finds the value of key in map, or makes it from the default. *node is NULL if there is none. */
 static int find_value(struct gle_node **node, const struct gle_key *key, struct gle_doc *doc, struct gle_node *map,
                       struct gle_errors *errs)
 {
     *node = gle_node_get(map, key->name);
-    if (!*node && !key->fallback)
-        return gle_node_error(errs, GLE_ECONFIG, map, NULL, "needs the key '%s' (%s)", key->name, key->help);
-    if (!*node && *key->fallback) {
-        if (gle_node_parse(node, doc, key->fallback, "default", errs))
-            return -1;
-        *node = gle_node_append(doc, map, key->name, *node);
-        if (!*node)
-            return no_memory(map, errs);
-    }
-    if (*node)
-        (*node)->used = true;
-    return 0;
+    if (*node || !key->fallback || !*key->fallback)
+        return 0;
+    if (gle_node_parse(node, doc, key->fallback, "default", errs))
+        return -1;
+    *node = gle_node_append(doc, map, key->name, *node);
+    return *node ? 0 : no_memory(map, errs);
 }
 
 static int decode_map(void *out, const struct gle_key *keys, const char *skip, struct gle_doc *doc,
                       struct gle_node *map, struct gle_errors *errs)
 {
-    const size_t n_written = map->n_items;
-    int rc = 0;
+    int rc;
 
     if (is_null(map))
         return null_fail(map, errs);
     if (map->kind != GLE_NODE_MAP)
         return kind_fail(map, "a map (key: value)", errs);
+    rc = check_keys(keys, skip, map, errs);
     for (const struct gle_key *k = keys; k->name; k++) {
         struct gle_node *node;
         if (find_value(&node, k, doc, map, errs) ||
             (node && gle_decode_value((unsigned char *)out + k->offset, k, doc, node, errs)))
             rc = -1;
     }
-    for (size_t i = 0; i < n_written; i++)
-        if (!map->items[i]->used && !(skip && !strcmp(map->items[i]->key, skip)))
-            rc = unknown_key(keys, skip, map->items[i], errs);
     return rc;
 }
 
@@ -419,13 +469,11 @@ int gle_decode(void *out, const struct gle_key *keys, struct gle_doc *doc, struc
 int gle_decode_part(struct gle_part *part, const struct gle_row *row, const char *skip, struct gle_doc *doc,
                     struct gle_node *node, struct gle_errors *errs)
 {
-    static const struct gle_key none[] = {GLE_KEY_END};
-
     assert(!row->keys || row->params_size);
     part->row = row;
     part->src = node;
     part->params = NULL;
     if (row->params_size && !(part->params = gle_arena_alloc(doc->arena, 1, row->params_size)))
         return no_memory(node, errs);
-    return decode_map(part->params, row->keys ? row->keys : none, skip, doc, node, errs);
+    return decode_map(part->params, row->keys ? row->keys : no_keys, skip, doc, node, errs);
 }

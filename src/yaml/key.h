@@ -71,7 +71,8 @@ struct gle_custom {
     {.name = #field, .kind = GLE_KEY_KIND_REALS, .offset = offsetof(S, field), .low = lo, .high = hi, .fallback = def, \
      .unit = unit_, .help = help_}
 #define GLE_KEY_PLAIN_(S, field, kind_, def, help_, more_) \
-    {.name = #field, .kind = kind_, .offset = offsetof(S, field), .fallback = def, .unit = "", .help = help_, .more = more_}
+    {.name = #field, .kind = kind_, .offset = offsetof(S, field), .fallback = def, .unit = "", .help = help_, \
+     .more = more_}
 #define GLE_KEY_BOOL(S, field, def, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_BOOL, def, help, NULL)
 #define GLE_KEY_TEXT(S, field, def, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_TEXT, def, help, NULL)
 #define GLE_KEY_PATH(S, field, def, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_PATH, def, help, NULL)
@@ -82,8 +83,8 @@ struct gle_custom {
 #define GLE_KEY_CUSTOM(S, field, def, custom, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_CUSTOM, def, help, custom)
 #define GLE_KEY_END {.name = NULL}
 
-/* Decodes a map by a table into `out` (zeroed by the caller). Keys that are missing get the node of their default, appended to the map, so that the
- * tree becomes the resolved config. Goes on after an error, to find them all.
+/* Decodes a map by a table into `out` (zeroed by the caller). Keys that are missing get the node of their default,
+ * appended to the map, so that the tree becomes the resolved config. Goes on after an error, to find them all.
  * Errors: not a map, unknown keys (with a suggestion), missing keys, wrong types, ranges, unknown names, memory.
  * Returns -1 if it added any. */
 GLE_MUST_CHECK int gle_decode(void *out, const struct gle_key *keys, struct gle_doc *doc, struct gle_node *map,
@@ -92,8 +93,8 @@ GLE_MUST_CHECK int gle_decode(void *out, const struct gle_key *keys, struct gle_
 GLE_MUST_CHECK int gle_decode_value(void *field, const struct gle_key *key, struct gle_doc *doc, struct gle_node *node,
                                     struct gle_errors *errs);
 
-/* Decodes a map whose row of `table` is known already (its name need not be in the map): settings by row->keys. `skip` names a key of the map
- * that is not a setting (such as "type"), or is NULL. */
+/* Decodes a map whose row of `table` is known already (its name need not be in the map): settings by
+ * row->keys. `skip` names a key of the map that is not a setting (such as "type"), or is NULL. */
 GLE_MUST_CHECK int gle_decode_part(struct gle_part *part, const struct gle_row *row, const char *skip,
                                    struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs);
 

@@ -76,9 +76,9 @@ static const struct complaint {
 } complaints[] = {
     {"found a tab character that violates indentation", TAB_WORDS, false},
     {"found a tab character where an indentation space is expected", TAB_WORDS, false},
-    {"could not find expected ':'", "a ':' is missing after this key", true},
+    {"could not find expected ':'", "a ': ' (colon and space) is missing after this key", true},
     {"mapping values are not allowed in this context",
-     "a ':' cannot stand here; check the indentation, and put a text with ': ' in quotes", false},
+     "a ':' cannot stand here; check the indentation and the line before, and put a text with ': ' in quotes", false},
     {"found unexpected ':'", "a ':' cannot stand here; put a text with ':' in quotes", false},
     {"mapping keys are not allowed in this context", "a key cannot begin here; check the indentation", false},
     {"block sequence entries are not allowed in this context",
@@ -156,6 +156,8 @@ static int scanner_fail(struct loader *l)
             return REPORT(l, y->problem_mark, NULL, "%s", TAB_WORDS);
         return REPORT(l, y->problem_mark, NULL, "a text cannot begin with '%c'; put it in quotes", c);
     }
+    if (!strcmp(y->problem, "did not find expected node content") && !char_at(l, y->problem_mark.index))
+        return REPORT(l, y->problem_mark, NULL, "the text ends here, where a value or a closing ']' or '}' is missing");
     for (size_t i = 0; i < sizeof complaints / sizeof *complaints; i++) {
         const struct complaint *c = &complaints[i];
         const char *number = strstr(c->words, "%zu");

@@ -150,7 +150,6 @@ struct gle_node *gle_node_copy(struct gle_doc *doc, const struct gle_node *node)
     copy->parent = NULL;
     copy->key = NULL;
     copy->key_line = copy->key_column = 0;
-    copy->used = false;
     copy->items = NULL;
     copy->n_items = 0;
     for (size_t i = 0; i < node->n_items; i++) {
@@ -218,7 +217,7 @@ static int set_fail(struct gle_errors *errs, const char *path, const struct gle_
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     gle_fail(&err, code, "%s", text);
-    gle_error_place(&err, value->file, value->line, value->column, path);
+    gle_error_place(&err, value->file, value->key_line, value->key_column, path);
     return gle_errors_add(errs, &err);
 }
 
@@ -326,8 +325,8 @@ static struct gle_node **find_slot(struct gle_doc *doc, struct gle_node *at, con
     }
     child->kind = GLE_NODE_MAP;
     child->file = value->file;
-    child->line = child->key_line = value->line;
-    child->column = child->key_column = value->column;
+    child->line = child->key_line = value->key_line;
+    child->column = child->key_column = value->key_column;
     child->key = key;
     return &at->items[at->n_items - 1];
 }
@@ -337,6 +336,10 @@ int gle_node_set(struct gle_doc *doc, const char *path, struct gle_node *value, 
     struct gle_node *at = doc->root;
     struct step step = {.rest = path};
 
+    if (!value->key_line) {
+        value->key_line = value->line;
+        value->key_column = value->column;
+    }
     if (check_path(path, value, errs))
         return -1;
     for (;;) {
@@ -346,8 +349,6 @@ int gle_node_set(struct gle_doc *doc, const char *path, struct gle_node *value, 
         if (!*step.rest) {
             value->parent = at;
             value->key = (*slot)->key;
-            value->key_line = value->line;
-            value->key_column = value->column;
             *slot = value;
             return 0;
         }

@@ -22,8 +22,8 @@ enum gle_node_kind { GLE_NODE_SCALAR, GLE_NODE_LIST, GLE_NODE_MAP };
 /* What a key made of a scalar; RAW until it is decoded. Decides how the resolved config is written. */
 enum gle_scalar_kind { GLE_SCALAR_RAW, GLE_SCALAR_TEXT, GLE_SCALAR_NUMBER, GLE_SCALAR_BOOL };
 
-/* Aliases and merge keys are expanded into copies, so that this is a tree: every node has one parent and one path. A copy keeps the
- * position of the text it was copied from. Owned by the document's arena. */
+/* Aliases and merge keys are expanded into copies, so that this is a tree: every node has one parent and one path. A
+ * copy keeps the position of the text it was copied from. Owned by the document's arena. */
 struct gle_node {
     enum gle_node_kind kind;
     const char *file;    /* name for messages */
@@ -40,7 +40,6 @@ struct gle_node {
     /* Lists and maps: children in the order written. */
     struct gle_node **items;
     size_t n_items;
-    bool used; /* maps' children: some key of the decoder took it; what is left over is an unknown key */
 };
 
 /* A document owns its nodes and whatever was decoded from them. */
@@ -51,8 +50,9 @@ struct gle_doc {
 
 /* Reads a file holding one YAML 1.2 document whose root is a map. CRLF and a byte order mark are accepted.
  * Owns:   *out belongs to the caller (gle_doc_destroy).
- * Errors: a file that cannot be read (GLE_ECONFIG), malformed YAML, duplicate keys (all of them reported), tabs, bad UTF-8, an empty file, several documents,
- *         unknown or recursive aliases, wrong merge keys, the limits above, memory. On error *out is NULL. */
+ * Errors: a file that cannot be read (GLE_ECONFIG), malformed YAML, duplicate keys (all of them reported), tabs, bad
+ *         UTF-8, an empty file, several documents, unknown or recursive aliases, wrong merge keys, the limits above,
+ *         memory. On error *out is NULL. */
 GLE_MUST_CHECK int gle_doc_load(struct gle_doc **out, const char *path, struct gle_errors *errs);
 /* The same from memory; `name` is used in messages. */
 GLE_MUST_CHECK int gle_doc_parse(struct gle_doc **out, const char *text, size_t len, const char *name,
@@ -65,8 +65,8 @@ struct gle_node *gle_node_get(const struct gle_node *map, const char *key);
 /* "network.layers[2].tau_m" of a node, "" for the root; with key (may be NULL) appended. Cut to size. */
 void gle_node_path(char *buf, size_t size, const struct gle_node *node, const char *key);
 
-/* Records an error at `node` (file, position, path), or, when key is given, at the child or key of that name under it if there is one,
- * with the path extended by key in any case. node may be NULL (no position). Return -1. */
+/* Records an error at `node` (file, position, path), or, when key is given, at the child or key of that name under it
+ * if there is one, with the path extended by key in any case. node may be NULL (no position). Return -1. */
 int gle_node_fail(struct gle_error *err, enum gle_code code, const struct gle_node *node, const char *key,
                   const char *fmt, ...) GLE_PRINTF(5, 6);
 int gle_node_error(struct gle_errors *errs, enum gle_code code, const struct gle_node *node, const char *key,
@@ -77,7 +77,8 @@ void gle_node_place(struct gle_error *err, const struct gle_node *node, const ch
 /* Takes the child `key` out of a map; nothing if there is none. */
 void gle_node_remove(struct gle_node *map, const char *key);
 
-/* Parses `text` as one YAML value (scalar or flow collection) into doc's arena, detached; `name` is the file name of its positions. */
+/* Parses `text` as one YAML value (scalar or flow collection) into doc's arena, detached; `name` is the file name of
+ * its positions. */
 GLE_MUST_CHECK int gle_node_parse(struct gle_node **out, struct gle_doc *doc, const char *text, const char *name,
                                   struct gle_errors *errs);
 /* A deep copy in doc's arena, detached; NULL: no memory. */
@@ -88,13 +89,15 @@ GLE_MUST_CHECK int gle_node_add(struct gle_doc *doc, struct gle_node *parent, st
  * Returns value; NULL: no memory, or value was NULL. */
 struct gle_node *gle_node_append(struct gle_doc *doc, struct gle_node *parent, const char *key, struct gle_node *value);
 
-/* Puts `value` (detached; taken over) at a dotted path under root: `learning.optimizer.lr`, `network.layers[1].neurons[0].tau_m`.
- * What is there is replaced; missing maps on the way are made; a list index must exist. A path that passes through a scalar or
- * is malformed is an error, placed at value. Several runs of a file differ by this alone (--set, variants). */
+/* Puts `value` (detached; taken over) at a dotted path under root: `learning.optimizer.lr`,
+ * `network.layers[1].neurons[0].tau_m`. What is there is replaced; missing maps on the way are made; a list index must
+ * exist. A path that passes through a scalar or is malformed is an error, placed at value's key_line
+ * and key_column if they are set, else at value. Several runs of a file
+ * differ by this alone (--set, variants). */
 GLE_MUST_CHECK int gle_node_set(struct gle_doc *doc, const char *path, struct gle_node *value, struct gle_errors *errs);
 
-/* The tree as YAML text (block style; lists of scalars in flow style), which reads back as the same tree. Heap text: gle_free().
- * NULL: no memory. */
+/* The tree as YAML text (block style; lists of scalars in flow style), which reads back as the same tree. Heap text:
+ * gle_free(). NULL: no memory. */
 char *gle_node_text(const struct gle_node *node);
 
 #endif

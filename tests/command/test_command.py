@@ -1,0 +1,538 @@
+"""Runs the command as a user does, each test in a folder of its own. The program is the one that GLESIM names.
+
+Standard library only; where numpy is installed, it must open what is written, and what it writes must be read.
+"""
+
+import hashlib
+import json
+import math
+import os
+import pathlib
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import tempfile
+import time
+import unittest
+import zipfile
+
+try:
+    import numpy
+except ImportError:
+    numpy = None
+
+GLESIM = os.path.abspath(os.environ["GLESIM"])
+CONFIGS = pathlib.Path(__file__).resolve().parents[2] / "configs"
+XOR = CONFIGS / "xor.yaml"
+SHORT = ["--set", "training.epochs=2"]
+
+# Filled in by Case.config().
+CONFIG = """glesim: 1
+name: small
+seed: 3
+dt: 0.1
+dataset: {dataset}
+network:
+  input: {inputs}
+  layers:
+    - {{name: hidden, neurons: {{count: 6, tau_m: 1.0, tau_r: 0.5}}, activation: tanh}}
+    - {{name: readout, neurons: {{count: {outputs}, tau_m: 1.0, tau_r: 1.0}}}}
+learning: {{loss: {loss}, optimizer: {optimizer}}}
+training: {{epochs: {epochs}, batch_size: 4}}
+"""
+
+
+def write_npz(path, **arrays):
+    """numpy.savez without numpy: name=(type, shape, flat values); the type is 'f4', 'i8', or one that does not exist."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, (kind, shape, values) in arrays.items():
+            head = f"{{'descr': '<{kind}', 'fortran_order': False, 'shape': ({''.join(f'{n}, ' for n in shape)})}}"
+            head = head.ljust(118 - 1) + "\n"
+            packed = struct.pack(f"<{len(values)}{'f' if kind == 'f4' else 'q'}", *values)
+            data = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + packed
+            archive.writestr(name + ".npy", data)
+
+
+def read_npz(path):
+    """Flat values of every array of float32 that a run has written."""
+    arrays = {}
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            data = archive.read(name)
+            size = struct.unpack("<H", data[8:10])[0]
+            values = data[10 + size:]
+            arrays[name.removesuffix(".npy")] = struct.unpack(f"<{len(values) // 4}f", values)
+    return arrays
+
+
+def load(path):
+    """JSON as the standard has it: NaN and Infinity are refused."""
+    def refuse(word):
+        raise ValueError(word + " is no JSON")
+    return json.loads(pathlib.Path(path).read_text(encoding="utf-8"), parse_constant=refuse)
+
+
+def timeless(epochs):
+    return [{key: value for key, value in epoch.items() if key != "seconds"} for epoch in epochs]
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="glesim-test-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def run_glesim(self, *args, code=0, env=None, **kwargs):
+        done = subprocess.run([GLESIM, *map(str, args)], cwd=self.folder, stdin=subprocess.DEVNULL,
+                              stdout=kwargs.pop("stdout", subprocess.PIPE), stderr=subprocess.PIPE, timeout=60,
+                              env={**os.environ, **(env or {})}, check=False, **kwargs)
+        self.assertEqual(done.returncode, code, (done.stdout, done.stderr))
+        done.out = (done.stdout or b"").decode()
+        done.err = done.stderr.decode()
+        return done
+
+    def train(self, *args, seed=1, output="out", **kwargs):
+        """A run's metrics."""
+        self.run_glesim(*args, "--output", output, **kwargs)
+        return load(self.folder / output / f"seed_{seed}" / "metrics.json")
+
+    def weights(self, seed=1, output="out"):
+        return (self.folder / output / f"seed_{seed}" / "weights.npz").read_bytes()
+
+    def config(self, name="small.yaml", dataset="{type: xor}", inputs=2, outputs=2, loss="cross_entropy",
+               optimizer="{type: adam, lr: 1e-2}", epochs=2):
+        path = self.folder / name
+        path.write_text(CONFIG.format(dataset=dataset, inputs=inputs, outputs=outputs, loss=loss, optimizer=optimizer,
+                                      epochs=epochs), encoding="utf-8")
+        return path
+
+    def refused(self, *args, code=2):
+        """The message of a command that must fail without a trace."""
+        before = sorted(self.folder.rglob("*"))
+        done = self.run_glesim(*args, code=code)
+        self.assertEqual(done.out, "")
+        self.assertEqual(sorted(self.folder.rglob("*")), before)
+        return done.err
+
+
+class Runs(Case):
+    def test_xor_is_learned_and_reported(self):
+        done = self.run_glesim(XOR)
+        folder = self.folder / "results" / "xor" / "seed_1"
+        self.assertEqual(sorted(os.listdir(folder)), ["config.yaml", "metrics.json", "weights.npz"])
+        m = load(folder / "metrics.json")
+        self.assertEqual(m["final"]["test"]["accuracy"], 1.0)
+        self.assertRegex(done.out, r"^results/xor/seed_1/metrics\.json: completed after epoch 40, loss \S+, "
+                                   r"accuracy 100\.0 %, .*\n$")
+        self.assertEqual(m["schema"], 1)
+        self.assertEqual((m["status"], m["message"], m["diverged"]), ("completed", None, False))
+        self.assertEqual((m["name"], m["variant"], m["seed"]), ("xor", None, 1))
+        self.assertEqual(m["config"]["learning"]["optimizer"]["beta1"], 0.9)
+        self.assertEqual(m["config_sha256"], hashlib.sha256((folder / "config.yaml").read_bytes()).hexdigest())
+        p = m["provenance"]
+        for key in ("version", "compiler", "blas", "cpu", "backend", "start", "end", "command"):
+            self.assertTrue(p[key], key)
+        self.assertIn("commit", p)
+        self.assertGreaterEqual(p["threads"], 1)
+        self.assertIn("xor.yaml", p["command"])
+        self.assertLessEqual(p["start"], p["end"])
+        self.assertEqual((m["dataset"]["type"], m["dataset"]["sizes"]),
+                         ("xor", {"train": 100, "validation": 0, "test": 4}))
+        self.assertRegex(m["dataset"]["sha256"], "^[0-9a-f]{64}$")
+        self.assertEqual(m["network"]["parameters"], 8 * 2 + 8 + 2 * 8 + 2)
+        self.assertEqual([(l["name"], l["neurons"], l["inputs"]) for l in m["network"]["layers"]],
+                         [("hidden", 8, 2), ("readout", 2, 8)])
+        self.assertEqual([e["epoch"] for e in m["epochs"]], list(range(41)))
+        self.assertIsNone(m["epochs"][0]["train"])
+        for e in m["epochs"]:
+            self.assertEqual(e["lr"], 3e-3)
+            self.assertGreaterEqual(e["seconds"], 0.0)
+            self.assertIsNone(e["validation"])
+            self.assertGreater(e["test"]["loss"], 0.0)
+        self.assertEqual(m["final"], m["epochs"][-1])
+        self.assertEqual((m["best"]["test"]["accuracy"], m["best"]["chosen_by"]), (1.0, "test_accuracy"))
+        self.assertEqual(m["confusion"], {"split": "test", "matrix": [[2, 0], [0, 2]]})
+        self.assertEqual(m["timing"]["train_steps"], 40 * 25 * 20)
+        self.assertGreater(m["timing"]["train_steps_per_second"], 0.0)
+        self.assertGreater(m["timing"]["train_gflops"], 0.0)
+        shapes = {name: len(values) for name, values in read_npz(folder / "weights.npz").items()}
+        self.assertEqual(shapes, {"hidden.weight": 16, "hidden.bias": 8, "hidden.tau_m": 8, "hidden.tau_r": 8,
+                                  "readout.weight": 16, "readout.bias": 2, "readout.tau_m": 2, "readout.tau_r": 2})
+
+    def test_the_resolved_config_runs_again_to_the_same_bits(self):
+        first = self.train(XOR, *SHORT)
+        again = self.train("out/seed_1/config.yaml", output="again")
+        self.assertEqual(self.weights(), self.weights(output="again"))
+        self.assertEqual(timeless(first["epochs"]), timeless(again["epochs"]))
+        self.assertEqual(first["config_sha256"], again["config_sha256"])
+        self.assertEqual(first["config"], again["config"])
+
+    def test_any_number_of_threads_gives_the_same_bits(self):
+        small = ["--set", "training.epochs=1", "--set", "dataset.samples=200", "--set", "dataset.length=40"]
+        runs = {n: self.train(CONFIGS / "mnist1d_e2e.yaml", *small, "--threads", n, seed=12, output=f"threads_{n}")
+                for n in (1, 2, 3, 4)}
+        for n, m in runs.items():
+            self.assertEqual(self.weights(12, f"threads_{n}"), self.weights(12, "threads_1"), n)
+            self.assertEqual(timeless(m["epochs"]), timeless(runs[1]["epochs"]), n)
+        self.assertEqual(runs[1]["provenance"]["threads"], 1)
+        if (os.cpu_count() or 1) > 1: # else nothing was compared
+            self.assertGreater(runs[2]["provenance"]["threads"], 1)
+
+    def test_every_instruction_set_runs(self):
+        losses = []
+        for isa in ("base", "avx2"):
+            m = self.train(XOR, *SHORT, output=isa, env={"GLESIM_ISA": isa})
+            losses.append(m["final"]["test"]["loss"])
+        self.assertAlmostEqual(losses[0], losses[1], delta=1e-3 * losses[0])
+
+    def test_a_seed_changes_the_weights(self):
+        self.train(XOR, *SHORT)
+        m = self.train(XOR, *SHORT, "--seed", "2", seed=2)
+        self.assertEqual((m["seed"], m["config"]["seed"]), (2, 2))
+        self.assertNotEqual(read_npz(self.folder / "out/seed_1/weights.npz"),
+                            read_npz(self.folder / "out/seed_2/weights.npz"))
+
+    def test_no_epochs_report_the_untrained_network(self):
+        m = self.train(XOR, "--set", "training.epochs=0")
+        self.assertEqual(m["status"], "completed")
+        self.assertEqual([e["epoch"] for e in m["epochs"]], [0])
+        self.assertIsNone(m["final"]["train"])
+        self.assertGreater(m["final"]["test"]["loss"], 0.0)
+        self.assertIsNone(m["timing"]["train_steps_per_second"])
+
+    def test_a_validation_set_steers_the_learning_rate(self):
+        m = self.train(XOR, "--set", "training.validation=0.1", "--set", "training.epochs=6", "--set",
+                       "learning.schedule={type: plateau, metric: validation_loss, patience: 0, threshold: 1, "
+                       "factor: 0.5}")
+        self.assertEqual(m["dataset"]["sizes"], {"train": 90, "validation": 10, "test": 4})
+        self.assertEqual(m["best"]["chosen_by"], "validation_accuracy")
+        # With patience 0 and a threshold that no loss can pass, every epoch halves it.
+        self.assertEqual([e["lr"] for e in m["epochs"]], [3e-3] + [3e-3 * 0.5 ** n for n in range(6)])
+
+    def test_schedules_change_the_learning_rate(self):
+        m = self.train(XOR, "--set", "training.epochs=5", "--set",
+                       "learning.schedule={type: step, every: 2, factor: 0.1}")
+        for epoch, wanted in zip(m["epochs"], [3e-3, 3e-3, 3e-3, 3e-4, 3e-4, 3e-5], strict=True):
+            self.assertAlmostEqual(epoch["lr"], wanted, delta=1e-12)
+        m = self.train(XOR, "--set", "training.epochs=3", "--set", "learning.schedule={type: cosine, period: 2}",
+                       output="cosine")
+        for epoch, wanted in zip(m["epochs"], [3e-3, 3e-3, 1.5e-3, 0.0], strict=True):
+            self.assertAlmostEqual(epoch["lr"], wanted, delta=1e-12)
+
+    def test_a_run_without_labels_has_no_accuracy(self):
+        write_npz(self.folder / "d.npz", x=("f4", (4, 2), [0, 0, 0, 1, 1, 0, 1, 1]), targets=("f4", (4, 1), [0, 1, 1, 0]))
+        m = self.train(self.config(dataset="{type: npz, file: d.npz, present: 1}", outputs=1, loss="mse"), seed=3)
+        self.assertIsNone(m["final"]["train"]["accuracy"])
+        self.assertIsNone(m["confusion"])
+        self.assertEqual(m["best"]["chosen_by"], "train_loss")
+
+
+class Endings(Case):
+    def test_divergence_is_a_result(self):
+        config = self.config(loss="mse", optimizer="{type: sgd, lr: 1e6}", epochs=3)
+        done = self.run_glesim(config, "--output", "out", code=6)
+        self.assertRegex(done.err, r"(?m)^glesim: .*layer '?(hidden|readout)'?.* step \d+.*, in epoch 1$")
+        m = load(self.folder / "out/seed_3/metrics.json")
+        self.assertEqual((m["status"], m["diverged"]), ("diverged", True))
+        self.assertIn(m["message"], done.err)
+        for values in read_npz(self.folder / "out/seed_3/weights.npz").values():
+            self.assertTrue(all(map(math.isfinite, values)))
+
+    def interrupt(self, number, output):
+        args = [GLESIM, str(XOR), "--set", "training.epochs=1000000", "--output", output]
+        with subprocess.Popen(args, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as run:
+            report = self.folder / output / "seed_1" / "metrics.json"
+            end = time.monotonic() + 30
+            while not report.exists() and run.poll() is None and time.monotonic() < end:
+                time.sleep(0.01)
+            time.sleep(0.1)
+            run.send_signal(number)
+            out, err = run.communicate(timeout=30)
+        self.assertEqual(run.returncode, 128 + number, err)
+        m = load(report)
+        self.assertEqual(m["status"], "interrupted")
+        self.assertIn("signal", m["message"])
+        self.assertTrue(m["provenance"]["end"])
+        self.assertEqual([e["epoch"] for e in m["epochs"]], list(range(len(m["epochs"]))))
+        self.assertEqual(m["final"], m["epochs"][-1])
+        self.assertIn(b"interrupted", out)
+        read_npz(report.with_name("weights.npz"))
+        self.assertEqual(sorted(os.listdir(report.parent)), ["config.yaml", "metrics.json", "weights.npz"])
+
+    def test_an_interrupt_ends_a_run_with_its_report(self):
+        self.interrupt(signal.SIGINT, "out")
+
+    def test_a_termination_ends_a_run_with_its_report(self):
+        self.interrupt(signal.SIGTERM, "out")
+
+    def test_a_signal_ends_the_variants_that_are_left(self):
+        config = self.config(epochs=1000000)
+        config.write_text(config.read_text() + "variants: {a: {}, b: {}}\n")
+        with subprocess.Popen([GLESIM, "small.yaml"], cwd=self.folder, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL) as run:
+            report = self.folder / "results/small/a/seed_3/metrics.json"
+            end = time.monotonic() + 30
+            while not report.exists() and run.poll() is None and time.monotonic() < end:
+                time.sleep(0.01)
+            run.send_signal(signal.SIGINT)
+            run.wait(timeout=30)
+        self.assertEqual(run.returncode, 130)
+        self.assertFalse((self.folder / "results/small/b").exists())
+
+    def test_a_former_run_is_not_overwritten(self):
+        self.train(XOR, *SHORT)
+        before = self.weights()
+        err = self.refused(XOR, *SHORT, "--output", "out", "--seed", "1", code=3)
+        self.assertRegex(err, r"^glesim: out/seed_1 holds a run already \(completed\); --force .*\n$")
+        self.train(XOR, "--set", "training.epochs=3", "--force")
+        self.assertNotEqual(self.weights(), before)
+
+    def test_a_file_in_the_way_is_an_error(self):
+        (self.folder / "out").write_text("in the way")
+        self.assertEqual(self.refused(XOR, *SHORT, "--output", "out", code=3).count("\n"), 1)
+        (self.folder / "deep" / "seed_1" / "weights.npz").mkdir(parents=True)
+        done = self.run_glesim(XOR, *SHORT, "--output", "deep", code=3)
+        self.assertIn("weights.npz", done.err)
+        self.assertEqual(sorted(os.listdir(self.folder / "deep/seed_1")), ["config.yaml", "weights.npz"])
+
+    def test_standard_output_that_cannot_be_written_is_an_error(self):
+        with open("/dev/full", "wb") as full:
+            self.assertIn("standard output", self.run_glesim("--list", code=3, stdout=full).err)
+            self.assertIn("standard output", self.run_glesim("--check", XOR, code=3, stdout=full).err)
+        closed = subprocess.run(f'"{GLESIM}" --list >&-', shell=True, cwd=self.folder, stderr=subprocess.PIPE,
+                                check=False)
+        self.assertEqual(closed.returncode, 3, closed.stderr)
+
+    def test_a_closed_output_does_not_spoil_a_run(self):
+        done = subprocess.run(f'"{GLESIM}" "{XOR}" --set training.epochs=1 --output out >&- 2>&-', shell=True,
+                              cwd=self.folder, check=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertEqual(load(self.folder / "out/seed_1/metrics.json")["status"], "completed")
+        self.assertEqual(len(read_npz(self.folder / "out/seed_1/weights.npz")), 8)
+
+
+class Options(Case):
+    def test_set_overrides_the_file(self):
+        m = self.train(XOR, *SHORT, "--set", "learning.optimizer.lr=1e-4", "--set", "network.layers[0].neurons.count=3",
+                       "--set", "learning.rule=bp")
+        self.assertEqual(m["config"]["learning"]["optimizer"]["lr"], 1e-4)
+        self.assertEqual(m["config"]["learning"]["rule"], "bp")
+        self.assertEqual(m["network"]["layers"][0]["neurons"], 3)
+        self.assertEqual(m["epochs"][1]["lr"], 1e-4)
+
+    def test_errors_of_set_name_it(self):
+        for change, message in (
+                ("learning.optimizer.rl=1", "learning.optimizer.rl: unknown key 'rl' (did you mean 'lr'?)"),
+                ("training.epochs=many", "training.epochs: a whole number is wanted, not 'many'"),
+                ("dt=[0.1", "this '[' is never closed"),
+                ("network.layers[7].repeat=2", "network.layers[7].repeat: no list item 7: there are 2"),
+                ("dt=0.1.2", "dt: a number is wanted, not '0.1.2'")):
+            self.assertEqual(self.refused("--check", XOR, "--set", change), f"--set {change}:1:1: {message}\n")
+        for change in ("dt", "dt=", "=3"):
+            self.assertEqual(self.refused("--check", XOR, "--set", change),
+                             f"glesim: --set {change}: key=value is wanted, as in learning.optimizer.lr=1e-4\n")
+
+    def test_output_goes_elsewhere(self):
+        self.train(XOR, *SHORT, output="some/where")
+        self.assertEqual(os.listdir(self.folder), ["some"])
+
+    def test_quiet_says_nothing(self):
+        done = self.run_glesim(XOR, *SHORT, "--quiet")
+        self.assertEqual((done.out, done.err), ("", ""))
+        self.assertTrue((self.folder / "results/xor/seed_1/metrics.json").exists())
+        done = self.run_glesim("--check", XOR, "--quiet")
+        self.assertEqual((done.out, done.err), ("", ""))
+
+    def test_progress_in_a_pipe_has_no_control_characters(self):
+        done = self.run_glesim(XOR)
+        self.assertIsNone(re.search(r"[^\n -~]", done.err), done.err)
+        self.assertRegex(done.err, r"^xor seed 1  epoch 0/40 .*\n")
+        self.assertRegex(done.err, r"xor seed 1  epoch 40/40 .* test \S+ \(100\.0 %\)\n$")
+
+    def test_list_names_everything(self):
+        out = self.run_glesim("--list").out
+        for word in ("mnist1d", "xor", "tanh", "gle", "cross_entropy", "adam", "plateau", "linear", "carry", "beta1"):
+            self.assertRegex(out, rf"(?m)^ +{word} ", word)
+
+    def test_help_and_version(self):
+        done = self.run_glesim("--help")
+        self.assertTrue(done.out.startswith("usage: glesim CONFIG.yaml"))
+        self.assertLessEqual(max(map(len, done.out.splitlines())), 120)
+        self.assertRegex(self.run_glesim("--version").out, r"^glesim \d+\.\d+\.\d+")
+
+    def test_wrong_usage_is_told(self):
+        for args, message in (
+                (["--treads", "2", XOR], "unknown option --treads (did you mean --threads?)"),
+                (["--xyz", XOR], "unknown option --xyz; glesim --help lists them"),
+                (["-x", XOR], "unknown option -x; glesim --help lists them"),
+                ([XOR, "--threads"], "--threads wants a value"),
+                ([XOR, "--out"], "--output wants a value"),
+                ([XOR, "--check=yes"], "--check takes no value"),
+                ([XOR, "--threads", "0"], "--threads 0: a number from 1 to 4096 is wanted"),
+                ([XOR, "--seed", "-1"], "--seed -1: a whole number is wanted"),
+                ([XOR, "--output", ""], "--output: a directory is wanted"),
+                ([], "a config file is wanted; glesim --help tells more")):
+            self.assertEqual(self.refused(*args), f"glesim: {message}\n")
+        self.assertEqual(self.refused("none.yaml"), "none.yaml: cannot be read: No such file or directory\n")
+        self.assertEqual(self.refused(self.folder), f"{self.folder}: is a directory, not a config file\n")
+
+    def test_every_config_of_the_command_line_is_checked(self):
+        bad = self.config("bad.yaml", loss="croos_entropy")
+        done = self.run_glesim("--check", bad, XOR, self.folder / "none.yaml", code=2)
+        self.assertEqual(done.out, f"{XOR}: ok\n")
+        self.assertEqual(done.err.count("\n"), 2)
+
+    def test_dry_run_shows_and_writes_nothing(self):
+        done = self.run_glesim(XOR, "--dry-run")
+        for word in ("hidden", "readout", "tanh", "parameters", "memory", "estimated time"):
+            self.assertIn(word, done.out)
+        self.assertEqual(os.listdir(self.folder), [])
+
+
+class Variants(Case):
+    def setUp(self):
+        super().setUp()
+        config = self.config()
+        config.write_text(config.read_text() + "variants:\n  slow: {learning.optimizer.lr: 1e-5}\n"
+                                               "  bp: {learning.rule: bp, seed: 4}\n")
+
+    def test_each_variant_has_its_folder(self):
+        self.run_glesim("small.yaml")
+        slow = load(self.folder / "results/small/slow/seed_3/metrics.json")
+        bp = load(self.folder / "results/small/bp/seed_4/metrics.json")
+        self.assertEqual((slow["variant"], slow["config"]["learning"]["optimizer"]["lr"]), ("slow", 1e-5))
+        self.assertEqual((bp["variant"], bp["config"]["learning"]["rule"]), ("bp", "bp"))
+        self.assertNotIn("variants", bp["config"])
+
+    def test_variant_picks(self):
+        self.run_glesim("small.yaml", "--variant", "bp", "--output", "out")
+        self.assertEqual(os.listdir(self.folder / "out"), ["bp"])
+        self.run_glesim("small.yaml", "--variant", "slow,bp", "--output", "both")
+        self.assertEqual(sorted(os.listdir(self.folder / "both")), ["bp", "slow"])
+
+    def test_an_unknown_variant_is_told(self):
+        self.assertRegex(self.refused("small.yaml", "--variant", "slwo"),
+                         r"^small\.yaml:\d+:\d+: variants: --variant slwo: no such variant \(did you mean 'slow'\?\)\n$")
+        self.assertIn("--variant a: the file has no variants", self.refused(XOR, "--variant", "a"))
+
+    def test_a_resolved_variant_runs_by_itself(self):
+        self.run_glesim("small.yaml", "--variant", "bp", "--output", "out")
+        self.run_glesim("out/bp/seed_4/config.yaml", "--output", "again")
+        self.assertEqual(self.weights(4, "out/bp"), self.weights(4, "again"))
+
+
+class Data(Case):
+    X = [0, 0, 0, 1, 1, 0, 1, 1]
+
+    def npz(self, loss="cross_entropy", outputs=2, more=", present: 1", epochs=2):
+        return self.config(dataset="{type: npz, file: d.npz" + more + "}", loss=loss, outputs=outputs, epochs=epochs)
+
+    def test_a_missing_file_is_bad_data(self):
+        err = self.refused(self.npz(), code=4)
+        self.assertRegex(err, r"d\.npz: cannot read: No such file or directory\n$")
+
+    def test_a_file_of_something_else_is_bad_data(self):
+        (self.folder / "d.npz").write_text("no archive")
+        self.assertIn("d.npz: ", self.refused(self.npz(), code=4))
+
+    def test_shapes_that_do_not_fit_are_told(self):
+        write_npz(self.folder / "d.npz", x=("f4", (4, 2), self.X), y=("x8", (4,), [0, 1, 1, 0]))
+        self.assertRegex(self.refused(self.npz(), code=4), r"d\.npz: .*\by\b.*\n$")
+        write_npz(self.folder / "d.npz", x=("f4", (4, 3), [0] * 12), y=("i8", (4,), [0, 1, 1, 0]))
+        self.assertRegex(self.refused(self.npz()),
+                         r"small\.yaml:7:10: network\.input: 2, where the data set has 3 channels\n$")
+        write_npz(self.folder / "d.npz", x=("f4", (4, 2), self.X), y=("i8", (4,), [0, 1, 2, 0]))
+        self.assertRegex(self.refused(self.npz()), r"small\.yaml:10:\d+: network\.layers\[1\]\.neurons: 2 .* 3 targets\n$")
+        write_npz(self.folder / "d.npz", x=("f4", (4, 2), self.X), y=("i8", (3,), [0, 1, 1]))
+        self.assertRegex(self.refused(self.npz(), code=4), r"d\.npz: y has shape \(3\) where x has \(4, 2\)\n$")
+        write_npz(self.folder / "d.npz", x=("f4", (4, 2), self.X), targets=("f4", (4, 2), self.X))
+        self.assertRegex(self.refused(self.npz()), r"small\.yaml:11:18: learning\.loss: cross_entropy wants labels.*\n$")
+
+    def test_values_that_are_not_finite_are_told(self):
+        write_npz(self.folder / "d.npz", x=("f4", (4, 2), self.X[:7] + [math.nan]), y=("i8", (4,), [0, 1, 1, 0]))
+        self.assertRegex(self.refused(self.npz(), code=4), r"d\.npz: x\[3, 1\] = -?nan is not a finite number")
+
+    def test_labels_of_held_points(self):
+        write_npz(self.folder / "d.npz", x=("f4", (4, 2), self.X), y=("i8", (4,), [0, 1, 1, 0]))
+        m = self.train(self.npz(epochs=150), seed=3)
+        self.assertEqual(m["dataset"]["sizes"], {"train": 4, "validation": 0, "test": 0})
+        self.assertEqual((m["dataset"]["steps"], m["dataset"]["channels"], m["dataset"]["targets"]), (10, 2, 2))
+        self.assertLess(m["final"]["train"]["loss"], m["epochs"][1]["train"]["loss"])
+
+    def test_labels_of_moving_inputs_with_all_sets(self):
+        x, y = ("f4", (4, 3, 2), [i % 5 for i in range(24)]), ("i8", (4,), [0, 1, 1, 0])
+        write_npz(self.folder / "d.npz", x=x, y=y, x_test=x, y_test=y, x_validation=x, y_validation=y)
+        m = self.train(self.npz(more=""), seed=3)
+        self.assertEqual(m["dataset"]["sizes"], {"train": 4, "validation": 4, "test": 4})
+        self.assertEqual(m["dataset"]["steps"], 3)
+
+    def test_targets_held_and_moving_under_mse(self):
+        write_npz(self.folder / "d.npz", x=("f4", (4, 2), self.X), targets=("f4", (4, 1), [0, 1, 1, 0]))
+        held = self.train(self.npz("mse", 1, epochs=30), seed=3)
+        self.assertLess(held["final"]["train"]["loss"], held["epochs"][1]["train"]["loss"])
+        write_npz(self.folder / "d.npz", x=("f4", (4, 3, 2), [i % 3 for i in range(24)]),
+                  targets=("f4", (4, 3, 1), [0.1 * (i % 3) for i in range(12)]))
+        moving = self.train(self.npz("mse", 1, "", epochs=30), seed=3, output="moving")
+        self.assertLess(moving["final"]["train"]["loss"], moving["epochs"][1]["train"]["loss"])
+
+    def test_paths_are_relative_to_the_config(self):
+        (self.folder / "sub").mkdir()
+        write_npz(self.folder / "sub/d.npz", x=("f4", (4, 2), self.X), y=("i8", (4,), [0, 1, 1, 0]))
+        self.npz().rename(self.folder / "sub/small.yaml")
+        m = self.train("sub/small.yaml", seed=3)
+        self.assertEqual(m["config"]["dataset"]["file"], str((self.folder / "sub/d.npz").resolve()))
+
+    def test_parameters_of_a_former_run_are_read_back(self):
+        former = self.train(XOR, *SHORT)["final"]["test"]
+        whole = self.train(XOR, "--set", "training.epochs=0", "--set", "network.init={file: out/seed_1/weights.npz}",
+                           "--set", "training.state=reset", output="whole")["final"]["test"]
+        layers = [f"network.layers[{i}].{p}={{file: {self.folder}/out/seed_1/weights.npz}}"
+                  for i in (0, 1) for p in ("weight", "bias")]
+        each = self.train(XOR, "--set", "training.epochs=0", *(a for l in layers for a in ("--set", l)),
+                          "--set", "training.state=reset", output="each")["final"]["test"]
+        self.assertEqual(whole, each)
+        again = self.train("out/seed_1/config.yaml", "--set", "training.state=reset", output="again")["final"]["test"]
+        self.assertEqual(set(former), set(again))
+        self.assertEqual(read_npz(self.folder / "whole/seed_1/weights.npz"),
+                         read_npz(self.folder / "out/seed_1/weights.npz"))
+
+    def test_the_evaluation_of_read_parameters_is_that_of_the_run(self):
+        reset = ["--set", "training.state=reset"]
+        former = self.train(XOR, *SHORT, *reset)["final"]["test"]
+        again = self.train(XOR, *reset, "--set", "training.epochs=0", "--set",
+                           "network.init={file: out/seed_1/weights.npz}", output="again")["final"]["test"]
+        self.assertEqual(former, again)
+
+    def test_parameters_that_do_not_fit_are_told(self):
+        self.train(XOR, "--set", "training.epochs=0")
+        init = ["--set", "network.init={file: out/seed_1/weights.npz}"]
+        done = self.run_glesim(XOR, *init, "--set", "network.layers[0].neurons.count=5", "--output", "other", code=4)
+        self.assertRegex(done.err, r"weights\.npz: array 'hidden\.weight' has shape \(8, 2\), where \(5, 2\) is wanted\n$")
+        done = self.run_glesim(XOR, "--set", "network.layers[1].bias={file: out/seed_1/weights.npz, array: hiden.bias}",
+                               "--output", "other", code=4)
+        self.assertRegex(done.err, r"weights\.npz: no array 'hiden\.bias' \(did you mean 'hidden\.bias'\?\)\n$")
+        done = self.run_glesim(XOR, "--set", "network.init={file: none.npz}", "--output", "other", code=4)
+        self.assertRegex(done.err, r"none\.npz: cannot read: No such file or directory\n$")
+        self.assertFalse((self.folder / "other/seed_1/metrics.json").exists())
+
+    @unittest.skipUnless(numpy, "numpy is not installed")
+    def test_numpy_reads_and_writes(self):
+        self.train(XOR, *SHORT)
+        with numpy.load(self.folder / "out/seed_1/weights.npz", allow_pickle=False) as weights:
+            arrays = dict(weights)
+        self.assertEqual((arrays["hidden.weight"].shape, arrays["hidden.weight"].dtype), ((8, 2), numpy.float32))
+        self.assertEqual(arrays["hidden.tau_m"].tolist(), [1.0] * 8)
+        for save in (numpy.savez, numpy.savez_compressed):
+            save(self.folder / "copy.npz", **arrays)
+            output = save.__name__
+            self.train(XOR, "--set", "training.epochs=0", "--set", "network.init={file: copy.npz}", output=output)
+            self.assertEqual(self.weights(output=output), self.weights())
+        numpy.savez(self.folder / "d.npz", x=numpy.asfortranarray(numpy.reshape(self.X, (4, 2)).astype(numpy.float64)),
+                    y=numpy.array([0, 1, 1, 0], numpy.uint8))
+        self.train(self.npz(), seed=3, output="data")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,822 @@
+/* Every row of the tables of parts, whatever it is, for every instruction set of this processor. */
+#include "base/memory.h"
+#include "base/npz.h"
+#include "config/experiment.h"
+#include "data/data.h"
+#include "kernel/kernel.h"
+#include "parts/activation.h"
+#include "parts/init.h"
+#include "parts/loss.h"
+#include "parts/optimizer.h"
+#include "parts/rule.h"
+#include "parts/schedule.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+
+static int n_isas(void)
+{
+    return (int)gle_isa_best() + 1;
+}
+
+/* --- settings of a row: its defaults, and something in range where it has none --- */
+
+static const char *npz_path = "/tmp/none.npz";
+
+static void write_required(char *yaml, size_t size, const struct gle_key *keys)
+{
+    size_t at = (size_t)snprintf(yaml, size, "{");
+
+    for (const struct gle_key *k = keys; k && k->name; k++) {
+        if (k->fallback)
+            continue;
+        at += (size_t)snprintf(yaml + at, size - at, "%s%s: ", at > 1 ? ", " : "", k->name);
+        if (k->kind == GLE_KEY_KIND_PATH || k->kind == GLE_KEY_KIND_TEXT)
+            at += (size_t)snprintf(yaml + at, size - at, "%s", npz_path);
+        else if (k->kind == GLE_KEY_KIND_REAL || k->kind == GLE_KEY_KIND_COUNT)
+            at += (size_t)snprintf(yaml + at, size - at, "%g", fmin(fmax(10.0, k->low), k->high));
+        else
+            at += (size_t)snprintf(yaml + at, size - at, "0.5");
+    }
+    snprintf(yaml + at, size - at, "}");
+}
+
+struct settings {
+    struct gle_doc *doc;
+    struct gle_part part;
+};
+
+/* yaml NULL: what the row needs at least. */
+static struct settings settings_of(const struct gle_row *row, const char *yaml)
+{
+    struct settings s = {0};
+    struct gle_errors errs = {0};
+    char needed[1024];
+
+    write_required(needed, sizeof needed, row->keys);
+    if (gle_doc_parse(&s.doc, yaml ? yaml : needed, strlen(yaml ? yaml : needed), "test", &errs) ||
+        gle_decode_part(&s.part, row, NULL, s.doc, s.doc->root, &errs))
+        fail_msg("%s %s: %s", row->name, yaml ? yaml : needed, errs.item[0].text);
+    return s;
+}
+
+/* --- rows --- */
+
+static bool is_word(const char *text)
+{
+    return *text && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(text);
+}
+
+static void assert_keys_explained(const char *row, const struct gle_key *keys)
+{
+    for (const struct gle_key *k = keys; k && k->name; k++) {
+        if (!is_word(k->name) || !k->help || !*k->help || !k->unit || !(k->low <= k->high))
+            fail_msg("%s: key '%s' lacks a name, help, unit or range", row, k->name);
+        for (const struct gle_key *other = keys; other != k; other++)
+            if (!strcmp(other->name, k->name) || !strcmp(k->name, "type"))
+                fail_msg("%s: key '%s' is there twice, or is 'type'", row, k->name);
+    }
+}
+
+static void every_row_is_named_and_explained_and_its_defaults_decode(void **state)
+{
+    (void)state;
+    for (size_t t = 0; gle_tables[t]; t++) {
+        const struct gle_row *row, *other;
+        assert_true(gle_tables[t]->what && *gle_tables[t]->what);
+        assert_non_null(gle_table_at(gle_tables[t], 0));
+        for (size_t i = 0; (row = gle_table_at(gle_tables[t], i)); i++) {
+            struct settings s;
+            if (!is_word(row->name) || !row->help || !*row->help || strchr(row->help, '\n'))
+                fail_msg("%s '%s' lacks a name or one line of help", gle_tables[t]->what, row->name);
+            for (size_t j = 0; j < i && (other = gle_table_at(gle_tables[t], j)); j++)
+                assert_string_not_equal(other->name, row->name);
+            assert_ptr_equal(gle_table_find(gle_tables[t], row->name), row);
+            assert_keys_explained(row->name, row->keys);
+            assert_true(!row->keys || row->params_size);
+            s = settings_of(row, NULL);
+            gle_doc_destroy(s.doc);
+        }
+    }
+}
+
+static void a_pending_row_has_no_function_and_every_other_row_has_all(void **state)
+{
+    (void)state;
+    for (const struct gle_rule *r = gle_rules; r->row.name; r++) {
+        assert_int_equal(r->row.pending, !r->error);
+        for (int isa = 0; r->error && isa < n_isas(); isa++)
+            assert_non_null(r->error(gle_kernels((enum gle_isa)isa)));
+    }
+    for (const struct gle_dataset *d = gle_datasets; d->row.name; d++)
+        assert_int_equal(d->row.pending, !d->open);
+    for (const struct gle_init *i = gle_inits; i->row.name; i++)
+        assert_int_equal(i->row.pending, !i->fill);
+    for (const struct gle_schedule *s = gle_schedules; s->row.name; s++) {
+        assert_int_equal(s->row.pending, !s->next);
+        assert_int_equal(s->row.pending, !s->metric);
+    }
+    for (const struct gle_act *a = gle_act_table.rows; a->row.name; a++)
+        assert_int_equal(a->row.pending, !a->eval);
+    for (const struct gle_loss *l = gle_loss_table.rows; l->row.name; l++)
+        assert_int_equal(l->row.pending, !l->eval);
+    for (const struct gle_optimizer *o = gle_optimizer_table.rows; o->row.name; o++) {
+        assert_int_equal(o->row.pending, !o->update || !o->prepare || !o->lr);
+        assert_in_range(o->n_moments, 0, GLE_MOMENTS_MAX);
+    }
+}
+
+static void every_instruction_set_has_the_same_rows(void **state)
+{
+    (void)state;
+    for (int isa = 0; isa < GLE_ISA_COUNT; isa++) {
+        for (const struct gle_act *a = gle_act_table.rows; a->row.name; a++)
+            assert_string_equal(gle_act_for(a, (enum gle_isa)isa)->row.name, a->row.name);
+        for (const struct gle_loss *l = gle_loss_table.rows; l->row.name; l++)
+            assert_string_equal(gle_loss_for(l, (enum gle_isa)isa)->row.name, l->row.name);
+        for (const struct gle_optimizer *o = gle_optimizer_table.rows; o->row.name; o++)
+            assert_string_equal(gle_optimizer_for(o, (enum gle_isa)isa)->row.name, o->row.name);
+    }
+}
+
+/* --- activations --- */
+
+/* phi in double precision, from libm. */
+static double libm_phi(const char *name, double u, double *slope)
+{
+    const double y = 1.0 / (1.0 + exp(-u));
+
+    if (!strcmp(name, "linear"))
+        return *slope = 1.0, u;
+    if (!strcmp(name, "relu"))
+        return *slope = u > 0.0, fmax(0.0, u);
+    if (!strcmp(name, "sigmoid"))
+        return *slope = y * (1.0 - y), y;
+    if (!strcmp(name, "hard_sigmoid"))
+        return *slope = fabs(u) < 3.0 ? 1.0 / 6.0 : 0.0, fmin(1.0, fmax(0.0, u / 6.0 + 0.5));
+    if (!strcmp(name, "tanh"))
+        return *slope = 1.0 - tanh(u) * tanh(u), tanh(u);
+    if (!strcmp(name, "hard_tanh"))
+        return *slope = fabs(u) < 1.0, fmin(1.0, fmax(-1.0, u));
+    if (!strcmp(name, "softplus"))
+        return *slope = y, fmax(u, 0.0) + log1p(exp(-fabs(u)));
+    fail_msg("activation %s has no formula in this test", name);
+    return 0.0;
+}
+
+enum { POINTS = 4800, ACT_N = 13, ACT_LD = 16 };
+
+/* phi and its slope of m values, as rows of ACT_N with padding. */
+static void eval_list(const struct gle_act *act, float *r, float *dr, const float *u, size_t m)
+{
+    const size_t B = (m + ACT_N - 1) / ACT_N;
+    float *in = gle_floats(B * ACT_LD), *out = gle_floats(B * ACT_LD), *slope = gle_floats(B * ACT_LD);
+
+    for (size_t i = 0; i < m; i++)
+        in[i / ACT_N * ACT_LD + i % ACT_N] = u[i];
+    act->eval(out, slope, in, B, ACT_N, ACT_LD);
+    for (size_t i = 0; i < m; i++) {
+        r[i] = out[i / ACT_N * ACT_LD + i % ACT_N];
+        dr[i] = slope[i / ACT_N * ACT_LD + i % ACT_N];
+    }
+    gle_free(in);
+    gle_free(out);
+    gle_free(slope);
+}
+
+/* Central differences; where the slope jumps in between, there is a kink. */
+static void check_slope(const struct gle_act *act, const char *isa)
+{
+    static float u[3 * POINTS], r[3 * POINTS], dr[3 * POINTS];
+    const float h = 0x1p-6f;
+    size_t kinks = 0;
+
+    for (size_t i = 0; i < POINTS; i++)
+        for (size_t k = 0; k < 3; k++)
+            u[3 * i + k] = -12.0f + 24.0f / (float)POINTS * ((float)i + 0.37f) + ((float)k - 1.0f) * h;
+    eval_list(act, r, dr, u, 3 * POINTS);
+    for (size_t i = 0; i < 3 * POINTS; i += 3) {
+        const double left = ((double)r[i + 1] - (double)r[i]) / ((double)u[i + 1] - (double)u[i]);
+        const double right = ((double)r[i + 2] - (double)r[i + 1]) / ((double)u[i + 2] - (double)u[i + 1]);
+        if (fabsf(dr[i + 2] - dr[i]) > 0.03f)
+            kinks++;
+        else if (fabs(0.5 * (left + right) - (double)dr[i + 1]) > 3e-4)
+            fail_msg("%s (%s) at %.9g: slope %.9g, differences say %.9g", act->row.name, isa, (double)u[i + 1],
+                     (double)dr[i + 1], 0.5 * (left + right));
+    }
+    assert_true(kinks <= 4 * (size_t)ceilf(2.0f * h / (24.0f / (float)POINTS)));
+}
+
+static void every_activation_matches_its_slope(void **state)
+{
+    (void)state;
+    for (int isa = 0; isa < n_isas(); isa++)
+        for (const struct gle_act *a = gle_act_table.rows; a->row.name; a++)
+            if (!a->log_probabilities)
+                check_slope(gle_act_for(a, (enum gle_isa)isa), gle_isa_name((enum gle_isa)isa));
+}
+
+static void check_formula(const struct gle_act *act, const char *isa)
+{
+    static float u[20 * POINTS], r[20 * POINTS], dr[20 * POINTS];
+    const size_t m = sizeof u / sizeof *u;
+
+    for (size_t i = 0; i < m; i++) /* fine around 0, wider, then up to 1e30 */
+        u[i] = i < m / 2   ? -12.0f + 48.0f / (float)m * (float)i
+               : i < m - 62 ? -120.0f + 480.0f / (float)m * (float)(i - m / 2)
+                            : (i % 2 ? 1.0f : -1.0f) * powf(10.0f, (float)(m - i) / 2.0f - 1.0f);
+    eval_list(act, r, dr, u, m);
+    for (size_t i = 0; i < m; i++) {
+        double slope = 0.0, want = libm_phi(act->row.name, (double)u[i], &slope);
+        if (!(fabs((double)r[i] - want) < 5e-7 * fmax(1.0, fabs(want))))
+            fail_msg("%s (%s) of %.9g is %.9g, libm says %.9g", act->row.name, isa, (double)u[i], (double)r[i], want);
+        if (!(fabs((double)dr[i] - slope) < 1e-6) && fabs(fabs((double)u[i]) - 3.0) > 1e-6 &&
+            fabs(fabs((double)u[i]) - 1.0) > 1e-6)
+            fail_msg("slope of %s (%s) at %.9g is %.9g, libm says %.9g", act->row.name, isa, (double)u[i],
+                     (double)dr[i], slope);
+        if (!strcmp(act->row.name, "tanh") && !(fabsf(r[i]) <= 1.0f && dr[i] >= 0.0f))
+            fail_msg("tanh (%s) of %.9g is %.9g, beyond 1", isa, (double)u[i], (double)r[i]);
+    }
+}
+
+static void every_activation_matches_the_libm_formula(void **state)
+{
+    (void)state;
+    for (int isa = 0; isa < n_isas(); isa++)
+        for (const struct gle_act *a = gle_act_table.rows; a->row.name; a++)
+            if (!a->log_probabilities)
+                check_formula(gle_act_for(a, (enum gle_isa)isa), gle_isa_name((enum gle_isa)isa));
+}
+
+static void tanh_stays_within_one_at_every_float_near_its_end(void **state)
+{
+    const struct gle_act *tanh_row = (const struct gle_act *)gle_table_find(&gle_act_table, "tanh");
+    enum { N = 1 << 16 };
+    static float u[N], r[N], dr[N];
+
+    (void)state;
+    for (int isa = 0; isa < n_isas(); isa++)
+        for (float at = 7.0f; at < 9.5f;) {
+            for (size_t i = 0; i < N; i++, at = nextafterf(at, 10.0f))
+                u[i] = i % 2 ? at : -at;
+            eval_list(gle_act_for(tanh_row, (enum gle_isa)isa), r, dr, u, N);
+            for (size_t i = 0; i < N; i++)
+                if (!(fabsf(r[i]) <= 1.0f))
+                    fail_msg("tanh of %.9g is %.9g", (double)u[i], (double)r[i]);
+        }
+}
+
+static void every_activation_passes_nan_on(void **state)
+{
+    (void)state;
+    for (int isa = 0; isa < n_isas(); isa++)
+        for (const struct gle_act *a = gle_act_table.rows; a->row.name; a++)
+            for (size_t at = 0; at < ACT_N; at++) {
+                float u[ACT_LD], r[ACT_LD], dr[ACT_LD];
+                for (size_t i = 0; i < ACT_LD; i++)
+                    u[i] = i == at ? NAN : 0.5f;
+                gle_act_for(a, (enum gle_isa)isa)->eval(r, dr, u, 1, ACT_N, ACT_LD);
+                if (!isnan(r[at]))
+                    fail_msg("%s (%s) of NaN is %g", a->row.name, gle_isa_name((enum gle_isa)isa), (double)r[at]);
+            }
+}
+
+/* Real columns with quiet padding and with NaN, Inf or huge numbers there. */
+static void padding_never_disturbs_real_columns(void **state)
+{
+    static const float wild[] = {NAN, INFINITY, -INFINITY, 3e38f, -3e38f};
+    enum { B = 3, LD = 24 };
+
+    (void)state;
+    for (int isa = 0; isa < n_isas(); isa++)
+        for (const struct gle_act *a = gle_act_table.rows; a->row.name; a++)
+            for (size_t n = 1; n < LD; n++)
+                for (size_t w = 0; w < sizeof wild / sizeof *wild; w++) {
+                    const struct gle_act *act = gle_act_for(a, (enum gle_isa)isa);
+                    float u[B * LD] = {0}, r[2][B * LD], dr[2][B * LD];
+                    for (size_t i = 0; i < B * LD; i++)
+                        u[i] = i % LD < n ? 0.3f * (float)(i % 17) - 2.0f : 0.0f;
+                    act->eval(r[0], dr[0], u, B, n, LD);
+                    for (size_t i = 0; i < B * LD; i++)
+                        if (i % LD >= n)
+                            u[i] = wild[w];
+                    act->eval(r[1], dr[1], u, B, n, LD);
+                    for (size_t b = 0; b < B; b++) {
+                        assert_memory_equal(r[0] + b * LD, r[1] + b * LD, n * sizeof(float));
+                        assert_memory_equal(dr[0] + b * LD, dr[1] + b * LD, n * sizeof(float));
+                    }
+                }
+}
+
+static void log_probabilities_sum_to_one_with_slope_one(void **state)
+{
+    static const float spreads[] = {0.0f, 1.0f, 30.0f, 1e4f, 1e30f};
+    enum { B = 4, LD = 40 };
+
+    (void)state;
+    for (int isa = 0; isa < n_isas(); isa++)
+        for (const struct gle_act *a = gle_act_table.rows; a->row.name; a++)
+            for (size_t n = 1; a->log_probabilities && n <= LD; n++)
+                for (size_t s = 0; s < sizeof spreads / sizeof *spreads; s++) {
+                    float u[B * LD], r[B * LD], dr[B * LD];
+                    for (size_t i = 0; i < B * LD; i++)
+                        u[i] = spreads[s] * sinf((float)(i * i));
+                    gle_act_for(a, (enum gle_isa)isa)->eval(r, dr, u, B, n, LD);
+                    for (size_t b = 0; b < B; b++) {
+                        double sum = 0.0;
+                        for (size_t i = b * LD; i < b * LD + n; i++) {
+                            sum += exp((double)r[i]);
+                            assert_true(isfinite(r[i]) && r[i] <= 1e-6f && dr[i] == 1.0f);
+                        }
+                        assert_true(fabs(sum - 1.0) < 1e-5);
+                    }
+                }
+}
+
+/* --- losses --- */
+
+enum { LOSS_LD = 24 };
+
+/* The loss of one row as a function of what its target error belongs to: r, or u below log-probabilities. */
+static double loss_at(const struct gle_loss *loss, const struct gle_act *below, float *e, const float *u, const float *y,
+                      float beta, size_t n)
+{
+    float r[LOSS_LD], dr[LOSS_LD];
+
+    if (!loss->log_probabilities)
+        return loss->eval(e, u, y, beta, 1, n, LOSS_LD);
+    below->eval(r, dr, u, 1, n, LOSS_LD);
+    return loss->eval(e, r, y, beta, 1, n, LOSS_LD);
+}
+
+static const struct gle_act *log_probabilities(enum gle_isa isa)
+{
+    for (const struct gle_act *a = gle_act_table.rows; a->row.name; a++)
+        if (a->log_probabilities)
+            return gle_act_for(a, isa);
+    fail_msg("no activation gives log-probabilities");
+    return NULL;
+}
+
+static void check_descent(const struct gle_loss *loss, enum gle_isa isa, size_t n)
+{
+    const double factor = !strcmp(loss->row.name, "mse") ? 0.5 * (double)n : 1.0;
+    const struct gle_act *below = log_probabilities(isa);
+    const float h = 0x1p-7f;
+    float u[LOSS_LD] = {0}, y[LOSS_LD] = {0}, e[LOSS_LD], unused[LOSS_LD];
+
+    for (size_t i = 0; i < n; i++) {
+        u[i] = 1.5f * cosf((float)(3 * i + n));
+        y[i] = loss->classes ? (float)(i == n / 2) : sinf((float)(i + n));
+    }
+    loss_at(loss, below, e, u, y, 1.0f, n);
+    for (size_t i = 0; i < n; i++) {
+        const float at = u[i];
+        double high, low, slope;
+        u[i] = at + h;
+        high = loss_at(loss, below, unused, u, y, 1.0f, n);
+        u[i] = at - h;
+        low = loss_at(loss, below, unused, u, y, 1.0f, n);
+        slope = (high - low) / ((double)(at + h) - (double)(at - h));
+        u[i] = at;
+        if (fabs((double)e[i] + factor * slope) > 2e-4 * fmax(1.0, fabs((double)e[i])))
+            fail_msg("%s (%s, n = %zu): error %.9g where the loss falls by %.9g", loss->row.name, gle_isa_name(isa), n,
+                     (double)e[i], -factor * slope);
+    }
+}
+
+static void every_loss_error_descends_its_loss(void **state)
+{
+    (void)state;
+    for (int isa = 0; isa < n_isas(); isa++)
+        for (const struct gle_loss *l = gle_loss_table.rows; l->row.name; l++)
+            for (size_t n = 1; n <= 20; n++)
+                check_descent(gle_loss_for(l, (enum gle_isa)isa), (enum gle_isa)isa, n);
+}
+
+static void beta_scales_every_error_and_no_loss(void **state)
+{
+    enum { B = 3, N = 5 };
+    static const float betas[] = {0.0f, 0.25f, 3.0f};
+
+    (void)state;
+    for (int isa = 0; isa < n_isas(); isa++)
+        for (const struct gle_loss *l = gle_loss_table.rows; l->row.name; l++) {
+            const struct gle_loss *loss = gle_loss_for(l, (enum gle_isa)isa);
+            float r[B * LOSS_LD], y[B * LOSS_LD] = {0}, e[2][B * LOSS_LD];
+            double one;
+            for (size_t i = 0; i < B * LOSS_LD; i++) {
+                r[i] = -0.1f - 0.07f * (float)(i % 11);
+                e[0][i] = e[1][i] = 77.0f;
+            }
+            for (size_t b = 0; b < B; b++)
+                y[b * LOSS_LD + b] = 1.0f;
+            one = loss->eval(e[0], r, y, 1.0f, B, N, LOSS_LD);
+            for (size_t k = 0; k < sizeof betas / sizeof *betas; k++) {
+                assert_true(loss->eval(e[1], r, y, betas[k], B, N, LOSS_LD) == one);
+                for (size_t i = 0; i < B * LOSS_LD; i++)
+                    if (i % LOSS_LD < N)
+                        assert_true(fabsf(e[1][i] - betas[k] * e[0][i]) <= 1e-6f * fabsf(e[0][i]));
+                    else
+                        assert_true(e[1][i] == 77.0f); /* padding is left alone */
+            }
+        }
+}
+
+static void the_loss_of_a_batch_is_the_sum_over_its_rows(void **state)
+{
+    enum { B = 7, N = 10 };
+
+    (void)state;
+    for (int isa = 0; isa < n_isas(); isa++)
+        for (const struct gle_loss *l = gle_loss_table.rows; l->row.name; l++) {
+            const struct gle_loss *loss = gle_loss_for(l, (enum gle_isa)isa);
+            float r[B * LOSS_LD], y[B * LOSS_LD] = {0}, e[2][B * LOSS_LD] = {{0}};
+            double sum = 0.0, all;
+            for (size_t i = 0; i < B * LOSS_LD; i++)
+                r[i] = -0.3f - sinf((float)i) * 0.2f;
+            for (size_t b = 0; b < B; b++)
+                y[b * LOSS_LD + b] = 1.0f;
+            all = loss->eval(e[0], r, y, 1.0f, B, N, LOSS_LD);
+            for (size_t b = 0; b < B; b++)
+                sum += loss->eval(e[1] + b * LOSS_LD, r + b * LOSS_LD, y + b * LOSS_LD, 1.0f, 1, N, LOSS_LD);
+            assert_true(fabs(all - sum) < 1e-12 * fabs(all));
+            assert_memory_equal(e[0], e[1], sizeof e[0]);
+        }
+}
+
+static void losses_of_extreme_outputs_are_finite_and_right(void **state)
+{
+    static const float sizes[] = {80.0f, 1e4f, 1e15f};
+
+    (void)state;
+    for (int isa = 0; isa < n_isas(); isa++)
+        for (const struct gle_loss *l = gle_loss_table.rows; l->row.name; l++)
+            for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+                for (size_t label = 0; label < 2; label++) {
+                    const struct gle_loss *loss = gle_loss_for(l, (enum gle_isa)isa);
+                    const double a = (double)sizes[s], wrong = label ? 1.0 : 0.0;
+                    float u[LOSS_LD] = {sizes[s], -sizes[s]}, y[LOSS_LD] = {0}, e[LOSS_LD];
+                    double got, want;
+                    y[label] = 1.0f;
+                    got = loss_at(loss, log_probabilities((enum gle_isa)isa), e, u, y, 1.0f, 2);
+                    if (loss->classes) {
+                        want = wrong * 2.0 * a;
+                        assert_true(fabs((double)e[0] + wrong) < 1e-6 && fabs((double)e[1] - wrong) < 1e-6);
+                    } else {
+                        want = 0.5 * (((double)y[0] - a) * ((double)y[0] - a) + ((double)y[1] + a) * ((double)y[1] + a));
+                        assert_true(isfinite(e[0]) && isfinite(e[1]));
+                    }
+                    if (!(fabs(got - want) <= 1e-6 * fmax(1.0, want)))
+                        fail_msg("%s of +-%g, label %zu: %.9g, not %.9g", loss->row.name, a, label, got, want);
+                }
+}
+
+/* --- optimizers --- */
+
+enum { PARAMS = 37, ROOM = 48 };
+
+struct descent {
+    struct settings s;
+    const struct gle_optimizer *o;
+    float p[ROOM], g[ROOM], m[GLE_MOMENTS_MAX][ROOM];
+};
+
+static void descent_step(struct descent *d, double lr, uint64_t t)
+{
+    const struct gle_optimizer_step step = d->o->prepare(d->s.part.params, lr, t);
+    float *m[GLE_MOMENTS_MAX];
+
+    for (size_t i = 0; i < GLE_MOMENTS_MAX; i++)
+        m[i] = i < d->o->n_moments ? d->m[i] : NULL;
+    d->o->update(d->p, d->g, m, PARAMS, &step);
+}
+
+static void every_optimizer_finds_the_minimum_of_a_quadratic(void **state)
+{
+    (void)state;
+    for (int isa = 0; isa < n_isas(); isa++)
+        for (const struct gle_optimizer *o = gle_optimizer_table.rows; o->row.name; o++) {
+            struct descent d = {.s = settings_of(&o->row, NULL), .o = gle_optimizer_for(o, (enum gle_isa)isa)};
+            assert_true(d.o->lr(d.s.part.params) > 0.0);
+            for (size_t i = 0; i < ROOM; i++)
+                d.p[i] = d.g[i] = i < PARAMS ? 0.0f : 55.0f;
+            for (uint64_t t = 1; t <= 4000; t++) {
+                for (size_t i = 0; i < PARAMS; i++)
+                    d.g[i] = (1.0f + (float)(i % 3)) * (d.p[i] - sinf((float)i));
+                descent_step(&d, 0.05 / (1.0 + (double)t / 200.0), t);
+            }
+            for (size_t i = 0; i < PARAMS; i++)
+                if (fabsf(d.p[i] - sinf((float)i)) > 1e-3f)
+                    fail_msg("%s: parameter %zu ends at %g, the minimum is at %g", o->row.name, i, (double)d.p[i],
+                             sin((double)i));
+            for (size_t i = PARAMS; i < ROOM; i++)
+                assert_true(d.p[i] == 55.0f);
+            gle_doc_destroy(d.s.doc);
+        }
+}
+
+/* torch.optim's formulas in double, 200 steps of gradients that change. */
+static void follow_torch(const char *name, const char *yaml, double b1, double b2, double eps, bool adam)
+{
+    const struct gle_optimizer *row = (const struct gle_optimizer *)gle_table_find(&gle_optimizer_table, name);
+
+    for (int isa = 0; isa < n_isas(); isa++) {
+        struct descent d = {.s = settings_of(&row->row, yaml), .o = gle_optimizer_for(row, (enum gle_isa)isa)};
+        const double lr = d.o->lr(d.s.part.params);
+        double p[PARAMS] = {0}, m[PARAMS] = {0}, v[PARAMS] = {0};
+        for (uint64_t t = 1; t <= 200; t++)
+            for (size_t i = 0; i < PARAMS; i++) {
+                double g;
+                d.g[i] = sinf((float)(i + 1) * 0.1f * (float)t) * powf(10.0f, (float)(i % 7) - 5.0f);
+                g = (double)d.g[i];
+                if (adam) {
+                    m[i] = b1 * m[i] + (1.0 - b1) * g;
+                    v[i] = b2 * v[i] + (1.0 - b2) * g * g;
+                    p[i] -= lr / (1.0 - pow(b1, (double)t)) * m[i] /
+                            (sqrt(v[i]) / sqrt(1.0 - pow(b2, (double)t)) + eps);
+                } else {
+                    m[i] = b1 * m[i] + g;
+                    p[i] -= lr * m[i];
+                }
+                if (i + 1 == PARAMS)
+                    descent_step(&d, lr, t);
+            }
+        for (size_t i = 0; i < PARAMS; i++)
+            if (fabs((double)d.p[i] - p[i]) > 1e-5 * fmax(fabs(p[i]), 0.1 * lr))
+                fail_msg("%s: parameter %zu is %.9g, torch's formula says %.9g", name, i, (double)d.p[i], p[i]);
+        gle_doc_destroy(d.s.doc);
+    }
+}
+
+static void adam_and_sgd_follow_the_formulas_of_torch(void **state)
+{
+    (void)state;
+    follow_torch("adam", "{}", 0.9, 0.999, 1e-8, true);
+    follow_torch("adam", "{lr: 0.02, beta1: 0.5, beta2: 0.9, eps: 1e-3}", 0.5, 0.9, 1e-3, true);
+    follow_torch("sgd", "{}", 0.0, 0.0, 0.0, false);
+    follow_torch("sgd", "{lr: 0.1, momentum: 0.9}", 0.9, 0.0, 0.0, false);
+}
+
+/* --- schedules --- */
+
+/* Learning rates after epochs 1 ... n with these losses, by hand. */
+static void check_schedule(const char *name, const char *yaml, double base, const double *losses, const double *want,
+                           size_t n)
+{
+    const struct gle_schedule *row = (const struct gle_schedule *)gle_table_find(&gle_schedule_table, name);
+    struct settings s = settings_of(&row->row, yaml);
+    struct gle_schedule_state state = {.lr = base, .base = base, .best = INFINITY};
+
+    for (size_t i = 0; i < n; i++) {
+        row->next(&state, s.part.params, i + 1, losses ? losses[i] : 0.0);
+        if (fabs(state.lr - want[i]) > 1e-12 * base)
+            fail_msg("%s %s: lr after epoch %zu is %.17g, not %.17g", name, yaml, i + 1, state.lr, want[i]);
+    }
+    gle_doc_destroy(s.doc);
+}
+#define CHECK_SCHEDULE(name, yaml, base, losses, want) \
+    check_schedule(name, yaml, base, losses, want, sizeof(want) / sizeof *(want))
+
+static void the_plateau_schedule_is_torchs_reduce_lr_on_plateau(void **state)
+{
+    /* Improvement must exceed one part in ten thousand; the third bad epoch in a row after `patience: 2` halves. */
+    static const double losses[] = {1.0, 0.99995, 0.9999, 0.99991, 0.5, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.49, NAN, NAN, NAN};
+    static const double want[] = {1, 1, 1, .5, .5, .5, .5, .25, .25, .25, .125, .125, .125, .125, .0625};
+    /* patience 0: every bad epoch; never below min_lr */
+    static const double flat[] = {1, 1, 1, 1, 1}, floors[] = {1, .5, .3, .3, .3};
+    /* a change smaller than eps is not made, and the count starts again */
+    static const double tiny[] = {1.5e-8, 1.5e-8, 1.5e-8};
+    /* a threshold of a tenth: 0.9 of the best is not enough, less is */
+    static const double slow[] = {1.0, 0.91, 0.9, 0.89, 0.81, 0.8}, slow_lr[] = {1, .5, .25, .25, .125, .125};
+
+    (void)state;
+    CHECK_SCHEDULE("plateau", "{patience: 2, factor: 0.5}", 1.0, losses, want);
+    CHECK_SCHEDULE("plateau", "{patience: 0, factor: 0.5, min_lr: 0.3}", 1.0, flat, floors);
+    CHECK_SCHEDULE("plateau", "{patience: 0, factor: 0.5}", 1.5e-8, flat, tiny);
+    CHECK_SCHEDULE("plateau", "{patience: 0, factor: 0.5, threshold: 0.1}", 1.0, slow, slow_lr);
+}
+
+static void the_other_schedules_follow_their_formulas(void **state)
+{
+    static const double steps[] = {1, 1, .1, .1, .1, .01, .01}, same[] = {2, 2, 2};
+    const double half[] = {0.1 + 0.9 * 0.5 * (1.0 + sqrt(0.5)), 0.55, 0.1 + 0.9 * 0.5 * (1.0 - sqrt(0.5)), 0.1, 0.1};
+
+    (void)state;
+    CHECK_SCHEDULE("step", "{every: 3, factor: 0.1}", 1.0, NULL, steps);
+    CHECK_SCHEDULE("constant", "{}", 2.0, NULL, same);
+    CHECK_SCHEDULE("cosine", "{period: 4, min_lr: 0.1}", 1.0, NULL, half);
+}
+
+static void every_schedule_keeps_a_finite_rate_of_zero_or_more(void **state)
+{
+    (void)state;
+    for (const struct gle_schedule *row = gle_schedules; row->row.name; row++) {
+        struct settings s = settings_of(&row->row, NULL);
+        struct gle_schedule_state st = {.lr = 1e-3, .base = 1e-3, .best = INFINITY};
+        const struct gle_metric_row *metric = row->metric(s.part.params);
+        assert_true(!metric || metric->row.name);
+        for (uint64_t epoch = 1; epoch <= 3000; epoch++) {
+            row->next(&st, s.part.params, epoch, 1.0 / (double)(epoch % 50 + 1));
+            assert_true(st.lr >= 0.0 && st.lr <= 1e-3);
+        }
+        gle_doc_destroy(s.doc);
+    }
+}
+
+/* --- initialisers --- */
+
+enum { ROWS = 120, COLS = 100 };
+
+static void fill(const struct gle_init *init, const char *yaml, float *values, bool bias, struct gle_rng *rng)
+{
+    struct settings s = settings_of(&init->row, yaml);
+    const struct gle_init_target target = {
+        .name = bias ? "t.bias" : "t.weight", .rows = ROWS, .cols = bias ? 1 : COLS, .fan_in = COLS, .bias = bias};
+    struct gle_error err = {0};
+
+    if (init->fill(values, &target, s.part.params, rng, &err))
+        fail_msg("%s: %s", init->row.name, err.text);
+    gle_doc_destroy(s.doc);
+}
+
+static void write_arrays(void)
+{
+    static char path[] = "/tmp/glesim_parts_XXXXXX";
+    static float values[ROWS * COLS];
+    const size_t shape[] = {ROWS, COLS};
+    struct gle_npz_writer *npz = gle_npz_create();
+    struct gle_error err = {0};
+    const int fd = mkstemp(path);
+
+    assert_true(fd >= 0);
+    close(fd);
+    for (size_t i = 0; i < ROWS * COLS; i++)
+        values[i] = 0.25f * (float)i;
+    if (gle_npz_add(npz, "t.weight", GLE_NPY_F32, values, 2, shape, &err) ||
+        gle_npz_add(npz, "t.bias", GLE_NPY_F32, values, 1, shape, &err) || gle_npz_write(npz, path, &err))
+        fail_msg("%s", err.text);
+    gle_npz_destroy(npz);
+    npz_path = path;
+}
+
+static void every_initialiser_fills_every_element_and_repeats_for_a_seed(void **state)
+{
+    static float values[3][ROWS * COLS + 1];
+
+    (void)state;
+    write_arrays();
+    for (const struct gle_init *init = gle_inits; init->row.name; init++)
+        for (int bias = 0; bias < 2; bias++) {
+            const size_t n = bias ? ROWS : ROWS * COLS;
+            for (size_t k = 0; k < 2; k++) {
+                struct gle_rng rng;
+                for (size_t i = 0; i <= ROWS * COLS; i++)
+                    values[k][i] = k ? NAN : -7777.0f;
+                gle_rng_seed(&rng, 7);
+                fill(init, NULL, values[k], bias, &rng);
+            }
+            for (size_t i = 0; i < n; i++)
+                assert_true(isfinite(values[0][i]) && values[0][i] != -7777.0f);
+            assert_memory_equal(values[0], values[1], n * sizeof(float));
+            assert_true(values[0][n] == -7777.0f);
+        }
+    unlink(npz_path);
+    npz_path = "/tmp/none.npz";
+}
+
+static void check_moments(const char *name, const char *yaml, double mean, double std, double low, double high)
+{
+    static float values[ROWS * COLS];
+    const struct gle_init *init = (const struct gle_init *)gle_table_find(&gle_init_table, name);
+    double sum = 0.0, squares = 0.0, n = ROWS * COLS, got;
+    struct gle_rng rng;
+
+    gle_rng_seed(&rng, 99);
+    fill(init, yaml, values, false, &rng);
+    for (size_t i = 0; i < ROWS * COLS; i++) {
+        sum += (double)values[i];
+        squares += ((double)values[i] - mean) * ((double)values[i] - mean);
+        if (!((double)values[i] >= low && (double)values[i] <= high))
+            fail_msg("%s: %g is outside [%g, %g]", name, (double)values[i], low, high);
+    }
+    got = sqrt(squares / n);
+    if (fabs(sum / n - mean) > 4.0 * std / sqrt(n) + 1e-7 || fabs(got - std) > 0.03 * std)
+        fail_msg("%s: mean %g and std %g, not %g and %g", name, sum / n, got, mean, std);
+}
+
+static void initial_values_have_the_documented_mean_spread_and_bounds(void **state)
+{
+    const double bound = 1.0 / sqrt((double)COLS), third = 1.0 / sqrt(3.0), ulp = 1e-7;
+
+    (void)state;
+    check_moments("linear", "{}", 0.0, bound * third, -bound - ulp, bound + ulp);
+    check_moments("uniform", "{low: -1, high: 3}", 1.0, 2.0 * third, -1.0, 3.0);
+    check_moments("normal", "{mean: 0.5, std: 2}", 0.5, 2.0, -15.0, 15.0);
+    check_moments("zeros", "{}", 0.0, 0.0, 0.0, 0.0);
+    check_moments("ones", "{}", 1.0, 0.0, 1.0, 1.0);
+    check_moments("constant", "{value: -2.5}", -2.5, 0.0, -2.5, -2.5);
+    check_moments("value", "{value: 0.75}", 0.75, 0.0, 0.75, 0.75);
+}
+
+static void linear_draws_the_weight_and_then_the_bias_from_one_stream(void **state)
+{
+    static float weight[ROWS * COLS], bias[ROWS], want[ROWS * COLS + ROWS];
+    const struct gle_init *linear = (const struct gle_init *)gle_table_find(&gle_init_table, "linear");
+    struct gle_rng rng;
+
+    (void)state;
+    gle_rng_seed(&rng, 3);
+    fill(linear, "{}", weight, false, &rng);
+    fill(linear, "{}", bias, true, &rng);
+    gle_rng_seed(&rng, 3);
+    gle_torch_uniform(&rng, want, ROWS * COLS + ROWS, -0.1, 0.1);
+    for (size_t i = 0; i < ROWS * COLS; i++)
+        assert_true(fabsf(weight[i] - want[i]) < 1e-7f);
+    for (size_t i = 0; i < ROWS; i++)
+        assert_true(fabsf(bias[i] - want[ROWS * COLS + i]) < 1e-7f);
+}
+
+static void identity_is_the_identity_or_all_ones(void **state)
+{
+    const struct gle_init *identity = (const struct gle_init *)gle_table_find(&gle_init_table, "identity");
+    float values[16];
+    struct gle_error err = {0};
+
+    (void)state;
+    assert_int_equal(identity->fill(values, &(struct gle_init_target){.rows = 4, .cols = 4}, NULL, NULL, &err), 0);
+    for (size_t i = 0; i < 16; i++)
+        assert_true(values[i] == (i % 5 ? 0.0f : 1.0f));
+    assert_int_equal(identity->fill(values, &(struct gle_init_target){.rows = 2, .cols = 8}, NULL, NULL, &err), 0);
+    for (size_t i = 0; i < 16; i++)
+        assert_true(values[i] == 1.0f);
+}
+
+static void a_file_with_values_that_are_not_finite_is_refused(void **state)
+{
+    const struct gle_init *file = (const struct gle_init *)gle_table_find(&gle_init_table, "file");
+    const float bad[] = {NAN, INFINITY, -INFINITY};
+    char path[] = "/tmp/glesim_parts_XXXXXX", yaml[64];
+    const int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    close(fd);
+    snprintf(yaml, sizeof yaml, "{file: %s}", path);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const size_t shape[] = {3};
+        float values[] = {1.0f, bad[i], 2.0f}, out[3];
+        struct gle_error err = {0};
+        struct gle_npz_writer *npz = gle_npz_create();
+        struct settings s = settings_of(&file->row, yaml);
+        assert_int_equal(gle_npz_add(npz, "t.bias", GLE_NPY_F32, values, 1, shape, &err), 0);
+        assert_int_equal(gle_npz_write(npz, path, &err), 0);
+        gle_npz_destroy(npz);
+        assert_int_equal(file->fill(out, &(struct gle_init_target){.name = "t.bias", .rows = 3, .cols = 1, .bias = true},
+                                    s.part.params, NULL, &err), -1);
+        assert_int_equal(err.code, GLE_EDATA);
+        assert_non_null(strstr(err.text, "t.bias"));
+        gle_doc_destroy(s.doc);
+    }
+    unlink(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_row_is_named_and_explained_and_its_defaults_decode),
+        cmocka_unit_test(a_pending_row_has_no_function_and_every_other_row_has_all),
+        cmocka_unit_test(every_instruction_set_has_the_same_rows),
+        cmocka_unit_test(every_activation_matches_its_slope),
+        cmocka_unit_test(every_activation_matches_the_libm_formula),
+        cmocka_unit_test(tanh_stays_within_one_at_every_float_near_its_end),
+        cmocka_unit_test(every_activation_passes_nan_on),
+        cmocka_unit_test(padding_never_disturbs_real_columns),
+        cmocka_unit_test(log_probabilities_sum_to_one_with_slope_one),
+        cmocka_unit_test(every_loss_error_descends_its_loss),
+        cmocka_unit_test(beta_scales_every_error_and_no_loss),
+        cmocka_unit_test(the_loss_of_a_batch_is_the_sum_over_its_rows),
+        cmocka_unit_test(losses_of_extreme_outputs_are_finite_and_right),
+        cmocka_unit_test(every_optimizer_finds_the_minimum_of_a_quadratic),
+        cmocka_unit_test(adam_and_sgd_follow_the_formulas_of_torch),
+        cmocka_unit_test(the_plateau_schedule_is_torchs_reduce_lr_on_plateau),
+        cmocka_unit_test(the_other_schedules_follow_their_formulas),
+        cmocka_unit_test(every_schedule_keeps_a_finite_rate_of_zero_or_more),
+        cmocka_unit_test(every_initialiser_fills_every_element_and_repeats_for_a_seed),
+        cmocka_unit_test(initial_values_have_the_documented_mean_spread_and_bounds),
+        cmocka_unit_test(linear_draws_the_weight_and_then_the_bias_from_one_stream),
+        cmocka_unit_test(identity_is_the_identity_or_all_ones),
+        cmocka_unit_test(a_file_with_values_that_are_not_finite_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""Holds the direction of includes between the folders of src/, and what a look at the text can hold besides.
+
+usage: check_includes.py ROOT    prints file:line: what is wrong; exit code 1 if anything is
+"""
+
+import pathlib
+import re
+import sys
+
+COLUMNS = 120
+
+# Folder -> what its files may include besides their own folder: folders, or single headers. base is there for everybody
+# but the kernels, which know plain arrays only.
+MAY_INCLUDE = {
+    "base": [],
+    "yaml": ["base"],
+    "kernel": [],
+    "parts": ["base", "yaml", "kernel"],
+    "data": ["base", "yaml", "kernel"],
+    "config": ["base", "yaml", "parts", "data"],
+    "graph": ["base", "config"],
+    "solver": ["base", "graph", "kernel", "parts"],
+    "train": ["base", "solver", "parts", "data", "config"],
+    "report": ["base", "config", "train/metrics.h"],
+    "cli": ["base", "yaml", "kernel", "parts", "data", "config", "graph", "solver", "train", "report"],
+    "main.c": ["base", "yaml", "kernel", "parts", "data", "config", "graph", "solver", "train", "report", "cli"],
+}
+
+# Single headers beyond these lines, each with what it is needed for. All point downwards.
+BEYOND = {
+    "graph/graph.c": {"kernel/kernel.h": "gle_padded(): rows of the slabs are as long as the kernels want them"},
+    "train/train.h": {"graph/graph.h": "a run is given the graph beside its net"},
+    "report/report.h": {
+        "data/data.h": "sizes and checksum of the data set",
+        "graph/graph.h": "shapes of the layers",
+        "solver/net.h": "copies of the parameters",
+    },
+    "report/json.c": {
+        "parts/activation.h": "names of rows",
+        "parts/loss.h": "names of rows",
+        "parts/rule.h": "names of rows",
+    },
+    "report/provenance.c": {
+        "kernel/kernel.h": "name of the instruction set and of the BLAS library",
+        "version.h": "made by the build",
+    },
+}
+
+# System headers -> where: folders or files.
+LIBRARIES = {
+    "yaml.h": ["yaml"],
+    "zip.h": ["base/npz.c"],
+    "sha2.h": ["base/file.c"],
+    "blis.h": ["kernel/gemm.c"],
+    "jansson.h": ["report"],
+    "omp.h": ["solver/team.c", "main.c"],
+    "sched.h": ["solver/team.c"],
+}
+LIBC = set("""assert ctype errno fcntl float getopt inttypes limits locale math setjmp signal stdalign stdarg stdatomic
+    stdbool stddef stdint stdio stdlib string strings time unistd sys/resource sys/stat sys/types""".split())
+
+INCLUDE = re.compile(r'\s*#\s*include\s*(["<])([^">]+)[">]')
+
+
+def may_include(path, folder, target):
+    allowed = [folder] + MAY_INCLUDE[folder]
+    return target in allowed or target.split("/")[0] in allowed or target in BEYOND.get(path, {})
+
+
+def check_include(path, kind, target):
+    """What is wrong with an include in src/<path>, or None."""
+    folder = path.split("/")[0]
+    if folder not in MAY_INCLUDE:
+        return f"{folder} has no line in check_includes.py"
+    if kind == '"':
+        return None if may_include(path, folder, target) else f'{folder} must not include "{target}"'
+    if target in LIBRARIES:
+        places = LIBRARIES[target]
+        return None if path in places or folder in places else f"<{target}> belongs into {', '.join(places)} only"
+    return None if target.removesuffix(".h") in LIBC else f"<{target}> has no line in check_includes.py"
+
+
+def check_guard(path, lines):
+    guard = "GLE_" + re.sub(r"\W", "_", path.upper())
+    code = [line for line in lines if line.startswith("#")]
+    if code[:2] != [f"#ifndef {guard}", f"#define {guard}"] or code[-1] != "#endif":
+        return f"include guard {guard} is missing"
+    return None
+
+
+def check_columns(lines):
+    for number, line in enumerate(lines, 1):
+        if len(line) > COLUMNS:
+            yield number, f"{len(line)} columns, where {COLUMNS} are possible"
+        if line != line.rstrip():
+            yield number, "blanks at the end of the line"
+
+
+def check_src(path, lines):
+    if path.endswith(".h") and (wrong := check_guard(path, lines)):
+        yield 1, wrong
+    for number, line in enumerate(lines, 1):
+        if (match := INCLUDE.match(line)) and (wrong := check_include(path, *match.groups())):
+            yield number, wrong
+
+
+def check_beyond(src):
+    """Entries of BEYOND that nothing needs any more."""
+    for path, headers in BEYOND.items():
+        file = src / path
+        text = file.read_text(encoding="utf-8") if file.exists() else ""
+        for header in headers:
+            if f'#include "{header}"' not in text:
+                yield f"tools/check_includes.py: BEYOND names {header} for {path}, which does not include it"
+
+
+def main():
+    root = pathlib.Path(sys.argv[1])
+    complaints = list(check_beyond(root / "src"))
+    n_files = 0
+    for top in ("src", "tests", "tools"):
+        for file in sorted((root / top).rglob("*.[ch]")):
+            path = file.relative_to(root / top).as_posix()
+            lines = file.read_text(encoding="utf-8").splitlines()
+            found = list(check_columns(lines))
+            if top == "src":
+                found += check_src(path, lines)
+            complaints += [f"{top}/{path}:{number}: {wrong}" for number, wrong in sorted(found)]
+            n_files += 1
+    for complaint in complaints:
+        print(complaint)
+    print(f"{n_files} files, {len(complaints)} complaints")
+    return 1 if complaints or not n_files else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Counts test functions in meson's logs and prints "N passed, N failed[, N skipped]".
+
+usage: count_tests.py [--broken N] TESTLOG.json...
+
+cmocka and unittest say how many functions they ran. A program that says nothing of the kind counts as one test, and one
+that did not end well, but reports no failed function (a crash, a timeout), as one failure more. N builds that broke
+count as N failures. The exit code is 1 if anything failed or nothing was run.
+"""
+
+import argparse
+import json
+import re
+import sys
+
+CMOCKA = {kind: re.compile(rf"^\[ +{kind.upper()} +\] (?:[^:\n]*: )?(\d+) test\(s\)", re.M)
+          for kind in ("passed", "failed", "skipped")}
+UNITTEST_RAN = re.compile(r"^Ran (\d+) tests? in ", re.M)
+UNITTEST_END = re.compile(r"^(?:OK|FAILED)(?: \(([^)]*)\))?$", re.M)
+GOOD = {"OK", "EXPECTEDFAIL"}
+
+
+def summed(pattern, text):
+    return sum(int(number) for number in pattern.findall(text))
+
+
+def unittest_counts(text):
+    ran = summed(UNITTEST_RAN, text)
+    said = ", ".join(end for end in UNITTEST_END.findall(text))
+    amount = {name: int(n) for name, n in re.findall(r"(\w[\w ]*)=(\d+)", said)}
+    failed = amount.get("failures", 0) + amount.get("errors", 0) + amount.get("unexpected successes", 0)
+    skipped = amount.get("skipped", 0)
+    return ran - failed - skipped, failed, skipped
+
+
+def counts(test):
+    text = test.get("stdout", "") + "\n" + test.get("stderr", "")
+    passed, failed, skipped = (summed(pattern, text) for pattern in CMOCKA.values())
+    if UNITTEST_RAN.search(text):
+        passed, failed, skipped = (a + b for a, b in zip((passed, failed, skipped), unittest_counts(text)))
+    if test["result"] == "SKIP":
+        skipped = skipped or 1
+    elif test["result"] not in GOOD:
+        failed = failed or 1
+    elif not passed + failed + skipped:
+        passed = 1
+    return passed, failed, skipped
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--broken", type=int, default=0)
+    parser.add_argument("logs", nargs="*")
+    args = parser.parse_args()
+    total = [0, args.broken, 0]
+    for log in args.logs:
+        try:
+            with open(log, encoding="utf-8", errors="replace") as file:
+                tests = [json.loads(line) for line in file if line.strip()]
+        except OSError:
+            tests = []
+        if not tests:
+            print(f"{log}: no test was run", file=sys.stderr)
+            total[1] += 1
+        for test in tests:
+            total = [a + b for a, b in zip(total, counts(test))]
+    sys.stderr.flush()
+    print(f"{total[0]} passed, {total[1]} failed" + (f", {total[2]} skipped" if total[2] else ""), flush=True)
+    return 1 if total[1] or not total[0] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
