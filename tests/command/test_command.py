@@ -45,7 +45,7 @@ training: {{epochs: {epochs}, batch_size: 4}}
 
 
 def write_npz(path, **arrays):
-    """numpy.savez without numpy: name=(type, shape, flat values); the type is 'f4', 'i8', or one that does not exist."""
+    """numpy.savez without numpy: name=(type, shape, flat values); the type is 'f4' or 'i8', or wrong."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, (kind, shape, values) in arrays.items():
             head = f"{{'descr': '<{kind}', 'fortran_order': False, 'shape': ({''.join(f'{n}, ' for n in shape)})}}"
@@ -221,7 +221,8 @@ class Runs(Case):
             self.assertAlmostEqual(epoch["lr"], wanted, delta=1e-12)
 
     def test_a_run_without_labels_has_no_accuracy(self):
-        write_npz(self.folder / "d.npz", x=("f4", (4, 2), [0, 0, 0, 1, 1, 0, 1, 1]), targets=("f4", (4, 1), [0, 1, 1, 0]))
+        write_npz(self.folder / "d.npz", x=("f4", (4, 2), [0, 0, 0, 1, 1, 0, 1, 1]),
+                  targets=("f4", (4, 1), [0, 1, 1, 0]))
         m = self.train(self.config(dataset="{type: npz, file: d.npz, present: 1}", outputs=1, loss="mse"), seed=3)
         self.assertIsNone(m["final"]["train"]["accuracy"])
         self.assertIsNone(m["confusion"])
@@ -414,7 +415,8 @@ class Variants(Case):
 
     def test_an_unknown_variant_is_told(self):
         self.assertRegex(self.refused("small.yaml", "--variant", "slwo"),
-                         r"^small\.yaml:\d+:\d+: variants: --variant slwo: no such variant \(did you mean 'slow'\?\)\n$")
+                         r"^small\.yaml:\d+:\d+: variants: --variant slwo: no such variant "
+                         r"\(did you mean 'slow'\?\)\n$")
         self.assertIn("--variant a: the file has no variants", self.refused(XOR, "--variant", "a"))
 
     def test_a_resolved_variant_runs_by_itself(self):
@@ -444,11 +446,13 @@ class Data(Case):
         self.assertRegex(self.refused(self.npz()),
                          r"small\.yaml:7:10: network\.input: 2, where the data set has 3 channels\n$")
         write_npz(self.folder / "d.npz", x=("f4", (4, 2), self.X), y=("i8", (4,), [0, 1, 2, 0]))
-        self.assertRegex(self.refused(self.npz()), r"small\.yaml:10:\d+: network\.layers\[1\]\.neurons: 2 .* 3 targets\n$")
+        self.assertRegex(self.refused(self.npz()),
+                         r"small\.yaml:10:\d+: network\.layers\[1\]\.neurons: 2 .* 3 targets\n$")
         write_npz(self.folder / "d.npz", x=("f4", (4, 2), self.X), y=("i8", (3,), [0, 1, 1]))
         self.assertRegex(self.refused(self.npz(), code=4), r"d\.npz: y has shape \(3\) where x has \(4, 2\)\n$")
         write_npz(self.folder / "d.npz", x=("f4", (4, 2), self.X), targets=("f4", (4, 2), self.X))
-        self.assertRegex(self.refused(self.npz()), r"small\.yaml:11:18: learning\.loss: cross_entropy wants labels.*\n$")
+        self.assertRegex(self.refused(self.npz()),
+                         r"small\.yaml:11:18: learning\.loss: cross_entropy wants labels.*\n$")
 
     def test_values_that_are_not_finite_are_told(self):
         write_npz(self.folder / "d.npz", x=("f4", (4, 2), self.X[:7] + [math.nan]), y=("i8", (4,), [0, 1, 1, 0]))
@@ -509,7 +513,8 @@ class Data(Case):
         self.train(XOR, "--set", "training.epochs=0")
         init = ["--set", "network.init={file: out/seed_1/weights.npz}"]
         done = self.run_glesim(XOR, *init, "--set", "network.layers[0].neurons.count=5", "--output", "other", code=4)
-        self.assertRegex(done.err, r"weights\.npz: array 'hidden\.weight' has shape \(8, 2\), where \(5, 2\) is wanted\n$")
+        self.assertRegex(done.err,
+                         r"weights\.npz: array 'hidden\.weight' has shape \(8, 2\), where \(5, 2\) is wanted\n$")
         done = self.run_glesim(XOR, "--set", "network.layers[1].bias={file: out/seed_1/weights.npz, array: hiden.bias}",
                                "--output", "other", code=4)
         self.assertRegex(done.err, r"weights\.npz: no array 'hiden\.bias' \(did you mean 'hidden\.bias'\?\)\n$")

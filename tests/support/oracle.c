@@ -110,25 +110,70 @@ void oracle_set_batch(struct oracle *o, size_t B)
     o->B = B;
 }
 
-static double phi(const char *act, double u, double *slope)
+static double relu(double u, double *slope)
 {
-    double r;
+    return *slope = u > 0.0, fmax(u, 0.0);
+}
 
-    if (!strcmp(act, "linear"))
-        return *slope = 1.0, u;
-    if (!strcmp(act, "relu"))
-        return *slope = u > 0.0, u > 0.0 ? u : 0.0;
-    if (!strcmp(act, "sigmoid"))
-        return r = 1.0 / (1.0 + exp(-u)), *slope = r * (1.0 - r), r;
-    if (!strcmp(act, "hard_sigmoid"))
-        return *slope = fabs(u) < 3.0 ? 1.0 / 6.0 : 0.0, fmin(1.0, fmax(0.0, u / 6.0 + 0.5));
-    if (!strcmp(act, "tanh"))
-        return r = tanh(u), *slope = 1.0 - r * r, r;
-    if (!strcmp(act, "hard_tanh"))
-        return *slope = fabs(u) < 1.0, fmin(1.0, fmax(-1.0, u));
-    if (!strcmp(act, "softplus"))
-        return *slope = 1.0 / (1.0 + exp(-u)), log1p(exp(-fabs(u))) + fmax(u, 0.0);
-    abort();
+static double sigmoid(double u, double *slope)
+{
+    const double r = 1.0 / (1.0 + exp(-u));
+    return *slope = r * (1.0 - r), r;
+}
+
+static double hard_sigmoid(double u, double *slope)
+{
+    return *slope = fabs(u) < 3.0 ? 1.0 / 6.0 : 0.0, fmin(1.0, fmax(0.0, u / 6.0 + 0.5));
+}
+
+static double hard_tanh(double u, double *slope)
+{
+    return *slope = fabs(u) < 1.0, fmin(1.0, fmax(-1.0, u));
+}
+
+static double tanh_of(double u, double *slope)
+{
+    return *slope = 1.0 - tanh(u) * tanh(u), tanh(u);
+}
+
+static double softplus(double u, double *slope)
+{
+    return *slope = 1.0 / (1.0 + exp(-u)), log1p(exp(-fabs(u))) + fmax(u, 0.0);
+}
+
+static double linear(double u, double *slope)
+{
+    return *slope = 1.0, u;
+}
+
+static const struct known {
+    const char *name;
+    double (*phi)(double u, double *slope);
+    double kink; /* of |u|; -1: none */
+} known[] = {{"linear", linear, -1.0},           {"relu", relu, 0.0},           {"sigmoid", sigmoid, -1.0},
+             {"hard_sigmoid", hard_sigmoid, 3.0}, {"tanh", tanh_of, -1.0},       {"hard_tanh", hard_tanh, 1.0},
+             {"softplus", softplus, -1.0}};
+
+static const struct known *find(const char *act)
+{
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcmp(known[i].name, act))
+            return &known[i];
+    return NULL;
+}
+
+bool oracle_knows(const char *act)
+{
+    return find(act) != NULL;
+}
+
+static double phi(struct oracle *o, const char *act, double u, double *slope)
+{
+    static const double NEAR = 1e-4;
+    const struct known *k = find(act);
+
+    o->near_kink |= k->kink >= 0.0 && fabs(fabs(u) - k->kink) < NEAR;
+    return k->phi(u, slope);
 }
 
 /* Target error of one row, and its loss. */
@@ -210,7 +255,7 @@ double oracle_step(struct oracle *o, const double *x, const double *y, bool lear
                 u_dot = (s + l->gamma * e - l->u[at]) / l->tau_m[j];
                 l->prosp_u[at] = l->u[at] + l->tau_r[j] * u_dot;
                 l->u[at] += o->dt * u_dot;
-                l->r[at] = phi(l->act, l->prosp_u[at], &l->dr[at]);
+                l->r[at] = phi(o, l->act, l->prosp_u[at], &l->dr[at]);
                 l->e[at] = e;
                 for (size_t k = 0; k < l->n_in; k++) {
                     l->gW[j * l->n_in + k] -= e * r_below[b * l->n_in + k] / (double)B;

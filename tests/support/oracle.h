@@ -32,7 +32,11 @@ struct oracle {
     double lr, momentum;
     double tau_low; /* bound of tau_m */
     unsigned long t;
+    bool near_kink; /* a potential came so close to a kink of its activation that rounding decides the slope */
 };
+
+/* Whether the oracle knows an activation of that name. */
+bool oracle_knows(const char *act);
 
 /* Takes shapes, settings and the present parameters from a net; the state is zero. */
 struct oracle *oracle_build(const struct gle_graph *graph, const struct gle_net *net, size_t B,

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NETS = 60, STEPS = 25, YAML_BYTES = 1 << 16 };
+enum { NETS = 100, STEPS = 25, YAML_BYTES = 1 << 16 };
 
 static double draw(struct gle_rng *rng, double low, double high)
 {
@@ -42,6 +42,18 @@ static size_t put_taus(char *yaml, size_t at, const char *key, struct gle_rng *r
     return put(yaml, at, "]");
 }
 
+static const char *random_activation(struct gle_rng *rng)
+{
+    size_t n = 0, i;
+
+    while (gle_table_at(&gle_act_table, n))
+        n++;
+    do
+        i = pick(rng, n);
+    while (!oracle_knows(gle_table_at(&gle_act_table, i)->name));
+    return gle_table_at(&gle_act_table, i)->name;
+}
+
 /* A network drawn at random: sizes 1 to 70, time constants, activations, gamma, rule, loss, what learns. */
 static void random_config(char *yaml, struct gle_rng *rng, size_t *B)
 {
@@ -54,11 +66,10 @@ static void random_config(char *yaml, struct gle_rng *rng, size_t *B)
     at = put(yaml, at, "dataset: {type: npz, file: none.npz}\nnetwork:\n  input: %zu\n  layers:\n", n_input);
     for (size_t i = 0; i < n_layers; i++) {
         const size_t n = 1 + pick(rng, pick(rng, 2) ? 70 : 4);
-        const size_t acts = 7; /* all but log_softmax */
         at = put(yaml, at, "    - name: l%zu\n      neurons: {count: %zu", i, n);
         at = put_taus(yaml, at, "tau_m", rng, n);
         at = put_taus(yaml, at, "tau_r", rng, n);
-        at = put(yaml, at, "}\n      activation: %s\n", gle_table_at(&gle_act_table, pick(rng, acts))->name);
+        at = put(yaml, at, "}\n      activation: %s\n", random_activation(rng));
         if (!pick(rng, 3))
             at = put(yaml, at, "      bias: none\n");
         if (!pick(rng, 4))
@@ -77,12 +88,12 @@ static void random_config(char *yaml, struct gle_rng *rng, size_t *B)
 static void assert_near(const char *what, size_t net, size_t step, size_t layer, const float *got, const double *want,
                         size_t n)
 {
-    double scale = 1e-3;
+    double scale = 5e-2; /* below which differences of sums are rounding noise */
 
     for (size_t i = 0; i < n; i++)
         scale = fmax(scale, fabs(want[i]));
     for (size_t i = 0; i < n; i++)
-        if (!(fabs((double)got[i] - want[i]) <= 5e-5 * scale))
+        if (!(fabs((double)got[i] - want[i]) <= 2e-5 * scale))
             fail_msg("net %zu step %zu layer %zu: %s[%zu] is %.9g, the oracle says %.9g", net, step, layer, what, i,
                      (double)got[i], want[i]);
 }
@@ -148,44 +159,56 @@ static void step_both(struct built *b, struct oracle *o, struct gle_rng *rng, bo
         fail_msg("%s", err.text);
     if (fabs(loss - want) > 2e-5 * fmax(1.0, fabs(want)))
         fail_msg("net %zu step %zu: loss %.9g, the oracle says %.9g", net, step, loss, want);
-    compare(b, o, net, step);
+    if (!o->near_kink)
+        compare(b, o, net, step);
     free(x);
     free(y);
 }
 
-static void run_random_net(size_t net, size_t threads)
+/* Returns the number of steps compared: fewer than asked for if a kink came too near, where rounding decides. */
+static size_t run_steps(struct built *b, struct oracle *o, struct gle_rng *rng, bool learn, size_t net, size_t steps)
+{
+    size_t step = 0;
+
+    while (step < steps && !o->near_kink)
+        step_both(b, o, rng, learn, net, step++);
+    return step;
+}
+
+static size_t run_random_net(size_t net, size_t threads)
 {
     char *yaml = calloc(YAML_BYTES, 1);
     struct gle_rng rng;
     struct built b;
     struct oracle *o;
-    size_t B;
+    size_t B, steps;
 
     gle_rng_seed(&rng, 1000 + net);
     random_config(yaml, &rng, &B);
     b = build_text(yaml, threads);
     gle_net_set_batch(b.net, B);
     o = oracle_build(b.graph, b.net, B, ORACLE_SGD, 1e-3, 0.9);
-    for (size_t step = 0; step < STEPS; step++)
-        step_both(&b, o, &rng, true, net, step);
+    steps = run_steps(&b, o, &rng, true, net, STEPS);
     gle_net_set_batch(b.net, 2 * B + 1); /* evaluation with repeated rows, then training with fewer */
     oracle_set_batch(o, 2 * B + 1);
-    for (size_t step = 0; step < 5; step++)
-        step_both(&b, o, &rng, false, net, STEPS + step);
+    steps += run_steps(&b, o, &rng, false, net, STEPS / 5);
     gle_net_set_batch(b.net, (B + 1) / 2);
     oracle_set_batch(o, (B + 1) / 2);
-    for (size_t step = 0; step < 5; step++)
-        step_both(&b, o, &rng, true, net, STEPS + 5 + step);
+    steps += run_steps(&b, o, &rng, true, net, STEPS / 5);
     oracle_destroy(o);
     built_clear(&b);
     free(yaml);
+    return steps;
 }
 
 static void random_nets_follow_the_oracle(void **state)
 {
+    size_t steps = 0;
+
     (void)state;
     for (size_t net = 0; net < NETS; net++)
-        run_random_net(net, 1);
+        steps += run_random_net(net, 1);
+    assert_true(steps > NETS * STEPS); /* of NETS * STEPS * 7 / 5 */
 }
 
 static void they_do_so_with_every_instruction_set(void **state)
