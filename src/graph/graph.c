@@ -69,7 +69,8 @@ int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp, bo
         l->ld_in = gle_padded(n_in);
         l->ld = gle_padded(cfg->n);
         l->sends_error = below;
-        below = below || cfg->plastic[GLE_WEIGHT] || cfg->plastic[GLE_BIAS] || cfg->plastic[GLE_TAU_M] || cfg->gamma > 0.0;
+        below = below || cfg->plastic[GLE_WEIGHT] || cfg->plastic[GLE_BIAS] || cfg->plastic[GLE_TAU_M] ||
+                cfg->gamma > 0.0;
         l->needs_error = below;
         place_params(g, l);
         place_state(g, l);

@@ -35,4 +35,7 @@ void gle_product(const struct gle_kernels *kernels, float *C, size_t ldc, const 
     /* BLIS takes its operands without const, and does not write to A and B. */
     bli_sgemm(BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, (dim_t)M, (dim_t)N, (dim_t)K, &alpha, (float *)A,
               (inc_t)am, (inc_t)ak, (float *)B, (inc_t)ldb, 1, &(float){0.0f}, C, (inc_t)ldc, 1);
+    for (size_t m = 0; m < M; m++)
+        for (size_t n = N; n < gle_padded(N); n++)
+            C[m * ldc + n] = 0.0f;
 }

@@ -64,7 +64,7 @@ INLINE void tile(float *C, size_t ldc, const float *A, size_t am, size_t ak, con
     for (int i = 0; i < mr; i++)
         for (int j = 0; j < nv; j++) {
             const size_t at = (size_t)(j * VL);
-            store(C + (size_t)i * ldc + at, alpha * acc[i][j], n - at, room - at);
+            store(C + (size_t)i * ldc + at, alpha * acc[i][j], n > at ? n - at : 0, room - at);
         }
 }
 
@@ -90,8 +90,8 @@ void GLE_ISA_NAME(gle_product)(float *C, size_t ldc, const float *A, size_t am, 
 
     for (; n + NV * VL <= N; n += NV * VL) /* whole panels: nothing to mask */
         panel(C + n, ldc, A, am, ak, B + n, ldb, M, K, alpha, NV * VL, NV * VL, NV);
-    while (n < N) {
-        const size_t room = width - n, left = N - n;
+    while (n < width) {
+        const size_t room = width - n, left = N > n ? N - n : 0;
         const size_t vectors = (room + VL - 1) / VL;
         if (vectors >= 3)
             panel(C + n, ldc, A, am, ak, B + n, ldb, M, K, alpha, left, room, 3);

@@ -31,7 +31,8 @@ struct gle_metrics {
     size_t n_epochs;
     size_t best;               /* index of the best epoch, by best_split */
     enum gle_split best_split; /* validation if there is one, else test, else training */
-    /* Counts of the last epoch's pass over confusion_split, (n_classes, n_classes), rows: truth. NULL without labels. */
+    /* Counts of the last epoch's pass over confusion_split, (n_classes, n_classes), rows: truth. NULL without
+     * labels. */
     uint64_t *confusion;
     size_t n_classes;
     enum gle_split confusion_split;

@@ -33,8 +33,8 @@ GLE_MUST_CHECK int gle_train_check(const struct gle_experiment *exp, const struc
 
 /* Initialises the network from the experiment's seed, evaluates it untrained, then trains and evaluates for all epochs.
  * Stops at the next step once *stop (may be NULL) is nonzero, with metrics->status interrupted and 0 returned. When the
- * network diverges, the parameters are those at the start of the batch in which it did, metrics->status says so, and
- * the error is returned.
+ * network diverges, the parameters are those at the start of the training batch in which it did, or of the last one if
+ * it did under evaluation; metrics->status says so, and the error is returned.
  * metrics: initialised by gle_metrics_init() for exp->epochs. data must have passed gle_train_check().
  * Errors: GLE_EDIVERGED, GLE_EDATA, GLE_ENOMEM, the observer's. */
 GLE_MUST_CHECK int gle_train(struct gle_metrics *metrics, struct gle_net *net, const struct gle_graph *graph,

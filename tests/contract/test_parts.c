@@ -348,8 +348,8 @@ static void log_probabilities_sum_to_one_with_slope_one(void **state)
 enum { LOSS_LD = 24 };
 
 /* The loss of one row as a function of what its target error belongs to: r, or u below log-probabilities. */
-static double loss_at(const struct gle_loss *loss, const struct gle_act *below, float *e, const float *u, const float *y,
-                      float beta, size_t n)
+static double loss_at(const struct gle_loss *loss, const struct gle_act *below, float *e, const float *u,
+                      const float *y, float beta, size_t n)
 {
     float r[LOSS_LD], dr[LOSS_LD];
 
@@ -474,7 +474,7 @@ static void losses_of_extreme_outputs_are_finite_and_right(void **state)
                         want = wrong * 2.0 * a;
                         assert_true(fabs((double)e[0] + wrong) < 1e-6 && fabs((double)e[1] - wrong) < 1e-6);
                     } else {
-                        want = 0.5 * (((double)y[0] - a) * ((double)y[0] - a) + ((double)y[1] + a) * ((double)y[1] + a));
+                        want = 0.5 * (pow((double)y[0] - a, 2.0) + pow((double)y[1] + a, 2.0));
                         assert_true(isfinite(e[0]) && isfinite(e[1]));
                     }
                     if (!(fabs(got - want) <= 1e-6 * fmax(1.0, want)))
@@ -591,7 +591,8 @@ static void check_schedule(const char *name, const char *yaml, double base, cons
 static void the_plateau_schedule_is_torchs_reduce_lr_on_plateau(void **state)
 {
     /* Improvement must exceed one part in ten thousand; the third bad epoch in a row after `patience: 2` halves. */
-    static const double losses[] = {1.0, 0.99995, 0.9999, 0.99991, 0.5, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.49, NAN, NAN, NAN};
+    static const double losses[] = {1.0, 0.99995, 0.9999, 0.99991, 0.5, 0.6, 0.6,
+                                    0.6, 0.6, 0.6,     0.6,    0.49,    NAN, NAN, NAN};
     static const double want[] = {1, 1, 1, .5, .5, .5, .5, .25, .25, .25, .125, .125, .125, .125, .0625};
     /* patience 0: every bad epoch; never below min_lr */
     static const double flat[] = {1, 1, 1, 1, 1}, floors[] = {1, .5, .3, .3, .3};
@@ -776,14 +777,14 @@ static void a_file_with_values_that_are_not_finite_is_refused(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         const size_t shape[] = {3};
         float values[] = {1.0f, bad[i], 2.0f}, out[3];
+        const struct gle_init_target target = {.name = "t.bias", .rows = 3, .cols = 1, .bias = true};
         struct gle_error err = {0};
         struct gle_npz_writer *npz = gle_npz_create();
         struct settings s = settings_of(&file->row, yaml);
         assert_int_equal(gle_npz_add(npz, "t.bias", GLE_NPY_F32, values, 1, shape, &err), 0);
         assert_int_equal(gle_npz_write(npz, path, &err), 0);
         gle_npz_destroy(npz);
-        assert_int_equal(file->fill(out, &(struct gle_init_target){.name = "t.bias", .rows = 3, .cols = 1, .bias = true},
-                                    s.part.params, NULL, &err), -1);
+        assert_int_equal(file->fill(out, &target, s.part.params, NULL, &err), -1);
         assert_int_equal(err.code, GLE_EDATA);
         assert_non_null(strstr(err.text, "t.bias"));
         gle_doc_destroy(s.doc);

@@ -172,7 +172,7 @@ static double phi(struct oracle *o, const char *act, double u, double *slope)
     static const double NEAR = 1e-4;
     const struct known *k = find(act);
 
-    o->near_kink |= k->kink >= 0.0 && fabs(fabs(u) - k->kink) < NEAR;
+    o->fragile |= k->kink >= 0.0 && fabs(fabs(u) - k->kink) < NEAR;
     return k->phi(u, slope);
 }
 
@@ -212,6 +212,8 @@ static void descend(const struct oracle *o, double *p, const double *g, double *
         }
     }
 }
+
+static const double LARGE = 1e3;
 
 double oracle_step(struct oracle *o, const double *x, const double *y, bool learn)
 {
@@ -257,6 +259,7 @@ double oracle_step(struct oracle *o, const double *x, const double *y, bool lear
                 l->u[at] += o->dt * u_dot;
                 l->r[at] = phi(o, l->act, l->prosp_u[at], &l->dr[at]);
                 l->e[at] = e;
+                o->fragile |= fabs(e) > LARGE;
                 for (size_t k = 0; k < l->n_in; k++) {
                     l->gW[j * l->n_in + k] -= e * r_below[b * l->n_in + k] / (double)B;
                     l->e_below[b * l->n_in + k] += l->W[j * l->n_in + k] * e;

@@ -32,7 +32,8 @@ struct oracle {
     double lr, momentum;
     double tau_low; /* bound of tau_m */
     unsigned long t;
-    bool near_kink; /* a potential came so close to a kink of its activation that rounding decides the slope */
+    bool fragile; /* a potential came so close to a kink of its activation that rounding decides the slope, or an error so large
+                     that the network is about to diverge */
 };
 
 /* Whether the oracle knows an activation of that name. */

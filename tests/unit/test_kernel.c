@@ -55,8 +55,8 @@ static void set(float *x, size_t n, float value)
 /* --- product --- */
 
 /* C (M,N): columns N ... padded(N) zero, what lies beyond untouched. */
-static void check_product(const char *what, const float *C, size_t ldc, const double *want, size_t M, size_t N, size_t K,
-                          double alpha)
+static void check_product(const char *what, const float *C, size_t ldc, const double *want, size_t M, size_t N,
+                          size_t K, double alpha)
 {
     const double tolerance = 1e-7 * (double)(K + 4) * fabs(alpha);
 
@@ -204,7 +204,8 @@ static void transpose_moves_every_element(void **state)
     for (int isa = 0; isa < n_isas(); isa++)
         for (size_t r = 0; r < SIZES; r++)
             for (size_t c = 0; c < SIZES; c++) {
-                const size_t rows = size_at(r), cols = size_at(c), ldo = gle_padded(rows), ldi = c % 2 ? LD : gle_padded(cols);
+                const size_t rows = size_at(r), cols = size_at(c);
+                const size_t ldo = gle_padded(rows), ldi = c % 2 ? LD : gle_padded(cols);
                 set(out, MOST * LD + GUARD, NAN);
                 gle_kernels((enum gle_isa)isa)->transpose(out, ldo, in, ldi, rows, cols);
                 for (size_t i = 0; i < cols * ldo + GUARD; i++)
@@ -312,7 +313,8 @@ static void errors_and_membranes_match_the_double_loop(void **state)
             for (size_t i = 0; i < ROWS * ld; i++) {
                 const size_t j = i % ld;
                 const double d = (double)old.dr[i] * (double)old.above[i] - (double)old.v[i];
-                const double du = (double)old.s[i] + (double)old.b[j] + (double)gamma * (double)x.e[i] - (double)old.u[i];
+                const double du =
+                    (double)old.s[i] + (double)old.b[j] + (double)gamma * (double)x.e[i] - (double)old.u[i];
                 near("e", x.e[i], (double)old.v[i] + (double)old.look[j] * d);
                 near("v", x.v[i], (double)old.v[i] + (double)old.leak[j] * d);
                 near("tau_m u_dot", x.s[i], du);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NETS = 100, STEPS = 25, YAML_BYTES = 1 << 16 };
+enum { NETS = 200, STEPS = 25, YAML_BYTES = 1 << 16 };
 
 static double draw(struct gle_rng *rng, double low, double high)
 {
@@ -54,7 +54,8 @@ static const char *random_activation(struct gle_rng *rng)
     return gle_table_at(&gle_act_table, i)->name;
 }
 
-/* A network drawn at random: sizes 1 to 70, time constants, activations, gamma, rule, loss, what learns. */
+/* A network drawn at random: sizes 1 to 70, time constants, activations, rule, loss, what learns; gamma
+ * small enough for the feedback to be stable, so that rounding does not grow. */
 static void random_config(char *yaml, struct gle_rng *rng, size_t *B)
 {
     const size_t n_layers = 1 + pick(rng, 4), n_input = 1 + pick(rng, pick(rng, 2) ? 70 : 3);
@@ -77,23 +78,29 @@ static void random_config(char *yaml, struct gle_rng *rng, size_t *B)
         else if (!pick(rng, 3))
             at = put(yaml, at, "      plastic: [weight, tau_m]\n");
         if (!pick(rng, 3))
-            at = put(yaml, at, "      gamma: %.3f\n", draw(rng, 0.0, 0.5));
+            at = put(yaml, at, "      gamma: %.3f\n", draw(rng, 0.0, 0.1));
     }
     at = put(yaml, at, "learning:\n  rule: %s\n  loss: %s\n  beta: %.3f\n  gamma: %.3f\n", pick(rng, 2) ? "gle" : "bp", loss,
-             draw(rng, 0.1, 1.0), pick(rng, 2) ? 0.0 : draw(rng, 0.0, 0.5));
+             draw(rng, 0.1, 1.0), pick(rng, 2) ? 0.0 : draw(rng, 0.0, 0.1));
     at = put(yaml, at, "  optimizer: {type: sgd, lr: 1e-3, momentum: 0.9}\n");
     put(yaml, at, "training: {epochs: 0, batch_size: %zu, test_batch_size: %zu}\n", *B, 2 * *B + 1);
 }
 
-static void assert_near(const char *what, size_t net, size_t step, size_t layer, const float *got, const double *want,
-                        size_t n)
+/* The largest magnitude, but at least 0.05: below that, differences of sums are rounding noise. */
+static double scale_of(const double *values, size_t n)
 {
-    double scale = 5e-2; /* below which differences of sums are rounding noise */
+    double scale = 5e-2;
 
     for (size_t i = 0; i < n; i++)
-        scale = fmax(scale, fabs(want[i]));
+        scale = fmax(scale, fabs(values[i]));
+    return scale;
+}
+
+static void assert_near(const char *what, size_t net, size_t step, size_t layer, const float *got, const double *want,
+                        size_t n, double scale)
+{
     for (size_t i = 0; i < n; i++)
-        if (!(fabs((double)got[i] - want[i]) <= 2e-5 * scale))
+        if (!(fabs((double)got[i] - want[i]) <= 5e-5 * scale))
             fail_msg("net %zu step %zu layer %zu: %s[%zu] is %.9g, the oracle says %.9g", net, step, layer, what, i,
                      (double)got[i], want[i]);
 }
@@ -123,14 +130,15 @@ static void compare(const struct built *b, const struct oracle *o, size_t net, s
             if (!vars[k].seen)
                 continue;
             gle_net_get_var(b->net, i, vars[k].var, values);
-            assert_near(vars[k].name, net, step, i, values, vars[k].want, o->B * vars[k].n);
+            assert_near(vars[k].name, net, step, i, values, vars[k].want, o->B * vars[k].n,
+                        scale_of(vars[k].var == GLE_VAR_DR ? l->prosp_u : vars[k].want, o->B * vars[k].n));
         }
         gle_net_get_param(b->net, i, GLE_WEIGHT, values);
-        assert_near("W", net, step, i, values, l->W, l->n * l->n_in);
+        assert_near("W", net, step, i, values, l->W, l->n * l->n_in, scale_of(l->W, l->n * l->n_in));
         gle_net_get_param(b->net, i, GLE_BIAS, values);
-        assert_near("b", net, step, i, values, l->b, l->n);
+        assert_near("b", net, step, i, values, l->b, l->n, scale_of(l->b, l->n));
         gle_net_get_param(b->net, i, GLE_TAU_M, values);
-        assert_near("tau_m", net, step, i, values, l->tau_m, l->n);
+        assert_near("tau_m", net, step, i, values, l->tau_m, l->n, scale_of(l->tau_m, l->n));
         free(values);
     }
 }
@@ -159,18 +167,18 @@ static void step_both(struct built *b, struct oracle *o, struct gle_rng *rng, bo
         fail_msg("%s", err.text);
     if (fabs(loss - want) > 2e-5 * fmax(1.0, fabs(want)))
         fail_msg("net %zu step %zu: loss %.9g, the oracle says %.9g", net, step, loss, want);
-    if (!o->near_kink)
+    if (!o->fragile)
         compare(b, o, net, step);
     free(x);
     free(y);
 }
 
-/* Returns the number of steps compared: fewer than asked for if a kink came too near, where rounding decides. */
+/* Returns the number of steps compared: fewer than asked for where rounding would decide. */
 static size_t run_steps(struct built *b, struct oracle *o, struct gle_rng *rng, bool learn, size_t net, size_t steps)
 {
     size_t step = 0;
 
-    while (step < steps && !o->near_kink)
+    while (step < steps && !o->fragile)
         step_both(b, o, rng, learn, net, step++);
     return step;
 }

@@ -17,7 +17,8 @@
 enum { YAML_BYTES = 4096 };
 
 /* A config with these layers, further learning keys and training keys, for a data set or, if NULL, one made by hand. */
-static const char *config(const char *dataset, size_t input, const char *layers, const char *learning, const char *training)
+static const char *config(const char *dataset, size_t input, const char *layers, const char *learning,
+                          const char *training)
 {
     static char yaml[YAML_BYTES];
     const int n = snprintf(yaml, sizeof yaml,
@@ -115,7 +116,7 @@ static bool same_params(const struct built *a, const struct built *b)
 
 static void samples_come_in_the_order_of_the_published_run(void **state)
 {
-    /* The first batch of epoch 1 of the published MNIST-1D run of seed 12: 4000 samples, after one evaluation of 1000. */
+    /* Epoch 1 of the published MNIST-1D run of seed 12: 4000 samples, after one evaluation of 1000. */
     static const uint32_t want[] = {1561, 2501, 3611, 1831, 2337, 3393, 1847, 248,  1192, 3962,
                                     3867, 3028, 558,  2553, 2248, 2529, 3631, 2829, 1103, 460};
     enum { TRAIN = 4000, TEST = 1000 };
@@ -200,8 +201,10 @@ static void a_layer_with_reset_batch_forgets_alone(void **state)
     assert_true(largest(&t.b, 2, GLE_VAR_E_BELOW, 4 * n[1]) > 0.0f);
     gle_net_begin_batch(t.b.net, true);
     for (size_t i = 0; i < 3; i++)
-        for (int v = 0; v < GLE_STATE_VARS; v++)
-            assert_true(largest(&t.b, i, (enum gle_var)v, 4 * (v == GLE_VAR_E_BELOW ? (i ? n[i - 1] : 2) : n[i])) == 0.0f);
+        for (int v = 0; v < GLE_STATE_VARS; v++) {
+            const size_t width = v != GLE_VAR_E_BELOW ? n[i] : i ? n[i - 1] : 2;
+            assert_true(largest(&t.b, i, (enum gle_var)v, 4 * width) == 0.0f);
+        }
     trial_close(&t);
 }
 
@@ -356,7 +359,7 @@ static int on_epoch(void *ctx, const struct gle_metrics *m, struct gle_error *er
 
 static void the_stop_flag_ends_a_run_at_the_next_step(void **state)
 {
-    /* Evaluation of 4 samples is one batch of 20 steps: two calls. The fourth is step 16 of the first training batch. */
+    /* Evaluation of 4 samples is one batch of 20 steps: two calls. The fourth is step 16 of training. */
     struct stopper stop = {.stop_at = 4};
     const struct gle_observer observer = {.ctx = &stop, .epoch = on_epoch, .progress = on_progress};
     struct trial t = trial_open(config("{type: xor}", 2, two_layers, "", "epochs: 2, batch_size: 4"), 1);
@@ -383,7 +386,7 @@ static void the_stop_flag_ends_a_run_at_the_next_step(void **state)
 
 static void a_run_stopped_while_testing_keeps_the_confusion_matrix_of_its_last_epoch(void **state)
 {
-    /* One call a step of 0.1; evaluation has 5 batches, training 2: epoch 0 makes 5 calls, the test of epoch 1 starts with
+    /* One call a batch. Evaluation has 5 batches, training 2: epoch 0 makes 5 calls, the test of epoch 1 starts with
      * call 8, and the tenth is in its third batch. */
     struct stopper stop = {.stop_at = 10};
     const struct gle_observer observer = {.ctx = &stop, .epoch = on_epoch, .progress = on_progress};
@@ -419,12 +422,12 @@ static void an_observer_that_fails_ends_the_run_with_its_error(void **state)
     trial_close(&t);
 }
 
-/* Twelve samples of 17 steps, so that progress is told at the first and the last step of each batch; sample `bad` holds infinity. */
 static void spoil(struct trial *t, size_t bad, float value)
 {
     t->data->split[GLE_TRAIN].x[bad * t->data->n_channels] = value;
 }
 
+/* Twelve samples of 17 steps, so that progress is told at the first and the last step of each batch. */
 static void divergence_restores_the_parameters_of_the_batch_start_and_names_the_layer(void **state)
 {
     const char *yaml = config("{type: xor, present: 1.7, repeat: 3, noise: 0.1}", 2, two_layers, "",
@@ -561,8 +564,9 @@ static int run_with(const char *path, size_t k)
 static void any_allocation_may_fail_and_the_error_says_so(void **state)
 {
     const char *yaml = config("{type: xor, present: 0.2, repeat: 3}", 2,
-                              "{name: a, repeat: 2, neurons: [{tau_m: [1.0, 0.5], tau_r: 0.4}, {count: 2, tau_m: 1, tau_r: 1}],"
-                              " weight: {value: 0.1}, bias: none}, {name: top, neurons: {count: 2, tau_m: 1, tau_r: 1}}",
+                              "{name: a, repeat: 2, weight: {value: 0.1}, bias: none, neurons: "
+                              "[{tau_m: [1.0, 0.5], tau_r: 0.4}, {count: 2, tau_m: 1, tau_r: 1}]}, "
+                              "{name: top, neurons: {count: 2, tau_m: 1, tau_r: 1}}",
                               ", optimizer: {type: adam}, schedule: {type: plateau, metric: train_loss}",
                               "epochs: 1, batch_size: 5, validation: 0.25");
     char text[2 * YAML_BYTES], path[] = "/tmp/glesim_train_XXXXXX";
