@@ -241,6 +241,7 @@ int main(int argc, char **argv)
     gle_options_clear(&o);
     gle_free(command);
     if (fflush(stdout) || ferror(stdout))
-        code = code ? code : print_error(&(struct gle_error){.code = GLE_EWRITE, .text = "standard output cannot be written"});
+        code = code ? code
+                    : print_error(&(struct gle_error){.code = GLE_EWRITE, .text = "standard output cannot be written"});
     return stop_signal ? 128 + (int)stop_signal : code;
 }

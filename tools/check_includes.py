@@ -38,8 +38,6 @@ BEYOND = {
     },
     "report/json.c": {
         "parts/activation.h": "names of rows",
-        "parts/loss.h": "names of rows",
-        "parts/rule.h": "names of rows",
     },
     "report/provenance.c": {
         "kernel/kernel.h": "name of the instruction set and of the BLAS library",

@@ -124,8 +124,18 @@ int gle_text_count(uint64_t *value, const char *text)
 
 int gle_text_bool(bool *value, const char *text)
 {
-    *value = !strcmp(text, "true") || !strcmp(text, "True") || !strcmp(text, "TRUE");
-    return *value || !strcmp(text, "false") || !strcmp(text, "False") || !strcmp(text, "FALSE") ? 0 : -1;
+    static const char *const words[2][9] = {
+        {"false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"},
+        {"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"},
+    };
+
+    for (int v = 0; v < 2; v++)
+        for (size_t i = 0; i < 9; i++)
+            if (!strcmp(text, words[v][i])) {
+                *value = v;
+                return 0;
+            }
+    return -1;
 }
 
 void gle_text_from_real(char *buf, size_t size, double value)

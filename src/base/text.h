@@ -20,7 +20,7 @@ void gle_suggest(struct gle_suggestion *s, const char *candidate);
 int gle_text_real(double *value, const char *text);
 /* Whole text as an unsigned integer: digits, or an integral real such as 1e6 below 2^53. */
 int gle_text_count(uint64_t *value, const char *text);
-/* "true"/"false" in YAML 1.2's spellings (true, True, TRUE, ...). */
+/* true/false, yes/no, on/off in any of YAML's spellings. Returns 0, or -1 when the text is none of them. */
 int gle_text_bool(bool *value, const char *text);
 /* Shortest decimal text that reads back as the same double; size >= 32. */
 void gle_text_from_real(char *buf, size_t size, double value);

@@ -48,8 +48,8 @@ static void format_range(char *buf, size_t size, const double *v, size_t n)
 
 static void show_layers(const struct gle_graph *g)
 {
-    printf("  %-16s %7s %7s  %-12s %-10s %-10s %10s  %s\n", "layer", "inputs", "neurons", "activation", "tau_m", "tau_r",
-           "parameters", "learns");
+    printf("  %-16s %7s %7s  %-12s %-10s %-10s %10s  %s\n", "layer", "inputs", "neurons", "activation", "tau_m",
+           "tau_r", "parameters", "learns");
     for (size_t i = 0; i < g->n_layers; i++) {
         const struct gle_graph_layer *l = &g->layers[i];
         const bool *plastic = l->cfg->plastic;
@@ -81,8 +81,9 @@ void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, s
     const double train_steps = T * passes(*sizes[0], exp->batch_size);
     const double eval_steps = T * (passes(*sizes[1], exp->test_batch_size) + passes(*sizes[2], exp->test_batch_size));
     const double epoch = train_steps * train_step + eval_steps * eval_step;
-    const double bytes = gle_graph_bytes(graph, optimizer->n_moments) +
-                         4.0 * T * (double)(data->n_channels * (*sizes[0] + *sizes[1] + *sizes[2])) * (data->held ? 1.0 / T : 1.0);
+    const double bytes =
+        gle_graph_bytes(graph, optimizer->n_moments) +
+        4.0 * T * (double)(data->n_channels * (*sizes[0] + *sizes[1] + *sizes[2])) * (data->held ? 1.0 / T : 1.0);
     char text[32], total[32];
 
     printf("%s%s%s, seed %llu\n", exp->name, exp->variant ? " " : "", exp->variant ? exp->variant : "",

@@ -11,7 +11,8 @@
 void gle_show_list(void);
 /* Version, compiler, libraries, processor. */
 void gle_show_version(void);
-/* The table of layers, data and costs of a dry run. Seconds per learning and evaluating step as measured with `threads`. */
+/* The table of layers, data and costs of a dry run. Seconds per learning and evaluating step as measured with
+ * `threads`. */
 void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, size_t threads, double train_step,
                    double eval_step);
 

@@ -1,5 +1,5 @@
-/* experiment.h - what a config file says, checked and with its defaults filled in. Names are resolved to rows of the parts'
- * tables; nobody behind this reads a YAML string. */
+/* experiment.h - what a config file says, checked and with its defaults filled in. Names are resolved to rows of the
+ * parts' tables; nobody behind this reads a YAML string. */
 #ifndef GLE_CONFIG_EXPERIMENT_H
 #define GLE_CONFIG_EXPERIMENT_H
 
@@ -85,7 +85,8 @@ struct gle_experiments {
 /* Loads a file, applies the overrides, then each variant, decodes and checks.
  * only: names of variants to load (n_only of them), or n_only 0 for all.
  * Owns:   out->item and its members belong to the caller (gle_experiments_clear).
- * Errors: all that is wrong in the file, in errs (GLE_ECONFIG, GLE_ERANGE, GLE_ESHAPE, GLE_ENOMEM); *out is then empty. */
+ * Errors: all that is wrong in the file, in errs (GLE_ECONFIG, GLE_ERANGE, GLE_ESHAPE, GLE_ENOMEM); *out is
+ *         then empty. */
 GLE_MUST_CHECK int gle_experiments_load(struct gle_experiments *out, const char *path,
                                         const struct gle_override *overrides, size_t n_overrides,
                                         const char *const *only, size_t n_only, struct gle_errors *errs);

@@ -35,7 +35,8 @@ struct gle_data {
     int held, target_moves;
     int labelled; /* samples have labels: accuracy and a confusion matrix make sense */
     struct gle_samples split[GLE_SPLITS]; /* n == 0: there is none */
-    char sha256[65]; /* of shapes, x, labels and targets of all splits, in order, as little-endian bytes, before training.validation takes a part */
+    char sha256[65]; /* of shapes, x, labels and targets of all splits, in order, as little-endian bytes, before
+                        training.validation takes a part */
 };
 
 /* A row of gle_datasets. */
@@ -46,7 +47,8 @@ struct gle_dataset {
     int (*open)(struct gle_data *data, const void *params, const struct gle_data_context *ctx, struct gle_error *err);
     /* Checks that need more than one key; adds nothing a range can say. May be NULL. Returns -1 with *why set. */
     int (*check)(const void *params, const char **key, const char **why);
-    /* The numbers of channels and targets, as far as the settings alone tell; leaves a number alone otherwise. May be NULL. */
+    /* The numbers of channels and targets, as far as the settings alone tell; leaves a number alone otherwise. May be
+     * NULL. */
     void (*shape)(const void *params, size_t *n_channels, size_t *n_targets);
 };
 extern const struct gle_dataset gle_datasets[];

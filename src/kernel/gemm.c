@@ -23,7 +23,7 @@ void gle_blas_name(char *name, size_t size)
 }
 
 /* From this width of B on, packing pays: measured with tools/bench on an AVX-512 core. */
-enum { BLIS_COLUMNS = 384, BLIS_DEPTH = 64 };
+enum { BLIS_COLUMNS = 1024, BLIS_DEPTH = 64 };
 
 void gle_product(const struct gle_kernels *kernels, float *C, size_t ldc, const float *A, size_t am, size_t ak,
                  const float *B, size_t ldb, size_t M, size_t N, size_t K, float alpha)

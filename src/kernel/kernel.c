@@ -15,8 +15,8 @@ static void transpose(float *out, size_t ldo, const float *in, size_t ldi, size_
     }
 }
 
-/* GLE_PAD floats: what rows are made of. Written out as vectors, because a check for NaN and Inf along the way keeps compilers from
- * making good vector code of short rows. */
+/* GLE_PAD floats: what rows are made of. Written out as vectors, because a check for NaN and Inf along the way keeps
+ * compilers from making good vector code of short rows. */
 typedef float vec __attribute__((vector_size(4 * GLE_PAD), may_alias));
 typedef int32_t mask __attribute__((vector_size(4 * GLE_PAD)));
 

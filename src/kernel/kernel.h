@@ -1,7 +1,7 @@
 /* kernel.h - the loops that a step is made of: pure functions of float arrays, no structs, no memory, no errors.
  *
- * Arrays of a layer are (B, n) row-major with rows ld floats apart: n rounded up to GLE_PAD, so that every row starts on a
- * vector boundary. Columns n ... ld-1 are padding: what they hold is never read into the columns before them. */
+ * Arrays of a layer are (B, n) row-major with rows ld floats apart: n rounded up to GLE_PAD, so that every row starts
+ * on a vector boundary. Columns n ... ld-1 are padding: what they hold is never read into the columns before them. */
 #ifndef GLE_KERNEL_KERNEL_H
 #define GLE_KERNEL_KERNEL_H
 

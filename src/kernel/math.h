@@ -9,12 +9,12 @@
  * polynomial of Cephes' expf (S. Moshier). NaN passes through. */
 static inline float gle_expf(float x)
 {
-    const float shift = 12582912.0f; /* 1.5 * 2^23: adding it rounds to the nearest integer */
+    const float shift = 12582912.0f; /* 1.5 * 2^23: adding it rounds to n, which then stands in the low bits */
     const float c = x < -87.3f ? -87.3f : x > 88.3f ? 88.3f : x;
-    const float n = (c * 1.44269504088896341f + shift) - shift;
+    const float shifted = c * 1.44269504088896341f + shift, n = shifted - shift;
     const float r = (c - n * 0.693359375f) + n * 2.12194440e-4f;
     float p = 1.9875691500e-4f, scale;
-    int32_t bits;
+    uint32_t bits;
 
     p = p * r + 1.3981999507e-3f;
     p = p * r + 8.3334519073e-3f;
@@ -22,7 +22,8 @@ static inline float gle_expf(float x)
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * r * r + r + 1.0f;
-    bits = (int32_t)((uint32_t)((int32_t)n + 127) << 23);
+    memcpy(&bits, &shifted, sizeof bits);
+    bits = (bits + 127) << 23;
     memcpy(&scale, &bits, sizeof scale);
     return p * scale;
 }

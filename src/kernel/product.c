@@ -1,5 +1,5 @@
-/* Register-blocked product for the layer widths of this field (1 to some hundred), where a general gemm spends its time on
- * packing and dispatch. Tiles of MR rows by 3 vectors of C stay in registers while k runs; B is read along its rows, and
+/* Register-blocked product for the layer widths of this field (1 to some hundred), where a general gemm spends its time
+ * on packing and dispatch. Tiles of MR rows by 3 vectors of C stay in registers while k runs; B is read along its rows,
  * one element of A is broadcast at a time, so that A may have any strides: s = r W^T, e W and e^T r are all this. */
 #include "kernel/product.h"
 #include "kernel/kernel.h"

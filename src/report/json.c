@@ -2,8 +2,6 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "parts/activation.h"
-#include "parts/loss.h"
-#include "parts/rule.h"
 
 #include <jansson.h>
 #include <math.h>

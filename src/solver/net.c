@@ -71,8 +71,8 @@ static const struct gle_graph_layer *top_of(const struct gle_net *net)
 
 /* --- threads --- */
 
-/* What a layer costs in a learning step, in floating-point operations per sample; a neuron's elementwise work takes about as long
- * as 80 of them. */
+/* What a layer costs in a learning step, in floating-point operations per sample; a neuron's elementwise work takes
+ * about as long as 80 of them. */
 static double layer_cost(const struct gle_graph_layer *l)
 {
     const int products = 1 + l->sends_error + l->cfg->plastic[GLE_WEIGHT];
@@ -285,8 +285,11 @@ void gle_net_get_gradient(const struct gle_net *net, size_t layer, enum gle_para
 }
 
 /* tau_m of a whole-network file, where it has one; the config's otherwise. */
-static int init_tau_m(float *values, const struct gle_graph_layer *l, const char *file, struct gle_error *err)
+static int init_tau_m(float *values, const struct gle_graph_layer *l, const struct gle_experiment *exp,
+                      struct gle_error *err)
 {
+    const char *file = exp->init_file;
+    const double dt = exp->dt;
     const struct gle_init *init = (const struct gle_init *)gle_table_find(&gle_init_table, "file");
     struct gle_npz *npz;
     char name[96];
@@ -303,8 +306,13 @@ static int init_tau_m(float *values, const struct gle_graph_layer *l, const char
     gle_npz_close(npz);
     if (!has)
         return 0;
-    return init->fill(values, &(struct gle_init_target){.name = name, .rows = l->n, .cols = 1}, l->cfg->weight.params,
-                      NULL, err);
+    if (init->fill(values, &(struct gle_init_target){.name = name, .rows = l->n, .cols = 1}, l->cfg->weight.params,
+                   NULL, err))
+        return -1;
+    for (size_t i = 0; i < l->n; i++)
+        if ((double)values[i] < (1.0 - 1e-6) * dt)
+            return gle_fail(err, GLE_EDATA, "%s: %s[%zu] = %g is below dt = %g", file, name, i, (double)values[i], dt);
+    return 0;
 }
 
 static int init_layer(struct gle_net *net, size_t i, float *values, struct gle_rng *rng, struct gle_error *err)
@@ -327,7 +335,7 @@ static int init_layer(struct gle_net *net, size_t i, float *values, struct gle_r
             return -1;
         gle_net_set_param(net, i, (enum gle_param)p, values);
     }
-    if (init_tau_m(values, l, net->graph->exp->init_file, err))
+    if (init_tau_m(values, l, net->graph->exp, err))
         return -1;
     gle_net_set_param(net, i, GLE_TAU_M, values);
     return 0;
@@ -502,12 +510,12 @@ static const float *top_error(struct gle_net *net)
     return net->top_error;
 }
 
-/* Rows that go through a layer together: few enough that what they read and write stays in the nearest cache, while wide layers,
- * whose weights are what fills it, take all at once. */
+/* Rows that go through a layer together: few enough that what they read and write stays in the nearest cache, while
+ * wide layers, whose weights are what fills it, take all at once. */
 enum { BLOCK_ROWS = 32, BLOCK_WIDTH = 128 };
 
-/* One step of one layer. Reads the old r of the layer below and the old e_below of the layer above, which their own steps, maybe on
- * another thread, leave alone; writes nothing that another layer reads in this step. */
+/* One step of one layer. Reads the old r of the layer below and the old e_below of the layer above, which their own
+ * steps, maybe on another thread, leave alone; writes nothing that another layer reads in this step. */
 static void step_layer(struct gle_net *net, size_t i, size_t thread)
 {
     const struct gle_graph *g = net->graph;
@@ -571,7 +579,7 @@ int gle_net_step(struct gle_net *net, const struct gle_step *step, double *loss,
     *loss = net->step_loss;
     for (size_t i = 0; i < net->graph->n_layers; i++)
         if (net->wild[i])
-            return gle_fail(err, GLE_EDIVERGED, "NaN or Inf in layer '%s' at step %llu", net->graph->layers[i].cfg->name,
-                            (unsigned long long)net->steps);
+            return gle_fail(err, GLE_EDIVERGED, "NaN or Inf in layer '%s' at step %llu",
+                            net->graph->layers[i].cfg->name, (unsigned long long)net->steps);
     return 0;
 }

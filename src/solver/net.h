@@ -1,5 +1,5 @@
-/* net.h - the network in motion: parameters, gradients, state. The only mutable thing. Arrays never leave it; train and report
- * ask for copies, so that a net may as well live on another device. */
+/* net.h - the network in motion: parameters, gradients, state. The only mutable thing. Arrays never leave it; train and
+ * report ask for copies, so that a net may as well live on another device. */
 #ifndef GLE_SOLVER_NET_H
 #define GLE_SOLVER_NET_H
 
@@ -8,7 +8,8 @@
 struct gle_rng;
 struct gle_net;
 
-/* Allocates everything that steps need. n_threads >= 1; layers are split among threads, so more of them than layers are not used.
+/* Allocates everything that steps need. n_threads >= 1; layers are split among threads, so more of them than layers are
+ * not used.
  * Owns:   *out belongs to the caller (gle_net_destroy); borrows graph.
  * Errors: GLE_ENOMEM. On error *out is NULL. */
 GLE_MUST_CHECK int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_threads,
@@ -18,22 +19,23 @@ void gle_net_destroy(struct gle_net *net); /* NULL is fine */
 /* The number of threads that steps use: no more than there are layers, or than the work is worth. */
 size_t gle_net_threads(const struct gle_net *net);
 
-/* Sets all parameters to their initial values, drawing from rng layer by layer, weight then bias; the state becomes zero.
- * Errors: GLE_EDATA (an init file), GLE_ENOMEM. */
+/* Sets all parameters to their initial values, drawing from rng layer by layer, weight then bias; the state becomes
+ * zero.
+ * Errors: GLE_EDATA (an init file: unreadable, wrong shapes, a tau_m below dt), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_net_init(struct gle_net *net, struct gle_rng *rng, struct gle_error *err);
 
-/* Number of samples from the next step on, 1 ... graph->max_batch. When it grows, old rows are repeated in order; when it
- * shrinks, the first rows are kept. */
+/* Number of samples from the next step on, 1 ... graph->max_batch. When it grows, old rows are repeated in order; when
+ * it shrinks, the first rows are kept. */
 void gle_net_set_batch(struct gle_net *net, size_t B);
 /* Start of a batch: the summed output becomes zero, and the state of layers with `reset: batch`, or of all. */
 void gle_net_begin_batch(struct gle_net *net, bool reset_all);
 
-/* Calls body(ctx) on this thread, with the net's other threads ready to take their share of the steps in it. Without it, steps
- * run on one thread, to the same results. */
+/* Calls body(ctx) on this thread, with the net's other threads ready to take their share of the steps in it. Without
+ * it, steps run on one thread, to the same results. */
 void gle_net_parallel(struct gle_net *net, void (*body)(void *ctx), void *ctx);
 
-/* Where the caller puts what the next step reads: input (B, n_input) and target (B, n of the last layer), rows *ld apart.
- * Both stay as they are until overwritten. */
+/* Where the caller puts what the next step reads: input (B, n_input) and target (B, n of the last layer), rows *ld
+ * apart. Both stay as they are until overwritten. */
 float *gle_net_input(struct gle_net *net, size_t *ld);
 float *gle_net_target(struct gle_net *net, size_t *ld);
 
@@ -41,8 +43,8 @@ struct gle_step {
     bool learn; /* false: the target error is zero and no parameter moves; the state evolves all the same */
     double lr;  /* learning rate, if learn */
 };
-/* One time step dt of all layers, as the design's "The step". *loss: of the output before the step, summed over samples.
- * Allocates nothing.
+/* One time step dt of all layers, as the design's "The step". *loss: of the output before the step, summed over
+ * samples. Allocates nothing.
  * Errors: GLE_EDIVERGED names the layer and the step, counted from gle_net_init(). */
 GLE_MUST_CHECK int gle_net_step(struct gle_net *net, const struct gle_step *step, double *loss, struct gle_error *err);
 

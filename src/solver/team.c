@@ -13,14 +13,14 @@
 #define RELAX() ((void)0)
 #endif
 
-/* How long to wait in which way: some 20 us of spinning cover the unevenness of a step; long pauses (a report being written) should
- * not heat a processor. */
+/* How long to wait in which way: some 20 us of spinning cover the unevenness of a step; long pauses (a report being
+ * written) should not heat a processor. */
 enum { SPINS = 500, YIELDS = 2000 };
 static const struct timespec NAP = {0, 50000};
 
-/* When others keep the processors busy, a thread that is waited for may not be running at all. A piece of work is late when the wait
- * for it is much longer than the work; after LATE_MAX more late than timely ones the calling thread does everything by itself
- * for a while, which changes no result. */
+/* When others keep the processors busy, a thread that is waited for may not be running at all. A piece of work is late
+ * when the wait for it is much longer than the work; after LATE_MAX more late than timely ones the calling thread does
+ * everything by itself for a while, which changes no result. */
 enum { LATE_MAX = 16, ALONE = 4096 };
 static const double LATE_RATIO = 2.0, LATE_SECONDS = 2e-5;
 

@@ -1,6 +1,6 @@
-/* team.h - threads that wait for small pieces of work, many thousand times a second. OpenMP starts them; between pieces they spin for
- * some microseconds and then yield, so that a busy machine is shared fairly (OpenMP's own waiting would hold a processor
- * that another program needs, and slow both down many times over). */
+/* team.h - threads that wait for small pieces of work, many thousand times a second. OpenMP starts them; between pieces
+ * they spin for some microseconds and then yield, so that a busy machine is shared fairly (OpenMP's own waiting would
+ * hold a processor that another program needs, and slow both down many times over). */
 #ifndef GLE_SOLVER_TEAM_H
 #define GLE_SOLVER_TEAM_H
 
@@ -17,8 +17,8 @@ void gle_team_destroy(struct gle_team *team); /* NULL is fine */
 /* Starts the threads, calls body(ctx) on the calling one, and lets the others go when it returns. */
 void gle_team_open(struct gle_team *team, void (*body)(void *ctx), void *ctx);
 
-/* Calls work(arg, t) once for each t < n_threads, side by side inside gle_team_open(), one after the other outside of it;
- * returns when all are done. What was written before is seen by the work, and what the work wrote is seen after. */
+/* Calls work(arg, t) once for each t < n_threads, side by side inside gle_team_open(), one after the other outside of
+ * it; returns when all are done. What was written before is seen by the work, and what the work wrote is seen after. */
 void gle_team_share(struct gle_team *team, void (*work)(void *arg, size_t t), void *arg);
 
 #endif

@@ -130,23 +130,12 @@ static int decode_count(uint64_t *value, const struct gle_key *key, struct gle_n
 
 static int decode_bool(bool *value, struct gle_node *node, struct gle_errors *errs)
 {
-    static const struct {
-        const char *word, *meant;
-    } others[] = {{"yes", "true"}, {"on", "true"},   {"y", "true"},  {"1", "true"},
-                  {"no", "false"}, {"off", "false"}, {"n", "false"}, {"0", "false"}};
-
     if (check_scalar(node, "true or false", false, errs))
         return -1;
-    if (!gle_text_bool(value, node->text)) {
-        node->as = GLE_SCALAR_BOOL;
-        return 0;
-    }
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (!strcasecmp(node->text, others[i].word))
-            return gle_node_error(errs, GLE_ECONFIG, node, NULL,
-                                  "true or false is wanted, not '%s' (did you mean '%s'?)", node->text,
-                                  others[i].meant);
-    return kind_fail(node, "true or false", errs);
+    if (gle_text_bool(value, node->text))
+        return kind_fail(node, "true or false", errs);
+    node->as = GLE_SCALAR_BOOL;
+    return 0;
 }
 
 static int decode_text(const char **value, struct gle_node *node, struct gle_errors *errs)

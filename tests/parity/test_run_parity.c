@@ -65,7 +65,8 @@ static void check_state(const struct fixture *f, const char *prefix)
     static const struct {
         enum gle_var var;
         const char *name;
-    } vars[] = {{GLE_VAR_U, "u"}, {GLE_VAR_V, "v"}, {GLE_VAR_R, "r"}, {GLE_VAR_DR, "r_prime"}, {GLE_VAR_E_BELOW, "e_bottom"}};
+    } vars[] = {
+        {GLE_VAR_U, "u"}, {GLE_VAR_V, "v"}, {GLE_VAR_R, "r"}, {GLE_VAR_DR, "r_prime"}, {GLE_VAR_E_BELOW, "e_bottom"}};
 
     for (size_t i = f->first_layer; i < f->b.graph->n_layers; i++)
         for (size_t k = 0; k < sizeof vars / sizeof *vars; k++) {
@@ -175,7 +176,8 @@ static void static_lagnet_seed_0_starts_as_published(void **state)
     (void)state;
     check_params(&f, "init_", true);
     evaluate(&f);
-    /* The published order depends on draws made while its LagNet is rebuilt for every batch: taken from the reference. */
+    /* The published order depends on draws made while its LagNet is rebuilt for every batch: taken from the reference.
+     */
     for (size_t i = 0; i < BATCH; i++)
         rows[i] = (uint32_t)reference_int(f.ref, "epoch1_order", i);
     run_batch(&f, GLE_TRAIN, rows, BATCH, true, "train_loss_per_step", 0, check_after_step);
@@ -216,7 +218,8 @@ static void check_epoch_0(const char *config, double loss, double accuracy)
     struct gle_data *data;
     struct gle_error err = {0};
 
-    if (gle_data_open(&data, (const struct gle_dataset *)b.exp->dataset.row, b.exp->dataset.params, 0.0, &context, &err) ||
+    if (gle_data_open(&data, (const struct gle_dataset *)b.exp->dataset.row, b.exp->dataset.params, 0.0, &context,
+                      &err) ||
         gle_metrics_init(&metrics, 0, data, &err) || gle_train(&metrics, b.net, b.graph, data, NULL, NULL, &err))
         fail_msg("%s", err.text);
     assert_int_equal(metrics.n_epochs, 1);

@@ -1,4 +1,5 @@
-/* oracle.h - the step in double precision, as plain loops over the equations of the design. Slow and obvious: what the solver is held against. */
+/* oracle.h - the step in double precision, as plain loops over the equations of the design. Slow and obvious: what the
+ * solver is held against. */
 #ifndef GLE_TESTS_ORACLE_H
 #define GLE_TESTS_ORACLE_H
 
@@ -32,8 +33,8 @@ struct oracle {
     double lr, momentum;
     double tau_low; /* bound of tau_m */
     unsigned long t;
-    bool fragile; /* a potential came so close to a kink of its activation that rounding decides the slope, or an error so large
-                     that the network is about to diverge */
+    bool fragile; /* a potential came so close to a kink of its activation that rounding decides the slope, or an error
+                     so large that the network is about to diverge */
 };
 
 /* Whether the oracle knows an activation of that name. */

@@ -80,8 +80,8 @@ static void random_config(char *yaml, struct gle_rng *rng, size_t *B)
         if (!pick(rng, 3))
             at = put(yaml, at, "      gamma: %.3f\n", draw(rng, 0.0, 0.1));
     }
-    at = put(yaml, at, "learning:\n  rule: %s\n  loss: %s\n  beta: %.3f\n  gamma: %.3f\n", pick(rng, 2) ? "gle" : "bp", loss,
-             draw(rng, 0.1, 1.0), pick(rng, 2) ? 0.0 : draw(rng, 0.0, 0.1));
+    at = put(yaml, at, "learning:\n  rule: %s\n  loss: %s\n  beta: %.3f\n  gamma: %.3f\n", pick(rng, 2) ? "gle" : "bp",
+             loss, draw(rng, 0.1, 1.0), pick(rng, 2) ? 0.0 : draw(rng, 0.0, 0.1));
     at = put(yaml, at, "  optimizer: {type: sgd, lr: 1e-3, momentum: 0.9}\n");
     put(yaml, at, "training: {epochs: 0, batch_size: %zu, test_batch_size: %zu}\n", *B, 2 * *B + 1);
 }

@@ -120,14 +120,15 @@ static void counts_are_whole_and_not_negative(void **state)
         assert_int_equal(gle_text_count(&value, wrong[i]), -1);
 }
 
-static void bools_are_true_and_false_alone(void **state)
+static void bools_are_true_yes_on_and_their_opposites(void **state)
 {
-    static const char *const yes[] = {"true", "True", "TRUE"}, *const no[] = {"false", "False", "FALSE"};
-    static const char *const wrong[] = {"", "yes", "no", "on", "off", "1", "0", "tRUE", "true "};
+    static const char *const yes[] = {"true", "True", "TRUE", "yes", "Yes", "on"};
+    static const char *const no[] = {"false", "False", "FALSE", "no", "NO", "Off"};
+    static const char *const wrong[] = {"", "y", "n", "1", "0", "tRUE", "true ", "yess"};
     bool value;
 
     (void)state;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < LENGTH(yes); i++) {
         assert_int_equal(gle_text_bool(&value, yes[i]), 0);
         assert_true(value);
         assert_int_equal(gle_text_bool(&value, no[i]), 0);
@@ -185,7 +186,7 @@ int main(void)
         cmocka_unit_test(the_forms_of_yaml_1_2_are_reals),
         cmocka_unit_test(other_texts_are_no_reals),
         cmocka_unit_test(counts_are_whole_and_not_negative),
-        cmocka_unit_test(bools_are_true_and_false_alone),
+        cmocka_unit_test(bools_are_true_yes_on_and_their_opposites),
         cmocka_unit_test(a_printed_real_reads_back_as_the_same_bits),
         cmocka_unit_test(a_real_is_printed_with_no_more_digits_than_it_needs),
     };
