@@ -1,4 +1,5 @@
 /* glesim: from a YAML description to a trained network and a JSON report. Wiring, errors and exit codes. */
+#include "base/clock.h"
 #include "base/memory.h"
 #include "cli/options.h"
 #include "cli/progress.h"
@@ -114,7 +115,7 @@ static int train(struct session *s, const struct gle_options *o, struct gle_prov
 {
     const struct gle_observer observer = {.ctx = s, .epoch = on_epoch, .progress = on_progress};
     struct gle_error write_err = {0};
-    const double start = omp_get_wtime();
+    const double start = gle_clock();
     int rc;
 
     s->report.graph = s->graph;
@@ -133,7 +134,7 @@ static int train(struct session *s, const struct gle_options *o, struct gle_prov
         print_error(&write_err);
         return -1;
     }
-    print_result(s, omp_get_wtime() - start);
+    print_result(s, gle_clock() - start);
     return rc;
 }
 
@@ -217,7 +218,7 @@ static void catch_signals(void)
 
 int main(int argc, char **argv)
 {
-    struct gle_options o;
+    struct gle_options o = {.action = GLE_RUN};
     struct gle_error err = {0};
     char *command = join(argc, argv);
     int code = 0;

@@ -1,5 +1,6 @@
 /* Speed of learning, evaluation and products, as tables or as JSON. Thread counts and kernels take turns within every
  * repeat, so that the drift of a shared machine hits all of them alike. */
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "config/experiment.h"
@@ -162,11 +163,11 @@ static double product_flops(const struct product *p)
 /* Seconds for one of `count` products. */
 static double time_product(const struct product *p, product_function *f, size_t count)
 {
-    const double start = omp_get_wtime();
+    const double start = gle_clock();
 
     for (size_t i = 0; i < count; i++)
         f(p->C, gle_padded(p->N), p->A, p->am, p->ak, p->B, gle_padded(p->N), p->M, p->N, p->K, 1.0f);
-    return (omp_get_wtime() - start) / (double)count;
+    return (gle_clock() - start) / (double)count;
 }
 
 static const char *const product_names[] = {"s = r W^T", "e W", "e^T r"};
@@ -252,10 +253,10 @@ static void peak_measure(struct peak *peak, size_t n_threads)
     enum { TIMES = 3 };
 
     for (int i = 0; i < TIMES; i++) {
-        const double start = omp_get_wtime(), work = (double)n_threads * product_flops(&peak->p[0]);
+        const double start = gle_clock(), work = (double)n_threads * product_flops(&peak->p[0]);
 #pragma omp parallel num_threads((int)n_threads)
         time_product(&peak->p[omp_get_thread_num()], product_blis, 1);
-        peak->gflops[n_threads] = fmax(peak->gflops[n_threads], 1e-9 * work / (omp_get_wtime() - start));
+        peak->gflops[n_threads] = fmax(peak->gflops[n_threads], 1e-9 * work / (gle_clock() - start));
     }
 }
 

@@ -31,6 +31,21 @@ int gle_fail(struct gle_error *err, enum gle_code code, const char *fmt, ...)
     return -1;
 }
 
+int gle_fail_in(struct gle_error *err, enum gle_code code, const char *file, const char *path, const char *fmt, ...)
+{
+    char text[sizeof err->text];
+    va_list args;
+
+    if (err->code != GLE_OK)
+        return -1;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    gle_fail(err, code, "%s", text);
+    gle_error_place(err, file, 0, 0, path);
+    return -1;
+}
+
 void gle_error_place(struct gle_error *err, const char *file, size_t line, size_t column, const char *path)
 {
     copy_tail(err->file, sizeof err->file, file ? file : "");

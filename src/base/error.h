@@ -43,6 +43,10 @@ struct gle_errors {
  * Returns -1, so that `return gle_fail(...)` reads well. err is never NULL. */
 int gle_fail(struct gle_error *err, enum gle_code code, const char *fmt, ...) GLE_PRINTF(3, 4);
 
+/* The same, about a file that is read (no line): `path` names something in it, "" or NULL if nothing. */
+int gle_fail_in(struct gle_error *err, enum gle_code code, const char *file, const char *path, const char *fmt, ...)
+    GLE_PRINTF(5, 6);
+
 /* Copies the tail of `file` and the position into err; used by whoever knows them. */
 void gle_error_place(struct gle_error *err, const char *file, size_t line, size_t column, const char *path);
 

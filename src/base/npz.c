@@ -7,7 +7,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,23 +51,6 @@ struct gle_npz {
     struct entry *entries; /* sorted by name */
     size_t n;
 };
-
-/* Records what is wrong with the file, or with its array `name`; returns -1. */
-GLE_PRINTF(5, 6)
-static int fail(struct gle_error *err, enum gle_code code, const char *path, const char *name, const char *fmt, ...)
-{
-    char text[sizeof err->text];
-    va_list args;
-
-    if (err->code != GLE_OK)
-        return -1;
-    va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    gle_fail(err, code, "%s", text);
-    gle_error_place(err, path, 0, 0, name);
-    return -1;
-}
 
 /* --- opening --- */
 
@@ -124,12 +106,12 @@ static int list_entry(struct gle_npz *npz, zip_uint64_t index, uint64_t archive_
     else if (!(problem = name_problem(info.name)))
         problem = size_problem(&info, archive_bytes);
     if (problem)
-        return fail(err, GLE_EDATA, npz->path, NULL, "entry %llu of the archive has %s", (unsigned long long)index + 1,
-                    problem);
+        return gle_fail_in(err, GLE_EDATA, npz->path, NULL, "entry %llu of the archive has %s",
+                           (unsigned long long)index + 1, problem);
     *e = (struct entry){.index = index, .size = info.size};
     e->name = gle_arena_text(npz->arena, info.name, strlen(info.name) - (sizeof suffix - 1));
     if (!e->name)
-        return fail(err, GLE_ENOMEM, npz->path, NULL, "no memory for the list of arrays");
+        return gle_fail_in(err, GLE_ENOMEM, npz->path, NULL, "no memory for the list of arrays");
     npz->n++;
     return 0;
 }
@@ -140,14 +122,14 @@ static int list_entries(struct gle_npz *npz, uint64_t archive_bytes, struct gle_
 
     npz->entries = gle_calloc((size_t)n, sizeof *npz->entries);
     if (!npz->entries)
-        return fail(err, GLE_ENOMEM, npz->path, NULL, "no memory for the list of arrays");
+        return gle_fail_in(err, GLE_ENOMEM, npz->path, NULL, "no memory for the list of arrays");
     for (zip_int64_t i = 0; i < n; i++)
         if (list_entry(npz, (zip_uint64_t)i, archive_bytes, err))
             return -1;
     qsort(npz->entries, npz->n, sizeof *npz->entries, by_name);
     for (size_t i = 1; i < npz->n; i++)
         if (!strcmp(npz->entries[i - 1].name, npz->entries[i].name))
-            return fail(err, GLE_EDATA, npz->path, npz->entries[i].name, "more than one array of this name");
+            return gle_fail_in(err, GLE_EDATA, npz->path, npz->entries[i].name, "more than one array of this name");
     return 0;
 }
 
@@ -158,17 +140,17 @@ static int open_zip(struct gle_npz *npz, uint64_t *archive_bytes, struct gle_err
     int code;
 
     if (stat(npz->path, &info))
-        return fail(err, GLE_EDATA, npz->path, NULL, "cannot read: %s", strerror(errno));
+        return gle_fail_in(err, GLE_EDATA, npz->path, NULL, "cannot read: %s", strerror(errno));
     if (!S_ISREG(info.st_mode))
-        return fail(err, GLE_EDATA, npz->path, NULL, "not a regular file");
+        return gle_fail_in(err, GLE_EDATA, npz->path, NULL, "not a regular file");
     if (info.st_size == 0) /* libzip would take it for an archive of nothing */
-        return fail(err, GLE_EDATA, npz->path, NULL, "not an .npz archive: the file is empty");
+        return gle_fail_in(err, GLE_EDATA, npz->path, NULL, "not an .npz archive: the file is empty");
     *archive_bytes = (uint64_t)info.st_size;
     npz->zip = zip_open(npz->path, ZIP_RDONLY, &code);
     if (npz->zip)
         return 0;
     zip_error_init_with_code(&why, code);
-    fail(err, code == ZIP_ER_MEMORY ? GLE_ENOMEM : GLE_EDATA, npz->path, NULL, "not an .npz archive: %s",
+    gle_fail_in(err, code == ZIP_ER_MEMORY ? GLE_ENOMEM : GLE_EDATA, npz->path, NULL, "not an .npz archive: %s",
          zip_error_strerror(&why));
     zip_error_fini(&why);
     return -1;
@@ -184,7 +166,7 @@ int gle_npz_open(struct gle_npz **out, const char *path, struct gle_error *err)
         npz->path = gle_arena_text(npz->arena, path, strlen(path));
     if (!npz || !npz->path) {
         gle_npz_close(npz);
-        return fail(err, GLE_ENOMEM, path, NULL, "no memory to open it");
+        return gle_fail_in(err, GLE_ENOMEM, path, NULL, "no memory to open it");
     }
     if (open_zip(npz, &archive_bytes, err) || list_entries(npz, archive_bytes, err)) {
         gle_npz_close(npz);
@@ -367,7 +349,7 @@ struct reader {
 
 static int fail_damaged(struct reader *r)
 {
-    return fail(r->err, GLE_EDATA, r->path, r->name, "damaged or cut short");
+    return gle_fail_in(r->err, GLE_EDATA, r->path, r->name, "damaged or cut short");
 }
 
 static int read_bytes(struct reader *r, void *bytes, size_t size)
@@ -396,16 +378,16 @@ static int read_end(struct reader *r)
 static int check_header(struct header *h, struct reader *r)
 {
     if (!strcmp(h->descr, "|O") || !strcmp(h->descr, "O"))
-        return fail(r->err, GLE_EDATA, r->path, r->name,
+        return gle_fail_in(r->err, GLE_EDATA, r->path, r->name,
                     "an array of Python objects (pickled); only numbers and bool can be read");
     if (!find_type(h))
-        return fail(r->err, GLE_EDATA, r->path, r->name,
+        return gle_fail_in(r->err, GLE_EDATA, r->path, r->name,
                     "element type '%s'; only float32, float64, integers and bool can be read", h->descr);
     if (h->n_dims > GLE_NPY_DIMS_MAX)
-        return fail(r->err, GLE_EDATA, r->path, r->name, "%zu dimensions; at most %d can be read", h->n_dims,
+        return gle_fail_in(r->err, GLE_EDATA, r->path, r->name, "%zu dimensions; at most %d can be read", h->n_dims,
                     GLE_NPY_DIMS_MAX);
     if (!count_elements(h) || h->n * h->item != r->left)
-        return fail(r->err, GLE_EDATA, r->path, r->name, "its shape does not fit the %llu bytes of values",
+        return gle_fail_in(r->err, GLE_EDATA, r->path, r->name, "its shape does not fit the %llu bytes of values",
                     (unsigned long long)r->left);
     return 0;
 }
@@ -420,18 +402,18 @@ static int read_header(struct header *h, struct reader *r)
     if (read_bytes(r, prefix, sizeof prefix))
         return -1;
     if (memcmp(prefix, magic, sizeof magic) != 0 || prefix[6] < 1 || prefix[6] > 3 || prefix[7] != 0)
-        return fail(r->err, GLE_EDATA, r->path, r->name, "not an .npy array of version 1.0, 2.0 or 3.0");
+        return gle_fail_in(r->err, GLE_EDATA, r->path, r->name, "not an .npy array of version 1.0, 2.0 or 3.0");
     if (read_bytes(r, len_bytes, prefix[6] == 1 ? 2 : 4))
         return -1;
     len = (size_t)len_bytes[0] | (size_t)len_bytes[1] << 8 | (size_t)len_bytes[2] << 16 | (size_t)len_bytes[3] << 24;
     if (len > HEADER_MAX)
-        return fail(r->err, GLE_EDATA, r->path, r->name, "an array header of %zu bytes", len);
+        return gle_fail_in(r->err, GLE_EDATA, r->path, r->name, "an array header of %zu bytes", len);
     if (read_bytes(r, text, len))
         return -1;
     text[len] = '\0';
     problem = parse_header(h, text, text + len);
     if (problem)
-        return fail(r->err, GLE_EDATA, r->path, r->name, "%s", problem);
+        return gle_fail_in(r->err, GLE_EDATA, r->path, r->name, "%s", problem);
     return check_header(h, r);
 }
 
@@ -480,7 +462,7 @@ static int read_array(struct gle_array *array, struct reader *r)
         return -1;
     values = gle_resize(NULL, h.n, h.item);
     if (!values)
-        return fail(r->err, GLE_ENOMEM, r->path, r->name, "no memory for %zu values", h.n);
+        return gle_fail_in(r->err, GLE_ENOMEM, r->path, r->name, "no memory for %zu values", h.n);
     if ((h.fortran ? read_fortran(values, &h, r) : read_bytes(r, values, h.n * h.item)) || read_end(r)) {
         gle_free(values);
         return -1;
@@ -499,8 +481,8 @@ static int fail_missing(const struct gle_npz *npz, const char *name, struct gle_
     for (size_t i = 0; i < npz->n; i++)
         gle_suggest(&s, npz->entries[i].name);
     if (s.best)
-        return fail(err, GLE_EDATA, npz->path, NULL, "no array '%s' (did you mean '%s'?)", name, s.best);
-    return fail(err, GLE_EDATA, npz->path, NULL, "no array '%s'", name);
+        return gle_fail_in(err, GLE_EDATA, npz->path, NULL, "no array '%s' (did you mean '%s'?)", name, s.best);
+    return gle_fail_in(err, GLE_EDATA, npz->path, NULL, "no array '%s'", name);
 }
 
 int gle_npz_read(struct gle_array *array, const struct gle_npz *npz, const char *name, struct gle_error *err)
@@ -515,7 +497,7 @@ int gle_npz_read(struct gle_array *array, const struct gle_npz *npz, const char 
     r.left = e->size;
     r.file = zip_fopen_index(npz->zip, e->index, 0);
     if (!r.file)
-        return fail(err, GLE_EDATA, npz->path, name, "cannot unpack: %s", zip_strerror(npz->zip));
+        return gle_fail_in(err, GLE_EDATA, npz->path, name, "cannot unpack: %s", zip_strerror(npz->zip));
     rc = read_array(array, &r);
     zip_fclose(r.file);
     return rc;
@@ -647,7 +629,7 @@ int gle_npz_add(struct gle_npz_writer *w, const char *name, enum gle_npy_type ty
 
     assert(n_dims <= GLE_NPY_DIMS_MAX);
     if (!members)
-        return fail(err, GLE_ENOMEM, NULL, name, "no memory to write this array");
+        return gle_fail_in(err, GLE_ENOMEM, NULL, name, "no memory to write this array");
     w->members = members;
     for (size_t i = 0; i < n_dims; i++)
         n_bytes *= shape[i];
@@ -659,7 +641,7 @@ int gle_npz_add(struct gle_npz_writer *w, const char *name, enum gle_npy_type ty
     if (!m->name || !m->bytes) {
         gle_free(m->name);
         gle_free(m->bytes);
-        return fail(err, GLE_ENOMEM, NULL, name, "no memory to write this array");
+        return gle_fail_in(err, GLE_ENOMEM, NULL, name, "no memory to write this array");
     }
     snprintf(m->name, name_size, "%s%s", name, suffix);
     memcpy(m->bytes, header, head);
@@ -671,7 +653,7 @@ int gle_npz_add(struct gle_npz_writer *w, const char *name, enum gle_npy_type ty
 
 static int fail_zip(struct gle_error *err, const char *path, zip_error_t *why)
 {
-    return fail(err, zip_error_code_zip(why) == ZIP_ER_MEMORY ? GLE_ENOMEM : GLE_EWRITE, path, NULL,
+    return gle_fail_in(err, zip_error_code_zip(why) == ZIP_ER_MEMORY ? GLE_ENOMEM : GLE_EWRITE, path, NULL,
                 "cannot build the archive: %s", zip_error_strerror(why));
 }
 
@@ -740,7 +722,7 @@ static int write_image(zip_source_t *image, const char *path, struct gle_error *
         return fail_zip(err, path, zip_source_error(image));
     bytes = gle_resize(NULL, info.size, 1);
     if (!bytes)
-        rc = fail(err, GLE_ENOMEM, path, NULL, "no memory to write it");
+        rc = gle_fail_in(err, GLE_ENOMEM, path, NULL, "no memory to write it");
     else if (read_image(bytes, info.size, image))
         rc = fail_zip(err, path, zip_source_error(image));
     else

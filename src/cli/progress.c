@@ -1,23 +1,13 @@
 #include "cli/progress.h"
+#include "base/clock.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { CELLS = 24 };
 static const double BAR_SECONDS = 0.1, LINE_SECONDS = 10.0;
-static const char *const split_names[GLE_SPLITS] = {"train", "validation", "test"};
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 void gle_format_duration(char *buf, size_t size, double seconds)
 {
     const long s = lround(seconds);
@@ -34,7 +24,7 @@ void gle_format_duration(char *buf, size_t size, double seconds)
 
 void gle_bar_start(struct gle_bar *bar, const struct gle_experiment *exp, bool quiet)
 {
-    *bar = (struct gle_bar){.quiet = quiet, .terminal = isatty(STDERR_FILENO), .start = now()};
+    *bar = (struct gle_bar){.quiet = quiet, .terminal = isatty(STDERR_FILENO), .start = gle_clock()};
     snprintf(bar->label, sizeof bar->label, "%s%s%s seed %llu", exp->name, exp->variant ? " " : "",
              exp->variant ? exp->variant : "", (unsigned long long)exp->seed);
 }
@@ -58,7 +48,7 @@ static size_t add_score(char *buf, size_t size, size_t at, const char *name, dou
 
 void gle_bar_progress(struct gle_bar *bar, const struct gle_progress *p)
 {
-    const double t = now(), elapsed = t - bar->start;
+    const double t = gle_clock(), elapsed = t - bar->start;
     const int full = (int)(p->done * CELLS);
     char line[256], eta[32];
     size_t at;
@@ -75,7 +65,7 @@ void gle_bar_progress(struct gle_bar *bar, const struct gle_progress *p)
         line[at++] = i < full ? '=' : i == full ? '>' : ' ';
     at += (size_t)snprintf(line + at, sizeof line - at, "] %3.0f %%  epoch %llu/%llu  %s left", 100.0 * p->done,
                            (unsigned long long)p->epoch, (unsigned long long)p->epochs, eta);
-    at = add_score(line, sizeof line, at, split_names[p->split], p->loss, p->accuracy);
+    at = add_score(line, sizeof line, at, gle_split_names[p->split], p->loss, p->accuracy);
     if (p->split != GLE_TEST && bar->newest[GLE_TEST].measured)
         add_score(line, sizeof line, at, "test", bar->newest[GLE_TEST].loss, bar->newest[GLE_TEST].accuracy);
     fprintf(stderr, "\r%s\033[K", line);
@@ -84,7 +74,7 @@ void gle_bar_progress(struct gle_bar *bar, const struct gle_progress *p)
 void gle_bar_epoch(struct gle_bar *bar, const struct gle_metrics *m, uint64_t epochs)
 {
     const struct gle_epoch *e = &m->epochs[m->n_epochs - 1];
-    const double t = now();
+    const double t = gle_clock();
     char line[256], spent[32];
     size_t at;
 
@@ -97,6 +87,6 @@ void gle_bar_epoch(struct gle_bar *bar, const struct gle_metrics *m, uint64_t ep
                           (unsigned long long)epochs, spent);
     for (int s = 0; s < GLE_SPLITS; s++)
         if (e->score[s].measured)
-            at = add_score(line, sizeof line, at, split_names[s], e->score[s].loss, e->score[s].accuracy);
+            at = add_score(line, sizeof line, at, gle_split_names[s], e->score[s].loss, e->score[s].accuracy);
     fprintf(stderr, "%s\n", line);
 }

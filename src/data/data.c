@@ -6,9 +6,10 @@
 
 #include <assert.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+const char *const gle_split_names[GLE_SPLITS] = {"train", "validation", "test"};
 
 #define ROW(word, text, set_keys) \
     .row = {.name = word, .help = text, .keys = set_keys, .params_size = GLE_DATASET_PARAMS_SIZE}
@@ -89,21 +90,6 @@ int gle_data_hold(struct gle_data *data, double present, double dt, struct gle_e
     data->n_steps = (size_t)steps;
     data->held = 1;
     return 0;
-}
-
-int gle_data_fail(struct gle_error *err, enum gle_code code, const char *file, const char *fmt, ...)
-{
-    char text[sizeof err->text];
-    va_list args;
-
-    if (err->code != GLE_OK)
-        return -1;
-    va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    gle_fail(err, code, "%s", text);
-    gle_error_place(err, file, 0, 0, NULL);
-    return -1;
 }
 
 static void free_samples(struct gle_samples *s)

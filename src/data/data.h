@@ -9,6 +9,8 @@
 #include <stdint.h>
 
 enum gle_split { GLE_TRAIN, GLE_VALIDATION, GLE_TEST, GLE_SPLITS };
+/* "train", "validation", "test" */
+extern const char *const gle_split_names[GLE_SPLITS];
 
 /* What a data set needs to know of the experiment. */
 struct gle_data_context {
@@ -80,8 +82,5 @@ GLE_MUST_CHECK int gle_data_room(struct gle_data *data, enum gle_split split, si
 /* Makes data a set of points, each held for `present` (time units): sets held, and n_steps to present / dt, rounded.
  * Errors: GLE_ERANGE (less than one step, or more than a billion). */
 GLE_MUST_CHECK int gle_data_hold(struct gle_data *data, double present, double dt, struct gle_error *err);
-
-/* gle_fail() that names the file at fault. Returns -1. */
-int gle_data_fail(struct gle_error *err, enum gle_code code, const char *file, const char *fmt, ...) GLE_PRINTF(4, 5);
 
 #endif

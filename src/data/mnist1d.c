@@ -254,7 +254,7 @@ static int make_digits(struct work *w, struct gle_error *err)
 static int take_templates(struct work *w, const struct gle_array *x, const char *path, struct gle_error *err)
 {
     if (x->n_dims != 2 || !x->shape[0] || x->shape[1] < 2)
-        return gle_data_fail(err, GLE_EDATA, path, "x must have the shape (templates, points)");
+        return gle_fail_in(err, GLE_EDATA, path, NULL, "x must have the shape (templates, points)");
     w->n_templates = x->shape[0];
     w->n_points = x->shape[1];
     w->templates = gle_calloc(x->n, sizeof *w->templates);
@@ -264,7 +264,7 @@ static int take_templates(struct work *w, const struct gle_array *x, const char 
     for (size_t i = 0; i < x->n; i++) {
         w->templates[i] = gle_array_real(x, i);
         if (!isfinite(w->templates[i]))
-            return gle_data_fail(err, GLE_EDATA, path, "x[%zu, %zu] = %g is not finite", i / w->n_points,
+            return gle_fail_in(err, GLE_EDATA, path, NULL, "x[%zu, %zu] = %g is not finite", i / w->n_points,
                                  i % w->n_points, w->templates[i]);
     }
     for (size_t k = 0; k < w->n_templates; k++)
@@ -277,12 +277,12 @@ static int take_labels(struct work *w, const struct gle_array *y, const char *pa
     const int64_t label_max = 1000000; /* more classes than any net has outputs for */
 
     if (y->n_dims != 1 || y->n != w->n_templates)
-        return gle_data_fail(err, GLE_EDATA, path, "y must hold one label for each of the %zu templates in x",
+        return gle_fail_in(err, GLE_EDATA, path, NULL, "y must hold one label for each of the %zu templates in x",
                              w->n_templates);
     for (size_t k = 0; k < y->n; k++) {
         int64_t label;
         if (gle_array_int(&label, y, k) || label < 0 || label > label_max)
-            return gle_data_fail(err, GLE_EDATA, path, "y[%zu] = %g is no label (0 ... %d)", k,
+            return gle_fail_in(err, GLE_EDATA, path, NULL, "y[%zu] = %g is no label (0 ... %d)", k,
                                  gle_array_real(y, k), (int)label_max);
         w->template_labels[k] = (int32_t)label;
     }

@@ -79,7 +79,7 @@ static int unlike(const struct source *s, const char *name, const struct gle_arr
 {
     char shape_a[TUPLE_SIZE], shape_b[TUPLE_SIZE];
 
-    return gle_data_fail(err, GLE_EDATA, s->file, "%s has shape (%s) where %s has (%s)", name, shape_of(shape_a, a),
+    return gle_fail_in(err, GLE_EDATA, s->file, NULL, "%s has shape (%s) where %s has (%s)", name, shape_of(shape_a, a),
                          like, shape_of(shape_b, b));
 }
 
@@ -94,7 +94,7 @@ static int check_names(const struct source *s, struct gle_error *err)
             const size_t len = strlen(known[k][GLE_TRAIN]);
             if (!strncmp(name, known[k][GLE_TRAIN], len) && name[len] == '_' &&
                 strcmp(name, known[k][GLE_VALIDATION]) && strcmp(name, known[k][GLE_TEST]))
-                return gle_data_fail(err, GLE_EDATA, s->file, "%s is none of %s, %s and %s", name,
+                return gle_fail_in(err, GLE_EDATA, s->file, NULL, "%s is none of %s, %s and %s", name,
                                      known[k][GLE_TRAIN], known[k][GLE_VALIDATION], known[k][GLE_TEST]);
         }
     }
@@ -110,19 +110,19 @@ static int shape_inputs(struct gle_data *data, const struct source *s, const str
 
     shape_of(shape, x);
     if (x->n_dims != 2 && x->n_dims != 3)
-        return gle_data_fail(err, GLE_EDATA, s->file,
+        return gle_fail_in(err, GLE_EDATA, s->file, NULL,
                              "x has shape (%s); (samples, steps, channels) or (samples, channels) is needed", shape);
     if (!x->n)
-        return gle_data_fail(err, GLE_EDATA, s->file, "x has shape (%s), which is empty", shape);
+        return gle_fail_in(err, GLE_EDATA, s->file, NULL, "x has shape (%s), which is empty", shape);
     data->n_channels = x->shape[x->n_dims - 1];
     if (x->n_dims == 2) {
         if (!(p->present > 0.0))
-            return gle_data_fail(err, GLE_ECONFIG, s->file,
+            return gle_fail_in(err, GLE_ECONFIG, s->file, NULL,
                                  "x has shape (%s), so 'present' must say how long each point is held", shape);
         return gle_data_hold(data, p->present, dt, err);
     }
     if (p->present > 0.0)
-        return gle_data_fail(err, GLE_ECONFIG, s->file,
+        return gle_fail_in(err, GLE_ECONFIG, s->file, NULL,
                              "x has shape (%s) with steps of its own, so 'present' does not apply", shape);
     data->n_steps = x->shape[1];
     return 0;
@@ -140,13 +140,13 @@ static int shape_targets(struct gle_data *data, const struct source *s, const st
         data->labelled = 1;
         data->n_targets = (size_t)p->classes;
         if (y->n_dims != 1)
-            return gle_data_fail(err, GLE_EDATA, s->file, "y has shape (%s); (samples) is needed", shape);
+            return gle_fail_in(err, GLE_EDATA, s->file, NULL, "y has shape (%s); (samples) is needed", shape);
         return 0;
     }
     if (p->classes)
-        return gle_data_fail(err, GLE_ECONFIG, s->file, "has targets, not labels, so 'classes' does not apply");
+        return gle_fail_in(err, GLE_ECONFIG, s->file, NULL, "has targets, not labels, so 'classes' does not apply");
     if ((y->n_dims != 2 && y->n_dims != 3) || (y->n_dims == 3 && y->shape[1] != data->n_steps) || !y->n)
-        return gle_data_fail(err, GLE_EDATA, s->file,
+        return gle_fail_in(err, GLE_EDATA, s->file, NULL,
                              "targets has shape (%s); (samples, outputs) or (samples, %zu steps, outputs) is needed",
                              shape, data->n_steps);
     data->n_targets = y->shape[y->n_dims - 1];
@@ -162,7 +162,7 @@ static int copy_reals(float *out, const struct gle_array *a, const char *name, c
         char where[TUPLE_SIZE];
         out[i] = (float)value;
         if (!isfinite(out[i]))
-            return gle_data_fail(err, GLE_EDATA, s->file, "%s[%s] = %g is not a finite number in single precision",
+            return gle_fail_in(err, GLE_EDATA, s->file, NULL, "%s[%s] = %g is not a finite number in single precision",
                                  name, index_of(where, a, i), value);
     }
     return 0;
@@ -177,10 +177,10 @@ static int copy_labels(int32_t *out, struct gle_data *data, const struct gle_arr
     for (size_t i = 0; i < a->n; i++) {
         int64_t label;
         if (gle_array_int(&label, a, i))
-            return gle_data_fail(err, GLE_EDATA, s->file, "%s[%zu] = %g is not a whole number, as labels are", name, i,
-                                 gle_array_real(a, i));
+            return gle_fail_in(err, GLE_EDATA, s->file, NULL, "%s[%zu] = %g is not a whole number, as labels are", name,
+                               i, gle_array_real(a, i));
         if (label < 0 || label >= n_classes)
-            return gle_data_fail(err, GLE_EDATA, s->file, "%s[%zu] = %lld, where labels are 0 ... %lld", name, i,
+            return gle_fail_in(err, GLE_EDATA, s->file, NULL, "%s[%zu] = %lld, where labels are 0 ... %lld", name, i,
                                  (long long)label, (long long)n_classes - 1);
         out[i] = (int32_t)label;
         if ((size_t)label >= data->n_targets)
@@ -210,9 +210,9 @@ static int read_train(struct gle_data *data, struct source *s, const struct npz_
     const int has_targets = gle_npz_has(s->npz, target_names[GLE_TRAIN]);
 
     if (has_y && has_targets)
-        return gle_data_fail(err, GLE_EDATA, s->file, "has both y and targets; one of them is needed");
+        return gle_fail_in(err, GLE_EDATA, s->file, NULL, "has both y and targets; one of them is needed");
     if (!has_y && !has_targets)
-        return gle_data_fail(err, GLE_EDATA, s->file, "has neither labels y nor targets");
+        return gle_fail_in(err, GLE_EDATA, s->file, NULL, "has neither labels y nor targets");
     s->y_names = has_y ? y_names : target_names;
     if (gle_npz_read(&s->x, s->npz, x_names[GLE_TRAIN], err) || shape_inputs(data, s, p, dt, err) ||
         gle_npz_read(&s->y, s->npz, s->y_names[GLE_TRAIN], err) || shape_targets(data, s, p, err))
@@ -239,7 +239,7 @@ static int read_other(struct gle_data *data, enum gle_split split, const struct 
 
     if (!gle_npz_has(s->npz, x_name)) {
         if (gle_npz_has(s->npz, y_name))
-            return gle_data_fail(err, GLE_EDATA, s->file, "has %s but no %s", y_name, x_name);
+            return gle_fail_in(err, GLE_EDATA, s->file, NULL, "has %s but no %s", y_name, x_name);
         return 0;
     }
     status = gle_npz_read(&x, s->npz, x_name, err) || gle_npz_read(&y, s->npz, y_name, err) ||

@@ -11,8 +11,6 @@
 
 enum { SCHEMA = 1, DIGITS = 15 };
 
-static const char *const split_names[GLE_SPLITS] = {"train", "validation", "test"};
-
 static json_t *real(double value)
 {
     return isfinite(value) ? json_real(value) : json_null();
@@ -95,7 +93,7 @@ static json_t *dataset(const struct gle_report *r)
     json_t *out = json_object(), *sizes = json_object();
 
     for (int s = 0; s < GLE_SPLITS; s++)
-        json_object_set_new(sizes, split_names[s], count(r->data->split[s].n));
+        json_object_set_new(sizes, gle_split_names[s], count(r->data->split[s].n));
     json_object_set_new(out, "type", json_string(r->exp->dataset.row->name));
     json_object_set_new(out, "sha256", json_string(r->data->sha256));
     json_object_set_new(out, "sizes", sizes);
@@ -150,7 +148,7 @@ static json_t *epoch(const struct gle_epoch *e)
     json_object_set_new(out, "lr", real(e->lr));
     json_object_set_new(out, "seconds", real(e->seconds));
     for (int s = 0; s < GLE_SPLITS; s++)
-        json_object_set_new(out, split_names[s], score(&e->score[s]));
+        json_object_set_new(out, gle_split_names[s], score(&e->score[s]));
     return out;
 }
 
@@ -165,7 +163,7 @@ static json_t *best(const struct gle_metrics *m)
     if (!e->score[m->best_split].measured)
         return json_null();
     out = epoch(e);
-    snprintf(by, sizeof by, "%s_%s", split_names[m->best_split], labelled ? "accuracy" : "loss");
+    snprintf(by, sizeof by, "%s_%s", gle_split_names[m->best_split], labelled ? "accuracy" : "loss");
     json_object_set_new(out, "chosen_by", json_string(by));
     return out;
 }
@@ -184,7 +182,7 @@ static json_t *confusion(const struct gle_metrics *m)
             json_array_append_new(row, count(m->confusion[i * m->n_classes + j]));
         json_array_append_new(matrix, row);
     }
-    json_object_set_new(out, "split", json_string(split_names[m->confusion_split]));
+    json_object_set_new(out, "split", json_string(gle_split_names[m->confusion_split]));
     json_object_set_new(out, "matrix", matrix);
     return out;
 }

@@ -1,4 +1,5 @@
 #include "solver/team.h"
+#include "base/clock.h"
 #include "base/memory.h"
 
 #include <omp.h>
@@ -130,14 +131,6 @@ void gle_team_open(struct gle_team *team, void (*body)(void *ctx), void *ctx)
     team->n_open = 1;
 }
 
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void judge(struct gle_team *team, double work, double wait)
 {
     if (wait <= LATE_RATIO * work + LATE_SECONDS) {
@@ -161,12 +154,12 @@ void gle_team_share(struct gle_team *team, void (*work)(void *arg, size_t t), vo
     }
     team->work = work;
     team->arg = arg;
-    start = now();
+    start = gle_clock();
     post(team);
     n = atomic_load_explicit(&team->posted->value, memory_order_relaxed);
     take_pieces(team, 0);
-    middle = now();
+    middle = gle_clock();
     for (size_t t = 1; t < team->n_open; t++)
         await(&team->done[t], n);
-    judge(team, middle - start, now() - middle);
+    judge(team, middle - start, gle_clock() - middle);
 }

@@ -1,4 +1,5 @@
 #include "train/train.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "parts/loss.h"
 #include "parts/optimizer.h"
@@ -8,7 +9,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum { PROGRESS_STEPS = 16 };
 
@@ -41,14 +41,6 @@ struct pass {
     double loss;   /* summed over steps and samples */
     size_t right;  /* samples */
 };
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static bool stopped(const struct run *run)
 {
@@ -163,7 +155,7 @@ static int run_pass(struct run *run, enum gle_split split, bool learn, struct gl
     const size_t batch = learn ? run->exp->batch_size : run->exp->test_batch_size;
     struct gle_metrics *m = run->metrics;
     struct pass pass = {.split = split, .learn = learn};
-    const double start = now(), work = run->work;
+    const double start = gle_clock(), work = run->work;
     int rc = 0;
 
     if (learn) {
@@ -177,7 +169,7 @@ static int run_pass(struct run *run, enum gle_split split, bool learn, struct gl
         memset(run->confusion, 0, m->n_classes * m->n_classes * sizeof *run->confusion);
     for (size_t at = 0; at < n && !rc && !stopped(run); at += batch)
         rc = run_batch(run, &pass, run->rows + at, n - at < batch ? n - at : batch, err);
-    *(learn ? &m->train_seconds : &m->eval_seconds) += now() - start;
+    *(learn ? &m->train_seconds : &m->eval_seconds) += gle_clock() - start;
     *(learn ? &m->train_steps : &m->eval_steps) += pass.steps;
     *(learn ? &m->train_flops : &m->eval_flops) += gle_graph_flops(run->graph, learn) * (run->work - work);
     if (rc || stopped(run))
@@ -216,7 +208,7 @@ static int run_epoch(struct run *run, struct gle_error *err)
     struct gle_metrics *m = run->metrics;
     struct gle_epoch e = {.epoch = run->epoch, .lr = run->schedule.lr};
     const struct gle_schedule *schedule = (const struct gle_schedule *)run->exp->schedule.row;
-    const double start = now();
+    const double start = gle_clock();
 
     if (run->epoch && run_pass(run, GLE_TRAIN, true, &e.score[GLE_TRAIN], err))
         return -1;
@@ -227,7 +219,7 @@ static int run_epoch(struct run *run, struct gle_error *err)
         return 0;
     if (run->epoch)
         schedule->next(&run->schedule, run->exp->schedule.params, run->epoch, watched_loss(run, &e));
-    e.seconds = now() - start;
+    e.seconds = gle_clock() - start;
     m->epochs[m->n_epochs++] = e;
     if (m->confusion)
         memcpy(m->confusion, run->confusion, m->n_classes * m->n_classes * sizeof *m->confusion);
@@ -327,17 +319,17 @@ static int measure(double *per_step, struct run *run, bool learn, double seconds
     const enum gle_split split = learn || !run->data->split[GLE_TEST].n ? GLE_TRAIN : GLE_TEST;
     const size_t batch = learn ? run->exp->batch_size : run->exp->test_batch_size, n = run->data->split[split].n;
     struct pass pass = {.split = split, .learn = learn};
-    const double begin = now();
+    const double begin = gle_clock();
     size_t batches = 0;
 
     for (size_t i = 0; i < n; i++)
         run->rows[i] = (uint32_t)i;
-    while (n && (!batches || now() - begin < seconds)) {
+    while (n && (!batches || gle_clock() - begin < seconds)) {
         if (run_batch(run, &pass, run->rows, n < batch ? n : batch, err))
             return -1;
         batches++;
     }
-    *per_step = batches ? (now() - begin) / ((double)batches * (double)run->data->n_steps) : 0.0;
+    *per_step = batches ? (gle_clock() - begin) / ((double)batches * (double)run->data->n_steps) : 0.0;
     return 0;
 }
 
