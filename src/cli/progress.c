@@ -4,10 +4,12 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { CELLS = 24 };
+enum { CELLS = 24, CELLS_NARROW = 10, WIDE = 120, USUAL_WIDTH = 80 };
 static const double BAR_SECONDS = 0.1, LINE_SECONDS = 10.0;
+
 void gle_format_duration(char *buf, size_t size, double seconds)
 {
     const long s = lround(seconds);
@@ -46,29 +48,40 @@ static size_t add_score(char *buf, size_t size, size_t at, const char *name, dou
     return n > 0 && at + (size_t)n < size ? at + (size_t)n : at;
 }
 
+/* Columns of the terminal: a longer line would wrap, and could not be overwritten. */
+static int terminal_width(void)
+{
+    struct winsize size;
+
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) || !size.ws_col ? USUAL_WIDTH : size.ws_col;
+}
+
 void gle_bar_progress(struct gle_bar *bar, const struct gle_progress *p)
 {
     const double t = gle_clock(), elapsed = t - bar->start;
-    const int full = (int)(p->done * CELLS);
     char line[256], eta[32];
+    int width, cells, full;
     size_t at;
 
     if (bar->quiet || !bar->terminal || t - bar->last < BAR_SECONDS)
         return;
     bar->last = t;
+    width = terminal_width();
+    cells = width < WIDE ? CELLS_NARROW : CELLS;
+    full = (int)(p->done * cells);
     if (elapsed > 0.5 && p->done > 0.0)
         gle_format_duration(eta, sizeof eta, elapsed * (1.0 - p->done) / p->done);
     else
         snprintf(eta, sizeof eta, "...");
     at = (size_t)snprintf(line, sizeof line, "%.40s [", bar->label);
-    for (int i = 0; i < CELLS; i++)
+    for (int i = 0; i < cells; i++)
         line[at++] = i < full ? '=' : i == full ? '>' : ' ';
     at += (size_t)snprintf(line + at, sizeof line - at, "] %3.0f %%  epoch %llu/%llu  %s left", 100.0 * p->done,
                            (unsigned long long)p->epoch, (unsigned long long)p->epochs, eta);
     at = add_score(line, sizeof line, at, gle_split_names[p->split], p->loss, p->accuracy);
     if (p->split != GLE_TEST && bar->newest[GLE_TEST].measured)
         add_score(line, sizeof line, at, "test", bar->newest[GLE_TEST].loss, bar->newest[GLE_TEST].accuracy);
-    fprintf(stderr, "\r%s\033[K", line);
+    fprintf(stderr, "\r%.*s\033[K", width - 1, line);
 }
 
 void gle_bar_epoch(struct gle_bar *bar, const struct gle_metrics *m, uint64_t epochs)

@@ -1,6 +1,7 @@
 /* The solver against the plain double-precision loops of the oracle, on random networks. */
 #include "../support/build.h"
 #include "../support/oracle.h"
+#include "base/memory.h"
 #include "base/rng.h"
 #include "kernel/isa.h"
 #include "parts/activation.h"
@@ -230,11 +231,38 @@ static void they_do_so_with_every_instruction_set(void **state)
     unsetenv("GLESIM_ISA");
 }
 
+static void a_step_allocates_nothing(void **state)
+{
+    const struct gle_step learn = {.learn = true, .lr = 1e-3}, evaluate = {.learn = false};
+    char *yaml = calloc(YAML_BYTES, 1);
+    struct gle_error err = {0};
+    struct gle_rng rng;
+    struct built b;
+    double loss;
+    size_t B;
+    int rc = 0;
+
+    (void)state;
+    gle_rng_seed(&rng, 1);
+    random_config(yaml, &rng, &B);
+    b = build_text(yaml, 2);
+    gle_memory_fail_after(0);
+    gle_net_set_batch(b.net, B);
+    gle_net_begin_batch(b.net, true);
+    for (size_t i = 0; i < 10; i++)
+        rc |= gle_net_step(b.net, i % 2 ? &learn : &evaluate, &loss, &err);
+    gle_memory_fail_after((size_t)-1);
+    assert_int_equal(rc, 0);
+    built_clear(&b);
+    free(yaml);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_nets_follow_the_oracle),
         cmocka_unit_test(they_do_so_with_every_instruction_set),
+        cmocka_unit_test(a_step_allocates_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
