@@ -54,6 +54,7 @@ LIBRARIES = {
     "jansson.h": ["report"],
     "omp.h": ["solver/team.c", "main.c"],
     "sched.h": ["solver/team.c"],
+    "sys/ioctl.h": ["cli/progress.c"],
 }
 LIBC = set("""assert ctype errno fcntl float getopt inttypes limits locale math setjmp signal stdalign stdarg stdatomic
     stdbool stddef stdint stdio stdlib string strings time unistd sys/resource sys/stat sys/types""".split())
