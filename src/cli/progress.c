@@ -14,7 +14,11 @@ void gle_format_duration(char *buf, size_t size, double seconds)
 {
     const long s = lround(seconds);
 
-    if (seconds < 1.0)
+    if (seconds < 1e-3)
+        snprintf(buf, size, "%.3g us", 1e6 * seconds);
+    else if (seconds < 0.1)
+        snprintf(buf, size, "%.3g ms", 1e3 * seconds);
+    else if (seconds < 1.0)
         snprintf(buf, size, "%.2f s", seconds);
     else if (s < 60)
         snprintf(buf, size, "%.1f s", seconds);

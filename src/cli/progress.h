@@ -20,7 +20,7 @@ void gle_bar_progress(struct gle_bar *bar, const struct gle_progress *p);
 void gle_bar_epoch(struct gle_bar *bar, const struct gle_metrics *m, uint64_t epochs);
 /* Removes the bar, so that a line can be written. */
 void gle_bar_clear(const struct gle_bar *bar);
-/* "1 h 02 min", "3 min 20 s", "12.3 s" */
+/* "1 h 02 min", "3 min 20 s", "12.3 s", "4.5 ms", "108 us" */
 void gle_format_duration(char *buf, size_t size, double seconds);
 
 #endif

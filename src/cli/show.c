@@ -84,7 +84,8 @@ void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, s
     const double bytes =
         gle_graph_bytes(graph, optimizer->n_moments) +
         4.0 * T * (double)(data->n_channels * (*sizes[0] + *sizes[1] + *sizes[2])) * (data->held ? 1.0 / T : 1.0);
-    char text[32], total[32];
+    const double flops = B * gle_graph_flops(graph, true);
+    char text[32], total[32], step[32];
 
     printf("%s%s%s, seed %llu\n", exp->name, exp->variant ? " " : "", exp->variant ? exp->variant : "",
            (unsigned long long)exp->seed);
@@ -92,10 +93,11 @@ void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, s
            exp->dataset.row->name, *sizes[0], *sizes[1], *sizes[2], data->n_steps, data->n_channels, data->n_targets);
     show_layers(graph);
     printf("  parameters        %zu, of which %zu learn\n", graph->n_params, graph->n_plastic);
-    printf("  a learning step   %.3g MFLOP (batch of %llu), %.3g us measured on %zu thread%s\n",
-           1e-6 * B * gle_graph_flops(graph, true), (unsigned long long)exp->batch_size, 1e6 * train_step, threads,
-           threads > 1 ? "s" : "");
-    printf("  memory            about %.3g MB\n", 1e-6 * bytes);
+    gle_format_duration(step, sizeof step, train_step);
+    printf("  a learning step   %.3g %cFLOP (batch of %llu), %s measured on %zu thread%s\n",
+           flops < 1e9 ? 1e-6 * flops : 1e-9 * flops, flops < 1e9 ? 'M' : 'G', (unsigned long long)exp->batch_size,
+           step, threads, threads > 1 ? "s" : "");
+    printf("  memory            about %.3g MB for network and data\n", 1e-6 * bytes);
     gle_format_duration(text, sizeof text, epoch);
     gle_format_duration(total, sizeof total, epoch * (double)exp->epochs + eval_steps * eval_step);
     printf("  estimated time    %s an epoch, %s for %llu epochs\n", text, total, (unsigned long long)exp->epochs);
