@@ -39,6 +39,8 @@ struct oracle {
 
 /* Whether the oracle knows an activation of that name. */
 bool oracle_knows(const char *act);
+/* r = phi(u) and its slope, from libm. The activation must be known. */
+double oracle_phi(const char *act, double u, double *slope);
 
 /* Takes shapes, settings and the present parameters from a net; the state is zero. */
 struct oracle *oracle_build(const struct gle_graph *graph, const struct gle_net *net, size_t B,
