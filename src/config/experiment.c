@@ -195,7 +195,8 @@ static int build_learning(struct gle_experiment *exp, const struct gle_learning_
                           struct gle_errors *errs)
 {
     const struct gle_bounds_keys *b = &keys->bounds;
-    const struct gle_layer_cfg *top = exp->n_layers ? &exp->layers[exp->n_layers - 1] : NULL;
+    const size_t n_layers = exp->layers ? exp->n_layers : 0;
+    const struct gle_layer_cfg *top = n_layers ? &exp->layers[n_layers - 1] : NULL;
     int rc = 0;
 
     exp->rule = (const struct gle_rule *)keys->rule;
@@ -222,7 +223,7 @@ static int build_learning(struct gle_experiment *exp, const struct gle_learning_
         rc = gle_node_error(errs, GLE_ECONFIG, exp->loss->log_probabilities ? src : top->src,
                             exp->loss->log_probabilities ? "loss" : "activation",
                             "the loss nll and the activation log_softmax of the last layer go together");
-    for (size_t i = 0; i + 1 < exp->n_layers; i++)
+    for (size_t i = 0; i + 1 < n_layers; i++)
         if (exp->layers[i].act->log_probabilities)
             rc = gle_node_error(errs, GLE_ECONFIG, exp->layers[i].src, "activation",
                                 "log_softmax is for the last layer only");
@@ -259,12 +260,12 @@ static int check_sizes(const struct gle_experiment *exp, struct gle_errors *errs
     if (set->shape)
         set->shape(exp->dataset.params, &channels, &targets);
     if (channels && channels != exp->n_input)
-        rc = gle_node_error(errs, GLE_ESHAPE, exp->network_src, "input", "%zu, where the data set %s has %zu channels",
-                            exp->n_input, set->row.name, channels);
+        rc = gle_node_error(errs, GLE_ESHAPE, exp->network_src, "input", "%zu, where the data set %s has %zu channel%s",
+                            exp->n_input, set->row.name, channels, channels > 1 ? "s" : "");
     if (targets && targets != top->n)
         rc = gle_node_error(errs, GLE_ESHAPE, top->src, "neurons",
-                            "%zu in the last layer, where the data set %s has %zu targets", top->n, set->row.name,
-                            targets);
+                            "%zu in the last layer, where the data set %s has %zu target%s", top->n, set->row.name,
+                            targets, targets > 1 ? "s" : "");
     return rc;
 }
 
@@ -353,13 +354,63 @@ static void destroy(struct gle_experiment *exp)
     }
 }
 
+/* Whether a section of the file is there and no error points into it, so that what it says can be relied upon. */
+static bool sound(const struct gle_experiment *exp, const char *section, const struct gle_errors *errs)
+{
+    const size_t n = strlen(section);
+
+    if (!gle_node_get(exp->src, section) || errs->dropped)
+        return false;
+    for (size_t i = 0; i < errs->n; i++) {
+        const char *path = errs->item[i].path;
+        if (!strncmp(path, section, n) && (!path[n] || path[n] == '.' || path[n] == '['))
+            return false;
+    }
+    return true;
+}
+
+/* Checks that need more than one key. Each runs where the sections it reads could be decoded, so that a file's errors
+ * are found in one go. */
+static int build_sections(struct gle_experiment *exp, const struct gle_file_keys *file, struct gle_errors *errs)
+{
+    const bool network = sound(exp, "network", errs), learning = sound(exp, "learning", errs);
+    const bool dataset = sound(exp, "dataset", errs), training = sound(exp, "training", errs);
+    const bool references = sound(exp, "teacher", errs) || training;
+    int rc = 0;
+
+    exp->network_src = gle_node_get(exp->src, "network");
+    exp->training_src = gle_node_get(exp->src, "training");
+    exp->name = file->name;
+    exp->description = file->description;
+    exp->seed = file->seed;
+    exp->dt = file->dt;
+    exp->dataset = file->dataset;
+    exp->n_input = file->network.input;
+    rc |= check_early(exp, file, errs);
+    if (dataset)
+        rc |= check_dataset(exp, errs);
+    if (network) {
+        exp->init_file = file->network.init.row ? gle_node_get(file->network.init.src, "file")->text : NULL;
+        rc |= build_layers(exp, file, errs);
+    }
+    if (learning)
+        rc |= build_learning(exp, &file->learning, gle_node_get(exp->src, "learning"), errs);
+    if (training)
+        rc |= build_training(exp, &file->training, exp->training_src, errs);
+    if (exp->layers && dataset)
+        rc |= check_sizes(exp, errs);
+    if (exp->layers && references)
+        rc |= check_references(exp, file, errs);
+    return rc;
+}
+
 /* Takes doc over. */
 static struct gle_experiment *build(struct gle_doc *doc, const char *variant, struct gle_errors *errs)
 {
     struct gle_experiment *exp = gle_calloc(1, sizeof *exp);
     struct gle_file_keys *file = gle_arena_alloc(doc->arena, 1, sizeof *file);
     const size_t before = errs->n + errs->dropped;
-    int rc, early;
+    int rc;
 
     if (!exp || !file) {
         gle_node_error(errs, GLE_ENOMEM, doc->root, NULL, "no memory");
@@ -371,25 +422,8 @@ static struct gle_experiment *build(struct gle_doc *doc, const char *variant, st
     exp->src = doc->root;
     exp->variant = variant;
     rc = gle_decode(file, gle_experiment_keys, doc, doc->root, errs);
-    early = check_early(exp, file, errs);
-    if (!rc) { /* what follows needs every key in its place */
-        exp->network_src = gle_node_get(doc->root, "network");
-        exp->training_src = gle_node_get(doc->root, "training");
-        exp->name = file->name;
-        exp->description = file->description;
-        exp->seed = file->seed;
-        exp->dt = file->dt;
-        exp->dataset = file->dataset;
-        exp->n_input = file->network.input;
-        exp->init_file = file->network.init.row ? gle_node_get(file->network.init.src, "file")->text : NULL;
-        rc |= check_dataset(exp, errs);
-        rc |= build_layers(exp, file, errs);
-        rc |= build_learning(exp, &file->learning, gle_node_get(doc->root, "learning"), errs);
-        rc |= build_training(exp, &file->training, exp->training_src, errs);
-        if (!rc)
-            rc |= check_sizes(exp, errs) | check_references(exp, file, errs);
-    }
-    if (rc || early || errs->n + errs->dropped > before) {
+    rc |= build_sections(exp, file, errs);
+    if (rc || errs->n + errs->dropped > before) {
         destroy(exp);
         return NULL;
     }

@@ -54,11 +54,12 @@ int gle_train_check(const struct gle_experiment *exp, const struct gle_data *dat
     const struct gle_metric_row *metric = schedule->metric(exp->schedule.params);
 
     if (data->n_channels != exp->n_input)
-        return gle_node_fail(err, GLE_ESHAPE, exp->network_src, "input", "%zu, where the data set has %zu channels",
-                             exp->n_input, data->n_channels);
+        return gle_node_fail(err, GLE_ESHAPE, exp->network_src, "input", "%zu, where the data set has %zu channel%s",
+                             exp->n_input, data->n_channels, data->n_channels > 1 ? "s" : "");
     if (data->n_targets != top->n)
         return gle_node_fail(err, GLE_ESHAPE, top->src, "neurons",
-                             "%zu in the last layer, where the data set has %zu targets", top->n, data->n_targets);
+                             "%zu in the last layer, where the data set has %zu target%s", top->n, data->n_targets,
+                             data->n_targets > 1 ? "s" : "");
     if (exp->loss->classes && !data->labelled)
         return gle_node_fail(err, GLE_ESHAPE, gle_node_get(exp->src, "learning"), "loss",
                              "%s wants labels, and the data set has target values", exp->loss->row.name);
