@@ -154,7 +154,7 @@ static int run(const struct gle_experiment *exp, const struct gle_options *o, co
     struct session s = {.report = {.exp = exp}};
     struct gle_provenance provenance;
     struct gle_error err = {0};
-    size_t threads = o->threads ? o->threads : (size_t)omp_get_num_procs();
+    size_t threads = o->threads ? o->threads : (size_t)omp_get_max_threads();
     int rc;
 
     gle_provenance_collect(&provenance, command);

@@ -14,7 +14,7 @@
 #define RELAX() ((void)0)
 #endif
 
-/* How long to wait in which way: some 20 us of spinning cover the unevenness of a step; long pauses (a report being
+/* How long to wait in which way: some 10 us of spinning cover the unevenness of a step; long pauses (a report being
  * written) should not heat a processor. */
 enum { SPINS = 500, YIELDS = 2000 };
 static const struct timespec NAP = {0, 50000};
@@ -49,6 +49,7 @@ int gle_team_create(struct gle_team **out, size_t n_threads, struct gle_error *e
     if (team) {
         team->n_threads = n_threads;
         team->n_open = 1;
+        /* as floats for the alignment */
         team->posted = (void *)gle_floats(sizeof(struct count) / sizeof(float));
         team->done = (void *)gle_floats(n_threads * sizeof(struct count) / sizeof(float));
     }
