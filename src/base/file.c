@@ -6,21 +6,18 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sha2.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TEMPORARY_TRIES = 10000 };
+enum { TEMPORARY_TRIES = 10000, FIRST_ROOM = 1 << 16 };
 
 /* Records `what`, the text of errno (0: none) and the file; returns -1. */
 static int fail(struct gle_error *err, enum gle_code code, const char *path, const char *what, int number)
 {
-    if (err->code != GLE_OK)
-        return -1;
-    gle_fail(err, code, "%s%s%s", what, number ? ": " : "", number ? strerror(number) : "");
-    gle_error_place(err, path, 0, 0, NULL);
-    return -1;
+    return gle_fail_in(err, code, path, NULL, "%s%s%s", what, number ? ": " : "", number ? strerror(number) : "");
 }
 
 /* Up to size bytes, fewer only at the end of the file; -1 with errno set. */
@@ -40,44 +37,74 @@ static ssize_t read_all(int fd, unsigned char *bytes, size_t size)
     return (ssize_t)done;
 }
 
-static int read_open(unsigned char **bytes, size_t *size, int fd, const char *path, size_t limit, enum gle_code code,
-                     struct gle_error *err)
+static int fail_large(struct gle_error *err, enum gle_code code, const char *path, size_t limit)
 {
-    struct stat info;
+    const bool mib = limit >= 1 << 20;
+
+    return gle_fail_in(err, code, path, NULL, "larger than %zu %s", mib ? limit >> 20 : limit, mib ? "MiB" : "bytes");
+}
+
+/* Reads to the end of fd, whose size is `expected` if it is known, or to just beyond the limit. */
+static int read_whole(unsigned char **bytes, size_t *size, int fd, size_t expected, size_t limit)
+{
+    size_t room = expected ? expected + 1 : FIRST_ROOM;
     ssize_t n;
 
-    if (fstat(fd, &info))
-        return fail(err, code, path, "cannot read", errno);
-    if (!S_ISREG(info.st_mode))
-        return fail(err, code, path, "not a regular file", 0);
-    if ((uintmax_t)info.st_size > limit)
-        return fail(err, code, path, "larger than such a file may be", 0);
-    *bytes = gle_calloc((size_t)info.st_size + 1, 1);
-    if (!*bytes)
-        return fail(err, GLE_ENOMEM, path, "no memory to read it", 0);
-    n = read_all(fd, *bytes, (size_t)info.st_size);
-    if (n < 0) {
-        const int number = errno;
-        gle_free(*bytes);
-        *bytes = NULL;
-        return fail(err, code, path, "cannot read", number);
+    for (;;) {
+        unsigned char *more = gle_resize(*bytes, room + 1, 1);
+        if (!more)
+            return ENOMEM;
+        *bytes = more;
+        n = read_all(fd, *bytes + *size, room - *size);
+        if (n < 0)
+            return errno;
+        *size += (size_t)n;
+        if (*size < room || *size > limit)
+            break;
+        room *= 2;
     }
-    *size = (size_t)n;
+    (*bytes)[*size] = '\0';
     return 0;
 }
 
-int gle_file_read(unsigned char **bytes, size_t *size, const char *path, size_t limit, enum gle_code code,
-                  struct gle_error *err)
+static int read_open(unsigned char **bytes, size_t *size, int fd, const char *path, size_t limit, bool streams,
+                     enum gle_code code, struct gle_error *err)
 {
-    int fd, rc;
+    struct stat info;
+    int number;
+
+    if (fstat(fd, &info))
+        return fail(err, code, path, "cannot be read", errno);
+    if (S_ISDIR(info.st_mode) || (!S_ISREG(info.st_mode) && !streams))
+        return fail(err, code, path, "not a regular file", 0);
+    if (S_ISREG(info.st_mode) && (uintmax_t)info.st_size > limit)
+        return fail_large(err, code, path, limit);
+    number = read_whole(bytes, size, fd, S_ISREG(info.st_mode) ? (size_t)info.st_size : 0, limit);
+    if (number == ENOMEM)
+        return fail(err, GLE_ENOMEM, path, "no memory to read it", 0);
+    if (number)
+        return fail(err, code, path, "cannot be read", number);
+    return *size > limit ? fail_large(err, code, path, limit) : 0;
+}
+
+int gle_file_read(unsigned char **bytes, size_t *size, const char *path, size_t limit, bool streams,
+                  enum gle_code code, struct gle_error *err)
+{
+    /* O_NONBLOCK: a pipe that is to be refused is not waited for */
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (streams ? 0 : O_NONBLOCK));
+    int rc;
 
     *bytes = NULL;
     *size = 0;
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* O_NONBLOCK: a pipe is refused, not waited for */
     if (fd < 0)
-        return fail(err, code, path, "cannot read", errno);
-    rc = read_open(bytes, size, fd, path, limit, code, err);
+        return fail(err, code, path, "cannot be read", errno);
+    rc = read_open(bytes, size, fd, path, limit, streams, code, err);
     close(fd);
+    if (rc) {
+        gle_free(*bytes);
+        *bytes = NULL;
+        *size = 0;
+    }
     return rc;
 }
 

@@ -4,13 +4,14 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Reads a regular file of at most `limit` bytes. *bytes (NUL-terminated beyond *size) belongs to the caller:
- * gle_free().
- * Errors: code `code` for anything that cannot be read, GLE_ENOMEM. */
-GLE_MUST_CHECK int gle_file_read(unsigned char **bytes, size_t *size, const char *path, size_t limit,
+/* Reads a file of at most `limit` bytes; streams: pipes and devices too, to their end.
+ * Owns:   *bytes (NUL-terminated beyond *size) belongs to the caller: gle_free(). On error it is NULL.
+ * Errors: `code` for anything that cannot be read, a directory, too large; GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_file_read(unsigned char **bytes, size_t *size, const char *path, size_t limit, bool streams,
                                  enum gle_code code, struct gle_error *err);
 /* Writes a file whole or not at all: a temporary file beside it, fsync, rename, fsync of the directory. An old file of
  * that name is replaced.

@@ -42,7 +42,6 @@ struct group_keys {
     struct gle_reals tau_m, tau_r;
 };
 
-enum { TAU_M_KEY = 1, TAU_R_KEY = 2 };
 static const struct gle_key group_keys[] = {
     GLE_KEY_COUNT(struct group_keys, count, GLE_ABSENT, 1, GLE_NEURONS_MAX, "neurons",
                   "how many neurons; not needed when a list of time constants tells"),

@@ -389,14 +389,6 @@ void gle_net_get_var(const struct gle_net *net, size_t layer, enum gle_var v, fl
     copy_rows(values, n, var(net, l, v, net->now), ld, net->B, n);
 }
 
-void gle_net_set_var(struct gle_net *net, size_t layer, enum gle_var v, const float *values)
-{
-    const struct gle_graph_layer *l = &net->graph->layers[layer];
-    size_t ld, n = var_width(l, v, &ld);
-
-    copy_rows(var(net, l, v, net->now), ld, values, n, net->B, n);
-}
-
 void gle_net_get_output_sum(const struct gle_net *net, float *sum)
 {
     const struct gle_graph_layer *top = top_of(net);

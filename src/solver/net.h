@@ -57,7 +57,6 @@ void gle_net_set_param(struct gle_net *net, size_t layer, enum gle_param param, 
 void gle_net_get_gradient(const struct gle_net *net, size_t layer, enum gle_param param, float *values);
 /* A variable after the last step: (B, n), or (B, n_in) for GLE_VAR_E_BELOW. Derived ones only of an observed graph. */
 void gle_net_get_var(const struct gle_net *net, size_t layer, enum gle_var var, float *values);
-void gle_net_set_var(struct gle_net *net, size_t layer, enum gle_var var, const float *values);
 
 /* Keeps a copy of all parameters inside the net; gle_net_recall() puts them back. */
 void gle_net_keep(struct gle_net *net);

@@ -1,8 +1,8 @@
 /* Text -> nodes, from libyaml's events. */
+#include "base/file.h"
 #include "base/memory.h"
 #include "yaml/node.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,6 @@
 
 enum {
     ANCHORS_MAX = 1000, /* looked up one by one, for each alias */
-    READ_BYTES = 1 << 16,
 };
 
 struct anchor {
@@ -687,12 +686,11 @@ static struct gle_doc *create_doc(void)
     return NULL;
 }
 
-static int file_fail(struct gle_errors *errs, enum gle_code code, const char *path, const char *text, const char *why)
+static int file_fail(struct gle_errors *errs, enum gle_code code, const char *path, const char *text)
 {
     struct gle_error err = {0};
 
-    gle_fail(&err, code, "%s%s", text, why);
-    gle_error_place(&err, path, 0, 0, NULL);
+    gle_fail_in(&err, code, path, NULL, "%s", text);
     return gle_errors_add(errs, &err);
 }
 
@@ -703,7 +701,7 @@ int gle_doc_parse(struct gle_doc **out, const char *text, size_t len, const char
 
     *out = NULL;
     if (!doc)
-        return file_fail(errs, GLE_ENOMEM, name, "no memory for the config", "");
+        return file_fail(errs, GLE_ENOMEM, name, "no memory for the config");
     if (load(doc, &doc->root, &block, text, len, name, errs) || check_root(doc->root, name, errs)) {
         gle_doc_destroy(doc);
         return -1;
@@ -727,7 +725,7 @@ int gle_node_parse(struct gle_node **out, struct gle_doc *doc, const char *text,
     if (!node) {
         node = gle_arena_alloc(doc->arena, 1, sizeof *node);
         if (!node || !(node->file = gle_arena_text(doc->arena, name, strlen(name))))
-            return file_fail(errs, GLE_ENOMEM, name, "no memory for the config", "");
+            return file_fail(errs, GLE_ENOMEM, name, "no memory for the config");
         node->line = node->column = 1;
         node->text = "";
     }
@@ -735,45 +733,20 @@ int gle_node_parse(struct gle_node **out, struct gle_doc *doc, const char *text,
     return 0;
 }
 
-/* Reads to the end, or to just beyond the limit: what is not a regular file does not tell its size. */
-static int read_all(char **text, size_t *len, FILE *file, const char *path, struct gle_errors *errs)
-{
-    size_t room = 0, n;
-
-    do {
-        if (*len == room) {
-            char *more = gle_resize(*text, room + (room > READ_BYTES ? room : READ_BYTES), 1);
-            if (!more)
-                return file_fail(errs, GLE_ENOMEM, path, "no memory for the config", "");
-            room += room > READ_BYTES ? room : READ_BYTES;
-            *text = more;
-        }
-        n = fread(*text + *len, 1, room - *len, file);
-        *len += n;
-    } while (n && *len <= GLE_YAML_BYTES_MAX);
-    return ferror(file) ? file_fail(errs, GLE_ECONFIG, path, "cannot be read: ", strerror(errno)) : 0;
-}
-
 int gle_doc_load(struct gle_doc **out, const char *path, struct gle_errors *errs)
 {
-    FILE *file = fopen(path, "rb");
+    struct gle_error err = {0};
+    unsigned char *text;
     struct stat info;
-    char *text = NULL;
-    size_t len = 0;
+    size_t len;
     int rc;
 
     *out = NULL;
-    if (!file)
-        return file_fail(errs, GLE_ECONFIG, path, "cannot be read: ", strerror(errno));
-    if (fstat(fileno(file), &info))
-        rc = file_fail(errs, GLE_ECONFIG, path, "cannot be read: ", strerror(errno));
-    else if (S_ISDIR(info.st_mode))
-        rc = file_fail(errs, GLE_ECONFIG, path, "is a directory, not a config file", "");
-    else
-        rc = read_all(&text, &len, file, path, errs);
-    fclose(file);
-    if (!rc)
-        rc = gle_doc_parse(out, text, len, path, errs);
+    if (!stat(path, &info) && S_ISDIR(info.st_mode))
+        return file_fail(errs, GLE_ECONFIG, path, "is a directory, not a config file");
+    if (gle_file_read(&text, &len, path, GLE_YAML_BYTES_MAX, true, GLE_ECONFIG, &err))
+        return gle_errors_add(errs, &err);
+    rc = gle_doc_parse(out, (const char *)text, len, path, errs);
     gle_free(text);
     return rc;
 }

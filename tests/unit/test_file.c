@@ -110,7 +110,7 @@ static void assert_holds(const char *path, const void *want, size_t want_size)
     unsigned char *bytes;
     size_t size;
 
-    assert_int_equal(gle_file_read(&bytes, &size, path, 1 << 20, GLE_EDATA, &err), 0);
+    assert_int_equal(gle_file_read(&bytes, &size, path, 1 << 20, false, GLE_EDATA, &err), 0);
     assert_int_equal(size, want_size);
     assert_memory_equal(bytes, want, size);
     assert_int_equal(bytes[size], '\0');
@@ -123,7 +123,7 @@ static void assert_unreadable(const char *path, size_t limit, const char *why)
     unsigned char *bytes = (unsigned char *)dir;
     size_t size = 1;
 
-    assert_int_equal(gle_file_read(&bytes, &size, path, limit, GLE_ECONFIG, &err), -1);
+    assert_int_equal(gle_file_read(&bytes, &size, path, limit, false, GLE_ECONFIG, &err), -1);
     assert_int_equal(err.code, GLE_ECONFIG);
     assert_non_null(strstr(err.text, why));
     assert_string_equal(err.file, path);
@@ -157,7 +157,7 @@ static void interrupted_and_short_transfers_go_on(void **state)
     (void)state;
     hinder = true;
     written = gle_file_write(in_dir(path, "a"), text, sizeof text, &write_err);
-    got = gle_file_read(&bytes, &size, path, 100, GLE_EDATA, &read_err);
+    got = gle_file_read(&bytes, &size, path, 100, false, GLE_EDATA, &read_err);
     hinder = false;
     assert_int_equal(written, 0);
     assert_int_equal(got, 0);
@@ -239,7 +239,7 @@ static void no_memory_is_reported(void **state)
     (void)state;
     assert_int_equal(gle_file_write(in_dir(path, "a"), "x", 1, &err), 0);
     gle_memory_fail_after(0);
-    rc = gle_file_read(&bytes, &size, path, 100, GLE_EDATA, &err);
+    rc = gle_file_read(&bytes, &size, path, 100, false, GLE_EDATA, &err);
     assert_null(gle_sha256_start());
     gle_memory_fail_after((size_t)-1);
     assert_int_equal(rc, -1);

@@ -500,7 +500,7 @@ static void written_arrays_read_back(void **state)
 static void read_scratch(unsigned char **bytes, size_t *size)
 {
     struct gle_error err = {0};
-    assert_int_equal(gle_file_read(bytes, size, scratch, FILE_MAX, GLE_EDATA, &err), 0);
+    assert_int_equal(gle_file_read(bytes, size, scratch, FILE_MAX, false, GLE_EDATA, &err), 0);
 }
 
 static void same_arrays_give_the_same_bytes(void **state)
