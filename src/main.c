@@ -73,8 +73,7 @@ static int open_session(struct session *s, const struct gle_experiment *exp, siz
     const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
 
     if (gle_data_open(&s->data, set, exp->dataset.params, exp->validation, &context, err)) {
-        if (!err->file[0])
-            gle_node_place(err, exp->dataset.src, NULL);
+        gle_node_place(err, exp->dataset.src, NULL);
         return -1;
     }
     if (gle_train_check(exp, s->data, err) || gle_graph_build(&s->graph, exp, false, err))

@@ -208,7 +208,8 @@ static int misfit(struct gle_error *err, const char *file, const char *name, con
         snprintf(wanted, sizeof wanted, "%zu", t->rows);
     else
         snprintf(wanted, sizeof wanted, "%zu, %zu", t->rows, t->cols);
-    return gle_fail(err, GLE_EDATA, "%s: array '%s' has shape (%s), where (%s) is wanted", file, name, found, wanted);
+    return gle_fail_in(err, GLE_EDATA, file, NULL, "array '%s' has shape (%s), where (%s) is wanted", name, found,
+                       wanted);
 }
 
 static int fill_file(float *values, const struct gle_init_target *t, const void *params, struct gle_rng *rng,
@@ -231,7 +232,7 @@ static int fill_file(float *values, const struct gle_init_target *t, const void 
             for (size_t i = 0; i < t->rows * t->cols && !rc; i++) {
                 values[i] = (float)gle_array_real(&a, a.n_dims ? i : 0);
                 if (!isfinite(values[i]))
-                    rc = gle_fail(err, GLE_EDATA, "%s: array '%s' holds NaN or Inf", p->file, name);
+                    rc = gle_fail_in(err, GLE_EDATA, p->file, NULL, "array '%s' holds NaN or Inf", name);
             }
         } else {
             rc = misfit(err, p->file, name, &a, t);

@@ -311,7 +311,7 @@ static int init_tau_m(float *values, const struct gle_graph_layer *l, const stru
         return -1;
     for (size_t i = 0; i < l->n; i++)
         if ((double)values[i] < (1.0 - 1e-6) * dt)
-            return gle_fail(err, GLE_EDATA, "%s: %s[%zu] = %g is below dt = %g", file, name, i, (double)values[i], dt);
+            return gle_fail_in(err, GLE_EDATA, file, name, "[%zu] = %g is below dt = %g", i, (double)values[i], dt);
     return 0;
 }
 
@@ -331,12 +331,16 @@ static int init_layer(struct gle_net *net, size_t i, float *values, struct gle_r
         if (!init)
             continue;
         snprintf(name, sizeof name, "%s.%s", l->cfg->name, gle_param_names[p]);
-        if (init->fill(values, &target, parts[p]->params, rng, err))
+        if (init->fill(values, &target, parts[p]->params, rng, err)) {
+            gle_node_place(err, parts[p]->src, NULL);
             return -1;
+        }
         gle_net_set_param(net, i, (enum gle_param)p, values);
     }
-    if (init_tau_m(values, l, net->graph->exp, err))
+    if (init_tau_m(values, l, net->graph->exp, err)) {
+        gle_node_place(err, l->cfg->weight.src, NULL);
         return -1;
+    }
     gle_net_set_param(net, i, GLE_TAU_M, values);
     return 0;
 }

@@ -73,8 +73,15 @@ void gle_node_place(struct gle_error *err, const struct gle_node *node, const ch
     const struct gle_node *child = node && key ? gle_node_get(node, key) : NULL;
     const struct gle_node *spot = child ? child : node;
     char path[PATH_BYTES];
+    const size_t n = strlen(err->text);
 
     gle_node_path(path, sizeof path, node, key);
+    if (err->file[0]) {
+        if (spot)
+            snprintf(err->text + n, sizeof err->text - n, " (%s, asked for at %s:%zu:%zu)", path, spot->file,
+                     spot->line, spot->column);
+        return;
+    }
     gle_error_place(err, spot ? spot->file : NULL, spot ? spot->line : 0, spot ? spot->column : 0, path);
 }
 

@@ -72,7 +72,8 @@ int gle_node_fail(struct gle_error *err, enum gle_code code, const struct gle_no
 int gle_node_error(struct gle_errors *errs, enum gle_code code, const struct gle_node *node, const char *key,
                    const char *fmt, ...) GLE_PRINTF(5, 6);
 
-/* Gives an error that has no position yet that of `node` (or of the child `key`). */
+/* Gives an error that has no position yet that of `node` (or of the child `key`); one about another file, which
+ * `node` asks for, keeps that file and says in its words where it was asked for. */
 void gle_node_place(struct gle_error *err, const struct gle_node *node, const char *key);
 /* Takes the child `key` out of a map; nothing if there is none. */
 void gle_node_remove(struct gle_node *map, const char *key);
