@@ -61,7 +61,7 @@ static void show_layers(const struct gle_graph *g)
                tau_r, l->n * l->n_in + (l->cfg->bias.row ? l->n : 0));
         for (size_t p = 0; p < GLE_PARAMS; p++)
             if (plastic[p])
-                printf(" %s", gle_param_names[p]);
+                printf(" %s", gle_params[p].name);
         printf("%s\n", plastic[0] || plastic[1] || plastic[2] ? "" : " nothing");
     }
 }

@@ -13,6 +13,25 @@
 #include <math.h>
 #include <string.h>
 
+const struct gle_row gle_params[] = {
+    [GLE_WEIGHT] = {.name = "weight", .help = "W, from the layer below"},
+    [GLE_BIAS] = {.name = "bias", .help = "b"},
+    [GLE_TAU_M] = {.name = "tau_m", .help = "membrane time constants"},
+    [GLE_PARAMS] = {.name = NULL},
+};
+const struct gle_table gle_param_table = {"parameter", gle_params, sizeof *gle_params};
+
+static const struct gle_row variables[] = {
+    {.name = "u", .help = "membrane potential"},
+    {.name = "v", .help = "error, low-pass"},
+    {.name = "r", .help = "rate"},
+    {.name = "e", .help = "prospective error"},
+    {.name = "prosp_u", .help = "prospective potential"},
+    {.name = "lambda", .help = "adjoint variable, under the rules bptt and adjoint"},
+    {.name = NULL},
+};
+static const struct gle_table variable_table = {"variable", variables, sizeof *variables};
+
 static const struct gle_row states[] = {
     {.name = "carry", .help = "the neurons' state runs on from batch to batch and from training to test, as published"},
     {.name = "reset", .help = "every batch starts from zero; evaluation leaves no trace in training"},
@@ -163,8 +182,8 @@ static const struct gle_key layer_keys[] = {
     GLE_KEY_CUSTOM(struct gle_layer_keys, weight, "{init: linear}", &gle_init_custom,
                    "the weights W (neurons, inputs) at the start"),
     GLE_KEY_CUSTOM(struct gle_layer_keys, bias, "{init: linear}", &bias_custom, "the biases b at the start, or none"),
-    GLE_KEY_TEXTS(struct gle_layer_keys, plastic, GLE_ABSENT,
-                  "what learns in this layer: any of weight, bias, tau_m; default: learning.plastic"),
+    GLE_KEY_NAMES(struct gle_layer_keys, plastic, GLE_ABSENT, &gle_param_table,
+                  "what learns in this layer; default: learning.plastic"),
     GLE_KEY_NAME(struct gle_layer_keys, reset, "none", &gle_reset_table, "when the layer's state starts from zero"),
     GLE_KEY_REAL(struct gle_layer_keys, gamma, GLE_ABSENT, 0.0, 1e6, "",
                   "feedback of errors into this layer's membranes; default: learning.gamma"),
@@ -236,7 +255,7 @@ static const struct gle_key learning_keys[] = {
     GLE_KEY_REAL(struct gle_learning_keys, gamma, "0.0", 0.0, 1e6, "", "feedback of errors into the membrane"),
     GLE_KEY_REAL(struct gle_learning_keys, window, GLE_ABSENT, 1e-9, 1e9, "time",
                  "how far back the rules bptt and adjoint look"),
-    GLE_KEY_TEXTS(struct gle_learning_keys, plastic, "[weight, bias]", "what learns: any of weight, bias, tau_m"),
+    GLE_KEY_NAMES(struct gle_learning_keys, plastic, "[weight, bias]", &gle_param_table, "what learns"),
     GLE_KEY_MAP(struct gle_learning_keys, bounds, "{}", bounds_keys, "limits kept after every optimizer step"),
     GLE_KEY_PART(struct gle_learning_keys, optimizer, "{type: adam}", &gle_optimizer_table, "how gradients are spent"),
     GLE_KEY_PART(struct gle_learning_keys, schedule, "{type: constant}", &gle_schedule_table,
@@ -308,7 +327,8 @@ static const struct gle_custom phases_custom = {.decode = decode_phases, .type =
 
 struct record_keys {
     uint64_t every;
-    struct gle_texts layers, variables, parameters;
+    struct gle_texts layers;
+    struct gle_names variables, parameters;
     struct gle_reals neurons, sequences;
 };
 
@@ -318,39 +338,17 @@ static const struct gle_key record_keys[] = {
     GLE_KEY_REALS(struct record_keys, neurons, GLE_ABSENT, 0, GLE_NEURONS_MAX, "", "neurons by number; default: all"),
     GLE_KEY_REALS(struct record_keys, sequences, GLE_ABSENT, 0, GLE_BATCH_MAX, "",
                   "sequences of the batch by number; default: all"),
-    GLE_KEY_TEXTS(struct record_keys, variables, "[]", "any of u, v, r, e, prosp_u, lambda"),
-    GLE_KEY_TEXTS(struct record_keys, parameters, "[]", "any of weight, bias, tau_m"),
+    GLE_KEY_NAMES(struct record_keys, variables, "[]", &variable_table, "variables of the layers"),
+    GLE_KEY_NAMES(struct record_keys, parameters, "[]", &gle_param_table, "parameters of the layers"),
     GLE_KEY_END,
 };
 
-static int one_of(const struct gle_texts *list, const char *const *words, size_t n, struct gle_errors *errs)
-{
-    int rc = 0;
-
-    for (size_t i = 0; i < list->n; i++) {
-        struct gle_suggestion near = {.word = list->v[i]};
-        size_t j = 0;
-        while (j < n && strcmp(words[j], list->v[i]))
-            gle_suggest(&near, words[j++]);
-        if (j == n)
-            rc = gle_node_error(errs, GLE_ECONFIG, list->src->items[i], NULL,
-                                near.best ? "unknown name '%s' (did you mean '%s'?)" : "unknown name '%s'", list->v[i],
-                                near.best);
-    }
-    return rc;
-}
-
 static int decode_record(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
 {
-    static const char *const variables[] = {"u", "v", "r", "e", "prosp_u", "lambda"};
     struct record_keys keys = {0};
-    int rc;
 
     ((struct gle_later *)field)->src = node;
-    rc = gle_decode(&keys, record_keys, doc, node, errs);
-    rc |= one_of(&keys.variables, variables, sizeof variables / sizeof *variables, errs);
-    rc |= one_of(&keys.parameters, gle_param_names, GLE_PARAMS, errs);
-    return rc;
+    return gle_decode(&keys, record_keys, doc, node, errs);
 }
 
 static const struct gle_custom record_custom = {
@@ -430,5 +428,6 @@ const struct gle_key gle_experiment_keys[] = {
 
 const struct gle_table *const gle_tables[] = {
     &gle_dataset_table, &gle_act_table,  &gle_rule_table,  &gle_loss_table,  &gle_optimizer_table, &gle_schedule_table,
-    &gle_metric_table,  &gle_init_table, &gle_state_table, &gle_reset_table, &gle_backend_table,   NULL,
+    &gle_metric_table,  &gle_init_table, &gle_param_table, &variable_table,  &gle_state_table,     &gle_reset_table,
+    &gle_backend_table, NULL,
 };

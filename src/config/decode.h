@@ -17,7 +17,7 @@ struct gle_layer_keys {
     struct gle_neurons neurons;
     const struct gle_row *activation;
     struct gle_part weight, bias;
-    struct gle_texts plastic;
+    struct gle_names plastic;
     const struct gle_row *reset;
     double gamma; /* if src has the key */
     const struct gle_node *src;
@@ -42,7 +42,7 @@ struct gle_bounds_keys {
 struct gle_learning_keys {
     const struct gle_row *rule, *loss;
     double beta, gamma, window;
-    struct gle_texts plastic;
+    struct gle_names plastic;
     struct gle_bounds_keys bounds;
     struct gle_part optimizer, schedule;
 };
@@ -77,6 +77,6 @@ struct gle_file_keys {
     struct gle_compute_keys compute;
 };
 
-extern const struct gle_table gle_state_table, gle_reset_table, gle_backend_table;
+extern const struct gle_table gle_param_table, gle_state_table, gle_reset_table, gle_backend_table;
 
 #endif

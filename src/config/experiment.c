@@ -14,8 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *const gle_param_names[GLE_PARAMS] = {"weight", "bias", "tau_m"};
-
 /* A node for messages about its key rather than its value. */
 static struct gle_node at_key(const struct gle_node *node)
 {
@@ -40,28 +38,6 @@ static int check_name(const char *name, const char *extra, const struct gle_node
             return gle_node_error(errs, GLE_ECONFIG, src, key,
                                   "'%s' cannot be a name: letters, digits, _ and - are possible", name);
     return 0;
-}
-
-/* A list of parameter names into flags. */
-static int decode_plastic(bool *plastic, const struct gle_texts *list, struct gle_errors *errs)
-{
-    int rc = 0;
-
-    for (size_t i = 0; i < list->n; i++) {
-        struct gle_suggestion near = {.word = list->v[i]};
-        size_t p = 0;
-        while (p < GLE_PARAMS && strcmp(gle_param_names[p], list->v[i]))
-            gle_suggest(&near, gle_param_names[p++]);
-        if (p < GLE_PARAMS)
-            plastic[p] = true;
-        else if (near.best)
-            rc = gle_node_error(errs, GLE_ECONFIG, list->src->items[i], NULL,
-                                "unknown parameter '%s' (did you mean '%s'?)", list->v[i], near.best);
-        else
-            rc = gle_node_error(errs, GLE_ECONFIG, list->src->items[i], NULL,
-                                "unknown parameter '%s' (known: weight, bias, tau_m)", list->v[i]);
-    }
-    return rc;
 }
 
 static int check_taus(const struct gle_neurons *neurons, double dt, struct gle_errors *errs)
@@ -105,6 +81,7 @@ static int build_layer(struct gle_layer_cfg *l, size_t n_in, const struct gle_la
                        const struct gle_file_keys *file, struct gle_doc *doc, struct gle_errors *errs)
 {
     const struct gle_learning_keys *learning = &file->learning;
+    const struct gle_names *plastic;
     int rc = 0;
 
     l->name = keys->name;
@@ -126,7 +103,10 @@ static int build_layer(struct gle_layer_cfg *l, size_t n_in, const struct gle_la
     replace_by_file(&l->bias, &file->network.init);
     l->gamma = gle_node_get(keys->src, "gamma") ? keys->gamma : learning->gamma;
     l->reset = !strcmp(keys->reset->name, "batch");
-    rc |= decode_plastic(l->plastic, keys->plastic.src ? &keys->plastic : &learning->plastic, errs);
+    plastic = keys->plastic.src ? &keys->plastic : &learning->plastic;
+    for (size_t i = 0; i < plastic->n; i++)
+        if (plastic->v[i]) /* NULL: unknown, an error by now */
+            l->plastic[plastic->v[i] - gle_params] = true;
     l->plastic[GLE_BIAS] = l->plastic[GLE_BIAS] && l->bias.row;
     rc |= check_fit(&l->weight, l->n, n_in, false, errs);
     rc |= check_fit(&l->bias, l->n, 1, true, errs);
@@ -279,11 +259,11 @@ static int check_dataset(const struct gle_experiment *exp, struct gle_errors *er
     return 0;
 }
 
-/* layer.parameter, with a suggestion. */
+/* The name of a layer: the key of node, or, in a list, node itself. */
 static int check_layer_name(const struct gle_experiment *exp, const char *name, size_t len,
                             const struct gle_node *node, struct gle_errors *errs)
 {
-    const struct gle_node at = at_key(node);
+    const struct gle_node key = at_key(node), *at = node->key ? &key : node;
     char word[128];
     struct gle_suggestion near = {.word = word};
 
@@ -294,33 +274,29 @@ static int check_layer_name(const struct gle_experiment *exp, const char *name, 
         gle_suggest(&near, exp->layers[i].name);
     }
     if (near.best)
-        return gle_node_error(errs, GLE_ECONFIG, &at, NULL, "there is no layer '%s' (did you mean '%s'?)", word,
+        return gle_node_error(errs, GLE_ECONFIG, at, NULL, "there is no layer '%s' (did you mean '%s'?)", word,
                               near.best);
-    return gle_node_error(errs, GLE_ECONFIG, &at, NULL, "there is no layer '%s'", word);
+    return gle_node_error(errs, GLE_ECONFIG, at, NULL, "there is no layer '%s'", word);
 }
 
 static int check_param_name(const char *name, const struct gle_node *node, struct gle_errors *errs)
 {
-    const struct gle_node at = at_key(node);
-    struct gle_suggestion near = {.word = name};
+    struct gle_node at = at_key(node);
 
-    for (size_t p = 0; p < GLE_PARAMS; p++) {
-        if (!strcmp(gle_param_names[p], name))
-            return 0;
-        gle_suggest(&near, gle_param_names[p]);
-    }
-    if (near.best)
-        return gle_node_error(errs, GLE_ECONFIG, &at, NULL, "unknown parameter '%s' (did you mean '%s'?)", name,
-                              near.best);
-    return gle_node_error(errs, GLE_ECONFIG, &at, NULL, "unknown parameter '%s' (known: weight, bias, tau_m)", name);
+    at.text = name;
+    return gle_table_find(&gle_param_table, name) ? 0 : gle_unknown_name(&gle_param_table, &at, errs);
 }
 
-/* Names that teacher and phases use: {layer: {parameter: ...}} and {layer.parameter: ...}. */
+/* Names that teacher, phases and record use: {layer: {parameter: ...}}, {layer.parameter: ...}, [layer]. */
 static int check_references(const struct gle_experiment *exp, const struct gle_file_keys *file, struct gle_errors *errs)
 {
     const struct gle_node *teacher = file->teacher.src, *phases = file->training.phases.src;
+    const struct gle_node *recorded = file->record.src ? gle_node_get(file->record.src, "layers") : NULL;
     int rc = 0;
 
+    for (size_t i = 0; recorded && i < recorded->n_items; i++)
+        rc |= check_layer_name(exp, recorded->items[i]->text, strlen(recorded->items[i]->text), recorded->items[i],
+                               errs);
     for (size_t i = 0; teacher && i < teacher->n_items; i++) {
         const struct gle_node *layer = teacher->items[i];
         rc |= check_layer_name(exp, layer->key, strlen(layer->key), layer, errs);
@@ -369,13 +345,17 @@ static bool sound(const struct gle_experiment *exp, const char *section, const s
     return true;
 }
 
+static bool sound_or_absent(const struct gle_experiment *exp, const char *section, const struct gle_errors *errs)
+{
+    return !gle_node_get(exp->src, section) || sound(exp, section, errs);
+}
+
 /* Checks that need more than one key. Each runs where the sections it reads could be decoded, so that a file's errors
  * are found in one go. */
 static int build_sections(struct gle_experiment *exp, const struct gle_file_keys *file, struct gle_errors *errs)
 {
     const bool network = sound(exp, "network", errs), learning = sound(exp, "learning", errs);
     const bool dataset = sound(exp, "dataset", errs), training = sound(exp, "training", errs);
-    const bool references = sound(exp, "teacher", errs) || training;
     int rc = 0;
 
     exp->network_src = gle_node_get(exp->src, "network");
@@ -399,7 +379,7 @@ static int build_sections(struct gle_experiment *exp, const struct gle_file_keys
         rc |= build_training(exp, &file->training, exp->training_src, errs);
     if (exp->layers && dataset)
         rc |= check_sizes(exp, errs);
-    if (exp->layers && references)
+    if (exp->layers && training && sound_or_absent(exp, "teacher", errs) && sound_or_absent(exp, "record", errs))
         rc |= check_references(exp, file, errs);
     return rc;
 }

@@ -22,8 +22,8 @@ enum {
 };
 
 enum gle_param { GLE_WEIGHT, GLE_BIAS, GLE_TAU_M, GLE_PARAMS };
-/* "weight", "bias", "tau_m" */
-extern const char *const gle_param_names[GLE_PARAMS];
+/* Their names: row p is parameter p. */
+extern const struct gle_row gle_params[];
 
 /* One layer, repeats unrolled. */
 struct gle_layer_cfg {

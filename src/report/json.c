@@ -113,7 +113,7 @@ static json_t *network(const struct gle_graph *g)
 
         for (size_t p = 0; p < GLE_PARAMS; p++)
             if (l->cfg->plastic[p])
-                json_array_append_new(plastic, json_string(gle_param_names[p]));
+                json_array_append_new(plastic, json_string(gle_params[p].name));
         json_object_set_new(layer, "name", json_string(l->cfg->name));
         json_object_set_new(layer, "inputs", count(l->n_in));
         json_object_set_new(layer, "neurons", count(l->n));

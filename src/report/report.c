@@ -4,9 +4,11 @@
 #include "base/npz.h"
 #include "report/json.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 int gle_report_dir(char *dir, size_t size, const char *output, const struct gle_experiment *exp, struct gle_error *err)
 {
@@ -24,33 +26,45 @@ static int write_text(const struct gle_report *report, const char *name, const c
     return gle_file_write(path, text, strlen(text), err);
 }
 
+/* Hashes the resolved config, and writes it too if `write`. */
+static int make_config(struct gle_report *report, bool write, struct gle_error *err)
+{
+    char *text = gle_node_text(report->exp->src);
+    struct gle_sha256 *sha = gle_sha256_start();
+    int rc = 0;
+
+    if (!text || !sha)
+        rc = gle_fail(err, GLE_ENOMEM, "no memory for the config");
+    else
+        gle_sha256_add(sha, text, strlen(text));
+    if (sha)
+        gle_sha256_end(sha, report->config_sha256);
+    if (!rc && write)
+        rc = write_text(report, "config.yaml", text, err);
+    report->config_written = !rc && write;
+    gle_free(text);
+    return rc;
+}
+
 int gle_report_begin(struct gle_report *report, bool force, struct gle_error *err)
 {
-    char path[sizeof report->dir + 32], status[32], *text;
-    struct gle_sha256 *sha;
+    char path[sizeof report->dir + 32], status[32];
     struct stat st;
-    int rc;
+    bool old;
 
     snprintf(path, sizeof path, "%s/metrics.json", report->dir);
-    if (!force && !stat(path, &st)) {
+    old = !stat(path, &st);
+    if (old && !force) {
         gle_report_status(status, sizeof status, path);
         return gle_fail(err, GLE_EWRITE,
                         "%s holds a run already (%s); --force replaces it, --output puts this one elsewhere",
                         report->dir, status[0] ? status : "unreadable");
     }
-    text = gle_node_text(report->exp->src);
-    sha = gle_sha256_start();
-    if (!text || !sha) {
-        rc = gle_fail(err, GLE_ENOMEM, "no memory for the config");
-    } else {
-        gle_sha256_add(sha, text, strlen(text));
-        rc = gle_file_make_dirs(report->dir, err);
-        rc = rc ? rc : write_text(report, "config.yaml", text, err);
-    }
-    if (sha)
-        gle_sha256_end(sha, report->config_sha256);
-    gle_free(text);
-    return rc;
+    if (gle_file_make_dirs(report->dir, err))
+        return -1;
+    if (access(report->dir, W_OK | X_OK))
+        return gle_fail_in(err, GLE_EWRITE, report->dir, NULL, "cannot write: %s", strerror(errno));
+    return make_config(report, !old, err);
 }
 
 static int add_param(struct gle_npz_writer *npz, const struct gle_report *report, const struct gle_net *net, size_t i,
@@ -64,7 +78,7 @@ static int add_param(struct gle_npz_writer *npz, const struct gle_report *report
 
     if (!values)
         return gle_fail(err, GLE_ENOMEM, "no memory for a copy of the weights");
-    snprintf(name, sizeof name, "%s.%s", l->cfg->name, gle_param_names[p]);
+    snprintf(name, sizeof name, "%s.%s", l->cfg->name, gle_params[p].name);
     gle_net_get_param(net, i, p, values);
     rc = gle_npz_add(npz, name, GLE_NPY_F32, values, p == GLE_WEIGHT ? 2 : 1, shape, err);
     gle_free(values);
@@ -107,14 +121,14 @@ static int write_weights(const struct gle_report *report, const struct gle_net *
     return rc;
 }
 
-int gle_report_write(const struct gle_report *report, const struct gle_metrics *metrics, const struct gle_net *net,
+int gle_report_write(struct gle_report *report, const struct gle_metrics *metrics, const struct gle_net *net,
                      struct gle_error *err)
 {
     char *text;
-    int rc = write_weights(report, net, err);
+    int rc;
 
-    if (rc)
-        return rc;
+    if ((!report->config_written && make_config(report, true, err)) || write_weights(report, net, err))
+        return -1;
     text = gle_report_json(report, metrics);
     rc = text ? write_text(report, "metrics.json", text, err) : gle_fail(err, GLE_ENOMEM, "no memory for the report");
     gle_free(text);

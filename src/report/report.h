@@ -8,7 +8,7 @@
 #include "solver/net.h"
 #include "train/metrics.h"
 
-/* What does not change during a run. All borrowed. */
+/* A run and where it is reported. Pointers are borrowed. */
 struct gle_report {
     const struct gle_experiment *exp;
     const struct gle_graph *graph;
@@ -16,6 +16,7 @@ struct gle_report {
     struct gle_provenance *provenance;
     char dir[4096];
     char config_sha256[65]; /* of config.yaml; set by gle_report_begin() */
+    bool config_written;
 };
 
 /* The directory of a run: <output>[/<variant>]/seed_<n>, output NULL meaning results/<name>.
@@ -23,13 +24,14 @@ struct gle_report {
 GLE_MUST_CHECK int gle_report_dir(char *dir, size_t size, const char *output, const struct gle_experiment *exp,
                                   struct gle_error *err);
 
-/* Makes the directory and writes config.yaml there. A run that is there already is replaced only if `force`.
+/* Makes the directory and writes config.yaml there. A run that is there already is replaced only if `force`, and stays
+ * whole until the first gle_report_write().
  * Errors: GLE_EWRITE, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_report_begin(struct gle_report *report, bool force, struct gle_error *err);
 
 /* Writes weights.npz, then metrics.json. Valid JSON always: null where a number is not finite.
  * Errors: GLE_EWRITE, GLE_ENOMEM. */
-GLE_MUST_CHECK int gle_report_write(const struct gle_report *report, const struct gle_metrics *metrics,
+GLE_MUST_CHECK int gle_report_write(struct gle_report *report, const struct gle_metrics *metrics,
                                     const struct gle_net *net, struct gle_error *err);
 
 #endif

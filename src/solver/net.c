@@ -330,7 +330,7 @@ static int init_layer(struct gle_net *net, size_t i, float *values, struct gle_r
                                                .bias = p == GLE_BIAS};
         if (!init)
             continue;
-        snprintf(name, sizeof name, "%s.%s", l->cfg->name, gle_param_names[p]);
+        snprintf(name, sizeof name, "%s.%s", l->cfg->name, gle_params[p].name);
         if (init->fill(values, &target, parts[p]->params, rng, err)) {
             gle_node_place(err, parts[p]->src, NULL);
             return -1;

@@ -266,6 +266,24 @@ static int decode_name(const struct gle_row **row, const struct gle_table *table
     return *row ? 0 : gle_unknown_name(table, node, errs);
 }
 
+static int decode_names(struct gle_names *names, const struct gle_table *table, struct gle_doc *doc,
+                        struct gle_node *node, struct gle_errors *errs)
+{
+    int rc = 0;
+
+    if (node->kind != GLE_NODE_LIST)
+        return kind_fail(node, "a list, as in [a, b],", errs);
+    names->src = node;
+    names->n = node->n_items;
+    names->v = gle_arena_alloc(doc->arena, names->n, sizeof *names->v);
+    if (!names->v)
+        return no_memory(node, errs);
+    for (size_t i = 0; i < names->n; i++)
+        if (decode_name(&names->v[i], table, node->items[i], errs))
+            rc = -1;
+    return rc;
+}
+
 /* A bare name becomes {type: name}, so that the resolved config can show the settings beside it. */
 static int expand_name(struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
 {
@@ -407,6 +425,8 @@ int gle_decode_value(void *field, const struct gle_key *key, struct gle_doc *doc
         return decode_texts(field, doc, node, errs);
     case GLE_KEY_KIND_NAME:
         return decode_name(field, key->more, node, errs);
+    case GLE_KEY_KIND_NAMES:
+        return decode_names(field, key->more, doc, node, errs);
     case GLE_KEY_KIND_PART:
         return decode_named_part(field, key->more, doc, node, errs);
     case GLE_KEY_KIND_MAP:

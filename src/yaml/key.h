@@ -17,6 +17,7 @@ enum gle_key_kind {
     GLE_KEY_KIND_REALS,  /* struct gle_reals: one number or a list of numbers */
     GLE_KEY_KIND_TEXTS,  /* struct gle_texts: a list of texts */
     GLE_KEY_KIND_NAME,   /* const struct gle_row *: a row of `more` (struct gle_table), given by name alone */
+    GLE_KEY_KIND_NAMES,  /* struct gle_names: a list of names of rows of `more` (struct gle_table) */
     GLE_KEY_KIND_PART,   /* struct gle_part: a row of `more`, with its settings: {type: name, ...}, or the bare name */
     GLE_KEY_KIND_MAP,    /* the struct whose keys `more` lists, in place at offset */
     GLE_KEY_KIND_CUSTOM, /* whatever `more` (struct gle_custom) makes of the node */
@@ -46,6 +47,11 @@ struct gle_texts {
     const char **v;
     size_t n;
     const struct gle_node *src;
+};
+struct gle_names {
+    const struct gle_row **v;
+    size_t n;
+    const struct gle_node *src; /* NULL: absent */
 };
 /* A row of a table with its decoded settings. row NULL: absent. */
 struct gle_part {
@@ -78,6 +84,7 @@ struct gle_custom {
 #define GLE_KEY_PATH(S, field, def, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_PATH, def, help, NULL)
 #define GLE_KEY_TEXTS(S, field, def, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_TEXTS, def, help, NULL)
 #define GLE_KEY_NAME(S, field, def, table, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_NAME, def, help, table)
+#define GLE_KEY_NAMES(S, field, def, table, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_NAMES, def, help, table)
 #define GLE_KEY_PART(S, field, def, table, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_PART, def, help, table)
 #define GLE_KEY_MAP(S, field, def, keys, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_MAP, def, help, keys)
 #define GLE_KEY_CUSTOM(S, field, def, custom, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_CUSTOM, def, help, custom)

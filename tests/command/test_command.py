@@ -293,6 +293,14 @@ class Endings(Case):
         self.train(XOR, "--set", "training.epochs=3", "--force")
         self.assertNotEqual(self.weights(), before)
 
+    def test_a_forced_run_that_cannot_begin_leaves_the_former_one_whole(self):
+        self.train(XOR, *SHORT)
+        names = ["config.yaml", "metrics.json", "weights.npz"]
+        before = [(self.folder / "out/seed_1" / name).read_bytes() for name in names]
+        self.refused(XOR, *SHORT, "--output", "out", "--seed", "1", "--force",
+                     "--set", "network.init={file: none.npz}", code=4)
+        self.assertEqual([(self.folder / "out/seed_1" / name).read_bytes() for name in names], before)
+
     def test_a_file_in_the_way_is_an_error(self):
         (self.folder / "out").write_text("in the way")
         self.assertEqual(self.refused(XOR, *SHORT, "--output", "out", code=3).count("\n"), 1)
