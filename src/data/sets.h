@@ -9,41 +9,26 @@
  * own fits. */
 enum { GLE_DATASET_PARAMS_SIZE = 256 };
 
-#define GLE_DATASET_KEYS(set) extern const struct gle_key gle_##set##_keys[]
-#define GLE_DATASET_OPEN(set) \
+/* What a data set's file may define; its row in data.c names what it does. */
+#define GLE_DATASET(set) \
+    extern const struct gle_key gle_##set##_keys[]; \
     int gle_##set##_open(struct gle_data *data, const void *params, const struct gle_data_context *ctx, \
-                         struct gle_error *err)
-#define GLE_DATASET_CHECK(set) int gle_##set##_check(const void *params, const char **key, const char **why)
-#define GLE_DATASET_SHAPE(set) void gle_##set##_shape(const void *params, size_t *n_channels, size_t *n_targets)
+                         struct gle_error *err); \
+    int gle_##set##_check(const void *params, const char **key, const char **why); \
+    void gle_##set##_shape(const void *params, size_t *n_channels, size_t *n_targets)
 
 /* The published generator of MNIST-1D; see mnist1d.h. Moving inputs, 1 channel, labels. */
-GLE_DATASET_KEYS(mnist1d);
-GLE_DATASET_OPEN(mnist1d);
-GLE_DATASET_CHECK(mnist1d);
-GLE_DATASET_SHAPE(mnist1d);
-
+GLE_DATASET(mnist1d);
 /* The four points of exclusive or, held: 2 channels, labels 0 and 1. Test set: the four points without noise. */
-GLE_DATASET_KEYS(xor);
-GLE_DATASET_OPEN(xor);
-GLE_DATASET_CHECK(xor);
-GLE_DATASET_SHAPE(xor);
-
+GLE_DATASET(xor);
 /* Yin-Yang (Kriener, Goeltz & Petrovici 2022, arXiv:2102.08211), held: 4 channels, labels yang 0, yin 1, dot 2. */
-GLE_DATASET_KEYS(yinyang);
-GLE_DATASET_OPEN(yinyang);
-GLE_DATASET_CHECK(yinyang);
-GLE_DATASET_SHAPE(yinyang);
-
+GLE_DATASET(yinyang);
 /* The user's own arrays from an npz file: anything that struct gle_data can hold. (gle_npz_open is base/npz.h's.) */
-GLE_DATASET_KEYS(npz_set);
-GLE_DATASET_OPEN(npz_set);
-
+GLE_DATASET(npz_set);
 /* Known by name, with their settings; not built yet. */
-GLE_DATASET_KEYS(step);
-GLE_DATASET_CHECK(step);
-GLE_DATASET_KEYS(sines);
-GLE_DATASET_CHECK(sines);
-GLE_DATASET_KEYS(ornstein_uhlenbeck);
-GLE_DATASET_KEYS(speech_commands);
+GLE_DATASET(step);
+GLE_DATASET(sines);
+GLE_DATASET(ornstein_uhlenbeck);
+GLE_DATASET(speech_commands);
 
 #endif
