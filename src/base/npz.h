@@ -2,26 +2,10 @@
 #ifndef GLE_BASE_NPZ_H
 #define GLE_BASE_NPZ_H
 
-#include "base/error.h"
+#include "base/npy.h"
 
 #include <stddef.h>
 #include <stdint.h>
-
-enum { GLE_NPY_DIMS_MAX = 8 };
-/* Element types that are read and written; any other is an error that names it. */
-enum gle_npy_type {
-    GLE_NPY_F32, GLE_NPY_F64, GLE_NPY_I8, GLE_NPY_I16, GLE_NPY_I32, GLE_NPY_I64, GLE_NPY_U8, GLE_NPY_U16, GLE_NPY_U32,
-    GLE_NPY_U64, GLE_NPY_BOOL, GLE_NPY_TYPES
-};
-
-/* An array in memory: C order, this machine's byte order, whatever the file had. */
-struct gle_array {
-    enum gle_npy_type type;
-    size_t n_dims;
-    size_t shape[GLE_NPY_DIMS_MAX];
-    size_t n; /* elements */
-    void *values;
-};
 
 /* --- reading --- */
 struct gle_npz;
@@ -41,10 +25,6 @@ int gle_npz_has(const struct gle_npz *npz, const char *name);
  *         the bytes do not fill; too many dimensions; damage), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_npz_read(struct gle_array *array, const struct gle_npz *npz, const char *name,
                                 struct gle_error *err);
-void gle_array_clear(struct gle_array *array);
-/* Value i of any type as double / as integer (real types: must be integral; returns -1 otherwise). */
-double gle_array_real(const struct gle_array *array, size_t i);
-GLE_MUST_CHECK int gle_array_int(int64_t *value, const struct gle_array *array, size_t i);
 
 /* --- writing: collect arrays, then write the file whole or not at all --- */
 struct gle_npz_writer;

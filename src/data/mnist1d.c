@@ -265,7 +265,7 @@ static int take_templates(struct work *w, const struct gle_array *x, const char 
         w->templates[i] = gle_array_real(x, i);
         if (!isfinite(w->templates[i]))
             return gle_fail_in(err, GLE_EDATA, path, NULL, "x[%zu, %zu] = %g is not finite", i / w->n_points,
-                                 i % w->n_points, w->templates[i]);
+                               i % w->n_points, w->templates[i]);
     }
     for (size_t k = 0; k < w->n_templates; k++)
         w->template_labels[k] = (int32_t)k;
@@ -278,12 +278,12 @@ static int take_labels(struct work *w, const struct gle_array *y, const char *pa
 
     if (y->n_dims != 1 || y->n != w->n_templates)
         return gle_fail_in(err, GLE_EDATA, path, NULL, "y must hold one label for each of the %zu templates in x",
-                             w->n_templates);
+                           w->n_templates);
     for (size_t k = 0; k < y->n; k++) {
         int64_t label;
         if (gle_array_int(&label, y, k) || label < 0 || label > label_max)
             return gle_fail_in(err, GLE_EDATA, path, NULL, "y[%zu] = %g is no label (0 ... %d)", k,
-                                 gle_array_real(y, k), (int)label_max);
+                               gle_array_real(y, k), (int)label_max);
         w->template_labels[k] = (int32_t)label;
     }
     return 0;

@@ -80,7 +80,7 @@ static int unlike(const struct source *s, const char *name, const struct gle_arr
     char shape_a[TUPLE_SIZE], shape_b[TUPLE_SIZE];
 
     return gle_fail_in(err, GLE_EDATA, s->file, NULL, "%s has shape (%s) where %s has (%s)", name, shape_of(shape_a, a),
-                         like, shape_of(shape_b, b));
+                       like, shape_of(shape_b, b));
 }
 
 /* A set under a misspelt name would be missed in silence. */
@@ -95,7 +95,7 @@ static int check_names(const struct source *s, struct gle_error *err)
             if (!strncmp(name, known[k][GLE_TRAIN], len) && name[len] == '_' &&
                 strcmp(name, known[k][GLE_VALIDATION]) && strcmp(name, known[k][GLE_TEST]))
                 return gle_fail_in(err, GLE_EDATA, s->file, NULL, "%s is none of %s, %s and %s", name,
-                                     known[k][GLE_TRAIN], known[k][GLE_VALIDATION], known[k][GLE_TEST]);
+                                   known[k][GLE_TRAIN], known[k][GLE_VALIDATION], known[k][GLE_TEST]);
         }
     }
     return 0;
@@ -111,19 +111,19 @@ static int shape_inputs(struct gle_data *data, const struct source *s, const str
     shape_of(shape, x);
     if (x->n_dims != 2 && x->n_dims != 3)
         return gle_fail_in(err, GLE_EDATA, s->file, NULL,
-                             "x has shape (%s); (samples, steps, channels) or (samples, channels) is needed", shape);
+                           "x has shape (%s); (samples, steps, channels) or (samples, channels) is needed", shape);
     if (!x->n)
         return gle_fail_in(err, GLE_EDATA, s->file, NULL, "x has shape (%s), which is empty", shape);
     data->n_channels = x->shape[x->n_dims - 1];
     if (x->n_dims == 2) {
         if (!(p->present > 0.0))
             return gle_fail_in(err, GLE_ECONFIG, s->file, NULL,
-                                 "x has shape (%s), so 'present' must say how long each point is held", shape);
+                               "x has shape (%s), so 'present' must say how long each point is held", shape);
         return gle_data_hold(data, p->present, dt, err);
     }
     if (p->present > 0.0)
         return gle_fail_in(err, GLE_ECONFIG, s->file, NULL,
-                             "x has shape (%s) with steps of its own, so 'present' does not apply", shape);
+                           "x has shape (%s) with steps of its own, so 'present' does not apply", shape);
     data->n_steps = x->shape[1];
     return 0;
 }
@@ -147,8 +147,8 @@ static int shape_targets(struct gle_data *data, const struct source *s, const st
         return gle_fail_in(err, GLE_ECONFIG, s->file, NULL, "has targets, not labels, so 'classes' does not apply");
     if ((y->n_dims != 2 && y->n_dims != 3) || (y->n_dims == 3 && y->shape[1] != data->n_steps) || !y->n)
         return gle_fail_in(err, GLE_EDATA, s->file, NULL,
-                             "targets has shape (%s); (samples, outputs) or (samples, %zu steps, outputs) is needed",
-                             shape, data->n_steps);
+                           "targets has shape (%s); (samples, outputs) or (samples, %zu steps, outputs) is needed",
+                           shape, data->n_steps);
     data->n_targets = y->shape[y->n_dims - 1];
     data->target_moves = y->n_dims == 3;
     return 0;
@@ -163,7 +163,7 @@ static int copy_reals(float *out, const struct gle_array *a, const char *name, c
         out[i] = (float)value;
         if (!isfinite(out[i]))
             return gle_fail_in(err, GLE_EDATA, s->file, NULL, "%s[%s] = %g is not a finite number in single precision",
-                                 name, index_of(where, a, i), value);
+                               name, index_of(where, a, i), value);
     }
     return 0;
 }
@@ -181,7 +181,7 @@ static int copy_labels(int32_t *out, struct gle_data *data, const struct gle_arr
                                i, gle_array_real(a, i));
         if (label < 0 || label >= n_classes)
             return gle_fail_in(err, GLE_EDATA, s->file, NULL, "%s[%zu] = %lld, where labels are 0 ... %lld", name, i,
-                                 (long long)label, (long long)n_classes - 1);
+                               (long long)label, (long long)n_classes - 1);
         out[i] = (int32_t)label;
         if ((size_t)label >= data->n_targets)
             data->n_targets = (size_t)label + 1;

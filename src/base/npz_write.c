@@ -1,0 +1,172 @@
+/* Archives are built in memory, then written whole or not at all. */
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/npz.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+#include <zip.h>
+
+enum { DOS_DATE_1980 = 1 << 5 | 1 }; /* 1 January 1980, as numpy writes it: the same arrays give the same bytes */
+static const char suffix[] = ".npy";
+
+struct member {
+    char *name; /* with ".npy" */
+    unsigned char *bytes; /* the whole npy file */
+    size_t size;
+};
+
+struct gle_npz_writer {
+    struct member *members;
+    size_t n;
+};
+
+struct gle_npz_writer *gle_npz_create(void)
+{
+    return gle_calloc(1, sizeof(struct gle_npz_writer));
+}
+
+void gle_npz_destroy(struct gle_npz_writer *w)
+{
+    if (!w)
+        return;
+    for (size_t i = 0; i < w->n; i++) {
+        gle_free(w->members[i].name);
+        gle_free(w->members[i].bytes);
+    }
+    gle_free(w->members);
+    gle_free(w);
+}
+
+int gle_npz_add(struct gle_npz_writer *w, const char *name, enum gle_npy_type type, const void *values, size_t n_dims,
+                const size_t *shape, struct gle_error *err)
+{
+    struct member *members = gle_resize(w->members, w->n + 1, sizeof *members), *m;
+    const size_t name_size = strlen(name) + sizeof suffix;
+    size_t n_bytes = gle_npy_item(type), head;
+    char header[GLE_NPY_FORMAT_MAX];
+
+    assert(n_dims <= GLE_NPY_DIMS_MAX);
+    if (!members)
+        return gle_fail_in(err, GLE_ENOMEM, NULL, name, "no memory to write this array");
+    w->members = members;
+    for (size_t i = 0; i < n_dims; i++)
+        n_bytes *= shape[i];
+    head = gle_npy_format(header, type, n_dims, shape);
+    m = &members[w->n];
+    m->size = head + n_bytes;
+    m->name = gle_calloc(name_size, 1);
+    m->bytes = gle_resize(NULL, m->size, 1);
+    if (!m->name || !m->bytes) {
+        gle_free(m->name);
+        gle_free(m->bytes);
+        return gle_fail_in(err, GLE_ENOMEM, NULL, name, "no memory to write this array");
+    }
+    snprintf(m->name, name_size, "%s%s", name, suffix);
+    memcpy(m->bytes, header, head);
+    if (n_bytes)
+        memcpy(m->bytes + head, values, n_bytes);
+    w->n++;
+    return 0;
+}
+
+static int fail_zip(struct gle_error *err, const char *path, zip_error_t *why)
+{
+    return gle_fail_in(err, zip_error_code_zip(why) == ZIP_ER_MEMORY ? GLE_ENOMEM : GLE_EWRITE, path, NULL,
+                       "cannot build the archive: %s", zip_error_strerror(why));
+}
+
+static int add_members(zip_t *zip, const struct gle_npz_writer *w)
+{
+    for (size_t i = 0; i < w->n; i++) {
+        const struct member *m = &w->members[i];
+        zip_source_t *source = zip_source_buffer(zip, m->bytes, m->size, 0);
+        zip_int64_t index;
+        if (!source)
+            return -1;
+        index = zip_file_add(zip, m->name, source, ZIP_FL_ENC_UTF_8);
+        if (index < 0) {
+            zip_source_free(source);
+            return -1;
+        }
+        if (zip_set_file_compression(zip, (zip_uint64_t)index, ZIP_CM_STORE, 0) ||
+            zip_file_set_dostime(zip, (zip_uint64_t)index, 0, DOS_DATE_1980, 0))
+            return -1;
+    }
+    return 0;
+}
+
+/* Builds the archive inside `image`. */
+static int build_image(zip_source_t *image, const struct gle_npz_writer *w, const char *path, struct gle_error *err)
+{
+    zip_error_t why;
+    zip_t *zip;
+
+    zip_error_init(&why);
+    zip_source_keep(image); /* zip_close() and zip_discard() release one */
+    zip = zip_open_from_source(image, ZIP_TRUNCATE, &why);
+    if (!zip) {
+        zip_source_free(image);
+        fail_zip(err, path, &why);
+        zip_error_fini(&why);
+        return -1;
+    }
+    zip_error_fini(&why);
+    if (add_members(zip, w) || zip_close(zip)) {
+        fail_zip(err, path, zip_get_error(zip));
+        zip_discard(zip);
+        return -1;
+    }
+    return 0;
+}
+
+static int read_image(unsigned char *bytes, size_t size, zip_source_t *image)
+{
+    for (size_t done = 0; done < size;) {
+        const zip_int64_t n = zip_source_read(image, bytes + done, size - done);
+        if (n <= 0)
+            return -1;
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+static int write_image(zip_source_t *image, const char *path, struct gle_error *err)
+{
+    unsigned char *bytes;
+    zip_stat_t info;
+    int rc;
+
+    if (zip_source_stat(image, &info) || zip_source_open(image))
+        return fail_zip(err, path, zip_source_error(image));
+    bytes = gle_resize(NULL, info.size, 1);
+    if (!bytes)
+        rc = gle_fail_in(err, GLE_ENOMEM, path, NULL, "no memory to write it");
+    else if (read_image(bytes, info.size, image))
+        rc = fail_zip(err, path, zip_source_error(image));
+    else
+        rc = gle_file_write(path, bytes, info.size, err);
+    gle_free(bytes);
+    zip_source_close(image);
+    return rc;
+}
+
+int gle_npz_write(const struct gle_npz_writer *w, const char *path, struct gle_error *err)
+{
+    zip_source_t *image;
+    zip_error_t why;
+    int rc;
+
+    assert(w->n); /* libzip writes no archive of nothing */
+    zip_error_init(&why);
+    image = zip_source_buffer_create(NULL, 0, 0, &why);
+    if (!image)
+        fail_zip(err, path, &why);
+    zip_error_fini(&why);
+    if (!image)
+        return -1;
+    rc = build_image(image, w, path, err) || write_image(image, path, err) ? -1 : 0;
+    zip_source_free(image);
+    return rc;
+}
