@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "yaml/node.h"
+#include "yaml/syntax.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -62,135 +63,17 @@ static int no_memory(struct loader *l)
     return report(l, GLE_ENOMEM, 0, 0, NULL, "no memory for the config");
 }
 
-#define TAB_WORDS "a tab is not allowed for indentation here; use spaces"
-#define ESCAPE_WORDS "unknown escape in a double-quoted text (write \\\\ for a backslash, or use single quotes)"
-#define CODE_WORDS "an escape \\x, \\u or \\U wants the 2, 4 or 8 hexadecimal digits of a character"
-#define TAG_WORDS "tags (words that begin with '!') are not used here; put a text that begins with '!' in quotes"
-#define DIRECTIVE_WORDS "a line cannot begin with '%' here; put a text that begins with '%' in quotes"
-
-/* What libyaml says, and what helps someone who edits a file. %zu is the line where the thing began. */
-static const struct complaint {
-    const char *problem, *words;
-    bool at_start; /* position: where the thing began, not where libyaml noticed */
-} complaints[] = {
-    {"found a tab character that violates indentation", TAB_WORDS, false},
-    {"found a tab character where an indentation space is expected", TAB_WORDS, false},
-    {"could not find expected ':'", "a ': ' (colon and space) is missing after this key", true},
-    {"mapping values are not allowed in this context",
-     "a ':' cannot stand here; check the indentation and the line before, and put a text with ': ' in quotes", false},
-    {"found unexpected ':'", "a ':' cannot stand here; put a text with ':' in quotes", false},
-    {"mapping keys are not allowed in this context", "a key cannot begin here; check the indentation", false},
-    {"block sequence entries are not allowed in this context",
-     "a list item ('-') cannot begin here; check the indentation, and put a text that begins with '- ' in quotes",
-     false},
-    {"found unexpected end of stream", "this quote is never closed", true},
-    {"found unexpected document indicator", "the quote that opens on line %zu is not closed before this line", false},
-    {"found unknown escape character", ESCAPE_WORDS, false},
-    {"did not find expected hexdecimal number", CODE_WORDS, false},
-    {"found invalid Unicode character escape code", CODE_WORDS, false},
-    {"did not find expected alphabetic or numeric character",
-     "'&' and '*' want a name of letters and digits; put a text that begins with them in quotes", true},
-    {"did not find expected node content", "a value is missing here", false},
-    {"did not find expected '-' indicator",
-     "this does not fit the list that begins on line %zu; check the indentation and the quotes", false},
-    {"did not find expected key",
-     "this does not fit the map that begins on line %zu; check the indentation and the quotes", false},
-    {"did not find expected ',' or ']'", "a ',' or ']' is missing before this, in the list that opens on line %zu",
-     false},
-    {"did not find expected ',' or '}'", "a ',' or '}' is missing before this, in the map that opens on line %zu",
-     false},
-    {"did not find expected <document start>", "nothing can follow the end of what stands above", false},
-    {"did not find expected comment or line break", "only a comment can follow '|' or '>' on its line", false},
-    {"found an indentation indicator equal to 0", "the number after '|' or '>' is 1 to 9", false},
-    {"found incompatible YAML document", "only YAML 1.1 and 1.2 can be read", false},
-    {"found undefined tag handle", TAG_WORDS, false},
-};
-
-/* Where byte `offset` of the text is. */
-static void find_position(const struct loader *l, size_t offset, size_t *line, size_t *column)
-{
-    *line = *column = 1;
-    for (size_t i = 0; i < offset && i < l->len; i++) {
-        const unsigned char c = (unsigned char)l->bytes[i];
-        if (c == '\n' || (c == '\r' && l->bytes[i + 1 < l->len ? i + 1 : i] != '\n')) {
-            ++*line;
-            *column = 1;
-        } else if ((c & 0xC0) != 0x80 && c != '\r') {
-            ++*column;
-        }
-    }
-}
-
-/* Byte where character `index` begins; 0 at the end. */
-static char char_at(const struct loader *l, size_t index)
-{
-    for (size_t i = 0; i < l->len; i++)
-        if (((unsigned char)l->bytes[i] & 0xC0) != 0x80 && index-- == 0)
-            return l->bytes[i];
-    return '\0';
-}
-
-static int reader_fail(struct loader *l)
-{
-    size_t offset = l->yaml.problem_offset, line, column;
-
-    if (strstr(l->yaml.problem, "trailing")) /* the character begins before */
-        while (offset && ((unsigned char)l->bytes[offset] & 0xC0) != 0xC0)
-            offset--;
-    find_position(l, offset, &line, &column);
-    if (!strcmp(l->yaml.problem, "control characters are not allowed"))
-        return report(l, GLE_ECONFIG, line, column, NULL,
-                      "the control character U+%04X is not allowed; write it as an escape in double quotes",
-                      (unsigned)l->yaml.problem_value);
-    return report(l, GLE_ECONFIG, line, column, NULL, "not valid UTF-8; save the file as UTF-8");
-}
-
-static int scanner_fail(struct loader *l)
-{
-    const yaml_parser_t *y = &l->yaml;
-
-    if (!strcmp(y->problem, "found character that cannot start any token")) {
-        const char c = char_at(l, y->problem_mark.index);
-        if (c == '\t')
-            return REPORT(l, y->problem_mark, NULL, "%s", TAB_WORDS);
-        return REPORT(l, y->problem_mark, NULL, "a text cannot begin with '%c'; put it in quotes", c);
-    }
-    if (!strcmp(y->problem, "did not find expected node content") && !char_at(l, y->problem_mark.index))
-        return REPORT(l, y->problem_mark, NULL, "the text ends here, where a value or a closing ']' or '}' is missing");
-    for (size_t i = 0; i < sizeof complaints / sizeof *complaints; i++) {
-        const struct complaint *c = &complaints[i];
-        const char *number = strstr(c->words, "%zu");
-        const yaml_mark_t mark = c->at_start ? y->context_mark : y->problem_mark;
-        if (strcmp(c->problem, y->problem) != 0)
-            continue;
-        if (number && strchr("[{", char_at(l, y->context_mark.index)) && !char_at(l, y->problem_mark.index))
-            return REPORT(l, y->context_mark, NULL, "this '%c' is never closed", char_at(l, y->context_mark.index));
-        if (number)
-            return REPORT(l, mark, NULL, "%.*s%zu%s", (int)(number - c->words), c->words, y->context_mark.line + 1,
-                          number + strlen("%zu"));
-        return REPORT(l, mark, NULL, "%s", c->words);
-    }
-    if (y->context && strstr(y->context, "tag"))
-        return REPORT(l, y->context_mark, NULL, "%s", TAG_WORDS);
-    if ((y->context && strstr(y->context, "directive")) || strstr(y->problem, "directive"))
-        return REPORT(l, y->problem_mark, NULL, "%s", DIRECTIVE_WORDS);
-    return REPORT(l, y->problem_mark, NULL, "malformed YAML: %s", y->problem);
-}
-
 /* What was found wrong before the syntax error may be a consequence of it: only the error itself is kept. */
 static int syntax_fail(struct loader *l)
 {
+    struct gle_error err = {0};
+
     l->errs->n = l->n_before;
     l->errs->dropped = l->dropped_before;
-    switch (l->yaml.error) {
-    case YAML_READER_ERROR:
-        return reader_fail(l);
-    case YAML_SCANNER_ERROR:
-    case YAML_PARSER_ERROR:
-        return scanner_fail(l);
-    default:
+    if (l->yaml.error == YAML_MEMORY_ERROR)
         return no_memory(l);
-    }
+    gle_syntax_error(&err, &l->yaml, l->bytes, l->len);
+    return report(l, GLE_ECONFIG, err.line, err.column, NULL, "%s", err.text);
 }
 
 static int next_event(struct loader *l, yaml_event_t *event)
