@@ -2,7 +2,7 @@
 #include "base/memory.h"
 #include "kernel/kernel.h"
 
-enum { LINE = 16, COEFS = 5 };
+enum { LINE = 16 };
 
 /* Room for n floats in a slab, starting on a 64-byte boundary. */
 static size_t take(size_t *slab, size_t n)
@@ -18,7 +18,7 @@ static void place_params(struct gle_graph *g, struct gle_graph_layer *l)
     l->param[GLE_BIAS] = take(&g->param_floats, l->ld);
     l->param[GLE_TAU_M] = take(&g->param_floats, l->ld);
     l->wt = take(&g->coef_floats, l->n_in * l->ld);
-    l->coef = take(&g->coef_floats, COEFS * l->ld);
+    l->coef = take(&g->coef_floats, GLE_COEFS * l->ld);
     g->n_params += l->n * l->n_in + (l->cfg->bias.row ? l->n : 0);
     g->n_plastic += (l->cfg->plastic[GLE_WEIGHT] ? l->n * l->n_in : 0) + (l->cfg->plastic[GLE_BIAS] ? l->n : 0) +
                     (l->cfg->plastic[GLE_TAU_M] ? l->n : 0);

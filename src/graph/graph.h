@@ -19,6 +19,16 @@ enum gle_var {
     GLE_STATE_VARS = GLE_VAR_E, /* the first derived one */
 };
 
+/* Time constants of a layer as the kernels want them, (n) each. */
+enum gle_coef {
+    GLE_COEF_LEAK_U, /* dt / tau_m */
+    GLE_COEF_LOOK_U, /* tau_r / tau_m */
+    GLE_COEF_LEAK_V, /* dt / tau_r */
+    GLE_COEF_LOOK_V, /* tau_m / tau_r */
+    GLE_COEF_MEAN,   /* 1 / (B tau_m), for the gradient of tau_m */
+    GLE_COEFS
+};
+
 enum { GLE_SOURCE_INPUT = -1 };
 
 /* Offsets count floats; every array starts on a 64-byte boundary of its slab and has rows ld (ld_in) floats apart. */
@@ -33,7 +43,7 @@ struct gle_graph_layer {
     size_t var[GLE_VARS][2];  /* in the state slab, for max_batch rows; [1] differs where two copies are kept.
                                  Derived ones, if not observed, lie in a scratch of each thread */
     size_t wt;                /* W transposed (n_in, ld), in the coefficient slab */
-    size_t coef;              /* five rows of ld there: see net.c */
+    size_t coef;              /* there too: GLE_COEFS rows of ld */
 };
 
 struct gle_graph {

@@ -13,15 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Rows of the coefficient slab: time constants as the kernels want them. */
-enum coef {
-    LEAK_U, /* dt / tau_m */
-    LOOK_U, /* tau_r / tau_m */
-    LEAK_V, /* dt / tau_r */
-    LOOK_V, /* tau_m / tau_r */
-    MEAN,   /* 1 / (B tau_m), for the gradient of tau_m */
-};
-
 struct gle_net {
     const struct gle_graph *graph;
     const struct gle_kernels *kernels;
@@ -48,7 +39,7 @@ struct gle_net {
     struct gle_optimizer_step optimizer_step;
 };
 
-static float *coef(const struct gle_net *net, const struct gle_graph_layer *l, enum coef which)
+static float *coef(const struct gle_net *net, const struct gle_graph_layer *l, enum gle_coef which)
 {
     return net->coefs + l->coef + (size_t)which * l->ld;
 }
@@ -230,11 +221,11 @@ static void set_coefs(struct gle_net *net, const struct gle_graph_layer *l)
 
     for (size_t i = 0; i < l->n; i++) {
         const double m = (double)tau_m[i], r = l->cfg->tau_r[i];
-        coef(net, l, LEAK_U)[i] = (float)(dt / m);
-        coef(net, l, LOOK_U)[i] = (float)(r / m);
-        coef(net, l, LEAK_V)[i] = (float)(dt / r);
-        coef(net, l, LOOK_V)[i] = (float)(m / r);
-        coef(net, l, MEAN)[i] = (float)(1.0 / ((double)net->B * m));
+        coef(net, l, GLE_COEF_LEAK_U)[i] = (float)(dt / m);
+        coef(net, l, GLE_COEF_LOOK_U)[i] = (float)(r / m);
+        coef(net, l, GLE_COEF_LEAK_V)[i] = (float)(dt / r);
+        coef(net, l, GLE_COEF_LOOK_V)[i] = (float)(m / r);
+        coef(net, l, GLE_COEF_MEAN)[i] = (float)(1.0 / ((double)net->B * m));
     }
 }
 
@@ -481,7 +472,7 @@ static void learn(struct gle_net *net, const struct gle_graph_layer *l, const fl
     if (plastic[GLE_BIAS])
         k->sum_rows(net->grads + l->param[GLE_BIAS], e, mean, net->B, l->ld);
     if (plastic[GLE_TAU_M])
-        k->sum_products(net->grads + l->param[GLE_TAU_M], e, s, coef(net, l, MEAN), net->B, l->ld);
+        k->sum_products(net->grads + l->param[GLE_TAU_M], e, s, coef(net, l, GLE_COEF_MEAN), net->B, l->ld);
     if (plastic[GLE_WEIGHT]) {
         update(net, l, GLE_WEIGHT, l->n * l->ld_in, step);
         set_transposed(net, l);
@@ -534,11 +525,11 @@ static void step_layer(struct gle_net *net, size_t i, size_t thread)
         const size_t B = net->B - b < block ? net->B - b : block, at = b * ld, at_in = b * ld_in;
 
         if (l->needs_error)
-            wild |= net->error(e + at, v + at, e_above + at, dr + at, coef(net, l, LOOK_V), coef(net, l, LEAK_V), B,
-                               ld);
+            wild |= net->error(e + at, v + at, e_above + at, dr + at, coef(net, l, GLE_COEF_LOOK_V),
+                               coef(net, l, GLE_COEF_LEAK_V), B, ld);
         gle_product(k, s + at, ld, r_below + at_in, ld_in, 1, net->coefs + l->wt, ld, B, l->n, l->n_in, 1.0f);
         wild |= k->membrane(prosp_u + at, u + at, s + at, e + at, net->params + l->param[GLE_BIAS],
-                            (float)l->cfg->gamma, coef(net, l, LOOK_U), coef(net, l, LEAK_U), B, ld);
+                            (float)l->cfg->gamma, coef(net, l, GLE_COEF_LOOK_U), coef(net, l, GLE_COEF_LEAK_U), B, ld);
         net->act[i]->eval(r + at, dr + at, prosp_u + at, B, l->n, ld);
         if (l->sends_error)
             gle_product(k, e_below + at_in, ld_in, e + at, ld, 1, net->params + l->param[GLE_WEIGHT], ld_in, B,
