@@ -14,6 +14,8 @@
 /* The name under which such a file exports something: GLE_ISA_NAME(gle_acts) is gle_acts_avx2. */
 #define GLE_ISA_NAME(name) GLE_JOIN_(name, GLE_ISA)
 
+/* DECLARE (and DECLARE_ROWS, for tables) announces what such files export under a name, one for each instruction set;
+ * LIST is an initialiser of pointers to them, indexed by enum gle_isa. */
 #ifdef GLE_ISA_X86
 enum gle_isa { GLE_ISA_BASE, GLE_ISA_AVX2, GLE_ISA_AVX512, GLE_ISA_COUNT };
 #define GLE_ISA_DECLARE(type, name) extern type name##_base, name##_avx2, name##_avx512
@@ -25,8 +27,6 @@ enum gle_isa { GLE_ISA_BASE, GLE_ISA_COUNT };
 #define GLE_ISA_DECLARE_ROWS(type, name) extern type name##_base[]
 #define GLE_ISA_LIST(name) {name##_base}
 #endif
-
-/* DECLARE announces all of them; LIST is an initialiser of pointers to them, indexed by enum gle_isa. */
 
 /* The fastest instruction set of this processor; the environment variable GLESIM_ISA (base, avx2, avx512) may choose
  * a slower one, for tests. */

@@ -16,7 +16,7 @@ struct gle_report {
     struct gle_provenance *provenance;
     char dir[4096];
     char config_sha256[65]; /* of config.yaml; set by gle_report_begin() */
-    bool config_written;
+    bool config_written;    /* config.yaml there is this run's */
 };
 
 /* The directory of a run: <output>[/<variant>]/seed_<n>, output NULL meaning results/<name>.
@@ -29,7 +29,8 @@ GLE_MUST_CHECK int gle_report_dir(char *dir, size_t size, const char *output, co
  * Errors: GLE_EWRITE, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_report_begin(struct gle_report *report, bool force, struct gle_error *err);
 
-/* Writes weights.npz, then metrics.json. Valid JSON always: null where a number is not finite.
+/* Writes config.yaml if that is still to be done, weights.npz, then metrics.json. Valid JSON always: null where a number
+ * is not finite.
  * Errors: GLE_EWRITE, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_report_write(struct gle_report *report, const struct gle_metrics *metrics,
                                     const struct gle_net *net, struct gle_error *err);
