@@ -29,8 +29,8 @@ GLE_MUST_CHECK int gle_report_dir(char *dir, size_t size, const char *output, co
  * Errors: GLE_EWRITE, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_report_begin(struct gle_report *report, bool force, struct gle_error *err);
 
-/* Writes config.yaml if that is still to be done, weights.npz, then metrics.json. Valid JSON always: null where a number
- * is not finite.
+/* Writes config.yaml if that is still to be done, weights.npz, then metrics.json. Valid JSON always: null where a
+ * number is not finite.
  * Errors: GLE_EWRITE, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_report_write(struct gle_report *report, const struct gle_metrics *metrics,
                                     const struct gle_net *net, struct gle_error *err);
