@@ -182,7 +182,6 @@ static int build_learning(struct gle_experiment *exp, const struct gle_learning_
     exp->rule = (const struct gle_rule *)keys->rule;
     exp->loss = (const struct gle_loss *)keys->loss;
     exp->beta = keys->beta;
-    exp->window = keys->window;
     exp->optimizer = keys->optimizer;
     exp->schedule = keys->schedule;
     for (size_t p = 0; p < GLE_PARAMS; p++)
@@ -197,8 +196,10 @@ static int build_learning(struct gle_experiment *exp, const struct gle_learning_
     if (exp->rule->windowed && !gle_node_get(src, "window"))
         rc = gle_node_error(errs, GLE_ECONFIG, src, "rule",
                             "%s needs the key 'window' beside it (how far back it looks)", exp->rule->row.name);
-    else if (exp->rule->windowed && exp->window < exp->dt)
-        rc = gle_node_error(errs, GLE_ERANGE, src, "window", "%g is below dt = %g", exp->window, exp->dt);
+    else if (exp->rule->windowed && keys->window < exp->dt)
+        rc = gle_node_error(errs, GLE_ERANGE, src, "window", "%g is below dt = %g", keys->window, exp->dt);
+    else if (exp->rule->windowed)
+        exp->window_steps = (uint64_t)llround(keys->window / exp->dt);
     if (top && exp->loss->log_probabilities != top->act->log_probabilities)
         rc = gle_node_error(errs, GLE_ECONFIG, exp->loss->log_probabilities ? src : top->src,
                             exp->loss->log_probabilities ? "loss" : "activation",

@@ -42,6 +42,54 @@ struct gle_bounds {
     double low, high; /* -INFINITY, INFINITY: none */
 };
 
+/* A parameter and the values that it is put to: of the teacher, or for a phase. */
+struct gle_setting {
+    size_t layer;
+    enum gle_param param;
+    struct gle_part value; /* row: struct gle_init; fits the parameter's shape, and a tau_m is not below dt */
+};
+struct gle_settings {
+    struct gle_setting *item;
+    size_t n;
+};
+
+/* A stretch of training by duration. */
+struct gle_phase {
+    double duration;  /* time units */
+    uint64_t n_steps; /* duration / dt, rounded; at least 1 */
+    bool learn;       /* the optimizer moves parameters; errors flow in any case */
+    struct gle_settings set; /* values for this phase: such a parameter does not learn, and comes back after it */
+    const struct gle_node *src;
+};
+
+/* Variables that can be recorded; row v of gle_variables is variable v. */
+enum gle_variable { GLE_RECORD_U, GLE_RECORD_V, GLE_RECORD_R, GLE_RECORD_E, GLE_RECORD_PROSP_U, GLE_RECORD_LAMBDA,
+                    GLE_RECORD_VARS };
+extern const struct gle_row gle_variables[];
+
+/* Numbers in the order written. */
+struct gle_indices {
+    size_t *v;
+    size_t n;
+};
+
+/* What goes into recording.npz. */
+struct gle_record {
+    uint64_t every; /* steps; 0: nothing is recorded */
+    struct gle_indices layers; /* at least one */
+    struct gle_indices neurons, sequences; /* n == 0: all */
+    bool variables[GLE_RECORD_VARS], parameters[GLE_PARAMS];
+    const struct gle_node *src;
+};
+
+/* How close the rule's updates are to an exact gradient, measured now and then. */
+struct gle_diagnose {
+    uint64_t every;   /* learning steps from the beginning of one comparison to that of the next; 0: none */
+    uint64_t n_steps; /* of a comparison, at most `every` */
+    const struct gle_rule *gradient; /* a windowed rule */
+    const struct gle_node *src;
+};
+
 struct gle_experiment {
     const char *name, *description;
     const char *variant; /* NULL: the file has none */
@@ -60,11 +108,20 @@ struct gle_experiment {
     struct gle_bounds bounds[GLE_PARAMS];
     struct gle_part optimizer; /* row: struct gle_optimizer */
     struct gle_part schedule;  /* row: struct gle_schedule */
-    double window;             /* time units; 0: not given */
+    uint64_t window_steps;     /* learning.window in steps, for a windowed rule; else 0 */
 
+    bool has_teacher;
+    struct gle_settings teacher; /* what it has instead of the network's initial parameters */
+
+    struct gle_phase *phases; /* training by duration; NULL: by epochs */
+    size_t n_phases;
+    uint64_t n_steps; /* of all phases */
     uint64_t epochs, batch_size, test_batch_size;
     double validation; /* fraction taken off the training set */
     bool reset_state;  /* training.state: reset */
+
+    struct gle_record record;
+    struct gle_diagnose diagnose;
 
     struct gle_doc *doc;        /* the resolved tree; owns all of the above */
     const struct gle_node *src; /* its root */

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/table.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,8 @@ extern const char *const gle_split_names[GLE_SPLITS];
 struct gle_data_context {
     double dt;
     uint64_t seed; /* of the run; data sets with a seed key of their own do not read it */
+    uint64_t n_steps; /* of the whole run, in training by duration; 0: training by epochs */
+    bool has_teacher; /* targets come from a teacher, so that the data need have none */
 };
 
 /* Samples in memory, all of one shape: what the data sets of this version are made of.
@@ -29,21 +32,33 @@ struct gle_samples {
     float *targets;
 };
 
-/* An open data set. Read-only after gle_data_open. */
+/* A signal without end, for training by duration: what data sets are made of that have no samples. */
+struct gle_signal {
+    size_t n_sequences; /* side by side, as one batch */
+    void *state;        /* owned by the data set */
+    /* Inputs of all sequences at step t: x is (n_sequences, ld) row-major, ld >= n_channels; columns beyond are left
+     * alone. Called with t = 0, 1, 2, ... in order; t = 0 begins anew. */
+    void (*play)(void *state, float *x, size_t ld, uint64_t t);
+    void (*close)(void *state); /* frees state; called for NULL, too */
+};
+
+/* An open data set. Read-only after gle_data_open(), but for a signal's position. */
 struct gle_data {
-    size_t n_steps;    /* of one sample */
+    size_t n_steps;    /* of one sample; of a signal: 0 */
     size_t n_channels; /* inputs */
-    size_t n_targets;  /* classes, or length of a target vector */
+    size_t n_targets;  /* classes, or length of a target vector; 0: there are no targets, a teacher has them */
+    struct gle_signal signal; /* play NULL: there are samples */
     int held, target_moves;
     int labelled; /* samples have labels: accuracy and a confusion matrix make sense */
     struct gle_samples split[GLE_SPLITS]; /* n == 0: there is none */
     char sha256[65]; /* of shapes, x, labels and targets of all splits, in order, as little-endian bytes, before
-                        training.validation takes a part */
+                        training.validation takes a part; of a signal: of its sizes and first 1,000 steps */
 };
 
 /* A row of gle_datasets. */
 struct gle_dataset {
     struct gle_row row;
+    bool signal; /* fills data->signal instead of samples: for training by duration, with a teacher */
     /* Fills *data (zeroed by the caller): sizes, splits. On error what was filled so far is freed by the caller
      * through gle_data_close(). NULL when row.pending. params: the struct that row.keys decode. */
     int (*open)(struct gle_data *data, const void *params, const struct gle_data_context *ctx, struct gle_error *err);
