@@ -76,7 +76,7 @@ static int open_session(struct session *s, const struct gle_experiment *exp, siz
         gle_node_place(err, exp->dataset.src, NULL);
         return -1;
     }
-    if (gle_train_check(exp, s->data, err) || gle_graph_build(&s->graph, exp, false, err))
+    if (gle_train_check(exp, s->data, err) || gle_graph_build(&s->graph, exp, &(struct gle_graph_options){0}, err))
         return -1;
     return gle_net_build(&s->net, s->graph, threads, err);
 }

@@ -306,7 +306,7 @@ static void bench_open(struct bench *b, const char *path, const struct settings 
     dataset = (const struct gle_dataset *)b->exp->dataset.row;
     if (gle_data_open(&b->data, dataset, b->exp->dataset.params, b->exp->validation,
                       &(struct gle_data_context){.dt = b->exp->dt, .seed = b->exp->seed}, &err) ||
-        gle_train_check(b->exp, b->data, &err) || gle_graph_build(&b->graph, b->exp, false, &err))
+        gle_train_check(b->exp, b->data, &err) || gle_graph_build(&b->graph, b->exp, &(struct gle_graph_options){0}, &err))
         stop_on(&err);
     for (size_t i = 0; i < set->n_threads; i++) {
         struct config_row *row = &b->rows[b->n_rows++];

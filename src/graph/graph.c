@@ -20,6 +20,8 @@ static void place_params(struct gle_graph *g, struct gle_graph_layer *l)
     l->wt = take(&g->coef_floats, l->n_in * l->ld);
     l->coef = take(&g->coef_floats, GLE_COEFS * l->ld);
     g->n_params += l->n * l->n_in + (l->cfg->bias.row ? l->n : 0);
+    if (g->passive)
+        return;
     g->n_plastic += (l->cfg->plastic[GLE_WEIGHT] ? l->n * l->n_in : 0) + (l->cfg->plastic[GLE_BIAS] ? l->n : 0) +
                     (l->cfg->plastic[GLE_TAU_M] ? l->n : 0);
 }
@@ -38,12 +40,46 @@ static void place_state(struct gle_graph *g, struct gle_graph_layer *l)
         g->scratch_floats = scratch;
 }
 
-int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp, bool observed,
+/* Entries of a tape: 0 where it is not used. */
+static size_t tape_entries(const struct gle_graph *g, const struct gle_graph_layer *l, enum gle_tape tape)
+{
+    switch (tape) {
+    case GLE_TAPE_R:
+        return g->tape_steps + 1;
+    case GLE_TAPE_DR:
+        return l->needs_error ? g->tape_steps + 1 : 0;
+    case GLE_TAPE_LAMBDA:
+        return l->needs_error ? g->tape_steps : 0;
+    case GLE_TAPE_S:
+        return l->cfg->plastic[GLE_TAU_M] ? g->tape_steps : 0;
+    case GLE_TAPE_V:
+        return l->nudged ? g->tape_steps + 1 : 0;
+    default:
+        return l->nudged ? g->tape_steps : 0;
+    }
+}
+
+static void place_tapes(struct gle_graph *g, struct gle_graph_layer *l)
+{
+    const size_t rows = g->train_rows;
+
+    for (size_t i = 0; i < GLE_TAPES; i++)
+        l->tape[i] = take(&g->tape_floats, tape_entries(g, l, (enum gle_tape)i) * rows *
+                                               (i == GLE_TAPE_BELOW_BAR ? l->ld_in : l->ld));
+    for (size_t i = 0; i < GLE_ADJOINTS; i++) {
+        const size_t n = i == GLE_ADJOINT_TAU ? l->ld : i == GLE_ADJOINT_GRAD ? l->n * l->ld_in + l->ld : rows * l->ld;
+        const bool twice = i == GLE_ADJOINT_R || i == GLE_ADJOINT_ABOVE;
+        l->adjoint[i][0] = take(&g->adjoint_floats, n);
+        l->adjoint[i][1] = twice ? take(&g->adjoint_floats, n) : l->adjoint[i][0];
+    }
+}
+
+int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp, const struct gle_graph_options *options,
                     struct gle_error *err)
 {
     struct gle_graph *g = gle_calloc(1, sizeof *g);
     size_t n_in = exp->n_input;
-    bool below = false;
+    bool below = false, nudged = false;
 
     *out = NULL;
     if (g)
@@ -53,11 +89,16 @@ int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp, bo
         return gle_fail(err, GLE_ENOMEM, "no memory for the graph");
     }
     g->exp = exp;
-    g->observed = observed;
+    g->observed = options->observed;
+    g->passive = options->passive;
+    g->tape_steps = options->tape_steps;
     g->n_layers = exp->n_layers;
     g->n_input = exp->n_input;
     g->ld_input = gle_padded(exp->n_input);
-    g->max_batch = exp->batch_size > exp->test_batch_size ? exp->batch_size : exp->test_batch_size;
+    g->max_batch = options->batch;
+    if (!g->max_batch)
+        g->max_batch = exp->batch_size > exp->test_batch_size ? exp->batch_size : exp->test_batch_size;
+    g->train_rows = options->batch ? options->batch : exp->batch_size;
     for (size_t i = 0; i < g->n_layers; i++) {
         struct gle_graph_layer *l = &g->layers[i];
         const struct gle_layer_cfg *cfg = &exp->layers[i];
@@ -69,12 +110,21 @@ int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp, bo
         l->ld_in = gle_padded(n_in);
         l->ld = gle_padded(cfg->n);
         l->sends_error = below;
-        below = below || cfg->plastic[GLE_WEIGHT] || cfg->plastic[GLE_BIAS] || cfg->plastic[GLE_TAU_M] ||
-                cfg->gamma > 0.0;
+        nudged = !g->passive && (nudged || cfg->gamma > 0.0);
+        below = !g->passive && (below || cfg->plastic[GLE_WEIGHT] || cfg->plastic[GLE_BIAS] ||
+                                cfg->plastic[GLE_TAU_M] || nudged);
         l->needs_error = below;
+        l->nudged = nudged;
         place_params(g, l);
         place_state(g, l);
+        if (g->tape_steps)
+            place_tapes(g, l);
         n_in = cfg->n;
+    }
+    if (g->tape_steps) {
+        g->tape_input = take(&g->tape_floats, g->tape_steps * g->train_rows * g->ld_input);
+        g->tape_target_error =
+            take(&g->tape_floats, g->tape_steps * g->train_rows * g->layers[g->n_layers - 1].ld);
     }
     *out = g;
     return 0;
@@ -103,5 +153,6 @@ double gle_graph_flops(const struct gle_graph *graph, bool learn)
 double gle_graph_bytes(const struct gle_graph *graph, size_t n_moments)
 {
     return sizeof(float) * ((double)graph->param_floats * (double)(3 + n_moments) + (double)graph->state_floats +
-                            (double)graph->coef_floats + (double)graph->scratch_floats);
+                            (double)graph->coef_floats + (double)graph->scratch_floats + (double)graph->tape_floats +
+                            (double)graph->adjoint_floats);
 }

@@ -70,6 +70,39 @@ static int error_instantaneous(float *restrict e, float *restrict v, const float
     return any(&wild);
 }
 
+static void error_prospective_back(float *restrict above_bar, float *restrict dr_bar, float *restrict v_bar,
+                                   float *restrict lag, const float *restrict e_bar, const float *restrict e_above,
+                                   const float *restrict dr, const float *restrict v, const float *restrict look,
+                                   const float *restrict leak, size_t B, size_t ld)
+{
+    for (size_t b = 0; b < B; b++)
+        for (size_t i = 0; i < ld; i += GLE_PAD) {
+            const size_t at = b * ld + i;
+            const vec above = LOAD(e_above + at), slope = LOAD(dr + at), bar = LOAD(e_bar + at), old = LOAD(v_bar + at);
+            const vec d = LOAD(look + i) * bar + LOAD(leak + i) * old;
+            STORE(v_bar + at, old + bar - d);
+            STORE(above_bar + at, slope * d);
+            STORE(dr_bar + at, above * d);
+            STORE(lag + at, slope * above - LOAD(v + at));
+        }
+}
+
+static void error_instantaneous_back(float *restrict above_bar, float *restrict dr_bar, float *restrict v_bar,
+                                     float *restrict lag, const float *restrict e_bar, const float *restrict e_above,
+                                     const float *restrict dr, const float *restrict v, const float *restrict look,
+                                     const float *restrict leak, size_t B, size_t ld)
+{
+    (void)v_bar;
+    (void)v;
+    (void)look;
+    (void)leak;
+    for (size_t at = 0; at < B * ld; at += GLE_PAD) {
+        STORE(above_bar + at, LOAD(dr + at) * LOAD(e_bar + at));
+        STORE(dr_bar + at, LOAD(e_above + at) * LOAD(e_bar + at));
+        STORE(lag + at, (vec){0});
+    }
+}
+
 static int membrane(float *restrict prosp_u, float *restrict u, float *restrict s, const float *restrict e,
                     const float *restrict b, float gamma, const float *restrict look, const float *restrict leak,
                     size_t B, size_t ld)
@@ -87,6 +120,37 @@ static int membrane(float *restrict prosp_u, float *restrict u, float *restrict 
             wild |= WILD(x);
         }
     return any(&wild);
+}
+
+static int membrane_back(float *restrict lambda, float *restrict u_bar, const float *restrict a,
+                         const float *restrict look, const float *restrict leak, size_t B, size_t ld)
+{
+    mask wild = {0};
+
+    for (size_t b = 0; b < B; b++)
+        for (size_t i = 0; i < ld; i += GLE_PAD) {
+            const size_t at = b * ld + i;
+            const vec old = LOAD(u_bar + at), of_prosp = LOAD(a + at);
+            const vec x = LOAD(look + i) * of_prosp + LOAD(leak + i) * old;
+            STORE(lambda + at, x);
+            STORE(u_bar + at, old + of_prosp - x);
+            wild |= WILD(x);
+        }
+    return any(&wild);
+}
+
+static void multiply(float *restrict out, const float *restrict x, const float *restrict y, size_t n)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++)
+        out[i] = x[i] * y[i];
+}
+
+static void multiply_add(float *restrict out, const float *restrict x, const float *restrict y, size_t n)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++)
+        out[i] += x[i] * y[i];
 }
 
 static void sum_rows(float *restrict out, const float *restrict e, float alpha, size_t B, size_t ld)
@@ -127,7 +191,12 @@ const struct gle_kernels GLE_ISA_NAME(gle_kernels) = {
     .transpose = transpose,
     .error_prospective = error_prospective,
     .error_instantaneous = error_instantaneous,
+    .error_prospective_back = error_prospective_back,
+    .error_instantaneous_back = error_instantaneous_back,
     .membrane = membrane,
+    .membrane_back = membrane_back,
+    .multiply = multiply,
+    .multiply_add = multiply_add,
     .sum_rows = sum_rows,
     .sum_products = sum_products,
     .add = add,

@@ -42,6 +42,19 @@ struct gle_kernels {
     int (*error_instantaneous)(float *e, float *v, const float *e_above, const float *dr, const float *look,
                                const float *leak, size_t B, size_t ld);
 
+    /* Transposes of the two above, for exact gradients through the feedback of errors into membranes. Given e_bar, the
+     * gradient of something with respect to e, and v_bar, that with respect to the new v:
+     *   d = look * e_bar + leak * v_bar;  v_bar <- v_bar + e_bar - d   (prospective; instantaneous: d = e_bar)
+     *   above_bar = dr * d;  dr_bar = e_above * d;  lag = dr * e_above - v ( = tau_r * v_dot )
+     * Shapes: all (B,ld); look, leak (ld); e_above, dr, v as the step had read them. The instantaneous one reads
+     *         neither v_bar, v, look nor leak, and sets lag to zero. */
+    void (*error_prospective_back)(float *above_bar, float *dr_bar, float *v_bar, float *lag, const float *e_bar,
+                                   const float *e_above, const float *dr, const float *v, const float *look,
+                                   const float *leak, size_t B, size_t ld);
+    void (*error_instantaneous_back)(float *above_bar, float *dr_bar, float *v_bar, float *lag, const float *e_bar,
+                                     const float *e_above, const float *dr, const float *v, const float *look,
+                                     const float *leak, size_t B, size_t ld);
+
     /* Euler step of the membrane, and its prospective copy, both from the OLD u:
      *   s <- s + b + gamma * e - u  ( = tau_m * u_dot );  prosp_u = u + tau_r * u_dot;  u <- u + dt * u_dot
      * Shapes: prosp_u, u, s, e (B,ld); b, look = tau_r / tau_m, leak = dt / tau_m (ld). Needs tau_m >= dt > 0.
@@ -49,6 +62,19 @@ struct gle_kernels {
      * Source: arXiv:2403.16933, membrane dynamics of the GLE equations, discretised by Euler. */
     int (*membrane)(float *prosp_u, float *u, float *s, const float *e, const float *b, float gamma, const float *look,
                     const float *leak, size_t B, size_t ld);
+
+    /* Step back of the membrane, the transpose of the above. With a = dr * r_bar, the gradient of something with respect
+     * to prosp_u, and u_bar, that with respect to the new u:
+     *   lambda = look * a + leak * u_bar;  u_bar <- u_bar + a - lambda
+     * Eliminating u_bar, lambda is a low-passed backwards in time with tau_m that looks ahead, also backwards, with
+     * tau_r: Euler's discretisation of tau_m d lambda/dt = lambda - (1 - tau_r d/dt) a.
+     * Shapes: lambda, u_bar, a (B,ld); look, leak (ld). Returns nonzero if a lambda is NaN or infinite.
+     * Source: the adjoint equations of the GLE dynamics, arXiv:2403.16933. */
+    int (*membrane_back)(float *lambda, float *u_bar, const float *a, const float *look, const float *leak, size_t B,
+                         size_t ld);
+    /* out = x * y, or out += x * y; n floats. */
+    void (*multiply)(float *out, const float *x, const float *y, size_t n);
+    void (*multiply_add)(float *out, const float *x, const float *y, size_t n);
 
     /* out (ld) = alpha * sum over rows of e (B,ld): the bias gradient with alpha = -1/B. */
     void (*sum_rows)(float *out, const float *e, float alpha, size_t B, size_t ld);

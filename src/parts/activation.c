@@ -1,4 +1,5 @@
-/* Compiled once per instruction set. A new activation is one function and one row here. */
+/* Compiled once per instruction set. A new activation is one function and one row here; a second function, if its slope
+ * is not constant in pieces. */
 #include "parts/activation.h"
 #include "kernel/math.h"
 
@@ -33,6 +34,15 @@ static void eval_sigmoid(float *restrict r, float *restrict dr, const float *res
     }
 }
 
+static void curve_sigmoid(float *restrict ddr, const float *restrict u, size_t n)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) {
+        const float y = gle_sigmoidf(u[i]);
+        ddr[i] = y * (1.0f - y) * (1.0f - 2.0f * y);
+    }
+}
+
 static void eval_hard_sigmoid(float *restrict r, float *restrict dr, const float *restrict u, size_t B, size_t n,
                               size_t ld)
 {
@@ -56,6 +66,15 @@ static void eval_tanh(float *restrict r, float *restrict dr, const float *restri
     }
 }
 
+static void curve_tanh(float *restrict ddr, const float *restrict u, size_t n)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) {
+        const float y = gle_tanhf(u[i]);
+        ddr[i] = -2.0f * y * (1.0f - y * y);
+    }
+}
+
 static void eval_hard_tanh(float *restrict r, float *restrict dr, const float *restrict u, size_t B, size_t n,
                            size_t ld)
 {
@@ -74,6 +93,15 @@ static void eval_softplus(float *restrict r, float *restrict dr, const float *re
     for (size_t i = 0; i < B * ld; i++) {
         r[i] = gle_softplusf(u[i]);
         dr[i] = gle_sigmoidf(u[i]);
+    }
+}
+
+static void curve_softplus(float *restrict ddr, const float *restrict u, size_t n)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) {
+        const float y = gle_sigmoidf(u[i]);
+        ddr[i] = y * (1.0f - y);
     }
 }
 
@@ -99,11 +127,11 @@ static void eval_log_softmax(float *restrict r, float *restrict dr, const float 
 const struct gle_act GLE_ISA_NAME(gle_acts)[] = {
     {{.name = "linear", .help = "r = u"}, .eval = eval_linear},
     {{.name = "relu", .help = "r = max(0, u)"}, .eval = eval_relu},
-    {{.name = "sigmoid", .help = "r = 1 / (1 + exp(-u))"}, .eval = eval_sigmoid},
+    {{.name = "sigmoid", .help = "r = 1 / (1 + exp(-u))"}, .eval = eval_sigmoid, .curve = curve_sigmoid},
     {{.name = "hard_sigmoid", .help = "r = u / 6 + 1/2, clipped to [0, 1]"}, .eval = eval_hard_sigmoid},
-    {{.name = "tanh", .help = "r = tanh(u)"}, .eval = eval_tanh},
+    {{.name = "tanh", .help = "r = tanh(u)"}, .eval = eval_tanh, .curve = curve_tanh},
     {{.name = "hard_tanh", .help = "r = u, clipped to [-1, 1]"}, .eval = eval_hard_tanh},
-    {{.name = "softplus", .help = "r = log(1 + exp(u))"}, .eval = eval_softplus},
+    {{.name = "softplus", .help = "r = log(1 + exp(u))"}, .eval = eval_softplus, .curve = curve_softplus},
     {{.name = "log_softmax", .help = "r = u - log(sum(exp(u))) over the layer; for the last layer under the loss nll"},
      .eval = eval_log_softmax,
      .log_probabilities = true},

@@ -10,6 +10,8 @@
 struct gle_act {
     struct gle_row row;
     void (*eval)(float *r, float *dr, const float *u, size_t B, size_t n, size_t ld);
+    /* ddr = phi''(u), n elements, for exact gradients where errors feed back into membranes; NULL: 0 everywhere. */
+    void (*curve)(float *ddr, const float *u, size_t n);
     bool log_probabilities; /* normalises over the layer, so only for the last one, under the loss nll */
 };
 GLE_ISA_DECLARE_ROWS(const struct gle_act, gle_acts);

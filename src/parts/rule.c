@@ -1,25 +1,31 @@
 #include "parts/rule.h"
 
-static gle_error_kernel *error_gle(const struct gle_kernels *kernels)
+static struct gle_rule_kernels prospective(const struct gle_kernels *kernels)
 {
-    return kernels->error_prospective;
+    return (struct gle_rule_kernels){kernels->error_prospective, kernels->error_prospective_back};
 }
 
-static gle_error_kernel *error_bp(const struct gle_kernels *kernels)
+static struct gle_rule_kernels instantaneous(const struct gle_kernels *kernels)
 {
-    return kernels->error_instantaneous;
+    return (struct gle_rule_kernels){kernels->error_instantaneous, kernels->error_instantaneous_back};
 }
 
 const struct gle_rule gle_rules[] = {
     {{.name = "gle", .help = "Generalized Latent Equilibrium: prospective errors, local in space and time"},
-     .error = error_gle},
-    {{.name = "bp", .help = "instantaneous backpropagation: errors without memory or prospection"}, .error = error_bp},
-    {{.name = "bptt", .help = "backpropagation through time: exact gradient, truncated to learning.window",
-      .pending = true},
+     .choose = prospective},
+    {{.name = "bp", .help = "instantaneous backpropagation: errors without memory or prospection"},
+     .choose = instantaneous},
+    {{.name = "bptt",
+      .help = "backpropagation through time: exact gradient of the loss summed over learning.window, one optimizer step "
+              "for each window"},
+     .choose = instantaneous,
      .windowed = true},
-    {{.name = "adjoint", .help = "adjoint equations of the continuous dynamics, backwards over learning.window",
-      .pending = true},
-     .windowed = true},
+    {{.name = "adjoint",
+      .help = "adjoint equations of the continuous dynamics, integrated back over learning.window: gradient of the loss "
+              "integrated over it, one optimizer step for each window"},
+     .choose = instantaneous,
+     .windowed = true,
+     .continuous = true},
     {.row = {.name = NULL}},
 };
 

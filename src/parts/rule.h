@@ -1,18 +1,31 @@
 /* rule.h - what a config can write after `rule:`. A rule says what the errors are; the gradients follow from them:
- * dW = - mean over the batch of e r_below^T, db = - mean e, dtau_m = + mean e u_dot. */
+ * dW = - mean over the batch of e r_below^T, db = - mean e, dtau_m = + mean e u_dot. A windowed rule uses such errors
+ * for the feedback into membranes only, and finds its gradients by a sweep back over a window of steps. */
 #ifndef GLE_PARTS_RULE_H
 #define GLE_PARTS_RULE_H
 
 #include "base/table.h"
 #include "kernel/kernel.h"
 
-/* A row. error: as gle_kernels.error_prospective; NULL while pending. */
+/* error, error_back: as gle_kernels.error_prospective and .error_prospective_back. */
 typedef int gle_error_kernel(float *e, float *v, const float *e_above, const float *dr, const float *look,
                              const float *leak, size_t B, size_t ld);
+typedef void gle_error_back_kernel(float *above_bar, float *dr_bar, float *v_bar, float *lag, const float *e_bar,
+                                   const float *e_above, const float *dr, const float *v, const float *look,
+                                   const float *leak, size_t B, size_t ld);
+struct gle_rule_kernels {
+    gle_error_kernel *error;
+    gle_error_back_kernel *error_back; /* its transpose, for exact gradients through the feedback of errors */
+};
+
+/* A row. */
 struct gle_rule {
     struct gle_row row;
-    gle_error_kernel *(*error)(const struct gle_kernels *kernels);
-    bool windowed; /* one optimizer step per learning.window instead of one per time step */
+    struct gle_rule_kernels (*choose)(const struct gle_kernels *kernels);
+    bool windowed;   /* one optimizer step per learning.window instead of one per time step */
+    bool continuous; /* if windowed: the sweep follows the continuous equations, in which layers act on each other at
+                        once, and the loss is integrated over time; else the steps as they were made, with the delay of
+                        a step between layers, and the loss is summed over steps */
 };
 extern const struct gle_rule gle_rules[];
 extern const struct gle_table gle_rule_table;

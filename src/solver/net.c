@@ -1,64 +1,13 @@
-#include "solver/net.h"
+/* The net: its memory, its threads, what goes in and what is looked at. */
 #include "base/memory.h"
 #include "base/npz.h"
 #include "base/rng.h"
-#include "kernel/kernel.h"
-#include "parts/activation.h"
 #include "parts/init.h"
-#include "parts/loss.h"
-#include "parts/optimizer.h"
-#include "parts/rule.h"
-#include "solver/team.h"
+#include "solver/inside.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
-
-struct gle_net {
-    const struct gle_graph *graph;
-    const struct gle_kernels *kernels;
-    gle_error_kernel *error;
-    const struct gle_act **act; /* per layer */
-    const struct gle_loss *loss;
-    const struct gle_optimizer *optimizer;
-
-    float *params, *grads, *kept;
-    float *moments[GLE_MOMENTS_MAX];
-    float *state, *coefs, *scratch;
-    float *input, *target, *top_error, *output_sum;
-
-    size_t B;
-    int now;            /* which of two copies is that of the last step */
-    uint64_t steps;     /* since init */
-    uint64_t updates;   /* optimizer steps since init */
-    struct gle_team *team;
-    size_t n_threads;
-    size_t *first_layer; /* of each thread; one more at the end */
-    int *wild;           /* per layer: NaN or Inf in this step */
-    double step_loss;
-    const struct gle_step *step; /* the one being taken */
-    struct gle_optimizer_step optimizer_step;
-};
-
-static float *coef(const struct gle_net *net, const struct gle_graph_layer *l, enum gle_coef which)
-{
-    return net->coefs + l->coef + (size_t)which * l->ld;
-}
-
-static float *var(const struct gle_net *net, const struct gle_graph_layer *l, enum gle_var v, int copy)
-{
-    return net->state + l->var[v][copy];
-}
-
-/* A derived variable, as thread t computes it. */
-static float *derived(const struct gle_net *net, const struct gle_graph_layer *l, enum gle_var v, size_t t)
-{
-    return net->graph->observed ? var(net, l, v, 0) : net->scratch + t * net->graph->scratch_floats + l->var[v][0];
-}
-
-static const struct gle_graph_layer *top_of(const struct gle_net *net)
-{
-    return &net->graph->layers[net->graph->n_layers - 1];
-}
 
 /* --- threads --- */
 
@@ -66,7 +15,7 @@ static const struct gle_graph_layer *top_of(const struct gle_net *net)
  * about as long as 80 of them. */
 static double layer_cost(const struct gle_graph_layer *l)
 {
-    const int products = 1 + l->sends_error + l->cfg->plastic[GLE_WEIGHT];
+    const int products = 1 + l->sends_error + (l->needs_error && l->cfg->plastic[GLE_WEIGHT]);
 
     return 2.0 * products * (double)l->n * (double)l->n_in + 80.0 * (double)l->n;
 }
@@ -123,7 +72,7 @@ static size_t useful_threads(const struct gle_graph *graph, size_t wish)
     double work = 0.0;
 
     for (size_t i = 0; i < graph->n_layers; i++)
-        work += layer_cost(&graph->layers[i]) * (double)graph->exp->batch_size;
+        work += layer_cost(&graph->layers[i]) * (double)graph->train_rows;
     if ((double)wish > work / LEAST_WORK)
         wish = (size_t)(work / LEAST_WORK);
     return wish < 1 ? 1 : wish < graph->n_layers ? wish : graph->n_layers;
@@ -149,7 +98,7 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
         return gle_fail(err, GLE_ENOMEM, "no memory for the network");
     net->graph = graph;
     net->kernels = gle_kernels(isa);
-    net->error = exp->rule->error(net->kernels);
+    net->rule = exp->rule->choose(net->kernels);
     net->loss = gle_loss_for(exp->loss, isa);
     net->optimizer = gle_optimizer_for((const struct gle_optimizer *)exp->optimizer.row, isa);
     net->n_threads = useful_threads(graph, n_threads);
@@ -165,10 +114,13 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
     net->coefs = gle_floats(graph->coef_floats + GLE_SLACK);
     net->scratch = gle_floats(graph->scratch_floats * net->n_threads);
     net->input = gle_floats(B * graph->ld_input + GLE_SLACK);
-    net->target = gle_floats(B * top_of(net)->ld);
-    net->top_error = gle_floats(B * top_of(net)->ld);
-    net->output_sum = gle_floats(B * top_of(net)->ld);
-    ok = net->act && net->wild && net->first_layer && net->params && net->grads && net->kept && net->state &&
+    net->target = gle_floats(B * gle_top_of(net)->ld);
+    net->top_error = gle_floats(B * gle_top_of(net)->ld);
+    net->output_sum = gle_floats(B * gle_top_of(net)->ld);
+    net->plastic = gle_calloc(graph->n_layers, sizeof *net->plastic);
+    net->tape = gle_floats(graph->tape_floats + GLE_SLACK);
+    net->adjoints = gle_floats(graph->adjoint_floats + GLE_SLACK);
+    ok = net->plastic && net->tape && net->adjoints && net->act && net->wild && net->first_layer && net->params && net->grads && net->kept && net->state &&
          net->coefs && net->scratch && net->input && net->target && net->top_error && net->output_sum;
     for (size_t m = 0; m < net->optimizer->n_moments; m++)
         ok = (net->moments[m] = gle_floats(graph->param_floats)) && ok;
@@ -177,8 +129,11 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
         return gle_fail(err, GLE_ENOMEM, "no memory for a network of %.0f MB",
                         1e-6 * gle_graph_bytes(graph, GLE_MOMENTS_MAX));
     }
-    for (size_t i = 0; i < graph->n_layers; i++)
+    for (size_t i = 0; i < graph->n_layers; i++) {
         net->act[i] = gle_act_for(graph->layers[i].cfg->act, isa);
+        if (!graph->passive)
+            memcpy(net->plastic[i], graph->layers[i].cfg->plastic, sizeof *net->plastic);
+    }
     split_layers(net);
     if (gle_team_create(&net->team, net->n_threads, err)) {
         gle_net_destroy(net);
@@ -195,6 +150,9 @@ void gle_net_destroy(struct gle_net *net)
     for (size_t m = 0; m < GLE_MOMENTS_MAX; m++)
         gle_free(net->moments[m]);
     gle_team_destroy(net->team);
+    gle_free(net->tape);
+    gle_free(net->adjoints);
+    gle_free(net->plastic);
     gle_free(net->act);
     gle_free(net->wild);
     gle_free(net->first_layer);
@@ -214,22 +172,22 @@ void gle_net_destroy(struct gle_net *net)
 /* --- parameters --- */
 
 /* The coefficients that follow from tau_m and tau_r. Padding keeps harmless ones. */
-static void set_coefs(struct gle_net *net, const struct gle_graph_layer *l)
+void gle_net_follow_tau_m(struct gle_net *net, const struct gle_graph_layer *l)
 {
     const float *tau_m = net->params + l->param[GLE_TAU_M];
     const double dt = net->graph->exp->dt;
 
     for (size_t i = 0; i < l->n; i++) {
         const double m = (double)tau_m[i], r = l->cfg->tau_r[i];
-        coef(net, l, GLE_COEF_LEAK_U)[i] = (float)(dt / m);
-        coef(net, l, GLE_COEF_LOOK_U)[i] = (float)(r / m);
-        coef(net, l, GLE_COEF_LEAK_V)[i] = (float)(dt / r);
-        coef(net, l, GLE_COEF_LOOK_V)[i] = (float)(m / r);
-        coef(net, l, GLE_COEF_MEAN)[i] = (float)(1.0 / ((double)net->B * m));
+        gle_coef_of(net, l, GLE_COEF_LEAK_U)[i] = (float)(dt / m);
+        gle_coef_of(net, l, GLE_COEF_LOOK_U)[i] = (float)(r / m);
+        gle_coef_of(net, l, GLE_COEF_LEAK_V)[i] = (float)(dt / r);
+        gle_coef_of(net, l, GLE_COEF_LOOK_V)[i] = (float)(m / r);
+        gle_coef_of(net, l, GLE_COEF_MEAN)[i] = (float)(1.0 / ((double)net->B * m));
     }
 }
 
-static void set_transposed(struct gle_net *net, const struct gle_graph_layer *l)
+void gle_net_follow_weight(struct gle_net *net, const struct gle_graph_layer *l)
 {
     net->kernels->transpose(net->coefs + l->wt, l->ld, net->params + l->param[GLE_WEIGHT], l->ld_in, l->n, l->n_in);
 }
@@ -262,9 +220,9 @@ void gle_net_set_param(struct gle_net *net, size_t layer, enum gle_param param, 
 
     copy_rows(net->params + l->param[param], ld, values, cols, rows, cols);
     if (param == GLE_WEIGHT)
-        set_transposed(net, l);
+        gle_net_follow_weight(net, l);
     if (param == GLE_TAU_M)
-        set_coefs(net, l);
+        gle_net_follow_tau_m(net, l);
 }
 
 void gle_net_get_gradient(const struct gle_net *net, size_t layer, enum gle_param param, float *values)
@@ -273,6 +231,16 @@ void gle_net_get_gradient(const struct gle_net *net, size_t layer, enum gle_para
     size_t cols, ld, rows = param_rows(l, param, &cols, &ld);
 
     copy_rows(values, cols, net->grads + l->param[param], ld, rows, cols);
+}
+
+/* Values from a file that the config could not be checked with; file NULL: from the config itself. */
+static int check_tau_m(const float *values, const struct gle_graph_layer *l, double dt, const char *file,
+                       const char *name, struct gle_error *err)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if ((double)values[i] < (1.0 - 1e-6) * dt)
+            return gle_fail_in(err, GLE_EDATA, file, name, "[%zu] = %g is below dt = %g", i, (double)values[i], dt);
+    return 0;
 }
 
 /* tau_m of a whole-network file, where it has one; the config's otherwise. */
@@ -300,10 +268,7 @@ static int init_tau_m(float *values, const struct gle_graph_layer *l, const stru
     if (init->fill(values, &(struct gle_init_target){.name = name, .rows = l->n, .cols = 1}, l->cfg->weight.params,
                    NULL, err))
         return -1;
-    for (size_t i = 0; i < l->n; i++)
-        if ((double)values[i] < (1.0 - 1e-6) * dt)
-            return gle_fail_in(err, GLE_EDATA, file, name, "[%zu] = %g is below dt = %g", i, (double)values[i], dt);
-    return 0;
+    return check_tau_m(values, l, dt, file, name, err);
 }
 
 static int init_layer(struct gle_net *net, size_t i, float *values, struct gle_rng *rng, struct gle_error *err)
@@ -351,7 +316,54 @@ int gle_net_init(struct gle_net *net, struct gle_rng *rng, struct gle_error *err
     for (size_t m = 0; m < net->optimizer->n_moments; m++)
         memset(net->moments[m], 0, g->param_floats * sizeof *net->moments[m]);
     net->steps = net->updates = 0;
+    net->taping = false;
+    net->taped = 0;
     return rc;
+}
+
+static int apply(struct gle_net *net, const struct gle_setting *setting, struct gle_rng *rng, struct gle_error *err)
+{
+    const struct gle_graph_layer *l = gle_layer_of(net, setting->layer);
+    const struct gle_init *init = (const struct gle_init *)setting->value.row;
+    const bool weight = setting->param == GLE_WEIGHT;
+    float *values = gle_calloc(l->n * l->n_in + l->n, sizeof *values);
+    char name[96];
+    const struct gle_init_target target = {.name = name,
+                                           .rows = l->n,
+                                           .cols = weight ? l->n_in : 1,
+                                           .fan_in = l->n_in,
+                                           .bias = !weight};
+    int rc;
+
+    if (!values)
+        return gle_fail(err, GLE_ENOMEM, "no memory for values of parameters");
+    snprintf(name, sizeof name, "%s.%s", l->cfg->name, gle_params[setting->param].name);
+    rc = init->fill(values, &target, setting->value.params, rng, err);
+    if (!rc && setting->param == GLE_TAU_M)
+        rc = check_tau_m(values, l, net->graph->exp->dt, NULL, name, err);
+    if (rc)
+        gle_node_place(err, setting->value.src, NULL);
+    else
+        gle_net_set_param(net, setting->layer, setting->param, values);
+    gle_free(values);
+    return rc;
+}
+
+int gle_net_apply(struct gle_net *net, const struct gle_settings *settings, struct gle_rng *rng, struct gle_error *err)
+{
+    for (size_t i = 0; i < settings->n; i++)
+        if (apply(net, &settings->item[i], rng, err))
+            return -1;
+    return 0;
+}
+
+void gle_net_hold(struct gle_net *net, size_t layer, enum gle_param param, bool hold)
+{
+    const struct gle_graph_layer *l = gle_layer_of(net, layer);
+
+    net->plastic[layer][param] = !hold && !net->graph->passive && l->cfg->plastic[param];
+    if (hold)
+        memset(net->grads + l->param[param], 0, (param == GLE_WEIGHT ? l->n * l->ld_in : l->ld) * sizeof(float));
 }
 
 void gle_net_keep(struct gle_net *net)
@@ -363,8 +375,8 @@ void gle_net_recall(struct gle_net *net)
 {
     memcpy(net->params, net->kept, net->graph->param_floats * sizeof *net->kept);
     for (size_t i = 0; i < net->graph->n_layers; i++) {
-        set_transposed(net, &net->graph->layers[i]);
-        set_coefs(net, &net->graph->layers[i]);
+        gle_net_follow_weight(net, &net->graph->layers[i]);
+        gle_net_follow_tau_m(net, &net->graph->layers[i]);
     }
 }
 
@@ -381,12 +393,12 @@ void gle_net_get_var(const struct gle_net *net, size_t layer, enum gle_var v, fl
     const struct gle_graph_layer *l = &net->graph->layers[layer];
     size_t ld, n = var_width(l, v, &ld);
 
-    copy_rows(values, n, var(net, l, v, net->now), ld, net->B, n);
+    copy_rows(values, n, gle_var_of(net, l, v, net->now), ld, net->B, n);
 }
 
 void gle_net_get_output_sum(const struct gle_net *net, float *sum)
 {
-    const struct gle_graph_layer *top = top_of(net);
+    const struct gle_graph_layer *top = gle_top_of(net);
 
     copy_rows(sum, top->n, net->output_sum, top->ld, net->B, top->n);
 }
@@ -400,27 +412,68 @@ void gle_net_set_batch(struct gle_net *net, size_t B)
         const struct gle_graph_layer *l = &net->graph->layers[i];
         for (int v = 0; v < GLE_STATE_VARS; v++) {
             const size_t ld = v == GLE_VAR_E_BELOW ? l->ld_in : l->ld;
-            float *rows = var(net, l, (enum gle_var)v, net->now);
+            float *rows = gle_var_of(net, l, (enum gle_var)v, net->now);
             for (size_t b = old; b < B; b++)
                 memcpy(rows + b * ld, rows + b % old * ld, ld * sizeof *rows);
         }
-        set_coefs(net, l);
+        gle_net_follow_tau_m(net, l);
     }
 }
 
 void gle_net_begin_batch(struct gle_net *net, bool reset_all)
 {
-    memset(net->output_sum, 0, net->B * top_of(net)->ld * sizeof *net->output_sum);
+    memset(net->output_sum, 0, net->B * gle_top_of(net)->ld * sizeof *net->output_sum);
     for (size_t i = 0; i < net->graph->n_layers; i++) {
         const struct gle_graph_layer *l = &net->graph->layers[i];
         if (!reset_all && !l->cfg->reset)
             continue;
         for (int v = 0; v < GLE_STATE_VARS; v++) {
             const size_t ld = v == GLE_VAR_E_BELOW ? l->ld_in : l->ld;
-            memset(var(net, l, (enum gle_var)v, net->now), 0, net->B * ld * sizeof(float));
+            memset(gle_var_of(net, l, (enum gle_var)v, net->now), 0, net->B * ld * sizeof(float));
         }
     }
 }
+
+void gle_net_get_output(const struct gle_net *net, float *values)
+{
+    const struct gle_graph_layer *top = gle_top_of(net);
+
+    copy_rows(values, top->n, gle_var_of(net, top, GLE_VAR_R, !net->now), top->ld, net->B, top->n);
+}
+
+/* --- other nets --- */
+
+void gle_net_aim(struct gle_net *net, const struct gle_net *teacher)
+{
+    const struct gle_graph_layer *top = gle_top_of(teacher);
+
+    memcpy(net->target, gle_var_of(teacher, top, GLE_VAR_R, teacher->now), net->B * top->ld * sizeof *net->target);
+}
+
+void gle_net_feed(struct gle_net *net, const struct gle_net *from)
+{
+    memcpy(net->input, from->input, from->B * from->graph->ld_input * sizeof *net->input);
+    memcpy(net->target, from->target, from->B * gle_top_of(from)->ld * sizeof *net->target);
+}
+
+void gle_net_copy(struct gle_net *net, const struct gle_net *from)
+{
+    assert(from->B <= net->graph->max_batch);
+    net->B = from->B;
+    net->now = from->now;
+    net->steps = from->steps;
+    memcpy(net->params, from->params, from->graph->param_floats * sizeof *net->params);
+    for (size_t i = 0; i < net->graph->n_layers; i++) {
+        const struct gle_graph_layer *l = gle_layer_of(net, i), *other = gle_layer_of(from, i);
+        for (int v = 0; v < GLE_STATE_VARS; v++)
+            memcpy(gle_var_of(net, l, (enum gle_var)v, net->now), gle_var_of(from, other, (enum gle_var)v, from->now),
+                   net->B * (v == GLE_VAR_E_BELOW ? l->ld_in : l->ld) * sizeof *net->state);
+        gle_net_follow_weight(net, l);
+        gle_net_follow_tau_m(net, l);
+    }
+}
+
+/* --- input and target --- */
 
 float *gle_net_input(struct gle_net *net, size_t *ld)
 {
@@ -430,143 +483,7 @@ float *gle_net_input(struct gle_net *net, size_t *ld)
 
 float *gle_net_target(struct gle_net *net, size_t *ld)
 {
-    *ld = top_of(net)->ld;
+    *ld = gle_top_of(net)->ld;
     return net->target;
 }
 
-/* --- the step --- */
-
-static void clamp(float *p, size_t n, const struct gle_bounds *bounds)
-{
-    const float low = (float)bounds->low, high = (float)bounds->high;
-
-    for (size_t i = 0; i < n; i++)
-        p[i] = p[i] < low ? low : p[i] > high ? high : p[i];
-}
-
-static void update(struct gle_net *net, const struct gle_graph_layer *l, enum gle_param param, size_t n,
-                   const struct gle_optimizer_step *step)
-{
-    const struct gle_bounds *bounds = &net->graph->exp->bounds[param];
-    const size_t at = l->param[param];
-    float *moments[GLE_MOMENTS_MAX];
-
-    for (size_t m = 0; m < net->optimizer->n_moments; m++)
-        moments[m] = net->moments[m] + at;
-    net->optimizer->update(net->params + at, net->grads + at, moments, n, step);
-    if (bounds->low > -1e308 || bounds->high < 1e308)
-        clamp(net->params + at, n, bounds);
-}
-
-/* Gradients of one layer's plastic parameters from its errors e, and the optimizer's step along them. */
-static void learn(struct gle_net *net, const struct gle_graph_layer *l, const float *r_below, const float *e,
-                  const float *s, const struct gle_optimizer_step *step)
-{
-    const struct gle_kernels *k = net->kernels;
-    const float mean = -1.0f / (float)net->B;
-    const bool *plastic = l->cfg->plastic;
-
-    if (plastic[GLE_WEIGHT])
-        gle_product(k, net->grads + l->param[GLE_WEIGHT], l->ld_in, e, 1, l->ld, r_below, l->ld_in, l->n, l->n_in,
-                    net->B, mean);
-    if (plastic[GLE_BIAS])
-        k->sum_rows(net->grads + l->param[GLE_BIAS], e, mean, net->B, l->ld);
-    if (plastic[GLE_TAU_M])
-        k->sum_products(net->grads + l->param[GLE_TAU_M], e, s, coef(net, l, GLE_COEF_MEAN), net->B, l->ld);
-    if (plastic[GLE_WEIGHT]) {
-        update(net, l, GLE_WEIGHT, l->n * l->ld_in, step);
-        set_transposed(net, l);
-    }
-    if (plastic[GLE_BIAS])
-        update(net, l, GLE_BIAS, l->n, step);
-    if (plastic[GLE_TAU_M]) {
-        update(net, l, GLE_TAU_M, l->n, step);
-        set_coefs(net, l);
-    }
-}
-
-/* The error that drives the last layer, from its own old rates; also the loss, and the summed output. */
-static const float *top_error(struct gle_net *net)
-{
-    const struct gle_graph_layer *l = top_of(net);
-    const float *output = var(net, l, GLE_VAR_R, net->now);
-    const float beta = net->step->learn ? (float)net->graph->exp->beta : 0.0f;
-
-    net->step_loss = net->loss->eval(net->top_error, output, net->target, beta, net->B, l->n, l->ld);
-    net->kernels->add(net->output_sum, output, net->B * l->ld);
-    return net->top_error;
-}
-
-/* Rows that go through a layer together: few enough that what they read and write stays in the nearest cache, while
- * wide layers, whose weights are what fills it, take all at once. */
-enum { BLOCK_ROWS = 32, BLOCK_WIDTH = 128 };
-
-/* One step of one layer. Reads the old r of the layer below and the old e_below of the layer above, which their own
- * steps, maybe on another thread, leave alone; writes nothing that another layer reads in this step. */
-static void step_layer(struct gle_net *net, size_t i, size_t thread)
-{
-    const struct gle_graph *g = net->graph;
-    const struct gle_graph_layer *l = &g->layers[i];
-    const struct gle_kernels *k = net->kernels;
-    const int old = net->now, next = !old;
-    const size_t ld = l->ld, ld_in = l->ld_in;
-    const size_t block = ld <= BLOCK_WIDTH && ld_in <= BLOCK_WIDTH ? BLOCK_ROWS : net->B;
-    const float *e_above = i + 1 == g->n_layers ? top_error(net) : var(net, &g->layers[i + 1], GLE_VAR_E_BELOW, old);
-    const float *r_below = l->source == GLE_SOURCE_INPUT ? net->input : var(net, &g->layers[l->source], GLE_VAR_R, old);
-    float *s = derived(net, l, GLE_VAR_S, thread), *e = derived(net, l, GLE_VAR_E, thread);
-    float *prosp_u = derived(net, l, GLE_VAR_PROSP_U, thread);
-    float *u = var(net, l, GLE_VAR_U, 0), *v = var(net, l, GLE_VAR_V, 0), *dr = var(net, l, GLE_VAR_DR, 0);
-    float *r = var(net, l, GLE_VAR_R, next), *e_below = var(net, l, GLE_VAR_E_BELOW, next);
-    int wild = 0;
-
-    if (!l->needs_error)
-        memset(e, 0, net->B * ld * sizeof *e);
-    for (size_t b = 0; b < net->B; b += block) {
-        const size_t B = net->B - b < block ? net->B - b : block, at = b * ld, at_in = b * ld_in;
-
-        if (l->needs_error)
-            wild |= net->error(e + at, v + at, e_above + at, dr + at, coef(net, l, GLE_COEF_LOOK_V),
-                               coef(net, l, GLE_COEF_LEAK_V), B, ld);
-        gle_product(k, s + at, ld, r_below + at_in, ld_in, 1, net->coefs + l->wt, ld, B, l->n, l->n_in, 1.0f);
-        wild |= k->membrane(prosp_u + at, u + at, s + at, e + at, net->params + l->param[GLE_BIAS],
-                            (float)l->cfg->gamma, coef(net, l, GLE_COEF_LOOK_U), coef(net, l, GLE_COEF_LEAK_U), B, ld);
-        net->act[i]->eval(r + at, dr + at, prosp_u + at, B, l->n, ld);
-        if (l->sends_error)
-            gle_product(k, e_below + at_in, ld_in, e + at, ld, 1, net->params + l->param[GLE_WEIGHT], ld_in, B,
-                        l->n_in, l->n, 1.0f);
-    }
-    net->wild[i] = wild;
-    if (net->step->learn && !wild)
-        learn(net, l, r_below, e, s, &net->optimizer_step);
-}
-
-/* The layers of one thread. */
-static void step_layers(void *arg, size_t t)
-{
-    struct gle_net *net = arg;
-
-    for (size_t i = net->first_layer[t]; i < net->first_layer[t + 1]; i++)
-        step_layer(net, i, t);
-}
-
-void gle_net_parallel(struct gle_net *net, void (*body)(void *ctx), void *ctx)
-{
-    gle_team_open(net->team, body, ctx);
-}
-
-int gle_net_step(struct gle_net *net, const struct gle_step *step, double *loss, struct gle_error *err)
-{
-    net->step = step;
-    if (step->learn)
-        net->optimizer_step =
-            net->optimizer->prepare(net->graph->exp->optimizer.params, step->lr, ++net->updates);
-    gle_team_share(net->team, step_layers, net);
-    net->now = !net->now;
-    net->steps++;
-    *loss = net->step_loss;
-    for (size_t i = 0; i < net->graph->n_layers; i++)
-        if (net->wild[i])
-            return gle_fail(err, GLE_EDIVERGED, "NaN or Inf in layer '%s' at step %llu",
-                            net->graph->layers[i].cfg->name, (unsigned long long)net->steps);
-    return 0;
-}

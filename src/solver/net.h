@@ -6,6 +6,7 @@
 #include "graph/graph.h"
 
 struct gle_rng;
+struct gle_rule;
 struct gle_net;
 
 /* Allocates everything that steps need. n_threads >= 1; layers are split among threads, so more of them than layers are
@@ -40,7 +41,9 @@ float *gle_net_input(struct gle_net *net, size_t *ld);
 float *gle_net_target(struct gle_net *net, size_t *ld);
 
 struct gle_step {
-    bool learn; /* false: the target error is zero and no parameter moves; the state evolves all the same */
+    bool learn; /* parameters move, driven by the target error */
+    bool nudge; /* not learn: the target error drives the network all the same. Neither: it is zero, and the state
+                   evolves on */
     double lr;  /* learning rate, if learn */
 };
 /* One time step dt of all layers, as the design's "The step". *loss: of the output before the step, summed over
@@ -48,7 +51,29 @@ struct gle_step {
  * Errors: GLE_EDIVERGED names the layer and the step, counted from gle_net_init(). */
 GLE_MUST_CHECK int gle_net_step(struct gle_net *net, const struct gle_step *step, double *loss, struct gle_error *err);
 
-/* Copies, dense. The output summed over the steps since gle_net_begin_batch(): (B, n of the last layer). */
+/* Opens a window: the steps from here on, graph->tape_steps of them at most, are kept for the sweep. The batch must not
+ * change in it, nor a parameter. */
+void gle_net_begin_window(struct gle_net *net);
+/* Closes it: sweeps back over its steps and so finds the gradient of the loss, the mean over rows, summed over them, as
+ * `how` (a windowed rule) finds it; with `learn`, the optimizer makes one step along it, with learning rate lr. Errors
+ * beyond the window are cut off: the loss of its first step has no gradient, since the output of a step is the rate of
+ * the one before. Allocates nothing.
+ *   bptt: back through the steps as they were made, the feedback of errors into membranes included.
+ *   adjoint: Euler's steps of tau_m d lambda/dt = lambda - (1 - tau_r d/dt)[phi' W_above^T lambda_above] from lambda = 0 at
+ *   the end of the window, where layers act on each other without delay; lambda of the last layer follows the target
+ *   error. Gradient: that of the loss integrated over the window (time units), - scale dt sum of lambda r_below^T. No
+ *   feedback of errors.
+ * Source: arXiv:2403.16933, the adjoint equations that GLE approximates.
+ * Errors: GLE_EDIVERGED. */
+GLE_MUST_CHECK int gle_net_end_window(struct gle_net *net, const struct gle_rule *how, bool learn, double lr,
+                                      struct gle_error *err);
+/* lambda of layer at step t of the window that was closed last, (B, n): on the scale of the target error, as errors e
+ * are with beta = 1, positive where a larger potential lowers the loss. Zero for layers that need no errors. */
+void gle_net_get_lambda(const struct gle_net *net, size_t layer, size_t t, float *values);
+
+/* Copies, dense. The output that the last step read: (B, n of the last layer). */
+void gle_net_get_output(const struct gle_net *net, float *values);
+/* The output summed over the steps since gle_net_begin_batch(): (B, n of the last layer). */
 void gle_net_get_output_sum(const struct gle_net *net, float *sum);
 /* A parameter: W (n, n_in), b (n), tau_m (n). */
 void gle_net_get_param(const struct gle_net *net, size_t layer, enum gle_param param, float *values);
@@ -57,6 +82,21 @@ void gle_net_set_param(struct gle_net *net, size_t layer, enum gle_param param, 
 void gle_net_get_gradient(const struct gle_net *net, size_t layer, enum gle_param param, float *values);
 /* A variable after the last step: (B, n), or (B, n_in) for GLE_VAR_E_BELOW. Derived ones only of an observed graph. */
 void gle_net_get_var(const struct gle_net *net, size_t layer, enum gle_var var, float *values);
+
+/* Puts parameters to values, drawing from rng where they are drawn at random.
+ * Errors: GLE_EDATA (a file), GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_net_apply(struct gle_net *net, const struct gle_settings *settings, struct gle_rng *rng,
+                                 struct gle_error *err);
+/* Whether a plastic parameter is kept from learning for the time being. */
+void gle_net_hold(struct gle_net *net, size_t layer, enum gle_param param, bool hold);
+
+/* Between nets of the same layers and the same number of rows. The target becomes the output of the teacher that its
+ * next step reads. */
+void gle_net_aim(struct gle_net *net, const struct gle_net *teacher);
+/* Takes over input and target. */
+void gle_net_feed(struct gle_net *net, const struct gle_net *from);
+/* Takes over parameters, state and the number of rows. */
+void gle_net_copy(struct gle_net *net, const struct gle_net *from);
 
 /* Keeps a copy of all parameters inside the net; gle_net_recall() puts them back. */
 void gle_net_keep(struct gle_net *net);

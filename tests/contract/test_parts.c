@@ -115,9 +115,12 @@ static void a_pending_row_has_no_function_and_every_other_row_has_all(void **sta
 {
     (void)state;
     for (const struct gle_rule *r = gle_rules; r->row.name; r++) {
-        assert_int_equal(r->row.pending, !r->error);
-        for (int isa = 0; r->error && isa < n_isas(); isa++)
-            assert_non_null(r->error(gle_kernels((enum gle_isa)isa)));
+        assert_int_equal(r->row.pending, !r->choose);
+        for (int isa = 0; r->choose && isa < n_isas(); isa++) {
+            const struct gle_rule_kernels k = r->choose(gle_kernels((enum gle_isa)isa));
+            assert_true(k.error && k.error_back);
+        }
+        assert_true(r->windowed || !r->continuous);
     }
     for (const struct gle_dataset *d = gle_datasets; d->row.name; d++)
         assert_int_equal(d->row.pending, !d->open);
@@ -130,7 +133,7 @@ static void a_pending_row_has_no_function_and_every_other_row_has_all(void **sta
     for (const struct gle_act *a = gle_act_table.rows; a->row.name; a++)
         assert_int_equal(a->row.pending, !a->eval);
     for (const struct gle_loss *l = gle_loss_table.rows; l->row.name; l++)
-        assert_int_equal(l->row.pending, !l->eval);
+        assert_int_equal(l->row.pending, !l->eval || !l->scale || !l->curve);
     for (const struct gle_optimizer *o = gle_optimizer_table.rows; o->row.name; o++) {
         assert_int_equal(o->row.pending, !o->update || !o->prepare || !o->lr);
         assert_in_range(o->n_moments, 0, GLE_MOMENTS_MAX);
@@ -202,6 +205,38 @@ static void every_activation_matches_its_slope(void **state)
         for (const struct gle_act *a = gle_act_table.rows; a->row.name; a++)
             if (!a->log_probabilities)
                 check_slope(gle_act_for(a, (enum gle_isa)isa), gle_isa_name((enum gle_isa)isa));
+}
+
+/* The slope of the slope, likewise. */
+static void check_curve(const struct gle_act *act, const char *isa)
+{
+    static float u[3 * POINTS], r[3 * POINTS], dr[3 * POINTS], ddr[3 * POINTS];
+    const float h = 0x1p-6f;
+
+    for (size_t i = 0; i < POINTS; i++)
+        for (size_t k = 0; k < 3; k++)
+            u[3 * i + k] = -12.0f + 24.0f / (float)POINTS * ((float)i + 0.37f) + ((float)k - 1.0f) * h;
+    eval_list(act, r, dr, u, 3 * POINTS);
+    memset(ddr, 0, sizeof ddr);
+    if (act->curve)
+        act->curve(ddr, u, 3 * POINTS);
+    for (size_t i = 0; i < 3 * POINTS; i += 3) {
+        const double want = ((double)dr[i + 2] - (double)dr[i]) / ((double)u[i + 2] - (double)u[i]);
+        if (fabsf(dr[i + 2] - dr[i]) > 0.03f) /* a kink */
+            continue;
+        if (fabs((double)ddr[i + 1] - want) > 3e-4)
+            fail_msg("%s (%s) at %.9g: slope of the slope %.9g, differences say %.9g", act->row.name, isa,
+                     (double)u[i + 1], (double)ddr[i + 1], want);
+    }
+}
+
+static void every_slope_matches_its_own(void **state)
+{
+    (void)state;
+    for (int isa = 0; isa < n_isas(); isa++)
+        for (const struct gle_act *a = gle_act_table.rows; a->row.name; a++)
+            if (!a->log_probabilities)
+                check_curve(gle_act_for(a, (enum gle_isa)isa), gle_isa_name((enum gle_isa)isa));
 }
 
 static void check_formula(const struct gle_act *act, const char *isa)
@@ -348,7 +383,7 @@ static const struct gle_act *log_probabilities(enum gle_isa isa)
 
 static void check_descent(const struct gle_loss *loss, enum gle_isa isa, size_t n)
 {
-    const double factor = !strcmp(loss->row.name, "mse") ? 0.5 * (double)n : 1.0;
+    const double factor = 1.0 / loss->scale(n);
     const struct gle_act *below = log_probabilities(isa);
     const float h = 0x1p-7f;
     float u[LOSS_LD] = {0}, y[LOSS_LD] = {0}, e[LOSS_LD], unused[LOSS_LD];
@@ -380,6 +415,42 @@ static void every_loss_error_descends_its_loss(void **state)
         for (const struct gle_loss *l = gle_loss_table.rows; l->row.name; l++)
             for (size_t n = 1; n <= 20; n++)
                 check_descent(gle_loss_for(l, (enum gle_isa)isa), (enum gle_isa)isa, n);
+}
+
+/* J x against differences of the target error along x. */
+static void check_loss_curve(const struct gle_loss *loss, enum gle_isa isa, size_t n)
+{
+    const struct gle_act *below = log_probabilities(isa);
+    const float h = 0x1p-7f;
+    float u[3][LOSS_LD] = {{0}}, y[LOSS_LD] = {0}, x[LOSS_LD] = {0}, e[2][LOSS_LD], r[LOSS_LD], dr[LOSS_LD];
+    float out[LOSS_LD];
+
+    for (size_t i = 0; i < n; i++) {
+        x[i] = sinf((float)(2 * i + 1));
+        y[i] = loss->classes ? (float)(i == n / 2) : sinf((float)(i + n));
+        for (size_t k = 0; k < 3; k++)
+            u[k][i] = 1.5f * cosf((float)(3 * i + n)) + ((float)k - 1.0f) * h * x[i];
+        out[i] = 0.25f;
+    }
+    loss_at(loss, below, e[0], u[0], y, 1.0f, n);
+    loss_at(loss, below, e[1], u[2], y, 1.0f, n);
+    below->eval(r, dr, u[1], 1, n, LOSS_LD);
+    loss->curve(out, loss->log_probabilities ? r : u[1], x, 3.0f, 1, n, LOSS_LD);
+    for (size_t i = 0; i < n; i++) {
+        const double want = 0.25 + 3.0 * ((double)e[1][i] - (double)e[0][i]) / (2.0 * (double)h);
+        if (fabs((double)out[i] - want) > 1e-3)
+            fail_msg("%s (%s, n = %zu): J x = %.9g, differences say %.9g", loss->row.name, gle_isa_name(isa), n,
+                     (double)out[i], want);
+    }
+}
+
+static void every_target_error_matches_its_slope(void **state)
+{
+    (void)state;
+    for (int isa = 0; isa < n_isas(); isa++)
+        for (const struct gle_loss *l = gle_loss_table.rows; l->row.name; l++)
+            for (size_t n = 1; n <= 20; n++)
+                check_loss_curve(gle_loss_for(l, (enum gle_isa)isa), (enum gle_isa)isa, n);
 }
 
 static void beta_scales_every_error_and_no_loss(void **state)
@@ -777,12 +848,14 @@ int main(void)
         cmocka_unit_test(a_pending_row_has_no_function_and_every_other_row_has_all),
         cmocka_unit_test(every_instruction_set_has_the_same_rows),
         cmocka_unit_test(every_activation_matches_its_slope),
+        cmocka_unit_test(every_slope_matches_its_own),
         cmocka_unit_test(activations_match_their_libm_formulas),
         cmocka_unit_test(tanh_stays_within_one_at_every_float_near_its_end),
         cmocka_unit_test(every_activation_passes_nan_on),
         cmocka_unit_test(padding_never_disturbs_real_columns),
         cmocka_unit_test(log_probabilities_sum_to_one_with_slope_one),
         cmocka_unit_test(every_loss_error_descends_its_loss),
+        cmocka_unit_test(every_target_error_matches_its_slope),
         cmocka_unit_test(beta_scales_every_error_and_no_loss),
         cmocka_unit_test(the_loss_of_a_batch_is_the_sum_over_its_rows),
         cmocka_unit_test(losses_of_extreme_outputs_are_finite_and_right),

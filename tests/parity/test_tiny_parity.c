@@ -250,12 +250,105 @@ static void learned_time_constants_with_momentum(void **state)
     built_clear(&b);
 }
 
+/* A parameter after a window's step, or its gradient. */
+static void check_window_param(const struct built *b, const struct reference *ref, const char *prefix, size_t layer,
+                               bool tau, size_t window)
+{
+    const bool gradient = !strncmp(prefix, "grad", 4);
+    const enum gle_param param = tau ? GLE_TAU_M : GLE_WEIGHT;
+    char name[64];
+    float value;
+
+    snprintf(name, sizeof name, "%s_%s_%zu", prefix, tau ? "tau_m" : "w", layer);
+    if (gradient)
+        gle_net_get_gradient(b->net, layer, param, &value);
+    else
+        gle_net_get_param(b->net, layer, param, &value);
+    reference_assert_rows(ref, name, window, &value, 1, 1, 1);
+}
+
+/* Windows of exact gradients, through the nudging of the membranes as autograd goes: the first one is a step longer
+ * than the others. */
+static void backpropagation_through_time(void **state)
+{
+    static const char yaml[] = "glesim: 1\nname: tiny\ndt: 0.01\n"
+                               "dataset: {type: npz, file: none.npz}\n"
+                               "network:\n"
+                               "  input: 1\n"
+                               "  layers:\n"
+                               "    - {name: L0, neurons: {count: 1, tau_m: 0.30742282, tau_r: 0.1}, "
+                               "activation: softplus, bias: none}\n"
+                               "    - {name: L1, neurons: {count: 1, tau_m: 0.6340787, tau_r: 0.1}, "
+                               "activation: softplus, bias: none}\n"
+                               "learning:\n"
+                               "  rule: bptt\n"
+                               "  window: 0.2\n"
+                               "  loss: mse\n"
+                               "  beta: 0.01\n"
+                               "  gamma: 1.0\n"
+                               "  plastic: [weight, tau_m]\n"
+                               "  bounds: {tau_m: [0.1, .inf]}\n"
+                               "  optimizer: {type: adam, lr: 2.0e-3}\n"
+                               "training: {epochs: 0, batch_size: 3}\n";
+    const struct reference *steps = reference_get("tiny_bptt", "tiny_bptt_steps");
+    const struct reference *windows = reference_get("tiny_bptt", "tiny_bptt_windows");
+    const struct gle_step nudge = {.nudge = true};
+    struct built b = build_text(yaml, 1);
+    struct gle_error err = {0};
+    size_t ld, ld_target, window = 0;
+    float *input = gle_net_input(b.net, &ld), *target = gle_net_target(b.net, &ld_target);
+    double loss_sum = 0.0;
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        char name[64];
+        float value;
+        snprintf(name, sizeof name, "init_w_%zu", i);
+        value = (float)gle_array_real(reference_array(windows, name), 0);
+        gle_net_set_param(b.net, i, GLE_WEIGHT, &value);
+        snprintf(name, sizeof name, "init_tau_m_%zu", i);
+        value = (float)gle_array_real(reference_array(windows, name), 0);
+        gle_net_set_param(b.net, i, GLE_TAU_M, &value);
+    }
+    gle_net_set_batch(b.net, 3);
+    for (size_t t = 0; t <= 140; t++) {
+        double loss;
+        for (size_t k = 0; k < 3; k++)
+            input[k * ld] = (float)gle_array_real(reference_array(steps, "x"), k * 141 + t);
+        reference_copy_rows(steps, "target", t, target, 3, 1, ld_target);
+        check_output(&b, steps, "", t, 3);
+        if (t == 40)
+            gle_net_begin_window(b.net);
+        if (gle_net_step(b.net, &nudge, &loss, &err))
+            fail_msg("%s", err.text);
+        loss_sum = t == 40 ? loss / 3.0 : loss_sum + loss / 3.0;
+        check_vars(&b, steps, "", t, 3);
+        if (t <= 40 || t % 20)
+            continue;
+        if (gle_net_end_window(b.net, b.exp->rule, true, 2e-3, &err))
+            fail_msg("%s", err.text);
+        assert_int_equal(reference_int(windows, "update_step", window), t);
+        reference_assert_rows(windows, "loss_sum", window, &(float){(float)loss_sum}, 1, 1, 1);
+        for (size_t i = 0; i < 2; i++)
+            for (int tau = 0; tau < 2; tau++) {
+                check_window_param(&b, windows, "grad", i, tau, window);
+                check_window_param(&b, windows, "after", i, tau, window);
+            }
+        gle_net_begin_window(b.net);
+        loss_sum = 0.0;
+        window++;
+    }
+    assert_int_equal(window, 5);
+    built_clear(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cross_entropy_with_adam),
         cmocka_unit_test(the_state_follows_the_batch_size),
         cmocka_unit_test(learned_time_constants_with_momentum),
+        cmocka_unit_test(backpropagation_through_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

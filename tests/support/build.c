@@ -16,7 +16,8 @@ static void show(const struct gle_errors *errs)
     }
 }
 
-struct built build_file(const char *path, const struct gle_override *overrides, size_t n_overrides, size_t threads)
+static struct built build(const char *path, const struct gle_override *overrides, size_t n_overrides,
+                          size_t tape_steps, size_t threads)
 {
     struct built b = {0};
     struct gle_errors errs = {0};
@@ -28,14 +29,22 @@ struct built build_file(const char *path, const struct gle_override *overrides, 
         fail_msg("%s does not load", path);
     }
     b.exp = b.list.item[0];
+    if (!tape_steps && b.exp->window_steps)
+        tape_steps = b.exp->window_steps + 1;
     gle_rng_seed(&rng, b.exp->seed);
-    if (gle_graph_build(&b.graph, b.exp, true, &err) || gle_net_build(&b.net, b.graph, threads ? threads : 1, &err) ||
-        gle_net_init(b.net, &rng, &err))
+    if (gle_graph_build(&b.graph, b.exp, &(struct gle_graph_options){.observed = true, .tape_steps = tape_steps},
+                        &err) ||
+        gle_net_build(&b.net, b.graph, threads ? threads : 1, &err) || gle_net_init(b.net, &rng, &err))
         fail_msg("%s", err.text);
     return b;
 }
 
-struct built build_text(const char *yaml, size_t threads)
+struct built build_file(const char *path, const struct gle_override *overrides, size_t n_overrides, size_t threads)
+{
+    return build(path, overrides, n_overrides, 0, threads);
+}
+
+struct built build_windows(const char *yaml, size_t tape_steps, size_t threads)
 {
     char path[] = "/tmp/glesim_test_XXXXXX";
     const int fd = mkstemp(path);
@@ -44,9 +53,14 @@ struct built build_text(const char *yaml, size_t threads)
     assert_true(fd >= 0);
     assert_int_equal(write(fd, yaml, strlen(yaml)), (ssize_t)strlen(yaml));
     close(fd);
-    b = build_file(path, NULL, 0, threads);
+    b = build(path, NULL, 0, tape_steps, threads);
     unlink(path);
     return b;
+}
+
+struct built build_text(const char *yaml, size_t threads)
+{
+    return build_windows(yaml, 0, threads);
 }
 
 void built_clear(struct built *b)

@@ -20,8 +20,11 @@ struct built {
     struct gle_net *net;
 };
 
-/* Fails the test with the messages if anything is wrong. threads 0: one. */
+/* Fails the test with the messages if anything is wrong. threads 0: one. The net can be looked into, and opens windows
+ * as long as learning.window and a step. */
 struct built build_text(const char *yaml, size_t threads);
+/* The same with windows of so many steps. */
+struct built build_windows(const char *yaml, size_t tape_steps, size_t threads);
 struct built build_file(const char *path, const struct gle_override *overrides, size_t n_overrides, size_t threads);
 void built_clear(struct built *b);
 

@@ -234,7 +234,7 @@ double oracle_step(struct oracle *o, const double *x, const double *y, bool lear
     below_old[L] = numbers(B * top->n);
     for (size_t b = 0; b < B; b++)
         loss += target_error(o, below_old[L] + b * top->n, r_old[L - 1] + b * top->n, y + b * top->n, top->n,
-                             learn ? o->beta : 0.0);
+                             learn || o->nudge ? o->beta : 0.0);
     o->t += learn;
     for (size_t i = 0; i < L; i++) {
         struct oracle_layer *l = &o->layers[i];
@@ -291,5 +291,35 @@ double oracle_step(struct oracle *o, const double *x, const double *y, bool lear
     }
     free(below_old);
     free(r_old);
+    return loss;
+}
+
+double oracle_window(struct oracle *o, const double *x, const double *y, size_t T)
+{
+    const size_t n_in = o->layers[0].n_in, n_out = o->layers[o->n_layers - 1].n;
+    const bool nudge = o->nudge;
+    double **kept = calloc(5 * o->n_layers, sizeof *kept), loss = 0.0;
+
+    for (size_t i = 0; i < o->n_layers; i++) {
+        const struct oracle_layer *l = &o->layers[i];
+        const double *state[] = {l->u, l->v, l->r, l->dr, l->e_below};
+        for (size_t k = 0; k < 5; k++) {
+            const size_t n = o->B * (k == 4 ? l->n_in : l->n);
+            kept[5 * i + k] = memcpy(numbers(n), state[k], n * sizeof(double));
+        }
+    }
+    o->nudge = true;
+    for (size_t t = 0; t < T; t++)
+        loss += oracle_step(o, x + t * o->B * n_in, y + t * o->B * n_out, false) / (double)o->B;
+    o->nudge = nudge;
+    for (size_t i = 0; i < o->n_layers; i++) {
+        struct oracle_layer *l = &o->layers[i];
+        double *state[] = {l->u, l->v, l->r, l->dr, l->e_below};
+        for (size_t k = 0; k < 5; k++) {
+            memcpy(state[k], kept[5 * i + k], o->B * (k == 4 ? l->n_in : l->n) * sizeof(double));
+            free(kept[5 * i + k]);
+        }
+    }
+    free(kept);
     return loss;
 }

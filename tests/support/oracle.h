@@ -28,6 +28,7 @@ struct oracle {
     size_t n_layers, B;
     double dt, beta;
     bool prospective; /* rule gle; else bp */
+    bool nudge;       /* the target error drives the network also when it does not learn */
     const char *loss;
     enum oracle_optimizer optimizer;
     double lr, momentum;
@@ -48,6 +49,9 @@ struct oracle *oracle_build(const struct gle_graph *graph, const struct gle_net 
 void oracle_destroy(struct oracle *o);
 /* One step: x (B, n_in), y (B, n_out). Returns the loss summed over rows. */
 double oracle_step(struct oracle *o, const double *x, const double *y, bool learn);
+/* The loss, a mean over rows, summed over T steps from here on, driven by the target error and without learning; the
+ * oracle stays as it is, but for `fragile`. x (T, B, n_in), y (T, B, n_out). Central differences of it are gradients. */
+double oracle_window(struct oracle *o, const double *x, const double *y, size_t T);
 /* Grows or shrinks the batch as the design says. */
 void oracle_set_batch(struct oracle *o, size_t B);
 

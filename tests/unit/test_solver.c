@@ -1,91 +1,15 @@
 /* The solver against the plain double-precision loops of the oracle, on random networks. */
 #include "../support/build.h"
 #include "../support/oracle.h"
+#include "../support/random_net.h"
 #include "base/memory.h"
-#include "base/rng.h"
 #include "kernel/isa.h"
-#include "parts/activation.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { NETS = 200, STEPS = 25, YAML_BYTES = 1 << 16 };
-
-static double draw(struct gle_rng *rng, double low, double high)
-{
-    return low + (high - low) * gle_torch_rand_double(rng);
-}
-
-static size_t pick(struct gle_rng *rng, size_t n)
-{
-    return gle_torch_randint(rng, 0, (uint32_t)n);
-}
-
-static size_t put(char *yaml, size_t at, const char *fmt, ...)
-{
-    va_list args;
-
-    va_start(args, fmt);
-    at += (size_t)vsnprintf(yaml + at, YAML_BYTES - at, fmt, args);
-    va_end(args);
-    assert_true(at < YAML_BYTES);
-    return at;
-}
-
-/* A list of random time constants, some of them equal to dt or to each other. */
-static size_t put_taus(char *yaml, size_t at, const char *key, struct gle_rng *rng, size_t n)
-{
-    at = put(yaml, at, ", %s: [", key);
-    for (size_t i = 0; i < n; i++)
-        at = put(yaml, at, "%s%.6f", i ? ", " : "", pick(rng, 3) ? draw(rng, 0.2, 2.0) : pick(rng, 2) ? 0.2 : 1.0);
-    return put(yaml, at, "]");
-}
-
-static const char *random_activation(struct gle_rng *rng)
-{
-    size_t n = 0, i;
-
-    while (gle_table_at(&gle_act_table, n))
-        n++;
-    do
-        i = pick(rng, n);
-    while (!oracle_knows(gle_table_at(&gle_act_table, i)->name));
-    return gle_table_at(&gle_act_table, i)->name;
-}
-
-/* A network drawn at random: sizes 1 to 70, time constants, activations, rule, loss, what learns; gamma
- * small enough for the feedback to be stable, so that rounding does not grow. */
-static void random_config(char *yaml, struct gle_rng *rng, size_t *B)
-{
-    const size_t n_layers = 1 + pick(rng, 4), n_input = 1 + pick(rng, pick(rng, 2) ? 70 : 3);
-    const char *const loss = pick(rng, 2) ? "mse" : "cross_entropy";
-    size_t at = 0;
-
-    *B = 1 + pick(rng, pick(rng, 2) ? 40 : 3);
-    at = put(yaml, at, "glesim: 1\nname: random\ndt: 0.2\nseed: %zu\n", pick(rng, 1000));
-    at = put(yaml, at, "dataset: {type: npz, file: none.npz}\nnetwork:\n  input: %zu\n  layers:\n", n_input);
-    for (size_t i = 0; i < n_layers; i++) {
-        const size_t n = 1 + pick(rng, pick(rng, 2) ? 70 : 4);
-        at = put(yaml, at, "    - name: l%zu\n      neurons: {count: %zu", i, n);
-        at = put_taus(yaml, at, "tau_m", rng, n);
-        at = put_taus(yaml, at, "tau_r", rng, n);
-        at = put(yaml, at, "}\n      activation: %s\n", random_activation(rng));
-        if (!pick(rng, 3))
-            at = put(yaml, at, "      bias: none\n");
-        if (!pick(rng, 4))
-            at = put(yaml, at, "      plastic: []\n");
-        else if (!pick(rng, 3))
-            at = put(yaml, at, "      plastic: [weight, tau_m]\n");
-        if (!pick(rng, 3))
-            at = put(yaml, at, "      gamma: %.3f\n", draw(rng, 0.0, 0.1));
-    }
-    at = put(yaml, at, "learning:\n  rule: %s\n  loss: %s\n  beta: %.3f\n  gamma: %.3f\n", pick(rng, 2) ? "gle" : "bp",
-             loss, draw(rng, 0.1, 1.0), pick(rng, 2) ? 0.0 : draw(rng, 0.0, 0.1));
-    at = put(yaml, at, "  optimizer: {type: sgd, lr: 1e-3, momentum: 0.9}\n");
-    put(yaml, at, "training: {epochs: 0, batch_size: %zu, test_batch_size: %zu}\n", *B, 2 * *B + 1);
-}
+enum { NETS = 200, STEPS = 25 };
 
 /* The largest magnitude, but at least 0.05: below that, differences of sums are rounding noise. */
 static double scale_of(const double *values, size_t n)
@@ -186,14 +110,14 @@ static size_t run_steps(struct built *b, struct oracle *o, struct gle_rng *rng, 
 
 static size_t run_random_net(size_t net, size_t threads)
 {
-    char *yaml = calloc(YAML_BYTES, 1);
+    char *yaml = calloc(RANDOM_YAML_BYTES, 1);
     struct gle_rng rng;
     struct built b;
     struct oracle *o;
     size_t B, steps;
 
     gle_rng_seed(&rng, 1000 + net);
-    random_config(yaml, &rng, &B);
+    random_net(yaml, NULL, &B, &rng);
     b = build_text(yaml, threads);
     gle_net_set_batch(b.net, B);
     o = oracle_build(b.graph, b.net, B, ORACLE_SGD, 1e-3, 0.9);
@@ -234,7 +158,7 @@ static void they_do_so_with_every_instruction_set(void **state)
 static void a_step_allocates_nothing(void **state)
 {
     const struct gle_step learn = {.learn = true, .lr = 1e-3}, evaluate = {.learn = false};
-    char *yaml = calloc(YAML_BYTES, 1);
+    char *yaml = calloc(RANDOM_YAML_BYTES, 1);
     struct gle_error err = {0};
     struct gle_rng rng;
     struct built b;
@@ -244,7 +168,7 @@ static void a_step_allocates_nothing(void **state)
 
     (void)state;
     gle_rng_seed(&rng, 1);
-    random_config(yaml, &rng, &B);
+    random_net(yaml, NULL, &B, &rng);
     b = build_text(yaml, 2);
     gle_memory_fail_after(0);
     gle_net_set_batch(b.net, B);

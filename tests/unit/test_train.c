@@ -543,7 +543,7 @@ static int run_with(const char *path, size_t k)
         rc = gle_data_open(&data, (const struct gle_dataset *)exp->dataset.row, exp->dataset.params, exp->validation,
                            &context, &err);
         rc = rc ? rc : gle_train_check(exp, data, &err);
-        rc = rc ? rc : gle_graph_build(&graph, exp, false, &err);
+        rc = rc ? rc : gle_graph_build(&graph, exp, &(struct gle_graph_options){0}, &err);
         rc = rc ? rc : gle_net_build(&net, graph, 2, &err);
         rc = rc ? rc : gle_metrics_init(&m, exp->epochs, data, &err);
         rc = rc ? rc : gle_train(&m, net, graph, data, NULL, NULL, &err);

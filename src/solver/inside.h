@@ -1,0 +1,95 @@
+/* inside.h - what a net is made of, for the files of this folder alone. */
+#ifndef GLE_SOLVER_INSIDE_H
+#define GLE_SOLVER_INSIDE_H
+
+#include "kernel/kernel.h"
+#include "parts/activation.h"
+#include "parts/loss.h"
+#include "parts/optimizer.h"
+#include "parts/rule.h"
+#include "solver/net.h"
+#include "solver/team.h"
+
+struct gle_net {
+    const struct gle_graph *graph;
+    const struct gle_kernels *kernels;
+    struct gle_rule_kernels rule;
+    const struct gle_act **act; /* per layer */
+    const struct gle_loss *loss;
+    const struct gle_optimizer *optimizer;
+
+    float *params, *grads, *kept;
+    float *moments[GLE_MOMENTS_MAX];
+    float *state, *coefs, *scratch;
+    float *input, *target, *top_error, *output_sum;
+    float *tape, *adjoints;        /* NULL: no windows */
+    bool (*plastic)[GLE_PARAMS]; /* per layer: what learns now */
+
+    size_t B;
+    int now;            /* which of two copies is that of the last step */
+    uint64_t steps;     /* since init */
+    uint64_t updates;   /* optimizer steps since init */
+    struct gle_team *team;
+    size_t n_threads;
+    size_t *first_layer; /* of each thread; one more at the end */
+    int *wild;           /* per layer: NaN or Inf in this step, or in this sweep */
+    double step_loss;
+    const struct gle_step *step; /* the one being taken */
+    struct gle_optimizer_step optimizer_step;
+
+    bool taping;         /* a window is open */
+    size_t taped;        /* steps in it; after the window was closed, those that it had */
+    size_t sweep;        /* how far the sweep is */
+    const struct gle_rule *how; /* what the sweep follows */
+};
+
+static inline const struct gle_graph_layer *gle_layer_of(const struct gle_net *net, size_t i)
+{
+    return &net->graph->layers[i];
+}
+
+static inline const struct gle_graph_layer *gle_top_of(const struct gle_net *net)
+{
+    return gle_layer_of(net, net->graph->n_layers - 1);
+}
+
+static inline float *gle_coef_of(const struct gle_net *net, const struct gle_graph_layer *l, enum gle_coef which)
+{
+    return net->coefs + l->coef + (size_t)which * l->ld;
+}
+
+static inline float *gle_var_of(const struct gle_net *net, const struct gle_graph_layer *l, enum gle_var v, int copy)
+{
+    return net->state + l->var[v][copy];
+}
+
+/* A derived variable, as thread t computes it. */
+static inline float *gle_derived_of(const struct gle_net *net, const struct gle_graph_layer *l, enum gle_var v,
+                                    size_t t)
+{
+    return net->graph->observed ? gle_var_of(net, l, v, 0)
+                                : net->scratch + t * net->graph->scratch_floats + l->var[v][0];
+}
+
+/* Entry t of a tape. */
+static inline float *gle_tape_of(const struct gle_net *net, const struct gle_graph_layer *l, enum gle_tape tape,
+                                 size_t t)
+{
+    return net->tape + l->tape[tape] + t * net->B * (tape == GLE_TAPE_BELOW_BAR ? l->ld_in : l->ld);
+}
+
+/* What follows from parameters that were changed: W transposed; the coefficients made of tau_m. */
+void gle_net_follow_weight(struct gle_net *net, const struct gle_graph_layer *l);
+void gle_net_follow_tau_m(struct gle_net *net, const struct gle_graph_layer *l);
+
+/* The optimizer's step for layer i along net->grads, where its parameters learn. */
+void gle_net_descend(struct gle_net *net, size_t i, const struct gle_optimizer_step *step);
+
+/* Keeps on the tape what layer i, whose step has just been made on thread t, read and left; e_above: the errors that it
+ * had from above. */
+void gle_net_tape(struct gle_net *net, size_t i, size_t t, const float *e_above);
+
+/* The error of a step or sweep in which a layer has gone wild, or 0. */
+int gle_net_check(const struct gle_net *net, struct gle_error *err);
+
+#endif

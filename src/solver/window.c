@@ -1,0 +1,282 @@
+/* Windows: what their steps leave on the tape, and the sweep back that makes gradients of it.
+ *
+ * The sweep is a chain of rounds. In a round each layer goes one step back in time, from the adjoints ("bars": gradients
+ * of the loss with respect to a variable) that its neighbours left in the round before; so layers can be shared among
+ * threads as in a step. All bars are scaled by -batch / gle_loss.scale, which makes those of the output target errors,
+ * and lambda = -batch / scale * dL/d(tau_m u_dot) comparable to errors e.
+ *   bptt: all layers are at the same step, since each step had read the old state of its neighbours.
+ *   adjoint: each layer is one step later than the one above, and so reads what that has found for the same step. */
+#include "solver/inside.h"
+
+#include <assert.h>
+#include <string.h>
+
+void gle_net_begin_window(struct gle_net *net)
+{
+    assert(net->graph->tape_steps && net->B <= net->graph->train_rows);
+    net->taping = true;
+    net->taped = 0;
+    for (size_t i = 0; i < net->graph->n_layers; i++) {
+        const struct gle_graph_layer *l = gle_layer_of(net, i);
+        const size_t bytes = net->B * l->ld * sizeof(float);
+        memcpy(gle_tape_of(net, l, GLE_TAPE_R, 0), gle_var_of(net, l, GLE_VAR_R, net->now), bytes);
+        if (l->needs_error)
+            memcpy(gle_tape_of(net, l, GLE_TAPE_DR, 0), gle_var_of(net, l, GLE_VAR_DR, 0), bytes);
+        if (l->nudged)
+            memcpy(gle_tape_of(net, l, GLE_TAPE_V, 0), gle_var_of(net, l, GLE_VAR_V, 0), bytes);
+    }
+}
+
+static float *tape_input(const struct gle_net *net, size_t t)
+{
+    return net->tape + net->graph->tape_input + t * net->B * net->graph->ld_input;
+}
+
+static float *tape_target_error(const struct gle_net *net, size_t t)
+{
+    return net->tape + net->graph->tape_target_error + t * net->B * gle_top_of(net)->ld;
+}
+
+void gle_net_tape(struct gle_net *net, size_t i, size_t thread, const float *e_above)
+{
+    const struct gle_graph *g = net->graph;
+    const struct gle_graph_layer *l = gle_layer_of(net, i);
+    const size_t t = net->taped, bytes = net->B * l->ld * sizeof(float);
+
+    assert(t < g->tape_steps);
+    memcpy(gle_tape_of(net, l, GLE_TAPE_R, t + 1), gle_var_of(net, l, GLE_VAR_R, !net->now), bytes);
+    if (i == 0)
+        memcpy(tape_input(net, t), net->input, net->B * g->ld_input * sizeof(float));
+    if (i + 1 == g->n_layers)
+        (void)net->loss->eval(tape_target_error(net, t), gle_var_of(net, l, GLE_VAR_R, net->now), net->target, 1.0f,
+                              net->B, l->n, l->ld);
+    if (l->needs_error)
+        memcpy(gle_tape_of(net, l, GLE_TAPE_DR, t + 1), gle_var_of(net, l, GLE_VAR_DR, 0), bytes);
+    if (l->cfg->plastic[GLE_TAU_M])
+        memcpy(gle_tape_of(net, l, GLE_TAPE_S, t), gle_derived_of(net, l, GLE_VAR_S, thread), bytes);
+    if (!l->nudged)
+        return;
+    memcpy(gle_tape_of(net, l, GLE_TAPE_V, t + 1), gle_var_of(net, l, GLE_VAR_V, 0), bytes);
+    memcpy(gle_tape_of(net, l, GLE_TAPE_E, t), gle_derived_of(net, l, GLE_VAR_E, thread), bytes);
+    memcpy(gle_tape_of(net, l, GLE_TAPE_PROSP_U, t), gle_derived_of(net, l, GLE_VAR_PROSP_U, thread), bytes);
+    memcpy(gle_tape_of(net, l, GLE_TAPE_E_ABOVE, t), e_above, bytes);
+}
+
+/* --- the sweep --- */
+
+static float *adjoint_of(const struct gle_net *net, const struct gle_graph_layer *l, enum gle_adjoint which, int copy)
+{
+    return net->adjoints + l->adjoint[which][copy];
+}
+
+/* Whether the feedback of errors counts for a layer. */
+static bool feeds_back(const struct gle_net *net, const struct gle_graph_layer *l)
+{
+    return l->nudged && !net->how->continuous;
+}
+
+/* The adjoint of the rates that layer i left at step t: of the last layer, the target error that the step after it had
+ * from them. */
+static const float *rate_bar(struct gle_net *net, size_t i, size_t t, int old)
+{
+    const struct gle_graph_layer *l = gle_layer_of(net, i);
+    float *bar = adjoint_of(net, l, GLE_ADJOINT_R, old);
+    const size_t n = net->B * l->ld;
+
+    if (i + 1 < net->graph->n_layers)
+        return bar;
+    if (t + 1 == net->taped) {
+        memset(bar, 0, n * sizeof *bar);
+        return bar;
+    }
+    memcpy(bar, tape_target_error(net, t + 1), n * sizeof *bar);
+    if (feeds_back(net, l))
+        net->loss->curve(bar, gle_tape_of(net, l, GLE_TAPE_R, t + 1), adjoint_of(net, l, GLE_ADJOINT_ABOVE, old),
+                         (float)net->graph->exp->beta, net->B, l->n, l->ld);
+    return bar;
+}
+
+/* Back through the errors of layer i at step t, which fed into its own membrane and were sent below. */
+static void errors_back(struct gle_net *net, size_t i, size_t t, int old)
+{
+    const struct gle_graph_layer *l = gle_layer_of(net, i), *below = i ? gle_layer_of(net, i - 1) : NULL;
+    const struct gle_kernels *k = net->kernels;
+    const float *lambda = gle_tape_of(net, l, GLE_TAPE_LAMBDA, t);
+    const float gamma = (float)l->cfg->gamma;
+    float *e_bar = adjoint_of(net, l, GLE_ADJOINT_E, 0), *lag = adjoint_of(net, l, GLE_ADJOINT_WORK, 0);
+    float *tau_bar = adjoint_of(net, l, GLE_ADJOINT_TAU, 0), *sum = adjoint_of(net, l, GLE_ADJOINT_GRAD, 0);
+    const size_t n = net->B * l->ld;
+
+    if (below && below->nudged) {
+        float *below_bar = gle_tape_of(net, l, GLE_TAPE_BELOW_BAR, t);
+        memcpy(below_bar, adjoint_of(net, below, GLE_ADJOINT_ABOVE, old), net->B * l->ld_in * sizeof *below_bar);
+        gle_product(k, e_bar, l->ld, below_bar, l->ld_in, 1, net->coefs + l->wt, l->ld, net->B, l->n, l->n_in, 1.0f);
+    } else {
+        memset(e_bar, 0, n * sizeof *e_bar);
+    }
+    for (size_t j = 0; j < n; j++)
+        e_bar[j] += gamma * lambda[j];
+    net->rule.error_back(adjoint_of(net, l, GLE_ADJOINT_ABOVE, !old), adjoint_of(net, l, GLE_ADJOINT_DR, 0),
+                         adjoint_of(net, l, GLE_ADJOINT_V, 0), lag, e_bar, gle_tape_of(net, l, GLE_TAPE_E_ABOVE, t),
+                         gle_tape_of(net, l, GLE_TAPE_DR, t), gle_tape_of(net, l, GLE_TAPE_V, t),
+                         gle_coef_of(net, l, GLE_COEF_LOOK_V), gle_coef_of(net, l, GLE_COEF_LEAK_V), net->B, l->ld);
+    if (!net->plastic[i][GLE_TAU_M])
+        return;
+    k->sum_products(sum, e_bar, lag, gle_coef_of(net, l, GLE_COEF_LEAK_V), net->B, l->ld); /* lag / tau_r, times dt */
+    k->add(tau_bar, sum, l->ld);
+}
+
+/* Layer i in a round. */
+static void sweep_layer(struct gle_net *net, size_t i)
+{
+    const struct gle_graph *g = net->graph;
+    const struct gle_graph_layer *l = gle_layer_of(net, i);
+    const struct gle_kernels *k = net->kernels;
+    const size_t later = net->how->continuous ? g->n_layers - 1 - i : 0, n = net->B * l->ld;
+    const int old = net->sweep % 2 == 0;
+    const size_t t = net->taped - 1 - net->sweep + later; /* SIZE_MAX and below, once it is through */
+    float *a = adjoint_of(net, l, GLE_ADJOINT_A, 0), *lambda;
+
+    if (!l->needs_error || t >= net->taped)
+        return;
+    lambda = gle_tape_of(net, l, GLE_TAPE_LAMBDA, t);
+    k->multiply(a, rate_bar(net, i, t, old), gle_tape_of(net, l, GLE_TAPE_DR, t + 1), n);
+    if (feeds_back(net, l) && net->act[i]->curve) {
+        float *ddr = adjoint_of(net, l, GLE_ADJOINT_WORK, 0);
+        net->act[i]->curve(ddr, gle_tape_of(net, l, GLE_TAPE_PROSP_U, t), n);
+        k->multiply_add(a, ddr, adjoint_of(net, l, GLE_ADJOINT_DR, 0), n);
+    }
+    net->wild[i] |= k->membrane_back(lambda, adjoint_of(net, l, GLE_ADJOINT_U, 0), a, gle_coef_of(net, l, GLE_COEF_LOOK_U),
+                                     gle_coef_of(net, l, GLE_COEF_LEAK_U), net->B, l->ld);
+    if (l->sends_error)
+        gle_product(k, adjoint_of(net, gle_layer_of(net, i - 1), GLE_ADJOINT_R, !old), l->ld_in, lambda, l->ld, 1,
+                    net->params + l->param[GLE_WEIGHT], l->ld_in, net->B, l->n_in, l->n, 1.0f);
+    if (feeds_back(net, l))
+        errors_back(net, i, t, old);
+}
+
+/* --- gradients --- */
+
+/* Rows that are summed in one go: more, and single precision would lose digits. */
+enum { SUM_ROWS = 4096 };
+
+/* grads += alpha * x^T y over all rows of the window; x (rows, ld), y (rows, ld_in). */
+static void add_products(struct gle_net *net, const struct gle_graph_layer *l, const float *x, const float *y,
+                         float alpha)
+{
+    float *grad = net->grads + l->param[GLE_WEIGHT], *part = adjoint_of(net, l, GLE_ADJOINT_GRAD, 0);
+    const size_t rows = net->taped * net->B;
+
+    for (size_t b = 0; b < rows; b += SUM_ROWS) {
+        gle_product(net->kernels, part, l->ld_in, x + b * l->ld, 1, l->ld, y + b * l->ld_in, l->ld_in, l->n, l->n_in,
+                    rows - b < SUM_ROWS ? rows - b : SUM_ROWS, alpha);
+        net->kernels->add(grad, part, l->n * l->ld_in);
+    }
+}
+
+static void gather_weight(struct gle_net *net, size_t i, float alpha)
+{
+    const struct gle_graph_layer *l = gle_layer_of(net, i), *below = i ? gle_layer_of(net, i - 1) : NULL;
+    const float *lambda = gle_tape_of(net, l, GLE_TAPE_LAMBDA, 0);
+    const float *r_below = below ? gle_tape_of(net, below, GLE_TAPE_R, net->how->continuous ? 1 : 0)
+                                 : tape_input(net, 0);
+
+    memset(net->grads + l->param[GLE_WEIGHT], 0, l->n * l->ld_in * sizeof(float));
+    add_products(net, l, lambda, r_below, -alpha);
+    if (below && below->nudged && feeds_back(net, l))
+        add_products(net, l, gle_tape_of(net, l, GLE_TAPE_E, 0), gle_tape_of(net, l, GLE_TAPE_BELOW_BAR, 0), -alpha);
+}
+
+/* Of biases, and of time constants. */
+static void gather_rows(struct gle_net *net, size_t i, float alpha)
+{
+    const struct gle_graph_layer *l = gle_layer_of(net, i);
+    const struct gle_kernels *k = net->kernels;
+    const float *lambda = gle_tape_of(net, l, GLE_TAPE_LAMBDA, 0);
+    float *bias = net->grads + l->param[GLE_BIAS], *tau = net->grads + l->param[GLE_TAU_M];
+    float *part = adjoint_of(net, l, GLE_ADJOINT_GRAD, 0), *tau_bar = adjoint_of(net, l, GLE_ADJOINT_TAU, 0);
+    const size_t rows = net->taped * net->B;
+    const float dt = (float)net->graph->exp->dt;
+
+    memset(bias, 0, l->ld * sizeof *bias);
+    memset(tau, 0, l->ld * sizeof *tau);
+    for (size_t b = 0; b < rows; b += SUM_ROWS) {
+        const size_t n = rows - b < SUM_ROWS ? rows - b : SUM_ROWS;
+        if (net->plastic[i][GLE_BIAS]) {
+            k->sum_rows(part, lambda + b * l->ld, -alpha, n, l->ld);
+            k->add(bias, part, l->ld);
+        }
+        if (net->plastic[i][GLE_TAU_M]) {
+            k->sum_products(part, lambda + b * l->ld, gle_tape_of(net, l, GLE_TAPE_S, 0) + b * l->ld,
+                            gle_coef_of(net, l, GLE_COEF_LEAK_U), n, l->ld); /* S / tau_m, times dt */
+            for (size_t j = 0; j < l->n; j++)
+                tau[j] += part[j] * (alpha / dt);
+        }
+    }
+    if (net->plastic[i][GLE_TAU_M] && feeds_back(net, l))
+        for (size_t j = 0; j < l->n; j++)
+            tau[j] -= tau_bar[j] * (alpha / dt);
+}
+
+/* --- the layers of one thread --- */
+
+static void sweep_layers(void *arg, size_t thread)
+{
+    struct gle_net *net = arg;
+
+    for (size_t i = net->first_layer[thread]; i < net->first_layer[thread + 1]; i++)
+        sweep_layer(net, i);
+}
+
+static void gather_layers(void *arg, size_t thread)
+{
+    struct gle_net *net = arg;
+    const struct gle_graph *g = net->graph;
+    const double of_row = net->loss->scale(gle_top_of(net)->n) / (double)net->B;
+    const float alpha = (float)(net->how->continuous ? of_row * g->exp->dt : of_row);
+
+    for (size_t i = net->first_layer[thread]; i < net->first_layer[thread + 1]; i++) {
+        if (!gle_layer_of(net, i)->needs_error || !net->taped)
+            continue;
+        if (net->plastic[i][GLE_WEIGHT])
+            gather_weight(net, i, alpha);
+        if (net->plastic[i][GLE_BIAS] || net->plastic[i][GLE_TAU_M])
+            gather_rows(net, i, alpha);
+        if (net->step)
+            gle_net_descend(net, i, &net->optimizer_step);
+    }
+}
+
+int gle_net_end_window(struct gle_net *net, const struct gle_rule *how, bool learn, double lr, struct gle_error *err)
+{
+    const struct gle_graph *g = net->graph;
+    const struct gle_step step = {.learn = true, .lr = lr};
+    const size_t rounds = net->taped ? net->taped + (how->continuous ? g->n_layers - 1 : 0) : 0;
+
+    assert(net->taping && how->windowed);
+    net->taping = false;
+    net->how = how;
+    memset(net->adjoints, 0, g->adjoint_floats * sizeof *net->adjoints);
+    memset(net->wild, 0, g->n_layers * sizeof *net->wild);
+    for (net->sweep = 0; net->sweep < rounds; net->sweep++)
+        gle_team_share(net->team, sweep_layers, net);
+    if (gle_net_check(net, err))
+        return -1;
+    net->step = learn ? &step : NULL;
+    if (learn)
+        net->optimizer_step = net->optimizer->prepare(g->exp->optimizer.params, lr, ++net->updates);
+    gle_team_share(net->team, gather_layers, net);
+    return 0;
+}
+
+void gle_net_get_lambda(const struct gle_net *net, size_t layer, size_t t, float *values)
+{
+    const struct gle_graph_layer *l = gle_layer_of(net, layer);
+
+    assert(t < net->taped);
+    for (size_t b = 0; b < net->B; b++)
+        if (l->needs_error)
+            memcpy(values + b * l->n, gle_tape_of(net, l, GLE_TAPE_LAMBDA, t) + b * l->ld, l->n * sizeof *values);
+        else
+            memset(values + b * l->n, 0, l->n * sizeof *values);
+}

@@ -1,0 +1,78 @@
+#include "random_net.h"
+#include "build.h"
+#include "oracle.h"
+#include "parts/activation.h"
+
+#include <stdio.h>
+
+double draw(struct gle_rng *rng, double low, double high)
+{
+    return low + (high - low) * gle_torch_rand_double(rng);
+}
+
+size_t pick(struct gle_rng *rng, size_t n)
+{
+    return gle_torch_randint(rng, 0, (uint32_t)n);
+}
+
+static size_t put(char *yaml, size_t at, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    at += (size_t)vsnprintf(yaml + at, RANDOM_YAML_BYTES - at, fmt, args);
+    va_end(args);
+    assert_true(at < RANDOM_YAML_BYTES);
+    return at;
+}
+
+/* A list of random time constants, some of them equal to dt or to each other. */
+static size_t put_taus(char *yaml, size_t at, const char *key, struct gle_rng *rng, size_t n)
+{
+    at = put(yaml, at, ", %s: [", key);
+    for (size_t i = 0; i < n; i++)
+        at = put(yaml, at, "%s%.6f", i ? ", " : "", pick(rng, 3) ? draw(rng, 0.2, 2.0) : pick(rng, 2) ? 0.2 : 1.0);
+    return put(yaml, at, "]");
+}
+
+static const char *random_activation(struct gle_rng *rng)
+{
+    size_t n = 0, i;
+
+    while (gle_table_at(&gle_act_table, n))
+        n++;
+    do
+        i = pick(rng, n);
+    while (!oracle_knows(gle_table_at(&gle_act_table, i)->name));
+    return gle_table_at(&gle_act_table, i)->name;
+}
+
+void random_net(char yaml[static RANDOM_YAML_BYTES], const char *rule, size_t *B, struct gle_rng *rng)
+{
+    const size_t n_layers = 1 + pick(rng, 4), n_input = 1 + pick(rng, pick(rng, 2) ? 70 : 3);
+    const char *const loss = pick(rng, 2) ? "mse" : "cross_entropy";
+    size_t at = 0;
+
+    *B = 1 + pick(rng, pick(rng, 2) ? 40 : 3);
+    at = put(yaml, at, "glesim: 1\nname: random\ndt: 0.2\nseed: %zu\n", pick(rng, 1000));
+    at = put(yaml, at, "dataset: {type: npz, file: none.npz}\nnetwork:\n  input: %zu\n  layers:\n", n_input);
+    for (size_t i = 0; i < n_layers; i++) {
+        const size_t n = 1 + pick(rng, pick(rng, 2) ? 70 : 4);
+        at = put(yaml, at, "    - name: l%zu\n      neurons: {count: %zu", i, n);
+        at = put_taus(yaml, at, "tau_m", rng, n);
+        at = put_taus(yaml, at, "tau_r", rng, n);
+        at = put(yaml, at, "}\n      activation: %s\n", random_activation(rng));
+        if (!pick(rng, 3))
+            at = put(yaml, at, "      bias: none\n");
+        if (!pick(rng, 4))
+            at = put(yaml, at, "      plastic: []\n");
+        else if (!pick(rng, 3))
+            at = put(yaml, at, "      plastic: [weight, tau_m]\n");
+        if (!pick(rng, 3))
+            at = put(yaml, at, "      gamma: %.3f\n", draw(rng, 0.0, 0.1));
+    }
+    at = put(yaml, at, "learning:\n  rule: %s\n  loss: %s\n  beta: %.3f\n  gamma: %.3f\n", rule ? rule : pick(rng, 2) ? "gle" : "bp",
+             loss, draw(rng, 0.1, 1.0), pick(rng, 2) ? 0.0 : draw(rng, 0.0, 0.1));
+    at = put(yaml, at, "  optimizer: {type: sgd, lr: 1e-3, momentum: 0.9}\n");
+    put(yaml, at, "training: {epochs: 0, batch_size: %zu, test_batch_size: %zu}\n", *B, 2 * *B + 1);
+}
