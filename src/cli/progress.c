@@ -80,30 +80,67 @@ void gle_bar_progress(struct gle_bar *bar, const struct gle_progress *p)
     at = (size_t)snprintf(line, sizeof line, "%.40s [", bar->label);
     for (int i = 0; i < cells; i++)
         line[at++] = i < full ? '=' : i == full ? '>' : ' ';
-    at += (size_t)snprintf(line + at, sizeof line - at, "] %3.0f %%  epoch %llu/%llu  %s left", 100.0 * p->done,
-                           (unsigned long long)p->epoch, (unsigned long long)p->epochs, eta);
-    at = add_score(line, sizeof line, at, gle_split_names[p->split], p->loss, p->accuracy);
+    at += (size_t)snprintf(line + at, sizeof line - at, "] %3.0f %%  %s %llu/%llu  %s left", 100.0 * p->done,
+                           p->by_phases ? "phase" : "epoch", (unsigned long long)p->stage,
+                           (unsigned long long)p->stages, eta);
+    at = add_score(line, sizeof line, at, p->by_phases ? "loss" : gle_split_names[p->split], p->loss, p->accuracy);
     if (p->split != GLE_TEST && bar->newest[GLE_TEST].measured)
         add_score(line, sizeof line, at, "test", bar->newest[GLE_TEST].loss, bar->newest[GLE_TEST].accuracy);
     fprintf(stderr, "\r%.*s\033[K", width - 1, line);
 }
 
-void gle_bar_epoch(struct gle_bar *bar, const struct gle_metrics *m, uint64_t epochs)
+/* Whether a line is due after a stage: the first, the last, and one now and then. */
+static bool line_due(struct gle_bar *bar, bool first, bool last)
+{
+    const double t = gle_clock();
+
+    if (bar->quiet || bar->terminal || (!first && !last && t - bar->last < LINE_SECONDS))
+        return false;
+    bar->last = t;
+    return true;
+}
+
+static size_t begin_line(char *buf, size_t size, const struct gle_bar *bar, const char *stage, uint64_t i, uint64_t n)
+{
+    char spent[32];
+
+    gle_format_duration(spent, sizeof spent, bar->last - bar->start);
+    return (size_t)snprintf(buf, size, "%s  %s %llu/%llu  %s", bar->label, stage, (unsigned long long)i,
+                            (unsigned long long)n, spent);
+}
+
+static void epoch_over(struct gle_bar *bar, const struct gle_metrics *m, uint64_t epochs)
 {
     const struct gle_epoch *e = &m->epochs[m->n_epochs - 1];
-    const double t = gle_clock();
-    char line[256], spent[32];
+    char line[256];
     size_t at;
 
     memcpy(bar->newest, e->score, sizeof bar->newest);
-    if (bar->quiet || bar->terminal || (e->epoch && e->epoch < epochs && t - bar->last < LINE_SECONDS))
+    if (!line_due(bar, !e->epoch, e->epoch == epochs))
         return;
-    bar->last = t;
-    gle_format_duration(spent, sizeof spent, t - bar->start);
-    at = (size_t)snprintf(line, sizeof line, "%s  epoch %llu/%llu  %s", bar->label, (unsigned long long)e->epoch,
-                          (unsigned long long)epochs, spent);
+    at = begin_line(line, sizeof line, bar, "epoch", e->epoch, epochs);
     for (int s = 0; s < GLE_SPLITS; s++)
         if (e->score[s].measured)
             at = add_score(line, sizeof line, at, gle_split_names[s], e->score[s].loss, e->score[s].accuracy);
     fprintf(stderr, "%s\n", line);
+}
+
+static void phase_over(struct gle_bar *bar, const struct gle_metrics *m, size_t phases)
+{
+    const struct gle_phase_score *p = &m->phases[m->n_phases - 1];
+    char line[256];
+
+    if (!line_due(bar, m->n_phases == 1, m->n_phases == phases))
+        return;
+    add_score(line, sizeof line, begin_line(line, sizeof line, bar, "phase", m->n_phases, phases), "loss",
+              p->last_loss, p->accuracy);
+    fprintf(stderr, "%s\n", line);
+}
+
+void gle_bar_stage(struct gle_bar *bar, const struct gle_metrics *m, const struct gle_experiment *exp)
+{
+    if (exp->phases)
+        phase_over(bar, m, exp->n_phases);
+    else
+        epoch_over(bar, m, exp->epochs);
 }

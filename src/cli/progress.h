@@ -17,7 +17,7 @@ struct gle_bar {
 void gle_bar_start(struct gle_bar *bar, const struct gle_experiment *exp, bool quiet);
 /* For struct gle_observer's hooks. */
 void gle_bar_progress(struct gle_bar *bar, const struct gle_progress *p);
-void gle_bar_epoch(struct gle_bar *bar, const struct gle_metrics *m, uint64_t epochs);
+void gle_bar_stage(struct gle_bar *bar, const struct gle_metrics *m, const struct gle_experiment *exp);
 /* Removes the bar, so that a line can be written. */
 void gle_bar_clear(const struct gle_bar *bar);
 /* "1 h 02 min", "3 min 20 s", "12.3 s", "4.5 ms", "108 us" */

@@ -396,6 +396,33 @@ void gle_net_get_var(const struct gle_net *net, size_t layer, enum gle_var v, fl
     copy_rows(values, n, gle_var_of(net, l, v, net->now), ld, net->B, n);
 }
 
+void gle_copy_chosen(float *to, const float *from, size_t ld, size_t n, const size_t *rows, size_t n_rows)
+{
+    for (size_t b = 0; b < n_rows; b++)
+        memcpy(to + b * n, from + rows[b] * ld, n * sizeof *to);
+}
+
+void gle_net_get_rows(const struct gle_net *net, size_t layer, enum gle_var v, const size_t *rows, size_t n_rows,
+                      float *values)
+{
+    const struct gle_graph_layer *l = gle_layer_of(net, layer);
+    size_t ld, n = var_width(l, v, &ld);
+
+    gle_copy_chosen(values, gle_var_of(net, l, v, net->now), ld, n, rows, n_rows);
+}
+
+void gle_net_get_read(const struct gle_net *net, enum gle_read what, const size_t *rows, size_t n_rows, float *values)
+{
+    const struct gle_graph *g = net->graph;
+    const struct gle_graph_layer *top = gle_top_of(net);
+
+    if (what == GLE_READ_INPUT)
+        gle_copy_chosen(values, net->input, g->ld_input, g->n_input, rows, n_rows);
+    else
+        gle_copy_chosen(values, what == GLE_READ_TARGET ? net->target : gle_var_of(net, top, GLE_VAR_R, !net->now),
+                        top->ld, top->n, rows, n_rows);
+}
+
 void gle_net_get_output_sum(const struct gle_net *net, float *sum)
 {
     const struct gle_graph_layer *top = gle_top_of(net);
@@ -432,13 +459,6 @@ void gle_net_begin_batch(struct gle_net *net, bool reset_all)
             memset(gle_var_of(net, l, (enum gle_var)v, net->now), 0, net->B * ld * sizeof(float));
         }
     }
-}
-
-void gle_net_get_output(const struct gle_net *net, float *values)
-{
-    const struct gle_graph_layer *top = gle_top_of(net);
-
-    copy_rows(values, top->n, gle_var_of(net, top, GLE_VAR_R, !net->now), top->ld, net->B, top->n);
 }
 
 /* --- other nets --- */

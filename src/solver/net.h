@@ -54,6 +54,8 @@ GLE_MUST_CHECK int gle_net_step(struct gle_net *net, const struct gle_step *step
 /* Opens a window: the steps from here on, graph->tape_steps of them at most, are kept for the sweep. The batch must not
  * change in it, nor a parameter. */
 void gle_net_begin_window(struct gle_net *net);
+/* Forgets the open window, if there is one. */
+void gle_net_drop_window(struct gle_net *net);
 /* Closes it: sweeps back over its steps and so finds the gradient of the loss, the mean over rows, summed over them, as
  * `how` (a windowed rule) finds it; with `learn`, the optimizer makes one step along it, with learning rate lr. Errors
  * beyond the window are cut off: the loss of its first step has no gradient, since the output of a step is the rate of
@@ -67,13 +69,13 @@ void gle_net_begin_window(struct gle_net *net);
  * Errors: GLE_EDIVERGED. */
 GLE_MUST_CHECK int gle_net_end_window(struct gle_net *net, const struct gle_rule *how, bool learn, double lr,
                                       struct gle_error *err);
-/* lambda of layer at step t of the window that was closed last, (B, n): on the scale of the target error, as errors e
- * are with beta = 1, positive where a larger potential lowers the loss. Zero for layers that need no errors. */
-void gle_net_get_lambda(const struct gle_net *net, size_t layer, size_t t, float *values);
+/* lambda of layer at step t of the window that was closed last, (n_rows, n), as gle_net_get_rows(): on the scale of the
+ * target error, as errors e are with beta = 1, positive where a larger potential lowers the loss. Zero for layers that
+ * need no errors. */
+void gle_net_get_lambda(const struct gle_net *net, size_t layer, size_t t, const size_t *rows, size_t n_rows,
+                        float *values);
 
-/* Copies, dense. The output that the last step read: (B, n of the last layer). */
-void gle_net_get_output(const struct gle_net *net, float *values);
-/* The output summed over the steps since gle_net_begin_batch(): (B, n of the last layer). */
+/* Copies, dense. The output summed over the steps since gle_net_begin_batch(): (B, n of the last layer). */
 void gle_net_get_output_sum(const struct gle_net *net, float *sum);
 /* A parameter: W (n, n_in), b (n), tau_m (n). */
 void gle_net_get_param(const struct gle_net *net, size_t layer, enum gle_param param, float *values);
@@ -82,6 +84,13 @@ void gle_net_set_param(struct gle_net *net, size_t layer, enum gle_param param, 
 void gle_net_get_gradient(const struct gle_net *net, size_t layer, enum gle_param param, float *values);
 /* A variable after the last step: (B, n), or (B, n_in) for GLE_VAR_E_BELOW. Derived ones only of an observed graph. */
 void gle_net_get_var(const struct gle_net *net, size_t layer, enum gle_var var, float *values);
+/* The same for chosen rows, below B: (n_rows, n). */
+void gle_net_get_rows(const struct gle_net *net, size_t layer, enum gle_var var, const size_t *rows, size_t n_rows,
+                      float *values);
+/* What the last step read, for chosen rows: the input (n_rows, n_input); the target, and the output that was held
+ * against it, (n_rows, n of the last layer). */
+enum gle_read { GLE_READ_INPUT, GLE_READ_TARGET, GLE_READ_OUTPUT };
+void gle_net_get_read(const struct gle_net *net, enum gle_read what, const size_t *rows, size_t n_rows, float *values);
 
 /* Puts parameters to values, drawing from rng where they are drawn at random.
  * Errors: GLE_EDATA (a file), GLE_ENOMEM. */

@@ -27,6 +27,11 @@ void gle_net_begin_window(struct gle_net *net)
     }
 }
 
+void gle_net_drop_window(struct gle_net *net)
+{
+    net->taping = false;
+}
+
 static float *tape_input(const struct gle_net *net, size_t t)
 {
     return net->tape + net->graph->tape_input + t * net->B * net->graph->ld_input;
@@ -269,14 +274,14 @@ int gle_net_end_window(struct gle_net *net, const struct gle_rule *how, bool lea
     return 0;
 }
 
-void gle_net_get_lambda(const struct gle_net *net, size_t layer, size_t t, float *values)
+void gle_net_get_lambda(const struct gle_net *net, size_t layer, size_t t, const size_t *rows, size_t n_rows,
+                        float *values)
 {
     const struct gle_graph_layer *l = gle_layer_of(net, layer);
 
     assert(t < net->taped);
-    for (size_t b = 0; b < net->B; b++)
-        if (l->needs_error)
-            memcpy(values + b * l->n, gle_tape_of(net, l, GLE_TAPE_LAMBDA, t) + b * l->ld, l->n * sizeof *values);
-        else
-            memset(values + b * l->n, 0, l->n * sizeof *values);
+    if (l->needs_error)
+        gle_copy_chosen(values, gle_tape_of(net, l, GLE_TAPE_LAMBDA, t), l->ld, l->n, rows, n_rows);
+    else
+        memset(values, 0, n_rows * l->n * sizeof *values);
 }

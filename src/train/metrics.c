@@ -1,24 +1,47 @@
 #include "train/metrics.h"
 #include "base/memory.h"
 
-int gle_metrics_init(struct gle_metrics *m, size_t max_epochs, const struct gle_data *data, struct gle_error *err)
+int gle_metrics_init(struct gle_metrics *m, const struct gle_experiment *exp, const struct gle_data *data,
+                     struct gle_error *err)
 {
     *m = (struct gle_metrics){0};
     m->best_split = data->split[GLE_VALIDATION].n ? GLE_VALIDATION : data->split[GLE_TEST].n ? GLE_TEST : GLE_TRAIN;
     m->confusion_split = data->split[GLE_TEST].n ? GLE_TEST : m->best_split;
-    m->n_classes = data->labelled ? data->n_targets : 0;
-    m->epochs = gle_calloc(max_epochs + 1, sizeof *m->epochs);
-    if (m->n_classes)
+    m->n_classes = data->labelled && !exp->has_teacher ? data->n_targets : 0;
+    m->epochs = gle_calloc(exp->phases ? 1 : exp->epochs + 1, sizeof *m->epochs);
+    m->phases = gle_calloc(exp->n_phases + 1, sizeof *m->phases);
+    if (m->n_classes && !exp->phases)
         m->confusion = gle_calloc(m->n_classes * m->n_classes, sizeof *m->confusion);
-    if (!m->epochs || (m->n_classes && !m->confusion)) {
+    if (!m->epochs || !m->phases || (m->n_classes && !exp->phases && !m->confusion)) {
         gle_metrics_clear(m);
         return gle_fail(err, GLE_ENOMEM, "no memory for the metrics");
     }
     return 0;
 }
 
+int gle_metrics_diagnose(struct gle_diagnostic **out, struct gle_metrics *m, uint64_t step, size_t n_layers,
+                         struct gle_error *err)
+{
+    struct gle_comparison *of = gle_calloc(n_layers * GLE_PARAMS, sizeof *of);
+    struct gle_diagnostic *longer = gle_resize(m->diagnostics, m->n_diagnostics + 1, sizeof *longer);
+
+    if (longer)
+        m->diagnostics = longer;
+    if (!of || !longer) {
+        gle_free(of);
+        return gle_fail(err, GLE_ENOMEM, "no memory for the diagnostics");
+    }
+    *out = &longer[m->n_diagnostics++];
+    **out = (struct gle_diagnostic){.step = step, .of = of};
+    return 0;
+}
+
 void gle_metrics_clear(struct gle_metrics *m)
 {
+    for (size_t i = 0; i < m->n_diagnostics; i++)
+        gle_free(m->diagnostics[i].of);
+    gle_free(m->diagnostics);
+    gle_free(m->phases);
     gle_free(m->epochs);
     gle_free(m->confusion);
     *m = (struct gle_metrics){0};

@@ -2,6 +2,7 @@
 #ifndef GLE_TRAIN_METRICS_H
 #define GLE_TRAIN_METRICS_H
 
+#include "config/experiment.h"
 #include "data/data.h"
 
 #include <stdbool.h>
@@ -24,11 +25,38 @@ struct gle_epoch {
     struct gle_score score[GLE_SPLITS];
 };
 
+/* A phase of training by duration. */
+struct gle_phase_score {
+    uint64_t steps;    /* taken */
+    double seconds;
+    double loss;       /* mean over steps and sequences */
+    double last_loss;  /* the same over the last steps */
+    uint64_t last_steps; /* GLE_LAST_STEPS, or all if there are fewer */
+    double accuracy;   /* fraction of the samples played right; NaN when there are no labels, or none was played whole */
+};
+enum { GLE_LAST_STEPS = 10000 };
+
+/* What a rule's update and an exact gradient have to do with each other: sums over the entries of one parameter. The
+ * cosine is dot / sqrt(update * gradient), the ratio of norms sqrt(update / gradient). */
+struct gle_comparison {
+    double dot, update, gradient;
+};
+
+/* One comparison of the rule's updates, summed over a window, with an exact gradient of the same window. */
+struct gle_diagnostic {
+    uint64_t step; /* at which the window began */
+    struct gle_comparison *of; /* (n_layers, GLE_PARAMS); zeros where nothing learns */
+};
+
 struct gle_metrics {
     enum gle_status status;
     char message[256]; /* why it ended early; "" if it did not */
-    struct gle_epoch *epochs;
+    struct gle_epoch *epochs; /* of training by epochs */
     size_t n_epochs;
+    struct gle_phase_score *phases; /* of training by duration: those that are over, or were broken off */
+    size_t n_phases;
+    struct gle_diagnostic *diagnostics;
+    size_t n_diagnostics;
     size_t best;               /* index of the best epoch, by best_split */
     enum gle_split best_split; /* validation if there is one, else test, else training */
     /* Counts of the last epoch's pass over confusion_split, (n_classes, n_classes), rows: truth. NULL without
@@ -42,9 +70,12 @@ struct gle_metrics {
     double train_flops, eval_flops;     /* in products */
 };
 
-/* Zeroes everything and makes room. Errors: GLE_ENOMEM. */
-GLE_MUST_CHECK int gle_metrics_init(struct gle_metrics *m, size_t max_epochs, const struct gle_data *data,
-                                    struct gle_error *err);
+/* Zeroes everything and makes room for the epochs or phases of exp. Errors: GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_metrics_init(struct gle_metrics *m, const struct gle_experiment *exp,
+                                    const struct gle_data *data, struct gle_error *err);
+/* Appends a diagnostic with all comparisons zero, in (*out)->of. Errors: GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_metrics_diagnose(struct gle_diagnostic **out, struct gle_metrics *m, uint64_t step,
+                                        size_t n_layers, struct gle_error *err);
 void gle_metrics_clear(struct gle_metrics *m);
 const char *gle_status_name(enum gle_status status);
 

@@ -1,0 +1,412 @@
+#include "report/recording.h"
+#include "base/memory.h"
+#include "base/npz_stream.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* An array of the recording, and where its entry stands in a record. */
+struct column {
+    char name[128];
+    enum gle_npy_type type;
+    size_t n_dims, shape[2];
+    size_t offset; /* bytes */
+    size_t layer;
+    /* Fills the entry; NULL: the recorder does. */
+    void (*fill)(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to);
+    int what; /* enum gle_read, gle_var or gle_param */
+    bool lambda;
+};
+
+/* A record that waits for the end of its window. */
+struct record {
+    uint64_t step;
+    unsigned char *bytes;
+};
+
+struct gle_recorder {
+    const struct gle_graph *graph;
+    const struct gle_record *cfg;
+    struct gle_npz_stream *stream;
+    struct column *columns;
+    size_t n_columns;
+    size_t record_size;  /* bytes */
+    size_t *rows;        /* sequences */
+    size_t n_rows;
+    bool waits;          /* lambda is recorded */
+    struct record *pending;
+    size_t n_pending, n_room; /* records in use, and made */
+    float *values;       /* a variable of all rows, or a parameter */
+    const void **entries;
+};
+
+/* --- what is recorded --- */
+
+/* Neuron k of those recorded of a layer, or SIZE_MAX after the last. */
+static size_t neuron(const struct gle_recorder *r, const struct gle_graph_layer *l, size_t k)
+{
+    const struct gle_indices *chosen = &r->cfg->neurons;
+
+    if (!chosen->n)
+        return k < l->n ? k : SIZE_MAX;
+    for (size_t i = 0; i < chosen->n; i++)
+        if (chosen->v[i] < l->n && k-- == 0)
+            return chosen->v[i];
+    return SIZE_MAX;
+}
+
+static size_t count_neurons(const struct gle_recorder *r, const struct gle_graph_layer *l)
+{
+    size_t n = 0;
+
+    while (neuron(r, l, n) != SIZE_MAX)
+        n++;
+    return n;
+}
+
+/* Columns of (n) picked from rows of `width`. */
+static void pick(const struct gle_recorder *r, const struct gle_graph_layer *l, float *to, const float *from,
+                 size_t n_rows, size_t width)
+{
+    size_t k = 0;
+
+    for (size_t b = 0; b < n_rows; b++)
+        for (size_t j = 0; neuron(r, l, j) != SIZE_MAX; j++)
+            to[k++] = from[b * width + neuron(r, l, j)];
+}
+
+/* Calls get for all sequences at once or, when the batch lacks some, for one at a time with NaN for those. */
+static void get_rows(const struct gle_recorder *r, size_t B, size_t width, float *to,
+                     void (*get)(const struct gle_net *net, size_t layer, int what, const size_t *rows, size_t n_rows,
+                                 float *values),
+                     const struct gle_net *net, size_t layer, int what)
+{
+    bool all = true;
+
+    for (size_t b = 0; b < r->n_rows; b++)
+        all = all && r->rows[b] < B;
+    if (all) {
+        get(net, layer, what, r->rows, r->n_rows, to);
+        return;
+    }
+    for (size_t b = 0; b < r->n_rows; b++)
+        if (r->rows[b] < B)
+            get(net, layer, what, &r->rows[b], 1, to + b * width);
+        else
+            for (size_t k = 0; k < width; k++)
+                to[b * width + k] = NAN;
+}
+
+static void get_read(const struct gle_net *net, size_t layer, int what, const size_t *rows, size_t n_rows,
+                     float *values)
+{
+    (void)layer;
+    gle_net_get_read(net, (enum gle_read)what, rows, n_rows, values);
+}
+
+static void get_var(const struct gle_net *net, size_t layer, int what, const size_t *rows, size_t n_rows,
+                    float *values)
+{
+    gle_net_get_rows(net, layer, (enum gle_var)what, rows, n_rows, values);
+}
+
+static void fill_read(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to)
+{
+    get_rows(r, m->B, c->shape[1], to, get_read, m->net, 0, c->what);
+}
+
+static void fill_var(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to)
+{
+    const struct gle_graph_layer *l = &r->graph->layers[c->layer];
+
+    get_rows(r, m->B, l->n, r->values, get_var, m->net, c->layer, c->what);
+    pick(r, l, to, r->values, r->n_rows, l->n);
+}
+
+static void fill_param(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to)
+{
+    const struct gle_graph_layer *l = &r->graph->layers[c->layer];
+
+    gle_net_get_param(m->net, c->layer, (enum gle_param)c->what, r->values);
+    if (c->what != GLE_WEIGHT) {
+        pick(r, l, to, r->values, 1, l->n);
+        return;
+    }
+    for (size_t j = 0; neuron(r, l, j) != SIZE_MAX; j++)
+        memcpy(to + j * l->n_in, r->values + neuron(r, l, j) * l->n_in, l->n_in * sizeof *to);
+}
+
+static void fill_nan(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to)
+{
+    (void)r;
+    (void)m;
+    for (size_t k = 0; k < c->shape[0] * c->shape[1]; k++)
+        to[k] = NAN;
+}
+
+/* --- columns --- */
+
+static size_t entry_size(const struct column *c)
+{
+    size_t size = gle_npy_item(c->type);
+
+    for (size_t d = 0; d < c->n_dims; d++)
+        size *= c->shape[d];
+    return size;
+}
+
+static int add_column(struct gle_recorder *r, struct column c, struct gle_error *err)
+{
+    struct column *longer = gle_resize(r->columns, r->n_columns + 1, sizeof *longer);
+
+    if (!longer)
+        return gle_fail(err, GLE_ENOMEM, "no memory for the recording");
+    r->columns = longer;
+    c.offset = r->record_size;
+    r->record_size += (entry_size(&c) + sizeof(double) - 1) / sizeof(double) * sizeof(double);
+    longer[r->n_columns++] = c;
+    return 0;
+}
+
+/* Numbers that every record has; record_moment() fills them in this order. */
+static int add_numbers(struct gle_recorder *r, bool by_phases, struct gle_error *err)
+{
+    static const struct column numbers[] = {
+        {.name = "time", .type = GLE_NPY_F64}, {.name = "loss", .type = GLE_NPY_F64},
+        {.name = "step", .type = GLE_NPY_I64}, {.name = "phase", .type = GLE_NPY_I64},
+        {.name = "split", .type = GLE_NPY_I64},
+    };
+
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        struct column c = numbers[i];
+        if (!strcmp(c.name, "phase") && !by_phases)
+            snprintf(c.name, sizeof c.name, "epoch");
+        if (add_column(r, c, err))
+            return -1;
+    }
+    return 0;
+}
+
+static int add_read(struct gle_recorder *r, const char *name, enum gle_read what, size_t width, struct gle_error *err)
+{
+    struct column c = {.type = GLE_NPY_F32, .n_dims = 2, .shape = {r->n_rows, width}, .fill = fill_read, .what = what};
+
+    snprintf(c.name, sizeof c.name, "%s", name);
+    return add_column(r, c, err);
+}
+
+static int add_layer(struct gle_recorder *r, size_t layer, struct gle_error *err)
+{
+    static const enum gle_var vars[GLE_RECORD_VARS] = {
+        [GLE_RECORD_U] = GLE_VAR_U, [GLE_RECORD_V] = GLE_VAR_V,           [GLE_RECORD_R] = GLE_VAR_R,
+        [GLE_RECORD_E] = GLE_VAR_E, [GLE_RECORD_PROSP_U] = GLE_VAR_PROSP_U};
+    const struct gle_graph_layer *l = &r->graph->layers[layer];
+    const size_t n = count_neurons(r, l);
+
+    for (int v = 0; v < GLE_RECORD_VARS && n; v++) {
+        struct column c = {.type = GLE_NPY_F32,
+                           .n_dims = 2,
+                           .shape = {r->n_rows, n},
+                           .layer = layer,
+                           .fill = v == GLE_RECORD_LAMBDA ? fill_nan : fill_var,
+                           .what = vars[v],
+                           .lambda = v == GLE_RECORD_LAMBDA};
+        snprintf(c.name, sizeof c.name, "%.90s.%s", l->cfg->name, gle_variables[v].name);
+        if (r->cfg->variables[v] && add_column(r, c, err))
+            return -1;
+    }
+    for (int p = 0; p < GLE_PARAMS && n; p++) {
+        struct column c = {.type = GLE_NPY_F32,
+                           .n_dims = p == GLE_WEIGHT ? 2 : 1,
+                           .shape = {n, l->n_in},
+                           .layer = layer,
+                           .fill = fill_param,
+                           .what = p};
+        snprintf(c.name, sizeof c.name, "%.90s.%s", l->cfg->name, gle_params[p].name);
+        if (r->cfg->parameters[p] && (p != GLE_BIAS || l->cfg->bias.row) && add_column(r, c, err))
+            return -1;
+    }
+    return 0;
+}
+
+/* --- opening --- */
+
+static int choose_rows(struct gle_recorder *r, struct gle_error *err)
+{
+    const struct gle_indices *chosen = &r->cfg->sequences;
+
+    r->n_rows = chosen->n ? chosen->n : r->graph->train_rows;
+    r->rows = gle_calloc(r->n_rows, sizeof *r->rows);
+    if (!r->rows)
+        return gle_fail(err, GLE_ENOMEM, "no memory for the recording");
+    for (size_t b = 0; b < r->n_rows; b++)
+        r->rows[b] = chosen->n ? chosen->v[b] : b;
+    return 0;
+}
+
+static int make_room(struct gle_recorder *r, struct gle_error *err)
+{
+    size_t most = 1;
+
+    for (size_t i = 0; i < r->graph->n_layers; i++) {
+        const struct gle_graph_layer *l = &r->graph->layers[i];
+        const size_t rows = r->n_rows * l->n, weights = l->n * l->n_in;
+        most = rows > most ? rows : most;
+        most = weights > most ? weights : most;
+    }
+    r->values = gle_calloc(most, sizeof *r->values);
+    r->entries = gle_calloc(r->n_columns, sizeof *r->entries);
+    return r->values && r->entries ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the recording");
+}
+
+static int open_stream(struct gle_recorder *r, const char *path, struct gle_error *err)
+{
+    struct gle_npz_column *columns = gle_calloc(r->n_columns, sizeof *columns);
+    int rc;
+
+    if (!columns)
+        return gle_fail(err, GLE_ENOMEM, "no memory for the recording");
+    for (size_t i = 0; i < r->n_columns; i++) {
+        const struct column *c = &r->columns[i];
+        columns[i] = (struct gle_npz_column){
+            .name = c->name, .type = c->type, .n_dims = c->n_dims, .shape = {c->shape[0], c->shape[1]}};
+    }
+    rc = gle_npz_stream_open(&r->stream, path, columns, r->n_columns, err);
+    gle_free(columns);
+    return rc;
+}
+
+static int open_recorder(struct gle_recorder *r, const char *path, struct gle_error *err)
+{
+    const struct gle_graph *g = r->graph;
+    const size_t n_out = g->layers[g->n_layers - 1].n;
+
+    if (choose_rows(r, err) || add_numbers(r, g->exp->phases != NULL, err) ||
+        add_read(r, "input", GLE_READ_INPUT, g->n_input, err) ||
+        add_read(r, "target", GLE_READ_TARGET, n_out, err) || add_read(r, "output", GLE_READ_OUTPUT, n_out, err))
+        return -1;
+    for (size_t i = 0; i < r->cfg->layers.n; i++)
+        if (add_layer(r, r->cfg->layers.v[i], err))
+            return -1;
+    return make_room(r, err) || open_stream(r, path, err) ? -1 : 0;
+}
+
+int gle_recorder_open(struct gle_recorder **out, const char *path, const struct gle_graph *graph,
+                      struct gle_error *err)
+{
+    struct gle_recorder *r = gle_calloc(1, sizeof *r);
+
+    *out = NULL;
+    if (!r)
+        return gle_fail(err, GLE_ENOMEM, "no memory for the recording");
+    r->graph = graph;
+    r->cfg = &graph->exp->record;
+    r->waits = r->cfg->variables[GLE_RECORD_LAMBDA];
+    if (open_recorder(r, path, err)) {
+        gle_recorder_discard(r);
+        return -1;
+    }
+    *out = r;
+    return 0;
+}
+
+void gle_recorder_discard(struct gle_recorder *r)
+{
+    if (!r)
+        return;
+    gle_npz_stream_discard(r->stream);
+    for (size_t i = 0; i < r->n_room; i++)
+        gle_free(r->pending[i].bytes);
+    gle_free(r->pending);
+    gle_free(r->columns);
+    gle_free(r->rows);
+    gle_free(r->values);
+    gle_free(r->entries);
+    gle_free(r);
+}
+
+/* --- records --- */
+
+/* Hands all pending records on. */
+static int flush(struct gle_recorder *r, struct gle_error *err)
+{
+    for (size_t i = 0; i < r->n_pending; i++) {
+        for (size_t c = 0; c < r->n_columns; c++)
+            r->entries[c] = r->pending[i].bytes + r->columns[c].offset;
+        if (gle_npz_stream_add(r->stream, r->entries, err))
+            return -1;
+    }
+    r->n_pending = 0;
+    return 0;
+}
+
+static struct record *next_record(struct gle_recorder *r)
+{
+    if (r->n_pending == r->n_room) {
+        struct record *longer = gle_resize(r->pending, r->n_room + 1, sizeof *longer);
+        if (!longer)
+            return NULL;
+        r->pending = longer;
+        longer[r->n_room].bytes = gle_calloc(r->record_size, 1);
+        if (!longer[r->n_room].bytes)
+            return NULL;
+        r->n_room++;
+    }
+    return &r->pending[r->n_pending++];
+}
+
+int gle_recorder_moment(struct gle_recorder *r, const struct gle_moment *m, struct gle_error *err)
+{
+    const double reals[] = {(double)m->step * r->graph->exp->dt, m->loss};
+    const int64_t counts[] = {(int64_t)m->step, (int64_t)m->stage, (int64_t)m->split};
+    struct record *record;
+
+    if (!m->in_window && flush(r, err)) /* those of a window that was dropped keep NaN */
+        return -1;
+    record = next_record(r);
+    if (!record)
+        return gle_fail(err, GLE_ENOMEM, "no memory for the recording");
+    record->step = m->step;
+    for (size_t i = 0; i < r->n_columns; i++) {
+        const struct column *c = &r->columns[i];
+        unsigned char *to = record->bytes + c->offset;
+        if (c->fill)
+            c->fill(r, c, m, (float *)(void *)to);
+        else if (c->type == GLE_NPY_F64)
+            memcpy(to, &reals[i], sizeof reals[i]);
+        else
+            memcpy(to, &counts[i - 2], sizeof counts[i - 2]);
+    }
+    return r->waits && m->in_window ? 0 : flush(r, err);
+}
+
+int gle_recorder_window(struct gle_recorder *r, const struct gle_closed_window *w, struct gle_error *err)
+{
+    for (size_t i = 0; i < r->n_pending; i++) {
+        const struct record *record = &r->pending[i];
+        if (record->step < w->first_step)
+            continue;
+        for (size_t k = 0; k < r->n_columns; k++) {
+            const struct column *c = &r->columns[k];
+            const struct gle_graph_layer *l = &r->graph->layers[c->layer];
+            if (!c->lambda)
+                continue;
+            gle_net_get_lambda(w->net, c->layer, (size_t)(record->step - w->first_step), r->rows, r->n_rows, r->values);
+            pick(r, l, (float *)(void *)(record->bytes + c->offset), r->values, r->n_rows, l->n);
+        }
+    }
+    return flush(r, err);
+}
+
+int gle_recorder_close(struct gle_recorder *r, struct gle_error *err)
+{
+    int rc = flush(r, err);
+
+    if (!rc) {
+        rc = gle_npz_stream_close(r->stream, err);
+        r->stream = NULL;
+    }
+    gle_recorder_discard(r);
+    return rc;
+}

@@ -1,0 +1,31 @@
+/* recording.h - recording.npz: traces of chosen variables over time. */
+#ifndef GLE_REPORT_RECORDING_H
+#define GLE_REPORT_RECORDING_H
+
+#include "graph/graph.h"
+#include "train/observer.h"
+
+struct gle_recorder;
+
+/* Starts a recording of what exp->record asks for, which will stand at path: one record for each moment told, each
+ * array with the records along its first axis:
+ *   time (step * dt), step, loss; phase, or epoch and split (0 train, 1 validation, 2 test);
+ *   input (sequences, channels), target, output (sequences, outputs): what the step read;
+ *   <layer>.<variable> (sequences, neurons): what the step left; lambda: NaN outside of windows;
+ *   <layer>.<parameter> (neurons), weights (neurons, inputs): after the step.
+ * A sequence that a smaller batch does not have is NaN.
+ * Memory does not grow with the number of records.
+ * Owns:   *out belongs to the caller (gle_recorder_close or _discard); borrows graph. On error *out is NULL.
+ * Errors: GLE_EWRITE, GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_recorder_open(struct gle_recorder **out, const char *path, const struct gle_graph *graph,
+                                     struct gle_error *err);
+/* For struct gle_observer's hooks. Errors: GLE_EWRITE, GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_recorder_moment(struct gle_recorder *r, const struct gle_moment *moment, struct gle_error *err);
+GLE_MUST_CHECK int gle_recorder_window(struct gle_recorder *r, const struct gle_closed_window *window,
+                                       struct gle_error *err);
+/* Writes the file, whole or not at all, and frees r, also on error. Errors: GLE_EWRITE, GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_recorder_close(struct gle_recorder *r, struct gle_error *err);
+/* Drops everything; no file is left. NULL is fine. */
+void gle_recorder_discard(struct gle_recorder *r);
+
+#endif

@@ -1,0 +1,142 @@
+#include "train/diagnosis.h"
+#include "base/memory.h"
+
+struct gle_diagnosis {
+    const struct gle_experiment *exp;
+    struct gle_graph *graph; /* of the shadow */
+    struct gle_net *shadow;
+    double *sums;  /* of the gradients that the rule followed: all parameters, layer by layer */
+    float *values; /* one parameter */
+    uint64_t learned; /* learning steps so far */
+    uint64_t due;     /* when the next comparison may begin */
+    uint64_t left;    /* steps of the present one; 0: none is going on */
+    uint64_t first;   /* step of the run at which it began */
+};
+
+static size_t param_size(const struct gle_graph_layer *l, int p)
+{
+    return p == GLE_WEIGHT ? l->n * l->n_in : l->n;
+}
+
+int gle_diagnosis_open(struct gle_diagnosis **out, const struct gle_graph *graph, size_t batch, struct gle_error *err)
+{
+    const struct gle_experiment *exp = graph->exp;
+    const struct gle_graph_options options = {.batch = batch, .tape_steps = exp->diagnose.n_steps};
+    struct gle_diagnosis *d = gle_calloc(1, sizeof *d);
+    size_t n = 0, most = 0;
+
+    *out = NULL;
+    for (size_t i = 0; i < graph->n_layers; i++)
+        for (int p = 0; p < GLE_PARAMS; p++) {
+            const size_t size = param_size(&graph->layers[i], p);
+            n += size;
+            most = size > most ? size : most;
+        }
+    if (d) {
+        d->exp = exp;
+        d->sums = gle_calloc(n, sizeof *d->sums);
+        d->values = gle_calloc(most, sizeof *d->values);
+    }
+    if (!d || !d->sums || !d->values) {
+        gle_diagnosis_close(d);
+        return gle_fail(err, GLE_ENOMEM, "no memory for the diagnosis");
+    }
+    if (gle_graph_build(&d->graph, exp, &options, err) || gle_net_build(&d->shadow, d->graph, 1, err)) {
+        gle_diagnosis_close(d);
+        return -1;
+    }
+    *out = d;
+    return 0;
+}
+
+void gle_diagnosis_close(struct gle_diagnosis *d)
+{
+    if (!d)
+        return;
+    gle_net_destroy(d->shadow);
+    gle_graph_destroy(d->graph);
+    gle_free(d->sums);
+    gle_free(d->values);
+    gle_free(d);
+}
+
+void gle_diagnosis_before(struct gle_diagnosis *d, const struct gle_net *net, uint64_t step, uint64_t steps_left,
+                          bool window_begins)
+{
+    size_t n = 0;
+
+    if (!d->left && d->learned >= d->due && steps_left + 1 >= d->exp->diagnose.n_steps &&
+        (window_begins || !d->exp->rule->windowed)) {
+        for (size_t i = 0; i < d->graph->n_layers; i++)
+            for (int p = 0; p < GLE_PARAMS; p++)
+                n += param_size(&d->graph->layers[i], p);
+        for (size_t i = 0; i < n; i++)
+            d->sums[i] = 0.0;
+        d->left = d->exp->diagnose.n_steps;
+        d->first = step;
+        d->due = d->learned + d->exp->diagnose.every;
+        gle_net_copy(d->shadow, net);
+        gle_net_begin_window(d->shadow);
+    }
+    if (d->left)
+        gle_net_feed(d->shadow, net);
+    d->learned++;
+}
+
+void gle_diagnosis_add(struct gle_diagnosis *d, const struct gle_net *net)
+{
+    double *sums = d->sums;
+
+    if (!d->left)
+        return;
+    for (size_t i = 0; i < d->graph->n_layers; i++)
+        for (int p = 0; p < GLE_PARAMS; p++) {
+            const struct gle_graph_layer *l = &d->graph->layers[i];
+            const size_t n = param_size(l, p);
+            if (l->cfg->plastic[p]) {
+                gle_net_get_gradient(net, i, (enum gle_param)p, d->values);
+                for (size_t k = 0; k < n; k++)
+                    sums[k] += (double)d->values[k];
+            }
+            sums += n;
+        }
+}
+
+static int compare(struct gle_diagnosis *d, struct gle_metrics *metrics, struct gle_error *err)
+{
+    struct gle_diagnostic *found;
+    const double *sums = d->sums;
+
+    if (gle_net_end_window(d->shadow, d->exp->diagnose.gradient, false, 0.0, err) ||
+        gle_metrics_diagnose(&found, metrics, d->first, d->graph->n_layers, err))
+        return -1;
+    for (size_t i = 0; i < d->graph->n_layers; i++)
+        for (int p = 0; p < GLE_PARAMS; p++) {
+            const struct gle_graph_layer *l = &d->graph->layers[i];
+            const size_t n = param_size(l, p);
+            struct gle_comparison *c = &found->of[i * GLE_PARAMS + (size_t)p];
+            if (l->cfg->plastic[p]) {
+                gle_net_get_gradient(d->shadow, i, (enum gle_param)p, d->values);
+                for (size_t k = 0; k < n; k++) {
+                    const double exact = (double)d->values[k];
+                    c->dot += sums[k] * exact;
+                    c->update += sums[k] * sums[k];
+                    c->gradient += exact * exact;
+                }
+            }
+            sums += n;
+        }
+    return 0;
+}
+
+int gle_diagnosis_after(struct gle_diagnosis *d, struct gle_metrics *metrics, struct gle_error *err)
+{
+    const struct gle_step step = {.nudge = true};
+    double loss;
+
+    if (!d->left)
+        return 0;
+    if (gle_net_step(d->shadow, &step, &loss, err))
+        return -1;
+    return --d->left ? 0 : compare(d, metrics, err);
+}

@@ -1,0 +1,29 @@
+/* diagnosis.h - how close the updates of a rule come to an exact gradient: now and then a second net, the shadow, starts
+ * as a copy and makes the same steps without learning, from which a window finds the exact gradient of the loss over
+ * the stretch; the sum of the gradients that the rule itself followed is compared with it. */
+#ifndef GLE_TRAIN_DIAGNOSIS_H
+#define GLE_TRAIN_DIAGNOSIS_H
+
+#include "graph/graph.h"
+#include "solver/net.h"
+#include "train/metrics.h"
+
+struct gle_diagnosis;
+
+/* For steps of up to `batch` rows (0: as the experiment says).
+ * Owns: *out belongs to the caller (gle_diagnosis_close); borrows graph. Errors: GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_diagnosis_open(struct gle_diagnosis **out, const struct gle_graph *graph, size_t batch,
+                                      struct gle_error *err);
+void gle_diagnosis_close(struct gle_diagnosis *d); /* NULL is fine */
+
+/* Before a learning step: begins a comparison when one is due, at most steps_left more such steps follow for sure, and
+ * a window of the rule, if it has windows, begins here. */
+void gle_diagnosis_before(struct gle_diagnosis *d, const struct gle_net *net, uint64_t step, uint64_t steps_left,
+                          bool window_begins);
+/* After a learning step, or after a window of the rule: adds the gradients that it followed. */
+void gle_diagnosis_add(struct gle_diagnosis *d, const struct gle_net *net);
+/* After a learning step and the end of its window: the shadow's step, and at the end of the stretch the comparison, which
+ * goes to metrics. Errors: GLE_EDIVERGED, GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_diagnosis_after(struct gle_diagnosis *d, struct gle_metrics *metrics, struct gle_error *err);
+
+#endif

@@ -1,0 +1,49 @@
+/* observer.h - what a run tells those who watch it. */
+#ifndef GLE_TRAIN_OBSERVER_H
+#define GLE_TRAIN_OBSERVER_H
+
+#include "data/data.h"
+#include "solver/net.h"
+#include "train/metrics.h"
+
+/* Where a run is. */
+struct gle_progress {
+    bool by_phases;         /* stages are phases 1 ... stages, else epochs 0 ... stages */
+    uint64_t stage, stages;
+    enum gle_split split;   /* being passed over */
+    double done;            /* fraction of the whole run's work */
+    double loss, accuracy;  /* of this pass, or lately; accuracy NaN before the first batch is through, and without
+                               labels */
+};
+
+/* A step that has just been made. Variables of the net are those that it left; gle_net_get_read() tells what it read. */
+struct gle_moment {
+    const struct gle_net *net;
+    uint64_t step;        /* 0, 1, ... of the run, evaluation included */
+    uint64_t stage;       /* epoch 0, 1, ... or phase 1, 2, ... */
+    enum gle_split split; /* whose samples were shown */
+    size_t B;             /* rows */
+    double loss;          /* of the output that the step read, mean over rows */
+    bool in_window;       /* it belongs to an open window, whose end will tell lambda */
+};
+
+/* A window that has just been closed; gle_net_get_lambda() tells lambda of its steps. */
+struct gle_closed_window {
+    const struct gle_net *net;
+    uint64_t first_step, n_steps; /* of the run */
+};
+
+/* Hooks; each may be NULL. A failure ends the run. */
+struct gle_observer {
+    void *ctx;
+    /* After each epoch or phase, with metrics up to it. */
+    int (*stage)(void *ctx, const struct gle_metrics *metrics, struct gle_error *err);
+    /* Now and then, many times a second. */
+    void (*progress)(void *ctx, const struct gle_progress *progress);
+    /* After the first step, and every record.every steps from there. */
+    int (*moment)(void *ctx, const struct gle_moment *moment, struct gle_error *err);
+    /* After each window of a windowed rule. */
+    int (*window)(void *ctx, const struct gle_closed_window *window, struct gle_error *err);
+};
+
+#endif

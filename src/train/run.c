@@ -1,0 +1,223 @@
+#include "train/run.h"
+#include "base/memory.h"
+#include "parts/optimizer.h"
+#include "parts/rule.h"
+
+#include <math.h>
+#include <string.h>
+
+bool gle_run_stopped(const struct gle_run *run)
+{
+    return run->stop && *run->stop;
+}
+
+bool gle_run_labelled(const struct gle_run *run)
+{
+    return run->data->labelled && !run->exp->has_teacher;
+}
+
+/* --- start and end --- */
+
+static int start_teacher(struct gle_run *run, struct gle_error *err)
+{
+    const struct gle_graph_options options = {.batch = run->graph->max_batch, .passive = true};
+
+    if (gle_graph_build(&run->teacher_graph, run->exp, &options, err) ||
+        gle_net_build(&run->teacher, run->teacher_graph, 1, err))
+        return -1;
+    gle_net_copy(run->teacher, run->net);
+    return gle_net_apply(run->teacher, &run->exp->teacher, &run->rng, err);
+}
+
+int gle_run_start(struct gle_run *run, struct gle_error *err)
+{
+    const struct gle_optimizer *optimizer = (const struct gle_optimizer *)run->exp->optimizer.row;
+    const size_t n_classes = run->metrics->n_classes;
+    size_t most = run->graph->max_batch;
+
+    for (int s = 0; s < GLE_SPLITS; s++)
+        most = run->data->split[s].n > most ? run->data->split[s].n : most;
+    run->rows = gle_calloc(most, sizeof *run->rows);
+    run->output_sum = gle_calloc(run->graph->max_batch * run->exp->layers[run->exp->n_layers - 1].n,
+                                 sizeof *run->output_sum);
+    if (run->metrics->confusion)
+        run->confusion = gle_calloc(n_classes * n_classes, sizeof *run->confusion);
+    if (!run->rows || !run->output_sum || (run->metrics->confusion && !run->confusion))
+        return gle_fail(err, GLE_ENOMEM, "no memory for the order of samples");
+    gle_rng_seed(&run->rng, run->exp->seed);
+    if (gle_net_init(run->net, &run->rng, err))
+        return -1;
+    gle_net_keep(run->net);
+    if (run->exp->has_teacher && start_teacher(run, err))
+        return -1;
+    if (run->exp->diagnose.every &&
+        gle_diagnosis_open(&run->diagnosis, run->graph, run->exp->phases ? run->graph->max_batch : 0, err))
+        return -1;
+    gle_order_start(&run->order, run->exp->seed);
+    run->schedule.base = run->schedule.lr = optimizer->lr(run->exp->optimizer.params);
+    run->schedule.best = INFINITY;
+    return 0;
+}
+
+void gle_run_finish(struct gle_run *run)
+{
+    gle_diagnosis_close(run->diagnosis);
+    gle_net_destroy(run->teacher);
+    gle_graph_destroy(run->teacher_graph);
+    gle_free(run->rows);
+    gle_free(run->output_sum);
+    gle_free(run->confusion);
+}
+
+/* --- samples --- */
+
+void gle_run_tell(const struct gle_run *run, double loss, double accuracy)
+{
+    const struct gle_progress p = {
+        .by_phases = run->exp->phases != NULL,
+        .stage = run->stage,
+        .stages = run->exp->phases ? run->exp->n_phases : run->exp->epochs,
+        .split = run->split,
+        .done = run->work / run->total_work,
+        .loss = loss,
+        .accuracy = accuracy,
+    };
+
+    if (run->observer->progress)
+        run->observer->progress(run->observer->ctx, &p);
+}
+
+void gle_run_begin_batch(struct gle_run *run, size_t B)
+{
+    gle_net_set_batch(run->net, B);
+    gle_net_begin_batch(run->net, run->exp->reset_state);
+    if (!run->teacher)
+        return;
+    gle_net_set_batch(run->teacher, B);
+    gle_net_begin_batch(run->teacher, run->exp->reset_state);
+}
+
+void gle_run_show(struct gle_run *run, const uint32_t *rows, size_t B, size_t t)
+{
+    const struct gle_data *data = run->data;
+    size_t ld_input, ld_target;
+    float *input = gle_net_input(run->net, &ld_input), *target = gle_net_target(run->net, &ld_target);
+
+    if (t == 0 || !data->held)
+        gle_data_input(input, ld_input, data, run->split, rows, B, t);
+    if (!run->teacher && (t == 0 || data->target_moves))
+        gle_data_target(target, ld_target, data, run->split, rows, B, t);
+}
+
+size_t gle_run_count_right(struct gle_run *run, const uint32_t *rows, size_t B)
+{
+    const int32_t *labels = run->data->split[run->split].labels;
+    const size_t K = run->data->n_targets;
+    uint64_t *confusion = run->split == run->metrics->confusion_split ? run->confusion : NULL;
+    size_t right = 0;
+
+    if (!gle_run_labelled(run))
+        return 0;
+    gle_net_get_output_sum(run->net, run->output_sum);
+    for (size_t b = 0; b < B; b++) {
+        const float *sum = run->output_sum + b * K;
+        const size_t label = (size_t)labels[rows[b]];
+        size_t best = 0;
+        for (size_t k = 1; k < K; k++)
+            if (sum[k] > sum[best])
+                best = k;
+        right += best == label;
+        if (confusion)
+            confusion[label * K + best]++;
+    }
+    return right;
+}
+
+/* --- windows --- */
+
+void gle_run_begin_window(struct gle_run *run)
+{
+    if (!run->exp->rule->windowed)
+        return;
+    gle_net_begin_window(run->net);
+    run->in_window = true;
+    run->window_first = run->step;
+}
+
+void gle_run_drop_window(struct gle_run *run)
+{
+    gle_net_drop_window(run->net);
+    run->in_window = false;
+}
+
+/* After the step run->step. */
+static int end_window(struct gle_run *run, bool learn, struct gle_error *err)
+{
+    const struct gle_closed_window closed = {
+        .net = run->net, .first_step = run->window_first, .n_steps = run->step - run->window_first + 1};
+
+    run->in_window = false;
+    if (gle_net_end_window(run->net, run->exp->rule, learn, run->schedule.lr, err))
+        return -1;
+    if (run->diagnosis && learn)
+        gle_diagnosis_add(run->diagnosis, run->net);
+    return run->observer->window ? run->observer->window(run->observer->ctx, &closed, err) : 0;
+}
+
+/* --- the step --- */
+
+static int tell_moment(const struct gle_run *run, const struct gle_stride *stride, double loss, struct gle_error *err)
+{
+    const struct gle_moment moment = {
+        .net = run->net,
+        .step = run->step,
+        .stage = run->stage,
+        .split = run->split,
+        .B = stride->B,
+        .loss = loss / (double)stride->B,
+        .in_window = run->in_window,
+    };
+
+    return run->observer->moment(run->observer->ctx, &moment, err);
+}
+
+static int step_nets(struct gle_run *run, const struct gle_stride *stride, double *loss, struct gle_error *err)
+{
+    const bool windowed = run->exp->rule->windowed;
+    const struct gle_step step = {.learn = stride->learn && !windowed,
+                                  .nudge = stride->learn || stride->nudge,
+                                  .lr = run->schedule.lr};
+    double unused;
+
+    if (gle_net_step(run->net, &step, loss, err))
+        return -1;
+    if (run->diagnosis && step.learn)
+        gle_diagnosis_add(run->diagnosis, run->net);
+    if (!run->teacher)
+        return 0;
+    gle_net_feed(run->teacher, run->net);
+    return gle_net_step(run->teacher, &(struct gle_step){0}, &unused, err);
+}
+
+int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *loss, struct gle_error *err)
+{
+    const uint64_t every = run->exp->record.every;
+
+    if (run->teacher)
+        gle_net_aim(run->net, run->teacher);
+    if (run->diagnosis && stride->learn)
+        gle_diagnosis_before(run->diagnosis, run->net, run->step, stride->steps_left,
+                             run->in_window && run->window_first == run->step);
+    if (step_nets(run, stride, loss, err))
+        return -1;
+    if (every && run->step % every == 0 && run->observer->moment && tell_moment(run, stride, *loss, err))
+        return -1;
+    if (run->in_window && stride->end_window && end_window(run, stride->learn, err))
+        return -1;
+    if (run->diagnosis && stride->learn && gle_diagnosis_after(run->diagnosis, run->metrics, err))
+        return -1;
+    run->step++;
+    if (run->exp->rule->windowed && !run->in_window && stride->end_window && stride->steps_left)
+        gle_run_begin_window(run);
+    return 0;
+}
