@@ -33,7 +33,8 @@ const struct gle_dataset gle_datasets[] = {
      .shape = gle_xor_shape},
     {ROW("npz",
          "your own arrays from an .npz file: x (samples, steps, channels) or (samples, channels), with labels y "
-         "(samples) or targets (samples, outputs) or (samples, steps, outputs); likewise x_test, y_test, x_validation",
+         "(samples) or targets (samples, outputs) or (samples, steps, outputs), or neither beside a teacher; likewise "
+         "x_test, y_test, x_validation",
          gle_npz_set_keys),
      .open = gle_npz_set_open},
     {ROW("step", "signal for training by duration: square wave, late by a random time in each sequence", gle_step_keys),
@@ -215,14 +216,14 @@ static void hash_samples(struct gle_sha256 *sha, const struct gle_data *data)
     }
 }
 
-static int hash_signal(struct gle_sha256 *sha, const struct gle_data *data, uint64_t n_steps)
+static int hash_signal(struct gle_sha256 *sha, const struct gle_data *data, uint64_t n_steps, struct gle_error *err)
 {
     enum { STEPS_MAX = 1000 };
     const struct gle_signal *signal = &data->signal;
     float *x = gle_calloc(signal->n_sequences, data->n_channels * sizeof *x);
 
     if (!x)
-        return -1;
+        return gle_fail(err, GLE_ENOMEM, "no memory for the checksum of the data");
     hash_size(sha, signal->n_sequences);
     for (uint64_t t = 0; t < n_steps && t < STEPS_MAX; t++) {
         signal->play(signal->state, x, data->n_channels, t);
@@ -232,25 +233,26 @@ static int hash_signal(struct gle_sha256 *sha, const struct gle_data *data, uint
     return 0;
 }
 
+/* n_steps: of the run, for a signal. */
 static int hash_data(struct gle_data *data, uint64_t n_steps, struct gle_error *err)
 {
     struct gle_sha256 *sha = gle_sha256_start();
-    int status = sha ? 0 : -1;
+    int status = 0;
 
-    if (sha) {
-        hash_size(sha, data->n_steps);
-        hash_size(sha, data->n_channels);
-        hash_size(sha, data->n_targets);
-        hash_size(sha, data->held != 0);
-        hash_size(sha, data->target_moves != 0);
-        hash_size(sha, data->labelled != 0);
-        if (data->signal.play)
-            status = hash_signal(sha, data, n_steps);
-        else
-            hash_samples(sha, data);
-        gle_sha256_end(sha, data->sha256);
-    }
-    return status ? gle_fail(err, GLE_ENOMEM, "no memory for the checksum of the data") : 0;
+    if (!sha)
+        return gle_fail(err, GLE_ENOMEM, "no memory for the checksum of the data");
+    hash_size(sha, data->n_steps);
+    hash_size(sha, data->n_channels);
+    hash_size(sha, data->n_targets);
+    hash_size(sha, data->held != 0);
+    hash_size(sha, data->target_moves != 0);
+    hash_size(sha, data->labelled != 0);
+    if (data->signal.play)
+        status = hash_signal(sha, data, n_steps, err);
+    else
+        hash_samples(sha, data);
+    gle_sha256_end(sha, data->sha256);
+    return status;
 }
 
 static int check_signal(const struct gle_dataset *set, double validation, const struct gle_data_context *ctx,

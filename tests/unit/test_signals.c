@@ -291,8 +291,8 @@ static void sines_refuse_lists_of_other_lengths(void **state)
     assert_refused("sines", "{omega: [1, 2, 3], amplitude: [1, 2]}", 100, GLE_ERANGE, why);
     assert_refused("sines", "{omega: [1, 2, 3], phase: [1]}", 100, GLE_ERANGE, why);
     assert_refused("sines", "{}", 100, GLE_ECONFIG,
-                   "needs the key 'omega' (angular frequencies of the summed sines; as published, n steps take the time "
-                   "from 0 to n dt, both included)");
+                   "needs the key 'omega' (angular frequencies of the summed sines; as published, n steps take the "
+                   "time from 0 to n dt, both included)");
 }
 
 /* --- ornstein_uhlenbeck --- */
