@@ -4,6 +4,7 @@
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/show.h"
+#include "report/recording.h"
 #include "report/report.h"
 #include "train/train.h"
 
@@ -49,15 +50,26 @@ struct session {
     struct gle_net *net;
     struct gle_metrics metrics;
     struct gle_report report;
+    struct gle_recorder *recorder; /* NULL: none */
     struct gle_bar bar;
 };
 
-static int on_epoch(void *ctx, const struct gle_metrics *metrics, struct gle_error *err)
+static int on_stage(void *ctx, const struct gle_metrics *metrics, struct gle_error *err)
 {
     struct session *s = ctx;
 
-    gle_bar_epoch(&s->bar, metrics, s->report.exp->epochs);
+    gle_bar_stage(&s->bar, metrics, s->report.exp);
     return gle_report_write(&s->report, metrics, s->net, err);
+}
+
+static int on_moment(void *ctx, const struct gle_moment *moment, struct gle_error *err)
+{
+    return gle_recorder_moment(((struct session *)ctx)->recorder, moment, err);
+}
+
+static int on_window(void *ctx, const struct gle_closed_window *window, struct gle_error *err)
+{
+    return gle_recorder_window(((struct session *)ctx)->recorder, window, err);
 }
 
 static void on_progress(void *ctx, const struct gle_progress *progress)
@@ -69,20 +81,26 @@ static void on_progress(void *ctx, const struct gle_progress *progress)
 
 static int open_session(struct session *s, const struct gle_experiment *exp, size_t threads, struct gle_error *err)
 {
-    const struct gle_data_context context = {.dt = exp->dt, .seed = exp->seed};
+    const struct gle_data_context context = {
+        .dt = exp->dt, .seed = exp->seed, .n_steps = exp->n_steps, .has_teacher = exp->has_teacher};
     const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
+    struct gle_graph_options options;
 
     if (gle_data_open(&s->data, set, exp->dataset.params, exp->validation, &context, err)) {
         gle_node_place(err, exp->dataset.src, NULL);
         return -1;
     }
-    if (gle_train_check(exp, s->data, err) || gle_graph_build(&s->graph, exp, &(struct gle_graph_options){0}, err))
+    if (gle_train_check(exp, s->data, err))
+        return -1;
+    options = gle_train_options(exp, s->data);
+    if (gle_graph_build(&s->graph, exp, &options, err))
         return -1;
     return gle_net_build(&s->net, s->graph, threads, err);
 }
 
 static void close_session(struct session *s)
 {
+    gle_recorder_discard(s->recorder);
     gle_metrics_clear(&s->metrics);
     gle_net_destroy(s->net);
     gle_graph_destroy(s->graph);
@@ -92,6 +110,7 @@ static void close_session(struct session *s)
 static void print_result(const struct session *s, double seconds)
 {
     const struct gle_metrics *m = &s->metrics;
+    const struct gle_experiment *exp = s->report.exp;
     const struct gle_epoch *last = m->n_epochs ? &m->epochs[m->n_epochs - 1] : NULL;
     char spent[32];
 
@@ -105,14 +124,47 @@ static void print_result(const struct session *s, double seconds)
         if (m->n_classes)
             printf(", accuracy %.1f %%", 100.0 * score->accuracy);
     }
+    if (m->n_phases) {
+        uint64_t steps = 0;
+        for (size_t i = 0; i < m->n_phases; i++)
+            steps += m->phases[i].steps;
+        printf(" after %g time units, loss %.4g in the last %llu steps", (double)steps * exp->dt,
+               m->phases[m->n_phases - 1].last_loss, (unsigned long long)m->phases[m->n_phases - 1].last_steps);
+    }
     printf(", %s\n", spent);
+}
+
+static int open_recorder(struct session *s, struct gle_error *err)
+{
+    char path[sizeof s->report.dir + 32];
+
+    if (!s->report.exp->record.every)
+        return 0;
+    snprintf(path, sizeof path, "%s/recording.npz", s->report.dir);
+    return gle_recorder_open(&s->recorder, path, s->graph, err);
+}
+
+/* The report, and then the recording, so that none of a former run stands beside it. */
+static int write_all(struct session *s, struct gle_error *err)
+{
+    struct gle_recorder *recorder = s->recorder;
+
+    if (gle_report_write(&s->report, &s->metrics, s->net, err))
+        return -1;
+    s->recorder = NULL;
+    return recorder ? gle_recorder_close(recorder, err) : 0;
 }
 
 /* Trains, and writes the report however it ends. */
 static int train(struct session *s, const struct gle_options *o, struct gle_provenance *provenance,
                  struct gle_error *err)
 {
-    const struct gle_observer observer = {.ctx = s, .epoch = on_epoch, .progress = on_progress};
+    const bool records = s->report.exp->record.every > 0;
+    const struct gle_observer observer = {.ctx = s,
+                                          .stage = on_stage,
+                                          .progress = on_progress,
+                                          .moment = records ? on_moment : NULL,
+                                          .window = records ? on_window : NULL};
     struct gle_error write_err = {0};
     const double start = gle_clock();
     int rc;
@@ -120,8 +172,8 @@ static int train(struct session *s, const struct gle_options *o, struct gle_prov
     s->report.graph = s->graph;
     s->report.data = s->data;
     s->report.provenance = provenance;
-    if (gle_metrics_init(&s->metrics, s->graph->exp->epochs, s->data, err) ||
-        gle_report_begin(&s->report, o->force, err))
+    if (gle_metrics_init(&s->metrics, s->graph->exp, s->data, err) || gle_report_begin(&s->report, o->force, err) ||
+        open_recorder(s, err))
         return -1;
     gle_bar_start(&s->bar, s->graph->exp, o->quiet);
     rc = gle_train(&s->metrics, s->net, s->graph, s->data, &observer, &stop_signal, err);
@@ -129,7 +181,7 @@ static int train(struct session *s, const struct gle_options *o, struct gle_prov
     if (rc && err->code != GLE_EDIVERGED)
         return -1;
     gle_provenance_now(provenance->end);
-    if (gle_report_write(&s->report, &s->metrics, s->net, &write_err)) {
+    if (write_all(s, &write_err)) {
         print_error(&write_err);
         return -1;
     }

@@ -327,7 +327,7 @@ static void measure_epoch(struct config_row *row, const struct bench *b)
     struct gle_metrics metrics;
     struct gle_error err = {0};
 
-    if (gle_metrics_init(&metrics, b->exp->epochs, b->data, &err) ||
+    if (gle_metrics_init(&metrics, b->exp, b->data, &err) ||
         gle_train(&metrics, row->net, b->graph, b->data, NULL, NULL, &err))
         stop_on(&err);
     row->epoch_seconds = metrics.epochs[metrics.n_epochs - 1].seconds;

@@ -22,7 +22,7 @@ MAY_INCLUDE = {
     "graph": ["base", "config"],
     "solver": ["base", "graph", "kernel", "parts"],
     "train": ["base", "solver", "parts", "data", "config"],
-    "report": ["base", "config", "train/metrics.h"],
+    "report": ["base", "config", "train/metrics.h", "train/observer.h"],
     "cli": ["base", "yaml", "kernel", "parts", "data", "config", "graph", "solver", "train", "report"],
     "main.c": ["base", "yaml", "kernel", "parts", "data", "config", "graph", "solver", "train", "report", "cli"],
 }
@@ -31,6 +31,7 @@ MAY_INCLUDE = {
 BEYOND = {
     "graph/graph.c": {"kernel/kernel.h": "gle_padded(): rows of the slabs are as long as the kernels want them"},
     "train/train.h": {"graph/graph.h": "a run is given the graph beside its net"},
+    "train/diagnosis.h": {"graph/graph.h": "the shadow has a graph of its own"},
     "report/report.h": {
         "data/data.h": "sizes and checksum of the data set",
         "graph/graph.h": "shapes of the layers",
@@ -38,7 +39,10 @@ BEYOND = {
     },
     "report/json.c": {
         "parts/activation.h": "names of rows",
+        "parts/loss.h": "scale of the gradients that a diagnosis compares",
+        "parts/rule.h": "names of rows",
     },
+    "report/recording.h": {"graph/graph.h": "shapes of the layers"},
     "report/provenance.c": {
         "kernel/kernel.h": "name of the instruction set and of the BLAS library",
         "version.h": "made by the build",

@@ -71,34 +71,83 @@ static double passes(size_t n, size_t batch)
     return ceil((double)n / (double)batch);
 }
 
+static void show_data(const struct gle_experiment *exp, const struct gle_data *data)
+{
+    const struct gle_samples *split = data->split;
+
+    printf("%s%s%s, seed %llu\n", exp->name, exp->variant ? " " : "", exp->variant ? exp->variant : "",
+           (unsigned long long)exp->seed);
+    if (data->signal.play)
+        printf("  data set %s: %zu sequence%s x %zu channel%s, without end\n", exp->dataset.row->name,
+               data->signal.n_sequences, data->signal.n_sequences == 1 ? "" : "s", data->n_channels,
+               data->n_channels == 1 ? "" : "s");
+    else
+        printf("  data set %s: %zu training, %zu validation, %zu test samples of %zu steps x %zu channels, %zu "
+               "targets\n",
+               exp->dataset.row->name, split[GLE_TRAIN].n, split[GLE_VALIDATION].n, split[GLE_TEST].n, data->n_steps,
+               data->n_channels, data->n_targets);
+    if (exp->has_teacher)
+        printf("  teacher           the same network with %zu parameter%s of its own\n", exp->teacher.n,
+               exp->teacher.n == 1 ? "" : "s");
+}
+
+static double data_bytes(const struct gle_data *data)
+{
+    const double n = (double)(data->split[GLE_TRAIN].n + data->split[GLE_VALIDATION].n + data->split[GLE_TEST].n);
+
+    return 4.0 * n * (double)data->n_channels * (data->held ? 1.0 : (double)data->n_steps);
+}
+
+/* The time that all phases take, and each. */
+static void show_phases(const struct gle_experiment *exp, double step)
+{
+    char text[32];
+
+    for (size_t i = 0; i < exp->n_phases; i++) {
+        const struct gle_phase *p = &exp->phases[i];
+        gle_format_duration(text, sizeof text, step * (double)p->n_steps);
+        printf("  phase %-11zu %g time units, %llu steps, %s%s, at most %s\n", i + 1, p->duration,
+               (unsigned long long)p->n_steps, p->learn ? "learning" : "not learning",
+               p->set.n ? ", some parameters set" : "", text);
+    }
+    gle_format_duration(text, sizeof text, step * (double)exp->n_steps);
+    printf("  estimated time    %s\n", text);
+}
+
+static void show_epochs(const struct gle_experiment *exp, const struct gle_data *data, double train_step,
+                        double eval_step)
+{
+    const size_t *sizes[] = {&data->split[GLE_TRAIN].n, &data->split[GLE_VALIDATION].n, &data->split[GLE_TEST].n};
+    const double T = (double)data->n_steps;
+    const double train_steps = T * passes(*sizes[0], exp->batch_size);
+    const double eval_steps = T * (passes(*sizes[1], exp->test_batch_size) + passes(*sizes[2], exp->test_batch_size));
+    const double epoch = train_steps * train_step + eval_steps * eval_step;
+    char text[32], total[32];
+
+    gle_format_duration(text, sizeof text, epoch);
+    gle_format_duration(total, sizeof total, epoch * (double)exp->epochs + eval_steps * eval_step);
+    printf("  estimated time    %s an epoch, %s for %llu epochs\n", text, total, (unsigned long long)exp->epochs);
+}
+
 void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, size_t threads, double train_step,
                    double eval_step)
 {
     const struct gle_experiment *exp = graph->exp;
     const struct gle_optimizer *optimizer = (const struct gle_optimizer *)exp->optimizer.row;
-    const size_t *sizes[] = {&data->split[GLE_TRAIN].n, &data->split[GLE_VALIDATION].n, &data->split[GLE_TEST].n};
-    const double T = (double)data->n_steps, B = (double)exp->batch_size;
-    const double train_steps = T * passes(*sizes[0], exp->batch_size);
-    const double eval_steps = T * (passes(*sizes[1], exp->test_batch_size) + passes(*sizes[2], exp->test_batch_size));
-    const double epoch = train_steps * train_step + eval_steps * eval_step;
-    const double bytes =
-        gle_graph_bytes(graph, optimizer->n_moments) +
-        4.0 * T * (double)(data->n_channels * (*sizes[0] + *sizes[1] + *sizes[2])) * (data->held ? 1.0 / T : 1.0);
-    const double flops = B * gle_graph_flops(graph, true);
-    char text[32], total[32], step[32];
+    const double bytes = gle_graph_bytes(graph, optimizer->n_moments) + data_bytes(data);
+    const double flops = (double)graph->train_rows * gle_graph_flops(graph, true);
+    char step[32];
 
-    printf("%s%s%s, seed %llu\n", exp->name, exp->variant ? " " : "", exp->variant ? exp->variant : "",
-           (unsigned long long)exp->seed);
-    printf("  data set %s: %zu training, %zu validation, %zu test samples of %zu steps x %zu channels, %zu targets\n",
-           exp->dataset.row->name, *sizes[0], *sizes[1], *sizes[2], data->n_steps, data->n_channels, data->n_targets);
+    show_data(exp, data);
     show_layers(graph);
     printf("  parameters        %zu, of which %zu learn\n", graph->n_params, graph->n_plastic);
     gle_format_duration(step, sizeof step, train_step);
-    printf("  a learning step   %.3g %cFLOP (batch of %llu), %s measured on %zu thread%s\n",
-           flops < 1e9 ? 1e-6 * flops : 1e-9 * flops, flops < 1e9 ? 'M' : 'G', (unsigned long long)exp->batch_size,
-           step, threads, threads > 1 ? "s" : "");
+    printf("  a learning step   %.3g %cFLOP (batch of %zu), %s measured on %zu thread%s\n",
+           flops < 1e9 ? 1e-6 * flops : 1e-9 * flops, flops < 1e9 ? 'M' : 'G', graph->train_rows, step, threads,
+           threads > 1 ? "s" : "");
     printf("  memory            about %.3g MB for network and data\n", 1e-6 * bytes);
-    gle_format_duration(text, sizeof text, epoch);
-    gle_format_duration(total, sizeof total, epoch * (double)exp->epochs + eval_steps * eval_step);
-    printf("  estimated time    %s an epoch, %s for %llu epochs\n", text, total, (unsigned long long)exp->epochs);
+    if (exp->phases)
+        show_phases(exp, train_step);
+    else
+        show_epochs(exp, data, train_step, eval_step);
 }

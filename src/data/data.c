@@ -33,19 +33,33 @@ const struct gle_dataset gle_datasets[] = {
      .shape = gle_xor_shape},
     {ROW("npz",
          "your own arrays from an .npz file: x (samples, steps, channels) or (samples, channels), with labels y "
-         "(samples) or targets (samples, outputs) or (samples, steps, outputs); likewise x_test, y_test, x_validation",
+         "(samples) or targets (samples, outputs) or (samples, steps, outputs), or neither beside a teacher; likewise "
+         "x_test, y_test, x_validation",
          gle_npz_set_keys),
      .open = gle_npz_set_open},
-    {PENDING_ROW("step", "square wave, shifted by a random time per sequence", gle_step_keys), .check = gle_step_check},
-    {PENDING_ROW("sines", "sum of sines", gle_sines_keys), .check = gle_sines_check},
-    {PENDING_ROW("ornstein_uhlenbeck", "Ornstein-Uhlenbeck process", gle_ornstein_uhlenbeck_keys)},
+    {ROW("step", "signal for training by duration: square wave, late by a random time in each sequence", gle_step_keys),
+     .signal = true,
+     .open = gle_step_open,
+     .check = gle_step_check,
+     .shape = gle_step_shape},
+    {ROW("sines", "signal for training by duration: sum of sines", gle_sines_keys),
+     .signal = true,
+     .open = gle_sines_open,
+     .check = gle_sines_check,
+     .shape = gle_sines_shape},
+    {ROW("ornstein_uhlenbeck",
+         "signal for training by duration: Ornstein-Uhlenbeck processes, noise that returns to a mean",
+         gle_ornstein_uhlenbeck_keys),
+     .signal = true,
+     .open = gle_ornstein_uhlenbeck_open,
+     .shape = gle_ornstein_uhlenbeck_shape},
     {PENDING_ROW("speech_commands", "Google Speech Commands as mel spectrograms (arXiv:1804.03209)",
                  gle_speech_commands_keys)},
     {.row = {.name = NULL}},
 };
 const struct gle_table gle_dataset_table = {"data set", gle_datasets, sizeof gle_datasets[0]};
 
-/* Floats of one sample's input and target; 0 for the target of a labelled set. */
+/* Floats of one sample's input and target; 0 for the target of a set with labels or without targets. */
 static size_t input_size(const struct gle_data *data)
 {
     return data->held ? data->n_channels : data->n_steps * data->n_channels;
@@ -72,24 +86,29 @@ int gle_data_room(struct gle_data *data, enum gle_split split, size_t n, struct 
     s->x = gle_floats(n * input_size(data));
     if (data->labelled)
         s->labels = gle_calloc(n, sizeof *s->labels);
-    else
+    else if (targets)
         s->targets = gle_floats(n * targets);
-    if (!s->x || (!s->labels && !s->targets))
+    if (!s->x || (data->labelled && !s->labels) || (targets && !s->targets))
         return gle_fail(err, GLE_ENOMEM, "no memory for %zu samples", n);
+    return 0;
+}
+
+int gle_data_steps(size_t *n_steps, const char *key, double duration, double dt, struct gle_error *err)
+{
+    const double steps_max = 1e9; /* far beyond any use, far below what a size_t or a double counts */
+    const double steps = round(duration / dt);
+
+    if (!(steps >= 1.0 && steps <= steps_max))
+        return gle_fail(err, GLE_ERANGE, "%s = %g is %g steps of dt = %g (1 to %g are possible)", key, duration, steps,
+                        dt, steps_max);
+    *n_steps = (size_t)steps;
     return 0;
 }
 
 int gle_data_hold(struct gle_data *data, double present, double dt, struct gle_error *err)
 {
-    const double steps_max = 1e9; /* far beyond any use, far below what a size_t or a double counts */
-    const double steps = round(present / dt);
-
-    if (!(steps >= 1.0 && steps <= steps_max))
-        return gle_fail(err, GLE_ERANGE, "present = %g is %g steps of dt = %g (1 to %g are possible)", present, steps,
-                        dt, steps_max);
-    data->n_steps = (size_t)steps;
     data->held = 1;
-    return 0;
+    return gle_data_steps(&data->n_steps, "present", present, dt, err);
 }
 
 static void free_samples(struct gle_samples *s)
@@ -108,7 +127,7 @@ static void copy_sample(struct gle_samples *to, size_t i, const struct gle_sampl
     memcpy(to->x + i * inputs, from->x + j * inputs, inputs * sizeof(float));
     if (from->labels)
         to->labels[i] = from->labels[j];
-    else
+    if (from->targets)
         memcpy(to->targets + i * targets, from->targets + j * targets, targets * sizeof(float));
 }
 
@@ -185,9 +204,40 @@ static void hash_size(struct gle_sha256 *sha, size_t size)
     hash_words(sha, words, 2);
 }
 
-static int hash_data(struct gle_data *data, struct gle_error *err)
+static void hash_samples(struct gle_sha256 *sha, const struct gle_data *data)
+{
+    for (int i = 0; i < GLE_SPLITS; i++) {
+        const struct gle_samples *s = &data->split[i];
+        hash_size(sha, s->n);
+        hash_words(sha, s->x, s->n * input_size(data));
+        if (s->labels)
+            hash_words(sha, s->labels, s->n);
+        hash_words(sha, s->targets, s->n * target_size(data));
+    }
+}
+
+static int hash_signal(struct gle_sha256 *sha, const struct gle_data *data, uint64_t n_steps, struct gle_error *err)
+{
+    enum { STEPS_MAX = 1000 };
+    const struct gle_signal *signal = &data->signal;
+    float *x = gle_calloc(signal->n_sequences, data->n_channels * sizeof *x);
+
+    if (!x)
+        return gle_fail(err, GLE_ENOMEM, "no memory for the checksum of the data");
+    hash_size(sha, signal->n_sequences);
+    for (uint64_t t = 0; t < n_steps && t < STEPS_MAX; t++) {
+        signal->play(signal->state, x, data->n_channels, t);
+        hash_words(sha, x, signal->n_sequences * data->n_channels);
+    }
+    gle_free(x);
+    return 0;
+}
+
+/* n_steps: of the run, for a signal. */
+static int hash_data(struct gle_data *data, uint64_t n_steps, struct gle_error *err)
 {
     struct gle_sha256 *sha = gle_sha256_start();
+    int status = 0;
 
     if (!sha)
         return gle_fail(err, GLE_ENOMEM, "no memory for the checksum of the data");
@@ -197,15 +247,24 @@ static int hash_data(struct gle_data *data, struct gle_error *err)
     hash_size(sha, data->held != 0);
     hash_size(sha, data->target_moves != 0);
     hash_size(sha, data->labelled != 0);
-    for (int i = 0; i < GLE_SPLITS; i++) {
-        const struct gle_samples *s = &data->split[i];
-        hash_size(sha, s->n);
-        hash_words(sha, s->x, s->n * input_size(data));
-        if (s->labels)
-            hash_words(sha, s->labels, s->n);
-        hash_words(sha, s->targets, s->n * target_size(data));
-    }
+    if (data->signal.play)
+        status = hash_signal(sha, data, n_steps, err);
+    else
+        hash_samples(sha, data);
     gle_sha256_end(sha, data->sha256);
+    return status;
+}
+
+static int check_signal(const struct gle_dataset *set, double validation, const struct gle_data_context *ctx,
+                        struct gle_error *err)
+{
+    if (!ctx->n_steps)
+        return gle_fail(err, GLE_ECONFIG,
+                        "'%s' is a signal without end: training.phases (training by duration) is wanted, not epochs",
+                        set->row.name);
+    if (validation > 0.0)
+        return gle_fail(err, GLE_ECONFIG,
+                        "'%s' is a signal without samples, so training.validation does not apply", set->row.name);
     return 0;
 }
 
@@ -217,10 +276,12 @@ int gle_data_open(struct gle_data **out, const struct gle_dataset *set, const vo
     *out = NULL;
     if (set->row.pending)
         return gle_fail(err, GLE_EPENDING, "the data set '%s' is not built yet in this version", set->row.name);
+    if (set->signal && check_signal(set, validation, ctx, err))
+        return -1;
     data = gle_calloc(1, sizeof *data);
     if (!data)
         return gle_fail(err, GLE_ENOMEM, "no memory for the data set");
-    if (set->open(data, params, ctx, err) || hash_data(data, err) ||
+    if (set->open(data, params, ctx, err) || hash_data(data, ctx->n_steps, err) ||
         (validation > 0.0 && !data->split[GLE_VALIDATION].n && split_validation(data, validation, ctx->seed, err))) {
         gle_data_close(data);
         return -1;
@@ -235,6 +296,8 @@ void gle_data_close(struct gle_data *data)
         return;
     for (int i = 0; i < GLE_SPLITS; i++)
         free_samples(&data->split[i]);
+    if (data->signal.close)
+        data->signal.close(data->signal.state);
     gle_free(data);
 }
 
@@ -244,7 +307,7 @@ void gle_data_input(float *x, size_t ld, const struct gle_data *data, enum gle_s
     const struct gle_samples *s = &data->split[split];
     const size_t C = data->n_channels, first = data->held ? 0 : t * C;
 
-    assert(t < data->n_steps && ld >= C);
+    assert(!data->signal.play && t < data->n_steps && ld >= C);
     for (size_t b = 0; b < B; b++) {
         assert(rows[b] < s->n);
         for (size_t c = 0; c < C; c++)
@@ -258,7 +321,7 @@ void gle_data_target(float *y, size_t ld, const struct gle_data *data, enum gle_
     const struct gle_samples *s = &data->split[split];
     const size_t K = data->n_targets, first = data->target_moves ? t * K : 0;
 
-    assert(t < data->n_steps && ld >= K);
+    assert(K && t < data->n_steps && ld >= K);
     for (size_t b = 0; b < B; b++) {
         assert(rows[b] < s->n);
         for (size_t k = 0; k < K; k++)

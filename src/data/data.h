@@ -24,7 +24,7 @@ struct gle_data_context {
 /* Samples in memory, all of one shape: what the data sets of this version are made of.
  * x is (n, n_steps, n_channels) row-major, or, when held, (n, n_channels) with each row held constant for n_steps.
  * Targets: labels (n) with classes 0 ... n_targets-1 if not NULL; else targets (n, n_targets), or
- * (n, n_steps, n_targets) if target_moves. */
+ * (n, n_steps, n_targets) if target_moves; both NULL if n_targets is 0. */
 struct gle_samples {
     size_t n;
     float *x;
@@ -75,17 +75,19 @@ extern const struct gle_table gle_dataset_table;
  * has no validation set of its own (a random choice that depends on ctx->seed alone; the order of both parts stays that
  * of the training set), and hashes it. params have passed set->check, where there is one.
  * Owns:   *out belongs to the caller (gle_data_close).
- * Errors: GLE_EPENDING, GLE_EDATA (unreadable or wrong file), GLE_ECONFIG (settings that do not go with the file),
- *         GLE_ERANGE (a split without samples, less than one step), GLE_ENOMEM. On error *out is NULL. */
+ * Errors: GLE_EPENDING, GLE_EDATA (unreadable or wrong file), GLE_ECONFIG (settings that do not go with the file, a
+ *         signal with training by epochs or with a validation set), GLE_ERANGE (a split without samples, less than one
+ *         step, a signal's time that does not go with dt or with the run), GLE_ENOMEM. On error *out is NULL. */
 GLE_MUST_CHECK int gle_data_open(struct gle_data **out, const struct gle_dataset *set, const void *params,
                                  double validation, const struct gle_data_context *ctx, struct gle_error *err);
 void gle_data_close(struct gle_data *data); /* NULL is fine */
 
 /* Inputs of the samples `rows` (B) of a split at step t: x is (B, ld) row-major, ld >= n_channels; columns beyond are
- * left alone. */
+ * left alone. Not for a signal. */
 void gle_data_input(float *x, size_t ld, const struct gle_data *data, enum gle_split split, const uint32_t *rows,
                     size_t B, size_t t);
-/* Targets likewise, (B, ld), ld >= n_targets: one-hot for labels. They change with t only if data->target_moves. */
+/* Targets likewise, (B, ld), ld >= n_targets: one-hot for labels. They change with t only if data->target_moves.
+ * Not for data without targets. */
 void gle_data_target(float *y, size_t ld, const struct gle_data *data, enum gle_split split, const uint32_t *rows,
                      size_t B, size_t t);
 
@@ -94,8 +96,11 @@ void gle_data_target(float *y, size_t ld, const struct gle_data *data, enum gle_
  * Owns:   the arrays belong to data (gle_data_close). Call it once per split; not at all for one that is not there.
  * Errors: GLE_ERANGE (more samples than a 32-bit row number can tell apart), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_data_room(struct gle_data *data, enum gle_split split, size_t n, struct gle_error *err);
-/* Makes data a set of points, each held for `present` (time units): sets held, and n_steps to present / dt, rounded.
+/* The number of steps in `duration` (time units), the value of `key`: duration / dt, rounded.
  * Errors: GLE_ERANGE (less than one step, or more than a billion). */
+GLE_MUST_CHECK int gle_data_steps(size_t *n_steps, const char *key, double duration, double dt, struct gle_error *err);
+/* Makes data a set of points, each held for `present` (time units): sets held, and n_steps as above.
+ * Errors: as above. */
 GLE_MUST_CHECK int gle_data_hold(struct gle_data *data, double present, double dt, struct gle_error *err);
 
 #endif

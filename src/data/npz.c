@@ -34,7 +34,7 @@ struct source {
     const char *file;
     struct gle_npz *npz;
     struct gle_array x, y;      /* y: labels or targets */
-    const char *const *y_names; /* y_names or target_names */
+    const char *const *y_names; /* y_names or target_names; NULL: there are no targets, a teacher has them */
 };
 
 enum { TUPLE_SIZE = 200 }; /* eight numbers of 20 digits, and what is between them */
@@ -135,6 +135,9 @@ static int shape_targets(struct gle_data *data, const struct source *s, const st
     const struct gle_array *y = &s->y;
     char shape[TUPLE_SIZE];
 
+    if (!s->y_names)
+        return p->classes ? gle_fail_in(err, GLE_ECONFIG, s->file, NULL, "has no labels, so 'classes' does not apply")
+                          : 0;
     shape_of(shape, y);
     if (s->y_names == y_names) {
         data->labelled = 1;
@@ -192,30 +195,33 @@ static int copy_labels(int32_t *out, struct gle_data *data, const struct gle_arr
 static int fill(struct gle_data *data, enum gle_split split, const struct gle_array *x, const struct gle_array *y,
                 const struct source *s, const struct npz_params *p, struct gle_error *err)
 {
-    const char *x_name = x_names[split], *y_name = s->y_names[split];
+    const char *x_name = x_names[split], *y_name = s->y_names ? s->y_names[split] : NULL;
     struct gle_samples *to = &data->split[split];
 
-    if (x->shape[0] != y->shape[0])
+    if (y_name && x->shape[0] != y->shape[0])
         return unlike(s, y_name, y, x_name, x, err);
     if (gle_data_room(data, split, x->shape[0], err) || copy_reals(to->x, x, x_name, s, err))
         return -1;
+    if (!y_name)
+        return 0;
     return data->labelled ? copy_labels(to->labels, data, y, y_name, s, p, err)
                           : copy_reals(to->targets, y, y_name, s, err);
 }
 
-static int read_train(struct gle_data *data, struct source *s, const struct npz_params *p, double dt,
-                      struct gle_error *err)
+static int read_train(struct gle_data *data, struct source *s, const struct npz_params *p,
+                      const struct gle_data_context *ctx, struct gle_error *err)
 {
     const int has_y = gle_npz_has(s->npz, y_names[GLE_TRAIN]);
     const int has_targets = gle_npz_has(s->npz, target_names[GLE_TRAIN]);
 
     if (has_y && has_targets)
         return gle_fail_in(err, GLE_EDATA, s->file, NULL, "has both y and targets; one of them is needed");
-    if (!has_y && !has_targets)
+    if (!has_y && !has_targets && !ctx->has_teacher)
         return gle_fail_in(err, GLE_EDATA, s->file, NULL, "has neither labels y nor targets");
-    s->y_names = has_y ? y_names : target_names;
-    if (gle_npz_read(&s->x, s->npz, x_names[GLE_TRAIN], err) || shape_inputs(data, s, p, dt, err) ||
-        gle_npz_read(&s->y, s->npz, s->y_names[GLE_TRAIN], err) || shape_targets(data, s, p, err))
+    if (has_y || has_targets)
+        s->y_names = has_y ? y_names : target_names;
+    if (gle_npz_read(&s->x, s->npz, x_names[GLE_TRAIN], err) || shape_inputs(data, s, p, ctx->dt, err) ||
+        (s->y_names && gle_npz_read(&s->y, s->npz, s->y_names[GLE_TRAIN], err)) || shape_targets(data, s, p, err))
         return -1;
     return fill(data, GLE_TRAIN, &s->x, &s->y, s, p, err);
 }
@@ -225,24 +231,38 @@ static int check_other(const struct gle_array *x, const struct gle_array *y, enu
 {
     if (!same_tail(x, &s->x) || !x->n)
         return unlike(s, x_names[split], x, x_names[GLE_TRAIN], &s->x, err);
-    if (!same_tail(y, &s->y))
+    if (s->y_names && !same_tail(y, &s->y))
         return unlike(s, s->y_names[split], y, s->y_names[GLE_TRAIN], &s->y, err);
+    return 0;
+}
+
+/* Targets of another set where the training set has none. */
+static int check_targetless(enum gle_split split, const struct source *s, struct gle_error *err)
+{
+    static const char *const *const known[] = {y_names, target_names};
+
+    for (size_t k = 0; k < sizeof known / sizeof known[0]; k++)
+        if (gle_npz_has(s->npz, known[k][split]))
+            return gle_fail_in(err, GLE_EDATA, s->file, NULL, "has %s but no %s", known[k][split],
+                               known[k][GLE_TRAIN]);
     return 0;
 }
 
 static int read_other(struct gle_data *data, enum gle_split split, const struct source *s, const struct npz_params *p,
                       struct gle_error *err)
 {
-    const char *x_name = x_names[split], *y_name = s->y_names[split];
+    const char *x_name = x_names[split], *y_name = s->y_names ? s->y_names[split] : NULL;
     struct gle_array x = {0}, y = {0};
     int status;
 
+    if (!y_name && check_targetless(split, s, err))
+        return -1;
     if (!gle_npz_has(s->npz, x_name)) {
-        if (gle_npz_has(s->npz, y_name))
+        if (y_name && gle_npz_has(s->npz, y_name))
             return gle_fail_in(err, GLE_EDATA, s->file, NULL, "has %s but no %s", y_name, x_name);
         return 0;
     }
-    status = gle_npz_read(&x, s->npz, x_name, err) || gle_npz_read(&y, s->npz, y_name, err) ||
+    status = gle_npz_read(&x, s->npz, x_name, err) || (y_name && gle_npz_read(&y, s->npz, y_name, err)) ||
              check_other(&x, &y, split, s, err) || fill(data, split, &x, &y, s, p, err);
     gle_array_clear(&x);
     gle_array_clear(&y);
@@ -258,7 +278,7 @@ int gle_npz_set_open(struct gle_data *data, const void *params, const struct gle
 
     if (gle_npz_open(&s.npz, p->file, err))
         return -1;
-    status = check_names(&s, err) || read_train(data, &s, p, ctx->dt, err) ||
+    status = check_names(&s, err) || read_train(data, &s, p, ctx, err) ||
              read_other(data, GLE_VALIDATION, &s, p, err) || read_other(data, GLE_TEST, &s, p, err);
     gle_array_clear(&s.x);
     gle_array_clear(&s.y);

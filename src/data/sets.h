@@ -25,10 +25,11 @@ GLE_DATASET(xor);
 GLE_DATASET(yinyang);
 /* The user's own arrays from an npz file: anything that struct gle_data can hold. (gle_npz_open is base/npz.h's.) */
 GLE_DATASET(npz_set);
-/* Known by name, with their settings; not built yet. */
+/* Signals; the formula of each is in its file. */
 GLE_DATASET(step);
 GLE_DATASET(sines);
 GLE_DATASET(ornstein_uhlenbeck);
+/* Known by name, with its settings; not built yet. */
 GLE_DATASET(speech_commands);
 
 #endif

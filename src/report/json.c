@@ -2,6 +2,8 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "parts/activation.h"
+#include "parts/loss.h"
+#include "parts/rule.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -9,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCHEMA = 1, DIGITS = 15 };
+enum { SCHEMA = 1, DIGITS = 15, PARAMETERS_MAX = 1000 };
 
 static json_t *real(double value)
 {
@@ -97,6 +99,7 @@ static json_t *dataset(const struct gle_report *r)
     json_object_set_new(out, "type", json_string(r->exp->dataset.row->name));
     json_object_set_new(out, "sha256", json_string(r->data->sha256));
     json_object_set_new(out, "sizes", sizes);
+    json_object_set_new(out, "sequences", count(r->data->signal.n_sequences));
     json_object_set_new(out, "steps", count(r->data->n_steps));
     json_object_set_new(out, "channels", count(r->data->n_channels));
     json_object_set_new(out, "targets", count(r->data->n_targets));
@@ -152,6 +155,139 @@ static json_t *epoch(const struct gle_epoch *e)
     return out;
 }
 
+static json_t *phase(const struct gle_experiment *exp, const struct gle_metrics *m, size_t i)
+{
+    const struct gle_phase *cfg = &exp->phases[i];
+    const struct gle_phase_score *p = &m->phases[i];
+    json_t *out = json_object(), *set = json_array();
+    uint64_t start = 0;
+
+    for (size_t k = 0; k < i; k++)
+        start += exp->phases[k].n_steps;
+    for (size_t k = 0; k < cfg->set.n; k++) {
+        const struct gle_setting *s = &cfg->set.item[k];
+        char name[128];
+        snprintf(name, sizeof name, "%.90s.%s", exp->layers[s->layer].name, gle_params[s->param].name);
+        json_array_append_new(set, json_string(name));
+    }
+    json_object_set_new(out, "phase", count(i + 1));
+    json_object_set_new(out, "start", real((double)start * exp->dt));
+    json_object_set_new(out, "duration", real((double)p->steps * exp->dt));
+    json_object_set_new(out, "steps", count(p->steps));
+    json_object_set_new(out, "learn", json_boolean(cfg->learn));
+    json_object_set_new(out, "set", set);
+    json_object_set_new(out, "seconds", real(p->seconds));
+    json_object_set_new(out, "loss", real(p->loss));
+    json_object_set_new(out, "last_loss", real(p->last_loss));
+    json_object_set_new(out, "last_steps", count(p->last_steps));
+    json_object_set_new(out, "accuracy", real(p->accuracy));
+    return out;
+}
+
+/* Parameters of a network that is small enough for a reader; null for larger ones, which weights.npz has. */
+static json_t *parameters(const struct gle_graph *g, const struct gle_net *net)
+{
+    json_t *out = json_object();
+    size_t total = 0;
+
+    for (size_t i = 0; i < g->n_layers; i++)
+        total += g->layers[i].n * (g->layers[i].n_in + 2);
+    if (total > PARAMETERS_MAX) {
+        json_decref(out);
+        return json_null();
+    }
+    for (size_t i = 0; i < g->n_layers; i++)
+        for (int p = 0; p < GLE_PARAMS; p++) {
+            const struct gle_graph_layer *l = &g->layers[i];
+            float values[PARAMETERS_MAX];
+            json_t *array = json_array();
+            char name[128];
+
+            snprintf(name, sizeof name, "%.90s.%s", l->cfg->name, gle_params[p].name);
+            gle_net_get_param(net, i, (enum gle_param)p, values);
+            for (size_t j = 0; j < l->n; j++) {
+                json_t *row = p == GLE_WEIGHT ? json_array() : real((double)values[j]);
+                for (size_t k = 0; p == GLE_WEIGHT && k < l->n_in; k++)
+                    json_array_append_new(row, real((double)values[j * l->n_in + k]));
+                json_array_append_new(array, row);
+            }
+            if (p == GLE_BIAS && !l->cfg->bias.row)
+                json_decref(array);
+            else
+                json_object_set_new(out, name, array);
+        }
+    return out;
+}
+
+/* --- diagnostics --- */
+
+static void add_comparison(json_t *out, const struct gle_comparison *c)
+{
+    json_object_set_new(out, "cosine", real(c->dot / sqrt(c->update * c->gradient)));
+    json_object_set_new(out, "norm_ratio", real(sqrt(c->update / c->gradient)));
+}
+
+static json_t *layer_diagnostic(const struct gle_graph_layer *l, const struct gle_comparison *of)
+{
+    json_t *out = json_object();
+    struct gle_comparison all = {0};
+
+    for (int p = 0; p < GLE_PARAMS; p++) {
+        all.dot += of[p].dot;
+        all.update += of[p].update;
+        all.gradient += of[p].gradient;
+    }
+    add_comparison(out, &all);
+    for (int p = 0; p < GLE_PARAMS; p++)
+        if (l->cfg->plastic[p]) {
+            json_t *one = json_object();
+            add_comparison(one, &of[p]);
+            json_object_set_new(out, gle_params[p].name, one);
+        }
+    return out;
+}
+
+/* The ratio of norms that a rule has whose errors are exact: gradients are not scaled as errors are (beta; the factor
+ * of the loss), and those of the continuous equations belong to an integral over time. */
+static double exact_norm_ratio(const struct gle_experiment *exp)
+{
+    const double of_error = exp->beta / exp->loss->scale(exp->layers[exp->n_layers - 1].n);
+    const double of_rule = exp->rule->windowed ? (exp->rule->continuous ? exp->dt : 1.0) : of_error;
+
+    return of_rule / (exp->diagnose.gradient->continuous ? exp->dt : 1.0);
+}
+
+static json_t *diagnostics(const struct gle_report *r, const struct gle_metrics *m)
+{
+    const struct gle_experiment *exp = r->exp;
+    json_t *out, *list;
+
+    if (!exp->diagnose.every)
+        return json_null();
+    out = json_object();
+    list = json_array();
+    for (size_t i = 0; i < m->n_diagnostics; i++) {
+        const struct gle_diagnostic *d = &m->diagnostics[i];
+        json_t *one = json_object(), *layers = json_object();
+        for (size_t k = 0; k < r->graph->n_layers; k++) {
+            const struct gle_graph_layer *l = &r->graph->layers[k];
+            if (l->cfg->plastic[GLE_WEIGHT] || l->cfg->plastic[GLE_BIAS] || l->cfg->plastic[GLE_TAU_M])
+                json_object_set_new(layers, l->cfg->name, layer_diagnostic(l, d->of + k * GLE_PARAMS));
+        }
+        json_object_set_new(one, "step", count(d->step));
+        json_object_set_new(one, "time", real((double)d->step * exp->dt));
+        json_object_set_new(one, "layers", layers);
+        json_array_append_new(list, one);
+    }
+    json_object_set_new(out, "gradient", json_string(exp->diagnose.gradient->row.name));
+    json_object_set_new(out, "steps", count(exp->diagnose.n_steps));
+    json_object_set_new(out, "exact_norm_ratio", real(exact_norm_ratio(exp)));
+    json_object_set_new(out, "comparisons", list);
+    return out;
+}
+
+/* --- the whole --- */
+
 /* The best epoch, and by what it was chosen. */
 static json_t *best(const struct gle_metrics *m)
 {
@@ -201,14 +337,24 @@ static json_t *timing(const struct gle_metrics *m)
     return out;
 }
 
-char *gle_report_json(const struct gle_report *r, const struct gle_metrics *m)
+/* The last epoch or phase. */
+static json_t *final(const struct gle_report *r, const struct gle_metrics *m)
 {
-    json_t *root = json_object(), *epochs = json_array();
+    if (r->exp->phases)
+        return m->n_phases ? phase(r->exp, m, m->n_phases - 1) : json_null();
+    return m->n_epochs ? epoch(&m->epochs[m->n_epochs - 1]) : json_null();
+}
+
+char *gle_report_json(const struct gle_report *r, const struct gle_metrics *m, const struct gle_net *net)
+{
+    json_t *root = json_object(), *epochs = json_array(), *phases = json_array();
     char *dumped, *out = NULL;
     size_t n;
 
     for (size_t i = 0; i < m->n_epochs; i++)
         json_array_append_new(epochs, epoch(&m->epochs[i]));
+    for (size_t i = 0; i < m->n_phases; i++)
+        json_array_append_new(phases, phase(r->exp, m, i));
     json_object_set_new(root, "schema", count(SCHEMA));
     json_object_set_new(root, "status", json_string(gle_status_name(m->status)));
     json_object_set_new(root, "message", text_or_null(m->message));
@@ -222,9 +368,12 @@ char *gle_report_json(const struct gle_report *r, const struct gle_metrics *m)
     json_object_set_new(root, "dataset", dataset(r));
     json_object_set_new(root, "network", network(r->graph));
     json_object_set_new(root, "epochs", epochs);
-    json_object_set_new(root, "final", m->n_epochs ? epoch(&m->epochs[m->n_epochs - 1]) : json_null());
+    json_object_set_new(root, "phases", phases);
+    json_object_set_new(root, "final", final(r, m));
     json_object_set_new(root, "best", m->n_epochs ? best(m) : json_null());
     json_object_set_new(root, "confusion", m->n_epochs ? confusion(m) : json_null());
+    json_object_set_new(root, "parameters", parameters(r->graph, net));
+    json_object_set_new(root, "diagnostics", diagnostics(r, m));
     json_object_set_new(root, "timing", timing(m));
 
     dumped = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(DIGITS)) : NULL;

@@ -54,6 +54,7 @@ int gle_report_begin(struct gle_report *report, bool force, struct gle_error *er
 
     snprintf(path, sizeof path, "%s/metrics.json", report->dir);
     old = !stat(path, &st);
+    report->replaces = old;
     if (old && !force) {
         gle_report_status(status, sizeof status, path);
         return gle_fail(err, GLE_EWRITE,
@@ -121,15 +122,29 @@ static int write_weights(const struct gle_report *report, const struct gle_net *
     return rc;
 }
 
+/* Of a run that is being replaced. */
+static int remove_recording(const struct gle_report *report, struct gle_error *err)
+{
+    char path[sizeof report->dir + 32];
+
+    snprintf(path, sizeof path, "%s/recording.npz", report->dir);
+    if (unlink(path) && errno != ENOENT)
+        return gle_fail_in(err, GLE_EWRITE, path, NULL, "cannot be removed: %s", strerror(errno));
+    return 0;
+}
+
 int gle_report_write(struct gle_report *report, const struct gle_metrics *metrics, const struct gle_net *net,
                      struct gle_error *err)
 {
     char *text;
     int rc;
 
+    if (report->replaces && remove_recording(report, err))
+        return -1;
+    report->replaces = false;
     if ((!report->config_written && make_config(report, true, err)) || write_weights(report, net, err))
         return -1;
-    text = gle_report_json(report, metrics);
+    text = gle_report_json(report, metrics, net);
     rc = text ? write_text(report, "metrics.json", text, err) : gle_fail(err, GLE_ENOMEM, "no memory for the report");
     gle_free(text);
     return rc;

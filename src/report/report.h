@@ -17,6 +17,7 @@ struct gle_report {
     char dir[4096];
     char config_sha256[65]; /* of config.yaml; set by gle_report_begin() */
     bool config_written;    /* config.yaml there is this run's */
+    bool replaces;          /* a former run is there, and whole */
 };
 
 /* The directory of a run: <output>[/<variant>]/seed_<n>, output NULL meaning results/<name>.

@@ -3,6 +3,7 @@
 #include "data/data.h"
 #include "yaml/key.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,7 +11,12 @@
 
 #include <cmocka.h>
 
-static const struct gle_data_context context = {.dt = 0.2, .seed = 1};
+/* Of a run that the data set is made for. */
+static struct gle_data_context context_of(const struct gle_dataset *set)
+{
+    return (struct gle_data_context){
+        .dt = 0.2, .seed = 1, .n_steps = set->signal ? 2000 : 0, .has_teacher = set->signal};
+}
 
 static void assert_keys_explained(const struct gle_key *keys)
 {
@@ -41,6 +47,7 @@ static void only_pending_data_sets_cannot_be_opened(void **state)
 {
     (void)state;
     for (const struct gle_dataset *set = gle_datasets; set->row.name; set++) {
+        const struct gle_data_context context = context_of(set);
         struct gle_error err = {0};
         struct gle_data *data;
         char want[128];
@@ -55,21 +62,35 @@ static void only_pending_data_sets_cannot_be_opened(void **state)
     }
 }
 
-static int has_required_key(const struct gle_key *keys)
+static int is_number(const struct gle_key *key)
+{
+    return key->kind == GLE_KEY_KIND_REAL || key->kind == GLE_KEY_KIND_REALS || key->kind == GLE_KEY_KIND_COUNT;
+}
+
+static int needs_a_file(const struct gle_key *keys)
 {
     for (const struct gle_key *key = keys; key->name; key++)
-        if (!key->fallback)
+        if (!key->fallback && !is_number(key))
             return 1;
     return 0;
 }
 
-/* Settings as an empty map in a config gives them; live as long as doc. */
+/* Settings as the shortest map in a config gives them: required numbers as near to 1 as their range allows. They live
+ * as long as doc. */
 static void *defaults(struct gle_doc **doc, const struct gle_dataset *set)
 {
     struct gle_errors errs = {0};
+    char yaml[512] = "{";
     void *params;
 
-    assert_int_equal(gle_doc_parse(doc, "{}", 2, "test.yaml", &errs), 0);
+    for (const struct gle_key *key = set->row.keys; key->name; key++) {
+        const size_t len = strlen(yaml);
+        if (!key->fallback)
+            snprintf(yaml + len, sizeof yaml - len, "%s: %g, ", key->name, fmin(fmax(1.0, key->low), key->high));
+    }
+    assert_true(strlen(yaml) + 2 < sizeof yaml);
+    strcat(yaml, "}");
+    assert_int_equal(gle_doc_parse(doc, yaml, strlen(yaml), "test.yaml", &errs), 0);
     params = gle_calloc(1, set->row.params_size);
     assert_non_null(params);
     if (gle_decode(params, set->row.keys, *doc, (*doc)->root, &errs))
@@ -84,7 +105,7 @@ static void defaults_pass_the_check(void **state)
         const char *key = NULL, *why = NULL;
         struct gle_doc *doc;
         void *params;
-        if (has_required_key(set->row.keys))
+        if (needs_a_file(set->row.keys))
             continue;
         params = defaults(&doc, set);
         if (set->check && set->check(params, &key, &why))
@@ -94,7 +115,7 @@ static void defaults_pass_the_check(void **state)
     }
 }
 
-static void assert_whole(const struct gle_data *data)
+static void assert_whole_samples(const struct gle_data *data)
 {
     assert_true(data->n_steps > 0 && data->n_channels > 0 && data->n_targets > 0);
     assert_true(data->split[GLE_TRAIN].n > 0);
@@ -110,27 +131,143 @@ static void assert_whole(const struct gle_data *data)
     }
 }
 
+static void assert_whole_signal(const struct gle_data *data)
+{
+    assert_true(data->signal.play && data->signal.close && data->signal.n_sequences > 0 && data->n_channels > 0);
+    assert_true(data->n_steps == 0 && data->n_targets == 0 && !data->labelled);
+    for (int i = 0; i < GLE_SPLITS; i++)
+        assert_int_equal(data->split[i].n, 0);
+}
+
+static void assert_sizes_foreseen(const struct gle_dataset *set, const void *params, const struct gle_data *data)
+{
+    size_t n_channels = data->n_channels, n_targets = data->n_targets;
+
+    if (set->shape)
+        set->shape(params, &n_channels, &n_targets);
+    assert_int_equal(n_channels, data->n_channels);
+    assert_int_equal(n_targets, data->n_targets);
+}
+
+/* Calls check(set, params, data) with every data set that opens without files, opened by its defaults. */
+static void for_each_opened(void (*check)(const struct gle_dataset *set, const void *params, struct gle_data *data))
+{
+    size_t found = 0;
+
+    for (const struct gle_dataset *set = gle_datasets; set->row.name; set++) {
+        const struct gle_data_context context = context_of(set);
+        struct gle_error err = {0};
+        struct gle_data *data;
+        struct gle_doc *doc;
+        void *params;
+        if (set->row.pending || needs_a_file(set->row.keys))
+            continue;
+        params = defaults(&doc, set);
+        if (gle_data_open(&data, set, params, 0.0, &context, &err))
+            fail_msg("%s: %s", set->row.name, err.text);
+        check(set, params, data);
+        gle_data_close(data);
+        gle_free(params);
+        gle_doc_destroy(doc);
+        found++;
+    }
+    assert_true(found > 5);
+}
+
+static void check_repeated(const struct gle_dataset *set, const void *params, struct gle_data *data)
+{
+    const struct gle_data_context context = context_of(set);
+    struct gle_error err = {0};
+    struct gle_data *second;
+
+    assert_int_equal(gle_data_open(&second, set, params, 0.0, &context, &err), 0);
+    assert_int_equal(strlen(data->sha256), 64);
+    assert_string_equal(data->sha256, second->sha256);
+    gle_data_close(second);
+}
+
 static void the_same_settings_give_the_same_data(void **state)
 {
     (void)state;
-    for (const struct gle_dataset *set = gle_datasets; set->row.name; set++) {
-        struct gle_error err = {0};
-        struct gle_data *first, *second;
-        struct gle_doc *doc;
-        void *params;
-        if (set->row.pending || has_required_key(set->row.keys))
-            continue;
-        params = defaults(&doc, set);
-        assert_int_equal(gle_data_open(&first, set, params, 0.0, &context, &err), 0);
-        assert_int_equal(gle_data_open(&second, set, params, 0.0, &context, &err), 0);
-        assert_whole(first);
-        assert_int_equal(strlen(first->sha256), 64);
-        assert_string_equal(first->sha256, second->sha256);
-        gle_data_close(first);
-        gle_data_close(second);
-        gle_free(params);
-        gle_doc_destroy(doc);
+    for_each_opened(check_repeated);
+}
+
+static void check_whole(const struct gle_dataset *set, const void *params, struct gle_data *data)
+{
+    if (set->signal)
+        assert_whole_signal(data);
+    else
+        assert_whole_samples(data);
+    assert_sizes_foreseen(set, params, data);
+}
+
+static void every_data_set_is_whole(void **state)
+{
+    (void)state;
+    for_each_opened(check_whole);
+}
+
+/* Step after step with one column to spare, begun anew half way. */
+static void check_played(const struct gle_dataset *set, const void *params, struct gle_data *data)
+{
+    enum { STEPS = 100 };
+    const size_t B = data->signal.n_sequences, C = data->n_channels, ld = C + 1;
+    float *x;
+
+    (void)params;
+    if (!set->signal)
+        return;
+    x = gle_floats(2 * STEPS * B * ld);
+    assert_non_null(x);
+    for (size_t i = 0; i < 2 * STEPS; i++) {
+        float *now = x + i * B * ld;
+        for (size_t b = 0; b < B; b++)
+            now[b * ld + C] = -7.0f;
+        data->signal.play(data->signal.state, now, ld, i % STEPS);
+        for (size_t b = 0; b < B; b++) {
+            for (size_t c = 0; c < C; c++)
+                assert_true(isfinite(now[b * ld + c]));
+            assert_true(now[b * ld + C] == -7.0f);
+        }
     }
+    assert_memory_equal(x, x + STEPS * B * ld, STEPS * B * ld * sizeof *x);
+    gle_free(x);
+}
+
+static void every_signal_begins_anew_and_stays_in_its_columns(void **state)
+{
+    (void)state;
+    for_each_opened(check_played);
+}
+
+static void check_refused(const struct gle_dataset *set, const void *params, double validation, uint64_t n_steps,
+                          const char *why)
+{
+    const struct gle_data_context context = {.dt = 0.2, .n_steps = n_steps, .has_teacher = true};
+    struct gle_error err = {0};
+    struct gle_data *data;
+    char want[160];
+
+    snprintf(want, sizeof want, "'%s' is a signal without %s", set->row.name, why);
+    assert_int_equal(gle_data_open(&data, set, params, validation, &context, &err), -1);
+    assert_null(data);
+    assert_int_equal(err.code, GLE_ECONFIG);
+    assert_string_equal(err.text, want);
+}
+
+static void check_by_duration_only(const struct gle_dataset *set, const void *params, struct gle_data *data)
+{
+    (void)data;
+    if (!set->signal)
+        return;
+    check_refused(set, params, 0.0, 0, "end: training.phases (training by duration) is wanted, not epochs");
+    check_refused(set, params, 0.2, 500, "samples, so training.validation does not apply");
+}
+
+static void signals_are_for_training_by_duration_only(void **state)
+{
+    (void)state;
+    for_each_opened(check_by_duration_only);
 }
 
 int main(void)
@@ -140,6 +277,9 @@ int main(void)
         cmocka_unit_test(only_pending_data_sets_cannot_be_opened),
         cmocka_unit_test(defaults_pass_the_check),
         cmocka_unit_test(the_same_settings_give_the_same_data),
+        cmocka_unit_test(every_data_set_is_whole),
+        cmocka_unit_test(every_signal_begins_anew_and_stays_in_its_columns),
+        cmocka_unit_test(signals_are_for_training_by_duration_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,7 @@
+#include "../support/dataset.h"
 #include "base/memory.h"
 #include "base/npz.h"
 #include "base/rng.h"
-#include "data/data.h"
-#include "yaml/key.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -19,75 +18,18 @@
 static char folder[] = "/tmp/glesim_test_data_XXXXXX";
 static char archive[sizeof folder + 16];
 
-/* --- opening by settings as users write them --- */
-
-/* A data set with its settings; doc owns what they point to. */
-struct chosen {
-    const struct gle_dataset *set;
-    struct gle_doc *doc;
-    void *params;
-};
-
-/* Returns -1 with the first error of the config. */
-static int choose(struct chosen *c, const char *name, const char *yaml, struct gle_error *err)
-{
-    struct gle_errors errs = {0};
-    const char *key, *why;
-
-    c->set = (const void *)gle_table_find(&gle_dataset_table, name);
-    assert_non_null(c->set);
-    c->params = gle_calloc(1, c->set->row.params_size);
-    assert_non_null(c->params);
-    assert_int_equal(gle_doc_parse(&c->doc, yaml, strlen(yaml), "test.yaml", &errs), 0);
-    if (gle_decode(c->params, c->set->row.keys, c->doc, c->doc->root, &errs)) {
-        *err = errs.item[0];
-        return -1;
-    }
-    if (c->set->check && c->set->check(c->params, &key, &why))
-        return gle_node_fail(err, GLE_ERANGE, c->doc->root, key, "%s", why);
-    return 0;
-}
-
-static void forget(struct chosen *c)
-{
-    gle_free(c->params);
-    gle_doc_destroy(c->doc);
-}
-
-static int try_open(struct gle_data **data, const char *name, const char *yaml, double validation,
-                    const struct gle_data_context *ctx, struct gle_error *err)
-{
-    struct chosen c;
-    int status;
-
-    *data = NULL;
-    *err = (struct gle_error){0};
-    status = choose(&c, name, yaml, err) || gle_data_open(data, c.set, c.params, validation, ctx, err);
-    forget(&c);
-    return status ? -1 : 0;
-}
-
 static struct gle_data *open_with(const char *name, const char *yaml, double validation, double dt, uint64_t seed)
 {
     const struct gle_data_context ctx = {.dt = dt, .seed = seed};
-    struct gle_error err;
-    struct gle_data *data;
 
-    if (try_open(&data, name, yaml, validation, &ctx, &err))
-        fail_msg("%s %s: %s", name, yaml, err.text);
-    return data;
+    return open_data(name, yaml, validation, &ctx);
 }
 
 static void assert_refused(const char *name, const char *yaml, double validation, enum gle_code code, const char *text)
 {
     const struct gle_data_context ctx = {.dt = 0.5, .seed = 0};
-    struct gle_error err;
-    struct gle_data *data;
 
-    assert_int_equal(try_open(&data, name, yaml, validation, &ctx, &err), -1);
-    assert_null(data);
-    assert_string_equal(err.text, text);
-    assert_int_equal(err.code, code);
+    assert_not_opened(name, yaml, validation, &ctx, code, text);
 }
 
 static void assert_floats(const float *got, const float *want, size_t n)
@@ -142,19 +84,26 @@ static const char *settings(char buf[256], const char *more)
     return buf;
 }
 
-static void assert_archive_refused(const struct stored *arrays, const char *more, enum gle_code code, const char *text)
+static void assert_archive_refused_in(const struct gle_data_context *ctx, const struct stored *arrays, const char *more,
+                                      enum gle_code code, const char *text)
 {
-    const struct gle_data_context ctx = {.dt = 0.5, .seed = 0};
     char buf[256];
     struct gle_error err;
     struct gle_data *data;
 
     store(arrays);
-    assert_int_equal(try_open(&data, "npz", settings(buf, more), 0.0, &ctx, &err), -1);
+    assert_int_equal(try_open(&data, "npz", settings(buf, more), 0.0, ctx, &err), -1);
     assert_null(data);
     assert_string_equal(err.text, text);
     assert_string_equal(err.file, archive);
     assert_int_equal(err.code, code);
+}
+
+static void assert_archive_refused(const struct stored *arrays, const char *more, enum gle_code code, const char *text)
+{
+    const struct gle_data_context ctx = {.dt = 0.5, .seed = 0};
+
+    assert_archive_refused_in(&ctx, arrays, more, code, text);
 }
 
 static struct gle_data *open_archive(const struct stored *arrays, const char *more, double validation)
@@ -719,19 +668,75 @@ static void npz_refuses_settings_that_do_not_go_with_the_file(void **state)
     assert_refused("npz", "{file: /nonexistent.npz}", 0.0, GLE_EDATA, "cannot read: No such file or directory");
 }
 
+static const struct gle_data_context with_teacher = {.dt = 0.5, .seed = 0, .has_teacher = true};
+
+static void npz_needs_no_targets_where_a_teacher_has_them(void **state)
+{
+    static const struct stored arrays[] = {{"x", 3, {4, 2, 1}, NULL}, {"x_test", 3, {2, 2, 1}, NULL}, {0}};
+    static const float want[] = {5, 1}; /* rows 2 and 0 at step 1 */
+    static const uint32_t rows[] = {2, 0};
+    struct gle_data *data;
+    char buf[256];
+    float x[2];
+
+    (void)state;
+    store(arrays);
+    data = open_data("npz", settings(buf, ""), 0.0, &with_teacher);
+    assert_int_equal(data->n_targets, 0);
+    assert_false(data->labelled);
+    assert_int_equal(data->split[GLE_TRAIN].n, 4);
+    assert_int_equal(data->split[GLE_TEST].n, 2);
+    for (int i = 0; i < GLE_SPLITS; i++) {
+        assert_null(data->split[i].labels);
+        assert_null(data->split[i].targets);
+    }
+    gle_data_input(x, 1, data, GLE_TRAIN, rows, 2, 1);
+    assert_equal_floats(x, want, 2);
+    gle_data_close(data);
+
+    data = open_data("npz", settings(buf, ""), 0.25, &with_teacher);
+    assert_int_equal(data->split[GLE_TRAIN].n, 3);
+    assert_int_equal(data->split[GLE_VALIDATION].n, 1);
+    assert_null(data->split[GLE_VALIDATION].targets);
+    gle_data_close(data);
+}
+
+static void npz_keeps_targets_beside_a_teacher(void **state)
+{
+    static const struct stored arrays[] = {{"x", 3, {3, 2, 1}, NULL}, {"y", 1, {3}, three_labels}, {0}};
+    struct gle_data *data;
+    char buf[256];
+
+    (void)state;
+    store(arrays);
+    data = open_data("npz", settings(buf, ""), 0.0, &with_teacher);
+    assert_int_equal(data->n_targets, 3);
+    assert_non_null(data->split[GLE_TRAIN].labels);
+    gle_data_close(data);
+}
+
+static void npz_refuses_targets_of_some_sets_only(void **state)
+{
+    static const struct stored test_y[] = {{"x", 3, {3, 2, 1}, NULL}, {"x_test", 3, {2, 2, 1}, NULL},
+                                           {"y_test", 1, {2}, two_labels}, {0}};
+    static const struct stored lone[] = {{"x", 3, {3, 2, 1}, NULL}, {"targets_validation", 2, {2, 1}, NULL}, {0}};
+    static const struct stored train_y[] = {{"x", 3, {3, 2, 1}, NULL}, {"y", 1, {3}, NULL},
+                                            {"x_test", 3, {2, 2, 1}, NULL}, {0}};
+    static const struct stored none[] = {{"x", 3, {3, 2, 1}, NULL}, {0}};
+
+    (void)state;
+    assert_archive_refused_in(&with_teacher, test_y, "", GLE_EDATA, "has y_test but no y");
+    assert_archive_refused_in(&with_teacher, lone, "", GLE_EDATA, "has targets_validation but no targets");
+    assert_archive_refused_in(&with_teacher, train_y, "", GLE_EDATA, "no array 'y_test' (did you mean 'x_test'?)");
+    assert_archive_refused_in(&with_teacher, none, "classes: 2", GLE_ECONFIG,
+                              "has no labels, so 'classes' does not apply");
+}
+
 /* --- data sets that are not built yet --- */
 
 static void pending_settings_are_checked(void **state)
 {
     (void)state;
-    assert_refused("step", "{low: 2, high: 1}", 0.0, GLE_ERANGE, "must be above low");
-    assert_refused("sines", "{omega: []}", 0.0, GLE_ERANGE, "must have at least one frequency");
-    assert_refused("sines", "{omega: [1, 2, 3], amplitude: [1, 2]}", 0.0, GLE_ERANGE,
-                   "must be one number, or one for each omega");
-    assert_refused("sines", "{omega: [1, 2, 3], phase: [1]}", 0.0, GLE_ERANGE,
-                   "must be one number, or one for each omega");
-    assert_refused("sines", "{omega: [0.49, 1.07, 1.98], sequences: 1}", 0.0, GLE_EPENDING,
-                   "the data set 'sines' is not built yet in this version");
     assert_refused("speech_commands", "{path: /sounds, task: kw21}", 0.0, GLE_ECONFIG,
                    "unknown task 'kw21' (did you mean 'kw12'?)");
     assert_refused("speech_commands", "{path: /sounds, task: [yes, no]}", 0.0, GLE_ECONFIG,
@@ -753,16 +758,17 @@ static void every_failed_allocation_is_survived(void **state)
 {
     static const struct stored arrays[] = {{"x", 3, {3, 2, 1}, NULL}, {"y", 1, {3}, three_labels},
                                            {"x_test", 3, {2, 2, 1}, NULL}, {"y_test", 1, {2}, two_labels}, {0}};
+    static const struct stored inputs[] = {{"x", 3, {3, 2, 1}, NULL}, {0}};
     static const struct stored images[] = {{"x", 2, {3, 3}, templates}, {"y", 1, {3}, template_labels}, {0}};
     static const struct {
         const char *name, *yaml;
         const struct stored *arrays;
     } sets[] = {{"npz", "{file: %s}", arrays},
+                {"npz", "{file: %s}", inputs},
                 {"mnist1d", template_settings, images},
                 {"mnist1d", "{samples: 20, length: 5}", NULL},
                 {"yinyang", "{train: 20, test: 5, validation: 0}", NULL},
                 {"xor", "{repeat: 2}", NULL}};
-    const struct gle_data_context ctx = {.dt = 0.5, .seed = 0};
 
     (void)state;
     for (size_t i = 0; i < COUNT(sets); i++) {
@@ -779,7 +785,7 @@ static void every_failed_allocation_is_survived(void **state)
             int status;
             err = (struct gle_error){0};
             gle_memory_fail_after(k);
-            status = gle_data_open(&data, c.set, c.params, 0.4, &ctx, &err);
+            status = gle_data_open(&data, c.set, c.params, 0.4, &with_teacher, &err);
             gle_memory_fail_after((size_t)-1);
             assert_int_equal(status, data ? 0 : -1);
             assert_int_equal(err.code, data ? GLE_OK : GLE_ENOMEM);
@@ -837,6 +843,9 @@ int main(void)
         cmocka_unit_test(npz_refuses_arrays_that_are_missing_or_unknown),
         cmocka_unit_test(npz_refuses_values_that_are_no_data),
         cmocka_unit_test(npz_refuses_settings_that_do_not_go_with_the_file),
+        cmocka_unit_test(npz_needs_no_targets_where_a_teacher_has_them),
+        cmocka_unit_test(npz_keeps_targets_beside_a_teacher),
+        cmocka_unit_test(npz_refuses_targets_of_some_sets_only),
         cmocka_unit_test(pending_settings_are_checked),
         cmocka_unit_test(every_failed_allocation_is_survived),
     };

@@ -57,7 +57,7 @@ static struct trial trial_open(const char *yaml, size_t threads)
 
 static void trial_run(struct trial *t, const struct gle_observer *observer, const volatile sig_atomic_t *stop)
 {
-    assert_int_equal(gle_metrics_init(&t->m, t->b.exp->epochs, t->data, &t->err), 0);
+    assert_int_equal(gle_metrics_init(&t->m, t->b.exp, t->data, &t->err), 0);
     t->rc = gle_train(&t->m, t->b.net, t->b.graph, t->data, observer, stop, &t->err);
 }
 
@@ -361,7 +361,7 @@ static void the_stop_flag_ends_a_run_at_the_next_step(void **state)
 {
     /* Evaluation of 4 samples is one batch of 20 steps: two calls. The fourth is step 16 of training. */
     struct stopper stop = {.stop_at = 4};
-    const struct gle_observer observer = {.ctx = &stop, .epoch = on_epoch, .progress = on_progress};
+    const struct gle_observer observer = {.ctx = &stop, .stage = on_epoch, .progress = on_progress};
     struct trial t = trial_open(config("{type: xor}", 2, two_layers, "", "epochs: 2, batch_size: 4"), 1);
     size_t n;
     float *before = all_params(&t.b, &n), *after;
@@ -389,7 +389,7 @@ static void a_run_stopped_while_testing_keeps_the_confusion_matrix_of_its_last_e
     /* One call a batch. Evaluation has 5 batches, training 2: epoch 0 makes 5 calls, the test of epoch 1 starts with
      * call 8, and the tenth is in its third batch. */
     struct stopper stop = {.stop_at = 10};
-    const struct gle_observer observer = {.ctx = &stop, .epoch = on_epoch, .progress = on_progress};
+    const struct gle_observer observer = {.ctx = &stop, .stage = on_epoch, .progress = on_progress};
     struct trial t = trial_open(config("{type: yinyang, train: 20, test: 50, present: 0.5}", 4,
                                        "{name: top, neurons: {count: 3, tau_m: 1, tau_r: 1}}", "",
                                        "epochs: 3, batch_size: 10"), 1);
@@ -410,7 +410,7 @@ static int refuse_epoch(void *ctx, const struct gle_metrics *m, struct gle_error
 
 static void an_observer_that_fails_ends_the_run_with_its_error(void **state)
 {
-    const struct gle_observer observer = {.epoch = refuse_epoch};
+    const struct gle_observer observer = {.stage = refuse_epoch};
     struct trial t = trial_open(config("{type: xor}", 2, two_layers, "", "epochs: 5"), 1);
 
     (void)state;
@@ -545,7 +545,7 @@ static int run_with(const char *path, size_t k)
         rc = rc ? rc : gle_train_check(exp, data, &err);
         rc = rc ? rc : gle_graph_build(&graph, exp, &(struct gle_graph_options){0}, &err);
         rc = rc ? rc : gle_net_build(&net, graph, 2, &err);
-        rc = rc ? rc : gle_metrics_init(&m, exp->epochs, data, &err);
+        rc = rc ? rc : gle_metrics_init(&m, exp, data, &err);
         rc = rc ? rc : gle_train(&m, net, graph, data, NULL, NULL, &err);
     }
     gle_memory_fail_after((size_t)-1);
