@@ -52,7 +52,7 @@ BEYOND = {
 # System headers -> where: folders or files.
 LIBRARIES = {
     "yaml.h": ["yaml"],
-    "zip.h": ["base/npz.c", "base/npz_write.c"],
+    "zip.h": ["base/npz.c", "base/npz_stream.c", "base/npz_zip.h"],
     "sha2.h": ["base/file.c"],
     "blis.h": ["kernel/gemm.c"],
     "jansson.h": ["report"],

@@ -108,20 +108,33 @@ int gle_file_read(unsigned char **bytes, size_t *size, const char *path, size_t 
     return rc;
 }
 
-static int write_all(int fd, const unsigned char *bytes, size_t size)
+int gle_file_put(int fd, const void *bytes, size_t size)
 {
-    while (size) {
-        const ssize_t n = write(fd, bytes, size);
-        if (n < 0 && errno != EINTR)
-            return -1;
-        if (n > 0) {
-            bytes += n;
-            size -= (size_t)n;
-        }
+    for (size_t done = 0; done < size;) {
+        const ssize_t n = write(fd, (const unsigned char *)bytes + done, size - done);
+        if (n >= 0)
+            done += (size_t)n;
+        else if (errno != EINTR)
+            return errno;
     }
     return 0;
 }
 
+int gle_file_get(int fd, void *bytes, size_t size, uint64_t at)
+{
+    for (size_t done = 0; done < size;) {
+        const ssize_t n = pread(fd, (unsigned char *)bytes + done, size - done, (off_t)(at + done));
+        if (n == 0)
+            return EIO;
+        if (n > 0)
+            done += (size_t)n;
+        else if (errno != EINTR)
+            return errno;
+    }
+    return 0;
+}
+
+/* Returns 0 or an errno. */
 static int sync_all(int fd)
 {
     int rc;
@@ -129,70 +142,119 @@ static int sync_all(int fd)
     do
         rc = fsync(fd);
     while (rc && errno == EINTR);
-    return rc;
+    return rc ? errno : 0;
 }
 
-/* Creates a file in `dir` that nobody else has, and leaves its name in `name`. */
-static int open_temporary(char *name, size_t size, int dir)
+static int fail_write(struct gle_error *err, const char *path, int number)
 {
-    for (int i = 0; i < TEMPORARY_TRIES; i++) {
-        int fd;
-        snprintf(name, size, ".glesim-%ld-%d.tmp", (long)getpid(), i);
-        fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (fd >= 0 || (errno != EEXIST && errno != EINTR))
-            return fd;
+    return fail(err, GLE_EWRITE, path, "cannot write", number);
+}
+
+static const char *base_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* Opens the directory of a path; -1 with errno set. */
+static int open_dir_of(const char *path)
+{
+    const size_t len = (size_t)(base_of(path) - path);
+    char dir[PATH_MAX] = ".";
+
+    if (len >= sizeof dir) {
+        errno = ENAMETOOLONG;
+        return -1;
     }
-    return -1;
+    if (len) {
+        memcpy(dir, path, len);
+        dir[len] = '\0';
+    }
+    return open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* Closes fd whatever happened; after a good fsync an interrupted close has lost nothing. */
-static int fill(int fd, const void *bytes, size_t size)
+/* Creates a file that nobody else has. Returns 0 or an errno; then nothing is open. */
+static int open_temporary(struct gle_file_draft *draft, int access)
 {
-    int number = write_all(fd, bytes, size) || sync_all(fd) ? errno : 0;
+    int number = EEXIST;
 
-    if (close(fd) && !number && errno != EINTR)
+    draft->dir = open_dir_of(draft->path);
+    if (draft->dir < 0)
+        return errno;
+    for (int i = 0; i < TEMPORARY_TRIES && (number == EEXIST || number == EINTR); i++) {
+        snprintf(draft->name, sizeof draft->name, ".glesim-%ld-%d.tmp", (long)getpid(), i);
+        draft->fd = openat(draft->dir, draft->name, access | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (draft->fd >= 0)
+            return 0;
         number = errno;
+    }
+    close(draft->dir);
     return number;
 }
 
-/* Returns 0 or an errno. */
-static int write_in(int dir, const char *base, const void *bytes, size_t size)
+int gle_file_begin(struct gle_file_draft *draft, const char *path, struct gle_error *err)
 {
-    char name[64];
-    const int fd = open_temporary(name, sizeof name, dir);
     int number;
 
-    if (fd < 0)
-        return errno;
-    number = fill(fd, bytes, size);
-    if (!number && renameat(dir, name, dir, base))
+    *draft = (struct gle_file_draft){.path = path};
+    number = open_temporary(draft, O_WRONLY);
+    return number ? fail_write(err, path, number) : 0;
+}
+
+int gle_file_keep(struct gle_file_draft *draft, struct gle_error *err)
+{
+    int number = sync_all(draft->fd);
+
+    if (close(draft->fd) && !number && errno != EINTR) /* after a good fsync an interrupted close has lost nothing */
         number = errno;
+    if (!number && renameat(draft->dir, draft->name, draft->dir, base_of(draft->path)))
+        number = errno;
+    if (number)
+        unlinkat(draft->dir, draft->name, 0);
+    else if ((number = sync_all(draft->dir)) == EINVAL) /* a file system that cannot sync directories */
+        number = 0;
+    close(draft->dir);
+    return number ? fail_write(err, draft->path, number) : 0;
+}
+
+void gle_file_drop(struct gle_file_draft *draft)
+{
+    close(draft->fd);
+    unlinkat(draft->dir, draft->name, 0);
+    close(draft->dir);
+}
+
+int gle_file_open_nameless(int *fd, const char *path, struct gle_error *err)
+{
+    struct gle_file_draft draft = {.path = path};
+    int number = open_temporary(&draft, O_RDWR);
+
+    *fd = -1;
+    if (number)
+        return fail_write(err, path, number);
+    if (unlinkat(draft.dir, draft.name, 0))
+        number = errno;
+    close(draft.dir);
     if (number) {
-        unlinkat(dir, name, 0);
-        return number;
+        close(draft.fd);
+        return fail_write(err, path, number);
     }
-    return sync_all(dir) && errno != EINVAL ? errno : 0; /* EINVAL: a file system that cannot sync directories */
+    *fd = draft.fd;
+    return 0;
 }
 
 int gle_file_write(const char *path, const void *bytes, size_t size, struct gle_error *err)
 {
-    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
-    const size_t len = (size_t)(base - path);
-    char dir_path[PATH_MAX] = ".";
-    int dir, number;
+    struct gle_file_draft draft;
+    int number;
 
-    if (len >= sizeof dir_path)
-        return fail(err, GLE_EWRITE, path, "cannot write", ENAMETOOLONG);
-    if (len) {
-        memcpy(dir_path, path, len);
-        dir_path[len] = '\0';
-    }
-    dir = open(dir_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0)
-        return fail(err, GLE_EWRITE, path, "cannot write", errno);
-    number = write_in(dir, base, bytes, size);
-    close(dir);
-    return number ? fail(err, GLE_EWRITE, path, "cannot write", number) : 0;
+    if (gle_file_begin(&draft, path, err))
+        return -1;
+    number = gle_file_put(draft.fd, bytes, size);
+    if (!number)
+        return gle_file_keep(&draft, err);
+    gle_file_drop(&draft);
+    return fail_write(err, path, number);
 }
 
 static int make_dir(const char *path, struct gle_error *err)

@@ -17,6 +17,29 @@ GLE_MUST_CHECK int gle_file_read(unsigned char **bytes, size_t *size, const char
  * that name is replaced.
  * Errors: GLE_EWRITE (the temporary file is removed). */
 GLE_MUST_CHECK int gle_file_write(const char *path, const void *bytes, size_t size, struct gle_error *err);
+
+/* --- files that come piece by piece --- */
+/* A file in the making: it has a temporary name in the directory of `path` until it is kept. */
+struct gle_file_draft {
+    const char *path; /* borrowed */
+    int dir, fd;      /* open; fd for writing */
+    char name[64];    /* in dir */
+};
+/* Errors: GLE_EWRITE. Nothing is left open or on disk. */
+GLE_MUST_CHECK int gle_file_begin(struct gle_file_draft *draft, const char *path, struct gle_error *err);
+/* Puts it at its path: fsync, rename, fsync of the directory. An old file of that name is replaced. Closes the draft.
+ * Errors: GLE_EWRITE (the temporary file is removed). */
+GLE_MUST_CHECK int gle_file_keep(struct gle_file_draft *draft, struct gle_error *err);
+/* Closes and removes it. */
+void gle_file_drop(struct gle_file_draft *draft);
+/* Opens an empty file in the directory of `path`, to write and read, that has no name: it is gone when closed.
+ * Owns:   *fd belongs to the caller (close). On error it is -1.
+ * Errors: GLE_EWRITE. */
+GLE_MUST_CHECK int gle_file_open_nameless(int *fd, const char *path, struct gle_error *err);
+/* Writes all bytes where fd stands / reads all from offset `at`, however often interrupted. Return 0 or an errno. */
+GLE_MUST_CHECK int gle_file_put(int fd, const void *bytes, size_t size);
+GLE_MUST_CHECK int gle_file_get(int fd, void *bytes, size_t size, uint64_t at);
+
 /* Makes a directory and those above it. Errors: GLE_EWRITE. */
 GLE_MUST_CHECK int gle_file_make_dirs(const char *path, struct gle_error *err);
 /* SHA-256 as 64 hex digits and a NUL. */

@@ -31,6 +31,7 @@ GLE_MUST_CHECK int gle_array_int(int64_t *value, const struct gle_array *array, 
 
 /* --- the format --- */
 #define GLE_NPY_MAGIC "\x93NUMPY"
+#define GLE_NPY_SUFFIX ".npy" /* of an array's name in an archive */
 enum {
     GLE_NPY_PREFIX = 8,       /* bytes of magic and version, before the length of the header */
     GLE_NPY_FORMAT_MAX = 512, /* room for a header of our own */

@@ -17,7 +17,7 @@ enum {
     DEFLATE_RATIO = 1032, /* more than that many bytes cannot come out of one */
 };
 static const uint64_t entry_max = UINT64_C(1) << 32;
-static const char suffix[] = ".npy";
+static const char suffix[] = GLE_NPY_SUFFIX;
 
 struct entry {
     const char *name; /* without ".npy" */

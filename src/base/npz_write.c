@@ -2,14 +2,14 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/npz.h"
+#include "base/npz_zip.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
-#include <zip.h>
 
 enum { DOS_DATE_1980 = 1 << 5 | 1 }; /* 1 January 1980, as numpy writes it: the same arrays give the same bytes */
-static const char suffix[] = ".npy";
+static const char suffix[] = GLE_NPY_SUFFIX;
 
 struct member {
     char *name; /* with ".npy" */
@@ -71,30 +71,43 @@ int gle_npz_add(struct gle_npz_writer *w, const char *name, enum gle_npy_type ty
     return 0;
 }
 
-static int fail_zip(struct gle_error *err, const char *path, zip_error_t *why)
+int gle_zip_fail(struct gle_error *err, const char *path, const char *name, zip_error_t *why)
 {
-    return gle_fail_in(err, zip_error_code_zip(why) == ZIP_ER_MEMORY ? GLE_ENOMEM : GLE_EWRITE, path, NULL,
+    return gle_fail_in(err, zip_error_code_zip(why) == ZIP_ER_MEMORY ? GLE_ENOMEM : GLE_EWRITE, path, name,
                        "cannot build the archive: %s", zip_error_strerror(why));
 }
 
-static int add_members(zip_t *zip, const struct gle_npz_writer *w)
+static int add_source(zip_t *zip, const char *name, zip_source_t *source)
+{
+    zip_int64_t index;
+
+    if (!source)
+        return -1;
+    index = zip_file_add(zip, name, source, ZIP_FL_ENC_UTF_8);
+    if (index < 0) {
+        zip_source_free(source);
+        return -1;
+    }
+    return zip_set_file_compression(zip, (zip_uint64_t)index, ZIP_CM_STORE, 0) ||
+                   zip_file_set_dostime(zip, (zip_uint64_t)index, 0, DOS_DATE_1980, 0)
+               ? -1
+               : 0;
+}
+
+int gle_zip_add(zip_t *zip, const char *path, const char *name, zip_source_t *source, struct gle_error *err)
+{
+    return add_source(zip, name, source) ? gle_zip_fail(err, path, name, zip_get_error(zip)) : 0;
+}
+
+/* Adds the members and writes the archive. */
+static int write_zip(zip_t *zip, const struct gle_npz_writer *w, const char *path, struct gle_error *err)
 {
     for (size_t i = 0; i < w->n; i++) {
         const struct member *m = &w->members[i];
-        zip_source_t *source = zip_source_buffer(zip, m->bytes, m->size, 0);
-        zip_int64_t index;
-        if (!source)
-            return -1;
-        index = zip_file_add(zip, m->name, source, ZIP_FL_ENC_UTF_8);
-        if (index < 0) {
-            zip_source_free(source);
-            return -1;
-        }
-        if (zip_set_file_compression(zip, (zip_uint64_t)index, ZIP_CM_STORE, 0) ||
-            zip_file_set_dostime(zip, (zip_uint64_t)index, 0, DOS_DATE_1980, 0))
+        if (gle_zip_add(zip, path, m->name, zip_source_buffer(zip, m->bytes, m->size, 0), err))
             return -1;
     }
-    return 0;
+    return zip_close(zip) ? gle_zip_fail(err, path, NULL, zip_get_error(zip)) : 0;
 }
 
 /* Builds the archive inside `image`. */
@@ -108,13 +121,12 @@ static int build_image(zip_source_t *image, const struct gle_npz_writer *w, cons
     zip = zip_open_from_source(image, ZIP_TRUNCATE, &why);
     if (!zip) {
         zip_source_free(image);
-        fail_zip(err, path, &why);
+        gle_zip_fail(err, path, NULL, &why);
         zip_error_fini(&why);
         return -1;
     }
     zip_error_fini(&why);
-    if (add_members(zip, w) || zip_close(zip)) {
-        fail_zip(err, path, zip_get_error(zip));
+    if (write_zip(zip, w, path, err)) {
         zip_discard(zip);
         return -1;
     }
@@ -139,12 +151,12 @@ static int write_image(zip_source_t *image, const char *path, struct gle_error *
     int rc;
 
     if (zip_source_stat(image, &info) || zip_source_open(image))
-        return fail_zip(err, path, zip_source_error(image));
+        return gle_zip_fail(err, path, NULL, zip_source_error(image));
     bytes = gle_resize(NULL, info.size, 1);
     if (!bytes)
         rc = gle_fail_in(err, GLE_ENOMEM, path, NULL, "no memory to write it");
     else if (read_image(bytes, info.size, image))
-        rc = fail_zip(err, path, zip_source_error(image));
+        rc = gle_zip_fail(err, path, NULL, zip_source_error(image));
     else
         rc = gle_file_write(path, bytes, info.size, err);
     gle_free(bytes);
@@ -162,7 +174,7 @@ int gle_npz_write(const struct gle_npz_writer *w, const char *path, struct gle_e
     zip_error_init(&why);
     image = zip_source_buffer_create(NULL, 0, 0, &why);
     if (!image)
-        fail_zip(err, path, &why);
+        gle_zip_fail(err, path, NULL, &why);
     zip_error_fini(&why);
     if (!image)
         return -1;
