@@ -19,7 +19,8 @@ const struct gle_rule gle_rules[] = {
      .windowed = true},
     {{.name = "adjoint", .help = "adjoint equations of the continuous dynamics, backwards over learning.window",
       .pending = true},
-     .windowed = true},
+     .windowed = true,
+     .continuous = true},
     {.row = {.name = NULL}},
 };
 

@@ -12,7 +12,8 @@ typedef int gle_error_kernel(float *e, float *v, const float *e_above, const flo
 struct gle_rule {
     struct gle_row row;
     gle_error_kernel *(*error)(const struct gle_kernels *kernels);
-    bool windowed; /* one optimizer step per learning.window instead of one per time step */
+    bool windowed;   /* one optimizer step per learning.window instead of one per time step */
+    bool continuous; /* if windowed: by the continuous equations, which know no feedback of errors into membranes */
 };
 extern const struct gle_rule gle_rules[];
 extern const struct gle_table gle_rule_table;
