@@ -1,4 +1,5 @@
-/* The tables of keys, and the decoders of what is neither a number nor a name: layers, groups of neurons, phases. */
+/* The tables of keys, and the decoders of what is neither a number nor a name: layers, groups of neurons. Those of
+ * teacher, phases, record and diagnose are in decode_run.c. */
 #include "config/decode.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -20,17 +21,6 @@ const struct gle_row gle_params[] = {
     [GLE_PARAMS] = {.name = NULL},
 };
 const struct gle_table gle_param_table = {"parameter", gle_params, sizeof *gle_params};
-
-static const struct gle_row variables[] = {
-    {.name = "u", .help = "membrane potential"},
-    {.name = "v", .help = "error, low-pass"},
-    {.name = "r", .help = "rate"},
-    {.name = "e", .help = "prospective error"},
-    {.name = "prosp_u", .help = "prospective potential"},
-    {.name = "lambda", .help = "adjoint variable, under the rules bptt and adjoint"},
-    {.name = NULL},
-};
-static const struct gle_table variable_table = {"variable", variables, sizeof *variables};
 
 static const struct gle_row states[] = {
     {.name = "carry", .help = "the neurons' state runs on from batch to batch and from training to test, as published"},
@@ -263,128 +253,12 @@ static const struct gle_key learning_keys[] = {
     GLE_KEY_END,
 };
 
-/* --- checked now, run by a later version --- */
-
-static void mark_scalars(struct gle_node *node)
-{
-    double number;
-
-    if (node->kind == GLE_NODE_SCALAR && node->as == GLE_SCALAR_RAW) {
-        if (!node->quoted && !gle_text_real(&number, node->text)) {
-            node->as = GLE_SCALAR_NUMBER;
-            node->number = number;
-        } else {
-            node->as = GLE_SCALAR_TEXT;
-        }
-    }
-    for (size_t i = 0; i < node->n_items; i++)
-        mark_scalars(node->items[i]);
-}
-
-static int decode_map_later(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
-{
-    (void)doc;
-    if (node->kind != GLE_NODE_MAP)
-        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "a map (key: value) is wanted");
-    mark_scalars(node);
-    ((struct gle_later *)field)->src = node;
-    return 0;
-}
-
-struct phase_keys {
-    double duration;
-    bool learn;
-    struct gle_later set;
-};
-
-static const struct gle_custom map_later = {.decode = decode_map_later, .type = "map"};
-static const struct gle_key phase_keys[] = {
-    GLE_KEY_REAL(struct phase_keys, duration, NULL, 1e-9, 1e12, "time", "how long the phase lasts"),
-    GLE_KEY_BOOL(struct phase_keys, learn, "true", "whether the optimizer moves parameters"),
-    GLE_KEY_CUSTOM(struct phase_keys, set, GLE_ABSENT, &map_later,
-                   "parameters (layer.parameter) put to a value for this phase"),
-    GLE_KEY_END,
-};
-
-static int decode_phases(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
-{
-    int rc = 0;
-
-    ((struct gle_later *)field)->src = node;
-    if (node->kind != GLE_NODE_LIST)
-        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "a list of phases is wanted");
-    if (!node->n_items)
-        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "is empty: at least one phase is wanted");
-    for (size_t i = 0; i < node->n_items; i++) {
-        struct phase_keys phase = {0};
-        if (gle_decode(&phase, phase_keys, doc, node->items[i], errs))
-            rc = -1;
-    }
-    return rc;
-}
-
-static const struct gle_custom phases_custom = {.decode = decode_phases, .type = "list of phases", .keys = phase_keys};
-
-struct record_keys {
-    uint64_t every;
-    struct gle_texts layers;
-    struct gle_names variables, parameters;
-    struct gle_reals neurons, sequences;
-};
-
-static const struct gle_key record_keys[] = {
-    GLE_KEY_COUNT(struct record_keys, every, "1", 1, 1e12, "steps", "steps between two records"),
-    GLE_KEY_TEXTS(struct record_keys, layers, GLE_ABSENT, "names of layers; default: all"),
-    GLE_KEY_REALS(struct record_keys, neurons, GLE_ABSENT, 0, GLE_NEURONS_MAX, "", "neurons by number; default: all"),
-    GLE_KEY_REALS(struct record_keys, sequences, GLE_ABSENT, 0, GLE_BATCH_MAX, "",
-                  "sequences of the batch by number; default: all"),
-    GLE_KEY_NAMES(struct record_keys, variables, "[]", &variable_table, "variables of the layers"),
-    GLE_KEY_NAMES(struct record_keys, parameters, "[]", &gle_param_table, "parameters of the layers"),
-    GLE_KEY_END,
-};
-
-static int decode_record(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
-{
-    struct record_keys keys = {0};
-
-    ((struct gle_later *)field)->src = node;
-    return gle_decode(&keys, record_keys, doc, node, errs);
-}
-
-static const struct gle_custom record_custom = {
-    .decode = decode_record, .type = "what is recorded", .keys = record_keys};
-
-struct diagnose_keys {
-    const struct gle_row *gradient;
-    double window;
-    uint64_t every;
-};
-
-static const struct gle_key diagnose_keys[] = {
-    GLE_KEY_NAME(struct diagnose_keys, gradient, "bptt", &gle_rule_table,
-                 "the exact gradient that the rule is compared with"),
-    GLE_KEY_REAL(struct diagnose_keys, window, NULL, 1e-9, 1e9, "time", "length of the compared stretch"),
-    GLE_KEY_COUNT(struct diagnose_keys, every, "1000", 1, 1e12, "steps", "steps between two comparisons"),
-    GLE_KEY_END,
-};
-
-static int decode_diagnose(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
-{
-    struct diagnose_keys keys = {0};
-
-    ((struct gle_later *)field)->src = node;
-    return gle_decode(&keys, diagnose_keys, doc, node, errs);
-}
-
-static const struct gle_custom diagnose_custom = {
-    .decode = decode_diagnose, .type = "what is compared", .keys = diagnose_keys};
-
 /* --- the file --- */
 
 static const struct gle_key training_keys[] = {
     GLE_KEY_COUNT(struct gle_training_keys, epochs, GLE_ABSENT, 0, 1e9, "epochs",
                   "passes over the training set; 0 evaluates the untrained network"),
-    GLE_KEY_CUSTOM(struct gle_training_keys, phases, GLE_ABSENT, &phases_custom,
+    GLE_KEY_CUSTOM(struct gle_training_keys, phases, GLE_ABSENT, &gle_phases_custom,
                    "training by duration, instead of epochs"),
     GLE_KEY_COUNT(struct gle_training_keys, batch_size, "100", 1, GLE_BATCH_MAX, "samples",
                   "samples trained side by side"),
@@ -402,7 +276,17 @@ static const struct gle_key compute_keys[] = {
     GLE_KEY_END,
 };
 
-static const struct gle_custom variants_custom = {.decode = decode_map_later, .type = "map of variants"};
+/* A file's variants are taken out before it is decoded, unless there is none to run. */
+static int decode_variants(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
+{
+    (void)field;
+    (void)doc;
+    if (node->kind != GLE_NODE_MAP)
+        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "a map (key: value) is wanted");
+    return 0;
+}
+
+static const struct gle_custom variants_custom = {.decode = decode_variants, .type = "map of variants"};
 
 const struct gle_key gle_experiment_keys[] = {
     GLE_KEY_COUNT(struct gle_file_keys, glesim, NULL, 1, 1, "", "version of this file format: 1"),
@@ -413,21 +297,23 @@ const struct gle_key gle_experiment_keys[] = {
     GLE_KEY_REAL(struct gle_file_keys, dt, NULL, 1e-9, 1e9, "time", "length of a step"),
     GLE_KEY_PART(struct gle_file_keys, dataset, NULL, &gle_dataset_table, "where inputs and targets come from"),
     GLE_KEY_MAP(struct gle_file_keys, network, NULL, network_keys, "the network"),
-    GLE_KEY_CUSTOM(struct gle_file_keys, teacher, GLE_ABSENT, &map_later,
-                   "a second network with these parameters instead, whose output is the target"),
+    GLE_KEY_CUSTOM(struct gle_file_keys, teacher, GLE_ABSENT, &gle_teacher_custom,
+                   "a second network with these parameters instead, whose output is the target: layer: {parameter: "
+                   "value, ...}"),
     GLE_KEY_MAP(struct gle_file_keys, learning, NULL, learning_keys, "how it learns"),
     GLE_KEY_MAP(struct gle_file_keys, training, NULL, training_keys, "how long it learns"),
-    GLE_KEY_CUSTOM(struct gle_file_keys, record, GLE_ABSENT, &record_custom, "traces over time, into recording.npz"),
-    GLE_KEY_CUSTOM(struct gle_file_keys, diagnose, GLE_ABSENT, &diagnose_custom,
-                   "how close the rule's update is to the exact gradient"),
-    GLE_KEY_CUSTOM(struct gle_file_keys, variants, GLE_ABSENT, &variants_custom,
-                   "several runs of this file: name: {dotted.key: value, ...}"),
+    GLE_KEY_MAP(struct gle_file_keys, record, GLE_ABSENT, gle_record_key_table,
+                "traces over time, into recording.npz: input, target, output, loss and what is listed here"),
+    GLE_KEY_MAP(struct gle_file_keys, diagnose, GLE_ABSENT, gle_diagnose_key_table,
+                "how close the rule's updates are to an exact gradient, measured now and then"),
+    {.name = "variants", .kind = GLE_KEY_KIND_CUSTOM, .fallback = GLE_ABSENT, .unit = "",
+     .help = "several runs of this file: name: {dotted.key: value, ...}", .more = &variants_custom},
     GLE_KEY_MAP(struct gle_file_keys, compute, "{}", compute_keys, "what it runs on"),
     GLE_KEY_END,
 };
 
 const struct gle_table *const gle_tables[] = {
     &gle_dataset_table, &gle_act_table,  &gle_rule_table,  &gle_loss_table,  &gle_optimizer_table, &gle_schedule_table,
-    &gle_metric_table,  &gle_init_table, &gle_param_table, &variable_table,  &gle_state_table,     &gle_reset_table,
+    &gle_metric_table,  &gle_init_table, &gle_param_table, &gle_variable_table, &gle_state_table, &gle_reset_table,
     &gle_backend_table, NULL,
 };

@@ -47,16 +47,56 @@ struct gle_learning_keys {
     struct gle_part optimizer, schedule;
 };
 
-/* A part of the file that is checked but not run yet: its node. */
-struct gle_later {
+/* A parameter and the value that it is put to, by a teacher or a phase. */
+struct gle_setting_keys {
+    const char *layer;              /* NULL: the key names none */
+    const struct gle_row *param;    /* of gle_params; NULL: none, or unknown */
+    struct gle_part value;          /* row NULL: none, or wrong */
+    const struct gle_node *src;     /* its key names the layer */
+};
+
+struct gle_setting_list {
+    struct gle_setting_keys *item;
+    size_t n;
+};
+
+struct gle_phase_keys {
+    double duration;
+    bool learn;
+    struct gle_setting_list set;
     const struct gle_node *src;
+};
+
+struct gle_phase_list {
+    struct gle_phase_keys *item;
+    size_t n;
+    const struct gle_node *src;
+};
+
+/* Numbers of neurons or sequences, each with its node; what is no such number is left out. */
+struct gle_index_keys {
+    struct gle_indices list;
+    const struct gle_node **item;
+};
+
+struct gle_record_keys {
+    uint64_t every;
+    struct gle_texts layers;
+    struct gle_index_keys neurons, sequences;
+    struct gle_names variables, parameters;
+};
+
+struct gle_diagnose_keys {
+    const struct gle_row *gradient;
+    double window;
+    uint64_t every;
 };
 
 struct gle_training_keys {
     uint64_t epochs, batch_size, test_batch_size;
     double validation;
     const struct gle_row *state;
-    struct gle_later phases;
+    struct gle_phase_list phases;
 };
 
 struct gle_compute_keys {
@@ -70,12 +110,18 @@ struct gle_file_keys {
     double dt;
     struct gle_part dataset;
     struct gle_network_keys network;
-    struct gle_later teacher;
+    struct gle_setting_list teacher;
     struct gle_learning_keys learning;
     struct gle_training_keys training;
-    struct gle_later record, diagnose, variants;
+    struct gle_record_keys record;
+    struct gle_diagnose_keys diagnose;
     struct gle_compute_keys compute;
 };
+
+/* Of decode_run.c */
+extern const struct gle_custom gle_teacher_custom, gle_phases_custom;
+extern const struct gle_key gle_record_key_table[], gle_diagnose_key_table[];
+extern const struct gle_table gle_variable_table;
 
 extern const struct gle_table gle_param_table, gle_state_table, gle_reset_table, gle_backend_table;
 

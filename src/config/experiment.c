@@ -1,10 +1,9 @@
 #include "config/experiment.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "config/decode.h"
+#include "config/build.h"
 #include "data/data.h"
 #include "parts/activation.h"
-#include "parts/init.h"
 #include "parts/loss.h"
 #include "parts/rule.h"
 #include "parts/schedule.h"
@@ -13,16 +12,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-/* A node for messages about its key rather than its value. */
-static struct gle_node at_key(const struct gle_node *node)
-{
-    struct gle_node at = *node;
-
-    at.line = node->key_line;
-    at.column = node->key_column;
-    return at;
-}
 
 /* Names become folders, array names and parts of dotted paths. */
 static int check_name(const char *name, const char *extra, const struct gle_node *src, const char *key,
@@ -52,95 +41,6 @@ static int check_taus(const struct gle_neurons *neurons, double dt, struct gle_e
             rc = gle_node_error(errs, GLE_ERANGE, neurons->tau_r_src[i], NULL, "%g is below dt = %g",
                                 neurons->tau_r[i], dt);
     }
-    return rc;
-}
-
-/* Whether values given for a parameter fit its shape. */
-static int check_fit(const struct gle_part *part, size_t rows, size_t cols, bool bias, struct gle_errors *errs)
-{
-    const struct gle_init *init = (const struct gle_init *)part->row;
-    const struct gle_init_target target = {.rows = rows, .cols = cols, .bias = bias};
-    char found[64];
-
-    if (!init || !init->fits || !init->fits(part->params, &target, found, sizeof found))
-        return 0;
-    if (bias)
-        return gle_node_error(errs, GLE_ESHAPE, part->src, "value", "%s, where %zu biases are wanted", found, rows);
-    return gle_node_error(errs, GLE_ESHAPE, part->src, "value",
-                          "%s, where %zu rows (neurons) of %zu (inputs) are wanted", found, rows, cols);
-}
-
-/* Parameters of a whole-network file replace a layer's own. */
-static void replace_by_file(struct gle_part *part, const struct gle_part *file)
-{
-    if (file->row && part->row)
-        *part = *file;
-}
-
-static int build_layer(struct gle_layer_cfg *l, size_t n_in, const struct gle_layer_keys *keys, size_t copy,
-                       const struct gle_file_keys *file, struct gle_doc *doc, struct gle_errors *errs)
-{
-    const struct gle_learning_keys *learning = &file->learning;
-    const struct gle_names *plastic;
-    int rc = 0;
-
-    l->name = keys->name;
-    if (keys->repeat) {
-        char name[96];
-        snprintf(name, sizeof name, "%s_%zu", keys->name, copy + 1);
-        l->name = gle_arena_text(doc->arena, name, strlen(name));
-        if (!l->name)
-            return gle_node_error(errs, GLE_ENOMEM, keys->src, NULL, "no memory");
-    }
-    l->src = keys->src;
-    l->n = keys->neurons.n;
-    l->tau_m = keys->neurons.tau_m;
-    l->tau_r = keys->neurons.tau_r;
-    l->act = (const struct gle_act *)keys->activation;
-    l->weight = keys->weight;
-    l->bias = keys->bias;
-    replace_by_file(&l->weight, &file->network.init);
-    replace_by_file(&l->bias, &file->network.init);
-    l->gamma = gle_node_get(keys->src, "gamma") ? keys->gamma : learning->gamma;
-    l->reset = !strcmp(keys->reset->name, "batch");
-    plastic = keys->plastic.src ? &keys->plastic : &learning->plastic;
-    for (size_t i = 0; i < plastic->n; i++)
-        if (plastic->v[i]) /* NULL: unknown, an error by now */
-            l->plastic[plastic->v[i] - gle_params] = true;
-    l->plastic[GLE_BIAS] = l->plastic[GLE_BIAS] && l->bias.row;
-    rc |= check_fit(&l->weight, l->n, n_in, false, errs);
-    rc |= check_fit(&l->bias, l->n, 1, true, errs);
-    return rc;
-}
-
-static int build_layers(struct gle_experiment *exp, const struct gle_file_keys *file, struct gle_errors *errs)
-{
-    const struct gle_layer_list *list = &file->network.layers;
-    size_t n_in = exp->n_input, at = 0;
-    double params = 0.0;
-    int rc = 0;
-
-    for (size_t i = 0; i < list->n; i++)
-        exp->n_layers += list->item[i].repeat ? list->item[i].repeat : 1;
-    if (exp->n_layers > GLE_LAYERS_MAX)
-        return gle_node_error(errs, GLE_ERANGE, list->src, NULL, "%zu layers; at most %d are possible", exp->n_layers,
-                              GLE_LAYERS_MAX);
-    exp->layers = gle_arena_alloc(exp->doc->arena, exp->n_layers, sizeof *exp->layers);
-    if (!exp->layers)
-        return gle_node_error(errs, GLE_ENOMEM, list->src, NULL, "no memory for %zu layers", exp->n_layers);
-    for (size_t i = 0; i < list->n; i++)
-        for (size_t copy = 0; copy < (list->item[i].repeat ? list->item[i].repeat : 1); copy++, at++) {
-            struct gle_layer_cfg *l = &exp->layers[at];
-            rc |= build_layer(l, n_in, &list->item[i], copy, file, exp->doc, errs);
-            params += (double)l->n * (double)n_in;
-            n_in = l->n;
-            for (size_t j = 0; l->name && j < at; j++)
-                if (exp->layers[j].name && !strcmp(exp->layers[j].name, l->name))
-                    rc = gle_node_error(errs, GLE_ECONFIG, l->src, "name", "a second layer of the name '%s'", l->name);
-        }
-    if (params > 2147483647.0)
-        return gle_node_error(errs, GLE_ERANGE, list->src, NULL, "%.0f weights; at most 2147483647 are possible",
-                              params);
     return rc;
 }
 
@@ -200,6 +100,9 @@ static int build_learning(struct gle_experiment *exp, const struct gle_learning_
         rc = gle_node_error(errs, GLE_ERANGE, src, "window", "%g is below dt = %g", keys->window, exp->dt);
     else if (exp->rule->windowed)
         exp->window_steps = (uint64_t)llround(keys->window / exp->dt);
+    if (exp->has_teacher && exp->loss->classes)
+        rc = gle_node_error(errs, GLE_ECONFIG, src, "loss", "%s wants labels, and a teacher gives values: use mse",
+                            exp->loss->row.name);
     if (top && exp->loss->log_probabilities != top->act->log_probabilities)
         rc = gle_node_error(errs, GLE_ECONFIG, exp->loss->log_probabilities ? src : top->src,
                             exp->loss->log_probabilities ? "loss" : "activation",
@@ -208,6 +111,11 @@ static int build_learning(struct gle_experiment *exp, const struct gle_learning_
         if (exp->layers[i].act->log_probabilities)
             rc = gle_node_error(errs, GLE_ECONFIG, exp->layers[i].src, "activation",
                                 "log_softmax is for the last layer only");
+    for (size_t i = 0; exp->rule->continuous && i < n_layers; i++)
+        if (exp->layers[i].gamma > 0.0)
+            rc = gle_node_error(errs, GLE_ERANGE, gle_node_get(exp->layers[i].src, "gamma") ? exp->layers[i].src : src,
+                                "gamma", "the adjoint equations have no feedback of errors: gamma must be 0 under the "
+                                "rule %s", exp->rule->row.name);
     return rc;
 }
 
@@ -215,19 +123,28 @@ static int build_training(struct gle_experiment *exp, const struct gle_training_
                           struct gle_errors *errs)
 {
     const bool epochs = gle_node_get(src, "epochs"), phases = keys->phases.src != NULL;
+    const struct gle_schedule *schedule = (const struct gle_schedule *)exp->schedule.row;
+    int rc = 0;
 
     exp->epochs = keys->epochs;
     exp->batch_size = keys->batch_size;
     exp->test_batch_size = keys->test_batch_size ? keys->test_batch_size : keys->batch_size;
     exp->validation = keys->validation;
     exp->reset_state = !strcmp(keys->state->name, "reset");
+    if (phases && schedule && strcmp(schedule->row.name, "constant"))
+        rc = gle_node_error(errs, GLE_ECONFIG, exp->schedule.src, "type",
+                            "%s goes by epochs: with training.phases (training by duration) the learning rate is "
+                            "constant", schedule->row.name);
+    if (phases && exp->validation > 0.0)
+        rc = gle_node_error(errs, GLE_ECONFIG, src, "validation",
+                            "training by duration (phases) has no training set to take a part of");
     if (epochs && phases)
         return gle_node_error(errs, GLE_ECONFIG, src, "phases", "either epochs or phases, not both");
     if (!epochs && !phases)
         return gle_node_error(errs, GLE_ECONFIG, src, NULL,
                               "needs the key 'epochs' (passes over the training set) or 'phases' (training by "
                               "duration)");
-    return 0;
+    return rc;
 }
 
 /* Sizes that a data set knows before it is opened, against those of the network. */
@@ -243,11 +160,27 @@ static int check_sizes(const struct gle_experiment *exp, struct gle_errors *errs
     if (channels && channels != exp->n_input)
         rc = gle_node_error(errs, GLE_ESHAPE, exp->network_src, "input", "%zu, where the data set %s has %zu channel%s",
                             exp->n_input, set->row.name, channels, channels > 1 ? "s" : "");
-    if (targets && targets != top->n)
+    if (targets && targets != top->n && !exp->has_teacher)
         rc = gle_node_error(errs, GLE_ESHAPE, top->src, "neurons",
                             "%zu in the last layer, where the data set %s has %zu target%s", top->n, set->row.name,
                             targets, targets > 1 ? "s" : "");
     return rc;
+}
+
+/* A signal never ends, and nobody knows what should come out. */
+static int check_signal(const struct gle_experiment *exp, struct gle_errors *errs)
+{
+    const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
+    const bool phases = gle_node_get(exp->training_src, "phases");
+
+    if (!set->signal || (phases && exp->has_teacher))
+        return 0;
+    return gle_node_error(errs, GLE_ECONFIG, exp->dataset.src, "type", "%s %s", set->row.name,
+                          exp->has_teacher ? "is a signal without end: training.phases (training by duration) is "
+                                             "wanted, not epochs"
+                          : phases         ? "has no targets: a teacher is wanted"
+                                           : "is a signal without end and without targets: training.phases (training "
+                                             "by duration) and a teacher are wanted");
 }
 
 static int check_dataset(const struct gle_experiment *exp, struct gle_errors *errs)
@@ -258,69 +191,6 @@ static int check_dataset(const struct gle_experiment *exp, struct gle_errors *er
     if (set->check && set->check(exp->dataset.params, &key, &why))
         return gle_node_error(errs, GLE_ERANGE, exp->dataset.src, key, "%s", why);
     return 0;
-}
-
-/* The name of a layer: the key of node, or, in a list, node itself. */
-static int check_layer_name(const struct gle_experiment *exp, const char *name, size_t len,
-                            const struct gle_node *node, struct gle_errors *errs)
-{
-    const struct gle_node key = at_key(node), *at = node->key ? &key : node;
-    char word[128];
-    struct gle_suggestion near = {.word = word};
-
-    snprintf(word, sizeof word, "%.*s", (int)len, name);
-    for (size_t i = 0; i < exp->n_layers; i++) {
-        if (!strcmp(exp->layers[i].name, word))
-            return 0;
-        gle_suggest(&near, exp->layers[i].name);
-    }
-    if (near.best)
-        return gle_node_error(errs, GLE_ECONFIG, at, NULL, "there is no layer '%s' (did you mean '%s'?)", word,
-                              near.best);
-    return gle_node_error(errs, GLE_ECONFIG, at, NULL, "there is no layer '%s'", word);
-}
-
-static int check_param_name(const char *name, const struct gle_node *node, struct gle_errors *errs)
-{
-    struct gle_node at = at_key(node);
-
-    at.text = name;
-    return gle_table_find(&gle_param_table, name) ? 0 : gle_unknown_name(&gle_param_table, &at, errs);
-}
-
-/* Names that teacher, phases and record use: {layer: {parameter: ...}}, {layer.parameter: ...}, [layer]. */
-static int check_references(const struct gle_experiment *exp, const struct gle_file_keys *file, struct gle_errors *errs)
-{
-    const struct gle_node *teacher = file->teacher.src, *phases = file->training.phases.src;
-    const struct gle_node *recorded = file->record.src ? gle_node_get(file->record.src, "layers") : NULL;
-    int rc = 0;
-
-    for (size_t i = 0; recorded && i < recorded->n_items; i++)
-        rc |= check_layer_name(exp, recorded->items[i]->text, strlen(recorded->items[i]->text), recorded->items[i],
-                               errs);
-    for (size_t i = 0; teacher && i < teacher->n_items; i++) {
-        const struct gle_node *layer = teacher->items[i];
-        rc |= check_layer_name(exp, layer->key, strlen(layer->key), layer, errs);
-        if (layer->kind != GLE_NODE_MAP)
-            rc = gle_node_error(errs, GLE_ECONFIG, layer, NULL, "a map (parameter: value) is wanted");
-        for (size_t j = 0; layer->kind == GLE_NODE_MAP && j < layer->n_items; j++)
-            rc |= check_param_name(layer->items[j]->key, layer->items[j], errs);
-    }
-    for (size_t i = 0; phases && i < phases->n_items; i++) {
-        const struct gle_node *set =
-            phases->items[i]->kind == GLE_NODE_MAP ? gle_node_get(phases->items[i], "set") : NULL;
-        for (size_t j = 0; set && j < set->n_items; j++) {
-            const char *key = set->items[j]->key, *dot = strchr(key, '.');
-            const struct gle_node at = at_key(set->items[j]);
-            if (!dot)
-                rc = gle_node_error(errs, GLE_ECONFIG, &at, NULL, "layer.parameter is wanted, as in %s.weight",
-                                    exp->layers[0].name);
-            else
-                rc |= check_layer_name(exp, key, (size_t)(dot - key), set->items[j], errs) |
-                      check_param_name(dot + 1, set->items[j], errs);
-        }
-    }
-    return rc;
 }
 
 static void destroy(struct gle_experiment *exp)
@@ -340,15 +210,11 @@ static bool sound(const struct gle_experiment *exp, const char *section, const s
         return false;
     for (size_t i = 0; i < errs->n; i++) {
         const char *path = errs->item[i].path;
-        if (!strncmp(path, section, n) && (!path[n] || path[n] == '.' || path[n] == '['))
+        if (errs->item[i].code == GLE_ENOMEM || /* which may have left any default out */
+            (!strncmp(path, section, n) && (!path[n] || path[n] == '.' || path[n] == '[')))
             return false;
     }
     return true;
-}
-
-static bool sound_or_absent(const struct gle_experiment *exp, const char *section, const struct gle_errors *errs)
-{
-    return !gle_node_get(exp->src, section) || sound(exp, section, errs);
 }
 
 /* Checks that need more than one key. Each runs where the sections it reads could be decoded, so that a file's errors
@@ -367,12 +233,13 @@ static int build_sections(struct gle_experiment *exp, const struct gle_file_keys
     exp->dt = file->dt;
     exp->dataset = file->dataset;
     exp->n_input = file->network.input;
+    exp->has_teacher = gle_node_get(exp->src, "teacher");
     rc |= check_early(exp, file, errs);
     if (dataset)
         rc |= check_dataset(exp, errs);
     if (network) {
         exp->init_file = file->network.init.row ? gle_node_get(file->network.init.src, "file")->text : NULL;
-        rc |= build_layers(exp, file, errs);
+        rc |= gle_layers_build(exp, file, errs);
     }
     if (learning)
         rc |= build_learning(exp, &file->learning, gle_node_get(exp->src, "learning"), errs);
@@ -380,9 +247,10 @@ static int build_sections(struct gle_experiment *exp, const struct gle_file_keys
         rc |= build_training(exp, &file->training, exp->training_src, errs);
     if (exp->layers && dataset)
         rc |= check_sizes(exp, errs);
-    if (exp->layers && training && sound_or_absent(exp, "teacher", errs) && sound_or_absent(exp, "record", errs))
-        rc |= check_references(exp, file, errs);
-    return rc;
+    if (dataset && training)
+        rc |= check_signal(exp, errs);
+    return rc | gle_teacher_build(exp, &file->teacher, errs) | gle_phases_build(exp, &file->training.phases, errs) |
+           gle_record_build(exp, &file->record, errs) | gle_diagnose_build(exp, &file->diagnose, errs);
 }
 
 /* Takes doc over. */
@@ -429,7 +297,7 @@ static int apply_variant(struct gle_doc *doc, const char *name, struct gle_error
 {
     const struct gle_node *variants = gle_node_get(doc->root, "variants");
     const struct gle_node *variant = gle_node_get(variants, name);
-    const struct gle_node at = at_key(variant);
+    const struct gle_node at = gle_node_at_key(variant);
     int rc = check_name(name, ".", &at, NULL, errs);
 
     if (variant->kind != GLE_NODE_MAP)
@@ -553,9 +421,6 @@ static int pending(const struct gle_node *node, const char *key, const char *wha
 
 int gle_experiment_pending(const struct gle_experiment *exp, struct gle_errors *errs)
 {
-    static const struct {
-        const char *key, *what;
-    } later[] = {{"teacher", "teachers"}, {"record", "recording"}, {"diagnose", "gradient diagnostics"}};
     const struct gle_node *learning = gle_node_get(exp->src, "learning"), *compute = gle_node_get(exp->src, "compute");
     const struct gle_node *backend = gle_node_get(compute, "backend");
     char what[96];
@@ -573,10 +438,9 @@ int gle_experiment_pending(const struct gle_experiment *exp, struct gle_errors *
         snprintf(what, sizeof what, "the backend %s", backend->text);
         rc |= pending(compute, "backend", what, errs);
     }
-    if (gle_node_get(exp->training_src, "phases"))
-        rc |= pending(exp->training_src, "phases", "training by duration", errs);
-    for (size_t i = 0; i < sizeof later / sizeof *later; i++)
-        if (gle_node_get(exp->src, later[i].key))
-            rc |= pending(exp->src, later[i].key, later[i].what, errs);
+    if (exp->diagnose.every && exp->diagnose.gradient->row.pending) {
+        snprintf(what, sizeof what, "a comparison with the rule %s", exp->diagnose.gradient->row.name);
+        rc |= pending(exp->diagnose.src, "gradient", what, errs);
+    }
     return rc;
 }

@@ -192,7 +192,7 @@ struct file_params {
 
 static const struct gle_key file_keys[] = {
     GLE_KEY_PATH(struct file_params, file, NULL, "an npz archive, such as weights.npz of a run or from np.savez"),
-    GLE_KEY_TEXT(struct file_params, array, GLE_ABSENT, "name of the array; default: <layer>.weight or <layer>.bias"),
+    GLE_KEY_TEXT(struct file_params, array, GLE_ABSENT, "name of the array; default: <layer>.<parameter>"),
     GLE_KEY_END,
 };
 
@@ -250,7 +250,8 @@ const struct gle_init gle_inits[] = {
     {{.name = "identity", .help = "the identity; all 1 where the sizes differ"}, .fill = fill_identity},
     {{.name = "constant", .help = "one number for all", .keys = value_keys, .params_size = sizeof(struct value_params)},
      .fill = fill_value,
-     .fits = fits_value},
+     .fits = fits_value,
+     .written = true},
     {{.name = "uniform", .help = "uniform between low and high", .keys = uniform_keys,
       .params_size = sizeof(struct uniform_params)},
      .fill = fill_uniform},
@@ -259,9 +260,11 @@ const struct gle_init gle_inits[] = {
      .fill = fill_normal},
     {{.name = "value", .help = "numbers given here", .keys = value_keys, .params_size = sizeof(struct value_params)},
      .fill = fill_value,
-     .fits = fits_value},
+     .fits = fits_value,
+     .written = true},
     {{.name = "file", .help = "an array of an npz file", .keys = file_keys, .params_size = sizeof(struct file_params)},
-     .fill = fill_file},
+     .fill = fill_file,
+     .written = true},
     {.row = {.name = NULL}},
 };
 const struct gle_table gle_init_table = {"initialiser", gle_inits, sizeof *gle_inits};
@@ -273,6 +276,7 @@ static int wrap(struct gle_doc *doc, struct gle_node *node, const char *key, str
 
     if (inner) {
         inner->key = key;
+        inner->implied = true;
         inner->key_line = node->line;
         inner->key_column = node->column;
         node->kind = GLE_NODE_MAP;

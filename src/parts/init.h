@@ -1,4 +1,5 @@
-/* init.h - what a config can write after `weight:` and `bias:`: the values that parameters start from. */
+/* init.h - what a config can write after `weight:` and `bias:`: the values that parameters start from, or, in a teacher
+ * and in phases, are put to. */
 #ifndef GLE_PARTS_INIT_H
 #define GLE_PARTS_INIT_H
 
@@ -7,7 +8,7 @@
 #include "base/table.h"
 #include "yaml/key.h"
 
-/* The array to fill: (rows, cols) row-major without padding; a bias is (rows, 1). */
+/* The array to fill: (rows, cols) row-major without padding; biases and time constants are (rows, 1). */
 struct gle_init_target {
     const char *name;   /* "lag_1.weight": also the default array name in a file */
     size_t rows, cols;
@@ -23,12 +24,13 @@ struct gle_init {
                 struct gle_error *err);
     /* Whether values given in the config fit; NULL: any shape does. Returns -1 with what is there, in words. */
     int (*fits)(const void *params, const struct gle_init_target *target, char *found, size_t size);
+    bool written; /* numbers that somebody wrote down, in the config or in a file: time constants are given so, too */
 };
 extern const struct gle_init gle_inits[];
 extern const struct gle_table gle_init_table;
 
-/* Decodes `weight:` or `bias:`: {init: name, ...settings}, {value: ...} or {file: ...}; or a name, a number or list by
- * itself. The node becomes the full form. part->row is a struct gle_init. For struct gle_key with GLE_KEY_CUSTOM. */
+/* Decodes the value of a parameter: {init: name, ...settings}, {value: ...} or {file: ...}; or a name, a number or list
+ * by itself. The node becomes the full form. part->row is a struct gle_init. For struct gle_key with GLE_KEY_CUSTOM. */
 extern const struct gle_custom gle_init_custom;
 
 #endif

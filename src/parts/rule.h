@@ -24,7 +24,7 @@ struct gle_rule {
     struct gle_rule_kernels (*choose)(const struct gle_kernels *kernels);
     bool windowed;   /* one optimizer step per learning.window instead of one per time step */
     bool continuous; /* if windowed: the sweep follows the continuous equations, in which layers act on each other at
-                        once, and the loss is integrated over time; else the steps as they were made, with the delay of
+                        once, errors do not feed back into membranes, and the loss is integrated over time; else the steps as they were made, with the delay of
                         a step between layers, and the loss is summed over steps */
 };
 extern const struct gle_rule gle_rules[];

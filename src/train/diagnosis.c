@@ -1,5 +1,6 @@
 #include "train/diagnosis.h"
 #include "base/memory.h"
+#include "parts/rule.h"
 
 struct gle_diagnosis {
     const struct gle_experiment *exp;

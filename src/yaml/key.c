@@ -206,18 +206,20 @@ static int decode_path(const char **value, struct gle_doc *doc, struct gle_node 
 static int decode_reals(struct gle_reals *reals, const struct gle_key *key, struct gle_doc *doc, struct gle_node *node,
                         struct gle_errors *errs)
 {
+    const bool is_list = node->kind == GLE_NODE_LIST;
+    const size_t n = is_list ? node->n_items : 1;
     int rc = 0;
 
-    reals->is_list = node->kind == GLE_NODE_LIST;
-    reals->n = reals->is_list ? node->n_items : 1;
+    reals->is_list = is_list;
     reals->src = node;
     if (node->kind == GLE_NODE_MAP)
         return kind_fail(node, "a number or a list of numbers", errs);
-    reals->v = gle_arena_alloc(doc->arena, reals->n, sizeof *reals->v);
+    reals->v = gle_arena_alloc(doc->arena, n, sizeof *reals->v);
     if (!reals->v)
         return no_memory(node, errs);
-    for (size_t i = 0; i < reals->n; i++)
-        if (decode_real(&reals->v[i], key, reals->is_list ? node->items[i] : node, errs))
+    reals->n = n;
+    for (size_t i = 0; i < n; i++)
+        if (decode_real(&reals->v[i], key, is_list ? node->items[i] : node, errs))
             rc = -1;
     return rc;
 }
@@ -229,10 +231,10 @@ static int decode_texts(struct gle_texts *texts, struct gle_doc *doc, struct gle
     if (node->kind != GLE_NODE_LIST)
         return kind_fail(node, "a list, as in [a, b],", errs);
     texts->src = node;
-    texts->n = node->n_items;
-    texts->v = gle_arena_alloc(doc->arena, texts->n, sizeof *texts->v);
+    texts->v = gle_arena_alloc(doc->arena, node->n_items, sizeof *texts->v);
     if (!texts->v)
         return no_memory(node, errs);
+    texts->n = node->n_items;
     for (size_t i = 0; i < texts->n; i++)
         if (decode_text(&texts->v[i], node->items[i], errs))
             rc = -1;
@@ -274,10 +276,10 @@ static int decode_names(struct gle_names *names, const struct gle_table *table, 
     if (node->kind != GLE_NODE_LIST)
         return kind_fail(node, "a list, as in [a, b],", errs);
     names->src = node;
-    names->n = node->n_items;
-    names->v = gle_arena_alloc(doc->arena, names->n, sizeof *names->v);
+    names->v = gle_arena_alloc(doc->arena, node->n_items, sizeof *names->v);
     if (!names->v)
         return no_memory(node, errs);
+    names->n = node->n_items;
     for (size_t i = 0; i < names->n; i++)
         if (decode_name(&names->v[i], table, node->items[i], errs))
             rc = -1;

@@ -50,6 +50,8 @@ static size_t append_node(char *buf, size_t size, const struct gle_node *node)
     if (!node->parent)
         return 0;
     n = append_node(buf, size, node->parent);
+    if (node->implied)
+        return n;
     if (node->parent->kind == GLE_NODE_MAP)
         return append_key(buf, size, n, node->key);
     n += (size_t)snprintf(buf + n, size - n, "[%zu]", index_of(node));
@@ -66,6 +68,15 @@ void gle_node_path(char *buf, size_t size, const struct gle_node *node, const ch
     n = node ? append_node(buf, size, node) : 0;
     if (key)
         append_key(buf, size, n, key);
+}
+
+struct gle_node gle_node_at_key(const struct gle_node *node)
+{
+    struct gle_node at = *node;
+
+    at.line = node->key_line;
+    at.column = node->key_column;
+    return at;
 }
 
 void gle_node_place(struct gle_error *err, const struct gle_node *node, const char *key)
@@ -157,6 +168,7 @@ struct gle_node *gle_node_copy(struct gle_doc *doc, const struct gle_node *node)
     copy->parent = NULL;
     copy->key = NULL;
     copy->key_line = copy->key_column = 0;
+    copy->implied = false;
     copy->items = NULL;
     copy->n_items = 0;
     for (size_t i = 0; i < node->n_items; i++) {
@@ -166,6 +178,7 @@ struct gle_node *gle_node_copy(struct gle_doc *doc, const struct gle_node *node)
         child->key = node->items[i]->key;
         child->key_line = node->items[i]->key_line;
         child->key_column = node->items[i]->key_column;
+        child->implied = node->items[i]->implied;
     }
     return copy;
 }

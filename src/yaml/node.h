@@ -31,6 +31,7 @@ struct gle_node {
     /* Set when the parent is a map: the key as written and where. */
     const char *key;
     size_t key_line, key_column;
+    bool implied; /* nobody wrote the key: a decoder put a bare value under it. Paths leave it out */
     struct gle_node *parent; /* NULL for the root */
     /* Scalars */
     const char *text; /* NUL-terminated, without quotes; a text with a NUL inside is refused on loading */
@@ -64,6 +65,9 @@ struct gle_node *gle_node_get(const struct gle_node *map, const char *key);
 
 /* "network.layers[2].tau_m" of a node, "" for the root; with key (may be NULL) appended. Cut to size. */
 void gle_node_path(char *buf, size_t size, const struct gle_node *node, const char *key);
+
+/* A node that stands where the key of `node` does, for messages about the key. */
+struct gle_node gle_node_at_key(const struct gle_node *node);
 
 /* Records an error at `node` (file, position, path), or, when key is given, at the child or key of that name under it
  * if there is one, with the path extended by key in any case. node may be NULL (no position). Return -1. */

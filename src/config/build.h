@@ -1,0 +1,30 @@
+/* build.h - from keys to the parts of an experiment. Each function goes on after an error, to find them all, and passes
+ * over what could not be decoded. Returns -1 if it added errors; memory is that of exp->doc. */
+#ifndef GLE_CONFIG_BUILD_H
+#define GLE_CONFIG_BUILD_H
+
+#include "config/decode.h"
+
+/* exp->layers, of which there are exp->n_layers; NULL if there are too many, or no memory.
+ * Errors: GLE_ERANGE (too many layers or weights), GLE_ESHAPE (values that do not fit), GLE_ECONFIG (a name twice),
+ *         GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_layers_build(struct gle_experiment *exp, const struct gle_file_keys *file,
+                                    struct gle_errors *errs);
+/* Whether the values given for a parameter of a layer of n neurons and n_in inputs fit its shape; value has a row.
+ * Errors: GLE_ESHAPE. */
+GLE_MUST_CHECK int gle_values_fit(const struct gle_part *value, enum gle_param param, size_t n, size_t n_in,
+                                  struct gle_errors *errs);
+
+/* What the teacher's and the phases' settings, record and diagnose refer to. The checks that need layers, rule or batch
+ * size are left out where exp->layers or exp->rule is NULL or exp->batch_size is 0.
+ * Errors: GLE_ECONFIG (no such layer, no bias, twice the same, unsuitable), GLE_ESHAPE, GLE_ERANGE, GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_teacher_build(struct gle_experiment *exp, const struct gle_setting_list *keys,
+                                     struct gle_errors *errs);
+GLE_MUST_CHECK int gle_phases_build(struct gle_experiment *exp, const struct gle_phase_list *keys,
+                                    struct gle_errors *errs);
+GLE_MUST_CHECK int gle_record_build(struct gle_experiment *exp, const struct gle_record_keys *keys,
+                                    struct gle_errors *errs);
+GLE_MUST_CHECK int gle_diagnose_build(struct gle_experiment *exp, const struct gle_diagnose_keys *keys,
+                                      struct gle_errors *errs);
+
+#endif

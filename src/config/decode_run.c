@@ -1,0 +1,215 @@
+/* Keys of what happens in a run beside learning: the teacher, phases, what is recorded, what is compared. */
+#include "base/memory.h"
+#include "config/decode.h"
+#include "parts/init.h"
+#include "parts/rule.h"
+
+#include <string.h>
+
+const struct gle_row gle_variables[] = {
+    [GLE_RECORD_U] = {.name = "u", .help = "membrane potential"},
+    [GLE_RECORD_V] = {.name = "v", .help = "error, low-pass"},
+    [GLE_RECORD_R] = {.name = "r", .help = "rate"},
+    [GLE_RECORD_E] = {.name = "e", .help = "prospective error"},
+    [GLE_RECORD_PROSP_U] = {.name = "prosp_u", .help = "prospective potential"},
+    [GLE_RECORD_LAMBDA] = {.name = "lambda", .help = "adjoint variable, under the rules bptt and adjoint"},
+    [GLE_RECORD_VARS] = {.name = NULL},
+};
+const struct gle_table gle_variable_table = {"variable", gle_variables, sizeof *gle_variables};
+
+static int no_memory(const struct gle_node *node, struct gle_errors *errs)
+{
+    return gle_node_error(errs, GLE_ENOMEM, node, NULL, "no memory");
+}
+
+/* --- parameters put to values --- */
+
+/* Time constants are known before the run or read from a file: no chance, no rule. */
+static int check_tau_init(const struct gle_part *value, struct gle_errors *errs)
+{
+    const struct gle_node *name = gle_node_get(value->src, "init");
+
+    if (((const struct gle_init *)value->row)->written)
+        return 0;
+    return gle_node_error(errs, GLE_ECONFIG, name ? name : value->src, NULL,
+                          "a number, a list of numbers or {file: ...} is wanted for time constants");
+}
+
+static int decode_value(struct gle_setting_keys *s, const char *param, struct gle_doc *doc, struct gle_node *node,
+                        struct gle_errors *errs)
+{
+    struct gle_node at = gle_node_at_key(node);
+    int rc;
+
+    at.text = param;
+    s->param = gle_table_find(&gle_param_table, param);
+    if (!s->param)
+        return gle_unknown_name(&gle_param_table, &at, errs);
+    if (s->param == &gle_params[GLE_BIAS] && node->kind == GLE_NODE_SCALAR && !strcmp(node->text, "none"))
+        return gle_node_error(errs, GLE_ECONFIG, node, NULL,
+                              "'none' can stand in network.layers only; 0 does the same here");
+    rc = gle_init_custom.decode(&s->value, doc, node, errs);
+    if (!rc && s->param == &gle_params[GLE_TAU_M])
+        rc = check_tau_init(&s->value, errs);
+    if (rc)
+        s->value.row = NULL;
+    return rc;
+}
+
+/* {layer: {parameter: value, ...}, ...}. A layer with no parameter that could be read has an item nevertheless, so that
+ * its name is looked at. */
+static int decode_teacher(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
+{
+    struct gle_setting_list *out = field;
+    size_t room = 0;
+    int rc = 0;
+
+    if (node->kind != GLE_NODE_MAP)
+        return gle_node_error(errs, GLE_ECONFIG, node, NULL,
+                              "a map (layer: {parameter: value}) is wanted; {} for a copy of the network");
+    for (size_t i = 0; i < node->n_items; i++)
+        room += 1 + node->items[i]->n_items;
+    out->item = gle_arena_alloc(doc->arena, room, sizeof *out->item);
+    if (!out->item)
+        return no_memory(node, errs);
+    for (size_t i = 0; i < node->n_items; i++) {
+        const struct gle_node *layer = node->items[i];
+        const bool is_map = layer->kind == GLE_NODE_MAP;
+        if (!is_map)
+            rc = gle_node_error(errs, GLE_ECONFIG, layer, NULL, "a map (parameter: value) is wanted");
+        if (!is_map || !layer->n_items)
+            out->item[out->n++] = (struct gle_setting_keys){.layer = layer->key, .src = layer};
+        for (size_t j = 0; is_map && j < layer->n_items; j++) {
+            struct gle_setting_keys *s = &out->item[out->n++];
+            *s = (struct gle_setting_keys){.layer = layer->key, .src = layer};
+            rc |= decode_value(s, layer->items[j]->key, doc, layer->items[j], errs);
+        }
+    }
+    return rc;
+}
+
+const struct gle_custom gle_teacher_custom = {.decode = decode_teacher, .type = "map of layers"};
+
+/* {layer.parameter: value, ...} */
+static int decode_set(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
+{
+    struct gle_setting_list *out = field;
+    int rc = 0;
+
+    if (node->kind != GLE_NODE_MAP)
+        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "a map (layer.parameter: value) is wanted");
+    out->item = gle_arena_alloc(doc->arena, node->n_items, sizeof *out->item);
+    if (!out->item)
+        return no_memory(node, errs);
+    for (; out->n < node->n_items; out->n++) {
+        struct gle_setting_keys *s = &out->item[out->n];
+        struct gle_node *value = node->items[out->n];
+        const char *key = value->key, *dot = strchr(key, '.');
+        s->src = value;
+        if (!dot || dot == key || !dot[1])
+            continue;
+        s->layer = gle_arena_text(doc->arena, key, (size_t)(dot - key));
+        if (!s->layer)
+            return no_memory(node, errs);
+        rc |= decode_value(s, dot + 1, doc, value, errs);
+    }
+    return rc;
+}
+
+static const struct gle_custom set_custom = {.decode = decode_set, .type = "map of layer.parameter"};
+
+/* --- phases --- */
+
+static const struct gle_key phase_keys[] = {
+    GLE_KEY_REAL(struct gle_phase_keys, duration, NULL, 1e-9, 1e12, "time", "how long the phase lasts"),
+    GLE_KEY_BOOL(struct gle_phase_keys, learn, "true", "whether the optimizer moves parameters"),
+    GLE_KEY_CUSTOM(struct gle_phase_keys, set, GLE_ABSENT, &set_custom,
+                   "parameters (layer.parameter) put to a value for this phase, after which they come back"),
+    GLE_KEY_END,
+};
+
+static int decode_phases(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
+{
+    struct gle_phase_list *out = field;
+    int rc = 0;
+
+    if (node->kind != GLE_NODE_LIST)
+        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "a list of phases is wanted");
+    if (!node->n_items)
+        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "is empty: at least one phase is wanted");
+    out->item = gle_arena_alloc(doc->arena, node->n_items, sizeof *out->item);
+    if (!out->item)
+        return no_memory(node, errs);
+    out->n = node->n_items;
+    out->src = node;
+    for (size_t i = 0; i < out->n; i++) {
+        out->item[i].src = node->items[i];
+        rc |= gle_decode(&out->item[i], phase_keys, doc, node->items[i], errs);
+    }
+    return rc;
+}
+
+const struct gle_custom gle_phases_custom = {.decode = decode_phases, .type = "list of phases", .keys = phase_keys};
+
+/* --- recording --- */
+
+_Static_assert(GLE_BATCH_MAX <= GLE_NEURONS_MAX, "sequences are numbered as neurons are");
+
+static int decode_indices(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
+{
+    static const struct gle_key number = {
+        .name = "number", .kind = GLE_KEY_KIND_COUNT, .low = 0, .high = GLE_NEURONS_MAX - 1, .unit = "", .help = ""};
+    struct gle_index_keys *out = field;
+    const bool is_list = node->kind == GLE_NODE_LIST;
+    const size_t n = is_list ? node->n_items : 1;
+    unsigned char *seen;
+    int rc = 0;
+
+    if (!n)
+        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "is empty: leave the key out for all");
+    out->list.v = gle_arena_alloc(doc->arena, n, sizeof *out->list.v);
+    out->item = gle_arena_alloc(doc->arena, n, sizeof(struct gle_node *));
+    seen = gle_calloc(GLE_NEURONS_MAX, 1);
+    if (!out->list.v || !out->item || !seen) {
+        gle_free(seen);
+        return no_memory(node, errs);
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct gle_node *item = is_list ? node->items[i] : node;
+        uint64_t v;
+        if (gle_decode_value(&v, &number, doc, item, errs)) {
+            rc = -1;
+        } else if (seen[v]) {
+            rc = gle_node_error(errs, GLE_ECONFIG, item, NULL, "%zu is listed twice", (size_t)v);
+        } else {
+            seen[v] = 1;
+            out->item[out->list.n] = item;
+            out->list.v[out->list.n++] = (size_t)v;
+        }
+    }
+    gle_free(seen);
+    return rc;
+}
+
+static const struct gle_custom indices_custom = {.decode = decode_indices, .type = "list of whole numbers"};
+
+const struct gle_key gle_record_key_table[] = {
+    GLE_KEY_COUNT(struct gle_record_keys, every, "1", 1, 1e12, "steps", "steps from one record to the next"),
+    GLE_KEY_TEXTS(struct gle_record_keys, layers, GLE_ABSENT, "names of layers; default: all"),
+    GLE_KEY_CUSTOM(struct gle_record_keys, neurons, GLE_ABSENT, &indices_custom,
+                   "numbers of neurons in their layers, from 0; default: all"),
+    GLE_KEY_CUSTOM(struct gle_record_keys, sequences, GLE_ABSENT, &indices_custom,
+                   "numbers of sequences in the batch, from 0; default: all"),
+    GLE_KEY_NAMES(struct gle_record_keys, variables, "[]", &gle_variable_table, "variables of the layers"),
+    GLE_KEY_NAMES(struct gle_record_keys, parameters, "[]", &gle_param_table, "parameters of the layers"),
+    GLE_KEY_END,
+};
+
+const struct gle_key gle_diagnose_key_table[] = {
+    GLE_KEY_NAME(struct gle_diagnose_keys, gradient, "bptt", &gle_rule_table,
+                 "the rule that gives the exact gradient: bptt or adjoint"),
+    GLE_KEY_REAL(struct gle_diagnose_keys, window, NULL, 1e-9, 1e9, "time", "how long a comparison lasts"),
+    GLE_KEY_COUNT(struct gle_diagnose_keys, every, "1000", 1, 1e12, "steps",
+                  "learning steps from the beginning of one comparison to that of the next"),
+    GLE_KEY_END,
+};

@@ -1,0 +1,105 @@
+/* From the keys of layers to layers, repeats unrolled. */
+#include "base/memory.h"
+#include "config/build.h"
+#include "parts/init.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int gle_values_fit(const struct gle_part *value, enum gle_param param, size_t n, size_t n_in, struct gle_errors *errs)
+{
+    static const char *const wanted[GLE_PARAMS][2] = {
+        [GLE_BIAS] = {"biases are", "bias is"}, [GLE_TAU_M] = {"time constants are", "time constant is"}};
+    const struct gle_init *init = (const struct gle_init *)value->row;
+    const bool matrix = param == GLE_WEIGHT;
+    const struct gle_init_target target = {.rows = n, .cols = matrix ? n_in : 1, .bias = !matrix};
+    const struct gle_node *given = gle_node_get(value->src, "value");
+    char found[64];
+
+    if (!init->fits || !init->fits(value->params, &target, found, sizeof found))
+        return 0;
+    if (!matrix)
+        return gle_node_error(errs, GLE_ESHAPE, given, NULL, "%s, where %zu %s wanted", found, n,
+                              wanted[param][n == 1]);
+    return gle_node_error(errs, GLE_ESHAPE, given, NULL, "%s, where %zu row%s (neurons) of %zu (inputs) %s wanted",
+                          found, n, n == 1 ? "" : "s", n_in, n == 1 ? "is" : "are");
+}
+
+/* Parameters of a whole-network file replace a layer's own. */
+static void replace_by_file(struct gle_part *part, const struct gle_part *file)
+{
+    if (file->row && part->row)
+        *part = *file;
+}
+
+static int build_layer(struct gle_layer_cfg *l, size_t n_in, const struct gle_layer_keys *keys, size_t copy,
+                       const struct gle_file_keys *file, struct gle_doc *doc, struct gle_errors *errs)
+{
+    const struct gle_learning_keys *learning = &file->learning;
+    const struct gle_names *plastic;
+    int rc = 0;
+
+    l->name = keys->name;
+    if (keys->repeat) {
+        char name[96];
+        snprintf(name, sizeof name, "%s_%zu", keys->name, copy + 1);
+        l->name = gle_arena_text(doc->arena, name, strlen(name));
+        if (!l->name)
+            return gle_node_error(errs, GLE_ENOMEM, keys->src, NULL, "no memory");
+    }
+    l->src = keys->src;
+    l->n = keys->neurons.n;
+    l->tau_m = keys->neurons.tau_m;
+    l->tau_r = keys->neurons.tau_r;
+    l->act = (const struct gle_act *)keys->activation;
+    l->weight = keys->weight;
+    l->bias = keys->bias;
+    replace_by_file(&l->weight, &file->network.init);
+    replace_by_file(&l->bias, &file->network.init);
+    l->gamma = gle_node_get(keys->src, "gamma") ? keys->gamma : learning->gamma;
+    l->reset = !strcmp(keys->reset->name, "batch");
+    plastic = keys->plastic.src ? &keys->plastic : &learning->plastic;
+    for (size_t i = 0; i < plastic->n; i++)
+        if (plastic->v[i]) /* NULL: unknown, an error by now */
+            l->plastic[plastic->v[i] - gle_params] = true;
+    l->plastic[GLE_BIAS] = l->plastic[GLE_BIAS] && l->bias.row;
+    rc |= gle_values_fit(&l->weight, GLE_WEIGHT, l->n, n_in, errs);
+    if (l->bias.row)
+        rc |= gle_values_fit(&l->bias, GLE_BIAS, l->n, n_in, errs);
+    return rc;
+}
+
+int gle_layers_build(struct gle_experiment *exp, const struct gle_file_keys *file, struct gle_errors *errs)
+{
+    const struct gle_layer_list *list = &file->network.layers;
+    size_t n_in = exp->n_input, at = 0;
+    double params = 0.0;
+    int rc = 0;
+
+    for (size_t i = 0; i < list->n; i++)
+        exp->n_layers += list->item[i].repeat ? list->item[i].repeat : 1;
+    if (exp->n_layers > GLE_LAYERS_MAX)
+        return gle_node_error(errs, GLE_ERANGE, list->src, NULL, "%zu layers; at most %d are possible", exp->n_layers,
+                              GLE_LAYERS_MAX);
+    exp->layers = gle_arena_alloc(exp->doc->arena, exp->n_layers, sizeof *exp->layers);
+    if (!exp->layers)
+        return gle_node_error(errs, GLE_ENOMEM, list->src, NULL, "no memory for %zu layers", exp->n_layers);
+    for (size_t i = 0; i < list->n; i++)
+        for (size_t copy = 0; copy < (list->item[i].repeat ? list->item[i].repeat : 1); copy++, at++) {
+            struct gle_layer_cfg *l = &exp->layers[at];
+            rc |= build_layer(l, n_in, &list->item[i], copy, file, exp->doc, errs);
+            if (!l->name) { /* no memory */
+                exp->layers = NULL;
+                return -1;
+            }
+            params += (double)l->n * (double)n_in;
+            n_in = l->n;
+            for (size_t j = 0; j < at; j++)
+                if (!strcmp(exp->layers[j].name, l->name))
+                    rc = gle_node_error(errs, GLE_ECONFIG, l->src, "name", "a second layer of the name '%s'", l->name);
+        }
+    if (params > 2147483647.0)
+        return gle_node_error(errs, GLE_ERANGE, list->src, NULL, "%.0f weights; at most 2147483647 are possible",
+                              params);
+    return rc;
+}

@@ -1,0 +1,311 @@
+/* What teacher, phases, record and diagnose refer to: layers by name, neurons and sequences by number, times in steps.
+ * Those sections are built here. */
+#include "base/memory.h"
+#include "base/text.h"
+#include "config/build.h"
+#include "parts/rule.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const double steps_max = 1e15; /* sums of steps stay exact as doubles */
+
+static int no_memory(const struct gle_node *node, struct gle_errors *errs)
+{
+    return gle_node_error(errs, GLE_ENOMEM, node, NULL, "no memory");
+}
+
+/* The time under map's key in steps, rounded; 0 after an error, or if time or dt could not be decoded. */
+static uint64_t in_steps(double time, double dt, const struct gle_node *map, const char *key, struct gle_errors *errs)
+{
+    if (!(time > 0.0) || !(dt > 0.0))
+        return 0;
+    if (time / dt > steps_max)
+        gle_node_error(errs, GLE_ERANGE, map, key, "%g is more than %g steps of dt = %g", time, steps_max, dt);
+    else if (llround(time / dt) < 1)
+        gle_node_error(errs, GLE_ERANGE, map, key, "%g is less than one step of dt = %g", time, dt);
+    else
+        return (uint64_t)llround(time / dt);
+    return 0;
+}
+
+/* The layer of that name, or exp->n_layers after an error at node. */
+static size_t find_layer(const struct gle_experiment *exp, const char *name, const struct gle_node *node,
+                         struct gle_errors *errs)
+{
+    struct gle_suggestion near = {.word = name};
+
+    for (size_t i = 0; i < exp->n_layers; i++) {
+        if (!strcmp(exp->layers[i].name, name))
+            return i;
+        gle_suggest(&near, exp->layers[i].name);
+    }
+    if (near.best)
+        gle_node_error(errs, GLE_ECONFIG, node, NULL, "there is no layer '%s' (did you mean '%s'?)", name, near.best);
+    else
+        gle_node_error(errs, GLE_ECONFIG, node, NULL, "there is no layer '%s'", name);
+    return exp->n_layers;
+}
+
+/* --- parameters put to values --- */
+
+/* Numbers of a value, which may stand in a list or in rows. */
+static int check_taus(const struct gle_node *value, double dt, struct gle_errors *errs)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < value->n_items; i++)
+        rc |= check_taus(value->items[i], dt, errs);
+    if (value->kind == GLE_NODE_SCALAR && value->number < dt)
+        rc = gle_node_error(errs, GLE_ERANGE, value, NULL, "%g is below dt = %g", value->number, dt);
+    return rc;
+}
+
+static int build_setting(struct gle_setting *out, const struct gle_experiment *exp, size_t layer,
+                         const struct gle_setting_keys *keys, struct gle_errors *errs)
+{
+    const struct gle_layer_cfg *l = &exp->layers[layer];
+    const struct gle_node *given = gle_node_get(keys->value.src, "value");
+    int rc;
+
+    *out = (struct gle_setting){
+        .layer = layer, .param = (enum gle_param)(keys->param - gle_params), .value = keys->value};
+    if (out->param == GLE_BIAS && !l->bias.row) {
+        const struct gle_node at = gle_node_at_key(keys->value.src);
+        return gle_node_error(errs, GLE_ECONFIG, &at, NULL, "the layer '%s' has no biases (bias: none)", l->name);
+    }
+    rc = gle_values_fit(&out->value, out->param, l->n, layer ? exp->layers[layer - 1].n : exp->n_input, errs);
+    if (out->param == GLE_TAU_M && given)
+        rc |= check_taus(given, exp->dt, errs);
+    return rc;
+}
+
+static int build_settings(struct gle_settings *out, const struct gle_experiment *exp,
+                          const struct gle_setting_list *keys, struct gle_errors *errs)
+{
+    int rc = 0;
+
+    if (!exp->layers || !keys->n)
+        return 0;
+    out->item = gle_arena_alloc(exp->doc->arena, keys->n, sizeof *out->item);
+    if (!out->item)
+        return no_memory(keys->item->src, errs);
+    for (size_t i = 0; i < keys->n; i++) {
+        const struct gle_setting_keys *k = &keys->item[i];
+        const struct gle_node at = gle_node_at_key(k->src);
+        size_t layer;
+        if (!k->layer) {
+            rc = gle_node_error(errs, GLE_ECONFIG, &at, NULL, "layer.parameter is wanted, as in %s.weight",
+                                exp->layers[0].name);
+            continue;
+        }
+        layer = find_layer(exp, k->layer, &at, errs);
+        if (layer == exp->n_layers)
+            rc = -1;
+        else if (k->value.row)
+            rc |= build_setting(&out->item[out->n++], exp, layer, k, errs);
+    }
+    return rc;
+}
+
+int gle_teacher_build(struct gle_experiment *exp, const struct gle_setting_list *keys, struct gle_errors *errs)
+{
+    return build_settings(&exp->teacher, exp, keys, errs);
+}
+
+int gle_phases_build(struct gle_experiment *exp, const struct gle_phase_list *keys, struct gle_errors *errs)
+{
+    double n_steps = 0.0;
+    int rc = 0;
+
+    if (!keys->n)
+        return 0;
+    exp->phases = gle_arena_alloc(exp->doc->arena, keys->n, sizeof *exp->phases);
+    if (!exp->phases)
+        return no_memory(keys->src, errs);
+    exp->n_phases = keys->n;
+    for (size_t i = 0; i < keys->n; i++) {
+        const struct gle_phase_keys *k = &keys->item[i];
+        struct gle_phase *phase = &exp->phases[i];
+        phase->duration = k->duration;
+        phase->learn = k->learn;
+        phase->src = k->src;
+        phase->n_steps = in_steps(k->duration, exp->dt, k->src, "duration", errs);
+        if (!phase->n_steps)
+            rc = -1;
+        rc |= build_settings(&phase->set, exp, &k->set, errs);
+        n_steps += (double)phase->n_steps;
+    }
+    if (n_steps > steps_max)
+        return gle_node_error(errs, GLE_ERANGE, keys->src, NULL, "%g steps in all; at most %g are possible", n_steps,
+                              steps_max);
+    exp->n_steps = (uint64_t)n_steps;
+    return rc;
+}
+
+/* --- recording --- */
+
+/* "bptt and adjoint" */
+static const char *windowed_rules(char *buf, size_t size)
+{
+    size_t n = 0;
+
+    *buf = '\0';
+    for (const struct gle_rule *r = gle_rules; r->row.name; r++)
+        if (r->windowed && n < size)
+            n += (size_t)snprintf(buf + n, size - n, "%s%s", n ? " and " : "", r->row.name);
+    return buf;
+}
+
+/* Marks the named rows of a table that begins at `first`. */
+static int take_names(bool *taken, const struct gle_names *names, const struct gle_row *first, struct gle_errors *errs)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < names->n; i++) {
+        if (!names->v[i]) /* unknown, an error by now */
+            continue;
+        if (taken[names->v[i] - first])
+            rc = gle_node_error(errs, GLE_ECONFIG, names->src->items[i], NULL, "%s is listed twice",
+                                names->v[i]->name);
+        taken[names->v[i] - first] = true;
+    }
+    return rc;
+}
+
+static int check_lambda(const struct gle_experiment *exp, const struct gle_names *variables, struct gle_errors *errs)
+{
+    char rules[64];
+    int rc = 0;
+
+    if (!exp->rule || exp->rule->windowed)
+        return 0;
+    for (size_t i = 0; i < variables->n; i++)
+        if (variables->v[i] == &gle_variables[GLE_RECORD_LAMBDA])
+            rc = gle_node_error(errs, GLE_ECONFIG, variables->src->items[i], NULL,
+                                "lambda is known under the rules %s only; the rule here is %s",
+                                windowed_rules(rules, sizeof rules), exp->rule->row.name);
+    return rc;
+}
+
+static bool is_listed(const struct gle_indices *list, size_t v)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (list->v[i] == v)
+            return true;
+    return false;
+}
+
+static int take_layers(struct gle_indices *out, const struct gle_experiment *exp, const struct gle_texts *names,
+                       struct gle_errors *errs)
+{
+    int rc = 0;
+
+    if (names->src && !names->src->n_items)
+        return gle_node_error(errs, GLE_ECONFIG, names->src, NULL, "is empty: leave the key out for all");
+    if (!exp->layers)
+        return 0;
+    out->v = gle_arena_alloc(exp->doc->arena, exp->n_layers, sizeof *out->v);
+    if (!out->v)
+        return no_memory(exp->record.src, errs);
+    for (size_t i = 0; !names->src && i < exp->n_layers; i++)
+        out->v[out->n++] = i;
+    for (size_t i = 0; i < names->n; i++) {
+        size_t layer;
+        if (!names->v[i]) /* no text, an error by now */
+            continue;
+        layer = find_layer(exp, names->v[i], names->src->items[i], errs);
+        if (layer == exp->n_layers)
+            rc = -1;
+        else if (is_listed(out, layer))
+            rc = gle_node_error(errs, GLE_ECONFIG, names->src->items[i], NULL, "'%s' is listed twice", names->v[i]);
+        else
+            out->v[out->n++] = layer;
+    }
+    return rc;
+}
+
+/* Each number must be one of a neuron in some recorded layer. */
+static int check_neurons(const struct gle_experiment *exp, const struct gle_index_keys *neurons,
+                         struct gle_errors *errs)
+{
+    const struct gle_layer_cfg *largest = NULL;
+    int rc = 0;
+
+    for (size_t i = 0; i < exp->record.layers.n; i++) {
+        const struct gle_layer_cfg *l = &exp->layers[exp->record.layers.v[i]];
+        if (!largest || l->n > largest->n)
+            largest = l;
+    }
+    for (size_t i = 0; largest && i < neurons->list.n; i++)
+        if (neurons->list.v[i] >= largest->n)
+            rc = gle_node_error(errs, GLE_ERANGE, neurons->item[i], NULL,
+                                "there is no neuron %zu: the largest recorded layer, %s, has %zu, counted from 0",
+                                neurons->list.v[i], largest->name, largest->n);
+    return rc;
+}
+
+/* In training by duration the data set says how many sequences there are. */
+static int check_sequences(const struct gle_experiment *exp, const struct gle_index_keys *sequences,
+                           struct gle_errors *errs)
+{
+    int rc = 0;
+
+    for (size_t i = 0; exp->batch_size && !exp->phases && i < sequences->list.n; i++)
+        if (sequences->list.v[i] >= exp->batch_size)
+            rc = gle_node_error(errs, GLE_ERANGE, sequences->item[i], NULL,
+                                "there is no sequence %zu: a batch has %" PRIu64
+                                " (training.batch_size), counted from 0",
+                                sequences->list.v[i], exp->batch_size);
+    return rc;
+}
+
+int gle_record_build(struct gle_experiment *exp, const struct gle_record_keys *keys, struct gle_errors *errs)
+{
+    struct gle_record *record = &exp->record;
+    int rc;
+
+    record->src = gle_node_get(exp->src, "record");
+    if (!record->src)
+        return 0;
+    record->every = keys->every;
+    record->neurons = keys->neurons.list;
+    record->sequences = keys->sequences.list;
+    rc = take_names(record->variables, &keys->variables, gle_variables, errs) |
+         take_names(record->parameters, &keys->parameters, gle_params, errs) |
+         check_lambda(exp, &keys->variables, errs) | take_layers(&record->layers, exp, &keys->layers, errs);
+    return rc | check_neurons(exp, &keys->neurons, errs) | check_sequences(exp, &keys->sequences, errs);
+}
+
+/* --- comparing gradients --- */
+
+int gle_diagnose_build(struct gle_experiment *exp, const struct gle_diagnose_keys *keys, struct gle_errors *errs)
+{
+    struct gle_diagnose *diagnose = &exp->diagnose;
+    char rules[64];
+    int rc = 0;
+
+    diagnose->src = gle_node_get(exp->src, "diagnose");
+    if (!diagnose->src)
+        return 0;
+    diagnose->every = keys->every;
+    diagnose->gradient = (const struct gle_rule *)keys->gradient;
+    if (diagnose->gradient && !diagnose->gradient->windowed)
+        rc = gle_node_error(errs, GLE_ECONFIG, diagnose->src, "gradient",
+                            "%s gives no exact gradient to compare with: %s do", keys->gradient->name,
+                            windowed_rules(rules, sizeof rules));
+    diagnose->n_steps = in_steps(keys->window, exp->dt, diagnose->src, "window", errs);
+    if (!diagnose->n_steps)
+        return -1;
+    if (keys->every && diagnose->n_steps > keys->every)
+        rc = gle_node_error(errs, GLE_ERANGE, diagnose->src, "window",
+                            "%g lasts %" PRIu64 " steps, but the next comparison begins after %" PRIu64 " (every)",
+                            keys->window, diagnose->n_steps, keys->every);
+    if (exp->window_steps && diagnose->n_steps % exp->window_steps)
+        rc = gle_node_error(errs, GLE_ERANGE, diagnose->src, "window",
+                            "%g lasts %" PRIu64 " steps, which is no multiple of the %" PRIu64 " of learning.window",
+                            keys->window, diagnose->n_steps, exp->window_steps);
+    return rc;
+}
