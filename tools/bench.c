@@ -295,6 +295,7 @@ static void bench_open(struct bench *b, const char *path, const struct settings 
     static const struct gle_override one_epoch = {.path = "training.epochs", .value = "1", .where = "bench"};
     struct gle_errors errs = {0};
     struct gle_error err = {0};
+    struct gle_graph_options options;
     const struct gle_dataset *dataset;
 
     *b = (struct bench){0};
@@ -305,8 +306,15 @@ static void bench_open(struct bench *b, const char *path, const struct settings 
         stop_on(&errs.item[0]);
     dataset = (const struct gle_dataset *)b->exp->dataset.row;
     if (gle_data_open(&b->data, dataset, b->exp->dataset.params, b->exp->validation,
-                      &(struct gle_data_context){.dt = b->exp->dt, .seed = b->exp->seed}, &err) ||
-        gle_train_check(b->exp, b->data, &err) || gle_graph_build(&b->graph, b->exp, &(struct gle_graph_options){0}, &err))
+                      &(struct gle_data_context){.dt = b->exp->dt,
+                                                 .seed = b->exp->seed,
+                                                 .n_steps = b->exp->n_steps,
+                                                 .has_teacher = b->exp->has_teacher},
+                      &err) ||
+        gle_train_check(b->exp, b->data, &err))
+        stop_on(&err);
+    options = gle_train_options(b->exp, b->data);
+    if (gle_graph_build(&b->graph, b->exp, &options, &err))
         stop_on(&err);
     for (size_t i = 0; i < set->n_threads; i++) {
         struct config_row *row = &b->rows[b->n_rows++];

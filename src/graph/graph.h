@@ -32,7 +32,8 @@ enum gle_coef {
 enum { GLE_SOURCE_INPUT = -1 };
 
 /* What a window of T steps keeps of a layer, one entry of (B, ld) after the other, so that a sweep back over the window
- * can find exact gradients. Those marked + have T + 1 entries: entry t is what step t read, entry t + 1 what it left. */
+ * can find exact gradients. Those marked + have T + 1 entries: entry t is what step t read, entry t + 1 what it
+ * left. */
 enum gle_tape {
     GLE_TAPE_R,       /* + rates */
     GLE_TAPE_DR,      /* + phi'(prosp_u) */
@@ -47,7 +48,8 @@ enum gle_tape {
     GLE_TAPES
 };
 
-/* What the sweep itself needs of a layer: adjoints of variables, which names in -_bar stand for; (B, ld) but for the last two. */
+/* What the sweep itself needs of a layer: adjoints (gradients with respect to variables), (B, ld) but for the last
+ * two. */
 enum gle_adjoint {
     GLE_ADJOINT_U,     /* of the membrane potential */
     GLE_ADJOINT_V,     /* of the low-pass error */

@@ -63,8 +63,8 @@ struct gle_kernels {
     int (*membrane)(float *prosp_u, float *u, float *s, const float *e, const float *b, float gamma, const float *look,
                     const float *leak, size_t B, size_t ld);
 
-    /* Step back of the membrane, the transpose of the above. With a = dr * r_bar, the gradient of something with respect
-     * to prosp_u, and u_bar, that with respect to the new u:
+    /* Step back of the membrane, the transpose of the above. With a, the gradient of something with respect to prosp_u,
+     * and u_bar, that with respect to the new u:
      *   lambda = look * a + leak * u_bar;  u_bar <- u_bar + a - lambda
      * Eliminating u_bar, lambda is a low-passed backwards in time with tau_m that looks ahead, also backwards, with
      * tau_r: Euler's discretisation of tau_m d lambda/dt = lambda - (1 - tau_r d/dt) a.

@@ -14,8 +14,8 @@ struct gle_loss {
     double (*eval)(float *e, const float *r, const float *y, float beta, size_t B, size_t n, size_t ld);
     /* The gradient of a row's loss with respect to its r is -scale(n) * target error. */
     double (*scale)(size_t n);
-    /* out += beta * J x, J being the slope of the target error with respect to r, a symmetric matrix (n,n) for each row:
-     * for exact gradients where errors feed back into membranes. Shapes: out, x (B,ld). */
+    /* out += beta * J x, J being the slope of the target error with respect to r, a symmetric matrix (n,n) for each
+     * row: for exact gradients where errors feed back into membranes. Shapes: out, x (B,ld). */
     void (*curve)(float *out, const float *r, const float *x, float beta, size_t B, size_t n, size_t ld);
     bool log_probabilities; /* wants an activation that gives log-probabilities */
     bool classes;           /* wants labels (targets that are probabilities) */

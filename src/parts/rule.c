@@ -16,13 +16,13 @@ const struct gle_rule gle_rules[] = {
     {{.name = "bp", .help = "instantaneous backpropagation: errors without memory or prospection"},
      .choose = instantaneous},
     {{.name = "bptt",
-      .help = "backpropagation through time: exact gradient of the loss summed over learning.window, one optimizer step "
-              "for each window"},
+      .help = "backpropagation through time: exact gradient of the loss summed over learning.window, one optimizer "
+              "step for each window"},
      .choose = instantaneous,
      .windowed = true},
     {{.name = "adjoint",
-      .help = "adjoint equations of the continuous dynamics, integrated back over learning.window: gradient of the loss "
-              "integrated over it, one optimizer step for each window"},
+      .help = "adjoint equations of the continuous dynamics, integrated back over learning.window: gradient of the "
+              "loss integrated over it, one optimizer step for each window"},
      .choose = instantaneous,
      .windowed = true,
      .continuous = true},

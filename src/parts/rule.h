@@ -24,8 +24,9 @@ struct gle_rule {
     struct gle_rule_kernels (*choose)(const struct gle_kernels *kernels);
     bool windowed;   /* one optimizer step per learning.window instead of one per time step */
     bool continuous; /* if windowed: the sweep follows the continuous equations, in which layers act on each other at
-                        once, errors do not feed back into membranes, and the loss is integrated over time; else the steps as they were made, with the delay of
-                        a step between layers, and the loss is summed over steps */
+                        once, errors do not feed back into membranes, and the loss is integrated over time; else the
+                        steps as they were made, with the delay of a step between layers, the feedback of errors, and
+                        the loss summed over steps */
 };
 extern const struct gle_rule gle_rules[];
 extern const struct gle_table gle_rule_table;

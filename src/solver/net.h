@@ -61,10 +61,9 @@ void gle_net_drop_window(struct gle_net *net);
  * beyond the window are cut off: the loss of its first step has no gradient, since the output of a step is the rate of
  * the one before. Allocates nothing.
  *   bptt: back through the steps as they were made, the feedback of errors into membranes included.
- *   adjoint: Euler's steps of tau_m d lambda/dt = lambda - (1 - tau_r d/dt)[phi' W_above^T lambda_above] from lambda = 0 at
- *   the end of the window, where layers act on each other without delay; lambda of the last layer follows the target
- *   error. Gradient: that of the loss integrated over the window (time units), - scale dt sum of lambda r_below^T. No
- *   feedback of errors.
+ *   adjoint: Euler's steps of tau_m d lambda/dt = lambda - (1 - tau_r d/dt)[phi' W_above^T lambda_above], back from
+ *   lambda = 0 at the end of the window, where layers act on each other without delay; lambda of the last layer follows
+ *   the target error. Gradient: that of the loss integrated over the window (time units). No feedback of errors.
  * Source: arXiv:2403.16933, the adjoint equations that GLE approximates.
  * Errors: GLE_EDIVERGED. */
 GLE_MUST_CHECK int gle_net_end_window(struct gle_net *net, const struct gle_rule *how, bool learn, double lr,

@@ -91,7 +91,8 @@ static void step_layer(struct gle_net *net, size_t i, size_t thread)
         l->source == GLE_SOURCE_INPUT ? net->input : gle_var_of(net, &g->layers[l->source], GLE_VAR_R, old);
     float *s = gle_derived_of(net, l, GLE_VAR_S, thread), *e = gle_derived_of(net, l, GLE_VAR_E, thread);
     float *prosp_u = gle_derived_of(net, l, GLE_VAR_PROSP_U, thread);
-    float *u = gle_var_of(net, l, GLE_VAR_U, 0), *v = gle_var_of(net, l, GLE_VAR_V, 0), *dr = gle_var_of(net, l, GLE_VAR_DR, 0);
+    float *u = gle_var_of(net, l, GLE_VAR_U, 0), *v = gle_var_of(net, l, GLE_VAR_V, 0);
+    float *dr = gle_var_of(net, l, GLE_VAR_DR, 0);
     float *r = gle_var_of(net, l, GLE_VAR_R, next), *e_below = gle_var_of(net, l, GLE_VAR_E_BELOW, next);
     int wild = 0;
 
@@ -105,7 +106,8 @@ static void step_layer(struct gle_net *net, size_t i, size_t thread)
                                gle_coef_of(net, l, GLE_COEF_LEAK_V), B, ld);
         gle_product(k, s + at, ld, r_below + at_in, ld_in, 1, net->coefs + l->wt, ld, B, l->n, l->n_in, 1.0f);
         wild |= k->membrane(prosp_u + at, u + at, s + at, e + at, net->params + l->param[GLE_BIAS],
-                            (float)l->cfg->gamma, gle_coef_of(net, l, GLE_COEF_LOOK_U), gle_coef_of(net, l, GLE_COEF_LEAK_U), B, ld);
+                            (float)l->cfg->gamma, gle_coef_of(net, l, GLE_COEF_LOOK_U),
+                            gle_coef_of(net, l, GLE_COEF_LEAK_U), B, ld);
         net->act[i]->eval(r + at, dr + at, prosp_u + at, B, l->n, ld);
         if (l->sends_error)
             gle_product(k, e_below + at_in, ld_in, e + at, ld, 1, net->params + l->param[GLE_WEIGHT], ld_in, B,

@@ -1,9 +1,9 @@
 /* Windows: what their steps leave on the tape, and the sweep back that makes gradients of it.
  *
- * The sweep is a chain of rounds. In a round each layer goes one step back in time, from the adjoints ("bars": gradients
- * of the loss with respect to a variable) that its neighbours left in the round before; so layers can be shared among
- * threads as in a step. All bars are scaled by -batch / gle_loss.scale, which makes those of the output target errors,
- * and lambda = -batch / scale * dL/d(tau_m u_dot) comparable to errors e.
+ * The sweep is a chain of rounds. In a round each layer goes one step back in time, from the adjoints (gradients of the
+ * loss with respect to a variable, named _bar) that its neighbours left in the round before; so layers can be shared
+ * among threads as in a step. All adjoints are scaled by -batch / gle_loss.scale, which makes that of the output the
+ * target error, and lambda = -batch / scale * dL/d(tau_m u_dot) comparable to errors e.
  *   bptt: all layers are at the same step, since each step had read the old state of its neighbours.
  *   adjoint: each layer is one step later than the one above, and so reads what that has found for the same step. */
 #include "solver/inside.h"
@@ -151,8 +151,9 @@ static void sweep_layer(struct gle_net *net, size_t i)
         net->act[i]->curve(ddr, gle_tape_of(net, l, GLE_TAPE_PROSP_U, t), n);
         k->multiply_add(a, ddr, adjoint_of(net, l, GLE_ADJOINT_DR, 0), n);
     }
-    net->wild[i] |= k->membrane_back(lambda, adjoint_of(net, l, GLE_ADJOINT_U, 0), a, gle_coef_of(net, l, GLE_COEF_LOOK_U),
-                                     gle_coef_of(net, l, GLE_COEF_LEAK_U), net->B, l->ld);
+    net->wild[i] |=
+        k->membrane_back(lambda, adjoint_of(net, l, GLE_ADJOINT_U, 0), a, gle_coef_of(net, l, GLE_COEF_LOOK_U),
+                         gle_coef_of(net, l, GLE_COEF_LEAK_U), net->B, l->ld);
     if (l->sends_error)
         gle_product(k, adjoint_of(net, gle_layer_of(net, i - 1), GLE_ADJOINT_R, !old), l->ld_in, lambda, l->ld, 1,
                     net->params + l->param[GLE_WEIGHT], l->ld_in, net->B, l->n_in, l->n, 1.0f);

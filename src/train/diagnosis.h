@@ -1,6 +1,6 @@
-/* diagnosis.h - how close the updates of a rule come to an exact gradient: now and then a second net, the shadow, starts
- * as a copy and makes the same steps without learning, from which a window finds the exact gradient of the loss over
- * the stretch; the sum of the gradients that the rule itself followed is compared with it. */
+/* diagnosis.h - how close the updates of a rule come to an exact gradient: now and then a second net, the shadow,
+ * starts as a copy and makes the same steps without learning, from which a window finds the exact gradient of the loss
+ * over the stretch; the sum of the gradients that the rule itself followed is compared with it. */
 #ifndef GLE_TRAIN_DIAGNOSIS_H
 #define GLE_TRAIN_DIAGNOSIS_H
 
@@ -22,8 +22,8 @@ void gle_diagnosis_before(struct gle_diagnosis *d, const struct gle_net *net, ui
                           bool window_begins);
 /* After a learning step, or after a window of the rule: adds the gradients that it followed. */
 void gle_diagnosis_add(struct gle_diagnosis *d, const struct gle_net *net);
-/* After a learning step and the end of its window: the shadow's step, and at the end of the stretch the comparison, which
- * goes to metrics. Errors: GLE_EDIVERGED, GLE_ENOMEM. */
+/* After a learning step and the end of its window: the shadow's step, and at the end of the stretch the comparison,
+ * which goes to metrics. Errors: GLE_EDIVERGED, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_diagnosis_after(struct gle_diagnosis *d, struct gle_metrics *metrics, struct gle_error *err);
 
 #endif

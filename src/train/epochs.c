@@ -59,7 +59,8 @@ static int run_batch(struct gle_run *run, struct pass *pass, const uint32_t *row
 
 /* --- one pass --- */
 
-static int run_pass(struct gle_run *run, enum gle_split split, bool learn, struct gle_score *score, struct gle_error *err)
+static int run_pass(struct gle_run *run, enum gle_split split, bool learn, struct gle_score *score,
+                    struct gle_error *err)
 {
     const size_t n = run->data->split[split].n;
     const size_t batch = learn ? run->exp->batch_size : run->exp->test_batch_size;

@@ -32,7 +32,7 @@ struct gle_phase_score {
     double loss;       /* mean over steps and sequences */
     double last_loss;  /* the same over the last steps */
     uint64_t last_steps; /* GLE_LAST_STEPS, or all if there are fewer */
-    double accuracy;   /* fraction of the samples played right; NaN when there are no labels, or none was played whole */
+    double accuracy;   /* fraction of the samples played right; NaN without labels, or when none was played whole */
 };
 enum { GLE_LAST_STEPS = 10000 };
 

@@ -61,7 +61,7 @@ struct gle_stride {
     bool learn;          /* parameters move: with this step, or with the window under a windowed rule */
     bool nudge;          /* if not: the target error drives the network all the same */
     uint64_t steps_left; /* how many like this one follow for sure */
-    bool end_window;     /* the window that is open, if there is one, ends with it; if steps are left, the next begins */
+    bool end_window;     /* the open window, if there is one, ends with it; if steps are left, the next one begins */
 };
 /* One step of net, teacher and diagnosis on what the net's input holds, and what observers want to know of it. *loss:
  * summed over the rows. Errors: GLE_EDIVERGED, GLE_ENOMEM, the observer's. */

@@ -115,8 +115,9 @@ static int conclude(struct gle_run *run, struct gle_error *err)
     return 0;
 }
 
-int gle_train(struct gle_metrics *metrics, struct gle_net *net, const struct gle_graph *graph, const struct gle_data *data,
-              const struct gle_observer *observer, const volatile sig_atomic_t *stop, struct gle_error *err)
+int gle_train(struct gle_metrics *metrics, struct gle_net *net, const struct gle_graph *graph,
+              const struct gle_data *data, const struct gle_observer *observer, const volatile sig_atomic_t *stop,
+              struct gle_error *err)
 {
     struct gle_run run = {.exp = graph->exp,
                           .graph = graph,

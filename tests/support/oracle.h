@@ -50,7 +50,7 @@ void oracle_destroy(struct oracle *o);
 /* One step: x (B, n_in), y (B, n_out). Returns the loss summed over rows. */
 double oracle_step(struct oracle *o, const double *x, const double *y, bool learn);
 /* The loss, a mean over rows, summed over T steps from here on, driven by the target error and without learning; the
- * oracle stays as it is, but for `fragile`. x (T, B, n_in), y (T, B, n_out). Central differences of it are gradients. */
+ * oracle stays as it is, but for `fragile`. x (T, B, n_in), y (T, B, n_out). Its central differences are gradients. */
 double oracle_window(struct oracle *o, const double *x, const double *y, size_t T);
 /* Grows or shrinks the batch as the design says. */
 void oracle_set_batch(struct oracle *o, size_t B);

@@ -71,7 +71,9 @@ void random_net(char yaml[static RANDOM_YAML_BYTES], const char *rule, size_t *B
         if (!pick(rng, 3))
             at = put(yaml, at, "      gamma: %.3f\n", draw(rng, 0.0, 0.1));
     }
-    at = put(yaml, at, "learning:\n  rule: %s\n  loss: %s\n  beta: %.3f\n  gamma: %.3f\n", rule ? rule : pick(rng, 2) ? "gle" : "bp",
+    if (!rule)
+        rule = pick(rng, 2) ? "gle" : "bp";
+    at = put(yaml, at, "learning:\n  rule: %s\n  loss: %s\n  beta: %.3f\n  gamma: %.3f\n", rule,
              loss, draw(rng, 0.1, 1.0), pick(rng, 2) ? 0.0 : draw(rng, 0.0, 0.1));
     at = put(yaml, at, "  optimizer: {type: sgd, lr: 1e-3, momentum: 0.9}\n");
     put(yaml, at, "training: {epochs: 0, batch_size: %zu, test_batch_size: %zu}\n", *B, 2 * *B + 1);

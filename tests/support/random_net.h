@@ -12,8 +12,8 @@ enum { RANDOM_YAML_BYTES = 1 << 16 };
 double draw(struct gle_rng *rng, double low, double high);
 size_t pick(struct gle_rng *rng, size_t n);
 
-/* A config with sizes 1 to 70, time constants, activations, loss and what learns drawn at random, for rule `rule` (NULL:
- * gle or bp); gamma small enough for the feedback to be stable, so that rounding does not grow. dt is 0.2.
+/* A config with sizes 1 to 70, time constants, activations, loss and what learns drawn at random, for rule `rule`
+ * (NULL: gle or bp); gamma small enough for the feedback to be stable, so that rounding does not grow. dt is 0.2.
  * *B: its batch size. */
 void random_net(char yaml[static RANDOM_YAML_BYTES], const char *rule, size_t *B, struct gle_rng *rng);
 
