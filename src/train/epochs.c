@@ -29,14 +29,14 @@ static int run_batch(struct gle_run *run, struct pass *pass, const uint32_t *row
 
     gle_run_begin_batch(run, B);
     gle_order_first_step(&run->order, B, run->data->n_channels);
-    if (pass->learn) {
+    if (pass->learn)
         gle_net_keep(run->net);
-        gle_run_begin_window(run);
-    }
     for (size_t t = 0; t < T; t++) {
         double loss;
 
         gle_run_show(run, rows, B, t);
+        if (pass->learn)
+            gle_run_begin_window(run);
         stride.steps_left = T - 1 - t;
         stride.end_window = run->in_window && ((t + 1) % window == 0 || t + 1 == T);
         if (gle_run_step(run, &stride, &loss, err))

@@ -139,28 +139,46 @@ static void count(struct gle_run *run, struct phase *phase, uint64_t t, double l
     phase->recent = 0.0;
 }
 
+/* Steps after this one until the state is reset. */
+static uint64_t steps_to_reset(const struct gle_run *run)
+{
+    bool resets = run->exp->reset_state;
+
+    for (size_t i = 0; i < run->exp->n_layers; i++)
+        resets = resets || run->exp->layers[i].reset;
+    return resets && run->data->n_steps ? run->data->n_steps - 1 - run->step % run->data->n_steps : UINT64_MAX;
+}
+
 /* Windows end with the steps of the run whose number is a multiple of the window's length, as published; the first one
- * of a phase, at the first such step but for that with which it begins. One that the end of the phase cuts short is
- * dropped. */
+ * of a phase, at the first such step but for that with which it begins. They also end where the state is reset. One
+ * that the end of the phase cuts short is dropped. t: step of the phase. */
 static bool window_ends(const struct gle_run *run, uint64_t t)
 {
-    return run->exp->window_steps && t && run->step % run->exp->window_steps == 0;
+    const uint64_t length = run->exp->window_steps;
+
+    return length && ((t && run->step % length == 0) || !steps_to_reset(run));
+}
+
+static uint64_t fewer(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
 }
 
 static int run_steps(struct gle_run *run, struct phase *phase, struct gle_error *err)
 {
     const uint64_t n = phase->cfg->n_steps;
+    const bool windows = phase->cfg->learn || run->exp->record.variables[GLE_RECORD_LAMBDA];
     struct gle_stride stride = {.B = run->graph->max_batch, .learn = phase->cfg->learn, .nudge = true};
 
-    if (phase->cfg->learn || run->exp->record.variables[GLE_RECORD_LAMBDA])
-        gle_run_begin_window(run);
     for (uint64_t t = 0; t < n && !gle_run_stopped(run); t++) {
         double loss;
         if (t && t % GLE_LAST_STEPS == 0)
             gle_net_keep(run->net);
         show(run);
-        stride.steps_left = n - 1 - t;
-        stride.end_window = run->in_window && window_ends(run, t);
+        if (windows)
+            gle_run_begin_window(run);
+        stride.steps_left = fewer(n - 1 - t, steps_to_reset(run));
+        stride.end_window = window_ends(run, t);
         if (gle_run_step(run, &stride, &loss, err))
             return -1;
         count(run, phase, t, loss);
@@ -225,11 +243,11 @@ int gle_run_measure_phases(double *per_step, struct gle_run *run, double seconds
     const double begin = gle_clock();
     uint64_t n = 0;
 
-    gle_run_begin_window(run);
     while ((n % GLE_PROGRESS_STEPS || gle_clock() - begin < seconds) && run->step < run->exp->n_steps) {
         double loss;
         show(run);
-        stride.end_window = run->in_window && window_ends(run, n);
+        gle_run_begin_window(run);
+        stride.end_window = window_ends(run, n);
         if (gle_run_step(run, &stride, &loss, err))
             return -1;
         n++;

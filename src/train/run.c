@@ -137,7 +137,7 @@ size_t gle_run_count_right(struct gle_run *run, const uint32_t *rows, size_t B)
 
 void gle_run_begin_window(struct gle_run *run)
 {
-    if (!run->exp->rule->windowed)
+    if (!run->exp->rule->windowed || run->in_window)
         return;
     gle_net_begin_window(run->net);
     run->in_window = true;
@@ -181,22 +181,29 @@ static int tell_moment(const struct gle_run *run, const struct gle_stride *strid
     return run->observer->moment(run->observer->ctx, &moment, err);
 }
 
+static int step_teacher(struct gle_run *run, struct gle_error *err)
+{
+    struct gle_error own = {0};
+    double unused;
+
+    gle_net_feed(run->teacher, run->net);
+    if (!gle_net_step(run->teacher, &(struct gle_step){0}, &unused, &own))
+        return 0;
+    return gle_fail(err, own.code, "in the teacher: %s", own.text);
+}
+
 static int step_nets(struct gle_run *run, const struct gle_stride *stride, double *loss, struct gle_error *err)
 {
     const bool windowed = run->exp->rule->windowed;
     const struct gle_step step = {.learn = stride->learn && !windowed,
                                   .nudge = stride->learn || stride->nudge,
                                   .lr = run->schedule.lr};
-    double unused;
 
     if (gle_net_step(run->net, &step, loss, err))
         return -1;
     if (run->diagnosis && step.learn)
         gle_diagnosis_add(run->diagnosis, run->net);
-    if (!run->teacher)
-        return 0;
-    gle_net_feed(run->teacher, run->net);
-    return gle_net_step(run->teacher, &(struct gle_step){0}, &unused, err);
+    return run->teacher ? step_teacher(run, err) : 0;
 }
 
 int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *loss, struct gle_error *err)
@@ -217,7 +224,5 @@ int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *l
     if (run->diagnosis && stride->learn && gle_diagnosis_after(run->diagnosis, run->metrics, err))
         return -1;
     run->step++;
-    if (run->exp->rule->windowed && !run->in_window && stride->end_window && stride->steps_left)
-        gle_run_begin_window(run);
     return 0;
 }

@@ -60,14 +60,14 @@ struct gle_stride {
     size_t B;
     bool learn;          /* parameters move: with this step, or with the window under a windowed rule */
     bool nudge;          /* if not: the target error drives the network all the same */
-    uint64_t steps_left; /* how many like this one follow for sure */
-    bool end_window;     /* the open window, if there is one, ends with it; if steps are left, the next one begins */
+    uint64_t steps_left; /* how many like this one follow for sure, without a reset of the state */
+    bool end_window;     /* the open window, if there is one, ends with it */
 };
 /* One step of net, teacher and diagnosis on what the net's input holds, and what observers want to know of it. *loss:
  * summed over the rows. Errors: GLE_EDIVERGED, GLE_ENOMEM, the observer's. */
 GLE_MUST_CHECK int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *loss,
                                 struct gle_error *err);
-/* Opens a window of a windowed rule, or forgets the open one, if there is one. */
+/* Opens a window of a windowed rule, if none is open; or forgets it. */
 void gle_run_begin_window(struct gle_run *run);
 void gle_run_drop_window(struct gle_run *run);
 
