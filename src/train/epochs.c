@@ -25,7 +25,7 @@ static int run_batch(struct gle_run *run, struct pass *pass, const uint32_t *row
 {
     const size_t T = run->data->n_steps;
     const uint64_t window = run->exp->window_steps;
-    struct gle_stride stride = {.B = B, .learn = pass->learn};
+    struct gle_stride stride = {.B = B, .learn = pass->learn, .on_grid = true};
 
     gle_run_begin_batch(run, B);
     gle_order_first_step(&run->order, B, run->data->n_channels);

@@ -159,6 +159,14 @@ static bool window_ends(const struct gle_run *run, uint64_t t)
     return length && ((t && run->step % length == 0) || !steps_to_reset(run));
 }
 
+/* Whether a window that begins here has its full length. */
+static bool on_grid(const struct gle_run *run, uint64_t t)
+{
+    const uint64_t length = run->exp->window_steps;
+
+    return length && run->step % length == 1 % length && (t || length > 1);
+}
+
 static uint64_t fewer(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
@@ -179,6 +187,7 @@ static int run_steps(struct gle_run *run, struct phase *phase, struct gle_error 
             gle_run_begin_window(run);
         stride.steps_left = fewer(n - 1 - t, steps_to_reset(run));
         stride.end_window = window_ends(run, t);
+        stride.on_grid = on_grid(run, t);
         if (gle_run_step(run, &stride, &loss, err))
             return -1;
         count(run, phase, t, loss);

@@ -214,7 +214,7 @@ int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *l
         gle_net_aim(run->net, run->teacher);
     if (run->diagnosis && stride->learn)
         gle_diagnosis_before(run->diagnosis, run->net, run->step, stride->steps_left,
-                             run->in_window && run->window_first == run->step);
+                             stride->on_grid && run->in_window && run->window_first == run->step);
     if (step_nets(run, stride, loss, err))
         return -1;
     if (every && run->step % every == 0 && run->observer->moment && tell_moment(run, stride, *loss, err))
