@@ -1,5 +1,6 @@
 /* Small networks of the paper's code, state by state: every variable, gradient and parameter after every step. */
 #include "../support/build.h"
+#include "base/rng.h"
 #include "reference.h"
 
 #include <math.h>
@@ -267,33 +268,88 @@ static void check_window_param(const struct built *b, const struct reference *re
     reference_assert_rows(ref, name, window, &value, 1, 1, 1);
 }
 
+static const char lagline_yaml[] = "glesim: 1\nname: tiny\ndt: 0.01\n"
+                                   "dataset: {type: npz, file: none.npz}\n"
+                                   "network:\n"
+                                   "  input: 1\n"
+                                   "  layers:\n"
+                                   "    - {name: L0, neurons: {count: 1, tau_m: 0.30742282, tau_r: 0.1}, "
+                                   "activation: softplus, bias: none}\n"
+                                   "    - {name: L1, neurons: {count: 1, tau_m: 0.6340787, tau_r: 0.1}, "
+                                   "activation: softplus, bias: none}\n"
+                                   "teacher:\n"
+                                   "  L0: {weight: 1.0, tau_m: 1.0}\n"
+                                   "  L1: {weight: 2.0, tau_m: 2.0}\n"
+                                   "learning:\n"
+                                   "  rule: bptt\n"
+                                   "  window: 0.2\n"
+                                   "  loss: mse\n"
+                                   "  beta: 0.01\n"
+                                   "  gamma: 1.0\n"
+                                   "  plastic: [weight, tau_m]\n"
+                                   "  bounds: {tau_m: [0.1, .inf]}\n"
+                                   "  optimizer: {type: adam, lr: 2.0e-3}\n"
+                                   "training: {epochs: 0, batch_size: 3}\n";
+
+static void put_lagline_input(float *input, size_t ld, const struct reference *steps, size_t t)
+{
+    for (size_t k = 0; k < 3; k++)
+        input[k * ld] = (float)gle_array_real(reference_array(steps, "x"), k * 141 + t);
+}
+
+/* The target of a step is the output that the teacher has at that step. */
+static void a_teacher_gives_the_targets(void **state)
+{
+    static const struct gle_graph_options passive = {.passive = true};
+    const struct reference *steps = reference_get("tiny_bptt", "tiny_bptt_steps");
+    struct built b = build_text(lagline_yaml, 1);
+    struct gle_graph *graph;
+    struct gle_net *teacher;
+    struct gle_error err = {0};
+    struct gle_rng rng;
+    size_t ld, ld_target;
+    float *target = gle_net_target(b.net, &ld_target);
+    float *input;
+
+    (void)state;
+    gle_rng_seed(&rng, 0);
+    if (gle_graph_build(&graph, b.exp, &passive, &err) || gle_net_build(&teacher, graph, 1, &err) ||
+        gle_net_init(teacher, &rng, &err) || gle_net_apply(teacher, &b.exp->teacher, &rng, &err))
+        fail_msg("%s", err.text);
+    gle_net_set_batch(teacher, 3);
+    gle_net_set_batch(b.net, 3);
+    input = gle_net_input(teacher, &ld);
+    for (size_t t = 0; t <= 140; t++) {
+        double loss;
+        gle_net_aim(b.net, teacher);
+        reference_assert_rows(steps, "target", t, target, 3, 1, ld_target);
+        put_lagline_input(input, ld, steps, t);
+        if (gle_net_step(teacher, &(struct gle_step){0}, &loss, &err))
+            fail_msg("%s", err.text);
+        for (size_t i = 0; i < 2; i++) {
+            float values[3];
+            char name[64];
+            snprintf(name, sizeof name, "teacher_L%zu_u", i);
+            gle_net_get_var(teacher, i, GLE_VAR_U, values);
+            reference_assert_rows(steps, name, t, values, 3, 1, 1);
+            snprintf(name, sizeof name, "teacher_L%zu_r", i);
+            gle_net_get_var(teacher, i, GLE_VAR_R, values);
+            reference_assert_rows(steps, name, t, values, 3, 1, 1);
+        }
+    }
+    gle_net_destroy(teacher);
+    gle_graph_destroy(graph);
+    built_clear(&b);
+}
+
 /* Windows of exact gradients, through the nudging of the membranes as autograd goes: the first one is a step longer
  * than the others. */
 static void backpropagation_through_time(void **state)
 {
-    static const char yaml[] = "glesim: 1\nname: tiny\ndt: 0.01\n"
-                               "dataset: {type: npz, file: none.npz}\n"
-                               "network:\n"
-                               "  input: 1\n"
-                               "  layers:\n"
-                               "    - {name: L0, neurons: {count: 1, tau_m: 0.30742282, tau_r: 0.1}, "
-                               "activation: softplus, bias: none}\n"
-                               "    - {name: L1, neurons: {count: 1, tau_m: 0.6340787, tau_r: 0.1}, "
-                               "activation: softplus, bias: none}\n"
-                               "learning:\n"
-                               "  rule: bptt\n"
-                               "  window: 0.2\n"
-                               "  loss: mse\n"
-                               "  beta: 0.01\n"
-                               "  gamma: 1.0\n"
-                               "  plastic: [weight, tau_m]\n"
-                               "  bounds: {tau_m: [0.1, .inf]}\n"
-                               "  optimizer: {type: adam, lr: 2.0e-3}\n"
-                               "training: {epochs: 0, batch_size: 3}\n";
     const struct reference *steps = reference_get("tiny_bptt", "tiny_bptt_steps");
     const struct reference *windows = reference_get("tiny_bptt", "tiny_bptt_windows");
     const struct gle_step nudge = {.nudge = true};
-    struct built b = build_text(yaml, 1);
+    struct built b = build_text(lagline_yaml, 1);
     struct gle_error err = {0};
     size_t ld, ld_target, window = 0;
     float *input = gle_net_input(b.net, &ld), *target = gle_net_target(b.net, &ld_target);
@@ -313,8 +369,7 @@ static void backpropagation_through_time(void **state)
     gle_net_set_batch(b.net, 3);
     for (size_t t = 0; t <= 140; t++) {
         double loss;
-        for (size_t k = 0; k < 3; k++)
-            input[k * ld] = (float)gle_array_real(reference_array(steps, "x"), k * 141 + t);
+        put_lagline_input(input, ld, steps, t);
         reference_copy_rows(steps, "target", t, target, 3, 1, ld_target);
         check_output(&b, steps, "", t, 3);
         if (t == 40)
@@ -348,6 +403,7 @@ int main(void)
         cmocka_unit_test(cross_entropy_with_adam),
         cmocka_unit_test(the_state_follows_the_batch_size),
         cmocka_unit_test(learned_time_constants_with_momentum),
+        cmocka_unit_test(a_teacher_gives_the_targets),
         cmocka_unit_test(backpropagation_through_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
