@@ -23,6 +23,12 @@ static json_t *count(uint64_t value)
     return json_integer((json_int_t)value);
 }
 
+/* Where 0 means that there is no such thing. */
+static json_t *count_or_null(uint64_t value)
+{
+    return value ? count(value) : json_null();
+}
+
 /* Bytes that are no UTF-8, as a command line may hold them, become '?'. */
 static json_t *text(const char *bytes)
 {
@@ -99,10 +105,10 @@ static json_t *dataset(const struct gle_report *r)
     json_object_set_new(out, "type", json_string(r->exp->dataset.row->name));
     json_object_set_new(out, "sha256", json_string(r->data->sha256));
     json_object_set_new(out, "sizes", sizes);
-    json_object_set_new(out, "sequences", count(r->data->signal.n_sequences));
-    json_object_set_new(out, "steps", count(r->data->n_steps));
+    json_object_set_new(out, "sequences", count_or_null(r->data->signal.n_sequences));
+    json_object_set_new(out, "steps", count_or_null(r->data->n_steps));
     json_object_set_new(out, "channels", count(r->data->n_channels));
-    json_object_set_new(out, "targets", count(r->data->n_targets));
+    json_object_set_new(out, "targets", count_or_null(r->data->n_targets));
     return out;
 }
 
