@@ -59,6 +59,17 @@ static size_t tape_entries(const struct gle_graph *g, const struct gle_graph_lay
     }
 }
 
+/* Whether the sizes of tapes stay far below overflow. */
+static bool tapes_fit(const struct gle_graph *g, const struct gle_experiment *exp)
+{
+    const double floats_max = 1e15;
+    double width = (double)g->ld_input;
+
+    for (size_t i = 0; i < exp->n_layers; i++)
+        width += (double)gle_padded(exp->layers[i].n);
+    return (double)(GLE_TAPES + 1) * ((double)g->tape_steps + 1.0) * (double)g->train_rows * width < floats_max;
+}
+
 static void place_tapes(struct gle_graph *g, struct gle_graph_layer *l)
 {
     const size_t rows = g->train_rows;
@@ -99,6 +110,11 @@ int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp, co
     if (!g->max_batch)
         g->max_batch = exp->batch_size > exp->test_batch_size ? exp->batch_size : exp->test_batch_size;
     g->train_rows = options->batch ? options->batch : exp->batch_size;
+    if (!tapes_fit(g, exp)) {
+        const size_t steps = g->tape_steps;
+        gle_graph_destroy(g);
+        return gle_fail(err, GLE_ENOMEM, "no memory for windows of %zu steps", steps);
+    }
     for (size_t i = 0; i < g->n_layers; i++) {
         struct gle_graph_layer *l = &g->layers[i];
         const struct gle_layer_cfg *cfg = &exp->layers[i];
