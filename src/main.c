@@ -182,7 +182,9 @@ static int train(struct session *s, const struct gle_options *o, struct gle_prov
         return -1;
     gle_provenance_now(provenance->end);
     if (write_all(s, &write_err)) {
-        print_error(&write_err);
+        if (rc)
+            print_error(err);
+        *err = write_err;
         return -1;
     }
     print_result(s, gle_clock() - start);
