@@ -424,6 +424,16 @@ class Variants(Case):
         self.run_glesim("small.yaml", "--variant", "slow,bp", "--output", "both")
         self.assertEqual(sorted(os.listdir(self.folder / "both")), ["bp", "slow"])
 
+    def test_set_and_seed_have_the_last_word(self):
+        self.run_glesim("small.yaml", "--set", "learning.rule=gle", "--set", "variants.slow={learning.gamma: 0.5}",
+                        "--seed", "7")
+        slow = load(self.folder / "results/small/slow/seed_7/metrics.json")
+        bp = load(self.folder / "results/small/bp/seed_7/metrics.json")
+        self.assertEqual((bp["seed"], bp["config"]["learning"]["rule"]), (7, "gle"))
+        self.assertEqual((slow["config"]["learning"]["gamma"], slow["config"]["learning"]["optimizer"]["lr"]),
+                         (0.5, 1e-2))
+        self.assertEqual(self.refused("small.yaml", "--variant", "slow", "--set", "dt=x").count("\n"), 1)
+
     def test_an_unknown_variant_is_told(self):
         self.assertRegex(self.refused("small.yaml", "--variant", "slwo"),
                          r"^small\.yaml:\d+:\d+: variants: --variant slwo: no such variant "
