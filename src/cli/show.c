@@ -66,6 +66,20 @@ static void show_layers(const struct gle_graph *g)
     }
 }
 
+static void show_parameters(const struct gle_graph *g)
+{
+    size_t taus = 0;
+
+    for (size_t i = 0; i < g->n_layers; i++)
+        if (g->layers[i].cfg->plastic[GLE_TAU_M])
+            taus += g->layers[i].n;
+    if (taus)
+        printf("  parameters        %zu, and %zu plastic time constant%s; %zu of all these learn\n", g->n_params, taus,
+               taus == 1 ? "" : "s", g->n_plastic);
+    else
+        printf("  parameters        %zu, of which %zu learn\n", g->n_params, g->n_plastic);
+}
+
 static double passes(size_t n, size_t batch)
 {
     return ceil((double)n / (double)batch);
@@ -140,7 +154,7 @@ void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, s
 
     show_data(exp, data);
     show_layers(graph);
-    printf("  parameters        %zu, of which %zu learn\n", graph->n_params, graph->n_plastic);
+    show_parameters(graph);
     gle_format_duration(step, sizeof step, train_step);
     printf("  a learning step   %.3g %cFLOP (batch of %zu), %s measured on %zu thread%s\n",
            flops < 1e9 ? 1e-6 * flops : 1e-9 * flops, flops < 1e9 ? 'M' : 'G', graph->train_rows, step, threads,
