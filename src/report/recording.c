@@ -169,7 +169,7 @@ static int add_column(struct gle_recorder *r, struct column c, struct gle_error 
     return 0;
 }
 
-/* Numbers that every record has; record_moment() fills them in this order. */
+/* Numbers that every record has, split by epochs only; gle_recorder_moment() fills them in this order. */
 static int add_numbers(struct gle_recorder *r, bool by_phases, struct gle_error *err)
 {
     static const struct column numbers[] = {
@@ -178,7 +178,7 @@ static int add_numbers(struct gle_recorder *r, bool by_phases, struct gle_error 
         {.name = "split", .type = GLE_NPY_I64},
     };
 
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers - (by_phases ? 1 : 0); i++) {
         struct column c = numbers[i];
         if (!strcmp(c.name, "phase") && !by_phases)
             snprintf(c.name, sizeof c.name, "epoch");
