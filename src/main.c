@@ -182,7 +182,9 @@ static int train(struct session *s, const struct gle_options *o, struct gle_prov
         return -1;
     gle_provenance_now(provenance->end);
     if (write_all(s, &write_err)) {
-        print_error(&write_err);
+        if (rc)
+            print_error(err);
+        *err = write_err;
         return -1;
     }
     print_result(s, gle_clock() - start);
@@ -192,11 +194,12 @@ static int train(struct session *s, const struct gle_options *o, struct gle_prov
 static int dry_run(struct session *s, size_t threads, struct gle_error *err)
 {
     static const double SECONDS = 0.5;
-    double train_step, eval_step;
+    double train_step, eval_step, record;
 
-    if (gle_train_measure(&train_step, &eval_step, s->net, s->graph, s->data, SECONDS, err))
+    if (gle_train_measure(&train_step, &eval_step, s->net, s->graph, s->data, SECONDS, err) ||
+        gle_recorder_measure(&record, s->graph, err))
         return -1;
-    gle_show_plan(s->graph, s->data, threads, train_step, eval_step);
+    gle_show_plan(s->graph, s->data, threads, train_step, eval_step, record);
     return 0;
 }
 

@@ -60,6 +60,40 @@ static int terminal_width(void)
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) || !size.ws_col ? USUAL_WIDTH : size.ws_col;
 }
 
+/* Whether a line is due after a stage: the first, the last, and one now and then. */
+static bool line_due(struct gle_bar *bar, bool first, bool last)
+{
+    const double t = gle_clock();
+
+    if (bar->quiet || bar->terminal || (!first && !last && t - bar->last < LINE_SECONDS))
+        return false;
+    bar->last = t;
+    return true;
+}
+
+static size_t begin_line(char *buf, size_t size, const struct gle_bar *bar, const char *stage, uint64_t i, uint64_t n)
+{
+    char spent[32];
+
+    gle_format_duration(spent, sizeof spent, bar->last - bar->start);
+    return (size_t)snprintf(buf, size, "%s  %s %llu/%llu  %s", bar->label, stage, (unsigned long long)i,
+                            (unsigned long long)n, spent);
+}
+
+/* A phase may last for hours, and has no other sign of life where there is no terminal. */
+static void tell_phase(struct gle_bar *bar, const struct gle_progress *p)
+{
+    char line[256];
+    size_t at;
+
+    if (gle_clock() - bar->start < LINE_SECONDS || !line_due(bar, false, false))
+        return;
+    at = begin_line(line, sizeof line, bar, "phase", p->stage, p->stages);
+    at += (size_t)snprintf(line + at, sizeof line - at, "  %.0f %%", 100.0 * p->done);
+    add_score(line, sizeof line, at, "loss", p->loss, p->accuracy);
+    fprintf(stderr, "%s\n", line);
+}
+
 void gle_bar_progress(struct gle_bar *bar, const struct gle_progress *p)
 {
     const double t = gle_clock(), elapsed = t - bar->start;
@@ -67,6 +101,8 @@ void gle_bar_progress(struct gle_bar *bar, const struct gle_progress *p)
     int width, cells, full;
     size_t at;
 
+    if (!bar->terminal && p->by_phases)
+        tell_phase(bar, p);
     if (bar->quiet || !bar->terminal || t - bar->last < BAR_SECONDS)
         return;
     bar->last = t;
@@ -87,26 +123,6 @@ void gle_bar_progress(struct gle_bar *bar, const struct gle_progress *p)
     if (p->split != GLE_TEST && bar->newest[GLE_TEST].measured)
         add_score(line, sizeof line, at, "test", bar->newest[GLE_TEST].loss, bar->newest[GLE_TEST].accuracy);
     fprintf(stderr, "\r%.*s\033[K", width - 1, line);
-}
-
-/* Whether a line is due after a stage: the first, the last, and one now and then. */
-static bool line_due(struct gle_bar *bar, bool first, bool last)
-{
-    const double t = gle_clock();
-
-    if (bar->quiet || bar->terminal || (!first && !last && t - bar->last < LINE_SECONDS))
-        return false;
-    bar->last = t;
-    return true;
-}
-
-static size_t begin_line(char *buf, size_t size, const struct gle_bar *bar, const char *stage, uint64_t i, uint64_t n)
-{
-    char spent[32];
-
-    gle_format_duration(spent, sizeof spent, bar->last - bar->start);
-    return (size_t)snprintf(buf, size, "%s  %s %llu/%llu  %s", bar->label, stage, (unsigned long long)i,
-                            (unsigned long long)n, spent);
 }
 
 static void epoch_over(struct gle_bar *bar, const struct gle_metrics *m, uint64_t epochs)

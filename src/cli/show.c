@@ -66,6 +66,20 @@ static void show_layers(const struct gle_graph *g)
     }
 }
 
+static void show_parameters(const struct gle_graph *g)
+{
+    size_t taus = 0;
+
+    for (size_t i = 0; i < g->n_layers; i++)
+        if (g->layers[i].cfg->plastic[GLE_TAU_M])
+            taus += g->layers[i].n;
+    if (taus)
+        printf("  parameters        %zu, and %zu plastic time constant%s; %zu of all these learn\n", g->n_params, taus,
+               taus == 1 ? "" : "s", g->n_plastic);
+    else
+        printf("  parameters        %zu, of which %zu learn\n", g->n_params, g->n_plastic);
+}
+
 static double passes(size_t n, size_t batch)
 {
     return ceil((double)n / (double)batch);
@@ -114,23 +128,45 @@ static void show_phases(const struct gle_experiment *exp, double step)
     printf("  estimated time    %s\n", text);
 }
 
-static void show_epochs(const struct gle_experiment *exp, const struct gle_data *data, double train_step,
-                        double eval_step)
+/* Steps of an epoch. */
+static void count_steps(double *train_steps, double *eval_steps, const struct gle_experiment *exp,
+                        const struct gle_data *data)
 {
     const size_t *sizes[] = {&data->split[GLE_TRAIN].n, &data->split[GLE_VALIDATION].n, &data->split[GLE_TEST].n};
     const double T = (double)data->n_steps;
-    const double train_steps = T * passes(*sizes[0], exp->batch_size);
-    const double eval_steps = T * (passes(*sizes[1], exp->test_batch_size) + passes(*sizes[2], exp->test_batch_size));
-    const double epoch = train_steps * train_step + eval_steps * eval_step;
+
+    *train_steps = T * passes(*sizes[0], exp->batch_size);
+    *eval_steps = T * (passes(*sizes[1], exp->test_batch_size) + passes(*sizes[2], exp->test_batch_size));
+}
+
+/* How large recording.npz will be, which only the disk limits. */
+static void show_recording(const struct gle_experiment *exp, const struct gle_data *data, double record)
+{
+    double train_steps, eval_steps, n, bytes;
+
+    count_steps(&train_steps, &eval_steps, exp, data);
+    n = exp->phases ? (double)exp->n_steps : (double)exp->epochs * (train_steps + eval_steps) + eval_steps;
+    n = ceil(n / (double)exp->record.every);
+    bytes = n * record;
+    printf("  recording         %.16g records, about %.3g %cB\n", n, bytes < 1e9 ? 1e-6 * bytes : 1e-9 * bytes,
+           bytes < 1e9 ? 'M' : 'G');
+}
+
+static void show_epochs(const struct gle_experiment *exp, const struct gle_data *data, double train_step,
+                        double eval_step)
+{
+    double train_steps, eval_steps, epoch;
     char text[32], total[32];
 
+    count_steps(&train_steps, &eval_steps, exp, data);
+    epoch = train_steps * train_step + eval_steps * eval_step;
     gle_format_duration(text, sizeof text, epoch);
     gle_format_duration(total, sizeof total, epoch * (double)exp->epochs + eval_steps * eval_step);
     printf("  estimated time    %s an epoch, %s for %llu epochs\n", text, total, (unsigned long long)exp->epochs);
 }
 
 void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, size_t threads, double train_step,
-                   double eval_step)
+                   double eval_step, double record)
 {
     const struct gle_experiment *exp = graph->exp;
     const struct gle_optimizer *optimizer = (const struct gle_optimizer *)exp->optimizer.row;
@@ -140,12 +176,14 @@ void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, s
 
     show_data(exp, data);
     show_layers(graph);
-    printf("  parameters        %zu, of which %zu learn\n", graph->n_params, graph->n_plastic);
+    show_parameters(graph);
     gle_format_duration(step, sizeof step, train_step);
     printf("  a learning step   %.3g %cFLOP (batch of %zu), %s measured on %zu thread%s\n",
            flops < 1e9 ? 1e-6 * flops : 1e-9 * flops, flops < 1e9 ? 'M' : 'G', graph->train_rows, step, threads,
            threads > 1 ? "s" : "");
     printf("  memory            about %.3g MB for network and data\n", 1e-6 * bytes);
+    if (record > 0.0)
+        show_recording(exp, data, record);
     if (exp->phases)
         show_phases(exp, train_step);
     else

@@ -279,14 +279,20 @@ static struct gle_experiment *build(struct gle_doc *doc, const char *variant, st
     return exp;
 }
 
-static int override(struct gle_doc *doc, const struct gle_override *overrides, size_t n, struct gle_errors *errs)
+/* Puts the values of overrides where they belong, whether or not `variants` have been taken out of the tree. */
+static int override(struct gle_doc *doc, const struct gle_override *overrides, size_t n, bool variants,
+                    struct gle_errors *errs)
 {
+    static const char section[] = "variants";
     int rc = 0;
 
     for (size_t i = 0; i < n; i++) {
+        const char *path = overrides[i].path;
         struct gle_node *value;
+        if (!variants && strcspn(path, ".[") == strlen(section) && !strncmp(path, section, strlen(section)))
+            continue;
         if (gle_node_parse(&value, doc, overrides[i].value, overrides[i].where, errs) ||
-            gle_node_set(doc, overrides[i].path, value, errs))
+            gle_node_set(doc, path, value, errs))
             rc = -1;
     }
     return rc;
@@ -368,7 +374,7 @@ int gle_experiments_load(struct gle_experiments *out, const char *path, const st
     *out = (struct gle_experiments){0};
     if (gle_doc_load(&doc, path, errs))
         return -1;
-    rc = override(doc, overrides, n_overrides, errs) | check_wanted(doc->root, only, n_only, errs);
+    rc = override(doc, overrides, n_overrides, true, errs) | check_wanted(doc->root, only, n_only, errs);
     variants = gle_node_get(doc->root, "variants");
     if (!variants || variants->kind != GLE_NODE_MAP || !variants->n_items) {
         struct gle_experiment *exp = build(doc, NULL, errs);
@@ -391,7 +397,8 @@ int gle_experiments_load(struct gle_experiments *out, const char *path, const st
             break;
         }
         name = gle_arena_text(own->arena, name, strlen(name));
-        if (!name || override(own, overrides, n_overrides, errs) || apply_variant(own, name, errs)) {
+        if (!name || override(own, overrides, n_overrides, true, errs) || apply_variant(own, name, errs) ||
+            override(own, overrides, n_overrides, false, errs)) { /* the last word, also over the variant */
             gle_doc_destroy(own);
             rc = -1;
             continue;

@@ -139,7 +139,7 @@ struct gle_experiments {
     size_t n;
 };
 
-/* Loads a file, applies the overrides, then each variant, decodes and checks.
+/* Loads a file, applies each variant, then the overrides (which may change variants too), decodes and checks.
  * only: names of variants to load (n_only of them), or n_only 0 for all.
  * Owns:   out->item and its members belong to the caller (gle_experiments_clear).
  * Errors: all that is wrong in the file, in errs (GLE_ECONFIG, GLE_ERANGE, GLE_ESHAPE, GLE_ENOMEM); *out is

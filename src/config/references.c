@@ -115,6 +115,26 @@ int gle_teacher_build(struct gle_experiment *exp, const struct gle_setting_list 
     return build_settings(&exp->teacher, exp, keys, errs);
 }
 
+/* Under a windowed rule parameters move when a window ends: after a step of the run whose number is a multiple of the
+ * window's length, but never the first one of a phase. A phase in which none ends would pretend to learn. */
+static int check_windows(const struct gle_experiment *exp, struct gle_errors *errs)
+{
+    const uint64_t window = exp->window_steps;
+    uint64_t begin = 0;
+    int rc = 0;
+
+    for (size_t i = 0; window && i < exp->n_phases; begin += exp->phases[i++].n_steps) {
+        const struct gle_phase *phase = &exp->phases[i];
+        const uint64_t last = begin + phase->n_steps - 1;
+        if (phase->learn && phase->n_steps && last - last % window <= begin)
+            rc = gle_node_error(errs, GLE_ERANGE, phase->src, "duration",
+                                "nothing would be learned: in these %" PRIu64 " steps, %" PRIu64 " to %" PRIu64
+                                " of the run, no window ends (after step %" PRIu64 " and its multiples, says "
+                                "learning.window)", phase->n_steps, begin, last, window);
+    }
+    return rc;
+}
+
 int gle_phases_build(struct gle_experiment *exp, const struct gle_phase_list *keys, struct gle_errors *errs)
 {
     double n_steps = 0.0;
@@ -142,7 +162,7 @@ int gle_phases_build(struct gle_experiment *exp, const struct gle_phase_list *ke
         return gle_node_error(errs, GLE_ERANGE, keys->src, NULL, "%g steps in all; at most %g are possible", n_steps,
                               steps_max);
     exp->n_steps = (uint64_t)n_steps;
-    return rc;
+    return rc ? rc : check_windows(exp, errs);
 }
 
 /* --- recording --- */

@@ -169,7 +169,7 @@ static int add_column(struct gle_recorder *r, struct column c, struct gle_error 
     return 0;
 }
 
-/* Numbers that every record has; record_moment() fills them in this order. */
+/* Numbers that every record has, split by epochs only; gle_recorder_moment() fills them in this order. */
 static int add_numbers(struct gle_recorder *r, bool by_phases, struct gle_error *err)
 {
     static const struct column numbers[] = {
@@ -178,7 +178,7 @@ static int add_numbers(struct gle_recorder *r, bool by_phases, struct gle_error 
         {.name = "split", .type = GLE_NPY_I64},
     };
 
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers - (by_phases ? 1 : 0); i++) {
         struct column c = numbers[i];
         if (!strcmp(c.name, "phase") && !by_phases)
             snprintf(c.name, sizeof c.name, "epoch");
@@ -277,7 +277,7 @@ static int open_stream(struct gle_recorder *r, const char *path, struct gle_erro
     return rc;
 }
 
-static int open_recorder(struct gle_recorder *r, const char *path, struct gle_error *err)
+static int choose_columns(struct gle_recorder *r, struct gle_error *err)
 {
     const struct gle_graph *g = r->graph;
     const size_t n_out = g->layers[g->n_layers - 1].n;
@@ -289,21 +289,53 @@ static int open_recorder(struct gle_recorder *r, const char *path, struct gle_er
     for (size_t i = 0; i < r->cfg->layers.n; i++)
         if (add_layer(r, r->cfg->layers.v[i], err))
             return -1;
-    return make_room(r, err) || open_stream(r, path, err) ? -1 : 0;
+    return 0;
+}
+
+/* Without a file; NULL after an error. */
+static struct gle_recorder *create(const struct gle_graph *graph, struct gle_error *err)
+{
+    struct gle_recorder *r = gle_calloc(1, sizeof *r);
+
+    if (!r) {
+        gle_fail(err, GLE_ENOMEM, "no memory for the recording");
+        return NULL;
+    }
+    r->graph = graph;
+    r->cfg = &graph->exp->record;
+    r->waits = r->cfg->variables[GLE_RECORD_LAMBDA];
+    if (choose_columns(r, err)) {
+        gle_recorder_discard(r);
+        return NULL;
+    }
+    return r;
+}
+
+int gle_recorder_measure(double *bytes, const struct gle_graph *graph, struct gle_error *err)
+{
+    struct gle_recorder *r;
+
+    *bytes = 0.0;
+    if (!graph->exp->record.every)
+        return 0;
+    r = create(graph, err);
+    if (!r)
+        return -1;
+    for (size_t i = 0; i < r->n_columns; i++)
+        *bytes += (double)entry_size(&r->columns[i]);
+    gle_recorder_discard(r);
+    return 0;
 }
 
 int gle_recorder_open(struct gle_recorder **out, const char *path, const struct gle_graph *graph,
                       struct gle_error *err)
 {
-    struct gle_recorder *r = gle_calloc(1, sizeof *r);
+    struct gle_recorder *r = create(graph, err);
 
     *out = NULL;
     if (!r)
-        return gle_fail(err, GLE_ENOMEM, "no memory for the recording");
-    r->graph = graph;
-    r->cfg = &graph->exp->record;
-    r->waits = r->cfg->variables[GLE_RECORD_LAMBDA];
-    if (open_recorder(r, path, err)) {
+        return -1;
+    if (make_room(r, err) || open_stream(r, path, err)) {
         gle_recorder_discard(r);
         return -1;
     }

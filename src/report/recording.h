@@ -19,6 +19,8 @@ struct gle_recorder;
  * Errors: GLE_EWRITE, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_recorder_open(struct gle_recorder **out, const char *path, const struct gle_graph *graph,
                                      struct gle_error *err);
+/* *bytes: that a record takes in the file; 0 if nothing is recorded. Errors: GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_recorder_measure(double *bytes, const struct gle_graph *graph, struct gle_error *err);
 /* For struct gle_observer's hooks. Errors: GLE_EWRITE, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_recorder_moment(struct gle_recorder *r, const struct gle_moment *moment, struct gle_error *err);
 GLE_MUST_CHECK int gle_recorder_window(struct gle_recorder *r, const struct gle_closed_window *window,

@@ -3,6 +3,7 @@
 Standard library only; where numpy is installed, it must open what is written, and what it writes must be read.
 """
 
+import ast
 import hashlib
 import json
 import math
@@ -26,6 +27,8 @@ except ImportError:
 GLESIM = os.path.abspath(os.environ["GLESIM"])
 CONFIGS = pathlib.Path(__file__).resolve().parents[2] / "configs"
 XOR = CONFIGS / "xor.yaml"
+LAGLINE = CONFIGS / "lagline.yaml"
+LAGNET = CONFIGS / "lagnet.yaml"
 SHORT = ["--set", "training.epochs=2"]
 
 # Filled in by Case.config().
@@ -55,16 +58,24 @@ def write_npz(path, **arrays):
             archive.writestr(name + ".npy", data)
 
 
-def read_npz(path):
-    """Flat values of every array of float32 that a run has written."""
+def read_npy(path):
+    """(type, shape, flat values) of every array that a run has written."""
     arrays = {}
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
             data = archive.read(name)
             size = struct.unpack("<H", data[8:10])[0]
-            values = data[10 + size:]
-            arrays[name.removesuffix(".npy")] = struct.unpack(f"<{len(values) // 4}f", values)
+            head = ast.literal_eval(data[10:10 + size].decode())
+            kind, values = head["descr"], data[10 + size:]
+            code = {"<f4": "f", "<f8": "d", "<i8": "q"}[kind]
+            arrays[name.removesuffix(".npy")] = (kind, head["shape"],
+                                                 struct.unpack(f"<{len(values) // int(kind[2])}{code}", values))
     return arrays
+
+
+def read_npz(path):
+    """Flat values of every array."""
+    return {name: values for name, (_, _, values) in read_npy(path).items()}
 
 
 def load(path):
@@ -230,6 +241,313 @@ class Runs(Case):
         self.assertIsNone(m["final"]["train"]["accuracy"])
         self.assertIsNone(m["confusion"])
         self.assertEqual(m["best"]["chosen_by"], "train_loss")
+
+
+class Durations(Case):
+    """Training by duration: phases, teachers, signals, recordings, comparisons of gradients."""
+
+    # A variant of its own makes a file whose keys can all be set.
+    SHORT_LINE = ["--variant", "gle", "--set", "training.phases[2].duration=10"]
+    FILES = ["config.yaml", "metrics.json", "recording.npz", "weights.npz"]
+
+    def phases(self, config, *args, seed=0, output="out", **kwargs):
+        """Metrics of a run of one variant."""
+        self.run_glesim(config, *args, "--output", output, **kwargs)
+        variant = args[args.index("--variant") + 1] if "--variant" in args else ""
+        self.folder_of_run = self.folder / output / variant / f"seed_{seed}"
+        return load(self.folder_of_run / "metrics.json")
+
+    def read(self, name):
+        return (self.folder_of_run / name).read_bytes()
+
+    def test_lagline_is_reported(self):
+        m = self.phases(LAGLINE, *self.SHORT_LINE)
+        self.assertEqual(sorted(os.listdir(self.folder_of_run)), self.FILES)
+        self.assertEqual((m["status"], m["variant"], m["epochs"], m["best"], m["confusion"]),
+                         ("completed", "gle", [], None, None))
+        self.assertEqual([(p["phase"], p["start"], p["duration"], p["steps"], p["learn"], p["set"])
+                          for p in m["phases"]],
+                         [(1, 0.0, 25.0, 2500, False, ["first.tau_m", "second.tau_m"]),
+                          (2, 25.0, 25.0, 2500, False, []), (3, 50.0, 10.0, 1000, True, [])])
+        for p in m["phases"]:
+            self.assertEqual((p["last_steps"], p["last_loss"], p["accuracy"]), (p["steps"], p["loss"], None))
+            self.assertGreater(p["loss"], 0.01)
+            self.assertGreater(p["seconds"], 0.0)
+        self.assertEqual(m["final"], m["phases"][-1])
+        self.assertEqual((m["timing"]["train_steps"], m["timing"]["eval_steps"]), (1000, 5000))
+        self.assertEqual((m["dataset"]["type"], m["dataset"]["sequences"], m["dataset"]["channels"]), ("step", 100, 1))
+        self.assertEqual(m["network"]["plastic"], 4)
+        weights = read_npz(self.folder_of_run / "weights.npz")
+        self.assertEqual(sorted(m["parameters"]), ["first.tau_m", "first.weight", "second.tau_m", "second.weight"])
+        for layer, before in (("first", (0.490093, 0.307423)), ("second", (0.896445, 0.634079))):
+            w, tau = m["parameters"][layer + ".weight"][0][0], m["parameters"][layer + ".tau_m"][0]
+            self.assertEqual((w, tau), tuple(float(f"{weights[layer + p][0]:.15g}") for p in (".weight", ".tau_m")))
+            self.assertNotAlmostEqual(w, before[0], delta=1e-4) # it learned, if little,
+            self.assertAlmostEqual(w, before[0], delta=0.2)
+            self.assertAlmostEqual(tau, before[1], delta=0.2) # and came back from the values of phase 1
+
+    def test_lagline_is_recorded(self):
+        self.phases(LAGLINE, *self.SHORT_LINE)
+        arrays = read_npy(self.folder_of_run / "recording.npz")
+        wanted = {"time": ("<f8", (600,)), "loss": ("<f8", (600,)), "step": ("<i8", (600,)), "phase": ("<i8", (600,))}
+        wanted |= {name: ("<f4", (600, 1, 1)) for name in ("input", "target", "output")}
+        for layer in ("first", "second"):
+            wanted |= {f"{layer}.{v}": ("<f4", (600, 1, 1)) for v in ("u", "v", "r", "e", "prosp_u", "weight")}
+            wanted[layer + ".tau_m"] = ("<f4", (600, 1))
+        self.assertEqual({name: (kind, shape) for name, (kind, shape, _) in arrays.items()}, wanted)
+        r = {name: values for name, (_, _, values) in arrays.items()}
+        self.assertEqual(r["step"], tuple(range(0, 6000, 10)))
+        self.assertEqual(r["time"], tuple(step * 0.01 for step in r["step"]))
+        self.assertEqual(r["phase"], (1,) * 250 + (2,) * 250 + (3,) * 100)
+        self.assertEqual(set(r["first.tau_m"][:250] + r["second.tau_m"][:250]), {1.0, 2.0})
+        self.assertEqual(len(set(r["first.tau_m"][250:500])), 1)
+        self.assertAlmostEqual(r["first.tau_m"][250], 0.307423, delta=1e-6)
+        self.assertGreater(len(set(r["first.tau_m"][500:])), 50)
+        self.assertTrue(all(map(math.isfinite, (v for values in r.values() for v in values))))
+
+    def test_lagnet_is_learned_by_both_rules(self):
+        self.run_glesim(LAGNET)
+        for variant, wanted, delta, loss in (("gle", (-0.498, 1.001), 2e-3, 1e-6),
+                                             ("adjoint", (-0.5, 1.0), 1e-4, 1e-8)):
+            m = load(self.folder / "results/lagnet" / variant / "seed_5/metrics.json")
+            (first,), (second,) = m["parameters"]["hidden_1.weight"]
+            self.assertAlmostEqual(first, wanted[0], delta=delta)
+            self.assertAlmostEqual(second, wanted[1], delta=delta)
+            self.assertLess(m["final"]["last_loss"], loss)
+            self.assertEqual(m["final"]["last_steps"], 10000)
+            self.assertGreater(m["phases"][0]["loss"], 0.5)
+            self.assertEqual(m["parameters"]["hidden_2.weight"], [[0.5, 0.0], [0.0, 1.0]])
+
+    def test_the_resolved_config_of_a_variant_gives_the_same_bits(self):
+        line = self.SHORT_LINE[2:]
+        for config, variant, seed, more in (
+                (LAGNET, "adjoint", 5, ["--set", "record.variables=[e, lambda]"]),
+                (LAGNET, "gle", 5, []),
+                (LAGLINE, "bptt_tw2", 0, [*line, "--set", "diagnose={window: 2, every: 500}"])):
+            first = self.phases(config, "--variant", variant, *more, seed=seed, output="first_" + variant)
+            before = [self.read(name) for name in self.FILES if name != "metrics.json"]
+            again = self.phases(self.folder_of_run / "config.yaml", seed=seed, output="again_" + variant)
+            self.assertEqual([self.read(name) for name in self.FILES if name != "metrics.json"], before)
+            self.assertEqual(timeless(first["phases"]), timeless(again["phases"]))
+            for key in ("parameters", "diagnostics", "config", "config_sha256", "dataset", "network"):
+                self.assertEqual(first[key], again[key], key)
+
+    def wide(self, rule, more=""):
+        """A config that has work for several threads."""
+        path = self.folder / f"{rule}.yaml"
+        path.write_text(f"""glesim: 1
+name: wide
+dt: 0.1
+dataset: {{type: ornstein_uhlenbeck, sequences: 64, channels: 8}}
+network:
+  input: 8
+  layers:
+    - {{name: lag, repeat: 3, neurons: {{count: 64, tau_m: 1.0, tau_r: 0.3}}, activation: tanh}}
+    - {{name: top, neurons: {{count: 5, tau_m: 1.0, tau_r: 0.5}}}}
+teacher: {{lag_1: {{weight: {{init: normal, std: 0.5}}, bias: 0.3}}}}
+learning: {{rule: {rule}, window: 3, loss: mse, plastic: [weight, bias, tau_m], optimizer: {{type: adam, lr: 1e-3}}}}
+training: {{phases: [{{duration: 5, learn: false}}, {{duration: 25}}]}}
+record: {{variables: [r, e{more}], parameters: [weight, bias, tau_m], sequences: [3, 1], neurons: [63, 4, 0]}}
+diagnose: {{window: 6, every: 70}}
+""", encoding="utf-8")
+        return path
+
+    def test_any_number_of_threads_gives_the_same_bits(self):
+        for rule in ("gle", "bptt", "adjoint"):
+            runs = []
+            for n in (1, 2, 3):
+                m = self.phases(self.wide(rule), "--threads", n, output=f"{rule}_{n}")
+                runs.append([self.read("weights.npz"), self.read("recording.npz"), timeless(m["phases"]),
+                             m["diagnostics"]])
+            self.assertEqual(runs[1:], runs[:1] * 2, rule)
+            self.assertIsNone(m["parameters"]) # a large network's are in weights.npz
+
+    def test_some_neurons_and_sequences_are_recorded(self):
+        self.phases(self.wide("adjoint", ", lambda"))
+        arrays = read_npy(self.folder_of_run / "recording.npz")
+        shapes = {name: shape for name, (_, shape, _) in arrays.items()}
+        self.assertEqual((shapes["input"], shapes["output"]), ((300, 2, 8), (300, 2, 5)))
+        self.assertEqual((shapes["lag_1.r"], shapes["lag_1.lambda"], shapes["top.r"]),
+                         ((300, 2, 3), (300, 2, 3), (300, 2, 2))) # top has no neuron 63
+        self.assertEqual((shapes["lag_1.weight"], shapes["lag_2.weight"], shapes["lag_2.tau_m"]),
+                         ((300, 3, 8), (300, 3, 64), (300, 3)))
+        # Step t reads what step t - 1 left: neurons 4 and 0, in the order asked for.
+        output, top = arrays["output"][2], arrays["top.r"][2]
+        for t in (1, 100, 299):
+            for row in (0, 1):
+                read = output[(2 * t + row) * 5:][:5]
+                self.assertEqual(top[(2 * (t - 1) + row) * 2:][:2], (read[4], read[0]))
+        # Windows of 30 steps end with steps 30, 60, ..., those that a phase cuts short never.
+        lam = arrays["lag_1.lambda"][2]
+        nan = [t for t in range(300) if math.isnan(lam[6 * t])]
+        self.assertEqual(nan, [*range(31, 50), *range(271, 300)])
+
+    def test_comparisons_of_gradients_are_reported(self):
+        m = self.phases(LAGNET, "--variant", "adjoint", "--set", "diagnose={window: 3, every: 9000, gradient: adjoint}",
+                        seed=5)
+        d = m["diagnostics"]
+        self.assertEqual((d["gradient"], d["steps"], d["exact_norm_ratio"]), ("adjoint", 300, 1.0))
+        self.assertGreaterEqual(len(d["comparisons"]), 10)
+        for c in d["comparisons"]:
+            self.assertAlmostEqual(c["time"], 0.01 * c["step"])
+            self.assertEqual(list(c["layers"]), ["hidden_1"]) # nothing else learns
+            self.assertEqual(list(c["layers"]["hidden_1"]), ["cosine", "norm_ratio", "weight"])
+        for c in d["comparisons"][1:]: # a window of the rule, which gives its own gradient
+            self.assertAlmostEqual(c["layers"]["hidden_1"]["cosine"], 1.0, delta=1e-3)
+            self.assertAlmostEqual(c["layers"]["hidden_1"]["norm_ratio"], 1.0, delta=1e-3)
+        self.assertIsNone(self.phases(LAGNET, "--variant", "gle", seed=5)["diagnostics"])
+
+    def test_divergence_leaves_a_report_and_a_recording(self):
+        done = self.run_glesim(LAGLINE, *self.SHORT_LINE, "--set", "learning.optimizer={type: sgd, lr: 1e6}", "--set",
+                               "learning.beta=1", "--set", "record.every=1", "--output", "out", code=6)
+        self.assertRegex(done.err, r"(?m)^glesim: .*layer '(first|second)'.* step \d+, in phase 3$")
+        folder = self.folder / "out/gle/seed_0"
+        m = load(folder / "metrics.json")
+        self.assertEqual((m["status"], m["diverged"], len(m["phases"])), ("diverged", True, 3))
+        self.assertEqual(sorted(os.listdir(folder)), self.FILES)
+        arrays = read_npy(folder / "recording.npz")
+        self.assertEqual(arrays["time"][1], (5000 + m["final"]["steps"],))
+        for values in read_npz(folder / "weights.npz").values():
+            self.assertTrue(all(map(math.isfinite, values)))
+
+    def test_an_interrupt_in_a_phase_leaves_report_and_recording(self):
+        args = [GLESIM, str(LAGLINE), "--variant", "gle", "--set", "training.phases[2].duration=1e6", "--output", "out"]
+        with subprocess.Popen(args, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as run:
+            folder = self.folder / "out/gle/seed_0"
+            end = time.monotonic() + 30
+            while run.poll() is None and time.monotonic() < end:
+                if (folder / "metrics.json").exists() and len(load(folder / "metrics.json")["phases"]) == 2:
+                    break
+                time.sleep(0.01)
+            self.assertNotIn("recording.npz", os.listdir(folder)) # whole or not at all
+            time.sleep(0.1)
+            run.send_signal(signal.SIGINT)
+            out, err = run.communicate(timeout=30)
+        self.assertEqual(run.returncode, 130, err)
+        self.assertIn(b"interrupted after", out)
+        m = load(folder / "metrics.json")
+        self.assertEqual((m["status"], m["message"]), ("interrupted", "stopped by a signal in phase 3"))
+        self.assertEqual([p["phase"] for p in m["phases"]], [1, 2, 3])
+        self.assertGreater(m["final"]["steps"], 0)
+        self.assertEqual(m["final"]["duration"], 0.01 * m["final"]["steps"])
+        self.assertEqual(sorted(os.listdir(folder)), self.FILES)
+        arrays = read_npy(folder / "recording.npz")
+        self.assertEqual(arrays["step"][2], tuple(range(0, 5000 + m["final"]["steps"], 10)))
+        self.assertEqual({shape[0] for _, shape, _ in arrays.values()}, {len(arrays["step"][2])})
+
+    def test_a_kill_leaves_what_was_whole(self):
+        self.phases(LAGLINE, *self.SHORT_LINE)
+        args = [GLESIM, str(LAGLINE), "--variant", "gle", "--set", "training.phases[1].duration=1e6", "--output", "out",
+                "--force", "--quiet"]
+        with subprocess.Popen(args, cwd=self.folder, stdin=subprocess.DEVNULL) as run:
+            end = time.monotonic() + 30
+            while load(self.folder_of_run / "metrics.json")["status"] != "running" and time.monotonic() < end:
+                time.sleep(0.01)
+            run.kill()
+            run.wait(timeout=30)
+        self.assertEqual(len(load(self.folder_of_run / "metrics.json")["phases"]), 1)
+        # The former run's recording is gone, and nothing half-written is left.
+        self.assertEqual(sorted(os.listdir(self.folder_of_run)), [f for f in self.FILES if f != "recording.npz"])
+
+    def test_a_forced_run_without_a_recording_removes_the_former_one(self):
+        self.phases(LAGLINE, *self.SHORT_LINE)
+        former = self.read("recording.npz")
+        self.phases(LAGLINE, *self.SHORT_LINE, "--set", "record.every=100", "--force")
+        self.assertLess(len(self.read("recording.npz")), len(former))
+        text = LAGLINE.read_text(encoding="utf-8")
+        config = self.folder / "lagline.yaml"
+        config.write_text(text[:text.index("record:")] + text[text.index("variants:"):], encoding="utf-8")
+        self.phases(config, *self.SHORT_LINE, "--force")
+        self.assertEqual(sorted(os.listdir(self.folder_of_run)), [f for f in self.FILES if f != "recording.npz"])
+
+    @unittest.skipUnless(os.path.exists("/proc/self/limits"), "needs a limit on the size of files")
+    def test_a_recording_that_cannot_be_written_is_an_error(self):
+        run = (f'trap "" XFSZ; ulimit -f 16; exec "{GLESIM}" "{LAGLINE}" --variant gle --output out '
+               '--set training.phases[2].duration=1')
+        done = subprocess.run(["bash", "-c", run], cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True,
+                              check=False)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn(b"recording.npz: ", done.stderr)
+        self.assertNotIn("recording.npz", os.listdir(self.folder / "out/gle/seed_0"))
+        (self.folder / "dir/gle/seed_0/recording.npz").mkdir(parents=True)
+        done = self.run_glesim(LAGLINE, *self.SHORT_LINE, "--output", "dir", code=3)
+        self.assertEqual(done.err, "dir/gle/seed_0/recording.npz: cannot write: Is a directory\n")
+
+    def test_samples_are_played_as_streams(self):
+        x = [math.sin(0.7 * i) for i in range(24)] # 3 samples of 4 steps of 2 channels
+        write_npz(self.folder / "d.npz", x=("f4", (3, 4, 2), x), y=("i8", (3,), [0, 1, 0]))
+        config = self.config(dataset="{type: npz, file: d.npz}")
+        text = config.read_text(encoding="utf-8").replace("{epochs: 2, batch_size: 4}", "{phases: [{duration: 0.7, "
+                                                          "learn: false}, {duration: 1.7}], batch_size: 2}")
+        config.write_text(text + "record: {variables: [r]}\n", encoding="utf-8")
+        m = self.phases(config, seed=3)
+        self.assertEqual([p["steps"] for p in m["phases"]], [7, 17])
+        for p, played in zip(m["phases"], (2, 10), strict=True):
+            self.assertAlmostEqual(p["accuracy"] * played, round(p["accuracy"] * played))
+        shown = read_npy(self.folder_of_run / "recording.npz")["input"]
+        self.assertEqual(shown[1], (24, 2, 2))
+        for t in range(24):
+            for stream in (0, 1): # which play 0, 2, 1, ... and 1, 0, 2, ...
+                sample = (t // 4 * 2 + stream) % 3
+                for channel in (0, 1):
+                    self.assertAlmostEqual(shown[2][(2 * t + stream) * 2 + channel],
+                                           x[(sample * 4 + t % 4) * 2 + channel], delta=1e-6)
+        # Beside a teacher, neither labels nor targets are needed.
+        write_npz(self.folder / "d.npz", x=("f4", (3, 4, 2), x))
+        self.assertRegex(self.refused(config, "--output", "no", code=4), r"d\.npz: has neither labels y nor targets"
+                         + ASKED_FOR)
+        m = self.phases(config, "--set", "teacher={hidden: {weight: 1.0}}", "--set", "learning.loss=mse", seed=3,
+                        output="taught")
+        self.assertGreater(m["final"]["loss"], 0.0)
+        self.assertIsNone(m["final"]["accuracy"])
+
+    def test_windowed_rules_learn_by_epochs(self):
+        for rule in ("bptt", "adjoint"):
+            m = self.train(XOR, "--set", f"learning.rule={rule}", "--set", "learning.window=2", "--set",
+                           "learning.optimizer.lr=1e-2", output=rule)
+            self.assertEqual(m["final"]["test"]["accuracy"], 1.0)
+
+    def test_a_recording_by_epochs_tells_them_and_the_split(self):
+        self.train(XOR, *SHORT, "--set", "record={every: 7, variables: [u], layers: [hidden]}")
+        arrays = read_npy(self.folder / "out/seed_1/recording.npz")
+        shapes = {name: shape for name, (_, shape, _) in arrays.items()}
+        n = -(-(3 * 20 + 2 * 25 * 20) // 7)
+        self.assertEqual(shapes, {"time": (n,), "loss": (n,), "step": (n,), "epoch": (n,), "split": (n,),
+                                  "input": (n, 4, 2), "target": (n, 4, 2), "output": (n, 4, 2), "hidden.u": (n, 4, 8)})
+        for step, epoch, split in zip(*(arrays[name][2] for name in ("step", "epoch", "split")), strict=True):
+            evaluated = (step - 20) % 520 >= 500 or step < 20
+            self.assertEqual((epoch, split), ((step + 500) // 520, 2 if evaluated else 0), step)
+
+    def test_the_last_of_several_variants_runs_whatever_becomes_of_the_others(self):
+        config = self.folder / "lagnet.yaml"
+        config.write_text(LAGNET.read_text(encoding="utf-8").replace("variants:", "variants:\n  none: "
+                          "{learning.rule: gle, teacher.hidden_1.weight: {file: none.npz}}"), encoding="utf-8")
+        done = self.run_glesim("lagnet.yaml", code=4)
+        self.assertRegex(done.err, r"(?m)none\.npz: cannot read: No such file or directory "
+                                   r"\(teacher\.hidden_1\.weight, asked for at lagnet\.yaml:\d+:\d+\)$")
+        for variant, left in (("none", ["config.yaml"]), ("gle", self.FILES), ("adjoint", self.FILES)):
+            self.assertEqual(sorted(os.listdir(self.folder / "results/lagnet" / variant / "seed_5")), left)
+
+    def test_dry_run_shows_phases(self):
+        done = self.run_glesim(LAGLINE, "--variant", "bptt_tw4", "--dry-run")
+        for pattern in (r"data set step: 100 sequences x 1 channel, without end", r"teacher +.* 4 parameters",
+                        r"parameters +2, and 2 plastic time constants; 4 ", r"recording +40500 records, about 4\.05 MB",
+                        r"phase 1 +25 time units, 2500 steps, not learning, some parameters set",
+                        r"phase 3 +4000 time units, 400000 steps, learning", r"estimated time +\d"):
+            self.assertRegex(done.out, pattern)
+        self.assertEqual((done.err, os.listdir(self.folder)), ("", []))
+
+    @unittest.skipUnless(numpy, "numpy is not installed")
+    def test_numpy_opens_recordings(self):
+        self.phases(LAGNET, "--variant", "adjoint", "--set", "record.variables=[r, e, lambda]", seed=5)
+        with numpy.load(self.folder_of_run / "recording.npz", allow_pickle=False) as archive:
+            r = dict(archive)
+        self.assertEqual((r["hidden_1.r"].shape, r["hidden_1.r"].dtype), ((100100, 1, 2), numpy.float32))
+        self.assertEqual((r["time"].dtype, r["phase"].dtype), (numpy.float64, numpy.int64))
+        self.assertTrue(numpy.allclose(r["loss"], numpy.mean((r["target"] - r["output"]) ** 2, (1, 2)), atol=1e-6))
+        # What step t reads is what step t - 1 left.
+        self.assertTrue(numpy.array_equal(r["output"][1:], r["top.r"][:-1]))
 
 
 class Endings(Case):
@@ -423,6 +741,16 @@ class Variants(Case):
         self.assertEqual(os.listdir(self.folder / "out"), ["bp"])
         self.run_glesim("small.yaml", "--variant", "slow,bp", "--output", "both")
         self.assertEqual(sorted(os.listdir(self.folder / "both")), ["bp", "slow"])
+
+    def test_set_and_seed_have_the_last_word(self):
+        self.run_glesim("small.yaml", "--set", "learning.rule=gle", "--set", "variants.slow={learning.gamma: 0.5}",
+                        "--seed", "7")
+        slow = load(self.folder / "results/small/slow/seed_7/metrics.json")
+        bp = load(self.folder / "results/small/bp/seed_7/metrics.json")
+        self.assertEqual((bp["seed"], bp["config"]["learning"]["rule"]), (7, "gle"))
+        self.assertEqual((slow["config"]["learning"]["gamma"], slow["config"]["learning"]["optimizer"]["lr"]),
+                         (0.5, 1e-2))
+        self.assertEqual(self.refused("small.yaml", "--variant", "slow", "--set", "dt=x").count("\n"), 1)
 
     def test_an_unknown_variant_is_told(self):
         self.assertRegex(self.refused("small.yaml", "--variant", "slwo"),
