@@ -144,15 +144,25 @@ static int open_recorder(struct session *s, struct gle_error *err)
     return gle_recorder_open(&s->recorder, path, s->graph, err);
 }
 
-/* The report, and then the recording, so that none of a former run stands beside it. */
+/* The recording goes between two reports: before it, one that is not final yet and takes away what a former run has
+ * left; after it, the one that says how the run ended. */
 static int write_all(struct session *s, struct gle_error *err)
 {
     struct gle_recorder *recorder = s->recorder;
+    const enum gle_status status = s->metrics.status;
 
-    if (gle_report_write(&s->report, &s->metrics, s->net, err))
-        return -1;
-    s->recorder = NULL;
-    return recorder ? gle_recorder_close(recorder, err) : 0;
+    if (recorder) {
+        s->recorder = NULL;
+        s->metrics.status = GLE_RUNNING;
+        if (gle_report_write(&s->report, &s->metrics, s->net, err)) {
+            gle_recorder_discard(recorder);
+            return -1;
+        }
+        if (gle_recorder_close(recorder, err))
+            return -1;
+        s->metrics.status = status;
+    }
+    return gle_report_write(&s->report, &s->metrics, s->net, err);
 }
 
 /* Trains, and writes the report however it ends. */
@@ -220,6 +230,8 @@ static int run(const struct gle_experiment *exp, const struct gle_options *o, co
         rc = o->action == GLE_DRY_RUN ? dry_run(&s, threads, &err) : train(&s, o, &provenance, &err);
     }
     close_session(&s);
+    if (rc && err.code == GLE_EDIVERGED)
+        gle_error_place(&err, s.report.dir, 0, 0, NULL);
     return rc ? print_error(&err) : 0;
 }
 

@@ -121,9 +121,12 @@ static int check_windows(const struct gle_experiment *exp, struct gle_errors *er
 {
     const uint64_t window = exp->window_steps;
     uint64_t begin = 0;
+    bool resets = exp->reset_state; /* windows end there, too; the data set knows when */
     int rc = 0;
 
-    for (size_t i = 0; window && i < exp->n_phases; begin += exp->phases[i++].n_steps) {
+    for (size_t i = 0; exp->layers && i < exp->n_layers; i++)
+        resets = resets || exp->layers[i].reset;
+    for (size_t i = 0; window && !resets && i < exp->n_phases; begin += exp->phases[i++].n_steps) {
         const struct gle_phase *phase = &exp->phases[i];
         const uint64_t last = begin + phase->n_steps - 1;
         if (phase->learn && phase->n_steps && last - last % window <= begin)

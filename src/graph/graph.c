@@ -109,7 +109,7 @@ int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp, co
     g->max_batch = options->batch;
     if (!g->max_batch)
         g->max_batch = exp->batch_size > exp->test_batch_size ? exp->batch_size : exp->test_batch_size;
-    g->train_rows = options->batch ? options->batch : exp->batch_size;
+    g->train_rows = options->train_rows ? options->train_rows : exp->batch_size;
     if (!tapes_fit(g, exp)) {
         const size_t steps = g->tape_steps;
         gle_graph_destroy(g);

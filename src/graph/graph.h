@@ -101,6 +101,7 @@ struct gle_graph {
 /* What a network is built for. */
 struct gle_graph_options {
     size_t batch;      /* rows that a step may have; 0: the larger of the experiment's batch sizes */
+    size_t train_rows; /* rows that a learning step may have; 0: the experiment's batch size */
     size_t tape_steps; /* the longest window that will be opened; 0: none */
     bool observed;     /* e, prosp_u and s of every layer can be looked at after a step */
     bool passive;      /* a teacher: nothing learns, no errors flow */

@@ -105,7 +105,7 @@ static json_t *dataset(const struct gle_report *r)
     json_object_set_new(out, "type", json_string(r->exp->dataset.row->name));
     json_object_set_new(out, "sha256", json_string(r->data->sha256));
     json_object_set_new(out, "sizes", sizes);
-    json_object_set_new(out, "sequences", count_or_null(r->data->signal.n_sequences));
+    json_object_set_new(out, "sequences", r->exp->phases ? count(r->graph->train_rows) : json_null());
     json_object_set_new(out, "steps", count_or_null(r->data->n_steps));
     json_object_set_new(out, "channels", count(r->data->n_channels));
     json_object_set_new(out, "targets", count_or_null(r->data->n_targets));

@@ -48,7 +48,7 @@ struct gle_step {
 };
 /* One time step dt of all layers, as the design's "The step". *loss: of the output before the step, summed over
  * samples. Allocates nothing.
- * Errors: GLE_EDIVERGED names the layer and the step, counted from gle_net_init(). */
+ * Errors: GLE_EDIVERGED names the layer and the step, counted from 0 since gle_net_init(). */
 GLE_MUST_CHECK int gle_net_step(struct gle_net *net, const struct gle_step *step, double *loss, struct gle_error *err);
 
 /* Opens a window: the steps from here on, graph->tape_steps of them at most, are kept for the sweep. The batch must not

@@ -141,7 +141,7 @@ int gle_net_check(const struct gle_net *net, struct gle_error *err)
     for (size_t i = 0; i < net->graph->n_layers; i++)
         if (net->wild[i])
             return gle_fail(err, GLE_EDIVERGED, "NaN or Inf in layer '%s' at step %llu",
-                            net->graph->layers[i].cfg->name, (unsigned long long)net->steps);
+                            net->graph->layers[i].cfg->name, (unsigned long long)net->steps - 1);
     return 0;
 }
 

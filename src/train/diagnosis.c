@@ -19,10 +19,11 @@ static size_t param_size(const struct gle_graph_layer *l, int p)
     return p == GLE_WEIGHT ? l->n * l->n_in : l->n;
 }
 
-int gle_diagnosis_open(struct gle_diagnosis **out, const struct gle_graph *graph, size_t batch, struct gle_error *err)
+int gle_diagnosis_open(struct gle_diagnosis **out, const struct gle_graph *graph, struct gle_error *err)
 {
     const struct gle_experiment *exp = graph->exp;
-    const struct gle_graph_options options = {.batch = batch, .tape_steps = exp->diagnose.n_steps};
+    const struct gle_graph_options options = {
+        .batch = graph->train_rows, .train_rows = graph->train_rows, .tape_steps = exp->diagnose.n_steps};
     struct gle_diagnosis *d = gle_calloc(1, sizeof *d);
     size_t n = 0, most = 0;
 

@@ -10,9 +10,9 @@
 
 struct gle_diagnosis;
 
-/* For steps of up to `batch` rows (0: as the experiment says).
+/* For a net with this graph.
  * Owns: *out belongs to the caller (gle_diagnosis_close); borrows graph. Errors: GLE_ENOMEM. */
-GLE_MUST_CHECK int gle_diagnosis_open(struct gle_diagnosis **out, const struct gle_graph *graph, size_t batch,
+GLE_MUST_CHECK int gle_diagnosis_open(struct gle_diagnosis **out, const struct gle_graph *graph,
                                       struct gle_error *err);
 void gle_diagnosis_close(struct gle_diagnosis *d); /* NULL is fine */
 

@@ -20,7 +20,8 @@ bool gle_run_labelled(const struct gle_run *run)
 
 static int start_teacher(struct gle_run *run, struct gle_error *err)
 {
-    const struct gle_graph_options options = {.batch = run->graph->max_batch, .passive = true};
+    const struct gle_graph_options options = {
+        .batch = run->graph->max_batch, .train_rows = run->graph->max_batch, .passive = true};
 
     if (gle_graph_build(&run->teacher_graph, run->exp, &options, err) ||
         gle_net_build(&run->teacher, run->teacher_graph, 1, err))
@@ -51,7 +52,7 @@ int gle_run_start(struct gle_run *run, struct gle_error *err)
     if (run->exp->has_teacher && start_teacher(run, err))
         return -1;
     if (run->exp->diagnose.every &&
-        gle_diagnosis_open(&run->diagnosis, run->graph, run->exp->phases ? run->graph->max_batch : 0, err))
+        gle_diagnosis_open(&run->diagnosis, run->graph, err))
         return -1;
     gle_order_start(&run->order, run->exp->seed);
     run->schedule.base = run->schedule.lr = optimizer->lr(run->exp->optimizer.params);

@@ -7,8 +7,7 @@
 
 #include <stdio.h>
 
-/* Sequences that training by duration runs side by side. */
-static size_t rows_of_phases(const struct gle_experiment *exp, const struct gle_data *data)
+size_t gle_train_rows(const struct gle_experiment *exp, const struct gle_data *data)
 {
     const size_t n = data->split[GLE_TRAIN].n;
 
@@ -21,7 +20,7 @@ static int check_sequences(const struct gle_experiment *exp, size_t rows, struct
 {
     const struct gle_indices *chosen = &exp->record.sequences;
 
-    for (size_t i = 0; i < chosen->n; i++)
+    for (size_t i = 0; rows && i < chosen->n; i++)
         if (chosen->v[i] >= rows)
             return gle_node_fail(err, GLE_ERANGE, exp->record.src, "sequences",
                                  "there is no sequence %zu: %zu run side by side, counted from 0", chosen->v[i], rows);
@@ -53,7 +52,7 @@ int gle_train_check(const struct gle_experiment *exp, const struct gle_data *dat
                              "%s wants labels, and the data set has target values", exp->loss->row.name);
     if (!data->signal.play && !data->split[GLE_TRAIN].n && (exp->epochs || exp->phases))
         return gle_node_fail(err, GLE_ESHAPE, exp->dataset.src, NULL, "the training set is empty");
-    if (exp->phases && check_sequences(exp, rows_of_phases(exp, data), err))
+    if (check_sequences(exp, gle_train_rows(exp, data), err))
         return -1;
     if (metric && ((metric->metric == GLE_METRIC_VALIDATION_LOSS && !data->split[GLE_VALIDATION].n) ||
                    (metric->metric == GLE_METRIC_TEST_LOSS && !data->split[GLE_TEST].n)))
@@ -66,10 +65,11 @@ int gle_train_check(const struct gle_experiment *exp, const struct gle_data *dat
 struct gle_graph_options gle_train_options(const struct gle_experiment *exp, const struct gle_data *data)
 {
     const bool *recorded = exp->record.variables;
-    struct gle_graph_options options = {.observed = recorded[GLE_RECORD_E] || recorded[GLE_RECORD_PROSP_U]};
+    struct gle_graph_options options = {.train_rows = gle_train_rows(exp, data),
+                                        .observed = recorded[GLE_RECORD_E] || recorded[GLE_RECORD_PROSP_U]};
 
     if (exp->phases)
-        options.batch = rows_of_phases(exp, data);
+        options.batch = options.train_rows;
     if (exp->rule->windowed) {
         const uint64_t longest = exp->window_steps + (exp->phases ? 1 : 0); /* the first one of a phase */
         const uint64_t all = exp->phases ? exp->n_steps : data->n_steps;
@@ -111,7 +111,7 @@ static int conclude(struct gle_run *run, struct gle_error *err)
     m->status = whole ? GLE_COMPLETED : GLE_INTERRUPTED;
     if (!whole)
         snprintf(m->message, sizeof m->message, "stopped by a signal in %s %zu", stage,
-                 by_phases ? m->n_phases : m->n_epochs);
+                 by_phases && !m->n_phases ? 1 : by_phases ? m->n_phases : m->n_epochs);
     return 0;
 }
 

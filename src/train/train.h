@@ -10,6 +10,8 @@
 
 #include <signal.h>
 
+/* Rows of a learning step: sequences or samples that run side by side. */
+size_t gle_train_rows(const struct gle_experiment *exp, const struct gle_data *data);
 /* What the graph of a net must be built for to be trained on data. */
 struct gle_graph_options gle_train_options(const struct gle_experiment *exp, const struct gle_data *data);
 

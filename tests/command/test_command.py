@@ -400,7 +400,7 @@ diagnose: {{window: 6, every: 70}}
     def test_divergence_leaves_a_report_and_a_recording(self):
         done = self.run_glesim(LAGLINE, *self.SHORT_LINE, "--set", "learning.optimizer={type: sgd, lr: 1e6}", "--set",
                                "learning.beta=1", "--set", "record.every=1", "--output", "out", code=6)
-        self.assertRegex(done.err, r"(?m)^glesim: .*layer '(first|second)'.* step \d+, in phase 3$")
+        self.assertRegex(done.err, r"(?m)^out/gle/seed_0: .*layer '(first|second)'.* step \d+, in phase 3$")
         folder = self.folder / "out/gle/seed_0"
         m = load(folder / "metrics.json")
         self.assertEqual((m["status"], m["diverged"], len(m["phases"])), ("diverged", True, 3))
@@ -532,7 +532,7 @@ diagnose: {{window: 6, every: 70}}
     def test_dry_run_shows_phases(self):
         done = self.run_glesim(LAGLINE, "--variant", "bptt_tw4", "--dry-run")
         for pattern in (r"data set step: 100 sequences x 1 channel, without end", r"teacher +.* 4 parameters",
-                        r"parameters +2, and 2 plastic time constants; 4 ", r"recording +40500 records, about 4\.05 MB",
+                        r"parameters +2, and 2 plastic time constants; 4 ", r"recording +40500 records, about 4\.37 MB",
                         r"phase 1 +25 time units, 2500 steps, not learning, some parameters set",
                         r"phase 3 +4000 time units, 400000 steps, learning", r"estimated time +\d"):
             self.assertRegex(done.out, pattern)
@@ -554,7 +554,7 @@ class Endings(Case):
     def test_divergence_is_a_result(self):
         config = self.config(loss="mse", optimizer="{type: sgd, lr: 1e6}", epochs=3)
         done = self.run_glesim(config, "--output", "out", code=6)
-        self.assertRegex(done.err, r"(?m)^glesim: .*layer '?(hidden|readout)'?.* step \d+.*, in epoch 1$")
+        self.assertRegex(done.err, r"(?m)^out/seed_3: .*layer '?(hidden|readout)'?.* step \d+.*, in epoch 1$")
         m = load(self.folder / "out/seed_3/metrics.json")
         self.assertEqual((m["status"], m["diverged"]), ("diverged", True))
         self.assertIn(m["message"], done.err)
