@@ -118,10 +118,16 @@ static void close_phase(struct gle_run *run, struct phase *phase)
 
 /* --- steps --- */
 
+static uint64_t fewer(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* After step t of the phase. */
 static void count(struct gle_run *run, struct phase *phase, uint64_t t, double loss)
 {
     const size_t B = run->graph->max_batch;
+    const uint64_t lately = fewer(t + 1, GLE_PROGRESS_STEPS);
 
     phase->loss += loss;
     phase->last[t % GLE_LAST_STEPS] = loss;
@@ -134,7 +140,7 @@ static void count(struct gle_run *run, struct phase *phase, uint64_t t, double l
     }
     if (run->step % GLE_PROGRESS_STEPS)
         return;
-    gle_run_tell(run, phase->recent / (double)(GLE_PROGRESS_STEPS * B),
+    gle_run_tell(run, phase->recent / ((double)lately * (double)B),
                  phase->played && gle_run_labelled(run) ? (double)phase->right / (double)phase->played : (double)NAN);
     phase->recent = 0.0;
 }
@@ -165,11 +171,6 @@ static bool on_grid(const struct gle_run *run, uint64_t t)
     const uint64_t length = run->exp->window_steps;
 
     return length && run->step % length == 1 % length && (t || length > 1);
-}
-
-static uint64_t fewer(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
 }
 
 static int run_steps(struct gle_run *run, struct phase *phase, struct gle_error *err)
