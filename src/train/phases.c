@@ -145,24 +145,37 @@ static void count(struct gle_run *run, struct phase *phase, uint64_t t, double l
     phase->recent = 0.0;
 }
 
+/* Whether state is reset where a sample begins. */
+static bool resets(const struct gle_run *run)
+{
+    bool any = run->exp->reset_state;
+
+    for (size_t i = 0; i < run->exp->n_layers; i++)
+        any = any || run->exp->layers[i].reset;
+    return any && run->data->n_steps;
+}
+
 /* Steps after this one until the state is reset. */
 static uint64_t steps_to_reset(const struct gle_run *run)
 {
-    bool resets = run->exp->reset_state;
+    return resets(run) ? run->data->n_steps - 1 - run->step % run->data->n_steps : UINT64_MAX;
+}
 
-    for (size_t i = 0; i < run->exp->n_layers; i++)
-        resets = resets || run->exp->layers[i].reset;
-    return resets && run->data->n_steps ? run->data->n_steps - 1 - run->step % run->data->n_steps : UINT64_MAX;
+/* Whether step t of the phase has nothing before it that a window could reach back to. */
+static bool begins_anew(const struct gle_run *run, uint64_t t)
+{
+    return !t || (resets(run) && run->step % run->data->n_steps == 0);
 }
 
 /* Windows end with the steps of the run whose number is a multiple of the window's length, as published; the first one
- * of a phase, at the first such step but for that with which it begins. They also end where the state is reset. One
- * that the end of the phase cuts short is dropped. t: step of the phase. */
+ * of a phase, at the first such step but for that with which it begins. They also end where the state is reset, and go
+ * on from there as at the beginning of a phase. One that the end of the phase cuts short is dropped. t: step of the
+ * phase. */
 static bool window_ends(const struct gle_run *run, uint64_t t)
 {
     const uint64_t length = run->exp->window_steps;
 
-    return length && ((t && run->step % length == 0) || !steps_to_reset(run));
+    return length && ((!begins_anew(run, t) && run->step % length == 0) || !steps_to_reset(run));
 }
 
 /* Whether a window that begins here has its full length. */
@@ -170,7 +183,7 @@ static bool on_grid(const struct gle_run *run, uint64_t t)
 {
     const uint64_t length = run->exp->window_steps;
 
-    return length && run->step % length == 1 % length && (t || length > 1);
+    return length && run->step % length == 1 % length && (length > 1 || !begins_anew(run, t));
 }
 
 static int run_steps(struct gle_run *run, struct phase *phase, struct gle_error *err)
