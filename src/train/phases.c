@@ -80,8 +80,11 @@ static void hold_params(struct gle_run *run, const struct phase *phase, bool hol
 {
     const struct gle_settings *set = &phase->cfg->set;
 
-    for (size_t i = 0; i < set->n; i++)
+    for (size_t i = 0; i < set->n; i++) {
         gle_net_hold(run->net, set->item[i].layer, set->item[i].param, hold);
+        if (run->diagnosis)
+            gle_diagnosis_hold(run->diagnosis, set->item[i].layer, set->item[i].param, hold);
+    }
 }
 
 static void restore_params(struct gle_run *run, const struct phase *phase)
