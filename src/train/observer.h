@@ -32,6 +32,7 @@ struct gle_moment {
 struct gle_closed_window {
     const struct gle_net *net;
     uint64_t first_step, n_steps; /* of the run */
+    size_t B;                     /* rows */
 };
 
 /* Hooks; each may be NULL. A failure ends the run. */

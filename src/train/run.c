@@ -177,10 +177,12 @@ static int tell_moment(const struct gle_run *run, const struct gle_stride *strid
     return run->observer->moment(run->observer->ctx, &moment, err);
 }
 
-static int tell_window(const struct gle_run *run, struct gle_error *err)
+static int tell_window(const struct gle_run *run, const struct gle_stride *stride, struct gle_error *err)
 {
-    const struct gle_closed_window closed = {
-        .net = run->net, .first_step = run->window_first, .n_steps = run->step - run->window_first + 1};
+    const struct gle_closed_window closed = {.net = run->net,
+                                             .first_step = run->window_first,
+                                             .n_steps = run->step - run->window_first + 1,
+                                             .B = stride->B};
 
     return run->observer->window(run->observer->ctx, &closed, err);
 }
@@ -224,7 +226,7 @@ int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *l
         return -1;
     if (every && run->step % every == 0 && run->observer->moment && tell_moment(run, stride, *loss, err))
         return -1;
-    if (closes && run->observer->window && tell_window(run, err))
+    if (closes && run->observer->window && tell_window(run, stride, err))
         return -1;
     if (closes)
         run->in_window = false;
