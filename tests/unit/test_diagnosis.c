@@ -180,7 +180,8 @@ static void the_update_is_the_sum_of_the_gradients_that_the_rule_followed(void *
     struct trial t;
 
     (void)state;
-    witness_run(&w, &t, config(noise, ", gamma: 0.1", "phases: [{duration: 3}]", "{window: 0.6, every: 7}", teacher), 1);
+    witness_run(&w, &t, config(noise, ", gamma: 0.1", "phases: [{duration: 3}]", "{window: 0.6, every: 7}", teacher),
+                1);
     assert_int_equal(t.m.n_diagnostics, 4);
     for (size_t d = 0; d < 4; d++) {
         size_t at = 0;
@@ -205,8 +206,8 @@ static void the_update_is_the_sum_of_the_gradients_that_the_rule_followed(void *
 
 static void what_a_phase_holds_is_not_compared(void **state)
 {
-    struct trial t = trial_of(config(noise, "", "phases: [{duration: 1}, {duration: 1, set: {a.weight: 0.3, b.bias: 0}}, "
-                                                "{duration: 1}]", "{window: 1, every: 10}", teacher), 1);
+    struct trial t = trial_of(config(noise, "", "phases: [{duration: 1}, {duration: 1, set: {a.weight: 0.3, "
+                                                "b.bias: 0}}, {duration: 1}]", "{window: 1, every: 10}", teacher), 1);
 
     (void)state;
     assert_int_equal(t.m.n_diagnostics, 3);

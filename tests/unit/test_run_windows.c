@@ -164,7 +164,8 @@ static void a_window_longer_than_the_phase_moves_nothing(void **state)
     struct trial t;
 
     (void)state;
-    witness_run(&w, &t, config(noise, "rule: bptt, window: 2.1", "phases: [{duration: 2}, {duration: 0.1}]", teacher), 1);
+    witness_run(&w, &t, config(noise, "rule: bptt, window: 2.1", "phases: [{duration: 2}, {duration: 0.1}]", teacher),
+                1);
     assert_windows(&w, NULL, 0);
     assert_moves(&w, NULL, 0);
     witness_clear(&w);
@@ -225,7 +226,8 @@ static void windows_of_an_epoch_end_within_each_batch_and_at_its_end(void **stat
         snprintf(learning, sizeof learning, "rule: %s, window: %s", rules[i % 2], lengths[i / 2]);
         snprintf(training, sizeof training, "epochs: 2, batch_size: 5%s", states[i / 2 % 2]);
         witness_run(&w, &t, config(xor7, learning, training, ""), 1);
-        n = windows_of_batches(windows, 7, 3, 7, t.b.exp->window_steps); /* after one batch of test samples, and again */
+        /* Three batches after one of test samples, and again */
+        n = windows_of_batches(windows, 7, 3, 7, t.b.exp->window_steps);
         n += windows_of_batches(windows + n, 7 + 3 * 7 + 7, 3, 7, t.b.exp->window_steps);
         assert_int_equal(w.n_steps, 7 * (3 + 2 * 3));
         assert_windows(&w, windows, n);
