@@ -246,7 +246,7 @@ static int run_phase(struct gle_run *run, const struct gle_phase *cfg, struct gl
     *(cfg->learn ? &m->train_steps : &m->eval_steps) += phase.score->steps;
     *(cfg->learn ? &m->train_flops : &m->eval_flops) +=
         gle_graph_flops(run->graph, cfg->learn) * (run->work - work);
-    if (rc || gle_run_stopped(run))
+    if (rc || phase.score->steps < cfg->n_steps)
         return rc;
     return run->observer->stage ? run->observer->stage(run->observer->ctx, m, err) : 0;
 }
