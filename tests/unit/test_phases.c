@@ -679,7 +679,7 @@ static void the_stop_flag_ends_a_run_at_the_next_step_of_any_phase(void **state)
         assert_int_equal(t.m.n_phases, at / 10 + 1);
         assert_int_equal(t.m.train_steps + t.m.eval_steps, at + 1);
         assert_int_equal(t.m.status, GLE_INTERRUPTED);
-        assert_int_equal(w.n_stages, at / 10);
+        assert_int_equal(w.n_stages, (at + 1) / 10); /* one that was just through is told of */
         witness_clear(&w);
         trial_close(&t);
     }
@@ -728,6 +728,56 @@ static void a_learning_rate_beyond_reason_leaves_finite_parameters(void **state)
     }
 }
 
+static int keep_params(void *ctx, const struct gle_moment *m, struct gle_error *err)
+{
+    float *params = ctx;
+
+    (void)err;
+    if (m->step == 70 + GLE_LAST_STEPS - 1) {
+        gle_net_get_param(m->net, 0, GLE_WEIGHT, params);
+        gle_net_get_param(m->net, 0, GLE_BIAS, params + 4);
+    }
+    return 0;
+}
+
+/* One stream of samples of seven steps, the 1500th of them not finite, in a phase that begins with the tenth. */
+static void divergence_takes_back_no_more_than_ten_thousand_steps(void **state)
+{
+    float then[6], now[6];
+    const struct gle_observer observer = {.ctx = then, .moment = keep_params};
+    struct trial t = trial_open(config("{type: xor, present: 0.7, repeat: 400}",
+                                       "{name: b, neurons: {tau_m: [1.0, 0.6], tau_r: [0.5, 1.0]}}", "",
+                                       "batch_size: 1, phases: [{duration: 7}, {duration: 1100}]",
+                                       "record: {every: 1}"), 1);
+
+    (void)state;
+    t.data->split[GLE_TRAIN].x[1500 * 2] = INFINITY;
+    trial_run(&t, &observer, NULL);
+    assert_int_equal(t.err.code, GLE_EDIVERGED);
+    assert_int_equal(t.m.phases[1].steps, 1500 * 7 - 70);
+    gle_net_get_param(t.b.net, 0, GLE_WEIGHT, now);
+    gle_net_get_param(t.b.net, 0, GLE_BIAS, now + 4);
+    assert_memory_equal(then, now, sizeof now);
+    trial_close(&t);
+}
+
+static void divergence_of_the_teacher_is_told_as_such(void **state)
+{
+    struct trial t = trial_open(config("{type: xor, present: 0.7, low: 5, high: 6}",
+                                       "{name: a, neurons: {count: 2, tau_m: 1, tau_r: 1}}, "
+                                       "{name: b, neurons: {count: 2, tau_m: 1, tau_r: 1}}", "",
+                                       "phases: [{duration: 1}, {duration: 1}]",
+                                       "teacher: {a: {weight: 1e30}, b: {weight: 1e30}}"), 1);
+
+    (void)state;
+    trial_run(&t, NULL, NULL);
+    assert_int_equal(t.err.code, GLE_EDIVERGED);
+    assert_int_equal(t.m.status, GLE_DIVERGED);
+    assert_non_null(strstr(t.m.message, "teacher"));
+    assert_non_null(strstr(t.m.message, "phase 1"));
+    trial_close(&t);
+}
+
 /* --- memory --- */
 
 static void any_allocation_may_fail_in_training_by_duration(void **state)
@@ -768,6 +818,8 @@ int main(void)
         cmocka_unit_test(the_stop_flag_ends_a_run_at_the_next_step_of_any_phase),
         cmocka_unit_test(an_observer_that_fails_ends_the_phases_with_its_error),
         cmocka_unit_test(a_learning_rate_beyond_reason_leaves_finite_parameters),
+        cmocka_unit_test(divergence_takes_back_no_more_than_ten_thousand_steps),
+        cmocka_unit_test(divergence_of_the_teacher_is_told_as_such),
         cmocka_unit_test(any_allocation_may_fail_in_training_by_duration),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
