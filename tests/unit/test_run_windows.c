@@ -223,7 +223,8 @@ static void windows_of_an_epoch_end_within_each_batch_and_at_its_end(void **stat
         struct witness w;
         struct trial t;
         size_t n;
-        snprintf(learning, sizeof learning, "rule: %s, window: %s", rules[i % 2], lengths[i / 2]);
+        snprintf(learning, sizeof learning, "rule: %s, window: %s, gamma: %g", rules[i % 2], lengths[i / 2],
+                 i % 2 ? 0.0 : 0.2);
         snprintf(training, sizeof training, "epochs: 2, batch_size: 5%s", states[i / 2 % 2]);
         witness_run(&w, &t, config(xor7, learning, training, ""), 1);
         /* Three batches after one of test samples, and again */
