@@ -111,6 +111,13 @@ static void get_var(const struct gle_net *net, size_t layer, int what, const siz
     gle_net_get_rows(net, layer, (enum gle_var)what, rows, n_rows, values);
 }
 
+/* what: the step of the window. */
+static void get_lambda(const struct gle_net *net, size_t layer, int what, const size_t *rows, size_t n_rows,
+                       float *values)
+{
+    gle_net_get_lambda(net, layer, (size_t)what, rows, n_rows, values);
+}
+
 static void fill_read(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to)
 {
     get_rows(r, m->B, c->shape[1], to, get_read, m->net, 0, c->what);
@@ -190,7 +197,8 @@ static int add_numbers(struct gle_recorder *r, bool by_phases, struct gle_error 
 
 static int add_read(struct gle_recorder *r, const char *name, enum gle_read what, size_t width, struct gle_error *err)
 {
-    struct column c = {.type = GLE_NPY_F32, .n_dims = 2, .shape = {r->n_rows, width}, .fill = fill_read, .what = what};
+    struct column c = {
+        .type = GLE_NPY_F32, .n_dims = 2, .shape = {r->n_rows, width}, .fill = fill_read, .what = (int)what};
 
     snprintf(c.name, sizeof c.name, "%s", name);
     return add_column(r, c, err);
@@ -210,7 +218,7 @@ static int add_layer(struct gle_recorder *r, size_t layer, struct gle_error *err
                            .shape = {r->n_rows, n},
                            .layer = layer,
                            .fill = v == GLE_RECORD_LAMBDA ? fill_nan : fill_var,
-                           .what = vars[v],
+                           .what = (int)vars[v],
                            .lambda = v == GLE_RECORD_LAMBDA};
         snprintf(c.name, sizeof c.name, "%.90s.%s", l->cfg->name, gle_variables[v].name);
         if (r->cfg->variables[v] && add_column(r, c, err))
@@ -424,7 +432,7 @@ int gle_recorder_window(struct gle_recorder *r, const struct gle_closed_window *
             const struct gle_graph_layer *l = &r->graph->layers[c->layer];
             if (!c->lambda)
                 continue;
-            gle_net_get_lambda(w->net, c->layer, (size_t)(record->step - w->first_step), r->rows, r->n_rows, r->values);
+            get_rows(r, w->B, l->n, r->values, get_lambda, w->net, c->layer, (int)(record->step - w->first_step));
             pick(r, l, (float *)(void *)(record->bytes + c->offset), r->values, r->n_rows, l->n);
         }
     }

@@ -23,7 +23,8 @@ struct gle_net {
     float *state, *coefs, *scratch;
     float *input, *target, *top_error, *output_sum;
     float *tape, *adjoints;        /* NULL: no windows */
-    bool (*plastic)[GLE_PARAMS]; /* per layer: what learns now */
+    bool (*plastic)[GLE_PARAMS];    /* per layer: what learns now */
+    uint64_t (*missed)[GLE_PARAMS]; /* per layer: optimizer steps that passed while a plastic parameter was held */
 
     size_t B;
     int now;            /* which of two copies is that of the last step */
@@ -35,7 +36,7 @@ struct gle_net {
     int *wild;           /* per layer: NaN or Inf in this step, or in this sweep */
     double step_loss;
     const struct gle_step *step; /* the one being taken */
-    struct gle_optimizer_step optimizer_step;
+    struct gle_optimizer_step optimizer_step; /* of parameters that were never held */
 
     bool taping;         /* a window is open */
     size_t taped;        /* steps in it; after the window was closed, those that it had */
@@ -86,7 +87,7 @@ void gle_net_follow_weight(struct gle_net *net, const struct gle_graph_layer *l)
 void gle_net_follow_tau_m(struct gle_net *net, const struct gle_graph_layer *l);
 
 /* The optimizer's step for layer i along net->grads, where its parameters learn. */
-void gle_net_descend(struct gle_net *net, size_t i, const struct gle_optimizer_step *step);
+void gle_net_descend(struct gle_net *net, size_t i);
 
 /* Keeps on the tape what layer i, whose step has just been made on thread t, read and left; e_above: the errors that it
  * had from above. */

@@ -118,11 +118,12 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
     net->top_error = gle_floats(B * gle_top_of(net)->ld);
     net->output_sum = gle_floats(B * gle_top_of(net)->ld);
     net->plastic = gle_calloc(graph->n_layers, sizeof *net->plastic);
+    net->missed = gle_calloc(graph->n_layers, sizeof *net->missed);
     net->tape = gle_floats(graph->tape_floats + GLE_SLACK);
     net->adjoints = gle_floats(graph->adjoint_floats + GLE_SLACK);
-    ok = net->act && net->wild && net->plastic && net->first_layer && net->params && net->grads && net->kept &&
-         net->state && net->coefs && net->scratch && net->input && net->target && net->top_error && net->output_sum &&
-         net->tape && net->adjoints;
+    ok = net->act && net->wild && net->plastic && net->missed && net->first_layer && net->params && net->grads &&
+         net->kept && net->state && net->coefs && net->scratch && net->input && net->target && net->top_error &&
+         net->output_sum && net->tape && net->adjoints;
     for (size_t m = 0; m < net->optimizer->n_moments; m++)
         ok = (net->moments[m] = gle_floats(graph->param_floats)) && ok;
     if (!ok) {
@@ -154,6 +155,7 @@ void gle_net_destroy(struct gle_net *net)
     gle_free(net->tape);
     gle_free(net->adjoints);
     gle_free(net->plastic);
+    gle_free(net->missed);
     gle_free(net->act);
     gle_free(net->wild);
     gle_free(net->first_layer);
@@ -316,6 +318,7 @@ int gle_net_init(struct gle_net *net, struct gle_rng *rng, struct gle_error *err
     memset(net->grads, 0, g->param_floats * sizeof *net->grads);
     for (size_t m = 0; m < net->optimizer->n_moments; m++)
         memset(net->moments[m], 0, g->param_floats * sizeof *net->moments[m]);
+    memset(net->missed, 0, g->n_layers * sizeof *net->missed);
     net->steps = net->updates = 0;
     net->taping = false;
     net->taped = 0;

@@ -11,16 +11,27 @@ static void clamp(float *p, size_t n, const struct gle_bounds *bounds)
         p[i] = p[i] < low ? low : p[i] > high ? high : p[i];
 }
 
-static void update(struct gle_net *net, const struct gle_graph_layer *l, enum gle_param param, size_t n,
-                   const struct gle_optimizer_step *step)
+/* The optimizer's step for a parameter that learns: the one that it takes with all, or, if it had been held, one of a
+ * number of its own. */
+static struct gle_optimizer_step own_step(const struct gle_net *net, size_t i, enum gle_param param)
 {
+    const uint64_t missed = net->missed[i][param];
+
+    return missed ? net->optimizer->prepare(net->graph->exp->optimizer.params, net->step->lr, net->updates - missed)
+                  : net->optimizer_step;
+}
+
+static void update(struct gle_net *net, size_t i, enum gle_param param, size_t n)
+{
+    const struct gle_graph_layer *l = gle_layer_of(net, i);
     const struct gle_bounds *bounds = &net->graph->exp->bounds[param];
+    const struct gle_optimizer_step step = own_step(net, i, param);
     const size_t at = l->param[param];
     float *moments[GLE_MOMENTS_MAX];
 
     for (size_t m = 0; m < net->optimizer->n_moments; m++)
         moments[m] = net->moments[m] + at;
-    net->optimizer->update(net->params + at, net->grads + at, moments, n, step);
+    net->optimizer->update(net->params + at, net->grads + at, moments, n, &step);
     if (bounds->low > -1e308 || bounds->high < 1e308)
         clamp(net->params + at, n, bounds);
 }
@@ -42,19 +53,21 @@ static void gather(struct gle_net *net, size_t i, const float *r_below, const fl
         k->sum_products(net->grads + l->param[GLE_TAU_M], e, s, gle_coef_of(net, l, GLE_COEF_MEAN), net->B, l->ld);
 }
 
-void gle_net_descend(struct gle_net *net, size_t i, const struct gle_optimizer_step *step)
+void gle_net_descend(struct gle_net *net, size_t i)
 {
     const struct gle_graph_layer *l = gle_layer_of(net, i);
     const bool *plastic = net->plastic[i];
 
+    for (int p = 0; p < GLE_PARAMS; p++)
+        net->missed[i][p] += l->cfg->plastic[p] && !plastic[p];
     if (plastic[GLE_WEIGHT]) {
-        update(net, l, GLE_WEIGHT, l->n * l->ld_in, step);
+        update(net, i, GLE_WEIGHT, l->n * l->ld_in);
         gle_net_follow_weight(net, l);
     }
     if (plastic[GLE_BIAS])
-        update(net, l, GLE_BIAS, l->n, step);
+        update(net, i, GLE_BIAS, l->n);
     if (plastic[GLE_TAU_M]) {
-        update(net, l, GLE_TAU_M, l->n, step);
+        update(net, i, GLE_TAU_M, l->n);
         gle_net_follow_tau_m(net, l);
     }
 }
@@ -118,7 +131,7 @@ static void step_layer(struct gle_net *net, size_t i, size_t thread)
         gle_net_tape(net, i, thread, e_above);
     if (net->step->learn && !wild) {
         gather(net, i, r_below, e, s);
-        gle_net_descend(net, i, &net->optimizer_step);
+        gle_net_descend(net, i);
     }
 }
 

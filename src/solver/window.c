@@ -249,7 +249,7 @@ static void gather_layers(void *arg, size_t thread)
         if (net->plastic[i][GLE_BIAS] || net->plastic[i][GLE_TAU_M])
             gather_rows(net, i, alpha);
         if (net->step)
-            gle_net_descend(net, i, &net->optimizer_step);
+            gle_net_descend(net, i);
     }
 }
 

@@ -62,6 +62,11 @@ void gle_diagnosis_close(struct gle_diagnosis *d)
     gle_free(d);
 }
 
+void gle_diagnosis_hold(struct gle_diagnosis *d, size_t layer, enum gle_param param, bool hold)
+{
+    gle_net_hold(d->shadow, layer, param, hold);
+}
+
 void gle_diagnosis_before(struct gle_diagnosis *d, const struct gle_net *net, uint64_t step, uint64_t steps_left,
                           bool window_begins)
 {

@@ -16,8 +16,8 @@ struct gle_progress {
                                labels */
 };
 
-/* A step that has just been made. Variables of the net are those that it left; gle_net_get_read() tells what it
- * read. */
+/* A step that has just been made. Variables and parameters of the net are those that it left, with the window that
+ * ended with it, if one did; gle_net_get_read() tells what it read. */
 struct gle_moment {
     const struct gle_net *net;
     uint64_t step;        /* 0, 1, ... of the run, evaluation included */
@@ -32,6 +32,7 @@ struct gle_moment {
 struct gle_closed_window {
     const struct gle_net *net;
     uint64_t first_step, n_steps; /* of the run */
+    size_t B;                     /* rows */
 };
 
 /* Hooks; each may be NULL. A failure ends the run. */

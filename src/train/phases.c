@@ -80,8 +80,11 @@ static void hold_params(struct gle_run *run, const struct phase *phase, bool hol
 {
     const struct gle_settings *set = &phase->cfg->set;
 
-    for (size_t i = 0; i < set->n; i++)
+    for (size_t i = 0; i < set->n; i++) {
         gle_net_hold(run->net, set->item[i].layer, set->item[i].param, hold);
+        if (run->diagnosis)
+            gle_diagnosis_hold(run->diagnosis, set->item[i].layer, set->item[i].param, hold);
+    }
 }
 
 static void restore_params(struct gle_run *run, const struct phase *phase)
@@ -118,10 +121,16 @@ static void close_phase(struct gle_run *run, struct phase *phase)
 
 /* --- steps --- */
 
+static uint64_t fewer(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* After step t of the phase. */
 static void count(struct gle_run *run, struct phase *phase, uint64_t t, double loss)
 {
     const size_t B = run->graph->max_batch;
+    const uint64_t lately = fewer(t + 1, GLE_PROGRESS_STEPS);
 
     phase->loss += loss;
     phase->last[t % GLE_LAST_STEPS] = loss;
@@ -134,29 +143,42 @@ static void count(struct gle_run *run, struct phase *phase, uint64_t t, double l
     }
     if (run->step % GLE_PROGRESS_STEPS)
         return;
-    gle_run_tell(run, phase->recent / (double)(GLE_PROGRESS_STEPS * B),
+    gle_run_tell(run, phase->recent / ((double)lately * (double)B),
                  phase->played && gle_run_labelled(run) ? (double)phase->right / (double)phase->played : (double)NAN);
     phase->recent = 0.0;
+}
+
+/* Whether state is reset where a sample begins. */
+static bool resets(const struct gle_run *run)
+{
+    bool any = run->exp->reset_state;
+
+    for (size_t i = 0; i < run->exp->n_layers; i++)
+        any = any || run->exp->layers[i].reset;
+    return any && run->data->n_steps;
 }
 
 /* Steps after this one until the state is reset. */
 static uint64_t steps_to_reset(const struct gle_run *run)
 {
-    bool resets = run->exp->reset_state;
+    return resets(run) ? run->data->n_steps - 1 - run->step % run->data->n_steps : UINT64_MAX;
+}
 
-    for (size_t i = 0; i < run->exp->n_layers; i++)
-        resets = resets || run->exp->layers[i].reset;
-    return resets && run->data->n_steps ? run->data->n_steps - 1 - run->step % run->data->n_steps : UINT64_MAX;
+/* Whether step t of the phase has nothing before it that a window could reach back to. */
+static bool begins_anew(const struct gle_run *run, uint64_t t)
+{
+    return !t || (resets(run) && run->step % run->data->n_steps == 0);
 }
 
 /* Windows end with the steps of the run whose number is a multiple of the window's length, as published; the first one
- * of a phase, at the first such step but for that with which it begins. They also end where the state is reset. One
- * that the end of the phase cuts short is dropped. t: step of the phase. */
+ * of a phase, at the first such step but for that with which it begins. They also end where the state is reset, and go
+ * on from there as at the beginning of a phase. One that the end of the phase cuts short is dropped. t: step of the
+ * phase. */
 static bool window_ends(const struct gle_run *run, uint64_t t)
 {
     const uint64_t length = run->exp->window_steps;
 
-    return length && ((t && run->step % length == 0) || !steps_to_reset(run));
+    return length && ((!begins_anew(run, t) && run->step % length == 0) || !steps_to_reset(run));
 }
 
 /* Whether a window that begins here has its full length. */
@@ -164,12 +186,7 @@ static bool on_grid(const struct gle_run *run, uint64_t t)
 {
     const uint64_t length = run->exp->window_steps;
 
-    return length && run->step % length == 1 % length && (t || length > 1);
-}
-
-static uint64_t fewer(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
+    return length && run->step % length == 1 % length && (length > 1 || !begins_anew(run, t));
 }
 
 static int run_steps(struct gle_run *run, struct phase *phase, struct gle_error *err)
@@ -229,7 +246,7 @@ static int run_phase(struct gle_run *run, const struct gle_phase *cfg, struct gl
     *(cfg->learn ? &m->train_steps : &m->eval_steps) += phase.score->steps;
     *(cfg->learn ? &m->train_flops : &m->eval_flops) +=
         gle_graph_flops(run->graph, cfg->learn) * (run->work - work);
-    if (rc || gle_run_stopped(run))
+    if (rc || phase.score->steps < cfg->n_steps)
         return rc;
     return run->observer->stage ? run->observer->stage(run->observer->ctx, m, err) : 0;
 }

@@ -154,15 +154,11 @@ void gle_run_drop_window(struct gle_run *run)
 /* After the step run->step. */
 static int end_window(struct gle_run *run, bool learn, struct gle_error *err)
 {
-    const struct gle_closed_window closed = {
-        .net = run->net, .first_step = run->window_first, .n_steps = run->step - run->window_first + 1};
-
-    run->in_window = false;
     if (gle_net_end_window(run->net, run->exp->rule, learn, run->schedule.lr, err))
         return -1;
     if (run->diagnosis && learn)
         gle_diagnosis_add(run->diagnosis, run->net);
-    return run->observer->window ? run->observer->window(run->observer->ctx, &closed, err) : 0;
+    return 0;
 }
 
 /* --- the step --- */
@@ -180,6 +176,16 @@ static int tell_moment(const struct gle_run *run, const struct gle_stride *strid
     };
 
     return run->observer->moment(run->observer->ctx, &moment, err);
+}
+
+static int tell_window(const struct gle_run *run, const struct gle_stride *stride, struct gle_error *err)
+{
+    const struct gle_closed_window closed = {.net = run->net,
+                                             .first_step = run->window_first,
+                                             .n_steps = run->step - run->window_first + 1,
+                                             .B = stride->B};
+
+    return run->observer->window(run->observer->ctx, &closed, err);
 }
 
 static int step_teacher(struct gle_run *run, struct gle_error *err)
@@ -210,18 +216,21 @@ static int step_nets(struct gle_run *run, const struct gle_stride *stride, doubl
 int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *loss, struct gle_error *err)
 {
     const uint64_t every = run->exp->record.every;
+    const bool closes = run->in_window && stride->end_window;
 
     if (run->teacher)
         gle_net_aim(run->net, run->teacher);
     if (run->diagnosis && stride->learn)
         gle_diagnosis_before(run->diagnosis, run->net, run->step, stride->steps_left,
                              stride->on_grid && run->in_window && run->window_first == run->step);
-    if (step_nets(run, stride, loss, err))
+    if (step_nets(run, stride, loss, err) || (closes && end_window(run, stride->learn, err)))
         return -1;
     if (every && run->step % every == 0 && run->observer->moment && tell_moment(run, stride, *loss, err))
         return -1;
-    if (run->in_window && stride->end_window && end_window(run, stride->learn, err))
+    if (closes && run->observer->window && tell_window(run, stride, err))
         return -1;
+    if (closes)
+        run->in_window = false;
     if (run->diagnosis && stride->learn && gle_diagnosis_after(run->diagnosis, run->metrics, err))
         return -1;
     run->step++;

@@ -304,7 +304,7 @@ static void a_teacher_gives_the_targets(void **state)
     const struct reference *steps = reference_get("tiny_bptt", "tiny_bptt_steps");
     struct built b = build_text(lagline_yaml, 1);
     struct gle_graph *graph;
-    struct gle_net *teacher;
+    struct gle_net *teacher = NULL;
     struct gle_error err = {0};
     struct gle_rng rng;
     size_t ld, ld_target;

@@ -16,19 +16,26 @@ static void show(const struct gle_errors *errs)
     }
 }
 
-static struct built build(const char *path, const struct gle_override *overrides, size_t n_overrides,
-                          size_t tape_steps, size_t threads)
+static struct built load(const char *path, const struct gle_override *overrides, size_t n_overrides)
 {
     struct built b = {0};
     struct gle_errors errs = {0};
-    struct gle_error err = {0};
-    struct gle_rng rng;
 
     if (gle_experiments_load(&b.list, path, overrides, n_overrides, NULL, 0, &errs)) {
         show(&errs);
         fail_msg("%s does not load", path);
     }
     b.exp = b.list.item[0];
+    return b;
+}
+
+static struct built build(const char *path, const struct gle_override *overrides, size_t n_overrides,
+                          size_t tape_steps, size_t threads)
+{
+    struct built b = load(path, overrides, n_overrides);
+    struct gle_error err = {0};
+    struct gle_rng rng;
+
     if (!tape_steps && b.exp->window_steps)
         tape_steps = b.exp->window_steps + 1;
     gle_rng_seed(&rng, b.exp->seed);
@@ -44,15 +51,32 @@ struct built build_file(const char *path, const struct gle_override *overrides, 
     return build(path, overrides, n_overrides, 0, threads);
 }
 
+void temporary_file(char *path, const char *text)
+{
+    const int fd = mkstemp(path);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+}
+
+struct built built_load(const char *yaml)
+{
+    char path[] = "/tmp/glesim_test_XXXXXX";
+    struct built b;
+
+    temporary_file(path, yaml);
+    b = load(path, NULL, 0);
+    unlink(path);
+    return b;
+}
+
 struct built build_windows(const char *yaml, size_t tape_steps, size_t threads)
 {
     char path[] = "/tmp/glesim_test_XXXXXX";
-    const int fd = mkstemp(path);
     struct built b;
 
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, yaml, strlen(yaml)), (ssize_t)strlen(yaml));
-    close(fd);
+    temporary_file(path, yaml);
     b = build(path, NULL, 0, tape_steps, threads);
     unlink(path);
     return b;

@@ -25,11 +25,16 @@ struct built {
 struct built build_text(const char *yaml, size_t threads);
 /* The same with windows of so many steps. */
 struct built build_windows(const char *yaml, size_t tape_steps, size_t threads);
+/* The experiment alone. */
+struct built built_load(const char *yaml);
 struct built build_file(const char *path, const struct gle_override *overrides, size_t n_overrides, size_t threads);
 void built_clear(struct built *b);
 
 /* Copies rows (B, n) of float or double into the net's input or target buffer. */
 void put_rows(float *to, size_t ld, const float *from, size_t B, size_t n);
+
+/* Puts text into a new file, whose name replaces the XXXXXX of path. */
+void temporary_file(char *path, const char *text);
 
 /* Path of a file in the source tree's tests folder: GLE_TEST_DIR/name. Static buffer. */
 const char *test_path(const char *name);

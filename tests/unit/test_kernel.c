@@ -383,6 +383,195 @@ static void nan_and_infinity_are_noticed_wherever_they_are_and_nothing_else_is(v
                     }
 }
 
+/* --- steps back --- */
+
+/* Any number of rows, 1 ... 37 of them, of 8 ... 120 floats. */
+static void random_shape(size_t round, size_t *B, size_t *ld)
+{
+    *B = 1 + round * 7919 % 37;
+    *ld = GLE_PAD * (1 + round * 104729 % 15);
+}
+
+enum { SHAPES = 40 };
+
+static void check_steps_back(const struct gle_kernels *k, size_t B, size_t ld)
+{
+    const size_t n = B * ld;
+    float *bar = random_floats(n, 40), *old = random_floats(n, 40), *in = random_floats(n, 41);
+    float *above = random_floats(n, 42), *dr = random_floats(n, 43), *v = random_floats(n, 44);
+    float *x = gle_floats(n), *y = gle_floats(n), *lag = gle_floats(n);
+    float *look = random_floats(ld, 45), *leak = random_floats(ld, 46);
+    float *all[] = {bar, old, in, above, dr, v, x, y, lag, look, leak};
+
+    assert_int_equal(k->membrane_back(x, bar, in, look, leak, B, ld), 0);
+    for (size_t i = 0; i < n; i++) {
+        const double lambda = (double)look[i % ld] * (double)in[i] + (double)leak[i % ld] * (double)old[i];
+        near("lambda", x[i], lambda);
+        near("u_bar", bar[i], (double)old[i] + (double)in[i] - lambda);
+    }
+    memcpy(bar, old, n * sizeof *old);
+    k->error_prospective_back(x, y, bar, lag, in, above, dr, v, look, leak, B, ld);
+    for (size_t i = 0; i < n; i++) {
+        const double d = (double)look[i % ld] * (double)in[i] + (double)leak[i % ld] * (double)old[i];
+        near("v_bar", bar[i], (double)old[i] + (double)in[i] - d);
+        near("above_bar", x[i], (double)dr[i] * d);
+        near("dr_bar", y[i], (double)above[i] * d);
+        near("lag", lag[i], (double)dr[i] * (double)above[i] - (double)v[i]);
+    }
+    memcpy(bar, old, n * sizeof *old);
+    set(lag, n, NAN);
+    set(v, n, NAN);
+    k->error_instantaneous_back(x, y, bar, lag, in, above, dr, v, look, leak, B, ld);
+    assert_memory_equal(bar, old, n * sizeof *old);
+    for (size_t i = 0; i < n; i++) {
+        near("above_bar", x[i], (double)dr[i] * (double)in[i]);
+        near("dr_bar", y[i], (double)above[i] * (double)in[i]);
+        assert_true(lag[i] == 0.0f);
+    }
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        gle_free(all[i]);
+}
+
+static void for_random_shapes(void (*check)(const struct gle_kernels *k, size_t B, size_t ld))
+{
+    for (int isa = 0; isa < n_isas(); isa++)
+        for (size_t round = 0; round < SHAPES; round++) {
+            size_t B, ld;
+            random_shape(round, &B, &ld);
+            check(gle_kernels((enum gle_isa)isa), B, ld);
+        }
+}
+
+static void steps_back_match_the_double_loop(void **state)
+{
+    (void)state;
+    for_random_shapes(check_steps_back);
+}
+
+static void products_of_elements_match_the_double_loop_for_any_length(void **state)
+{
+    (void)state;
+    for (int isa = 0; isa < n_isas(); isa++)
+        for (size_t n = 0; n < 150; n++) {
+            const struct gle_kernels *k = gle_kernels((enum gle_isa)isa);
+            float *x = random_floats(n, 50), *y = random_floats(n, 51), *sum = random_floats(n + GUARD, 52);
+            float *out = gle_floats(n + GUARD), *old = random_floats(n + GUARD, 52);
+            set(out, n + GUARD, NAN);
+            k->multiply(out, x, y, n);
+            k->multiply_add(sum, x, y, n);
+            for (size_t i = 0; i < n; i++) {
+                near("x * y", out[i], (double)x[i] * (double)y[i]);
+                near("sum + x * y", sum[i], (double)old[i] + (double)x[i] * (double)y[i]);
+            }
+            for (size_t i = n; i < n + GUARD; i++)
+                assert_true(isnan(out[i]) && sum[i] == old[i]);
+            gle_free(x);
+            gle_free(y);
+            gle_free(sum);
+            gle_free(out);
+            gle_free(old);
+        }
+}
+
+static int verdict_back(const struct gle_kernels *k, size_t ld, size_t field, size_t at, float value)
+{
+    float *x[] = {gle_floats(ROWS * ld), gle_floats(ROWS * ld), gle_floats(ROWS * ld)};
+    float *look = gle_floats(ld), *leak = gle_floats(ld);
+    int wild;
+
+    set(look, ld, 0.5f);
+    set(leak, ld, 0.5f);
+    x[field][at] = value;
+    wild = k->membrane_back(x[2], x[0], x[1], look, leak, ROWS, ld);
+    for (size_t i = 0; i < 3; i++)
+        gle_free(x[i]);
+    gle_free(look);
+    gle_free(leak);
+    return wild;
+}
+
+static void the_step_back_notices_nan_and_infinity_and_nothing_else(void **state)
+{
+    static const float wild[] = {NAN, INFINITY, -INFINITY}, tame[] = {1e38f, -1e38f, 3.4e38f, 1e-45f, -0.0f};
+
+    (void)state;
+    for (int isa = 0; isa < n_isas(); isa++)
+        for (size_t w = 0; w < WIDTHS; w++)
+            for (size_t f = 0; f < 2; f++)
+                for (size_t at = 0; at < ROWS * widths[w]; at++) {
+                    const struct gle_kernels *k = gle_kernels((enum gle_isa)isa);
+                    for (size_t i = 0; i < sizeof wild / sizeof *wild; i++)
+                        assert_true(verdict_back(k, widths[w], f, at, wild[i]));
+                    for (size_t i = 0; i < sizeof tame / sizeof *tame; i++)
+                        assert_false(verdict_back(k, widths[w], f, at, tame[i]));
+                }
+}
+
+static double dot(const float *x, const float *y, size_t n)
+{
+    double sum = 0.0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += (double)x[i] * (double)y[i];
+    return sum;
+}
+
+/* <J x, y> and <x, J^T y> are the same number, whatever x and y: a step and its step back are transposes. */
+static void assert_transposed(double forth, double back, size_t B, size_t ld)
+{
+    if (!(fabs(forth - back) < 1e-7 * (double)(B * ld + 8)))
+        fail_msg("%zu rows of %zu: %.9g forth, %.9g back", B, ld, forth, back);
+}
+
+/* The membrane is linear in (s, u), with neither bias nor feedback. */
+static void transpose_membrane(const struct gle_kernels *k, size_t B, size_t ld)
+{
+    const size_t n = B * ld;
+    float *s = random_floats(n, 60), *u = random_floats(n, 61), *s_next = random_floats(n, 60);
+    float *u_next = random_floats(n, 61), *prosp_u = gle_floats(n), *zero = gle_floats(n);
+    float *a = random_floats(n, 62), *y = random_floats(n, 63), *u_bar = random_floats(n, 63);
+    float *lambda = gle_floats(n), *look = random_floats(ld, 64), *leak = random_floats(ld, 65);
+    float *all[] = {s, u, s_next, u_next, prosp_u, zero, a, y, u_bar, lambda, look, leak};
+
+    assert_int_equal(k->membrane(prosp_u, u_next, s_next, zero, zero, 0.0f, look, leak, B, ld), 0);
+    assert_int_equal(k->membrane_back(lambda, u_bar, a, look, leak, B, ld), 0);
+    assert_transposed(dot(prosp_u, a, n) + dot(u_next, y, n), dot(s, lambda, n) + dot(u, u_bar, n), B, ld);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        gle_free(all[i]);
+}
+
+/* The error is linear in (e_above, v) for a given phi', and in (phi', v) for given errors from above. */
+static void transpose_error(const struct gle_kernels *k, size_t B, size_t ld)
+{
+    const size_t n = B * ld;
+    float *e_above = random_floats(n, 70), *dr = random_floats(n, 71), *v = random_floats(n, 72);
+    float *v_next = random_floats(n, 72), *e = gle_floats(n), *e_bar = random_floats(n, 73);
+    float *y = random_floats(n, 74), *v_bar = random_floats(n, 74), *above_bar = gle_floats(n);
+    float *dr_bar = gle_floats(n), *lag = gle_floats(n), *look = random_floats(ld, 75), *leak = random_floats(ld, 76);
+    float *all[] = {e_above, dr, v, v_next, e, e_bar, y, v_bar, above_bar, dr_bar, lag, look, leak};
+    double forth;
+
+    assert_int_equal(k->error_prospective(e, v_next, e_above, dr, look, leak, B, ld), 0);
+    k->error_prospective_back(above_bar, dr_bar, v_bar, lag, e_bar, e_above, dr, v, look, leak, B, ld);
+    forth = dot(e, e_bar, n) + dot(v_next, y, n);
+    assert_transposed(forth, dot(e_above, above_bar, n) + dot(v, v_bar, n), B, ld);
+    assert_transposed(forth, dot(dr, dr_bar, n) + dot(v, v_bar, n), B, ld);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        gle_free(all[i]);
+}
+
+static void the_step_back_of_the_membrane_is_its_transpose(void **state)
+{
+    (void)state;
+    for_random_shapes(transpose_membrane);
+}
+
+static void the_step_back_of_the_error_is_its_transpose(void **state)
+{
+    (void)state;
+    for_random_shapes(transpose_error);
+}
+
 static void every_instruction_set_gives_the_same_numbers_to_rounding(void **state)
 {
     enum { M = 31, N = 53, K = 53, LD = 56 };
@@ -414,6 +603,11 @@ int main(void)
         cmocka_unit_test(sums_over_rows_match_the_double_loop),
         cmocka_unit_test(errors_and_membranes_match_the_double_loop),
         cmocka_unit_test(nan_and_infinity_are_noticed_wherever_they_are_and_nothing_else_is),
+        cmocka_unit_test(steps_back_match_the_double_loop),
+        cmocka_unit_test(products_of_elements_match_the_double_loop_for_any_length),
+        cmocka_unit_test(the_step_back_notices_nan_and_infinity_and_nothing_else),
+        cmocka_unit_test(the_step_back_of_the_membrane_is_its_transpose),
+        cmocka_unit_test(the_step_back_of_the_error_is_its_transpose),
         cmocka_unit_test(every_instruction_set_gives_the_same_numbers_to_rounding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,12 +1,9 @@
 /* Epochs of training and evaluation, on networks that take milliseconds. */
-#include "../support/build.h"
+#include "../support/trial.h"
 #include "base/memory.h"
 #include "config/decode.h"
-#include "data/data.h"
 #include "parts/activation.h"
-#include "train/metrics.h"
 #include "train/order.h"
-#include "train/train.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -32,85 +29,6 @@ static const char *config(const char *dataset, size_t input, const char *layers,
 
 static const char *const two_layers = "{name: hidden, neurons: {count: 5, tau_m: 1.0, tau_r: 0.4}, activation: tanh}, "
                                       "{name: top, neurons: {count: 2, tau_m: 1.0, tau_r: 1.0}}";
-
-/* Everything a run needs. */
-struct trial {
-    struct built b;
-    struct gle_data *data;
-    struct gle_metrics m;
-    struct gle_error err;
-    int rc;
-};
-
-static struct trial trial_open(const char *yaml, size_t threads)
-{
-    struct trial t = {.b = build_text(yaml, threads)};
-    const struct gle_experiment *exp = t.b.exp;
-    const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
-    const struct gle_data_context context = {.dt = exp->dt, .seed = exp->seed};
-
-    if (gle_data_open(&t.data, set, exp->dataset.params, exp->validation, &context, &t.err) ||
-        gle_train_check(exp, t.data, &t.err))
-        fail_msg("%s", t.err.text);
-    return t;
-}
-
-static void trial_run(struct trial *t, const struct gle_observer *observer, const volatile sig_atomic_t *stop)
-{
-    assert_int_equal(gle_metrics_init(&t->m, t->b.exp, t->data, &t->err), 0);
-    t->rc = gle_train(&t->m, t->b.net, t->b.graph, t->data, observer, stop, &t->err);
-}
-
-static void trial_close(struct trial *t)
-{
-    gle_metrics_clear(&t->m);
-    gle_data_close(t->data);
-    built_clear(&t->b);
-}
-
-/* Runs to the end. */
-static struct trial trial_of(const char *yaml, size_t threads)
-{
-    struct trial t = trial_open(yaml, threads);
-
-    trial_run(&t, NULL, NULL);
-    if (t.rc)
-        fail_msg("%s", t.err.text);
-    assert_int_equal(t.m.status, GLE_COMPLETED);
-    assert_int_equal(t.m.n_epochs, t.b.exp->epochs + 1);
-    return t;
-}
-
-/* All parameters, one after the other. */
-static float *all_params(const struct built *b, size_t *n)
-{
-    float *values;
-    size_t at = 0;
-
-    *n = 0;
-    for (size_t i = 0; i < b->graph->n_layers; i++)
-        *n += b->graph->layers[i].n * (b->graph->layers[i].n_in + 2);
-    values = calloc(*n, sizeof *values);
-    for (size_t i = 0; i < b->graph->n_layers; i++)
-        for (int p = 0; p < GLE_PARAMS; p++) {
-            const struct gle_graph_layer *l = &b->graph->layers[i];
-            gle_net_get_param(b->net, i, (enum gle_param)p, values + at);
-            at += p == GLE_WEIGHT ? l->n * l->n_in : l->n;
-        }
-    assert_int_equal(at, *n);
-    return values;
-}
-
-static bool same_params(const struct built *a, const struct built *b)
-{
-    size_t n, m;
-    float *x = all_params(a, &n), *y = all_params(b, &m);
-    const bool same = n == m && !memcmp(x, y, n * sizeof *x);
-
-    free(x);
-    free(y);
-    return same;
-}
 
 /* --- order --- */
 
