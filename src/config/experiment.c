@@ -98,6 +98,10 @@ static int build_learning(struct gle_experiment *exp, const struct gle_learning_
                             "%s needs the key 'window' beside it (how far back it looks)", exp->rule->row.name);
     else if (exp->rule->windowed && keys->window < exp->dt)
         rc = gle_node_error(errs, GLE_ERANGE, src, "window", "%g is below dt = %g", keys->window, exp->dt);
+    else if (exp->rule->windowed && llround(keys->window / exp->dt) < 2)
+        rc = gle_node_error(errs, GLE_ERANGE, src, "window",
+                            "%g is one step of dt = %g; two are needed, since an output is the rate of the step before",
+                            keys->window, exp->dt);
     else if (exp->rule->windowed)
         exp->window_steps = (uint64_t)llround(keys->window / exp->dt);
     if (exp->has_teacher && exp->loss->classes)

@@ -322,6 +322,10 @@ int gle_diagnose_build(struct gle_experiment *exp, const struct gle_diagnose_key
     diagnose->n_steps = in_steps(keys->window, exp->dt, diagnose->src, "window", errs);
     if (!diagnose->n_steps)
         return -1;
+    if (diagnose->n_steps < 2)
+        rc = gle_node_error(errs, GLE_ERANGE, diagnose->src, "window",
+                            "%g is one step of dt = %g; two are needed, since an output is the rate of the step before",
+                            keys->window, exp->dt);
     if (keys->every && diagnose->n_steps > keys->every)
         rc = gle_node_error(errs, GLE_ERANGE, diagnose->src, "window",
                             "%g lasts %" PRIu64 " steps, but the next comparison begins after %" PRIu64 " (every)",

@@ -2,11 +2,14 @@
 #include "base/memory.h"
 #include "parts/rule.h"
 
+#include <math.h>
+
 struct gle_diagnosis {
     const struct gle_experiment *exp;
     struct gle_graph *graph; /* of the shadow */
     struct gle_net *shadow;
-    double *sums;  /* of the gradients that the rule followed: all parameters, layer by layer */
+    size_t n_params;
+    double *sums;  /* of the gradients that the rule followed: all n_params, layer by layer */
     float *values; /* one parameter */
     uint64_t learned; /* learning steps so far */
     uint64_t due;     /* when the next comparison may begin */
@@ -25,7 +28,7 @@ int gle_diagnosis_open(struct gle_diagnosis **out, const struct gle_graph *graph
     const struct gle_graph_options options = {
         .batch = graph->train_rows, .train_rows = graph->train_rows, .tape_steps = exp->diagnose.n_steps};
     struct gle_diagnosis *d = gle_calloc(1, sizeof *d);
-    size_t n = 0, most = 0;
+    size_t most = 0, n = 0;
 
     *out = NULL;
     for (size_t i = 0; i < graph->n_layers; i++)
@@ -36,6 +39,7 @@ int gle_diagnosis_open(struct gle_diagnosis **out, const struct gle_graph *graph
         }
     if (d) {
         d->exp = exp;
+        d->n_params = n;
         d->sums = gle_calloc(n, sizeof *d->sums);
         d->values = gle_calloc(most, sizeof *d->values);
     }
@@ -70,14 +74,9 @@ void gle_diagnosis_hold(struct gle_diagnosis *d, size_t layer, enum gle_param pa
 void gle_diagnosis_before(struct gle_diagnosis *d, const struct gle_net *net, uint64_t step, uint64_t steps_left,
                           bool window_begins)
 {
-    size_t n = 0;
-
     if (!d->left && d->learned >= d->due && steps_left + 1 >= d->exp->diagnose.n_steps &&
         (window_begins || !d->exp->rule->windowed)) {
-        for (size_t i = 0; i < d->graph->n_layers; i++)
-            for (int p = 0; p < GLE_PARAMS; p++)
-                n += param_size(&d->graph->layers[i], p);
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < d->n_params; i++)
             d->sums[i] = 0.0;
         d->left = d->exp->diagnose.n_steps;
         d->first = step;
@@ -109,29 +108,36 @@ void gle_diagnosis_add(struct gle_diagnosis *d, const struct gle_net *net)
         }
 }
 
-static int compare(struct gle_diagnosis *d, struct gle_metrics *metrics, struct gle_error *err)
+static struct gle_comparison compare_param(struct gle_diagnosis *d, size_t layer, int param, const double *sums)
 {
+    const size_t n = param_size(&d->graph->layers[layer], param);
+    struct gle_comparison c = {0};
+
+    gle_net_get_gradient(d->shadow, layer, (enum gle_param)param, d->values);
+    for (size_t k = 0; k < n; k++) {
+        const double exact = (double)d->values[k];
+        c.dot += sums[k] * exact;
+        c.update += sums[k] * sums[k];
+        c.gradient += exact * exact;
+    }
+    return c;
+}
+
+/* known: the exact gradient was found; it may overflow where the run goes on. */
+static int compare(struct gle_diagnosis *d, bool known, struct gle_metrics *metrics, struct gle_error *err)
+{
+    static const struct gle_comparison unknown = {(double)NAN, (double)NAN, (double)NAN};
     struct gle_diagnostic *found;
     const double *sums = d->sums;
 
-    if (gle_net_end_window(d->shadow, d->exp->diagnose.gradient, false, 0.0, err) ||
-        gle_metrics_diagnose(&found, metrics, d->first, d->graph->n_layers, err))
+    if (gle_metrics_diagnose(&found, metrics, d->first, d->graph->n_layers, err))
         return -1;
     for (size_t i = 0; i < d->graph->n_layers; i++)
         for (int p = 0; p < GLE_PARAMS; p++) {
-            const struct gle_graph_layer *l = &d->graph->layers[i];
-            const size_t n = param_size(l, p);
             struct gle_comparison *c = &found->of[i * GLE_PARAMS + (size_t)p];
-            if (l->cfg->plastic[p]) {
-                gle_net_get_gradient(d->shadow, i, (enum gle_param)p, d->values);
-                for (size_t k = 0; k < n; k++) {
-                    const double exact = (double)d->values[k];
-                    c->dot += sums[k] * exact;
-                    c->update += sums[k] * sums[k];
-                    c->gradient += exact * exact;
-                }
-            }
-            sums += n;
+            if (d->graph->layers[i].cfg->plastic[p])
+                *c = known ? compare_param(d, i, p, sums) : unknown;
+            sums += param_size(&d->graph->layers[i], p);
         }
     return 0;
 }
@@ -139,11 +145,16 @@ static int compare(struct gle_diagnosis *d, struct gle_metrics *metrics, struct 
 int gle_diagnosis_after(struct gle_diagnosis *d, struct gle_metrics *metrics, struct gle_error *err)
 {
     const struct gle_step step = {.nudge = true};
+    struct gle_error lost = {0};
     double loss;
 
     if (!d->left)
         return 0;
-    if (gle_net_step(d->shadow, &step, &loss, err))
-        return -1;
-    return --d->left ? 0 : compare(d, metrics, err);
+    if (gle_net_step(d->shadow, &step, &loss, &lost)) {
+        d->left = 0;
+        return compare(d, false, metrics, err);
+    }
+    if (--d->left)
+        return 0;
+    return compare(d, !gle_net_end_window(d->shadow, d->exp->diagnose.gradient, false, 0.0, &lost), metrics, err);
 }

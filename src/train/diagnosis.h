@@ -25,7 +25,7 @@ void gle_diagnosis_before(struct gle_diagnosis *d, const struct gle_net *net, ui
 /* After a learning step, or after a window of the rule: adds the gradients that it followed. */
 void gle_diagnosis_add(struct gle_diagnosis *d, const struct gle_net *net);
 /* After a learning step and the end of its window: the shadow's step, and at the end of the stretch the comparison,
- * which goes to metrics. Errors: GLE_EDIVERGED, GLE_ENOMEM. */
+ * which goes to metrics, with NaN when the exact gradient cannot be told in single precision. Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_diagnosis_after(struct gle_diagnosis *d, struct gle_metrics *metrics, struct gle_error *err);
 
 #endif

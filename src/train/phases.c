@@ -182,11 +182,11 @@ static bool window_ends(const struct gle_run *run, uint64_t t)
 }
 
 /* Whether a window that begins here has its full length. */
-static bool on_grid(const struct gle_run *run, uint64_t t)
+static bool on_grid(const struct gle_run *run)
 {
     const uint64_t length = run->exp->window_steps;
 
-    return length && run->step % length == 1 % length && (length > 1 || !begins_anew(run, t));
+    return length && run->step % length == 1;
 }
 
 static int run_steps(struct gle_run *run, struct phase *phase, struct gle_error *err)
@@ -204,7 +204,7 @@ static int run_steps(struct gle_run *run, struct phase *phase, struct gle_error 
             gle_run_begin_window(run);
         stride.steps_left = fewer(n - 1 - t, steps_to_reset(run));
         stride.end_window = window_ends(run, t);
-        stride.on_grid = on_grid(run, t);
+        stride.on_grid = on_grid(run);
         if (gle_run_step(run, &stride, &loss, err))
             return -1;
         count(run, phase, t, loss);

@@ -216,14 +216,19 @@ static int step_nets(struct gle_run *run, const struct gle_stride *stride, doubl
 int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *loss, struct gle_error *err)
 {
     const uint64_t every = run->exp->record.every;
-    const bool closes = run->in_window && stride->end_window;
+    bool closes;
 
     if (run->teacher)
         gle_net_aim(run->net, run->teacher);
     if (run->diagnosis && stride->learn)
         gle_diagnosis_before(run->diagnosis, run->net, run->step, stride->steps_left,
                              stride->on_grid && run->in_window && run->window_first == run->step);
-    if (step_nets(run, stride, loss, err) || (closes && end_window(run, stride->learn, err)))
+    if (step_nets(run, stride, loss, err))
+        return -1;
+    if (stride->end_window && run->window_first == run->step) /* no loss of it has a gradient */
+        gle_run_drop_window(run);
+    closes = run->in_window && stride->end_window;
+    if (closes && end_window(run, stride->learn, err))
         return -1;
     if (every && run->step % every == 0 && run->observer->moment && tell_moment(run, stride, *loss, err))
         return -1;

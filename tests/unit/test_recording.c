@@ -177,7 +177,8 @@ static void check_numbers(const struct gle_npz *npz, const struct double_entry *
 {
     static const char *const numbers[] = {"time", "loss", "step", "stage", "split"};
 
-    for (size_t k = 0; k < 5; k++) {
+    assert_int_equal(gle_npz_has(npz, "split"), !by_phases);
+    for (size_t k = 0; k < (by_phases ? 4 : 5); k++) {
         const char *name = k == 3 ? (by_phases ? "phase" : "epoch") : numbers[k];
         struct gle_array a = array_of(npz, name, k < 2 ? GLE_NPY_F64 : GLE_NPY_I64, d->n, 1, 0, 0);
         for (size_t r = 0; r < d->n; r++) {
@@ -293,7 +294,7 @@ static void check_file(const char *path, const struct double_entry *d)
     const struct gle_record *cfg = &d->trial->b.exp->record;
     static const char *const reads[] = {"input", "target", "output"};
     struct choice channels = choose(d, 0);
-    size_t n_arrays = 8;
+    size_t n_arrays = d->trial->b.exp->phases ? 7 : 8;
     struct gle_error err = {0};
     struct gle_npz *npz;
 
