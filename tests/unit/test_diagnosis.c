@@ -291,6 +291,29 @@ static void any_allocation_of_a_comparison_may_fail(void **state)
     }
 }
 
+/* Back through thirty layers that amplify, single precision overflows; the run itself does not. */
+static void an_exact_gradient_beyond_all_numbers_ends_no_run(void **state)
+{
+    static const char yaml[] =
+        "glesim: 1\nname: steep\ndt: 0.1\nseed: 1\ndataset: {type: sines, omega: 1.0, amplitude: 0}\n"
+        "network: {input: 1, layers: [{name: a, repeat: 30, weight: {value: 20}, bias: none, "
+        "neurons: {count: 1, tau_m: 0.1, tau_r: 1.0}, activation: tanh}, "
+        "{name: b, neurons: {count: 1, tau_m: 1, tau_r: 1}}]}\n"
+        "teacher: {b: {bias: 3}}\n"
+        "learning: {loss: mse, plastic: [bias, weight], optimizer: {type: sgd, lr: 0}}\n"
+        "training: {phases: [{duration: 30}]}\ndiagnose: {window: 10, every: 150}\n";
+    struct trial t = trial_open(yaml, 1);
+
+    (void)state;
+    trial_run(&t, NULL, NULL);
+    assert_int_equal(t.rc, 0);
+    assert_int_equal(t.m.status, GLE_COMPLETED);
+    assert_int_equal(t.m.n_diagnostics, 2);
+    for (size_t d = 0; d < 2; d++)
+        assert_true(isnan(cosine(comparison(&t.m.diagnostics[d], 0, GLE_WEIGHT))));
+    trial_close(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,6 +326,7 @@ int main(void)
         cmocka_unit_test(a_diagnosis_changes_no_bit_of_the_run),
         cmocka_unit_test(a_run_may_stop_within_a_comparison),
         cmocka_unit_test(any_allocation_of_a_comparison_may_fail),
+        cmocka_unit_test(an_exact_gradient_beyond_all_numbers_ends_no_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
