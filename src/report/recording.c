@@ -190,7 +190,8 @@ static int add_numbers(struct gle_recorder *r, bool by_phases, struct gle_error 
 
 static int add_read(struct gle_recorder *r, const char *name, enum gle_read what, size_t width, struct gle_error *err)
 {
-    struct column c = {.type = GLE_NPY_F32, .n_dims = 2, .shape = {r->n_rows, width}, .fill = fill_read, .what = what};
+    struct column c = {
+        .type = GLE_NPY_F32, .n_dims = 2, .shape = {r->n_rows, width}, .fill = fill_read, .what = (int)what};
 
     snprintf(c.name, sizeof c.name, "%s", name);
     return add_column(r, c, err);
@@ -210,7 +211,7 @@ static int add_layer(struct gle_recorder *r, size_t layer, struct gle_error *err
                            .shape = {r->n_rows, n},
                            .layer = layer,
                            .fill = v == GLE_RECORD_LAMBDA ? fill_nan : fill_var,
-                           .what = vars[v],
+                           .what = (int)vars[v],
                            .lambda = v == GLE_RECORD_LAMBDA};
         snprintf(c.name, sizeof c.name, "%.90s.%s", l->cfg->name, gle_variables[v].name);
         if (r->cfg->variables[v] && add_column(r, c, err))
