@@ -168,14 +168,12 @@ static void sum_rows(float *restrict out, const float *restrict e, float alpha, 
 static void sum_products(float *restrict out, const float *restrict e, const float *restrict d,
                          const float *restrict alpha, size_t B, size_t ld)
 {
-    for (size_t i = 0; i < ld; i++)
-        out[i] = 0.0f;
-    for (size_t b = 0; b < B; b++)
-#pragma omp simd simdlen(GLE_PAD)
-        for (size_t i = 0; i < ld; i++)
-            out[i] += e[b * ld + i] * d[b * ld + i];
-    for (size_t i = 0; i < ld; i++)
-        out[i] *= alpha[i];
+    for (size_t i = 0; i < ld; i += GLE_PAD) {
+        vec sum = {0};
+        for (size_t b = 0; b < B; b++)
+            sum += LOAD(e + b * ld + i) * LOAD(d + b * ld + i);
+        STORE(out + i, sum * LOAD(alpha + i));
+    }
 }
 
 static void add(float *restrict out, const float *restrict in, size_t n)

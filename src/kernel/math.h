@@ -53,8 +53,9 @@ static inline float gle_sigmoidf(float x)
     return 1.0f / (1.0f + gle_expf(-x));
 }
 
-/* log(1 + exp(x)) = max(x, 0) + log1p(y), y = exp(-|x|) in (0, 1]; log1p(y) = 2 artanh(y / (2 + y)) by its series. */
-static inline float gle_softplusf(float x)
+/* log(1 + exp(x)) = max(x, 0) + log1p(y), y = exp(-|x|) in (0, 1]; log1p(y) = 2 artanh(y / (2 + y)) by its series.
+ * *slope: 1 / (1 + exp(-x)), from the same y. */
+static inline float gle_softplusf(float x, float *slope)
 {
     const float y = gle_expf(x < 0.0f ? x : -x), t = y / (2.0f + y), z = t * t;
     float p = 1.0f / 15.0f;
@@ -65,6 +66,7 @@ static inline float gle_softplusf(float x)
     p = p * z + 1.0f / 7.0f;
     p = p * z + 1.0f / 5.0f;
     p = p * z + 1.0f / 3.0f;
+    *slope = (x < 0.0f ? y : 1.0f) / (1.0f + y);
     return (x > 0.0f ? x : 0.0f) + 2.0f * t * (p * z + 1.0f);
 }
 

@@ -28,8 +28,8 @@ INLINE void store(float *c, vec x, size_t n, size_t room)
     if (n < VL) {
         mask lane;
         for (int i = 0; i < VL; i++)
-            lane[i] = (size_t)i < n ? -1 : 0;
-        x = (vec)((mask)x & lane);
+            lane[i] = i;
+        x = (vec)((mask)x & (lane < (int32_t)n));
     }
     if (room >= VL) {
         *(loose *)c = x;

@@ -91,8 +91,9 @@ static void eval_softplus(float *restrict r, float *restrict dr, const float *re
     (void)n;
 #pragma omp simd
     for (size_t i = 0; i < B * ld; i++) {
-        r[i] = gle_softplusf(u[i]);
-        dr[i] = gle_sigmoidf(u[i]);
+        float slope;
+        r[i] = gle_softplusf(u[i], &slope);
+        dr[i] = slope;
     }
 }
 

@@ -84,9 +84,9 @@ static const float *top_error(struct gle_net *net)
     return net->top_error;
 }
 
-/* Rows that go through a layer together: few enough that what they read and write stays in the nearest cache, while
- * wide layers, whose weights are what fills it, take all at once. */
-enum { BLOCK_ROWS = 32, BLOCK_WIDTH = 128 };
+/* Rows that go through a layer together: few enough, by the floats of one variable, that what they read and write stays
+ * in a near cache, while wide layers, whose weights are what fills it, take all at once. */
+enum { BLOCK_FLOATS = 2048, BLOCK_WIDTH = 128 };
 
 /* One step of one layer. Reads the old r of the layer below and the old e_below of the layer above, which their own
  * steps, maybe on another thread, leave alone; writes nothing that another layer reads in this step. */
@@ -97,7 +97,7 @@ static void step_layer(struct gle_net *net, size_t i, size_t thread)
     const struct gle_kernels *k = net->kernels;
     const int old = net->now, next = !old;
     const size_t ld = l->ld, ld_in = l->ld_in;
-    const size_t block = ld <= BLOCK_WIDTH && ld_in <= BLOCK_WIDTH ? BLOCK_ROWS : net->B;
+    const size_t width = ld > ld_in ? ld : ld_in, block = width <= BLOCK_WIDTH ? BLOCK_FLOATS / width : net->B;
     const float *e_above =
         i + 1 == g->n_layers ? top_error(net) : gle_var_of(net, &g->layers[i + 1], GLE_VAR_E_BELOW, old);
     const float *r_below =
