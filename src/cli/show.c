@@ -7,18 +7,29 @@
 #include <math.h>
 #include <stdio.h>
 
+/* Keys of a map, and of the maps inside it. */
+static void show_keys(const struct gle_key *keys, int indent)
+{
+    for (const struct gle_key *k = keys; k && k->name; k++) {
+        const bool has_default = k->fallback && k->fallback[0];
+        const struct gle_custom *custom = k->kind == GLE_KEY_KIND_CUSTOM ? k->more : NULL;
+        printf("%*s%-*s %s%s%s%s%s\n", indent, "", 22 - indent, k->name, k->help, has_default ? "; default " : "",
+               has_default ? k->fallback : !k->fallback ? "; required" : "",
+               k->unit[0] && has_default ? " " : "", has_default ? k->unit : "");
+        show_keys(k->kind == GLE_KEY_KIND_MAP ? k->more : custom ? custom->keys : NULL, indent + 2);
+    }
+}
+
 void gle_show_list(void)
 {
+    puts("config");
+    show_keys(gle_experiment_keys, 2);
     for (size_t t = 0; gle_tables[t]; t++) {
         const struct gle_row *row;
-        printf("%s%s\n", t ? "\n" : "", gle_tables[t]->what);
+        printf("\n%s\n", gle_tables[t]->what);
         for (size_t i = 0; (row = gle_table_at(gle_tables[t], i)); i++) {
             printf("  %-20s %s%s\n", row->name, row->help, row->pending ? " (not in this version yet)" : "");
-            for (const struct gle_key *k = row->keys; k && k->name; k++)
-                printf("    %-18s %s%s%s%s%s\n", k->name, k->help, k->fallback && k->fallback[0] ? "; default " : "",
-                       k->fallback && k->fallback[0] ? k->fallback : !k->fallback ? "; required" : "",
-                       k->unit[0] && k->fallback && k->fallback[0] ? " " : "",
-                       k->fallback && k->fallback[0] ? k->unit : "");
+            show_keys(row->keys, 4);
         }
     }
 }

@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-/* Every row of every table, with its help. */
+/* Every key of a config, and every row of every table, with their helps. */
 void gle_show_list(void);
 /* Version, compiler, libraries, processor. */
 void gle_show_version(void);

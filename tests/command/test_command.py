@@ -683,7 +683,8 @@ class Options(Case):
 
     def test_list_names_everything(self):
         out = self.run_glesim("--list").out
-        for word in ("mnist1d", "xor", "tanh", "gle", "cross_entropy", "adam", "plateau", "linear", "carry", "beta1"):
+        for word in ("mnist1d", "xor", "tanh", "gle", "cross_entropy", "adam", "plateau", "linear", "carry", "beta1",
+                     "phases", "duration", "teacher", "every", "sequences", "diagnose", "window"):
             self.assertRegex(out, rf"(?m)^ +{word} ", word)
 
     def test_help_and_version(self):
