@@ -29,7 +29,10 @@ MAY_INCLUDE = {
 
 # Single headers beyond these lines, each with what it is needed for. All point downwards.
 BEYOND = {
-    "graph/graph.c": {"kernel/kernel.h": "gle_padded(): rows of the slabs are as long as the kernels want them"},
+    "graph/graph.c": {
+        "kernel/kernel.h": "gle_padded(): rows of the slabs are as long as the kernels want them",
+        "parts/rule.h": "whether steps need errors",
+    },
     "train/train.h": {"graph/graph.h": "a run is given the graph beside its net"},
     "train/diagnosis.h": {"graph/graph.h": "the shadow has a graph of its own"},
     "report/report.h": {

@@ -1,6 +1,7 @@
 #include "graph/graph.h"
 #include "base/memory.h"
 #include "kernel/kernel.h"
+#include "parts/rule.h"
 
 enum { LINE = 16 };
 
@@ -47,9 +48,9 @@ static size_t tape_entries(const struct gle_graph *g, const struct gle_graph_lay
     case GLE_TAPE_R:
         return g->tape_steps + 1;
     case GLE_TAPE_DR:
-        return l->needs_error ? g->tape_steps + 1 : 0;
+        return l->swept ? g->tape_steps + 1 : 0;
     case GLE_TAPE_LAMBDA:
-        return l->needs_error ? g->tape_steps : 0;
+        return l->swept ? g->tape_steps : 0;
     case GLE_TAPE_S:
         return l->cfg->plastic[GLE_TAU_M] ? g->tape_steps : 0;
     case GLE_TAPE_V:
@@ -85,12 +86,25 @@ static void place_tapes(struct gle_graph *g, struct gle_graph_layer *l)
     }
 }
 
+/* Which errors flow through a layer. Under a windowed rule steps need them only for the feedback into membranes, and
+ * for whoever wants to see them. */
+static void set_errors(const struct gle_graph *g, struct gle_graph_layer *l, const struct gle_graph_layer *below)
+{
+    const bool *plastic = l->cfg->plastic;
+    const bool learns = plastic[GLE_WEIGHT] || plastic[GLE_BIAS] || plastic[GLE_TAU_M];
+
+    l->nudged = !g->passive && ((below && below->nudged) || l->cfg->gamma > 0.0);
+    l->swept = !g->passive && ((below && below->swept) || learns || l->nudged);
+    l->sweeps_below = below && below->swept;
+    l->needs_error = g->exp->rule->windowed && !g->observed ? l->nudged : l->swept;
+    l->sends_error = below && below->needs_error;
+}
+
 int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp, const struct gle_graph_options *options,
                     struct gle_error *err)
 {
     struct gle_graph *g = gle_calloc(1, sizeof *g);
     size_t n_in = exp->n_input;
-    bool below = false, nudged = false;
 
     *out = NULL;
     if (g)
@@ -125,12 +139,7 @@ int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp, co
         l->n = cfg->n;
         l->ld_in = gle_padded(n_in);
         l->ld = gle_padded(cfg->n);
-        l->sends_error = below;
-        nudged = !g->passive && (nudged || cfg->gamma > 0.0);
-        below = !g->passive && (below || cfg->plastic[GLE_WEIGHT] || cfg->plastic[GLE_BIAS] ||
-                                cfg->plastic[GLE_TAU_M] || nudged);
-        l->needs_error = below;
-        l->nudged = nudged;
+        set_errors(g, l, i ? l - 1 : NULL);
         place_params(g, l);
         place_state(g, l);
         if (g->tape_steps)
@@ -156,11 +165,13 @@ void gle_graph_destroy(struct gle_graph *graph)
 
 double gle_graph_flops(const struct gle_graph *graph, bool learn)
 {
+    const bool sweeps = learn && graph->exp->rule->windowed;
     double flops = 0.0;
 
     for (size_t i = 0; i < graph->n_layers; i++) {
         const struct gle_graph_layer *l = &graph->layers[i];
-        const int products = 1 + l->sends_error + (learn && l->cfg->plastic[GLE_WEIGHT]);
+        const int products =
+            1 + l->sends_error + (sweeps && l->sweeps_below) + (learn && l->cfg->plastic[GLE_WEIGHT]);
         flops += 2.0 * products * (double)l->n * (double)l->n_in;
     }
     return flops;

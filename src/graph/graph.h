@@ -70,8 +70,10 @@ struct gle_graph_layer {
     long source;           /* the layer it reads: a layer number, or GLE_SOURCE_INPUT */
     size_t n_in, n;        /* inputs, neurons */
     size_t ld_in, ld;      /* padded */
-    bool needs_error;      /* it or a layer below learns, or errors feed back into a membrane */
+    bool needs_error;      /* steps compute its errors: it or a layer below learns from them, or has them feed back */
     bool sends_error;      /* the layer below needs errors */
+    bool swept;            /* a sweep back over a window goes through it: it or a layer below learns */
+    bool sweeps_below;     /* the layer below is swept */
     bool nudged;           /* errors feed back into a membrane of it or of a layer below */
     size_t param[GLE_PARAMS]; /* in the slabs of parameters, gradients, moments: W (n, ld_in), b (ld), tau_m (ld) */
     size_t var[GLE_VARS][2];  /* in the state slab, for max_batch rows; [1] differs where two copies are kept.
@@ -103,7 +105,7 @@ struct gle_graph_options {
     size_t batch;      /* rows that a step may have; 0: the larger of the experiment's batch sizes */
     size_t train_rows; /* rows that a learning step may have; 0: the experiment's batch size */
     size_t tape_steps; /* the longest window that will be opened; 0: none */
-    bool observed;     /* e, prosp_u and s of every layer can be looked at after a step */
+    bool observed;     /* v, e, prosp_u and s of every layer can be looked at after a step */
     bool passive;      /* a teacher: nothing learns, no errors flow */
 };
 
@@ -114,8 +116,8 @@ GLE_MUST_CHECK int gle_graph_build(struct gle_graph **out, const struct gle_expe
                                    const struct gle_graph_options *options, struct gle_error *err);
 void gle_graph_destroy(struct gle_graph *graph); /* NULL is fine */
 
-/* Floating-point operations (a multiply-add is two) that the products of one step take, per sample: with learning or
- * without. */
+/* Floating-point operations (a multiply-add is two) that the products of one step take, per sample: with learning
+ * (its share of a sweep included), or without. */
 double gle_graph_flops(const struct gle_graph *graph, bool learn);
 /* Bytes of the slabs, with n_moments arrays of optimizer moments. */
 double gle_graph_bytes(const struct gle_graph *graph, size_t n_moments);

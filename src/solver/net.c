@@ -15,7 +15,7 @@
  * about as long as 80 of them. */
 static double layer_cost(const struct gle_graph_layer *l)
 {
-    const int products = 1 + l->sends_error + (l->needs_error && l->cfg->plastic[GLE_WEIGHT]);
+    const int products = 1 + l->sends_error + (l->swept && l->cfg->plastic[GLE_WEIGHT]);
 
     return 2.0 * products * (double)l->n * (double)l->n_in + 80.0 * (double)l->n;
 }

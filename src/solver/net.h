@@ -70,7 +70,7 @@ GLE_MUST_CHECK int gle_net_end_window(struct gle_net *net, const struct gle_rule
                                       struct gle_error *err);
 /* lambda of layer at step t of the window that was closed last, (n_rows, n), as gle_net_get_rows(): on the scale of the
  * target error, as errors e are with beta = 1, positive where a larger potential lowers the loss. Zero for layers that
- * need no errors. */
+ * no sweep goes through: neither they nor those below learn. */
 void gle_net_get_lambda(const struct gle_net *net, size_t layer, size_t t, const size_t *rows, size_t n_rows,
                         float *values);
 

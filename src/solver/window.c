@@ -20,7 +20,7 @@ void gle_net_begin_window(struct gle_net *net)
         const struct gle_graph_layer *l = gle_layer_of(net, i);
         const size_t bytes = net->B * l->ld * sizeof(float);
         memcpy(gle_tape_of(net, l, GLE_TAPE_R, 0), gle_var_of(net, l, GLE_VAR_R, net->now), bytes);
-        if (l->needs_error)
+        if (l->swept)
             memcpy(gle_tape_of(net, l, GLE_TAPE_DR, 0), gle_var_of(net, l, GLE_VAR_DR, 0), bytes);
         if (l->nudged)
             memcpy(gle_tape_of(net, l, GLE_TAPE_V, 0), gle_var_of(net, l, GLE_VAR_V, 0), bytes);
@@ -55,7 +55,7 @@ void gle_net_tape(struct gle_net *net, size_t i, size_t thread, const float *e_a
     if (i + 1 == g->n_layers)
         (void)net->loss->eval(tape_target_error(net, t), gle_var_of(net, l, GLE_VAR_R, net->now), net->target, 1.0f,
                               net->B, l->n, l->ld);
-    if (l->needs_error)
+    if (l->swept)
         memcpy(gle_tape_of(net, l, GLE_TAPE_DR, t + 1), gle_var_of(net, l, GLE_VAR_DR, 0), bytes);
     if (l->cfg->plastic[GLE_TAU_M])
         memcpy(gle_tape_of(net, l, GLE_TAPE_S, t), gle_derived_of(net, l, GLE_VAR_S, thread), bytes);
@@ -142,7 +142,7 @@ static void sweep_layer(struct gle_net *net, size_t i)
     const size_t t = net->taped - 1 - net->sweep + later; /* SIZE_MAX and below, once it is through */
     float *a = adjoint_of(net, l, GLE_ADJOINT_A, 0), *lambda;
 
-    if (!l->needs_error || t >= net->taped)
+    if (!l->swept || t >= net->taped)
         return;
     lambda = gle_tape_of(net, l, GLE_TAPE_LAMBDA, t);
     k->multiply(a, rate_bar(net, i, t, old), gle_tape_of(net, l, GLE_TAPE_DR, t + 1), n);
@@ -154,7 +154,7 @@ static void sweep_layer(struct gle_net *net, size_t i)
     net->wild[i] |=
         k->membrane_back(lambda, adjoint_of(net, l, GLE_ADJOINT_U, 0), a, gle_coef_of(net, l, GLE_COEF_LOOK_U),
                          gle_coef_of(net, l, GLE_COEF_LEAK_U), net->B, l->ld);
-    if (l->sends_error)
+    if (l->sweeps_below)
         gle_product(k, adjoint_of(net, gle_layer_of(net, i - 1), GLE_ADJOINT_R, !old), l->ld_in, lambda, l->ld, 1,
                     net->params + l->param[GLE_WEIGHT], l->ld_in, net->B, l->n_in, l->n, 1.0f);
     if (feeds_back(net, l))
@@ -242,7 +242,7 @@ static void gather_layers(void *arg, size_t thread)
     const float alpha = (float)(net->how->continuous ? of_row * g->exp->dt : of_row);
 
     for (size_t i = net->first_layer[thread]; i < net->first_layer[thread + 1]; i++) {
-        if (!gle_layer_of(net, i)->needs_error || !net->taped)
+        if (!gle_layer_of(net, i)->swept || !net->taped)
             continue;
         if (net->plastic[i][GLE_WEIGHT])
             gather_weight(net, i, alpha);
@@ -281,7 +281,7 @@ void gle_net_get_lambda(const struct gle_net *net, size_t layer, size_t t, const
     const struct gle_graph_layer *l = gle_layer_of(net, layer);
 
     assert(t < net->taped);
-    if (l->needs_error)
+    if (l->swept)
         gle_copy_chosen(values, gle_tape_of(net, l, GLE_TAPE_LAMBDA, t), l->ld, l->n, rows, n_rows);
     else
         memset(values, 0, n_rows * l->n * sizeof *values);

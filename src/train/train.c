@@ -65,8 +65,10 @@ int gle_train_check(const struct gle_experiment *exp, const struct gle_data *dat
 struct gle_graph_options gle_train_options(const struct gle_experiment *exp, const struct gle_data *data)
 {
     const bool *recorded = exp->record.variables;
-    struct gle_graph_options options = {.train_rows = gle_train_rows(exp, data),
-                                        .observed = recorded[GLE_RECORD_E] || recorded[GLE_RECORD_PROSP_U]};
+    struct gle_graph_options options = {
+        .train_rows = gle_train_rows(exp, data),
+        .observed = recorded[GLE_RECORD_V] || recorded[GLE_RECORD_E] || recorded[GLE_RECORD_PROSP_U],
+    };
 
     if (exp->phases)
         options.batch = options.train_rows;
