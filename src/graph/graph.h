@@ -72,7 +72,7 @@ struct gle_graph_layer {
     size_t ld_in, ld;      /* padded */
     bool needs_error;      /* steps compute its errors: it or a layer below learns from them, or has them feed back */
     bool sends_error;      /* the layer below needs errors */
-    bool swept;            /* a sweep back over a window goes through it: it or a layer below learns */
+    bool swept;            /* a sweep back over a window goes through it: it or a layer below learns, or is nudged */
     bool sweeps_below;     /* the layer below is swept */
     bool nudged;           /* errors feed back into a membrane of it or of a layer below */
     size_t param[GLE_PARAMS]; /* in the slabs of parameters, gradients, moments: W (n, ld_in), b (ld), tau_m (ld) */

@@ -22,7 +22,7 @@ struct gle_net {
     float *moments[GLE_MOMENTS_MAX];
     float *state, *coefs, *scratch;
     float *input, *target, *top_error, *output_sum;
-    float *tape, *adjoints;        /* NULL: no windows */
+    float *tape, *adjoints;         /* of windows */
     bool (*plastic)[GLE_PARAMS];    /* per layer: what learns now */
     uint64_t (*missed)[GLE_PARAMS]; /* per layer: optimizer steps that passed while a plastic parameter was held */
 

@@ -70,7 +70,7 @@ GLE_MUST_CHECK int gle_net_end_window(struct gle_net *net, const struct gle_rule
                                       struct gle_error *err);
 /* lambda of layer at step t of the window that was closed last, (n_rows, n), as gle_net_get_rows(): on the scale of the
  * target error, as errors e are with beta = 1, positive where a larger potential lowers the loss. Zero for layers that
- * no sweep goes through: neither they nor those below learn. */
+ * no sweep goes through. */
 void gle_net_get_lambda(const struct gle_net *net, size_t layer, size_t t, const size_t *rows, size_t n_rows,
                         float *values);
 
@@ -79,7 +79,8 @@ void gle_net_get_output_sum(const struct gle_net *net, float *sum);
 /* A parameter: W (n, n_in), b (n), tau_m (n). */
 void gle_net_get_param(const struct gle_net *net, size_t layer, enum gle_param param, float *values);
 void gle_net_set_param(struct gle_net *net, size_t layer, enum gle_param param, const float *values);
-/* The gradient that the last learning step followed, likewise; zero if the parameter is not plastic. */
+/* The gradient that the last learning step followed, or that the last window found, likewise; zero if the parameter is
+ * not plastic or is held. */
 void gle_net_get_gradient(const struct gle_net *net, size_t layer, enum gle_param param, float *values);
 /* A variable after the last step: (B, n), or (B, n_in) for GLE_VAR_E_BELOW. Derived ones only of an observed graph. */
 void gle_net_get_var(const struct gle_net *net, size_t layer, enum gle_var var, float *values);
@@ -95,8 +96,8 @@ void gle_net_get_read(const struct gle_net *net, enum gle_read what, const size_
  * Errors: GLE_EDATA (a file), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_net_apply(struct gle_net *net, const struct gle_settings *settings, struct gle_rng *rng,
                                  struct gle_error *err);
-/* Whether a plastic parameter is kept from learning for the time being. The optimizer does not see that time: it goes
- * on with the moments, and the count of steps, that the parameter had. */
+/* Whether a parameter, if plastic, is kept from learning for the time being. The optimizer does not see that time: it
+ * goes on with the moments, and the count of steps, that the parameter had. */
 void gle_net_hold(struct gle_net *net, size_t layer, enum gle_param param, bool hold);
 
 /* Between nets of the same layers and the same number of rows. The target becomes the output of the teacher that its

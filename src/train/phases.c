@@ -269,7 +269,7 @@ int gle_run_measure_phases(double *per_step, struct gle_run *run, double seconds
     const double begin = gle_clock();
     uint64_t n = 0;
 
-    while ((n % GLE_PROGRESS_STEPS || gle_clock() - begin < seconds) && run->step < run->exp->n_steps) {
+    while ((!n || n % GLE_PROGRESS_STEPS || gle_clock() - begin < seconds) && run->step < run->exp->n_steps) {
         double loss;
         show(run);
         gle_run_begin_window(run);

@@ -30,6 +30,18 @@ static int start_teacher(struct gle_run *run, struct gle_error *err)
     return gle_net_apply(run->teacher, &run->exp->teacher, &run->rng, err);
 }
 
+/* Values that phases put parameters to may come from files: what is wrong with those is found before the first step. */
+static int try_phases(struct gle_run *run, struct gle_error *err)
+{
+    struct gle_rng rng = run->rng;
+    int rc = 0;
+
+    for (size_t i = 0; i < run->exp->n_phases && !rc; i++)
+        rc = gle_net_apply(run->net, &run->exp->phases[i].set, &rng, err);
+    gle_net_recall(run->net);
+    return rc;
+}
+
 int gle_run_start(struct gle_run *run, struct gle_error *err)
 {
     const struct gle_optimizer *optimizer = (const struct gle_optimizer *)run->exp->optimizer.row;
@@ -49,6 +61,8 @@ int gle_run_start(struct gle_run *run, struct gle_error *err)
     if (gle_net_init(run->net, &run->rng, err))
         return -1;
     gle_net_keep(run->net);
+    if (run->exp->phases && try_phases(run, err))
+        return -1;
     if (run->exp->has_teacher && start_teacher(run, err))
         return -1;
     if (run->exp->diagnose.every &&

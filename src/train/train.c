@@ -33,10 +33,6 @@ int gle_train_check(const struct gle_experiment *exp, const struct gle_data *dat
     const struct gle_schedule *schedule = (const struct gle_schedule *)exp->schedule.row;
     const struct gle_metric_row *metric = schedule->metric(exp->schedule.params);
 
-    if (data->signal.play && !exp->phases)
-        return gle_node_fail(err, GLE_ECONFIG, exp->dataset.src, "type",
-                             "%s is a signal without end: training.phases (training by duration) is wanted, not epochs",
-                             exp->dataset.row->name);
     if (data->n_channels != exp->n_input)
         return gle_node_fail(err, GLE_ESHAPE, exp->network_src, "input", "%zu, where the data set has %zu channel%s",
                              exp->n_input, data->n_channels, data->n_channels > 1 ? "s" : "");
@@ -99,6 +95,7 @@ static int conclude(struct gle_run *run, struct gle_error *err)
     struct gle_metrics *m = run->metrics;
     const bool by_phases = run->exp->phases != NULL;
     const char *stage = by_phases ? "phase" : "epoch";
+    const size_t reached = !by_phases ? m->n_epochs : m->n_phases ? m->n_phases : 1;
     const bool whole = by_phases ? run->step == run->exp->n_steps : m->n_epochs > run->exp->epochs;
 
     if (run->rc && err->code == GLE_EDIVERGED) {
@@ -112,8 +109,7 @@ static int conclude(struct gle_run *run, struct gle_error *err)
         return -1;
     m->status = whole ? GLE_COMPLETED : GLE_INTERRUPTED;
     if (!whole)
-        snprintf(m->message, sizeof m->message, "stopped by a signal in %s %zu", stage,
-                 by_phases && !m->n_phases ? 1 : by_phases ? m->n_phases : m->n_epochs);
+        snprintf(m->message, sizeof m->message, "stopped by a signal in %s %zu", stage, reached);
     return 0;
 }
 

@@ -410,6 +410,17 @@ diagnose: {{window: 6, every: 70}}
         for values in read_npz(folder / "weights.npz").values():
             self.assertTrue(all(map(math.isfinite, values)))
 
+    def test_a_file_that_a_later_phase_wants_is_missed_before_the_first_step(self):
+        config = self.folder / "late.yaml"
+        text = LAGLINE.read_text(encoding="utf-8")
+        late = text.replace("{duration: 4000}", "{duration: 4000, set: {first.weight: {file: none.npz}}}")
+        self.assertNotEqual(late, text)
+        config.write_text(late, encoding="utf-8")
+        done = self.run_glesim(config, "--variant", "gle", "--output", "out", code=4)
+        self.assertRegex(done.err, r"^/.*none\.npz: .*\(training\.phases\[2\]\.set\.first\.weight, "
+                                   r"asked for at .*\.yaml:\d+:\d+\)\n$")
+        self.assertFalse((self.folder / "out/gle/seed_0/metrics.json").exists())
+
     def test_an_interrupt_in_a_phase_leaves_report_and_recording(self):
         args = [GLESIM, str(LAGLINE), "--variant", "gle", "--set", "training.phases[2].duration=1e6", "--output", "out"]
         with subprocess.Popen(args, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
