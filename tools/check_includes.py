@@ -56,7 +56,13 @@ BEYOND = {
 LIBRARIES = {
     "yaml.h": ["yaml"],
     "zip.h": ["base/npz.c", "base/npz_stream.c", "base/npz_zip.h"],
+    "sha1.h": ["data/corpus.c"],
     "sha2.h": ["base/file.c"],
+    "sndfile.h": ["data/sound.c"],
+    "samplerate.h": ["data/sound.c"],
+    "kiss_fftr.h": ["data/features.c"],
+    "pthread.h": ["data/feed.c"],
+    "dirent.h": ["data/corpus.c"],
     "blis.h": ["kernel/gemm.c"],
     "jansson.h": ["report"],
     "omp.h": ["solver/team.c", "main.c"],

@@ -120,6 +120,7 @@ int gle_code_exit(enum gle_code code)
     case GLE_EDATA:
         return 4;
     case GLE_ENOMEM:
+    case GLE_ESTOPPED: /* the signal's own number goes before */
         return 5;
     case GLE_EDIVERGED:
         return 6;

@@ -19,6 +19,7 @@ enum gle_code {
     GLE_EDATA,     /* input data or checkpoint unreadable or wrong */
     GLE_ENOMEM,    /* out of memory or another resource */
     GLE_EDIVERGED, /* NaN or Inf in the network */
+    GLE_ESTOPPED,  /* by a signal, before there was a run to report */
 };
 
 /* One failure. Caller-owned, fixed-size, self-contained: no pointer in it outlives anything.

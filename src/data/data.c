@@ -61,9 +61,12 @@ const struct gle_dataset gle_datasets[] = {
 };
 const struct gle_table gle_dataset_table = {"data set", gle_datasets, sizeof gle_datasets[0]};
 
-/* Floats of one sample's input and target; 0 for the target of a set with labels or without targets. */
+/* Floats of one sample's input and target, as far as they are in memory: not the input of made samples, nor the target
+ * of a set with labels or without targets. */
 static size_t input_size(const struct gle_data *data)
 {
+    if (data->maker.make)
+        return 0;
     return data->held ? data->n_channels : data->n_steps * data->n_channels;
 }
 
@@ -79,18 +82,18 @@ int gle_data_room(struct gle_data *data, enum gle_split split, size_t n, struct 
     struct gle_samples *s = &data->split[split];
     const size_t targets = target_size(data), larger = targets > input_size(data) ? targets : input_size(data);
 
-    assert(n && !s->x && larger);
+    assert(n && !s->x && (larger || data->labelled));
     if (n > UINT32_MAX)
         return gle_fail(err, GLE_ERANGE, "%zu samples are more than %lu", n, (unsigned long)UINT32_MAX);
-    if (n > SIZE_MAX / sizeof(float) / 2 / larger)
+    if (larger && n > SIZE_MAX / sizeof(float) / 2 / larger)
         return gle_fail(err, GLE_ENOMEM, "no memory for %zu samples", n);
     s->n = n;
-    s->x = gle_floats(n * input_size(data));
+    s->x = input_size(data) ? gle_floats(n * input_size(data)) : NULL;
     if (data->labelled)
         s->labels = gle_calloc(n, sizeof *s->labels);
     else if (targets)
         s->targets = gle_floats(n * targets);
-    if (!s->x || (data->labelled && !s->labels) || (targets && !s->targets))
+    if ((input_size(data) && !s->x) || (data->labelled && !s->labels) || (targets && !s->targets))
         return gle_fail(err, GLE_ENOMEM, "no memory for %zu samples", n);
     return 0;
 }
@@ -283,8 +286,9 @@ int gle_data_open(struct gle_data **out, const struct gle_dataset *set, const vo
     data = gle_calloc(1, sizeof *data);
     if (!data)
         return gle_fail(err, GLE_ENOMEM, "no memory for the data set");
-    if (set->open(data, params, ctx, err) || hash_data(data, ctx->n_steps, err) ||
-        (validation > 0.0 && !data->split[GLE_VALIDATION].n && split_validation(data, validation, ctx->seed, err))) {
+    if (set->open(data, params, ctx, err) || (!set->made && hash_data(data, ctx->n_steps, err)) ||
+        (validation > 0.0 && !set->made && !data->split[GLE_VALIDATION].n &&
+         split_validation(data, validation, ctx->seed, err))) {
         gle_data_close(data);
         return -1;
     }
@@ -300,31 +304,54 @@ void gle_data_close(struct gle_data *data)
         free_samples(&data->split[i]);
     if (data->signal.close)
         data->signal.close(data->signal.state);
+    if (data->maker.close)
+        data->maker.close(data->maker.state);
     gle_free(data);
 }
 
-void gle_data_input(float *x, size_t ld, const struct gle_data *data, enum gle_split split, const uint32_t *rows,
-                    size_t B, size_t t)
+/* Row b of a batch of made samples at step t. */
+static void interpolate(float *x, const struct gle_data *data, const struct gle_batch *batch, size_t b, size_t t)
 {
-    const struct gle_samples *s = &data->split[split];
+    const struct gle_maker *maker = &data->maker;
+    const size_t C = data->n_channels, n = batch->n_frames[b];
+    const float *frames = batch->frames + b * maker->frames_max * C;
+    const float at = fmaxf(0.0f, ((float)t + 0.5f) / (float)maker->upsample - 0.5f);
+    const size_t i = (size_t)at, j = i + 1 < n ? i + 1 : i;
+    const float part = at - (float)i;
+
+    if (t >= n * maker->upsample) {
+        memset(x, 0, C * sizeof *x);
+        return;
+    }
+    for (size_t c = 0; c < C; c++)
+        x[c] = (1.0f - part) * frames[i * C + c] + part * frames[j * C + c];
+}
+
+void gle_data_input(float *x, size_t ld, const struct gle_data *data, const struct gle_batch *batch, size_t t)
+{
+    const struct gle_samples *s = &data->split[batch->split];
     const size_t C = data->n_channels, first = data->held ? 0 : t * C;
 
-    assert(!data->signal.play && t < data->n_steps && ld >= C);
-    for (size_t b = 0; b < B; b++) {
-        assert(rows[b] < s->n);
+    assert(!data->signal.play && t < batch->n_steps && ld >= C);
+    for (size_t b = 0; b < batch->B; b++) {
+        assert(batch->rows[b] < s->n);
+        if (batch->frames) {
+            interpolate(x + b * ld, data, batch, b, t);
+            continue;
+        }
         for (size_t c = 0; c < C; c++)
-            x[b * ld + c] = s->x[rows[b] * input_size(data) + first + c];
+            x[b * ld + c] = s->x[batch->rows[b] * input_size(data) + first + c];
     }
 }
 
-void gle_data_target(float *y, size_t ld, const struct gle_data *data, enum gle_split split, const uint32_t *rows,
-                     size_t B, size_t t)
+void gle_data_target(float *y, size_t ld, const struct gle_data *data, const struct gle_batch *batch, size_t t)
 {
-    const struct gle_samples *s = &data->split[split];
+    const struct gle_samples *s = &data->split[batch->split];
     const size_t K = data->n_targets, first = data->target_moves ? t * K : 0;
+    const uint32_t *rows = batch->rows;
 
-    assert(K && t < data->n_steps && ld >= K);
-    for (size_t b = 0; b < B; b++) {
+    assert(K && t < batch->n_steps && ld >= K);
+    for (size_t b = 0; b < batch->B; b++) {
         assert(rows[b] < s->n);
         for (size_t k = 0; k < K; k++)
             y[b * ld + k] = s->labels ? (float)((size_t)s->labels[rows[b]] == k)

@@ -19,12 +19,18 @@ struct gle_data_context {
     uint64_t seed; /* of the run; data sets with a seed key of their own do not read it */
     uint64_t n_steps; /* of the whole run, in training by duration; 0: training by epochs */
     bool has_teacher; /* targets come from a teacher, so that the data need have none */
+    size_t n_threads; /* that may read files side by side; 0: one */
+    /* Told now and then, by the thread that opens the data set, how many of its files are read. Nonzero: it is to stop,
+     * and fails with GLE_ESTOPPED. May be NULL. */
+    int (*progress)(void *ctx, size_t done, size_t total);
+    void *ctx;
 };
 
-/* Samples in memory, all of one shape: what the data sets of this version are made of.
+/* Samples in memory, all of one shape: what most data sets are made of.
  * x is (n, n_steps, n_channels) row-major, or, when held, (n, n_channels) with each row held constant for n_steps.
  * Targets: labels (n) with classes 0 ... n_targets-1 if not NULL; else targets (n, n_targets), or
- * (n, n_steps, n_targets) if target_moves; both NULL if n_targets is 0. */
+ * (n, n_steps, n_targets) if target_moves; both NULL if n_targets is 0.
+ * Of samples that a maker makes, labels are all there is. */
 struct gle_samples {
     size_t n;
     float *x;
@@ -42,23 +48,50 @@ struct gle_signal {
     void (*close)(void *state); /* frees state; called for NULL, too */
 };
 
+/* Samples that are made when they are wanted, each of its own length, where the inputs of all would not fit into
+ * memory: sounds. A sample is a series of frames, and inputs are interpolated between them, `upsample` steps a frame;
+ * a batch lasts as long as its longest sample, and the others are zero from their end on. All functions may be called
+ * by several threads at once. */
+struct gle_maker {
+    void *state;       /* owned by the data set */
+    size_t frames_max; /* of any sample */
+    size_t upsample;   /* steps of a frame, at least 1 */
+    /* The number of frames of a sample, 1 ... frames_max. */
+    size_t (*length)(const void *state, enum gle_split split, uint32_t row);
+    /* Makes a sample: frames is (length, n_channels) row-major. A training sample is changed at random, in a way that
+     * depends on `draw` alone (and on the run's seed): a number that no other training sample of the run has. desk: as
+     * open_desk() gave it, used by one thread at a time. */
+    void (*make)(const void *state, void *desk, float *frames, enum gle_split split, uint32_t row, uint64_t draw);
+    void *(*open_desk)(const void *state); /* working memory of one thread; NULL: no memory */
+    void (*close_desk)(void *desk);        /* NULL is fine */
+    void (*close)(void *state);            /* frees state; called for NULL, too */
+};
+
 /* An open data set. Read-only after gle_data_open(), but for a signal's position. */
 struct gle_data {
-    size_t n_steps;    /* of one sample; of a signal: 0 */
+    size_t n_steps;    /* of one sample, the longest if a maker makes them; of a signal: 0 */
     size_t n_channels; /* inputs */
     size_t n_targets;  /* classes, or length of a target vector; 0: there are no targets, a teacher has them */
     struct gle_signal signal; /* play NULL: there are samples */
+    struct gle_maker maker;   /* make NULL: samples are in memory */
     int held, target_moves;
     int labelled; /* samples have labels: accuracy and a confusion matrix make sense */
+    bool balanced; /* training samples are drawn with replacement, all classes equally often */
+    const char *const *classes; /* names of the labels (n_targets), owned by the data set; NULL: they have none */
+    size_t n_skipped;     /* files left out because they cannot be used */
+    char skipped[512];    /* the first of them, and why; "" */
+    double bytes;         /* memory that a maker's state takes */
     struct gle_samples split[GLE_SPLITS]; /* n == 0: there is none */
     char sha256[65]; /* of shapes, x, labels and targets of all splits, in order, as little-endian bytes, before
-                        training.validation takes a part; of a signal: of its sizes and first 1,000 steps */
+                        training.validation takes a part; of a signal: of its sizes and first 1,000 steps; of samples
+                        that a maker makes: as the data set says */
 };
 
 /* A row of gle_datasets. */
 struct gle_dataset {
     struct gle_row row;
     bool signal; /* fills data->signal instead of samples: for training by duration, with a teacher */
+    bool made;   /* fills data->maker and labels instead of samples: for training by epochs */
     /* Fills *data (zeroed by the caller): sizes, splits. On error what was filled so far is freed by the caller
      * through gle_data_close(). NULL when row.pending. params: the struct that row.keys decode. */
     int (*open)(struct gle_data *data, const void *params, const struct gle_data_context *ctx, struct gle_error *err);
@@ -71,28 +104,40 @@ struct gle_dataset {
 extern const struct gle_dataset gle_datasets[];
 extern const struct gle_table gle_dataset_table;
 
-/* Opens a data set: generates or reads it, takes the fraction `validation` (0 <= f < 1) off the training set when it
- * has no validation set of its own (a random choice that depends on ctx->seed alone; the order of both parts stays that
- * of the training set), and hashes it. params have passed set->check, where there is one.
+/* Opens a data set: generates or reads it, takes the fraction `validation` (0 <= f < 1) off the training set when its
+ * samples are in memory and it has no validation set of its own (a random choice that depends on ctx->seed alone; the
+ * order of both parts stays that of the training set), and hashes it. params have passed set->check, where there is
+ * one.
  * Owns:   *out belongs to the caller (gle_data_close).
  * Errors: GLE_EPENDING, GLE_EDATA (unreadable or wrong file), GLE_ECONFIG (settings that do not go with the file, a
  *         signal with training by epochs or with a validation set), GLE_ERANGE (a split without samples, less than one
- *         step, a signal's time that does not go with dt or with the run), GLE_ENOMEM. On error *out is NULL. */
+ *         step, a signal's time that does not go with dt or with the run), GLE_ESTOPPED, GLE_ENOMEM. On error *out is
+ *         NULL. */
 GLE_MUST_CHECK int gle_data_open(struct gle_data **out, const struct gle_dataset *set, const void *params,
                                  double validation, const struct gle_data_context *ctx, struct gle_error *err);
 void gle_data_close(struct gle_data *data); /* NULL is fine */
 
-/* Inputs of the samples `rows` (B) of a split at step t: x is (B, ld) row-major, ld >= n_channels; columns beyond are
- * left alone. Not for a signal. */
-void gle_data_input(float *x, size_t ld, const struct gle_data *data, enum gle_split split, const uint32_t *rows,
-                    size_t B, size_t t);
+/* Samples of one split that run side by side. */
+struct gle_batch {
+    enum gle_split split;
+    const uint32_t *rows; /* (B): their numbers */
+    size_t B;
+    size_t n_steps;
+    const float *frames;  /* made samples: (B, maker.frames_max, n_channels) row-major; else NULL */
+    const size_t *n_frames; /* (B) of them */
+};
+
+/* Inputs of a batch at step t < batch->n_steps: x is (B, ld) row-major, ld >= n_channels; columns beyond are left
+ * alone. Made samples: linear interpolation of the frames at (t + 1/2) / upsample - 1/2, where the first and the last
+ * stand for what is beyond them, as torch.nn.functional.interpolate does. Not for a signal. */
+void gle_data_input(float *x, size_t ld, const struct gle_data *data, const struct gle_batch *batch, size_t t);
 /* Targets likewise, (B, ld), ld >= n_targets: one-hot for labels. They change with t only if data->target_moves.
  * Not for data without targets. */
-void gle_data_target(float *y, size_t ld, const struct gle_data *data, enum gle_split split, const uint32_t *rows,
-                     size_t B, size_t t);
+void gle_data_target(float *y, size_t ld, const struct gle_data *data, const struct gle_batch *batch, size_t t);
 
 /* --- for the data sets --- */
-/* Room for n samples of one split, all zero, in the shapes that data says; its sizes and flags are set before.
+/* Room for n samples of one split, all zero, in the shapes that data says; its sizes and flags are set before, and its
+ * maker, if it has one: then there is room for labels alone.
  * Owns:   the arrays belong to data (gle_data_close). Call it once per split; not at all for one that is not there.
  * Errors: GLE_ERANGE (more samples than a 32-bit row number can tell apart), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_data_room(struct gle_data *data, enum gle_split split, size_t n, struct gle_error *err);

@@ -24,6 +24,7 @@ static double accuracy_so_far(const struct gle_run *run, const struct pass *pass
 static int run_batch(struct gle_run *run, struct pass *pass, const uint32_t *rows, size_t B, struct gle_error *err)
 {
     const size_t T = run->data->n_steps;
+    const struct gle_batch batch = {.split = run->split, .rows = rows, .B = B, .n_steps = T};
     const uint64_t window = run->exp->window_steps;
     struct gle_stride stride = {.B = B, .learn = pass->learn, .on_grid = true};
 
@@ -34,7 +35,7 @@ static int run_batch(struct gle_run *run, struct pass *pass, const uint32_t *row
     for (size_t t = 0; t < T; t++) {
         double loss;
 
-        gle_run_show(run, rows, B, t);
+        gle_run_show(run, &batch, t);
         if (pass->learn)
             gle_run_begin_window(run);
         stride.steps_left = T - 1 - t;
@@ -52,7 +53,7 @@ static int run_batch(struct gle_run *run, struct pass *pass, const uint32_t *row
             return 0;
         }
     }
-    pass->right += gle_run_count_right(run, rows, B);
+    pass->right += gle_run_count_right(run, &batch);
     pass->done += B;
     return 0;
 }

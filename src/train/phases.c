@@ -38,6 +38,12 @@ static void choose_samples(struct gle_run *run, uint64_t turn)
         run->rows[b] = (uint32_t)((turn % n * B + b) % n);
 }
 
+static struct gle_batch samples_played(const struct gle_run *run)
+{
+    return (struct gle_batch){
+        .split = GLE_TRAIN, .rows = run->rows, .B = run->graph->max_batch, .n_steps = run->data->n_steps};
+}
+
 /* Input and target of step run->step. */
 static void show(struct gle_run *run)
 {
@@ -51,12 +57,13 @@ static void show(struct gle_run *run)
             gle_run_begin_batch(run, B);
         signal->play(signal->state, input, ld, run->step);
     } else {
+        const struct gle_batch batch = samples_played(run);
         const uint64_t t = run->step % run->data->n_steps;
         if (t == 0) {
             choose_samples(run, run->step / run->data->n_steps);
             gle_run_begin_batch(run, B);
         }
-        gle_run_show(run, run->rows, B, (size_t)t);
+        gle_run_show(run, &batch, (size_t)t);
     }
 }
 
@@ -138,7 +145,8 @@ static void count(struct gle_run *run, struct phase *phase, uint64_t t, double l
     phase->score->steps = t + 1;
     run->work += (double)B;
     if (run->data->n_steps && run->step % run->data->n_steps == 0) {
-        phase->right += gle_run_count_right(run, run->rows, B);
+        const struct gle_batch batch = samples_played(run);
+        phase->right += gle_run_count_right(run, &batch);
         phase->played += B;
     }
     if (run->step % GLE_PROGRESS_STEPS)

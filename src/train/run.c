@@ -112,31 +112,31 @@ void gle_run_begin_batch(struct gle_run *run, size_t B)
     gle_net_begin_batch(run->teacher, run->exp->reset_state);
 }
 
-void gle_run_show(struct gle_run *run, const uint32_t *rows, size_t B, size_t t)
+void gle_run_show(struct gle_run *run, const struct gle_batch *batch, size_t t)
 {
     const struct gle_data *data = run->data;
     size_t ld_input, ld_target;
     float *input = gle_net_input(run->net, &ld_input), *target = gle_net_target(run->net, &ld_target);
 
     if (t == 0 || !data->held)
-        gle_data_input(input, ld_input, data, run->split, rows, B, t);
+        gle_data_input(input, ld_input, data, batch, t);
     if (!run->teacher && (t == 0 || data->target_moves))
-        gle_data_target(target, ld_target, data, run->split, rows, B, t);
+        gle_data_target(target, ld_target, data, batch, t);
 }
 
-size_t gle_run_count_right(struct gle_run *run, const uint32_t *rows, size_t B)
+size_t gle_run_count_right(struct gle_run *run, const struct gle_batch *batch)
 {
-    const int32_t *labels = run->data->split[run->split].labels;
+    const int32_t *labels = run->data->split[batch->split].labels;
     const size_t K = run->data->n_targets;
-    uint64_t *confusion = run->split == run->metrics->confusion_split ? run->confusion : NULL;
+    uint64_t *confusion = batch->split == run->metrics->confusion_split ? run->confusion : NULL;
     size_t right = 0;
 
     if (!gle_run_labelled(run))
         return 0;
     gle_net_get_output_sum(run->net, run->output_sum);
-    for (size_t b = 0; b < B; b++) {
+    for (size_t b = 0; b < batch->B; b++) {
         const float *sum = run->output_sum + b * K;
-        const size_t label = (size_t)labels[rows[b]];
+        const size_t label = (size_t)labels[batch->rows[b]];
         size_t best = 0;
         for (size_t k = 1; k < K; k++)
             if (sum[k] > sum[best])

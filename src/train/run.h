@@ -48,12 +48,11 @@ void gle_run_tell(const struct gle_run *run, double loss, double accuracy);
 
 /* A batch, or a sample of a stream, begins, with B rows. */
 void gle_run_begin_batch(struct gle_run *run, size_t B);
-/* Puts step t of samples `rows` (B) into the net's input, and into its target, if the target does not come from a
- * teacher. */
-void gle_run_show(struct gle_run *run, const uint32_t *rows, size_t B, size_t t);
-/* Right answers among the B samples shown since gle_run_begin_batch(), which are also counted in run->confusion when
- * it is the matrix of their split. */
-size_t gle_run_count_right(struct gle_run *run, const uint32_t *rows, size_t B);
+/* Puts step t of a batch into the net's input, and into its target, if the target does not come from a teacher. */
+void gle_run_show(struct gle_run *run, const struct gle_batch *batch, size_t t);
+/* Right answers among the samples of the batch, all of whose steps were shown since gle_run_begin_batch(); they are
+ * also counted in run->confusion when it is the matrix of their split. */
+size_t gle_run_count_right(struct gle_run *run, const struct gle_batch *batch);
 
 /* A step of a run. */
 struct gle_stride {

@@ -1,5 +1,6 @@
 /* The published MNIST-1D runs, from the seed to two trained batches. */
 #include "../support/build.h"
+#include "../support/dataset.h"
 #include "base/memory.h"
 #include "data/data.h"
 #include "reference.h"
@@ -103,10 +104,10 @@ static void run_batch(struct fixture *f, enum gle_split split, const uint32_t *r
 
     gle_net_set_batch(f->b.net, B);
     gle_net_begin_batch(f->b.net, false);
-    gle_data_target(target, ld_target, f->data, split, rows, B, 0);
+    gle_data_target(target, ld_target, f->data, batch_of(f->data, split, rows, B), 0);
     for (size_t t = 0; t < STEPS; t++) {
         double loss;
-        gle_data_input(input, ld, f->data, split, rows, B, t);
+        gle_data_input(input, ld, f->data, batch_of(f->data, split, rows, B), t);
         if (gle_net_step(f->b.net, &step, &loss, &err))
             fail_msg("%s", err.text);
         check_loss(f, losses, first + t, loss / (double)B);
@@ -202,7 +203,7 @@ static void the_frozen_lagnet_filters_as_published(void **state)
         double loss;
         gle_net_get_var(f.b.net, 3, GLE_VAR_R, output); /* the old rate of the fourth layer */
         reference_assert_rows(f.ref, "lagnet_output_first5", t, output, 5, 10, 10);
-        gle_data_input(input, ld, f.data, GLE_TRAIN, rows, 5, t);
+        gle_data_input(input, ld, f.data, batch_of(f.data, GLE_TRAIN, rows, 5), t);
         assert_int_equal(gle_net_step(f.b.net, &step, &loss, &err), 0);
     }
     close_run(&f);

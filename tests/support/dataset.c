@@ -66,3 +66,11 @@ void assert_not_opened(const char *name, const char *yaml, double validation, co
     assert_string_equal(err.text, text);
     assert_int_equal(err.code, code);
 }
+
+const struct gle_batch *batch_of(const struct gle_data *data, enum gle_split split, const uint32_t *rows, size_t B)
+{
+    static struct gle_batch batch;
+
+    batch = (struct gle_batch){.split = split, .rows = rows, .B = B, .n_steps = data->n_steps};
+    return &batch;
+}

@@ -21,6 +21,8 @@ int try_open(struct gle_data **data, const char *name, const char *yaml, double 
              const struct gle_data_context *ctx, struct gle_error *err);
 /* The same; fails the test on any error. Owns: gle_data_close(). */
 struct gle_data *open_data(const char *name, const char *yaml, double validation, const struct gle_data_context *ctx);
+/* Samples in memory as a batch. Overwritten by the next call. */
+const struct gle_batch *batch_of(const struct gle_data *data, enum gle_split split, const uint32_t *rows, size_t B);
 /* The test fails unless opening fails with this code and text. */
 void assert_not_opened(const char *name, const char *yaml, double validation, const struct gle_data_context *ctx,
                        enum gle_code code, const char *text);

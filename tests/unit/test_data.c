@@ -131,7 +131,7 @@ static void moving_inputs_are_gathered_with_a_leading_dimension(void **state)
     assert_int_equal(data->n_channels, 2);
     assert_int_equal(data->n_targets, 3);
     assert_false(data->held);
-    gle_data_input(x, 3, data, GLE_TRAIN, rows, 2, 2);
+    gle_data_input(x, 3, data, batch_of(data, GLE_TRAIN, rows, 2), 2);
     assert_equal_floats(x, want, COUNT(want));
     gle_data_close(data);
 }
@@ -148,7 +148,7 @@ static void held_inputs_stay_the_same(void **state)
     assert_int_equal(data->n_steps, 5); /* 4.8 rounded */
     for (size_t t = 0; t < data->n_steps; t++) {
         float x[6];
-        gle_data_input(x, 2, data, GLE_TRAIN, rows, 3, t);
+        gle_data_input(x, 2, data, batch_of(data, GLE_TRAIN, rows, 3), t);
         assert_equal_floats(x, want, COUNT(want));
     }
     gle_data_close(data);
@@ -165,7 +165,7 @@ static void labels_become_one_hot_targets(void **state)
     (void)state;
     assert_int_equal(data->n_targets, 4);
     assert_true(data->labelled);
-    gle_data_target(y, 5, data, GLE_TRAIN, rows, 2, 1);
+    gle_data_target(y, 5, data, batch_of(data, GLE_TRAIN, rows, 2), 1);
     assert_equal_floats(y, want, COUNT(want));
     gle_data_close(data);
 }
@@ -182,14 +182,14 @@ static void targets_may_stay_or_move(void **state)
     (void)state;
     assert_false(data->target_moves);
     assert_false(data->labelled);
-    gle_data_target(y, 3, data, GLE_TRAIN, rows, 2, 2);
+    gle_data_target(y, 3, data, batch_of(data, GLE_TRAIN, rows, 2), 2);
     assert_equal_floats(y, want_stay, COUNT(want_stay));
     gle_data_close(data);
 
     data = open_archive(move, "", 0.0);
     assert_true(data->target_moves);
     assert_int_equal(data->n_targets, 2);
-    gle_data_target(y, 2, data, GLE_TRAIN, rows, 2, 2);
+    gle_data_target(y, 2, data, batch_of(data, GLE_TRAIN, rows, 2), 2);
     assert_equal_floats(y, want_move, COUNT(want_move));
     gle_data_close(data);
 }
@@ -690,7 +690,7 @@ static void npz_needs_no_targets_where_a_teacher_has_them(void **state)
         assert_null(data->split[i].labels);
         assert_null(data->split[i].targets);
     }
-    gle_data_input(x, 1, data, GLE_TRAIN, rows, 2, 1);
+    gle_data_input(x, 1, data, batch_of(data, GLE_TRAIN, rows, 2), 1);
     assert_equal_floats(x, want, 2);
     gle_data_close(data);
 
