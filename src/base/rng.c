@@ -19,6 +19,31 @@ void gle_rng_seed(struct gle_rng *rng, uint64_t seed)
     rng->normal = 0.0;
 }
 
+/* init_by_array of mt19937ar.c. */
+void gle_rng_seed_words(struct gle_rng *rng, const uint32_t *key, size_t n)
+{
+    uint32_t *s = rng->state;
+    size_t i = 1, j = 0;
+
+    gle_rng_seed(rng, 19650218);
+    for (size_t k = n > N_STATE ? n : N_STATE; k > 0; k--) {
+        s[i] = (s[i] ^ (s[i - 1] ^ (s[i - 1] >> 30)) * UINT32_C(1664525)) + key[j] + (uint32_t)j;
+        if (++i == N_STATE) {
+            s[0] = s[N_STATE - 1];
+            i = 1;
+        }
+        j = (j + 1) % n;
+    }
+    for (size_t k = N_STATE - 1; k > 0; k--) {
+        s[i] = (s[i] ^ (s[i - 1] ^ (s[i - 1] >> 30)) * UINT32_C(1566083941)) - (uint32_t)i;
+        if (++i == N_STATE) {
+            s[0] = s[N_STATE - 1];
+            i = 1;
+        }
+    }
+    s[0] = UINT32_C(0x80000000);
+}
+
 /* The recurrence of MT19937 over the whole state. */
 static void refill(struct gle_rng *rng)
 {
@@ -150,6 +175,34 @@ void gle_torch_randperm(struct gle_rng *rng, uint32_t *out, size_t n)
     }
 }
 
+/* multinomial_with_replacement_apply: cumulated weights over their sum, the last one exactly 1; a draw is the first
+ * index whose value is not below a uniform number. */
+void gle_torch_multinomial(struct gle_rng *rng, uint32_t *out, size_t n_draws, const double *weights, size_t n,
+                           double *cumulated)
+{
+    double sum = 0.0;
+
+    for (size_t i = 0; i < n; i++) {
+        sum += weights[i];
+        cumulated[i] = sum;
+    }
+    for (size_t i = 0; i < n; i++)
+        cumulated[i] /= sum;
+    cumulated[n - 1] = 1.0;
+    for (size_t d = 0; d < n_draws; d++) {
+        const double u = gle_torch_rand_double(rng);
+        size_t left = 0, right = n;
+        while (left < right) {
+            const size_t middle = left + (right - left) / 2;
+            if (cumulated[middle] < u)
+                left = middle + 1;
+            else
+                right = middle;
+        }
+        out[d] = (uint32_t)left;
+    }
+}
+
 void gle_torch_skip_normal(struct gle_rng *rng, size_t n)
 {
     if (n >= FILL_BLOCK) {
@@ -215,5 +268,47 @@ void gle_numpy_permutation(struct gle_rng *rng, uint32_t *out, size_t n)
         const uint32_t kept = out[i];
         out[i] = out[j];
         out[j] = kept;
+    }
+}
+
+/* random_seed of _randommodule.c: the words of the number, without zeros at the high end. */
+void gle_python_seed(struct gle_rng *rng, uint64_t seed)
+{
+    const uint32_t words[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
+    gle_rng_seed_words(rng, words, words[1] ? 2 : 1);
+}
+
+double gle_python_rand(struct gle_rng *rng)
+{
+    return gle_numpy_rand(rng);
+}
+
+uint32_t gle_python_bits(struct gle_rng *rng, unsigned k)
+{
+    return k ? gle_rng_u32(rng) >> (32 - k) : 0;
+}
+
+/* _randbelow_with_getrandbits: as many bits as n has, until they are below n. */
+uint32_t gle_python_below(struct gle_rng *rng, uint32_t n)
+{
+    unsigned k = 0;
+    uint32_t value;
+
+    for (uint32_t rest = n; rest; rest >>= 1)
+        k++;
+    do
+        value = gle_python_bits(rng, k);
+    while (value >= n);
+    return value;
+}
+
+/* Fisher-Yates from the top. */
+void gle_python_shuffle(struct gle_rng *rng, uint32_t *x, size_t n)
+{
+    for (size_t i = n; i-- > 1;) {
+        const uint32_t j = gle_python_below(rng, (uint32_t)(i + 1));
+        const uint32_t kept = x[i];
+        x[i] = x[j];
+        x[j] = kept;
     }
 }

@@ -1,6 +1,6 @@
-/* rng.h - the random streams of PyTorch and numpy, so that a seed means the same here as in the paper.
- * Both start from MT19937 (Matsumoto & Nishimura 1998) by init_genrand; they differ in what they make of its 32-bit
- * outputs. */
+/* rng.h - the random streams of PyTorch, numpy and Python, so that a seed means the same here as in the paper.
+ * All are MT19937 (Matsumoto & Nishimura 1998), which PyTorch and numpy start by init_genrand, Python by init_by_array;
+ * they differ in what they make of its 32-bit outputs. */
 #ifndef GLE_BASE_RNG_H
 #define GLE_BASE_RNG_H
 
@@ -18,6 +18,8 @@ struct gle_rng {
 /* init_genrand(low 32 bits of seed); drops a cached normal. As torch.manual_seed and, for seeds below 2^32,
  * numpy.random.seed. */
 void gle_rng_seed(struct gle_rng *rng, uint64_t seed);
+/* init_by_array(key, n), n >= 1: for streams that several numbers tell apart; drops a cached normal. */
+void gle_rng_seed_words(struct gle_rng *rng, const uint32_t *key, size_t n);
 uint32_t gle_rng_u32(struct gle_rng *rng);
 /* Skips n 32-bit outputs. */
 void gle_rng_skip(struct gle_rng *rng, uint64_t n);
@@ -36,6 +38,10 @@ uint32_t gle_torch_randint(struct gle_rng *rng, uint32_t lo, uint32_t hi); /* [l
 void gle_torch_normal(struct gle_rng *rng, float *out, size_t n, double mean, double std);
 /* torch.randperm(n). */
 void gle_torch_randperm(struct gle_rng *rng, uint32_t *out, size_t n);
+/* torch.multinomial(weights, n_draws, replacement=True) on a double tensor: indices below n, drawn with probabilities
+ * proportional to weights (n), which are not negative and not all zero. cumulated: room for n. */
+void gle_torch_multinomial(struct gle_rng *rng, uint32_t *out, size_t n_draws, const double *weights, size_t n,
+                           double *cumulated);
 /* Advances the stream as normal_() on a tensor of n values would. */
 void gle_torch_skip_normal(struct gle_rng *rng, size_t n);
 
@@ -45,5 +51,12 @@ double gle_numpy_randn(struct gle_rng *rng); /* polar method, the second value c
 /* 0 ... max by masked rejection; choice(n): max = n - 1 */
 uint32_t gle_numpy_interval(struct gle_rng *rng, uint32_t max);
 void gle_numpy_permutation(struct gle_rng *rng, uint32_t *out, size_t n);
+
+/* --- Python's random module --- */
+void gle_python_seed(struct gle_rng *rng, uint64_t seed);            /* random.seed(seed) */
+double gle_python_rand(struct gle_rng *rng);                         /* random.random(): as gle_numpy_rand() */
+uint32_t gle_python_bits(struct gle_rng *rng, unsigned k);           /* getrandbits(k), k <= 32 */
+uint32_t gle_python_below(struct gle_rng *rng, uint32_t n);          /* randrange(n): 0 ... n-1, n >= 1 */
+void gle_python_shuffle(struct gle_rng *rng, uint32_t *x, size_t n); /* random.shuffle(x), n < 2^32 */
 
 #endif

@@ -1,4 +1,4 @@
-/* PyTorch's random numbers, for every seed in torch_rng.npz. */
+/* PyTorch's random numbers, for every seed in torch_rng.npz, and Python's. */
 #include "base/rng.h"
 #include "reference.h"
 
@@ -203,6 +203,28 @@ static void mixed_draws_equal_torch(void **state)
     for_each_seed(check_mixture);
 }
 
+static void python_draws_the_same(void **state)
+{
+    const struct reference *ref = reference_get("gsc_split", "gsc_split");
+    const char *bits = "seed1_python_getrandbits32_first10", *reals = "seed1_python_random_first10";
+    struct gle_rng rng;
+    uint32_t x[20];
+
+    (void)state;
+    gle_python_seed(&rng, 1);
+    for (size_t i = 0; i < 10; i++)
+        assert_true(gle_python_bits(&rng, 32) == reference_int(ref, bits, i));
+    gle_python_seed(&rng, 1);
+    for (size_t i = 0; i < 10; i++)
+        assert_true(gle_python_rand(&rng) == gle_array_real(reference_array(ref, reals), i));
+    gle_python_seed(&rng, 1);
+    for (uint32_t i = 0; i < 20; i++)
+        x[i] = i;
+    gle_python_shuffle(&rng, x, 20);
+    for (size_t i = 0; i < 20; i++)
+        assert_true(x[i] == reference_int(ref, "seed1_python_shuffle20", i));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +235,7 @@ int main(void)
         cmocka_unit_test(linear_layers_start_as_in_torch_bit_for_bit),
         cmocka_unit_test(batch_orders_equal_torch),
         cmocka_unit_test(mixed_draws_equal_torch),
+        cmocka_unit_test(python_draws_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -297,6 +297,123 @@ static void mixed_draws_equal_numpy(void **state)
     assert_true(fabs(gle_numpy_randn(&rng) + 0x1.fc81c0f298318p-4) <= 4e-16);
 }
 
+/* CPython 3.11; the streams of several words are random.seed() of the number that they make up. */
+static void streams_begin_as_in_python(void **state)
+{
+    static const struct {
+        uint64_t seed;
+        uint32_t first[3];
+        double next;
+    } known[] = {
+        {0, {3626764237u, 1654615998u, 3255389356u}, 0x1.c7ce0d1aeaa51p-1},
+        {1, {577090037u, 2444712010u, 3639700191u}, 0x1.9ac27c70e1aefp-1},
+        {4294967295u, {2728839433u, 2661025012u, 872737089u}, 0x1.b905fd9b7c608p-3},
+        {4294967296u, {485306839u, 1508871100u, 1794561286u}, 0x1.de93c9811139cp-1},
+        {9223372036854788153u, {1308997459u, 1668775168u, 912389232u}, 0x1.3d56f3a9fdc2cp-3},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(known); i++) {
+        struct gle_rng rng = {.has_normal = true};
+        gle_python_seed(&rng, known[i].seed);
+        assert_false(rng.has_normal);
+        for (size_t k = 0; k < COUNT(known[i].first); k++)
+            assert_int_equal(gle_python_bits(&rng, 32), known[i].first[k]);
+        assert_true(gle_python_rand(&rng) == known[i].next);
+    }
+}
+
+static void streams_of_several_words_differ(void **state)
+{
+    static const uint32_t four[] = {5, 6, 7, 8};
+    uint32_t many[700];
+    struct gle_rng rng;
+
+    (void)state;
+    gle_rng_seed_words(&rng, four, COUNT(four));
+    assert_int_equal(gle_rng_u32(&rng), 2634778227u);
+    assert_int_equal(gle_rng_u32(&rng), 1186501681u);
+    for (uint32_t i = 0; i < COUNT(many); i++)
+        many[i] = i * 2654435761u;
+    many[COUNT(many) - 1] |= 1;
+    gle_rng_seed_words(&rng, many, COUNT(many));
+    assert_int_equal(gle_rng_u32(&rng), 1179226133u);
+    assert_int_equal(gle_rng_u32(&rng), 532799835u);
+}
+
+static void whole_numbers_equal_python(void **state)
+{
+    static const unsigned widths[] = {0, 1, 5, 8, 31, 32};
+    static const uint32_t bits[] = {0, 0, 30, 38, 847876999u, 2795742288u};
+    static const uint32_t below[] = {1, 2, 3, 10, 1000, 2147483648u, 2147483649u, 4294967295u};
+    static const uint32_t drawn[] = {0, 0, 1, 0, 74, 404285457u, 1570621944u, 2503055453u};
+    struct gle_rng rng;
+
+    (void)state;
+    gle_python_seed(&rng, 7);
+    for (size_t i = 0; i < COUNT(widths); i++)
+        assert_int_equal(gle_python_bits(&rng, widths[i]), bits[i]);
+    gle_python_seed(&rng, 7);
+    for (size_t i = 0; i < COUNT(below); i++)
+        assert_int_equal(gle_python_below(&rng, below[i]), drawn[i]);
+}
+
+static void shuffles_equal_python(void **state)
+{
+    static const uint32_t want[] = {7, 11, 3, 10, 8, 4, 9, 1, 0, 6, 2, 5};
+    uint32_t x[COUNT(want)];
+    struct gle_rng rng;
+
+    (void)state;
+    gle_python_seed(&rng, 7);
+    gle_python_shuffle(&rng, x, 0);
+    for (uint32_t i = 0; i < COUNT(x); i++)
+        x[i] = i;
+    gle_python_shuffle(&rng, x, 1);
+    gle_python_shuffle(&rng, x, COUNT(x));
+    assert_memory_equal(x, want, sizeof want);
+    assert_int_equal(gle_rng_u32(&rng), 3907149204u);
+}
+
+static void multinomial_equals_torch(void **state)
+{
+    static const double few[] = {1.0, 2.0, 0.0, 0.5, 3.5};
+    static const double inverse[] = {1.0 / 3, 1.0 / 7, 1.0 / 7, 1.0 / 3, 1.0 / 3, 1.0 / 7};
+    static const uint32_t of_few[24] = {4, 4, 1, 0, 4, 4, 4, 3, 4, 0, 1, 1, 4, 1, 4, 3, 4, 0, 0, 1, 4, 4, 4, 0};
+    static const uint32_t of_inverse[24] = {5, 4, 3, 5, 3, 4, 0, 2, 3, 1, 3, 0, 2, 3, 3, 3, 2, 0, 3, 4, 0, 4, 0, 3};
+    struct gle_rng rng = seeded(12);
+    uint32_t drawn[24];
+    double scratch[6];
+
+    (void)state;
+    gle_torch_multinomial(&rng, drawn, 24, few, COUNT(few), scratch);
+    assert_memory_equal(drawn, of_few, sizeof drawn);
+    rng = seeded(0);
+    gle_torch_multinomial(&rng, drawn, 24, inverse, COUNT(inverse), scratch);
+    assert_memory_equal(drawn, of_inverse, sizeof drawn);
+}
+
+static void multinomial_draws_by_weight(void **state)
+{
+    enum { DRAWS = 70000 };
+    static const double weights[] = {0.0, 1.0, 0.0, 2.0, 4.0, 0.0};
+    struct gle_rng rng = seeded(3);
+    double scratch[COUNT(weights)];
+    size_t counts[COUNT(weights)] = {0};
+
+    (void)state;
+    for (size_t d = 0; d < DRAWS; d++) {
+        uint32_t drawn;
+        gle_torch_multinomial(&rng, &drawn, 1, weights, COUNT(weights), scratch);
+        assert_in_range(drawn, 0, COUNT(weights) - 1);
+        counts[drawn]++;
+    }
+    for (size_t i = 0; i < COUNT(weights); i++) {
+        const double p = weights[i] / 7.0, want = p * DRAWS;
+        assert_true(fabs((double)counts[i] - want) <= 4.0 * sqrt(want * (1.0 - p)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +435,12 @@ int main(void)
         cmocka_unit_test(choice_equals_numpy),
         cmocka_unit_test(permutation_equals_numpy),
         cmocka_unit_test(mixed_draws_equal_numpy),
+        cmocka_unit_test(streams_begin_as_in_python),
+        cmocka_unit_test(streams_of_several_words_differ),
+        cmocka_unit_test(whole_numbers_equal_python),
+        cmocka_unit_test(shuffles_equal_python),
+        cmocka_unit_test(multinomial_equals_torch),
+        cmocka_unit_test(multinomial_draws_by_weight),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
