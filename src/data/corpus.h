@@ -35,14 +35,17 @@ struct gle_corpus {
 };
 
 /* Lists the corpus. Hashed: SHA-1 of the file name up to "_nohash_", as a number mod 2^27, times 100 / (2^27 - 1):
- * below `validation` percent validation, below `validation` + `test` percent test, else training. Names in sorted order
+ * below `validation` percent validation, below `validation` + `test` percent test, else training. Official: what the
+ * lists name is in their sets, all else is training. Names in sorted order
  * (of bytes) go to wanted words or to unknown ones of their set; then, with Python's random.seed(seed), for validation,
  * test and training in this order the unknown ones are shuffled and the first of them appended; then the samples of
  * each are shuffled; silence comes at the end.
  * Owns:   *out belongs to the caller (gle_corpus_close).
- * Errors: GLE_EDATA (no such folder, a word without a folder or without files, no noise where it is needed, a list
- *         that is missing or names a file that is not there), GLE_ERANGE (a split without samples), GLE_ENOMEM. On
- *         error *out is NULL. */
+ * Files without "_nohash_" are no samples, folders that begin with '_' or '.' no words. Links are followed.
+ * Errors: GLE_EDATA (a folder that cannot be read, a word without a folder or without files, no noise where it is
+ *         needed, a list that is missing, or that names a file which its word's folder does not have, or one that the
+ *         other list names, too), GLE_ERANGE (a set without samples, unless it gets 0 percent; a class without training
+ *         samples), GLE_ENOMEM. On error *out is NULL. */
 GLE_MUST_CHECK int gle_corpus_open(struct gle_corpus **out, const struct gle_corpus_settings *how,
                                    struct gle_error *err);
 void gle_corpus_close(struct gle_corpus *corpus); /* NULL is fine */
