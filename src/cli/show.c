@@ -7,6 +7,22 @@
 #include <math.h>
 #include <stdio.h>
 
+static void show_keys(const struct gle_key *keys, int indent);
+
+/* What a key of a part can name, unless it has a section of its own. */
+static void show_choice(const struct gle_table *table, int indent)
+{
+    const struct gle_row *row;
+
+    for (size_t t = 0; gle_tables[t]; t++)
+        if (gle_tables[t] == table)
+            return;
+    for (size_t i = 0; (row = gle_table_at(table, i)); i++) {
+        printf("%*s%-*s %s\n", indent, "", 22 - indent, row->name, row->help);
+        show_keys(row->keys, indent + 2);
+    }
+}
+
 /* Keys of a map, and of the maps inside it. */
 static void show_keys(const struct gle_key *keys, int indent)
 {
@@ -16,6 +32,8 @@ static void show_keys(const struct gle_key *keys, int indent)
         printf("%*s%-*s %s%s%s%s%s\n", indent, "", 22 - indent, k->name, k->help, has_default ? "; default " : "",
                has_default ? k->fallback : !k->fallback ? "; required" : "",
                k->unit[0] && has_default ? " " : "", has_default ? k->unit : "");
+        if (k->kind == GLE_KEY_KIND_PART)
+            show_choice(k->more, indent + 2);
         show_keys(k->kind == GLE_KEY_KIND_MAP ? k->more : custom ? custom->keys : NULL, indent + 2);
     }
 }

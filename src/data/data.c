@@ -13,8 +13,6 @@ const char *const gle_split_names[GLE_SPLITS] = {"train", "validation", "test"};
 
 #define ROW(word, text, set_keys) \
     .row = {.name = word, .help = text, .keys = set_keys, .params_size = GLE_DATASET_PARAMS_SIZE}
-#define PENDING_ROW(word, text, set_keys) \
-    .row = {.name = word, .help = text, .keys = set_keys, .params_size = GLE_DATASET_PARAMS_SIZE, .pending = true}
 
 const struct gle_dataset gle_datasets[] = {
     {ROW("mnist1d", "MNIST-1D: ten digits as noisy one-dimensional signals, generated as published (arXiv:2011.14439)",
@@ -55,8 +53,13 @@ const struct gle_dataset gle_datasets[] = {
      .signal = true,
      .open = gle_ornstein_uhlenbeck_open,
      .shape = gle_ornstein_uhlenbeck_shape},
-    {PENDING_ROW("speech_commands", "Google Speech Commands as mel spectrograms (arXiv:1804.03209)",
-                 gle_speech_commands_keys)},
+    {ROW("speech_commands",
+         "Google Speech Commands (arXiv:1804.03209), or sounds of your own in folders like those, as spectrograms",
+         gle_speech_commands_keys),
+     .made = true,
+     .open = gle_speech_commands_open,
+     .check = gle_speech_commands_check,
+     .shape = gle_speech_commands_shape},
     {.row = {.name = NULL}},
 };
 const struct gle_table gle_dataset_table = {"data set", gle_datasets, sizeof gle_datasets[0]};

@@ -29,7 +29,7 @@ GLE_DATASET(npz_set);
 GLE_DATASET(step);
 GLE_DATASET(sines);
 GLE_DATASET(ornstein_uhlenbeck);
-/* Known by name, with its settings; not built yet. */
+/* Words as sound files, one folder per word; see corpus.h and features.h. Samples are made when they are wanted. */
 GLE_DATASET(speech_commands);
 
 #endif

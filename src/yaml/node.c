@@ -79,10 +79,24 @@ struct gle_node gle_node_at_key(const struct gle_node *node)
     return at;
 }
 
+/* The node that a key stands for under a map; of a dotted key the last that is there. */
+static const struct gle_node *find_spot(const struct gle_node *node, const char *key)
+{
+    const struct gle_node *child = gle_node_get(node, key);
+    char first[PATH_BYTES];
+    const size_t n = strcspn(key, ".");
+
+    if (child || !key[n] || n >= sizeof first)
+        return child ? child : node;
+    memcpy(first, key, n);
+    first[n] = '\0';
+    child = gle_node_get(node, first);
+    return child ? find_spot(child, key + n + 1) : node;
+}
+
 void gle_node_place(struct gle_error *err, const struct gle_node *node, const char *key)
 {
-    const struct gle_node *child = node && key ? gle_node_get(node, key) : NULL;
-    const struct gle_node *spot = child ? child : node;
+    const struct gle_node *spot = node && key ? find_spot(node, key) : node;
     char path[PATH_BYTES];
     const size_t n = strlen(err->text);
 

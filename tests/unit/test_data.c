@@ -732,26 +732,6 @@ static void npz_refuses_targets_of_some_sets_only(void **state)
                               "has no labels, so 'classes' does not apply");
 }
 
-/* --- data sets that are not built yet --- */
-
-static void pending_settings_are_checked(void **state)
-{
-    (void)state;
-    assert_refused("speech_commands", "{path: /sounds, task: kw21}", 0.0, GLE_ECONFIG,
-                   "unknown task 'kw21' (did you mean 'kw12'?)");
-    assert_refused("speech_commands", "{path: /sounds, task: [yes, no]}", 0.0, GLE_ECONFIG,
-                   "must be kw12, full or {words: [...]}");
-    assert_refused("speech_commands", "{path: /sounds, task: {words: []}}", 0.0, GLE_ECONFIG,
-                   "must name at least one word");
-    assert_refused("speech_commands", "{path: /sounds, task: {words: [up, down], unknown: true, silence: 0.1}}", 0.0,
-                   GLE_EPENDING, "the data set 'speech_commands' is not built yet in this version");
-    assert_refused("speech_commands",
-                   "{path: sounds, task: kw12, split: hashed, features: {type: mel, bins: 32, window: 1024, hop: 400},"
-                   " upsample: 20, balance: true,"
-                   " augment: {noise_probability: 0.8, noise_levels: [20, 10, 3], shift: 1600}}", 0.0,
-                   GLE_EPENDING, "the data set 'speech_commands' is not built yet in this version");
-}
-
 /* --- memory --- */
 
 static void every_failed_allocation_is_survived(void **state)
@@ -846,7 +826,6 @@ int main(void)
         cmocka_unit_test(npz_needs_no_targets_where_a_teacher_has_them),
         cmocka_unit_test(npz_keeps_targets_beside_a_teacher),
         cmocka_unit_test(npz_refuses_targets_of_some_sets_only),
-        cmocka_unit_test(pending_settings_are_checked),
         cmocka_unit_test(every_failed_allocation_is_survived),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
