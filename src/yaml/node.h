@@ -70,7 +70,8 @@ void gle_node_path(char *buf, size_t size, const struct gle_node *node, const ch
 struct gle_node gle_node_at_key(const struct gle_node *node);
 
 /* Records an error at `node` (file, position, path), or, when key is given, at the child or key of that name under it
- * if there is one ("a.b": at b under a), with the path extended by key in any case. node may be NULL (no position). Return -1. */
+ * if there is one ("a.b": at b under a), with the path extended by key in any case. node may be NULL (no position).
+ * Return -1. */
 int gle_node_fail(struct gle_error *err, enum gle_code code, const struct gle_node *node, const char *key,
                   const char *fmt, ...) GLE_PRINTF(5, 6);
 int gle_node_error(struct gle_errors *errs, enum gle_code code, const struct gle_node *node, const char *key,

@@ -400,7 +400,8 @@ static void sets_and_classes_without_samples_are_refused(void **state)
                                      "FOLDER");
     how.validation = how.test = 0.0;
     how.silence = 0.4;
-    assert_refused(&how, GLE_ERANGE, "no sample of 'silence': a fraction of 0.4 of 2 training samples is less than one");
+    assert_refused(&how, GLE_ERANGE,
+                   "no sample of 'silence': a fraction of 0.4 of 2 training samples is less than one");
     how.silence = 0.0;
     how.unknown = true;
     assert_refused(&how, GLE_ERANGE, "no sample of 'unknown' in the training set, of 2 files in FOLDER");

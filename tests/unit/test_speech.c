@@ -19,7 +19,8 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-enum { RATE = 4000, WINDOW = 64, HOP = 50, BINS = 6, SPEAKERS = 24, SOUND_MAX = 2 * RATE, FRAMES_MAX = 1 + SOUND_MAX / HOP };
+enum { RATE = 4000, WINDOW = 64, HOP = 50, BINS = 6, SPEAKERS = 24 };
+enum { SOUND_MAX = 2 * RATE, FRAMES_MAX = 1 + SOUND_MAX / HOP };
 
 static char folder[FOLDER_SIZE]; /* with a corpus: yes, no, maybe, two noises; fresh for every test */
 static const char *const yes_no[] = {"yes", "no"};
@@ -739,12 +740,15 @@ static void wrong_settings_are_refused(void **state)
                    "'_background_noise_' is no word: folders that begin with '_' or '.' hold something else");
     assert_setting("{path: /sounds, task: {words: [yes, silence], silence: 0.1}}", GLE_ECONFIG,
                    "there is a class 'silence' beside the words already (key 'silence')");
-    assert_setting("{path: /sounds, split: oficial}", GLE_ECONFIG, "unknown split 'oficial' (did you mean 'official'?)");
+    assert_setting("{path: /sounds, split: oficial}", GLE_ECONFIG,
+                   "unknown split 'oficial' (did you mean 'official'?)");
     assert_setting("{path: /sounds, split: {type: hashed, validation: 60, test: 40}}", GLE_ERANGE,
                    "leaves nothing for training: validation and test must be below 100 percent together");
     assert_setting("{path: /sounds, features: {type: mel, window: 401}}", GLE_ERANGE, "must be even");
-    assert_setting("{path: /sounds, features: {type: mfcc, bins: 12}}", GLE_ERANGE, "must be at most bins, the number of mel filters");
-    assert_setting("{path: /sounds, augment: {noise_levels: []}}", GLE_ERANGE, "is empty: at least one level is wanted");
+    assert_setting("{path: /sounds, features: {type: mfcc, bins: 12}}", GLE_ERANGE,
+                   "must be at most bins, the number of mel filters");
+    assert_setting("{path: /sounds, augment: {noise_levels: []}}", GLE_ERANGE,
+                   "is empty: at least one level is wanted");
     assert_setting("{path: /sounds, longest: 0.03}", GLE_ERANGE,
                    "a sound must be longer than half a window, and dataset.longest allows none that is");
     assert_setting("{path: /sounds, sample_rate: 1000, features: {type: mel, window: 2000}}", GLE_ERANGE,

@@ -222,6 +222,21 @@ static void errors_point_to_the_child_when_it_is_there(void **state)
     gle_doc_destroy(doc);
 }
 
+static void dotted_keys_point_as_deep_as_they_can(void **state)
+{
+    struct gle_doc *doc = parse("a:\n  b:\n    c: 1\nx.y: 2\n");
+    struct gle_errors errs = {0};
+
+    (void)state;
+    gle_node_error(&errs, GLE_ERANGE, doc->root, "a.b.c", "there");
+    gle_node_error(&errs, GLE_ERANGE, doc->root, "a.b.d", "not there");
+    gle_node_error(&errs, GLE_ERANGE, doc->root, "x.y", "one key");
+    gle_node_error(&errs, GLE_ERANGE, doc->root, "y.z", "nowhere");
+    assert_string_equal(all_errors(&errs), "x.yaml:3:8: a.b.c: there\nx.yaml:3:5: a.b.d: not there\n"
+                                           "x.yaml:4:6: x.y: one key\nx.yaml:1:1: y.z: nowhere");
+    gle_doc_destroy(doc);
+}
+
 static void aliases_become_copies(void **state)
 {
     struct gle_doc *doc = parse("a: &x\n  - {b: 1}\nc: *x\n&k d: &x 2\ne: *x\nf: *k\n&l l: 1\ng: {*l : 3}\n");
@@ -1040,6 +1055,7 @@ int main(void)
         cmocka_unit_test(quotes_and_blocks_are_told_from_plain_texts),
         cmocka_unit_test(paths_name_keys_and_indices),
         cmocka_unit_test(errors_point_to_the_child_when_it_is_there),
+        cmocka_unit_test(dotted_keys_point_as_deep_as_they_can),
         cmocka_unit_test(aliases_become_copies),
         cmocka_unit_test(merge_keys_add_what_the_map_lacks),
         cmocka_unit_test(wrong_merge_keys_are_refused),
