@@ -382,7 +382,7 @@ static int divide(struct listing *l, struct gle_error *err)
 /* Numbers of files by set, wanted and unknown apart, in the order of their names. */
 static int gather(struct listing *l, struct gle_error *err)
 {
-    for (int s = 0; s < GLE_SPLITS; s++) {
+    for (enum gle_split s = 0; s < GLE_SPLITS; s++) {
         l->rows[s] = gle_calloc(l->files.n, sizeof *l->rows[s]);
         l->unknown[s] = gle_calloc(l->files.n, sizeof *l->unknown[s]);
         if (!l->rows[s] || !l->unknown[s])
@@ -479,7 +479,7 @@ static int check_samples(const struct listing *l, struct gle_error *err)
     const struct gle_corpus *corpus = l->corpus;
     const struct gle_corpus_settings *how = l->how;
 
-    for (int s = 0; s < GLE_SPLITS; s++)
+    for (enum gle_split s = 0; s < GLE_SPLITS; s++)
         if (!corpus->n[s] && wants(how, s))
             return gle_fail(err, GLE_ERANGE, "%s leaves no samples for the %s set, of %zu files in %s",
                             how->official ? "the official split" : "the split by speakers", gle_split_names[s],
@@ -505,7 +505,7 @@ static int list_all(struct listing *l, struct gle_error *err)
         divide(l, err) || gather(l, err) || name_classes(l->corpus, l->how, err))
         return -1;
     shuffle(l);
-    for (int s = 0; s < GLE_SPLITS; s++)
+    for (enum gle_split s = 0; s < GLE_SPLITS; s++)
         if (fill_split(l, s, err))
             return -1;
     return check_samples(l, err);
@@ -523,7 +523,7 @@ int gle_corpus_open(struct gle_corpus **out, const struct gle_corpus_settings *h
         rc = list_all(&l, err);
     gle_free(l.folders.v);
     gle_free(l.files.v);
-    for (int s = 0; s < GLE_SPLITS; s++) {
+    for (enum gle_split s = 0; s < GLE_SPLITS; s++) {
         gle_free(l.rows[s]);
         gle_free(l.unknown[s]);
     }

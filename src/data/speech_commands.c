@@ -459,56 +459,71 @@ static int list_files(struct reading *r, struct gle_error *err)
 
 /* --- samples --- */
 
-/* Something may have been left out. */
-static int check_rest(const struct gle_data *data, size_t n_noises, const struct gle_corpus *corpus,
-                      const size_t *n_of_class, struct gle_error *err)
+static size_t count_good(const struct gle_sound *sounds, size_t n)
 {
-    if (corpus->n_noises && !n_noises)
-        return gle_fail(err, GLE_EDATA, "no recording of noise can be used; left out first: %.300s", data->skipped);
-    for (size_t c = 0; c < corpus->n_classes; c++)
-        if (!n_of_class[c])
-            return gle_fail(err, GLE_EDATA, "no file of '%.60s' in the training set can be used; left out first: "
-                            "%.300s", corpus->classes[c], data->skipped);
-    return 0;
+    size_t n_good = 0;
+
+    for (size_t i = 0; i < n; i++)
+        n_good += sounds[i].n > 0;
+    return n_good;
 }
 
-/* Puts what could be read side by side, with its digests, and fills the labels. n_of_class: in the training set. */
-static int take_sounds(struct gle_data *data, struct reading *r, size_t *n_of_class, struct gle_error *err)
+/* Moves those of n sounds that could be read down to *to, with their digests, and fills their labels (NULL: none). */
+static void move_down(struct reading *r, size_t from, size_t n, size_t *to, const struct gle_corpus_sample *samples,
+                      int32_t *labels)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct gle_sound sound = r->s->sounds[from + i];
+        if (!sound.n)
+            continue;
+        r->s->sounds[from + i] = (struct gle_sound){0};
+        r->s->sounds[*to] = sound;
+        memmove(r->digests[*to], r->digests[from + i], DIGEST_SIZE);
+        if (labels)
+            *labels++ = samples[i].label;
+        ++*to;
+    }
+}
+
+static int take_sounds(struct gle_data *data, struct reading *r, struct gle_error *err)
 {
     struct speech *s = r->s;
     const struct gle_corpus *corpus = s->corpus;
     size_t from = 0, to = 0;
 
-    for (int k = 0; k <= GLE_SPLITS; k++) {
-        const size_t n = k < GLE_SPLITS ? corpus->n[k] : corpus->n_noises, begin = to;
-        size_t n_good = 0;
-        for (size_t i = 0; i < n; i++)
-            n_good += s->sounds[from + i].n > 0;
-        if (k < GLE_SPLITS && n && !n_good)
+    for (int k = 0; k < GLE_SPLITS; k++) {
+        const size_t n = corpus->n[k], n_good = count_good(s->sounds + from, n);
+        if (n && !n_good)
             return gle_fail(err, GLE_EDATA, "no file of the %s set can be used; left out first: %.300s",
                             gle_split_names[k], data->skipped);
-        if (k < GLE_SPLITS && n && gle_data_room(data, k, n_good, err))
+        if (n && gle_data_room(data, (enum gle_split)k, n_good, err))
             return -1;
-        for (size_t i = 0; i < n; i++, from++) {
-            const struct gle_sound sound = s->sounds[from];
-            if (!sound.n)
-                continue;
-            s->sounds[from] = (struct gle_sound){0};
-            s->sounds[to] = sound;
-            memmove(r->digests[to], r->digests[from], DIGEST_SIZE);
-            if (k < GLE_SPLITS)
-                data->split[k].labels[to - begin] = corpus->split[k][i].label;
-            if (k == GLE_TRAIN)
-                n_of_class[corpus->split[k][i].label]++;
-            to++;
-        }
-        if (k < GLE_SPLITS)
-            s->split[k] = s->sounds + begin;
-        else
-            s->noises = s->sounds + begin;
+        s->split[k] = s->sounds + to;
+        move_down(r, from, n, &to, corpus->split[k], data->split[k].labels);
+        from += n;
     }
+    s->noises = s->sounds + to;
+    move_down(r, from, corpus->n_noises, &to, NULL, NULL);
     s->n_noises = to - (size_t)(s->noises - s->sounds);
-    return check_rest(data, s->n_noises, corpus, n_of_class, err);
+    if (corpus->n_noises && !s->n_noises)
+        return gle_fail(err, GLE_EDATA, "no recording of noise can be used; left out first: %.300s", data->skipped);
+    return 0;
+}
+
+/* Files may have been left out. */
+static int check_classes(const struct gle_data *data, struct gle_error *err)
+{
+    const struct gle_samples *train = &data->split[GLE_TRAIN];
+
+    for (size_t c = 0; c < data->n_targets; c++) {
+        size_t i = 0;
+        while (i < train->n && (size_t)train->labels[i] != c)
+            i++;
+        if (i == train->n)
+            return gle_fail(err, GLE_EDATA, "no file of '%.60s' in the training set can be used; left out first: "
+                            "%.300s", data->classes[c], data->skipped);
+    }
+    return 0;
 }
 
 static void measure(struct gle_data *data, struct speech *s, uint64_t upsample)
@@ -559,20 +574,12 @@ static int hash_all(struct gle_data *data, const struct reading *r, struct gle_e
 
 static int read_all(struct gle_data *data, struct reading *r, struct gle_error *err)
 {
-    size_t *n_of_class;
-    int rc;
-
     if (list_files(r, err) || read_files(r, err))
         return -1;
     data->n_skipped = r->n_skipped;
     if (r->n_skipped)
         gle_error_format(data->skipped, sizeof data->skipped, &r->skipped.err);
-    n_of_class = gle_calloc(r->s->corpus->n_classes, sizeof *n_of_class);
-    if (!n_of_class)
-        return no_memory(err);
-    rc = take_sounds(data, r, n_of_class, err);
-    gle_free(n_of_class);
-    if (rc)
+    if (take_sounds(data, r, err) || check_classes(data, err))
         return -1;
     measure(data, r->s, r->params->upsample);
     return hash_all(data, r, err);

@@ -48,7 +48,7 @@ static void the_published_lists_come_out(void **state)
 
     (void)state;
     assert_int_equal(corpus->n_classes, 12);
-    for (int s = 0; s < GLE_SPLITS; s++) {
+    for (enum gle_split s = 0; s < GLE_SPLITS; s++) {
         const size_t n = reference_array(ref, lists[s])->n;
         assert_int_equal(corpus->n[s], n + n / 10);
         for (size_t i = 0; i < n; i++) {
@@ -88,7 +88,7 @@ static void every_file_is_in_its_published_set(void **state)
     }
     corpus = open_corpus(&how);
     assert_int_equal(corpus->n_classes, 35);
-    for (int s = 0; s < GLE_SPLITS; s++)
+    for (enum gle_split s = 0; s < GLE_SPLITS; s++)
         for (size_t i = 0; i < corpus->n[s]; i++, found++)
             assert_int_equal(reference_int(ref, "which_set", number_of(corpus->split[s][i].file)), codes[s]);
     assert_int_equal(found, N_NAMES);

@@ -95,7 +95,7 @@ static void words_are_classes_in_their_order(void **state)
     assert_string_equal(corpus->classes[1], "no");
     assert_int_equal(count_all(corpus, 0), 30);
     assert_int_equal(count_all(corpus, 1), 20);
-    for (int s = 0; s < GLE_SPLITS; s++)
+    for (enum gle_split s = 0; s < GLE_SPLITS; s++)
         for (size_t i = 0; i < corpus->n[s]; i++) {
             const struct gle_corpus_sample *sample = &corpus->split[s][i];
             assert_int_equal(strncmp(sample->file, sample->label ? "no/" : "yes/", sample->label ? 3 : 4), 0);
@@ -122,7 +122,7 @@ static void unknown_and_silence_come_first_or_silence_last(void **state)
         assert_int_equal(corpus->n_classes, 4);
         for (size_t c = 0; c < 4; c++)
             assert_string_equal(corpus->classes[c], k ? last[c] : first[c]);
-        for (int s = 0; s < GLE_SPLITS; s++) {
+        for (enum gle_split s = 0; s < GLE_SPLITS; s++) {
             const size_t wanted = count_label(corpus, s, k ? 1 : 2) + count_label(corpus, s, k ? 2 : 3);
             const size_t unknown = count_label(corpus, s, 0), silence = count_label(corpus, s, k ? 3 : 1);
             assert_int_equal(unknown, (wanted + 9) / 10);
@@ -146,7 +146,7 @@ static void speakers_are_divided_as_the_percentages_say(void **state)
     corpus = open_corpus(&how);
     assert_in_range(corpus->n[GLE_VALIDATION], 140, 260);
     assert_in_range(corpus->n[GLE_TEST], 140, 260);
-    for (int s = 0; s < GLE_SPLITS; s++) {
+    for (enum gle_split s = 0; s < GLE_SPLITS; s++) {
         assert_int_equal(count_label(corpus, s, 0), count_label(corpus, s, 1));
         for (size_t i = 0; i < corpus->n[s]; i++)
             if (!corpus->split[s][i].label) {
@@ -212,7 +212,7 @@ static void what_is_no_sample_is_passed_over(void **state)
     corpus = open_corpus(&how);
     assert_int_equal(count_all(corpus, 1), 30);
     assert_int_equal(count_all(corpus, 2), 30);
-    for (int s = 0; s < GLE_SPLITS; s++)
+    for (enum gle_split s = 0; s < GLE_SPLITS; s++)
         for (size_t i = 0; i < corpus->n[s]; i++)
             if (!corpus->split[s][i].label)
                 assert_int_equal(strncmp(corpus->split[s][i].file, "maybe/", 6), 0);

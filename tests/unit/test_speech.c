@@ -184,7 +184,7 @@ static void samples_are_listed_as_the_corpus_says(void **state)
     assert_string_equal(data->classes[0], "unknown");
     assert_string_equal(data->classes[1], "silence");
     assert_string_equal(data->classes[3], "no");
-    for (int s = 0; s < GLE_SPLITS; s++) {
+    for (enum gle_split s = 0; s < GLE_SPLITS; s++) {
         assert_int_equal(data->split[s].n, corpus->n[s]);
         assert_true(!data->split[s].x && !data->split[s].targets);
         for (size_t i = 0; i < corpus->n[s]; i++)
@@ -207,7 +207,7 @@ static void samples_are_the_features_of_their_files(void **state)
     float frames[FRAMES_MAX * BINS];
 
     (void)state;
-    for (int s = 0; s < GLE_SPLITS; s++)
+    for (enum gle_split s = 0; s < GLE_SPLITS; s++)
         for (uint32_t i = 0; i < corpus->n[s]; i++)
             assert_plain(frames, make(frames, data, s, i, i), corpus->split[s][i].file);
     gle_corpus_close(corpus);
@@ -222,7 +222,7 @@ static void silence_is_a_second_of_almost_nothing(void **state)
     (void)state;
     for (size_t i = 0; i < RATE; i++)
         wave[i] = 1e-9f;
-    for (int s = 0; s < GLE_SPLITS; s++) {
+    for (enum gle_split s = 0; s < GLE_SPLITS; s++) {
         const uint32_t last = (uint32_t)data->split[s].n - 1;
         assert_int_equal(data->split[s].labels[last], 1);
         assert_features(frames, make(frames, data, s, last, 5), wave, RATE, 0.0);
@@ -362,7 +362,7 @@ static void bad_files_are_left_out_if_asked_for(void **state)
         assert_int_equal(data->n_skipped, 3);
         snprintf(want, sizeof want, "%s/%s: not a sound file: it is empty", folder, file_of(corpus, GLE_TRAIN, 2));
         assert_string_equal(data->skipped, want);
-        for (int s = 0; s < GLE_SPLITS; s++) {
+        for (enum gle_split s = 0; s < GLE_SPLITS; s++) {
             uint32_t row = 0;
             for (size_t i = 0; i < corpus->n[s]; i++) {
                 const bool left_out = (s == GLE_TRAIN && (i == 2 || i == 5)) || (s == GLE_TEST && i == 0);
@@ -441,7 +441,7 @@ static void threads_change_nothing(void **state)
         struct gle_data *data = open_data("speech_commands", settings(noisy), 0.0, &ctx);
         assert_string_equal(data->sha256, one->sha256);
         assert_true(data->bytes == one->bytes);
-        for (int s = 0; s < GLE_SPLITS; s++)
+        for (enum gle_split s = 0; s < GLE_SPLITS; s++)
             for (uint32_t i = 0; i < data->split[s].n; i++) {
                 const size_t n = make(frames[0], one, s, i, 1000 + i);
                 assert_int_equal(make(frames[1], data, s, i, 1000 + i), n);
@@ -518,7 +518,7 @@ static void the_checksum_is_that_of_the_list(void **state)
                      &plain);
     assert_non_null(sha);
     snprintf(text, sizeof text, "3\nsilence\nyes\nno\n");
-    for (int s = 0; s < GLE_SPLITS; s++) {
+    for (enum gle_split s = 0; s < GLE_SPLITS; s++) {
         snprintf(text + strlen(text), sizeof text - strlen(text), "%zu\n", corpus->n[s]);
         for (size_t i = 0; i < corpus->n[s]; i++) {
             const struct gle_corpus_sample *sample = &corpus->split[s][i];
