@@ -135,6 +135,7 @@ static int build_training(struct gle_experiment *exp, const struct gle_training_
     exp->test_batch_size = keys->test_batch_size ? keys->test_batch_size : keys->batch_size;
     exp->validation = keys->validation;
     exp->reset_state = !strcmp(keys->state->name, "reset");
+    exp->test = (enum gle_test)(keys->test - (const struct gle_row *)gle_test_table.rows);
     if (phases && schedule && strcmp(schedule->row.name, "constant"))
         rc = gle_node_error(errs, GLE_ECONFIG, exp->schedule.src, "type",
                             "%s goes by epochs: with training.phases (training by duration) the learning rate is "
@@ -185,6 +186,18 @@ static int check_signal(const struct gle_experiment *exp, struct gle_errors *err
                           : phases         ? "has no targets: a teacher is wanted"
                                            : "is a signal without end and without targets: training.phases (training "
                                              "by duration) and a teacher are wanted");
+}
+
+/* Samples that are made on demand have no common length, so they cannot play side by side one after another. */
+static int check_made(const struct gle_experiment *exp, struct gle_errors *errs)
+{
+    const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
+
+    if (!set->made || !gle_node_get(exp->training_src, "phases"))
+        return 0;
+    return gle_node_error(errs, GLE_ECONFIG, exp->training_src, "phases",
+                          "samples of %s differ in length: training by epochs is wanted, not by duration",
+                          set->row.name);
 }
 
 static int check_dataset(const struct gle_experiment *exp, struct gle_errors *errs)
@@ -252,7 +265,7 @@ static int build_sections(struct gle_experiment *exp, const struct gle_file_keys
     if (exp->layers && dataset)
         rc |= check_sizes(exp, errs);
     if (dataset && training)
-        rc |= check_signal(exp, errs);
+        rc |= check_signal(exp, errs) | check_made(exp, errs);
     return rc | gle_teacher_build(exp, &file->teacher, errs) | gle_phases_build(exp, &file->training.phases, errs) |
            gle_record_build(exp, &file->record, errs) | gle_diagnose_build(exp, &file->diagnose, errs);
 }
