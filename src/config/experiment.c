@@ -123,6 +123,14 @@ static int build_learning(struct gle_experiment *exp, const struct gle_learning_
     return rc;
 }
 
+static bool watches_test_loss(const struct gle_experiment *exp)
+{
+    const struct gle_schedule *schedule = (const struct gle_schedule *)exp->schedule.row;
+    const struct gle_metric_row *metric = schedule ? schedule->metric(exp->schedule.params) : NULL;
+
+    return metric && metric->metric == GLE_METRIC_TEST_LOSS;
+}
+
 static int build_training(struct gle_experiment *exp, const struct gle_training_keys *keys, const struct gle_node *src,
                           struct gle_errors *errs)
 {
@@ -140,6 +148,9 @@ static int build_training(struct gle_experiment *exp, const struct gle_training_
         rc = gle_node_error(errs, GLE_ECONFIG, exp->schedule.src, "type",
                             "%s goes by epochs: with training.phases (training by duration) the learning rate is "
                             "constant", schedule->row.name);
+    if (exp->test == GLE_TEST_END && watches_test_loss(exp))
+        rc = gle_node_error(errs, GLE_ECONFIG, src, "test",
+                            "the schedule watches test_loss, so the test set is wanted after every epoch: epochs");
     if (phases && exp->validation > 0.0)
         rc = gle_node_error(errs, GLE_ECONFIG, src, "validation",
                             "training by duration (phases) has no training set to take a part of");
