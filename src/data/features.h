@@ -9,7 +9,9 @@
  *   mfcc only: orthonormal DCT-II over the mel bins of each frame, of which the first `coefficients` are kept
  *   minus the mean over all values of the sample, over their unbiased standard deviation; all zero where that is 0.
  * Source: the published features of Ellenberger et al. (arXiv:2403.16933, Speech Commands), whose mel part is
- * torchaudio's MelSpectrogram; DCT as in torchaudio's MFCC. The FFT is in single precision, all else in double. */
+ * torchaudio's MelSpectrogram; DCT as in torchaudio's MFCC. The FFT and what is stored between the frames are in single
+ * precision (the latter as differences from the first value, so that a sound that is almost constant keeps its digits),
+ * all else in double. The same sound gives the same bits at any desk. */
 #ifndef GLE_DATA_FEATURES_H
 #define GLE_DATA_FEATURES_H
 
@@ -19,8 +21,8 @@
 #include <stdint.h>
 
 struct gle_feature_settings {
-    uint64_t bins;
-    uint64_t window, hop;   /* samples; window even, at least 2 */
+    uint64_t bins;          /* 1 ... INT_MAX */
+    uint64_t window, hop;   /* samples; window even, 2 ... INT_MAX; hop at least 1 */
     uint64_t coefficients;  /* 0: mel; else mfcc, at most bins */
     double rate;            /* 1/s */
 };
@@ -29,8 +31,8 @@ struct gle_features; /* window, filters, transform: read-only once it is open */
 struct gle_feature_desk; /* working memory of one thread */
 
 /* Owns: *out belongs to the caller (gle_features_close).
- * Errors: GLE_ERANGE (a mel filter that is narrower than the distance of two frequencies and so would always be empty:
- *         names its number, and says that fewer bins or a longer window are wanted), GLE_ENOMEM. On error *out is
+ * Errors: GLE_ERANGE (a mel filter that no frequency falls into, being narrower than the distance of two: names its
+ *         number, from 1, and says that fewer bins or a longer window are wanted), GLE_ENOMEM. On error *out is
  *         NULL. */
 GLE_MUST_CHECK int gle_features_open(struct gle_features **out, const struct gle_feature_settings *how,
                                      struct gle_error *err);
@@ -48,7 +50,8 @@ void gle_features_make(float *out, const struct gle_features *f, struct gle_feat
                        size_t n);
 
 /* The stages, for tests: the window (window); filter weights (window/2 + 1, bins); and for a sound the mel spectrogram
- * before the logarithm, and its logarithm, both (frames, bins). Any may be NULL. */
+ * before the logarithm, and its logarithm, both (frames, bins). Any may be NULL; without the last two, desk and wave
+ * are not used. */
 void gle_features_stages(float *window, float *filters, float *mel, float *log2_mel, const struct gle_features *f,
                          struct gle_feature_desk *desk, const float *wave, size_t n);
 
