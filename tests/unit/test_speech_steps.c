@@ -153,8 +153,8 @@ static void the_first_steps_agree_with_double_precision(void **state)
         worst.loss = fmax(worst.loss, fabs(loss - want) / want);
         compare(&worst, &b, o);
     }
-    print_message("%d steps, largest relative differences: loss %.2g, output %.2g, weights %.2g; errors, top down", STEPS,
-                  worst.loss, worst.output, worst.weight);
+    print_message("%d steps, largest relative differences: loss %.2g, output %.2g, weights %.2g; errors, top down",
+                  STEPS, worst.loss, worst.output, worst.weight);
     for (size_t i = LAYERS; i-- > 0;)
         print_message(" %.2g", worst.error[i]);
     print_message("\n");
