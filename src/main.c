@@ -79,17 +79,46 @@ static void on_progress(void *ctx, const struct gle_progress *progress)
     gle_bar_progress(&s->bar, progress);
 }
 
-static int open_session(struct session *s, const struct gle_experiment *exp, size_t threads, struct gle_error *err)
+static int on_reading(void *ctx, size_t done, size_t total)
 {
-    const struct gle_data_context context = {
-        .dt = exp->dt, .seed = exp->seed, .n_steps = exp->n_steps, .has_teacher = exp->has_teacher};
+    struct session *s = ctx;
+
+    gle_bar_reading(&s->bar, done, total);
+    return stop_signal != 0;
+}
+
+/* A word on what was not as it should be, and is not worth stopping for. */
+static void print_skipped(const struct session *s)
+{
+    const struct gle_data *data = s->data;
+
+    if (data->n_skipped && !s->bar.quiet)
+        fprintf(stderr, "glesim: %zu file%s left out; the first: %s\n", data->n_skipped,
+                data->n_skipped > 1 ? "s" : "", data->skipped);
+}
+
+static int open_session(struct session *s, const struct gle_experiment *exp, const struct gle_options *o,
+                        size_t threads, struct gle_error *err)
+{
+    const struct gle_data_context context = {.dt = exp->dt,
+                                             .seed = exp->seed,
+                                             .n_steps = exp->n_steps,
+                                             .has_teacher = exp->has_teacher,
+                                             .n_threads = threads,
+                                             .progress = on_reading,
+                                             .ctx = s};
     const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
     struct gle_graph_options options;
+    int rc;
 
-    if (gle_data_open(&s->data, set, exp->dataset.params, exp->validation, &context, err)) {
+    gle_bar_start(&s->bar, exp, o->quiet);
+    rc = gle_data_open(&s->data, set, exp->dataset.params, exp->validation, &context, err);
+    gle_bar_clear(&s->bar);
+    if (rc) {
         gle_node_place(err, exp->dataset.src, NULL);
         return -1;
     }
+    print_skipped(s);
     if (gle_train_check(exp, s->data, err))
         return -1;
     options = gle_train_options(exp, s->data);
@@ -118,7 +147,7 @@ static void print_result(const struct session *s, double seconds)
         return;
     gle_format_duration(spent, sizeof spent, seconds);
     printf("%s/metrics.json: %s", s->report.dir, gle_status_name(m->status));
-    if (last && last->score[m->best_split].measured) {
+    if (last && last->score[m->confusion_split].measured) {
         const struct gle_score *score = &last->score[m->confusion_split];
         printf(" after epoch %llu, loss %.4g", (unsigned long long)last->epoch, score->loss);
         if (m->n_classes)
@@ -223,7 +252,7 @@ static int run(const struct gle_experiment *exp, const struct gle_options *o, co
 
     gle_provenance_collect(&provenance, command);
     rc = gle_report_dir(s.report.dir, sizeof s.report.dir, o->output, exp, &err);
-    rc = rc ? rc : open_session(&s, exp, threads, &err);
+    rc = rc ? rc : open_session(&s, exp, o, threads, &err);
     if (!rc) {
         threads = gle_net_threads(s.net);
         provenance.threads = threads;

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 enum { CELLS = 24, CELLS_NARROW = 10, WIDE = 120, USUAL_WIDTH = 80 };
-static const double BAR_SECONDS = 0.1, LINE_SECONDS = 10.0;
+static const double BAR_SECONDS = 0.1, LINE_SECONDS = 10.0, EPOCH_SECONDS = 60.0;
 
 void gle_format_duration(char *buf, size_t size, double seconds)
 {
@@ -80,48 +80,83 @@ static size_t begin_line(char *buf, size_t size, const struct gle_bar *bar, cons
                             (unsigned long long)n, spent);
 }
 
-/* A phase may last for hours, and has no other sign of life where there is no terminal. */
-static void tell_phase(struct gle_bar *bar, const struct gle_progress *p)
+/* A phase, or an epoch, may last for hours, and has no other sign of life where there is no terminal. */
+static void tell_life(struct gle_bar *bar, const struct gle_progress *p)
 {
+    const double t = gle_clock(), seconds = p->by_phases ? LINE_SECONDS : EPOCH_SECONDS;
     char line[256];
     size_t at;
 
-    if (gle_clock() - bar->start < LINE_SECONDS || !line_due(bar, false, false))
+    if (t - bar->start < seconds || t - bar->last < seconds || !line_due(bar, false, false))
         return;
-    at = begin_line(line, sizeof line, bar, "phase", p->stage, p->stages);
-    at += (size_t)snprintf(line + at, sizeof line - at, "  %.0f %%", 100.0 * p->done);
-    add_score(line, sizeof line, at, "loss", p->loss, p->accuracy);
+    at = begin_line(line, sizeof line, bar, p->by_phases ? "phase" : "epoch", p->stage, p->stages);
+    at += (size_t)snprintf(line + at, sizeof line - at, "  %.*f %%", p->by_phases ? 0 : 2, 100.0 * p->done);
+    add_score(line, sizeof line, at, p->by_phases ? "loss" : gle_split_names[p->split], p->loss, p->accuracy);
     fprintf(stderr, "%s\n", line);
+}
+
+/* Begins the line of a terminal: label, bar, percentage. */
+static size_t draw_bar(char *line, size_t size, const struct gle_bar *bar, int width, double done)
+{
+    const int cells = width < WIDE ? CELLS_NARROW : CELLS, full = (int)(done * cells);
+    size_t at = (size_t)snprintf(line, size, "%.40s [", bar->label);
+
+    for (int i = 0; i < cells; i++)
+        line[at++] = i < full ? '=' : i == full ? '>' : ' ';
+    return at + (size_t)snprintf(line + at, size - at, "] %3.0f %%", 100.0 * done);
+}
+
+/* Whether the terminal's line is due. */
+static bool redraw_due(struct gle_bar *bar)
+{
+    const double t = gle_clock();
+
+    if (bar->quiet || !bar->terminal || t - bar->last < BAR_SECONDS)
+        return false;
+    bar->last = t;
+    return true;
+}
+
+void gle_bar_reading(struct gle_bar *bar, size_t done, size_t total)
+{
+    char line[256];
+    int width;
+    size_t at;
+
+    if (!bar->terminal && gle_clock() - bar->start > LINE_SECONDS && line_due(bar, false, false))
+        fprintf(stderr, "%s  reading files  %zu/%zu\n", bar->label, done, total);
+    if (!redraw_due(bar))
+        return;
+    width = terminal_width();
+    at = draw_bar(line, sizeof line, bar, width, (double)done / (double)total);
+    snprintf(line + at, sizeof line - at, "  reading file %zu of %zu", done, total);
+    fprintf(stderr, "\r%.*s\033[K", width - 1, line);
 }
 
 void gle_bar_progress(struct gle_bar *bar, const struct gle_progress *p)
 {
-    const double t = gle_clock(), elapsed = t - bar->start;
+    const enum gle_split held_out = bar->newest[GLE_TEST].measured ? GLE_TEST : GLE_VALIDATION;
+    const double elapsed = gle_clock() - bar->start;
     char line[256], eta[32];
-    int width, cells, full;
+    int width;
     size_t at;
 
-    if (!bar->terminal && p->by_phases)
-        tell_phase(bar, p);
-    if (bar->quiet || !bar->terminal || t - bar->last < BAR_SECONDS)
+    if (!bar->terminal)
+        tell_life(bar, p);
+    if (!redraw_due(bar))
         return;
-    bar->last = t;
     width = terminal_width();
-    cells = width < WIDE ? CELLS_NARROW : CELLS;
-    full = (int)(p->done * cells);
     if (elapsed > 0.5 && p->done > 0.0)
         gle_format_duration(eta, sizeof eta, elapsed * (1.0 - p->done) / p->done);
     else
         snprintf(eta, sizeof eta, "...");
-    at = (size_t)snprintf(line, sizeof line, "%.40s [", bar->label);
-    for (int i = 0; i < cells; i++)
-        line[at++] = i < full ? '=' : i == full ? '>' : ' ';
-    at += (size_t)snprintf(line + at, sizeof line - at, "] %3.0f %%  %s %llu/%llu  %s left", 100.0 * p->done,
-                           p->by_phases ? "phase" : "epoch", (unsigned long long)p->stage,
-                           (unsigned long long)p->stages, eta);
+    at = draw_bar(line, sizeof line, bar, width, p->done);
+    at += (size_t)snprintf(line + at, sizeof line - at, "  %s %llu/%llu  %s left", p->by_phases ? "phase" : "epoch",
+                           (unsigned long long)p->stage, (unsigned long long)p->stages, eta);
     at = add_score(line, sizeof line, at, p->by_phases ? "loss" : gle_split_names[p->split], p->loss, p->accuracy);
-    if (p->split != GLE_TEST && bar->newest[GLE_TEST].measured)
-        add_score(line, sizeof line, at, "test", bar->newest[GLE_TEST].loss, bar->newest[GLE_TEST].accuracy);
+    if (p->split != held_out && bar->newest[held_out].measured)
+        add_score(line, sizeof line, at, gle_split_names[held_out], bar->newest[held_out].loss,
+                  bar->newest[held_out].accuracy);
     fprintf(stderr, "\r%.*s\033[K", width - 1, line);
 }
 

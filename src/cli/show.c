@@ -1,5 +1,6 @@
 #include "cli/show.h"
 #include "cli/progress.h"
+#include "data/feed.h"
 #include "parts/activation.h"
 #include "parts/optimizer.h"
 #include "report/provenance.h"
@@ -125,19 +126,21 @@ static void show_data(const struct gle_experiment *exp, const struct gle_data *d
                data->signal.n_sequences, data->signal.n_sequences == 1 ? "" : "s", data->n_channels,
                data->n_channels == 1 ? "" : "s");
     else
-        printf("  data set %s: %zu training, %zu validation, %zu test samples of %zu steps x %zu channels, %zu "
+        printf("  data set %s: %zu training, %zu validation, %zu test samples of %s%zu steps x %zu channels, %zu "
                "targets\n",
-               exp->dataset.row->name, split[GLE_TRAIN].n, split[GLE_VALIDATION].n, split[GLE_TEST].n, data->n_steps,
-               data->n_channels, data->n_targets);
+               exp->dataset.row->name, split[GLE_TRAIN].n, split[GLE_VALIDATION].n, split[GLE_TEST].n,
+               data->maker.make ? "at most " : "", data->n_steps, data->n_channels, data->n_targets);
     if (exp->has_teacher)
         printf("  teacher           the same network with %zu parameter%s of its own\n", exp->teacher.n,
                exp->teacher.n == 1 ? "" : "s");
 }
 
-static double data_bytes(const struct gle_data *data)
+static double data_bytes(const struct gle_graph *graph, const struct gle_data *data)
 {
     const double n = (double)(data->split[GLE_TRAIN].n + data->split[GLE_VALIDATION].n + data->split[GLE_TEST].n);
 
+    if (data->maker.make)
+        return data->bytes + gle_feed_bytes(data, graph->max_batch);
     return 4.0 * n * (double)data->n_channels * (data->held ? 1.0 : (double)data->n_steps);
 }
 
@@ -157,24 +160,27 @@ static void show_phases(const struct gle_experiment *exp, double step)
     printf("  estimated time    %s\n", text);
 }
 
-/* Steps of an epoch. */
-static void count_steps(double *train_steps, double *eval_steps, const struct gle_experiment *exp,
+/* Steps of an epoch, and those of a test that only the last one has. */
+static void count_steps(double *train_steps, double *eval_steps, double *last_steps, const struct gle_experiment *exp,
                         const struct gle_data *data)
 {
-    const size_t *sizes[] = {&data->split[GLE_TRAIN].n, &data->split[GLE_VALIDATION].n, &data->split[GLE_TEST].n};
-    const double T = (double)data->n_steps;
+    const struct gle_samples *split = data->split;
+    const bool always = gle_metrics_test_always(exp, data);
+    const double T = (double)data->n_steps, test_steps = T * passes(split[GLE_TEST].n, exp->test_batch_size);
 
-    *train_steps = T * passes(*sizes[0], exp->batch_size);
-    *eval_steps = T * (passes(*sizes[1], exp->test_batch_size) + passes(*sizes[2], exp->test_batch_size));
+    *train_steps = T * passes(split[GLE_TRAIN].n, exp->batch_size);
+    *eval_steps = T * passes(split[GLE_VALIDATION].n, exp->test_batch_size) + (always ? test_steps : 0.0);
+    *last_steps = always ? 0.0 : test_steps;
 }
 
 /* How large recording.npz will be, which only the disk limits. */
 static void show_recording(const struct gle_experiment *exp, const struct gle_data *data, double record)
 {
-    double train_steps, eval_steps, n, bytes;
+    double train_steps, eval_steps, last_steps, n, bytes;
 
-    count_steps(&train_steps, &eval_steps, exp, data);
-    n = exp->phases ? (double)exp->n_steps : (double)exp->epochs * (train_steps + eval_steps) + eval_steps;
+    count_steps(&train_steps, &eval_steps, &last_steps, exp, data);
+    n = exp->phases ? (double)exp->n_steps
+                    : (double)exp->epochs * (train_steps + eval_steps) + eval_steps + last_steps;
     n = ceil(n / (double)exp->record.every);
     bytes = n * record;
     printf("  recording         %.16g records, about %.3g %cB\n", n, bytes < 1e9 ? 1e-6 * bytes : 1e-9 * bytes,
@@ -184,13 +190,13 @@ static void show_recording(const struct gle_experiment *exp, const struct gle_da
 static void show_epochs(const struct gle_experiment *exp, const struct gle_data *data, double train_step,
                         double eval_step)
 {
-    double train_steps, eval_steps, epoch;
+    double train_steps, eval_steps, last_steps, epoch;
     char text[32], total[32];
 
-    count_steps(&train_steps, &eval_steps, exp, data);
+    count_steps(&train_steps, &eval_steps, &last_steps, exp, data);
     epoch = train_steps * train_step + eval_steps * eval_step;
     gle_format_duration(text, sizeof text, epoch);
-    gle_format_duration(total, sizeof total, epoch * (double)exp->epochs + eval_steps * eval_step);
+    gle_format_duration(total, sizeof total, epoch * (double)exp->epochs + (eval_steps + last_steps) * eval_step);
     printf("  estimated time    %s an epoch, %s for %llu epochs\n", text, total, (unsigned long long)exp->epochs);
 }
 
@@ -199,7 +205,7 @@ void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, s
 {
     const struct gle_experiment *exp = graph->exp;
     const struct gle_optimizer *optimizer = (const struct gle_optimizer *)exp->optimizer.row;
-    const double bytes = gle_graph_bytes(graph, optimizer->n_moments) + data_bytes(data);
+    const double bytes = gle_graph_bytes(graph, optimizer->n_moments) + data_bytes(graph, data);
     const double flops = (double)graph->train_rows * gle_graph_flops(graph, true);
     char step[32];
 

@@ -29,6 +29,16 @@ static const struct gle_row states[] = {
 };
 const struct gle_table gle_state_table = {"state", states, sizeof *states};
 
+static const struct gle_row tests[] = {
+    [GLE_TEST_AUTO] = {.name = "auto",
+                       .help = "at the end where there is a validation set and no schedule watches the test loss, else "
+                               "epochs"},
+    [GLE_TEST_EPOCHS] = {.name = "epochs", .help = "after every epoch, and before the first"},
+    [GLE_TEST_END] = {.name = "end", .help = "after the last epoch alone"},
+    {.name = NULL},
+};
+const struct gle_table gle_test_table = {"time to test", tests, sizeof *tests};
+
 static const struct gle_row resets[] = {
     {.name = "none", .help = "the layer's state follows training.state"},
     {.name = "batch", .help = "the layer's state starts from zero with every batch"},
@@ -268,6 +278,7 @@ static const struct gle_key training_keys[] = {
                  "fraction of the training set that is kept for validation"),
     GLE_KEY_NAME(struct gle_training_keys, state, "carry", &gle_state_table,
                  "what happens to the state between batches"),
+    GLE_KEY_NAME(struct gle_training_keys, test, "auto", &gle_test_table, "when the test set is evaluated"),
     GLE_KEY_END,
 };
 
@@ -314,6 +325,6 @@ const struct gle_key gle_experiment_keys[] = {
 
 const struct gle_table *const gle_tables[] = {
     &gle_dataset_table, &gle_act_table,  &gle_rule_table,  &gle_loss_table,  &gle_optimizer_table, &gle_schedule_table,
-    &gle_metric_table,  &gle_init_table, &gle_param_table, &gle_variable_table, &gle_state_table, &gle_reset_table,
-    &gle_backend_table, NULL,
+    &gle_metric_table,  &gle_init_table, &gle_param_table, &gle_variable_table, &gle_state_table, &gle_test_table,
+    &gle_reset_table,   &gle_backend_table, NULL,
 };

@@ -95,7 +95,7 @@ struct gle_diagnose_keys {
 struct gle_training_keys {
     uint64_t epochs, batch_size, test_batch_size;
     double validation;
-    const struct gle_row *state;
+    const struct gle_row *state, *test;
     struct gle_phase_list phases;
 };
 
@@ -123,6 +123,6 @@ extern const struct gle_custom gle_teacher_custom, gle_phases_custom;
 extern const struct gle_key gle_record_key_table[], gle_diagnose_key_table[];
 extern const struct gle_table gle_variable_table;
 
-extern const struct gle_table gle_param_table, gle_state_table, gle_reset_table, gle_backend_table;
+extern const struct gle_table gle_param_table, gle_state_table, gle_test_table, gle_reset_table, gle_backend_table;
 
 #endif

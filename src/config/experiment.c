@@ -123,6 +123,14 @@ static int build_learning(struct gle_experiment *exp, const struct gle_learning_
     return rc;
 }
 
+static bool watches_test_loss(const struct gle_experiment *exp)
+{
+    const struct gle_schedule *schedule = (const struct gle_schedule *)exp->schedule.row;
+    const struct gle_metric_row *metric = schedule ? schedule->metric(exp->schedule.params) : NULL;
+
+    return metric && metric->metric == GLE_METRIC_TEST_LOSS;
+}
+
 static int build_training(struct gle_experiment *exp, const struct gle_training_keys *keys, const struct gle_node *src,
                           struct gle_errors *errs)
 {
@@ -135,10 +143,14 @@ static int build_training(struct gle_experiment *exp, const struct gle_training_
     exp->test_batch_size = keys->test_batch_size ? keys->test_batch_size : keys->batch_size;
     exp->validation = keys->validation;
     exp->reset_state = !strcmp(keys->state->name, "reset");
+    exp->test = (enum gle_test)(keys->test - (const struct gle_row *)gle_test_table.rows);
     if (phases && schedule && strcmp(schedule->row.name, "constant"))
         rc = gle_node_error(errs, GLE_ECONFIG, exp->schedule.src, "type",
                             "%s goes by epochs: with training.phases (training by duration) the learning rate is "
                             "constant", schedule->row.name);
+    if (exp->test == GLE_TEST_END && watches_test_loss(exp))
+        rc = gle_node_error(errs, GLE_ECONFIG, src, "test",
+                            "the schedule watches test_loss, so the test set is wanted after every epoch: epochs");
     if (phases && exp->validation > 0.0)
         rc = gle_node_error(errs, GLE_ECONFIG, src, "validation",
                             "training by duration (phases) has no training set to take a part of");
@@ -185,6 +197,18 @@ static int check_signal(const struct gle_experiment *exp, struct gle_errors *err
                           : phases         ? "has no targets: a teacher is wanted"
                                            : "is a signal without end and without targets: training.phases (training "
                                              "by duration) and a teacher are wanted");
+}
+
+/* Samples that are made on demand have no common length, so they cannot play side by side one after another. */
+static int check_made(const struct gle_experiment *exp, struct gle_errors *errs)
+{
+    const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
+
+    if (!set->made || !gle_node_get(exp->training_src, "phases"))
+        return 0;
+    return gle_node_error(errs, GLE_ECONFIG, exp->training_src, "phases",
+                          "samples of %s differ in length: training by epochs is wanted, not by duration",
+                          set->row.name);
 }
 
 static int check_dataset(const struct gle_experiment *exp, struct gle_errors *errs)
@@ -252,7 +276,7 @@ static int build_sections(struct gle_experiment *exp, const struct gle_file_keys
     if (exp->layers && dataset)
         rc |= check_sizes(exp, errs);
     if (dataset && training)
-        rc |= check_signal(exp, errs);
+        rc |= check_signal(exp, errs) | check_made(exp, errs);
     return rc | gle_teacher_build(exp, &file->teacher, errs) | gle_phases_build(exp, &file->training.phases, errs) |
            gle_record_build(exp, &file->record, errs) | gle_diagnose_build(exp, &file->diagnose, errs);
 }

@@ -25,6 +25,9 @@ enum gle_param { GLE_WEIGHT, GLE_BIAS, GLE_TAU_M, GLE_PARAMS };
 /* Their names: row p is parameter p. */
 extern const struct gle_row gle_params[];
 
+/* When the test set is evaluated (training.test); in the order of their rows. */
+enum gle_test { GLE_TEST_AUTO, GLE_TEST_EPOCHS, GLE_TEST_END };
+
 /* One layer, repeats unrolled. */
 struct gle_layer_cfg {
     const char *name;            /* unique; "lag_3" for the third of `name: lag, repeat: 5` */
@@ -119,6 +122,7 @@ struct gle_experiment {
     uint64_t epochs, batch_size, test_batch_size;
     double validation; /* fraction taken off the training set */
     bool reset_state;  /* training.state: reset */
+    enum gle_test test;
 
     struct gle_record record;
     struct gle_diagnose diagnose;

@@ -30,7 +30,7 @@ enum { GLE_FEED_PASSES = 2 };
 GLE_MUST_CHECK int gle_feed_add(struct gle_feed *feed, const struct gle_pass *pass, struct gle_error *err);
 
 /* The next batch of the passes added, waiting for it if it must; it stays as it is until the next call. There must be
- * one. Seconds waited are added to *waited. */
+ * one: no batch goes beyond the end of its pass. Seconds waited are added to *waited. */
 const struct gle_batch *gle_feed_next(struct gle_feed *feed, double *waited);
 
 /* Bytes that a feed for data holds. */

@@ -96,6 +96,28 @@ static json_t *provenance(const struct gle_provenance *p)
     return out;
 }
 
+/* Names of the labels, if they have any. */
+static json_t *classes(const struct gle_data *data)
+{
+    json_t *out = data->classes ? json_array() : json_null();
+
+    for (size_t i = 0; data->classes && i < data->n_targets; i++)
+        json_array_append_new(out, text(data->classes[i]));
+    return out;
+}
+
+/* Files that were left out. */
+static json_t *skipped(const struct gle_data *data)
+{
+    json_t *out = data->n_skipped ? json_object() : json_null();
+
+    if (data->n_skipped) {
+        json_object_set_new(out, "files", count(data->n_skipped));
+        json_object_set_new(out, "first", text(data->skipped));
+    }
+    return out;
+}
+
 static json_t *dataset(const struct gle_report *r)
 {
     json_t *out = json_object(), *sizes = json_object();
@@ -109,6 +131,8 @@ static json_t *dataset(const struct gle_report *r)
     json_object_set_new(out, "steps", count_or_null(r->data->n_steps));
     json_object_set_new(out, "channels", count(r->data->n_channels));
     json_object_set_new(out, "targets", count_or_null(r->data->n_targets));
+    json_object_set_new(out, "classes", classes(r->data));
+    json_object_set_new(out, "skipped", skipped(r->data));
     return out;
 }
 
@@ -340,6 +364,7 @@ static json_t *timing(const struct gle_metrics *m)
     json_object_set_new(out, "eval_steps", count(m->eval_steps));
     json_object_set_new(out, "eval_seconds", real(m->eval_seconds));
     json_object_set_new(out, "eval_gflops", real(1e-9 * m->eval_flops / m->eval_seconds));
+    json_object_set_new(out, "waited_seconds", real(m->waited_seconds));
     return out;
 }
 

@@ -8,8 +8,10 @@
 /* A pass over a split. */
 struct pass {
     bool learn;
+    double until;  /* the clock's time at which it is broken off; 0: none */
     size_t done;   /* samples */
     uint64_t steps;
+    double shown;  /* steps, each as often as there were samples in it */
     double loss;   /* summed over steps and samples */
     size_t right;  /* samples */
 };
@@ -21,21 +23,24 @@ static double accuracy_so_far(const struct gle_run *run, const struct pass *pass
     return pass->done && gle_run_labelled(run) ? (double)pass->right / (double)pass->done : (double)NAN;
 }
 
-static int run_batch(struct gle_run *run, struct pass *pass, const uint32_t *rows, size_t B, struct gle_error *err)
+static bool broken_off(const struct gle_run *run, const struct pass *pass)
 {
-    const size_t T = run->data->n_steps;
-    const struct gle_batch batch = {.split = run->split, .rows = rows, .B = B, .n_steps = T};
-    const uint64_t window = run->exp->window_steps;
-    struct gle_stride stride = {.B = B, .learn = pass->learn, .on_grid = true};
+    return gle_run_stopped(run) || (pass->until > 0.0 && !run->in_window && gle_clock() > pass->until);
+}
 
-    gle_run_begin_batch(run, B);
-    gle_order_first_step(&run->order, B, run->data->n_channels);
+static int run_batch(struct gle_run *run, struct pass *pass, const struct gle_batch *batch, struct gle_error *err)
+{
+    const size_t T = batch->n_steps;
+    const uint64_t window = run->exp->window_steps;
+    struct gle_stride stride = {.B = batch->B, .learn = pass->learn, .on_grid = true};
+
+    gle_run_begin_batch(run, batch->B);
     if (pass->learn)
         gle_net_keep(run->net);
     for (size_t t = 0; t < T; t++) {
         double loss;
 
-        gle_run_show(run, &batch, t);
+        gle_run_show(run, batch, t);
         if (pass->learn)
             gle_run_begin_window(run);
         stride.steps_left = T - 1 - t;
@@ -44,51 +49,118 @@ static int run_batch(struct gle_run *run, struct pass *pass, const uint32_t *row
             return -1;
         pass->loss += loss;
         pass->steps++;
-        run->work += (double)B;
+        pass->shown += (double)batch->B;
+        run->work += (double)batch->B;
         if (t % GLE_PROGRESS_STEPS == 0)
-            gle_run_tell(run, pass->loss / ((double)pass->done * (double)T + (double)B * (double)(t + 1)),
-                         accuracy_so_far(run, pass));
-        if (gle_run_stopped(run)) {
+            gle_run_tell(run, pass->loss / pass->shown, accuracy_so_far(run, pass));
+        if (broken_off(run, pass)) {
             gle_run_drop_window(run);
             return 0;
         }
     }
-    pass->right += gle_run_count_right(run, &batch);
-    pass->done += B;
+    run->work += (double)batch->B * (double)(run->data->n_steps - T); /* which its samples might have had */
+    pass->right += gle_run_count_right(run, batch);
+    pass->done += batch->B;
     return 0;
+}
+
+/* --- the order of passes --- */
+
+/* Whether an epoch has a pass over a split. */
+static bool has_pass(const struct gle_run *run, uint64_t epoch, enum gle_split split)
+{
+    if (!run->data->split[split].n)
+        return false;
+    if (split == GLE_TRAIN)
+        return epoch > 0;
+    return split != GLE_TEST || epoch == run->exp->epochs || gle_metrics_test_always(run->exp, run->data);
+}
+
+/* Puts the numbers of the samples into run->rows, in the order in which they come. */
+static int order_rows(struct gle_run *run, enum gle_split split, struct gle_error *err)
+{
+    const struct gle_samples *samples = &run->data->split[split];
+
+    if (split == GLE_TRAIN && run->data->balanced)
+        return gle_order_balance(&run->order, run->rows, samples->n, samples->labels, run->data->n_targets, err);
+    if (split == GLE_TRAIN) {
+        gle_order_shuffle(&run->order, run->rows, samples->n);
+        return 0;
+    }
+    gle_order_evaluate(&run->order);
+    for (size_t i = 0; i < samples->n; i++)
+        run->rows[i] = (uint32_t)i;
+    return 0;
+}
+
+static struct gle_pass pass_over(const struct gle_run *run, enum gle_split split)
+{
+    const bool learn = split == GLE_TRAIN;
+
+    return (struct gle_pass){.split = split,
+                             .rows = run->rows,
+                             .n = run->data->split[split].n,
+                             .batch_size = learn ? run->exp->batch_size : run->exp->test_batch_size};
+}
+
+/* Tells the feed of the next pass of the run, if there is one, so that its samples can be made in time. */
+static int plan_pass(struct gle_run *run, struct gle_error *err)
+{
+    struct gle_pass pass;
+
+    do {
+        run->ahead.epoch += run->ahead.split == GLE_TEST;
+        run->ahead.split = (enum gle_split)((run->ahead.split + 1) % GLE_SPLITS);
+        if (run->ahead.epoch > run->exp->epochs)
+            return 0;
+    } while (!has_pass(run, run->ahead.epoch, run->ahead.split));
+    if (order_rows(run, run->ahead.split, err))
+        return -1;
+    pass = pass_over(run, run->ahead.split);
+    if (pass.split == GLE_TRAIN)
+        pass.first_draw = (run->ahead.epoch - 1) * pass.n;
+    return gle_feed_add(run->feed, &pass, err);
 }
 
 /* --- one pass --- */
 
-static int run_pass(struct gle_run *run, enum gle_split split, bool learn, struct gle_score *score,
-                    struct gle_error *err)
+static int run_batches(struct gle_run *run, struct pass *pass, size_t n, struct gle_error *err)
+{
+    while (pass->done < n && !gle_run_stopped(run)) {
+        const struct gle_batch *batch = gle_feed_next(run->feed, &run->metrics->waited_seconds);
+
+        if (!pass->done) {
+            gle_order_first_step(&run->order, batch->B, run->data->n_channels);
+            if (plan_pass(run, err))
+                return -1;
+        }
+        if (run_batch(run, pass, batch, err))
+            return -1;
+    }
+    return 0;
+}
+
+/* The pass that was planned first of those that are not over. */
+static int run_pass(struct gle_run *run, enum gle_split split, struct gle_score *score, struct gle_error *err)
 {
     const size_t n = run->data->split[split].n;
-    const size_t batch = learn ? run->exp->batch_size : run->exp->test_batch_size;
+    const bool learn = split == GLE_TRAIN;
     struct gle_metrics *m = run->metrics;
     struct pass pass = {.learn = learn};
-    const double start = gle_clock(), work = run->work;
-    int rc = 0;
+    const double start = gle_clock();
+    int rc;
 
     run->split = split;
-    if (learn) {
-        gle_order_shuffle(&run->order, run->rows, n);
-    } else {
-        gle_order_evaluate(&run->order);
-        for (size_t i = 0; i < n; i++)
-            run->rows[i] = (uint32_t)i;
-    }
-    if (split == m->confusion_split && run->confusion)
+    if (split == run->confusion_split && run->confusion)
         memset(run->confusion, 0, m->n_classes * m->n_classes * sizeof *run->confusion);
-    for (size_t at = 0; at < n && !rc && !gle_run_stopped(run); at += batch)
-        rc = run_batch(run, &pass, run->rows + at, n - at < batch ? n - at : batch, err);
+    rc = run_batches(run, &pass, n, err);
     *(learn ? &m->train_seconds : &m->eval_seconds) += gle_clock() - start;
     *(learn ? &m->train_steps : &m->eval_steps) += pass.steps;
-    *(learn ? &m->train_flops : &m->eval_flops) += gle_graph_flops(run->graph, learn) * (run->work - work);
+    *(learn ? &m->train_flops : &m->eval_flops) += gle_graph_flops(run->graph, learn) * pass.shown;
     if (rc || gle_run_stopped(run))
         return rc;
     score->measured = true;
-    score->loss = pass.loss / ((double)n * (double)run->data->n_steps);
+    score->loss = pass.loss / pass.shown;
     score->accuracy = gle_run_labelled(run) ? (double)pass.right / (double)n : (double)NAN;
     return 0;
 }
@@ -123,10 +195,10 @@ static int run_epoch(struct gle_run *run, struct gle_error *err)
     const struct gle_schedule *schedule = (const struct gle_schedule *)run->exp->schedule.row;
     const double start = gle_clock();
 
-    if (run->stage && run_pass(run, GLE_TRAIN, true, &e.score[GLE_TRAIN], err))
-        return -1;
-    for (int s = GLE_VALIDATION; s <= GLE_TEST && !gle_run_stopped(run); s++)
-        if (run->data->split[s].n && run_pass(run, (enum gle_split)s, false, &e.score[s], err))
+    run->confusion_split = has_pass(run, run->stage, GLE_TEST) ? GLE_TEST : m->best_split;
+    for (int split = 0; split < GLE_SPLITS && !gle_run_stopped(run); split++)
+        if (has_pass(run, run->stage, (enum gle_split)split) &&
+            run_pass(run, (enum gle_split)split, &e.score[split], err))
             return -1;
     if (gle_run_stopped(run))
         return 0;
@@ -134,6 +206,7 @@ static int run_epoch(struct gle_run *run, struct gle_error *err)
         schedule->next(&run->schedule, run->exp->schedule.params, run->stage, watched_loss(run, &e));
     e.seconds = gle_clock() - start;
     m->epochs[m->n_epochs++] = e;
+    m->confusion_split = run->confusion_split;
     if (m->confusion)
         memcpy(m->confusion, run->confusion, m->n_classes * m->n_classes * sizeof *m->confusion);
     if (is_better(&e.score[m->best_split], &m->epochs[m->best].score[m->best_split]))
@@ -143,16 +216,19 @@ static int run_epoch(struct gle_run *run, struct gle_error *err)
 
 static double total_work(const struct gle_run *run)
 {
-    const struct gle_data *d = run->data;
-    const double evaluated = (double)(d->split[GLE_VALIDATION].n + d->split[GLE_TEST].n);
-    const double epochs = (double)run->exp->epochs;
+    double samples = 0.0;
 
-    return fmax(1.0, (double)d->n_steps * (epochs * (double)d->split[GLE_TRAIN].n + (epochs + 1.0) * evaluated));
+    for (int split = 0; split < GLE_SPLITS; split++) {
+        const double n = (double)run->data->split[split].n, E = (double)run->exp->epochs;
+        samples += n * (split == GLE_TRAIN ? E : has_pass(run, 0, (enum gle_split)split) ? E + 1.0 : 1.0);
+    }
+    return fmax(1.0, samples * (double)run->data->n_steps);
 }
 
 void gle_run_epochs(struct gle_run *run)
 {
     run->total_work = total_work(run);
+    run->rc = plan_pass(run, run->err);
     for (run->stage = 0; run->stage <= run->exp->epochs && !run->rc && !gle_run_stopped(run); run->stage++)
         run->rc = run_epoch(run, run->err);
     if (run->rc && run->err->code == GLE_EDIVERGED)
@@ -161,21 +237,37 @@ void gle_run_epochs(struct gle_run *run)
 
 int gle_run_measure_epochs(double *per_step, struct gle_run *run, bool learn, double seconds, struct gle_error *err)
 {
-    const enum gle_split split = learn || !run->data->split[GLE_TEST].n ? GLE_TRAIN : GLE_TEST;
-    const size_t batch = learn ? run->exp->batch_size : run->exp->test_batch_size, n = run->data->split[split].n;
+    const enum gle_split split = learn ? GLE_TRAIN
+                                 : run->data->split[GLE_TEST].n       ? GLE_TEST
+                                 : run->data->split[GLE_VALIDATION].n ? GLE_VALIDATION
+                                                                      : GLE_TRAIN;
+    struct gle_pass order = pass_over(run, split);
     struct pass pass = {.learn = learn};
-    const double begin = gle_clock();
-    size_t batches = 0;
+    double spent = 0.0, waited = 0.0;
 
+    *per_step = 0.0;
+    if (!order.n)
+        return 0;
+    order.n -= order.n > order.batch_size ? order.n % order.batch_size : 0; /* whole batches */
     run->split = split;
     run->total_work = 1.0;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < order.n; i++)
         run->rows[i] = (uint32_t)i;
-    while (n && (!batches || gle_clock() - begin < seconds)) {
-        if (run_batch(run, &pass, run->rows, n < batch ? n : batch, err))
+    if (gle_run_open_feed(run, err))
+        return -1;
+    while (spent < seconds) {
+        const struct gle_batch *batch;
+        double start;
+
+        if (pass.done % order.n == 0 && gle_feed_add(run->feed, &order, err))
             return -1;
-        batches++;
+        batch = gle_feed_next(run->feed, &waited);
+        start = gle_clock();
+        pass.until = start + seconds - spent;
+        if (run_batch(run, &pass, batch, err))
+            return -1;
+        spent += gle_clock() - start;
     }
-    *per_step = batches ? (gle_clock() - begin) / ((double)batches * (double)run->data->n_steps) : 0.0;
+    *per_step = spent / (double)pass.steps;
     return 0;
 }

@@ -1,12 +1,25 @@
 #include "train/metrics.h"
 #include "base/memory.h"
+#include "parts/schedule.h"
+
+bool gle_metrics_test_always(const struct gle_experiment *exp, const struct gle_data *data)
+{
+    const struct gle_schedule *schedule = (const struct gle_schedule *)exp->schedule.row;
+    const struct gle_metric_row *metric = schedule->metric(exp->schedule.params);
+
+    if (exp->test != GLE_TEST_AUTO)
+        return exp->test == GLE_TEST_EPOCHS;
+    return !data->split[GLE_VALIDATION].n || (metric && metric->metric == GLE_METRIC_TEST_LOSS);
+}
 
 int gle_metrics_init(struct gle_metrics *m, const struct gle_experiment *exp, const struct gle_data *data,
                      struct gle_error *err)
 {
     *m = (struct gle_metrics){0};
-    m->best_split = data->split[GLE_VALIDATION].n ? GLE_VALIDATION : data->split[GLE_TEST].n ? GLE_TEST : GLE_TRAIN;
-    m->confusion_split = data->split[GLE_TEST].n ? GLE_TEST : m->best_split;
+    m->best_split = data->split[GLE_VALIDATION].n                                       ? GLE_VALIDATION
+                    : data->split[GLE_TEST].n && gle_metrics_test_always(exp, data) ? GLE_TEST
+                                                                                    : GLE_TRAIN;
+    m->confusion_split = m->best_split;
     m->n_classes = data->labelled && !exp->has_teacher ? data->n_targets : 0;
     m->epochs = gle_calloc(exp->phases ? 1 : exp->epochs + 1, sizeof *m->epochs);
     m->phases = gle_calloc(exp->n_phases + 1, sizeof *m->phases);

@@ -63,12 +63,16 @@ struct gle_metrics {
      * labels. */
     uint64_t *confusion;
     size_t n_classes;
-    enum gle_split confusion_split;
+    enum gle_split confusion_split; /* test if that epoch tested, else best_split */
     /* Timing */
     uint64_t train_steps, eval_steps;
     double train_seconds, eval_seconds; /* in steps, data included */
+    double waited_seconds;              /* of these, for samples that were still being made */
     double train_flops, eval_flops;     /* in products */
 };
+
+/* Whether the test set is evaluated after every epoch, epoch 0 included, or after the last one alone. */
+bool gle_metrics_test_always(const struct gle_experiment *exp, const struct gle_data *data);
 
 /* Zeroes everything and makes room for the epochs or phases of exp. Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_metrics_init(struct gle_metrics *m, const struct gle_experiment *exp,

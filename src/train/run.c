@@ -42,6 +42,16 @@ static int try_phases(struct gle_run *run, struct gle_error *err)
     return rc;
 }
 
+int gle_run_open_feed(struct gle_run *run, struct gle_error *err)
+{
+    enum { MAKERS_MAX = 4 }; /* many times what a network keeps up with */
+    const size_t threads = gle_net_threads(run->net);
+
+    gle_feed_close(run->feed);
+    return gle_feed_open(&run->feed, run->data, run->graph->max_batch, threads < MAKERS_MAX ? threads : MAKERS_MAX,
+                         err);
+}
+
 int gle_run_start(struct gle_run *run, struct gle_error *err)
 {
     const struct gle_optimizer *optimizer = (const struct gle_optimizer *)run->exp->optimizer.row;
@@ -65,6 +75,8 @@ int gle_run_start(struct gle_run *run, struct gle_error *err)
         return -1;
     if (run->exp->has_teacher && start_teacher(run, err))
         return -1;
+    if (!run->exp->phases && gle_run_open_feed(run, err))
+        return -1;
     if (run->exp->diagnose.every &&
         gle_diagnosis_open(&run->diagnosis, run->graph, err))
         return -1;
@@ -77,6 +89,7 @@ int gle_run_start(struct gle_run *run, struct gle_error *err)
 void gle_run_finish(struct gle_run *run)
 {
     gle_diagnosis_close(run->diagnosis);
+    gle_feed_close(run->feed);
     gle_net_destroy(run->teacher);
     gle_graph_destroy(run->teacher_graph);
     gle_free(run->rows);
@@ -128,7 +141,7 @@ size_t gle_run_count_right(struct gle_run *run, const struct gle_batch *batch)
 {
     const int32_t *labels = run->data->split[batch->split].labels;
     const size_t K = run->data->n_targets;
-    uint64_t *confusion = batch->split == run->metrics->confusion_split ? run->confusion : NULL;
+    uint64_t *confusion = batch->split == run->confusion_split ? run->confusion : NULL;
     size_t right = 0;
 
     if (!gle_run_labelled(run))

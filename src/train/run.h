@@ -2,6 +2,7 @@
 #ifndef GLE_TRAIN_RUN_H
 #define GLE_TRAIN_RUN_H
 
+#include "data/feed.h"
 #include "parts/schedule.h"
 #include "train/diagnosis.h"
 #include "train/order.h"
@@ -23,11 +24,17 @@ struct gle_run {
     struct gle_rng rng; /* of initial values */
     struct gle_order order;
     struct gle_schedule_state schedule;
-    uint32_t *rows;      /* order of the pass, or the samples being played */
+    struct gle_feed *feed; /* NULL: training by duration */
+    uint32_t *rows;      /* order of a pass, or the samples being played */
     float *output_sum;   /* (max_batch, n_targets) */
-    uint64_t *confusion; /* of the pass so far, as metrics->confusion */
+    uint64_t *confusion; /* of the pass so far, as metrics->confusion, */
+    enum gle_split confusion_split; /* if it is over this split */
     uint64_t stage;      /* epoch or phase */
     enum gle_split split;
+    struct { /* the pass that was planned last */
+        uint64_t epoch;
+        enum gle_split split;
+    } ahead;
     uint64_t step;       /* of the run */
     bool in_window;
     uint64_t window_first;   /* the step with which the open window began */
@@ -40,6 +47,9 @@ struct gle_run {
  * gle_run_finish(), also after an error. Errors: GLE_EDATA, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_run_start(struct gle_run *run, struct gle_error *err);
 void gle_run_finish(struct gle_run *run);
+
+/* A new feed in place of the one that there is: without any pass. Errors: GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_run_open_feed(struct gle_run *run, struct gle_error *err);
 
 bool gle_run_stopped(const struct gle_run *run);
 /* Whether right and wrong answers can be told apart. */

@@ -64,6 +64,43 @@ static void samples_come_in_the_order_of_the_published_run(void **state)
 /* --- state --- */
 
 /* With a learning rate of zero, what differs between two evaluations is the state they start from. */
+static void balanced_draws_show_all_classes_equally_often(void **state)
+{
+    enum { N = 6000, CLASSES = 3 };
+    static const size_t sizes[CLASSES] = {5000, 900, 100};
+    uint32_t *rows = calloc(N, sizeof *rows), *again = calloc(N, sizeof *again);
+    int32_t *labels = calloc(N, sizeof *labels);
+    size_t shown[CLASSES] = {0}, different = 0;
+    unsigned char *seen = calloc(N, 1);
+    struct gle_error err = {0};
+    struct gle_order order;
+
+    (void)state;
+    for (size_t i = 0, c = 0; i < N; i++) {
+        c += i == 5000 || i == 5900;
+        labels[i] = (int32_t)c;
+    }
+    gle_order_start(&order, 3);
+    assert_int_equal(gle_order_balance(&order, rows, N, labels, CLASSES, &err), 0);
+    assert_int_equal(gle_order_balance(&order, again, N, labels, CLASSES, &err), 0);
+    for (size_t i = 0; i < N; i++) {
+        assert_in_range(rows[i], 0, N - 1);
+        shown[labels[rows[i]]]++;
+        different += !seen[rows[i]]++;
+    }
+    for (size_t c = 0; c < CLASSES; c++) /* binomial: 2000 +- 37 */
+        assert_in_range(shown[c], 1800, 2200);
+    assert_true(different < sizes[0]); /* with replacement */
+    assert_memory_not_equal(rows, again, N * sizeof *rows);
+    gle_order_start(&order, 3);
+    assert_int_equal(gle_order_balance(&order, again, N, labels, CLASSES, &err), 0);
+    assert_memory_equal(rows, again, N * sizeof *rows);
+    free(rows);
+    free(again);
+    free(labels);
+    free(seen);
+}
+
 static void state_is_carried_over_unless_it_is_reset(void **state)
 {
     static const char *const xor_short = "{type: xor, present: 0.5, repeat: 2}";
@@ -179,6 +216,38 @@ static void the_confusion_matrix_agrees_with_the_accuracy(void **state)
         t = trial_of(config(set, 4, "{name: top, neurons: {count: 3, tau_m: 1, tau_r: 1}}", "",
                             "epochs: 2, batch_size: 16"), 1);
         assert_int_equal(t.m.confusion_split, want[i]);
+        check_confusion(&t);
+        trial_close(&t);
+    }
+}
+
+static void the_test_set_is_seen_after_every_epoch_or_at_the_end(void **state)
+{
+    static const struct {
+        const char *set, *learning, *training;
+        bool always;
+    } cases[] = {
+        {"test: 20", "", "", true},
+        {"test: 20, validation: 10", "", "", false},
+        {"test: 20, validation: 10", "", ", test: epochs", true},
+        {"test: 20, validation: 10", ", schedule: {type: plateau, metric: test_loss}", "", true},
+        {"test: 20, validation: 10", ", schedule: {type: plateau, metric: validation_loss}", "", false},
+        {"test: 20", "", ", test: end", false},
+        {"test: 20", "", ", validation: 0.5", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char set[128], training[128];
+        struct trial t;
+        snprintf(set, sizeof set, "{type: yinyang, train: 40, %s}", cases[i].set);
+        snprintf(training, sizeof training, "epochs: 3, batch_size: 16%s", cases[i].training);
+        t = trial_of(config(set, 4, "{name: top, neurons: {count: 3, tau_m: 1, tau_r: 1}}", cases[i].learning,
+                            training), 1);
+        assert_int_equal(t.m.n_epochs, 4);
+        for (size_t e = 0; e < 4; e++)
+            assert_int_equal(t.m.epochs[e].score[GLE_TEST].measured, cases[i].always || e == 3);
+        assert_int_equal(t.m.confusion_split, GLE_TEST);
         check_confusion(&t);
         trial_close(&t);
     }
@@ -506,10 +575,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(samples_come_in_the_order_of_the_published_run),
+        cmocka_unit_test(balanced_draws_show_all_classes_equally_often),
         cmocka_unit_test(state_is_carried_over_unless_it_is_reset),
         cmocka_unit_test(a_layer_with_reset_batch_forgets_alone),
         cmocka_unit_test(evaluation_leaves_the_parameters_untouched),
         cmocka_unit_test(the_confusion_matrix_agrees_with_the_accuracy),
+        cmocka_unit_test(the_test_set_is_seen_after_every_epoch_or_at_the_end),
         cmocka_unit_test(the_best_epoch_is_the_first_of_the_highest_accuracy),
         cmocka_unit_test(a_last_smaller_batch_counts_as_its_samples_do),
         cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
