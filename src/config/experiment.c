@@ -199,13 +199,18 @@ static int check_signal(const struct gle_experiment *exp, struct gle_errors *err
                                              "by duration) and a teacher are wanted");
 }
 
-/* Samples that are made on demand have no common length, so they cannot play side by side one after another. */
+/* Samples that are made on demand have no common length, so they cannot play side by side one after another. Their data
+ * set has a validation set of its own. */
 static int check_made(const struct gle_experiment *exp, struct gle_errors *errs)
 {
     const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
+    int rc = 0;
 
+    if (set->made && exp->validation > 0.0)
+        rc = gle_node_error(errs, GLE_ECONFIG, exp->training_src, "validation",
+                            "the data set %s divides its samples itself (dataset.split)", set->row.name);
     if (!set->made || !gle_node_get(exp->training_src, "phases"))
-        return 0;
+        return rc;
     return gle_node_error(errs, GLE_ECONFIG, exp->training_src, "phases",
                           "samples of %s differ in length: training by epochs is wanted, not by duration",
                           set->row.name);

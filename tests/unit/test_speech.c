@@ -1,6 +1,7 @@
 /* The data set speech_commands, on small corpora: tones as words. */
 #include "../support/dataset.h"
 #include "../support/folder.h"
+#include "../support/trial.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/rng.h"
@@ -720,6 +721,33 @@ static void progress_is_told_and_may_stop(void **state)
     (void)state;
 }
 
+/* --- a run --- */
+
+static void a_network_learns_to_tell_tones(void **state)
+{
+    static const char head[] = "glesim: 1\nname: tones\nseed: 7\ndt: 0.2\ndataset: {type: speech_commands, ";
+    static const char tail[] =
+        "network:\n  input: 6\n  layers:\n"
+        "    - {name: hidden, neurons: {count: 12, tau_m: 0.4, tau_r: 0.4}, activation: tanh}\n"
+        "    - {name: readout, neurons: {count: 2, tau_m: 0.4, tau_r: 0.4}}\n"
+        "learning: {loss: cross_entropy, optimizer: {type: adam, lr: 3.0e-3}}\n"
+        "training: {epochs: 3, batch_size: 8, test_batch_size: 20}\n";
+    char yaml[4096];
+    struct trial one, two;
+
+    (void)state;
+    snprintf(yaml, sizeof yaml, "%s%s\n%s", head,
+             settings("task: {words: [yes, no]}, upsample: 5, balance: true, "
+                      "augment: {noise_probability: 0.5, shift: 200}") + 1, tail);
+    one = trial_of(yaml, 1);
+    two = trial_of(yaml, 2);
+    assert_true(same_params(&one.b, &two.b));
+    assert_true(one.m.epochs[3].score[GLE_VALIDATION].accuracy > 0.9);
+    assert_true(one.m.epochs[3].score[GLE_TEST].accuracy > 0.9);
+    trial_close(&one);
+    trial_close(&two);
+}
+
 /* --- settings --- */
 
 static void assert_setting(const char *yaml, enum gle_code code, const char *text)
@@ -850,6 +878,7 @@ int main(void)
         TEST(nothing_becomes_half_the_noise),
         TEST(a_draw_is_a_sample),
         TEST(progress_is_told_and_may_stop),
+        TEST(a_network_learns_to_tell_tones),
         cmocka_unit_test(wrong_settings_are_refused),
         cmocka_unit_test(sizes_are_foretold),
         TEST(every_failed_allocation_is_survived),
