@@ -1,5 +1,6 @@
 """What the scripts of this folder share: exit codes as glesim has them, errors of one line, progress."""
 
+import fcntl
 import os
 import pathlib
 import signal
@@ -13,8 +14,11 @@ class Failure(Exception):
     """What a user has to know, and the exit code."""
 
     def __init__(self, code, message):
-        super().__init__(message)
-        self.code = code
+        super().__init__(code, message) # both, so that it comes through from another process
+        self.code, self.message = code, message
+
+    def __str__(self):
+        return self.message
 
 
 class Stopped(BaseException):
@@ -37,6 +41,16 @@ def shown(path):
 
 def say(text):
     print(text, file=sys.stderr, flush=True)
+
+
+def lock(file, path):
+    """Holds the open file or folder for this process alone, as long as it is open."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Failure(RESOURCES, f"{shown(path)}: another call is at work on it") from None
+    except OSError: # some network file systems have no locks
+        pass
 
 
 def run(main, stopped):
