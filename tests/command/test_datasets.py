@@ -330,5 +330,102 @@ class Fetch(Case):
         self.finish(process, 143)
 
 
+def set_of(name):
+    """As the archive's own README has it."""
+    percentage = (int(hashlib.sha1(name.encode()).hexdigest(), 16) % 2 ** 27) * (100.0 / (2 ** 27 - 1))
+    return "validation" if percentage < 10 else "testing" if percentage < 20 else "training"
+
+
+@unittest.skipUnless(shutil.which("espeak-ng"), "espeak-ng is not installed")
+class Make(Case):
+    SMALL = ["--words", "yes,happy,zero", "--speakers", "3", "--noise-seconds", "2"]
+
+    def make(self, *args, code=0):
+        return self.call("make_speech_corpus", *self.SMALL, *args, code=code)
+
+    def sound(self, path):
+        with wave.open(str(self.folder / path)) as file:
+            self.assertEqual((file.getnchannels(), file.getsampwidth(), file.getframerate()), (1, 2, 16000), path)
+            return array.array("h", file.readframes(file.getnframes()))
+
+    def test_the_layout_is_that_of_speech_commands(self):
+        out, _ = self.make("--to", "set")
+        self.assertEqual(out, "set: 18 files. Next: tools/glesim configs/synthetic_speech.yaml --set dataset.path="
+                              f"{self.folder}/set\n")
+        self.assertEqual(os.listdir(self.folder), ["set"])
+        files = sorted(self.files("set"))
+        words = [path for path in files if path.endswith(".wav") and not path.startswith("_")]
+        self.assertEqual(sorted(set(files) - set(words)), [
+            "README.md", "_background_noise_/babble.wav", "_background_noise_/hum.wav",
+            "_background_noise_/pink_noise.wav", "_background_noise_/white_noise.wav", "testing_list.txt",
+            "validation_list.txt"])
+        matches = [re.fullmatch(r"(yes|happy|zero)/([0-9a-f]{8})_nohash_([01])\.wav", path) for path in words]
+        self.assertTrue(all(matches), words)
+        speakers = {match[2] for match in matches}
+        self.assertEqual((len(words), len(speakers)), (18, 3))
+        self.assertEqual({set_of(name) for name in speakers}, {"training", "validation", "testing"})
+        for name in ("validation", "testing"):
+            self.assertEqual((self.folder / f"set/{name}_list.txt").read_text().split(),
+                             [match[0] for match in matches if set_of(match[2]) == name])
+
+    def test_the_sounds_are_sounds(self):
+        self.make("--to", "set")
+        for path in self.files("set"):
+            if path.endswith(".wav"):
+                sound = self.sound("set/" + path)
+                peak = max(map(abs, sound))
+                self.assertEqual(len(sound), 32000 if path.startswith("_") else 16000, path)
+                self.assertGreater(peak, 2000, path)
+                self.assertLess(peak, 32767, path)
+                if path.startswith("_"):
+                    continue
+                # A word is loud for a part of the second; the rest is a noise, not zeros.
+                loud = [max(map(abs, sound[i:i + 400])) > peak / 10 for i in range(0, 16000, 400)]
+                self.assertTrue(4 <= sum(loud) <= 32, (path, sum(loud)))
+                self.assertTrue(all(any(sound[i:i + 400]) for i in range(0, 16000, 400)), path)
+
+    def test_the_same_options_give_the_same_bytes(self):
+        self.make("--to", "one", "--jobs", "1")
+        self.make("--to", "two", "--jobs", "3")
+        self.make("--to", "other", "--seed", "1")
+        one, other = self.files("one"), self.files("other")
+        self.assertEqual(one, self.files("two"))
+        self.assertNotEqual(one["_background_noise_/hum.wav"], other["_background_noise_/hum.wav"])
+        self.assertNotEqual(sorted(one), sorted(other))
+
+    def test_what_is_there_already_is_left_alone(self):
+        self.make("--to", "set")
+        before = self.files()
+        self.assertRegex(self.make("--to", "set")[0], r"^set is there already\. Next: ")
+        self.assertIn("set: there is something else already", self.make("--to", "set", "--seed", "1", code=3)[1])
+        self.assertEqual(self.files(), before)
+
+    def test_a_call_that_is_stopped_leaves_nothing(self):
+        process = self.start("make_speech_corpus", "--to", "set", "--speakers", "30")
+        while not list(self.folder.glob("set.part/*/*.wav")):
+            self.assertIsNone(process.poll())
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(self.finish(process, 130), ("", "make_speech_corpus: stopped; nothing of the corpus is left\n"))
+        self.assertEqual(self.files(), {})
+
+    def test_a_folder_of_a_killed_call_is_no_hindrance(self):
+        (self.folder / "set.part/yes").mkdir(parents=True)
+        (self.folder / "set.part/yes/half.wav").write_bytes(b"half")
+        self.make("--to", "set")
+        self.assertNotIn("yes/half.wav", self.files("set"))
+        self.assertEqual(os.listdir(self.folder), ["set"])
+
+    def test_a_target_that_cannot_be_written_is_told(self):
+        (self.folder / "file").write_bytes(b"")
+        _, err = self.make("--to", "file/set", code=3)
+        self.assertRegex(err, r"^make_speech_corpus: file/set\.part: cannot write: Not a directory\n$")
+
+    def test_options_that_make_no_sense_are_told(self):
+        for option, value in (("--words", "yes,-x"), ("--words", "yes,yes"), ("--speakers", "0"), ("--takes", "x")):
+            self.assertIn(option, self.make(option, value, code=2)[1])
+        self.assertEqual(self.files(), {})
+
+
 if __name__ == "__main__":
     unittest.main()
