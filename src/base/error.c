@@ -1,6 +1,7 @@
 #include "base/error.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -90,6 +91,18 @@ void gle_errors_sort(struct gle_errors *errs)
     }
 }
 
+/* Names of files, and texts of a config, may hold what would do things to a terminal. */
+static void hide_controls(char *text)
+{
+    for (unsigned char *t = (unsigned char *)text; *t; t++) {
+        const bool c1 = t[0] == 0xc2 && t[1] >= 0x80 && t[1] < 0xa0; /* U+0080 ... U+009F */
+        if (*t < 0x20 || *t == 0x7f || c1)
+            *t = '?';
+        if (c1)
+            *++t = '?';
+    }
+}
+
 void gle_error_format(char *buf, size_t size, const struct gle_error *err)
 {
     size_t n = 0;
@@ -102,6 +115,7 @@ void gle_error_format(char *buf, size_t size, const struct gle_error *err)
         n += (size_t)snprintf(buf + n, size - n, "%s: ", err->path);
     if (n < size)
         snprintf(buf + n, size - n, "%s", err->text);
+    hide_controls(buf);
 }
 
 int gle_code_exit(enum gle_code code)

@@ -58,7 +58,8 @@ int gle_errors_add(struct gle_errors *errs, const struct gle_error *err);
 /* Puts the errors in the order of their places: by file, line and column; those at one place stay as they came. */
 void gle_errors_sort(struct gle_errors *errs);
 
-/* Writes "file:line:column: path: text" (parts that are unknown left out) into buf; always NUL-terminated. */
+/* Writes "file:line:column: path: text" (parts that are unknown left out) into buf; always NUL-terminated.
+ * Control characters become '?': a message is one line, and harmless to a terminal. */
 void gle_error_format(char *buf, size_t size, const struct gle_error *err);
 
 /* Exit code of the command for a failure: 2 config or usage, 3 cannot write, 4 bad data, 5 resources, 6 diverged. */

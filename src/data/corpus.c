@@ -331,7 +331,7 @@ static int list_line(struct listing *l, char *text, enum gle_split split, const 
         return 0;
     }
     slash = strchr(text, '/');
-    if (!slash) {
+    if (!slash || !may_be_word(text) || *text == '/' || *text == ' ' || *text == '\t') {
         gle_fail(err, GLE_EDATA, "'%s' is not WORD/NAME.wav", text);
         return wrong_line(path, line, err);
     }
@@ -342,6 +342,13 @@ static int list_line(struct listing *l, char *text, enum gle_split split, const 
     *slash = '/';
     gle_fail(err, GLE_EDATA, "there is no sound file '%s' in %s", text, l->how->path);
     return wrong_line(path, line, err);
+}
+
+/* The text without the mark that some editors put before it. */
+static char *after_mark(char *text)
+{
+    static const char mark_utf8[] = "\xEF\xBB\xBF";
+    return text + (strncmp(text, mark_utf8, 3) ? 0 : 3);
 }
 
 static int read_list(struct listing *l, enum gle_split split, struct gle_error *err)
@@ -355,7 +362,9 @@ static int read_list(struct listing *l, enum gle_split split, struct gle_error *
         return no_memory(err);
     if (gle_file_read(&bytes, &size, path, LIST_BYTES_MAX, false, GLE_EDATA, err))
         return -1;
-    for (char *text = (char *)bytes, *next; !rc && text; text = next) {
+    if (strlen((char *)bytes) != size)
+        rc = gle_fail_in(err, GLE_EDATA, path, NULL, "not a list of names: it has bytes that are zero");
+    for (char *text = after_mark((char *)bytes), *next; !rc && text; text = next) {
         next = strchr(text, '\n');
         if (next)
             *next++ = '\0';

@@ -319,7 +319,8 @@ static void interpolate(float *x, const struct gle_data *data, const struct gle_
     const size_t C = data->n_channels, n = batch->n_frames[b];
     const float *frames = batch->frames + b * maker->frames_max * C;
     const float at = fmaxf(0.0f, ((float)t + 0.5f) / (float)maker->upsample - 0.5f);
-    const size_t i = (size_t)at, j = i + 1 < n ? i + 1 : i;
+    const size_t i = (size_t)at < n ? (size_t)at : n - 1; /* at is rounded, of millions of frames to n */
+    const size_t j = i + 1 < n ? i + 1 : i;
     const float part = at - (float)i;
 
     if (t >= n * maker->upsample) {

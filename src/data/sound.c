@@ -213,16 +213,71 @@ static int round_off(struct gle_sound *sound, const struct track *track, const c
     return 0;
 }
 
-static int read_file(struct gle_sound *sound, int fd, const char *path, uint32_t rate, double longest,
+/* --- what libsndfile reads with: it closes a descriptor that it is given when it finds a file damaged, whatever it was
+ * told, and by then the number may be another thread's file --- */
+
+struct stream {
+    int fd;
+    off_t size, at;
+};
+
+static sf_count_t stream_size(void *stream)
+{
+    return ((struct stream *)stream)->size;
+}
+
+static sf_count_t stream_seek(sf_count_t by, int whence, void *stream_)
+{
+    struct stream *stream = stream_;
+    const off_t from = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? stream->at : stream->size;
+
+    if (by < -from || by > SF_COUNT_MAX - from)
+        return -1;
+    return stream->at = from + by;
+}
+
+static sf_count_t stream_read(void *bytes, sf_count_t n, void *stream_)
+{
+    struct stream *stream = stream_;
+    const size_t done = n > 0 ? get(stream->fd, bytes, (size_t)n, stream->at) : 0;
+
+    stream->at += (off_t)done;
+    return (sf_count_t)done;
+}
+
+static sf_count_t stream_tell(void *stream)
+{
+    return ((struct stream *)stream)->at;
+}
+
+/* The library keeps its last error, which is all that it says of a file that it cannot open, in one variable for all
+ * threads. */
+static SNDFILE *open_sound(struct stream *stream, SF_INFO *info, int *number)
+{
+    SF_VIRTUAL_IO with = {.get_filelen = stream_size, .seek = stream_seek, .read = stream_read, .tell = stream_tell};
+    SNDFILE *file;
+
+#pragma omp critical(gle_sound_open)
+    {
+        file = sf_open_virtual(&with, SFM_READ, info, stream);
+        *number = file ? 0 : sf_error(NULL);
+    }
+    return file;
+}
+
+/* --- */
+
+static int read_file(struct gle_sound *sound, int fd, off_t size, const char *path, uint32_t rate, double longest,
                      struct gle_error *err)
 {
+    struct stream stream = {.fd = fd, .size = size};
     struct track track = {0};
     SF_INFO info = {0};
-    SNDFILE *file = sf_open_fd(fd, SFM_READ, &info, SF_FALSE);
-    int rc;
+    int number, rc;
+    SNDFILE *file = open_sound(&stream, &info, &number);
 
-    if (!file) /* its last error, as a number: sf_strerror() would show a buffer that all threads share */
-        return gle_fail_in(err, GLE_EDATA, path, NULL, "not a sound file: %s", sf_error_number(sf_error(NULL)));
+    if (!file) /* sf_strerror() would show a buffer that all threads share */
+        return gle_fail_in(err, GLE_EDATA, path, NULL, "not a sound file: %s", sf_error_number(number));
     rc = check_header(&info, path, rate, longest, err) || read_track(&track, file, &info, path, longest, err);
     sf_close(file);
     if (!rc && (uint32_t)info.samplerate != rate)
@@ -246,7 +301,7 @@ int gle_sound_read(struct gle_sound *sound, const char *path, uint32_t rate, dou
     else if (!S_ISREG(info.st_mode))
         rc = gle_fail_in(err, GLE_EDATA, path, NULL, "not a regular file");
     else
-        rc = check_kind(fd, info.st_size, path, err) || read_file(sound, fd, path, rate, longest, err);
+        rc = check_kind(fd, info.st_size, path, err) || read_file(sound, fd, info.st_size, path, rate, longest, err);
     if (fd >= 0)
         close(fd);
     return rc ? -1 : 0;

@@ -53,8 +53,10 @@ int gle_train_check(const struct gle_experiment *exp, const struct gle_data *dat
     if (metric && ((metric->metric == GLE_METRIC_VALIDATION_LOSS && !data->split[GLE_VALIDATION].n) ||
                    (metric->metric == GLE_METRIC_TEST_LOSS && !data->split[GLE_TEST].n)))
         return gle_node_fail(err, GLE_ESHAPE, exp->schedule.src, "metric",
-                             "%s cannot be watched: there is no such set (training.validation makes one)",
-                             metric->row.name);
+                             "%s cannot be watched: there is no such set%s", metric->row.name,
+                             data->maker.make                               ? " (dataset.split makes one)"
+                             : metric->metric == GLE_METRIC_VALIDATION_LOSS ? " (training.validation makes one)"
+                                                                            : "");
     return 0;
 }
 

@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import time
 import unittest
+import wave
 import zipfile
 
 try:
@@ -731,6 +732,47 @@ class Options(Case):
         for word in ("hidden", "readout", "tanh", "parameters", "memory", "estimated time"):
             self.assertIn(word, done.out)
         self.assertEqual(os.listdir(self.folder), [])
+
+
+SPEECH = """{type: speech_commands, path: words, task: {words: [low, high]}, split: {type: hashed, validation: 0},
+  sample_rate: 8000, features: {type: mel, bins: 8, window: 256, hop: 200}}"""
+
+
+class Sounds(Case):
+    def words(self, speakers=10):
+        """Two words, which are tones."""
+        for word, period in ("low", 40), ("high", 8):
+            (self.folder / "words" / word).mkdir(parents=True)
+            for i in range(speakers):
+                with wave.open(str(self.folder / "words" / word / f"s{i}_nohash_0.wav"), "wb") as file:
+                    file.setparams((1, 2, 8000, 0, "NONE", ""))
+                    file.writeframes(struct.pack("<1000h", *(9000 if k % period < period / 2 else -9000 - i
+                                                             for k in range(1000))))
+
+    def test_names_of_files_leave_the_terminal_alone(self):
+        self.words()
+        name = b"x\x1b[31m\r\n\xc2\x9b\x7f\xff_nohash_0.wav"
+        with open(os.fsencode(self.folder) + b"/words/low/" + name, "wb"):
+            pass
+        config = self.config(dataset=SPEECH, inputs=8)
+        shown = rb"words/low/x\?\[31m\?\?\?\?\?\xff_nohash_0.wav: not a sound file: it is empty"
+        done = subprocess.run([GLESIM, config], cwd=self.folder, capture_output=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 4)
+        self.assertRegex(done.stderr, shown)
+        done = subprocess.run([GLESIM, config, "--set", "dataset.skip_bad=true"], cwd=self.folder,
+                              capture_output=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 0)
+        self.assertRegex(done.stderr, b"^glesim: 1 file left out; the first: [^\n]*" + shown)
+        skipped = load(self.folder / "results" / "small" / "seed_3" / "metrics.json")["dataset"]["skipped"]
+        self.assertEqual(skipped["files"], 1)
+        self.assertRegex(skipped["first"], r"words/low/x\?\[31m\?+_nohash_0.wav: not a sound file: it is empty")
+
+    def test_a_set_that_is_not_there_cannot_be_watched(self):
+        self.words()
+        config = self.config(dataset=SPEECH, inputs=8)
+        watch = "learning.schedule={type: plateau, metric: validation_loss}"
+        self.assertIn("validation_loss cannot be watched: there is no such set (dataset.split makes one)",
+                      self.refused(config, "--set", watch))
 
 
 class Variants(Case):

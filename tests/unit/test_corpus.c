@@ -331,6 +331,60 @@ static void wrong_lists_are_refused(void **state)
                    "the official split leaves no samples for the test set, of 20 files in FOLDER");
 }
 
+/* What an editor may put before the first line is no part of it. */
+static void a_list_may_begin_with_a_mark_of_utf_8(void **state)
+{
+    struct gle_corpus_settings how = settings();
+    struct gle_corpus *corpus;
+
+    (void)state;
+    put_word("yes", 10);
+    put_word("no", 10);
+    folder_put(folder, "validation_list.txt", "\xEF\xBB\xBFyes/00000000_nohash_0.flac\n");
+    folder_put(folder, "testing_list.txt", "no/00000000_nohash_0.flac\n");
+    how.official = true;
+    corpus = open_corpus(&how);
+    assert_non_null(find(corpus, GLE_VALIDATION, "yes/00000000_nohash_0.flac"));
+    gle_corpus_close(corpus);
+}
+
+/* A line that is passed over in silence would leave its file in the training set. */
+static void lines_that_name_no_word_are_refused(void **state)
+{
+    static const char *const wrong[] = {"/data/yes/00000000_nohash_0.flac", "./yes/00000000_nohash_0.flac",
+                                        " yes/00000000_nohash_0.flac", "_yes/00000000_nohash_0.flac"};
+    struct gle_corpus_settings how = settings();
+
+    (void)state;
+    put_word("yes", 10);
+    put_word("no", 10);
+    how.official = true;
+    folder_put(folder, "testing_list.txt", "no/00000000_nohash_0.flac\n");
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        char want[256];
+        folder_put(folder, "validation_list.txt", wrong[i]);
+        snprintf(want, sizeof want, "FOLDER/validation_list.txt:1:1: '%s' is not WORD/NAME.wav", wrong[i]);
+        assert_refused(&how, GLE_EDATA, want);
+    }
+}
+
+static void a_list_with_zero_bytes_is_refused(void **state)
+{
+    static const char list[] = "yes/00000000_nohash_0.flac\n\0no/00000000_nohash_0.flac\n";
+    struct gle_corpus_settings how = settings();
+    FILE *out;
+
+    (void)state;
+    put_word("yes", 10);
+    put_word("no", 10);
+    how.official = true;
+    out = fopen(folder_path(folder, "validation_list.txt"), "wb");
+    assert_non_null(out);
+    assert_int_equal(fwrite(list, 1, sizeof list - 1, out), sizeof list - 1);
+    assert_int_equal(fclose(out), 0);
+    assert_refused(&how, GLE_EDATA, "FOLDER/validation_list.txt: not a list of names: it has bytes that are zero");
+}
+
 static void missing_words_are_named(void **state)
 {
     static const char *const wrong[] = {"yess"}, *const alien[] = {"backward"}, *const up[] = {"../yes"};
@@ -465,6 +519,9 @@ int main(void)
         TEST(noises_are_sorted),
         TEST(official_lists_say_which_set),
         TEST(wrong_lists_are_refused),
+        TEST(a_list_may_begin_with_a_mark_of_utf_8),
+        TEST(lines_that_name_no_word_are_refused),
+        TEST(a_list_with_zero_bytes_is_refused),
         TEST(missing_words_are_named),
         TEST(folders_without_sounds_are_refused),
         TEST(unreadable_folders_are_refused),

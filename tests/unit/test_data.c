@@ -196,6 +196,27 @@ static void targets_may_stay_or_move(void **state)
 
 /* --- validation --- */
 
+/* Steps are counted in single precision, which tells neighbours apart below 2^24 only: still the last frame is the
+ * last. */
+static void a_very_long_sample_ends_with_its_last_frame(void **state)
+{
+    enum { N = (1 << 23) + 2 };
+    const struct gle_data data = {.n_steps = N, .n_channels = 1, .maker = {.frames_max = N, .upsample = 1},
+                                  .split = {{.n = 1}}};
+    const size_t n_frames = N;
+    const uint32_t row = 0;
+    float *frames = gle_calloc(N + 1, sizeof *frames), x = -1.0f;
+    const struct gle_batch batch = {.rows = &row, .B = 1, .n_steps = N, .frames = frames, .n_frames = &n_frames};
+
+    (void)state;
+    assert_non_null(frames);
+    frames[N - 1] = 3.0f;
+    frames[N] = 1e9f; /* another sample's */
+    gle_data_input(&x, 1, &data, &batch, N - 1);
+    assert_true(x == 3.0f);
+    gle_free(frames);
+}
+
 static void validation_is_the_head_of_a_random_order(void **state)
 {
     enum { N = 10, N_VALIDATION = 3 }; /* 0.25 of ten, rounded */
@@ -799,6 +820,7 @@ int main(void)
         cmocka_unit_test(held_inputs_stay_the_same),
         cmocka_unit_test(labels_become_one_hot_targets),
         cmocka_unit_test(targets_may_stay_or_move),
+        cmocka_unit_test(a_very_long_sample_ends_with_its_last_frame),
         cmocka_unit_test(validation_is_the_head_of_a_random_order),
         cmocka_unit_test(validation_keeps_targets_with_inputs),
         cmocka_unit_test(the_choice_depends_on_the_seed_alone),

@@ -561,6 +561,40 @@ static void several_threads_read_the_same_as_one(void **state)
     gle_free(want.x);
 }
 
+/* Of what the library shares between threads nothing may go from one file to another: neither a file's reason to be
+ * refused, nor its descriptor. */
+static void damaged_files_do_not_disturb_others(void **state)
+{
+    enum { N = 3000 };
+    char bad[sizeof file + 4];
+    struct gle_sound sound, good;
+    struct gle_error err = {0}, alone = {0};
+    int wrong = 0;
+
+    (void)state;
+    store_sine(WAV_16, RATE, 440.0, 0.5, N);
+    patch(12, "tmf ", 4);
+    snprintf(bad, sizeof bad, "%s_bad", file);
+    assert_int_equal(rename(file, bad), 0);
+    assert_int_equal(gle_sound_read(&sound, bad, RATE, 10.0, &alone), -1);
+    store_sine(WAV_16, RATE, 440.0, 0.5, N);
+    assert_int_equal(gle_sound_read(&good, file, RATE, 10.0, &err), 0);
+#pragma omp parallel for num_threads(4) reduction(+ : wrong) schedule(dynamic)
+    for (int i = 0; i < 4000; i++) {
+        struct gle_sound own;
+        struct gle_error why = {0};
+        const int rc = gle_sound_read(&own, i % 2 ? bad : file, RATE, 10.0, &why);
+        if (i % 2)
+            wrong += rc != -1 || strcmp(why.text, alone.text) != 0;
+        else
+            wrong += rc || own.n != N || memcmp(own.x, good.x, N * sizeof *own.x) != 0;
+        gle_free(own.x);
+    }
+    assert_int_equal(wrong, 0);
+    gle_free(good.x);
+    unlink(bad);
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -605,6 +639,7 @@ int main(void)
         cmocka_unit_test(damaged_files_do_no_harm),
         cmocka_unit_test(every_failing_allocation_is_an_error),
         cmocka_unit_test(several_threads_read_the_same_as_one),
+        cmocka_unit_test(damaged_files_do_not_disturb_others),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
