@@ -19,6 +19,7 @@ const struct gle_kernels *gle_kernels(enum gle_isa isa)
 
 void gle_blas_name(char *name, size_t size)
 {
+    bli_init();
     snprintf(name, size, "BLIS %s (%s)", bli_info_get_version_str(), bli_arch_string(bli_arch_query_id()));
 }
 
