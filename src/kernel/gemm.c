@@ -23,13 +23,14 @@ void gle_blas_name(char *name, size_t size)
     snprintf(name, size, "BLIS %s (%s)", bli_info_get_version_str(), bli_arch_string(bli_arch_query_id()));
 }
 
-/* From this width of B on, packing pays: measured with tools/bench on an AVX-512 core. */
+/* From this width of B on, BLIS is faster than kernels without vectors of 32 bytes or more. With them it is slower for
+ * every shape that tools/bench knows, and where it does not know the processor, six times slower. */
 enum { BLIS_COLUMNS = 1024, BLIS_DEPTH = 64 };
 
 void gle_product(const struct gle_kernels *kernels, float *C, size_t ldc, const float *A, size_t am, size_t ak,
                  const float *B, size_t ldb, size_t M, size_t N, size_t K, float alpha)
 {
-    if (N < BLIS_COLUMNS || K < BLIS_DEPTH) {
+    if (kernels != &gle_kernels_base || N < BLIS_COLUMNS || K < BLIS_DEPTH) {
         kernels->product(C, ldc, A, am, ak, B, ldb, M, N, K, alpha);
         return;
     }
