@@ -1,9 +1,10 @@
 /* Register-blocked product. Tiles of MR rows by 3 vectors of C stay in registers while k runs; B is read along its rows,
  * one element of A is broadcast at a time, so that A may have any strides: s = r W^T, e W and e^T r are all this.
  *
- * Small layers (some ten neurons) find a panel of B, the columns under such a tile, in the nearest cache as it lies. In
- * large ones its rows are pages apart, so the first tile of a panel leaves a dense copy for the others, up to DEPTH rows
- * at a time; C carries the sums from one DEPTH to the next, unscaled, so that their order and their bits stay the same. */
+ * A panel of B, the columns under such a tile, is read again for every tile, and its rows lie far apart. Where B is small
+ * it stays in a near cache. Where it is large, the first tile of a panel leaves a dense copy of up to DEPTH rows for the
+ * others, which meanwhile have the next panel fetched; C carries the sums from one piece of K to the next, unscaled, so
+ * that their order, and their bits, stay the same. */
 #include "kernel/product.h"
 #include "kernel/kernel.h"
 
@@ -20,7 +21,10 @@ enum { VL = 4, MR = 4 };
 enum {
     NV = 3,
     PANEL = NV * VL,
-    DEPTH = 384, /* such a copy streams well from the second cache, and some hundred rows of A as long fit there, too */
+    DEPTH = 384, /* such a copy streams well from the second cache, and as many columns of A fit there, too */
+    /* From here on copies pay: measured with tools/bench on an AVX-512 core with a second cache of 1 MiB. */
+    DEEP_ROWS = (1 + NV) * MR,
+    DEEP_FLOATS = 1 << 18, /* in B */
 };
 
 typedef float vec __attribute__((vector_size(4 * VL)));
@@ -50,12 +54,15 @@ INLINE void store(float *c, vec x, size_t n, size_t room)
     }
 }
 
-/* acc += A B, for mr rows by nv vectors. With `copy`, what is read of B goes there, dense. */
+/* acc += A B, for mr rows by nv vectors. With `copy`, what is read of B goes there, dense; with `ahead`, K lines of
+ * cache from there on, `step` floats apart, are fetched on the way. */
 INLINE void run(vec acc[MR][NV], const float *A, size_t am, size_t ak, const float *B, size_t ldb, size_t K,
-                float *copy, const int mr, const int nv)
+                float *copy, const float *ahead, size_t step, const int mr, const int nv)
 {
     for (size_t k = 0; k < K; k++) {
         vec b[NV];
+        if (ahead)
+            __builtin_prefetch(ahead + k * step, 0, 2);
         for (int j = 0; j < nv; j++) {
             b[j] = *(const loose *)(B + k * ldb + (size_t)(j * VL));
             if (copy)
@@ -78,7 +85,7 @@ INLINE void tile(float *C, size_t ldc, const float *A, size_t am, size_t ak, con
     for (int i = 0; i < mr; i++)
         for (int j = 0; j < nv; j++)
             acc[i][j] = (vec){0};
-    run(acc, A, am, ak, B, ldb, K, NULL, mr, nv);
+    run(acc, A, am, ak, B, ldb, K, NULL, NULL, 0, mr, nv);
     for (int i = 0; i < mr; i++)
         for (int j = 0; j < nv; j++) {
             const size_t at = (size_t)(j * VL);
@@ -102,36 +109,38 @@ INLINE void panel(float *C, size_t ldc, const float *A, size_t am, size_t ak, co
 
 /* mr rows of a whole panel: C = alpha * (A B + C, if that holds the sums so far). */
 INLINE void deep_tile(float *C, size_t ldc, const float *A, size_t am, size_t ak, const float *B, size_t ldb, size_t K,
-                      bool resume, float alpha, float *copy, const int mr)
+                      bool resume, float alpha, float *copy, const float *ahead, size_t step, const int mr)
 {
     vec acc[MR][NV];
 
     for (int i = 0; i < mr; i++)
         for (int j = 0; j < NV; j++)
             acc[i][j] = resume ? (vec)*(const loose *)(C + (size_t)i * ldc + (size_t)(j * VL)) : (vec){0};
-    run(acc, A, am, ak, B, ldb, K, copy, mr, NV);
+    run(acc, A, am, ak, B, ldb, K, copy, ahead, step, mr, NV);
     for (int i = 0; i < mr; i++)
         for (int j = 0; j < NV; j++)
             *(loose *)(C + (size_t)i * ldc + (size_t)(j * VL)) = alpha * acc[i][j];
 }
 
-/* All rows, at least MR, of a whole panel; K <= DEPTH. */
-static void deep_panel(float *C, size_t ldc, const float *A, size_t am, size_t ak, const float *B, size_t ldb, size_t M,
-                       size_t K, bool resume, float alpha)
+/* All rows of a whole panel, DEEP_ROWS or more; K <= DEPTH. `next`: the panel that comes after it. */
+static void deep_panel(float *C, size_t ldc, const float *A, size_t am, size_t ak, const float *B, size_t ldb,
+                       const float *next, size_t M, size_t K, bool resume, float alpha)
 {
     _Alignas(64) float copy[DEPTH * PANEL];
     size_t m = MR;
 
-    deep_tile(C, ldc, A, am, ak, B, ldb, K, resume, alpha, copy, MR);
+    deep_tile(C, ldc, A, am, ak, B, ldb, K, resume, alpha, copy, NULL, 0, MR);
+    for (size_t j = 0; j < NV; j++, m += MR)
+        deep_tile(C + m * ldc, ldc, A + m * am, am, ak, copy, PANEL, K, resume, alpha, NULL, next + j * VL, ldb, MR);
     for (; m + MR <= M; m += MR)
-        deep_tile(C + m * ldc, ldc, A + m * am, am, ak, copy, PANEL, K, resume, alpha, NULL, MR);
+        deep_tile(C + m * ldc, ldc, A + m * am, am, ak, copy, PANEL, K, resume, alpha, NULL, NULL, 0, MR);
     for (; m + MR / 2 <= M; m += MR / 2)
-        deep_tile(C + m * ldc, ldc, A + m * am, am, ak, copy, PANEL, K, resume, alpha, NULL, MR / 2);
+        deep_tile(C + m * ldc, ldc, A + m * am, am, ak, copy, PANEL, K, resume, alpha, NULL, NULL, 0, MR / 2);
     for (; m < M; m++)
-        deep_tile(C + m * ldc, ldc, A + m * am, am, ak, copy, PANEL, K, resume, alpha, NULL, 1);
+        deep_tile(C + m * ldc, ldc, A + m * am, am, ak, copy, PANEL, K, resume, alpha, NULL, NULL, 0, 1);
 }
 
-/* Whole panels, N / PANEL of them; M >= MR. */
+/* The whole panels, N / PANEL of them; M >= DEEP_ROWS. */
 static void deep_panels(float *C, size_t ldc, const float *A, size_t am, size_t ak, const float *B, size_t ldb,
                         size_t M, size_t N, size_t K, float alpha)
 {
@@ -139,14 +148,12 @@ static void deep_panels(float *C, size_t ldc, const float *A, size_t am, size_t 
 
     for (size_t k = 0; k < K; k += most) {
         const size_t depth = K - k < most ? K - k : most;
+        const float *row = B + k * ldb;
         for (size_t n = 0; n + PANEL <= N; n += PANEL)
-            deep_panel(C + n, ldc, A + k * ak, am, ak, B + k * ldb + n, ldb, M, depth, k > 0,
-                       k + depth == K ? alpha : 1.0f);
+            deep_panel(C + n, ldc, A + k * ak, am, ak, row + n, ldb, row + (n + 2 * PANEL <= N ? n + PANEL : n), M,
+                       depth, k > 0, k + depth == K ? alpha : 1.0f);
     }
 }
-
-/* From here on copies pay: measured with tools/bench on an AVX-512 core. */
-enum { DEEP_ROWS = 4 * MR, DEEP_FLOATS = 32768 };
 
 void GLE_ISA_NAME(gle_product)(float *C, size_t ldc, const float *A, size_t am, size_t ak, const float *B, size_t ldb,
                                size_t M, size_t N, size_t K, float alpha)
@@ -154,7 +161,7 @@ void GLE_ISA_NAME(gle_product)(float *C, size_t ldc, const float *A, size_t am, 
     const size_t width = gle_padded(N);
     size_t n = 0;
 
-    if (M >= DEEP_ROWS && K * N >= DEEP_FLOATS) {
+    if (M >= DEEP_ROWS && K * ldb >= DEEP_FLOATS) {
         deep_panels(C, ldc, A, am, ak, B, ldb, M, N, K, alpha);
         n = N / PANEL * PANEL;
     }

@@ -162,12 +162,11 @@ static void a_row_does_not_depend_on_which_other_rows_are_computed(void **state)
     gle_free(parts);
 }
 
-/* Products large enough to copy panels of B, in one piece or several: row by row, where nothing is copied, they have the
- * same bits. */
+/* Products with a B large enough for copies of its panels, in one piece or several; single rows copy nothing. */
 static void deep_products_match_the_double_loop_and_single_rows_bit_for_bit(void **state)
 {
-    static const size_t columns[] = {48, 97, 200}, depths[] = {300, 384, 385, 768, 771}, rows[] = {31, 32, 39, 45};
-    enum { LDA = 800, LDB = 208 };
+    static const size_t columns[] = {48, 97, 200}, depths[] = {384, 385, 768, 771}, rows[] = {15, 16, 31, 32, 39, 45};
+    enum { LDA = 800, LDB = 704 };
     float *A = random_floats(LDA * LDA, 21), *B = random_floats(LDA * LDB + GLE_SLACK, 22);
     float *C = gle_floats(MOST * LDB + GUARD), *row = gle_floats(LDB);
     double *want = calloc(MOST * LDB, sizeof *want);
