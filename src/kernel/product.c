@@ -1,10 +1,10 @@
-/* Register-blocked product. Tiles of MR rows by 3 vectors of C stay in registers while k runs; B is read along its rows,
- * one element of A is broadcast at a time, so that A may have any strides: s = r W^T, e W and e^T r are all this.
+/* Register-blocked product. Tiles of MR rows by 3 vectors of C stay in registers while k runs; B is read along its
+ * rows, one element of A is broadcast at a time, so that A may have any strides: s = r W^T, e W and e^T r are all this.
  *
- * A panel of B, the columns under such a tile, is read again for every tile, and its rows lie far apart. Where B is small
- * it stays in a near cache. Where it is large, the first tile of a panel leaves a dense copy of up to DEPTH rows for the
- * others, which meanwhile have the next panel fetched; C carries the sums from one piece of K to the next, unscaled, so
- * that their order, and their bits, stay the same. */
+ * A panel of B, the columns under such a tile, is read again for every tile, and its rows lie far apart. Where B is
+ * small it stays in a near cache. Where it is large, the first tile of a panel leaves a dense copy of up to DEPTH rows
+ * for the others, which meanwhile have the next panel fetched; C carries the sums from one piece of K to the next,
+ * unscaled, so that their order, and their bits, stay the same. */
 #include "kernel/product.h"
 #include "kernel/kernel.h"
 
