@@ -374,8 +374,8 @@ static void print_configs(const struct results *r)
            "sweeps over windows do not count. ~: worked out from the median step; recordings are left out.\n");
     for (size_t t = 1; t <= r->peak.most; t++)
         if (r->peak.gflops[t] > 0.0)
-            printf("peak on %zu thread%s: %.1f GFLOP/s (sgemm by BLIS or the own kernel, %d^3, one for each thread)\n", t,
-                   t > 1 ? "s" : "", r->peak.gflops[t], PEAK_SIZE);
+            printf("peak on %zu thread%s: %.1f GFLOP/s (the faster sgemm, BLIS or own, %d^3, one for each thread)\n",
+                   t, t > 1 ? "s" : "", r->peak.gflops[t], PEAK_SIZE);
 }
 
 static void print_products(const struct results *r)
@@ -516,7 +516,10 @@ static void parse_layers(struct settings *set, const char *text)
 
 static struct settings parse(int argc, char **argv)
 {
-    enum { THREADS = 256, REPEATS, SECONDS, NO_EPOCH, WHOLE_RUN, RANDOM_DATA, NO_PRODUCTS, ONLY_PRODUCTS, LAYERS, JSON, HELP };
+    enum {
+        THREADS = 256, REPEATS, SECONDS, NO_EPOCH, WHOLE_RUN, RANDOM_DATA, NO_PRODUCTS, ONLY_PRODUCTS, LAYERS, JSON,
+        HELP
+    };
     static const struct option options[] = {
         {"threads", required_argument, NULL, THREADS},
         {"repeats", required_argument, NULL, REPEATS},
