@@ -40,6 +40,7 @@ static const char help[] =
     "  --seconds S        length of a measurement of steps (0.2)\n"
     "  --no-epoch         leave out the whole epoch\n"
     "  --whole-run        make whole runs by duration, without recording, instead of working out their time\n"
+    "  --random-data      random inputs and labels in place of a data set by epochs, which need not be there\n"
     "  --no-products      leave out the table of products\n"
     "  --only-products    leave out everything else\n"
     "  --layers 53x10,..  layers (inputs x neurons) for the table of products\n"
@@ -51,7 +52,7 @@ struct settings {
     size_t threads[THREADS_MAX], n_threads;
     size_t repeats;
     double seconds;
-    bool steps, epoch, whole_run, products, json;
+    bool steps, epoch, whole_run, random_data, products, json;
     struct layer_size layers[LAYERS_MAX];
     size_t n_layers;
 };
@@ -125,6 +126,32 @@ struct bench {
     size_t n_rows;
 };
 
+/* Points of random numbers, with labels in turn, that fit the network: two training batches and a test batch. */
+static void make_data(struct bench *b)
+{
+    enum { STEPS = 100 };
+    const struct gle_experiment *exp = b->exp;
+    struct gle_data *data = gle_calloc(1, sizeof *data);
+    struct gle_error err = {0};
+
+    if (!data)
+        stop("no memory");
+    data->n_steps = STEPS;
+    data->n_channels = exp->n_input;
+    data->n_targets = exp->layers[exp->n_layers - 1].n;
+    data->held = 1;
+    data->labelled = 1;
+    for (int split = 0; split < GLE_SPLITS; split++) {
+        const size_t n = split == GLE_TRAIN ? 2 * exp->batch_size : exp->test_batch_size;
+        if (gle_data_room(data, (enum gle_split)split, n, &err))
+            stop_on(&err);
+        fill_noise(data->split[split].x, n * data->n_channels);
+        for (size_t i = 0; i < n; i++)
+            data->split[split].labels[i] = (int32_t)(i % data->n_targets);
+    }
+    b->data = data;
+}
+
 static void open_data(struct bench *b)
 {
     const struct gle_experiment *exp = b->exp;
@@ -163,9 +190,13 @@ static void bench_open(struct bench *b, const struct gle_experiment *exp, const 
 
     *b = (struct bench){.exp = exp};
     snprintf(b->name, sizeof b->name, "%s%s%s", exp->name, exp->variant ? "/" : "", exp->variant ? exp->variant : "");
-    if (gle_experiment_pending(exp, &errs))
-        stop_on(&errs.item[0]);
-    open_data(b);
+    if (set->random_data && !exp->phases) {
+        make_data(b);
+    } else {
+        if (gle_experiment_pending(exp, &errs))
+            stop_on(&errs.item[0]);
+        open_data(b);
+    }
     options = gle_train_options(exp, b->data);
     if (gle_graph_build(&b->graph, exp, &options, &err))
         stop_on(&err);
@@ -343,8 +374,8 @@ static void print_configs(const struct results *r)
            "sweeps over windows do not count. ~: worked out from the median step; recordings are left out.\n");
     for (size_t t = 1; t <= r->peak.most; t++)
         if (r->peak.gflops[t] > 0.0)
-            printf("peak on %zu thread%s: %.1f GFLOP/s (sgemm by BLIS, %d^3, one for each thread)\n", t,
-                   t > 1 ? "s" : "", r->peak.gflops[t], PEAK_SIZE);
+            printf("peak on %zu thread%s: %.1f GFLOP/s (the faster sgemm, BLIS or own, %d^3, one for each thread)\n",
+                   t, t > 1 ? "s" : "", r->peak.gflops[t], PEAK_SIZE);
 }
 
 static void print_products(const struct results *r)
@@ -485,13 +516,17 @@ static void parse_layers(struct settings *set, const char *text)
 
 static struct settings parse(int argc, char **argv)
 {
-    enum { THREADS = 256, REPEATS, SECONDS, NO_EPOCH, WHOLE_RUN, NO_PRODUCTS, ONLY_PRODUCTS, LAYERS, JSON, HELP };
+    enum {
+        THREADS = 256, REPEATS, SECONDS, NO_EPOCH, WHOLE_RUN, RANDOM_DATA, NO_PRODUCTS, ONLY_PRODUCTS, LAYERS, JSON,
+        HELP
+    };
     static const struct option options[] = {
         {"threads", required_argument, NULL, THREADS},
         {"repeats", required_argument, NULL, REPEATS},
         {"seconds", required_argument, NULL, SECONDS},
         {"no-epoch", no_argument, NULL, NO_EPOCH},
         {"whole-run", no_argument, NULL, WHOLE_RUN},
+        {"random-data", no_argument, NULL, RANDOM_DATA},
         {"no-products", no_argument, NULL, NO_PRODUCTS},
         {"only-products", no_argument, NULL, ONLY_PRODUCTS},
         {"layers", required_argument, NULL, LAYERS},
@@ -520,6 +555,8 @@ static struct settings parse(int argc, char **argv)
             set.epoch = false;
         else if (option == WHOLE_RUN)
             set.whole_run = true;
+        else if (option == RANDOM_DATA)
+            set.random_data = true;
         else if (option == NO_PRODUCTS)
             set.products = false;
         else if (option == ONLY_PRODUCTS)

@@ -9,6 +9,9 @@ enum { THREADS_MAX = 16, PEAK_SIZE = 1024 };
 /* Prints text, and ends the program. */
 _Noreturn void stop(const char *text);
 
+/* The same n numbers, from -0.5 to 0.5, every time. */
+void fill_noise(float *x, size_t n);
+
 struct layer_size {
     size_t inputs, neurons;
 };
@@ -34,7 +37,8 @@ struct product {
     float *A, *B, *C;
 };
 
-/* The most that sgemm reaches, each thread with a product of its own. */
+/* The most that sgemm reaches, by BLIS (which may not know the processor) or the own kernel, each thread with a product
+ * of its own. */
 struct peak {
     struct product p[THREADS_MAX];
     double gflops[THREADS_MAX + 1]; /* by number of threads: the best of all measurements; 0: none */

@@ -3,18 +3,6 @@
 
 #include <stdint.h>
 
-enum { BLOCK = 8 };
-
-static void transpose(float *out, size_t ldo, const float *in, size_t ldi, size_t rows, size_t cols)
-{
-    for (size_t i0 = 0; i0 < rows; i0 += BLOCK) {
-        const size_t ni = rows - i0 < BLOCK ? rows - i0 : BLOCK;
-        for (size_t j = 0; j < cols; j++)
-            for (size_t i = 0; i < ni; i++)
-                out[j * ldo + i0 + i] = in[(i0 + i) * ldi + j];
-    }
-}
-
 /* GLE_PAD floats: what rows are made of. Written out as vectors, because a check for NaN and Inf along the way keeps
  * compilers from making good vector code of short rows. */
 typedef float vec __attribute__((vector_size(4 * GLE_PAD), may_alias));
@@ -25,6 +13,42 @@ typedef int32_t mask __attribute__((vector_size(4 * GLE_PAD)));
 #define STORE(p, x) (*(vec *)(p) = (x))
 /* All bits set where x is NaN or infinite. */
 #define WILD(x) ((x) - (x) != (vec){0})
+
+/* The 8 floats of x and y at these places, those of y counted from 8. */
+#define PICK(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
+
+/* GLE_PAD rows and columns, in vectors: pairs of rows are zipped, then pairs of pairs, then halves swapped. */
+static void transpose_block(float *restrict out, size_t ldo, const float *restrict in, size_t ldi)
+{
+    vec zip[8], quad[8];
+
+    for (size_t i = 0; i < 8; i += 2) {
+        const vec x = LOAD(in + i * ldi), y = LOAD(in + (i + 1) * ldi);
+        zip[i] = PICK(x, y, 0, 8, 1, 9, 4, 12, 5, 13);
+        zip[i + 1] = PICK(x, y, 2, 10, 3, 11, 6, 14, 7, 15);
+    }
+    for (size_t i = 0; i < 8; i += 4)
+        for (size_t j = 0; j < 2; j++) {
+            quad[i + 2 * j] = PICK(zip[i + j], zip[i + 2 + j], 0, 1, 8, 9, 4, 5, 12, 13);
+            quad[i + 2 * j + 1] = PICK(zip[i + j], zip[i + 2 + j], 2, 3, 10, 11, 6, 7, 14, 15);
+        }
+    for (size_t j = 0; j < 4; j++) {
+        STORE(out + j * ldo, PICK(quad[j], quad[j + 4], 0, 1, 2, 3, 8, 9, 10, 11));
+        STORE(out + (j + 4) * ldo, PICK(quad[j], quad[j + 4], 4, 5, 6, 7, 12, 13, 14, 15));
+    }
+}
+
+static void transpose(float *out, size_t ldo, const float *in, size_t ldi, size_t rows, size_t cols)
+{
+    const size_t whole_rows = rows / GLE_PAD * GLE_PAD, whole_cols = cols / GLE_PAD * GLE_PAD;
+
+    for (size_t j = 0; j < whole_cols; j += GLE_PAD)
+        for (size_t i = 0; i < whole_rows; i += GLE_PAD)
+            transpose_block(out + j * ldo + i, ldo, in + i * ldi + j, ldi);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = i < whole_rows ? whole_cols : 0; j < cols; j++)
+            out[j * ldo + i] = in[i * ldi + j];
+}
 
 static inline int any(const mask *m)
 {

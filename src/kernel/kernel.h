@@ -27,7 +27,7 @@ struct gle_kernels {
     void (*product)(float *C, size_t ldc, const float *A, size_t am, size_t ak, const float *B, size_t ldb, size_t M,
                     size_t N, size_t K, float alpha);
 
-    /* out (cols, rows; stride ldo) = in (rows, cols; stride ldi), transposed. */
+    /* out (cols, rows; stride ldo) = in (rows, cols; stride ldi), transposed. Strides: multiples of GLE_PAD. */
     void (*transpose)(float *out, size_t ldo, const float *in, size_t ldi, size_t rows, size_t cols);
 
     /* Retrospective and prospective errors of rule gle, from the OLD v:
@@ -91,7 +91,7 @@ const struct gle_kernels *gle_kernels(enum gle_isa isa);
 /* Name and version of the BLAS library behind gle_product(). */
 void gle_blas_name(char *name, size_t size);
 
-/* C = alpha * A B as kernels->product, by that kernel or by BLIS, whichever is faster for the shape. */
+/* C = alpha * A B as kernels->product, by that kernel or by BLIS, whichever should be faster. */
 void gle_product(const struct gle_kernels *kernels, float *C, size_t ldc, const float *A, size_t am, size_t ak,
                  const float *B, size_t ldb, size_t M, size_t N, size_t K, float alpha);
 

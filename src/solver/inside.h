@@ -82,8 +82,9 @@ static inline float *gle_tape_of(const struct gle_net *net, const struct gle_gra
 /* Rows `rows` (n_rows) of an array with rows ld apart, n columns of them, dense. */
 void gle_copy_chosen(float *to, const float *from, size_t ld, size_t n, const size_t *rows, size_t n_rows);
 
-/* What follows from parameters that were changed: W transposed; the coefficients made of tau_m. */
-void gle_net_follow_weight(struct gle_net *net, const struct gle_graph_layer *l);
+/* What follows from parameters that were changed: W transposed, n rows of it from `first` on; the coefficients made of
+ * tau_m. */
+void gle_net_follow_weight(struct gle_net *net, const struct gle_graph_layer *l, size_t first, size_t n);
 void gle_net_follow_tau_m(struct gle_net *net, const struct gle_graph_layer *l);
 
 /* The optimizer's step for layer i along net->grads, where its parameters learn. */

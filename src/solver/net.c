@@ -190,9 +190,10 @@ void gle_net_follow_tau_m(struct gle_net *net, const struct gle_graph_layer *l)
     }
 }
 
-void gle_net_follow_weight(struct gle_net *net, const struct gle_graph_layer *l)
+void gle_net_follow_weight(struct gle_net *net, const struct gle_graph_layer *l, size_t first, size_t n)
 {
-    net->kernels->transpose(net->coefs + l->wt, l->ld, net->params + l->param[GLE_WEIGHT], l->ld_in, l->n, l->n_in);
+    net->kernels->transpose(net->coefs + l->wt + first, l->ld, net->params + l->param[GLE_WEIGHT] + first * l->ld_in,
+                            l->ld_in, n, l->n_in);
 }
 
 static size_t param_rows(const struct gle_graph_layer *l, enum gle_param p, size_t *cols, size_t *ld)
@@ -223,7 +224,7 @@ void gle_net_set_param(struct gle_net *net, size_t layer, enum gle_param param, 
 
     copy_rows(net->params + l->param[param], ld, values, cols, rows, cols);
     if (param == GLE_WEIGHT)
-        gle_net_follow_weight(net, l);
+        gle_net_follow_weight(net, l, 0, l->n);
     if (param == GLE_TAU_M)
         gle_net_follow_tau_m(net, l);
 }
@@ -379,8 +380,9 @@ void gle_net_recall(struct gle_net *net)
 {
     memcpy(net->params, net->kept, net->graph->param_floats * sizeof *net->kept);
     for (size_t i = 0; i < net->graph->n_layers; i++) {
-        gle_net_follow_weight(net, &net->graph->layers[i]);
-        gle_net_follow_tau_m(net, &net->graph->layers[i]);
+        const struct gle_graph_layer *l = gle_layer_of(net, i);
+        gle_net_follow_weight(net, l, 0, l->n);
+        gle_net_follow_tau_m(net, l);
     }
 }
 
@@ -492,7 +494,7 @@ void gle_net_copy(struct gle_net *net, const struct gle_net *from)
         for (int v = 0; v < GLE_STATE_VARS; v++)
             memcpy(gle_var_of(net, l, (enum gle_var)v, net->now), gle_var_of(from, other, (enum gle_var)v, from->now),
                    net->B * (v == GLE_VAR_E_BELOW ? l->ld_in : l->ld) * sizeof *net->state);
-        gle_net_follow_weight(net, l);
+        gle_net_follow_weight(net, l, 0, l->n);
         gle_net_follow_tau_m(net, l);
     }
 }

@@ -21,12 +21,12 @@ static struct gle_optimizer_step own_step(const struct gle_net *net, size_t i, e
                   : net->optimizer_step;
 }
 
-static void update(struct gle_net *net, size_t i, enum gle_param param, size_t n)
+/* Floats first ... first + n - 1 of a parameter. */
+static void update(struct gle_net *net, size_t i, enum gle_param param, size_t first, size_t n)
 {
-    const struct gle_graph_layer *l = gle_layer_of(net, i);
     const struct gle_bounds *bounds = &net->graph->exp->bounds[param];
     const struct gle_optimizer_step step = own_step(net, i, param);
-    const size_t at = l->param[param];
+    const size_t at = gle_layer_of(net, i)->param[param] + first;
     float *moments[GLE_MOMENTS_MAX];
 
     for (size_t m = 0; m < net->optimizer->n_moments; m++)
@@ -36,40 +36,66 @@ static void update(struct gle_net *net, size_t i, enum gle_param param, size_t n
         clamp(net->params + at, n, bounds);
 }
 
-/* Gradients of a layer's plastic parameters from its errors e. */
-static void gather(struct gle_net *net, size_t i, const float *r_below, const float *e, const float *s)
+/* Rows first ... first + n - 1 of W. */
+static void update_weight(struct gle_net *net, size_t i, size_t first, size_t n)
+{
+    const struct gle_graph_layer *l = gle_layer_of(net, i);
+
+    update(net, i, GLE_WEIGHT, first * l->ld_in, n * l->ld_in);
+    gle_net_follow_weight(net, l, first, n);
+}
+
+static void update_others(struct gle_net *net, size_t i)
+{
+    const struct gle_graph_layer *l = gle_layer_of(net, i);
+
+    if (net->plastic[i][GLE_BIAS])
+        update(net, i, GLE_BIAS, 0, l->n);
+    if (net->plastic[i][GLE_TAU_M]) {
+        update(net, i, GLE_TAU_M, 0, l->n);
+        gle_net_follow_tau_m(net, l);
+    }
+}
+
+static void count_missed(struct gle_net *net, size_t i)
+{
+    for (int p = 0; p < GLE_PARAMS; p++)
+        net->missed[i][p] += gle_layer_of(net, i)->cfg->plastic[p] && !net->plastic[i][p];
+}
+
+void gle_net_descend(struct gle_net *net, size_t i)
+{
+    count_missed(net, i);
+    if (net->plastic[i][GLE_WEIGHT])
+        update_weight(net, i, 0, gle_layer_of(net, i)->n);
+    update_others(net, i);
+}
+
+/* Weights whose gradient is found, spent and transposed at a time: with what the optimizer keeps of them, they stay in
+ * the second cache from one to the next. */
+enum { LEARN_FLOATS = 98304 };
+
+/* The optimizer's step for a layer along the gradients that follow from its errors e. */
+static void learn(struct gle_net *net, size_t i, const float *r_below, const float *e, const float *s)
 {
     const struct gle_graph_layer *l = gle_layer_of(net, i);
     const struct gle_kernels *k = net->kernels;
     const float mean = -1.0f / (float)net->B;
     const bool *plastic = net->plastic[i];
+    const size_t rows = l->ld_in < LEARN_FLOATS / GLE_PAD ? LEARN_FLOATS / l->ld_in / GLE_PAD * GLE_PAD : GLE_PAD;
 
-    if (plastic[GLE_WEIGHT])
-        gle_product(k, net->grads + l->param[GLE_WEIGHT], l->ld_in, e, 1, l->ld, r_below, l->ld_in, l->n, l->n_in,
-                    net->B, mean);
+    count_missed(net, i);
+    for (size_t first = 0; plastic[GLE_WEIGHT] && first < l->n; first += rows) {
+        const size_t n = l->n - first < rows ? l->n - first : rows;
+        gle_product(k, net->grads + l->param[GLE_WEIGHT] + first * l->ld_in, l->ld_in, e + first, 1, l->ld, r_below,
+                    l->ld_in, n, l->n_in, net->B, mean);
+        update_weight(net, i, first, n);
+    }
     if (plastic[GLE_BIAS])
         k->sum_rows(net->grads + l->param[GLE_BIAS], e, mean, net->B, l->ld);
     if (plastic[GLE_TAU_M])
         k->sum_products(net->grads + l->param[GLE_TAU_M], e, s, gle_coef_of(net, l, GLE_COEF_MEAN), net->B, l->ld);
-}
-
-void gle_net_descend(struct gle_net *net, size_t i)
-{
-    const struct gle_graph_layer *l = gle_layer_of(net, i);
-    const bool *plastic = net->plastic[i];
-
-    for (int p = 0; p < GLE_PARAMS; p++)
-        net->missed[i][p] += l->cfg->plastic[p] && !plastic[p];
-    if (plastic[GLE_WEIGHT]) {
-        update(net, i, GLE_WEIGHT, l->n * l->ld_in);
-        gle_net_follow_weight(net, l);
-    }
-    if (plastic[GLE_BIAS])
-        update(net, i, GLE_BIAS, l->n);
-    if (plastic[GLE_TAU_M]) {
-        update(net, i, GLE_TAU_M, l->n);
-        gle_net_follow_tau_m(net, l);
-    }
+    update_others(net, i);
 }
 
 /* The error that drives the last layer, from its own old rates; also the loss, and the summed output. */
@@ -129,10 +155,8 @@ static void step_layer(struct gle_net *net, size_t i, size_t thread)
     net->wild[i] = wild;
     if (net->taping)
         gle_net_tape(net, i, thread, e_above);
-    if (net->step->learn && !wild) {
-        gather(net, i, r_below, e, s);
-        gle_net_descend(net, i);
-    }
+    if (net->step->learn && !wild)
+        learn(net, i, r_below, e, s);
 }
 
 /* The layers of one thread. */

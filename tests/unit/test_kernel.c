@@ -162,6 +162,45 @@ static void a_row_does_not_depend_on_which_other_rows_are_computed(void **state)
     gle_free(parts);
 }
 
+/* Products with a B large enough for copies of its panels, in one piece or several; single rows copy nothing. */
+static void deep_products_match_the_double_loop_and_single_rows_bit_for_bit(void **state)
+{
+    static const size_t columns[] = {48, 97, 200}, depths[] = {384, 385, 768, 771}, rows[] = {15, 16, 31, 32, 39, 45};
+    enum { LDA = 800, LDB = 704 };
+    float *A = random_floats(LDA * LDA, 21), *B = random_floats(LDA * LDB + GLE_SLACK, 22);
+    float *C = gle_floats(MOST * LDB + GUARD), *row = gle_floats(LDB);
+    double *want = calloc(MOST * LDB, sizeof *want);
+
+    (void)state;
+    for (size_t c = 0; c < sizeof columns / sizeof *columns; c++)
+        for (size_t d = 0; d < sizeof depths / sizeof *depths; d++)
+            for (size_t transposed = 0; transposed < 2; transposed++) {
+                const size_t N = columns[c], K = depths[d], am = transposed ? 1 : LDA, ak = transposed ? LDA : 1;
+                const size_t ld = gle_padded(N);
+                memset(want, 0, MOST * LDB * sizeof *want);
+                for (size_t k = 0; k < K; k++)
+                    for (size_t i = 0; i < MOST; i++)
+                        for (size_t j = 0; j < N; j++)
+                            want[i * N + j] += (double)A[i * am + k * ak] * (double)B[k * LDB + j];
+                for (int isa = 0; isa < n_isas(); isa++)
+                    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+                        const struct gle_kernels *k = gle_kernels((enum gle_isa)isa);
+                        set(C, rows[r] * ld + GUARD, NAN);
+                        k->product(C, ld, A, am, ak, B, LDB, rows[r], N, K, -0.25f);
+                        check_product(gle_isa_name((enum gle_isa)isa), C, ld, want, rows[r], N, K, -0.25);
+                        for (size_t i = 0; i < rows[r]; i++) {
+                            k->product(row, ld, A + i * am, am, ak, B, LDB, 1, N, K, -0.25f);
+                            assert_memory_equal(row, C + i * ld, N * sizeof(float));
+                        }
+                    }
+            }
+    gle_free(A);
+    gle_free(B);
+    gle_free(C);
+    gle_free(row);
+    free(want);
+}
+
 static void wide_products_match_the_double_loop_whoever_computes_them(void **state)
 {
     static const size_t columns[] = {383, 1016, 1023, 1024, 1025, 1030, 1100}, depths[] = {1, 63, 64, 65, 90};
@@ -598,6 +637,7 @@ int main(void)
         cmocka_unit_test(products_of_all_shapes_match_the_double_loop),
         cmocka_unit_test(what_lies_in_the_padding_of_b_never_reaches_c),
         cmocka_unit_test(a_row_does_not_depend_on_which_other_rows_are_computed),
+        cmocka_unit_test(deep_products_match_the_double_loop_and_single_rows_bit_for_bit),
         cmocka_unit_test(wide_products_match_the_double_loop_whoever_computes_them),
         cmocka_unit_test(transpose_moves_every_element),
         cmocka_unit_test(sums_over_rows_match_the_double_loop),

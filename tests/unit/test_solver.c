@@ -155,6 +155,32 @@ static void they_do_so_with_every_instruction_set(void **state)
     unsetenv("GLESIM_ISA");
 }
 
+/* Products that copy panels, and weights that learn block by block of rows, the last one smaller. */
+static void large_nets_follow_the_oracle_on_any_threads(void **state)
+{
+    static const char yaml[] = "glesim: 1\nname: large\ndt: 0.2\nseed: 1\ndataset: {type: npz, file: none.npz}\n"
+                               "network:\n  input: 20\n  layers:\n"
+                               "    - {name: a, neurons: {count: 701, tau_m: 1.0, tau_r: 0.4}, activation: tanh}\n"
+                               "    - {name: b, neurons: {count: 531, tau_m: 0.6, tau_r: 0.2}, activation: tanh}\n"
+                               "    - {name: c, neurons: {count: 5, tau_m: 1.0, tau_r: 1.0}, activation: linear}\n"
+                               "learning: {loss: cross_entropy, optimizer: {type: sgd, lr: 1e-3, momentum: 0.9}}\n"
+                               "training: {epochs: 1, batch_size: 37}\n";
+    enum { STEPS_EACH = 4 };
+
+    (void)state;
+    for (size_t threads = 1; threads <= 3; threads++) {
+        struct built b = build_text(yaml, threads);
+        struct gle_rng rng;
+        struct oracle *o;
+        gle_rng_seed(&rng, 7);
+        gle_net_set_batch(b.net, 37);
+        o = oracle_build(b.graph, b.net, 37, ORACLE_SGD, 1e-3, 0.9);
+        assert_int_equal(run_steps(&b, o, &rng, true, threads, STEPS_EACH), STEPS_EACH);
+        oracle_destroy(o);
+        built_clear(&b);
+    }
+}
+
 static void a_step_allocates_nothing(void **state)
 {
     const struct gle_step learn = {.learn = true, .lr = 1e-3}, evaluate = {.learn = false};
@@ -186,6 +212,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_nets_follow_the_oracle),
         cmocka_unit_test(they_do_so_with_every_instruction_set),
+        cmocka_unit_test(large_nets_follow_the_oracle_on_any_threads),
         cmocka_unit_test(a_step_allocates_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
