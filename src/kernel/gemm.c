@@ -23,9 +23,9 @@ void gle_blas_name(char *name, size_t size)
     snprintf(name, size, "BLIS %s (%s)", bli_info_get_version_str(), bli_arch_string(bli_arch_query_id()));
 }
 
-/* From this width of B on, BLIS is for processors without our kernels for AVX. Beside those, and told which processor it
- * runs on, it is slower or as fast for the shapes of tools/bench, but for e^T r of power-of-two widths under AVX2 (a third
- * faster); where it does not know the processor (0.9.0 on a Zen 5), it is six times slower. */
+/* From this width of B on, BLIS is for processors without our kernels for AVX. Beside those, and told which processor
+ * it runs on, it is slower or as fast for the shapes of tools/bench, but for e^T r of power-of-two widths under AVX2 (a
+ * third faster); where it does not know the processor (0.9.0 on a Zen 5), it is six times slower. */
 enum { BLIS_COLUMNS = 1024, BLIS_DEPTH = 64 };
 
 void gle_product(const struct gle_kernels *kernels, float *C, size_t ldc, const float *A, size_t am, size_t ak,
