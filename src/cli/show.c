@@ -216,7 +216,8 @@ void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, s
     printf("  a learning step   %.3g %cFLOP (batch of %zu), %s measured on %zu thread%s\n",
            flops < 1e9 ? 1e-6 * flops : 1e-9 * flops, flops < 1e9 ? 'M' : 'G', graph->train_rows, step, threads,
            threads > 1 ? "s" : "");
-    printf("  memory            about %.3g MB for network and data\n", 1e-6 * bytes);
+    printf("  memory            about %.3g %cB for network and data\n", bytes < 1e9 ? 1e-6 * bytes : 1e-9 * bytes,
+           bytes < 1e9 ? 'M' : 'G');
     if (record > 0.0)
         show_recording(exp, data, record);
     if (exp->phases)
