@@ -1,20 +1,15 @@
-#include "base/file.h"
 #include "base/memory.h"
 #include "base/rng.h"
-#include "data/corpus.h"
+#include "data/corpus_sounds.h"
 #include "data/features.h"
 #include "data/sets.h"
-#include "data/sound.h"
 
 #include <assert.h>
 #include <math.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 
 static const double silence_value = 1e-9; /* of every sample of silence, which lasts a second; as published */
 static const double full_scale = 32768.0; /* of 16-bit samples */
-static const double noise_longest = 600.0; /* seconds; the published recordings last 60 to 95 */
 
 /* --- settings --- */
 
@@ -262,330 +257,17 @@ void gle_speech_commands_shape(const void *params, size_t *n_channels, size_t *n
     *n_targets = how.n_words + (how.unknown ? 1 : 0) + (how.silence > 0.0 ? 1 : 0);
 }
 
-/* --- what is kept --- */
+/* --- making samples --- */
 
-/* Sounds in the order of their samples, the sets one after the other, then noises. x NULL: silence. */
 struct speech {
     struct gle_corpus *corpus; /* has the names of the classes */
     struct gle_features *features;
-    struct gle_sound *sounds;
-    size_t n_sounds;
-    const struct gle_sound *split[GLE_SPLITS], *noises; /* in sounds */
-    size_t n_noises;
-    size_t longest; /* samples of any sample */
+    struct gle_corpus_sounds sounds;
     uint64_t seed;
     double noise_probability;
     double *noise_levels;
     uint32_t n_levels, shift;
 };
-
-static void close_speech(void *state)
-{
-    struct speech *s = state;
-
-    if (!s)
-        return;
-    for (size_t i = 0; i < s->n_sounds; i++)
-        gle_free(s->sounds[i].x);
-    gle_free(s->sounds);
-    gle_free(s->noise_levels);
-    gle_features_close(s->features);
-    gle_corpus_close(s->corpus);
-    gle_free(s);
-}
-
-static int no_memory(struct gle_error *err)
-{
-    return gle_fail(err, GLE_ENOMEM, "no memory for the sounds");
-}
-
-/* --- reading --- */
-
-enum { DIGEST_SIZE = 65 };
-
-/* The first file of the list that something is wrong with, whichever thread met one first. */
-struct first_wrong {
-    size_t number; /* SIZE_MAX: none */
-    struct gle_error err;
-};
-
-/* All files, read by several threads, each of which takes the next one of the list. */
-struct reading {
-    const struct speech_params *params;
-    const struct gle_data_context *ctx;
-    struct speech *s;
-    const char **files; /* (s->n_sounds); NULL: silence */
-    size_t n_files;     /* without silence */
-    size_t n_samples;   /* the others are noises */
-    char (*digests)[DIGEST_SIZE]; /* (s->n_sounds): SHA-256 of the 16-bit samples as little-endian bytes */
-    atomic_size_t next, n_read;
-    atomic_bool over; /* no more files are to be taken */
-    bool stopped;
-    struct first_wrong failure, skipped;
-    size_t n_skipped;
-};
-
-static int digest(char hex[DIGEST_SIZE], const struct gle_sound *sound, struct gle_error *err)
-{
-    enum { BLOCK = 4096 };
-    unsigned char bytes[2 * BLOCK];
-    struct gle_sha256 *sha = gle_sha256_start();
-
-    if (!sha)
-        return no_memory(err);
-    for (size_t start = 0; start < sound->n; start += BLOCK) {
-        const size_t n = sound->n - start < BLOCK ? sound->n - start : BLOCK;
-        for (size_t i = 0; i < n; i++) {
-            const uint16_t value = (uint16_t)sound->x[start + i];
-            bytes[2 * i] = (unsigned char)(value & 0xff);
-            bytes[2 * i + 1] = (unsigned char)(value >> 8);
-        }
-        gle_sha256_add(sha, bytes, 2 * n);
-    }
-    gle_sha256_end(sha, hex);
-    return 0;
-}
-
-static int read_file(struct reading *r, size_t number, struct gle_error *err)
-{
-    const bool noise = number >= r->n_samples;
-    struct gle_sound *sound = &r->s->sounds[number];
-    char path[4096];
-
-    if ((size_t)snprintf(path, sizeof path, "%s/%s", r->params->path, r->files[number]) >= sizeof path)
-        return gle_fail(err, GLE_EDATA, "the path of '%s' is too long", r->files[number]);
-    if (gle_sound_read(sound, path, (uint32_t)r->params->sample_rate, noise ? noise_longest : r->params->longest, err))
-        return -1;
-    if (!noise && !gle_features_frames(r->s->features, sound->n)) {
-        const struct features *f = r->params->features.params;
-        gle_fail_in(err, GLE_EDATA, path, NULL, "%zu samples at %g per second are too short: more than %zu, half a "
-                    "window, are wanted", sound->n, rate_of(r->params), (size_t)(f->window / 2));
-    }
-    if (err->code || digest(r->digests[number], sound, err)) {
-        gle_free(sound->x);
-        *sound = (struct gle_sound){0};
-        return -1;
-    }
-    return 0;
-}
-
-static void keep_first(struct first_wrong *first, size_t number, const struct gle_error *err)
-{
-    if (number < first->number)
-        *first = (struct first_wrong){number, *err};
-}
-
-/* By the thread that opens the data set. */
-static void tell(struct reading *r)
-{
-    if (r->stopped || !r->ctx->progress || !r->ctx->progress(r->ctx->ctx, atomic_load(&r->n_read), r->n_files))
-        return;
-    r->stopped = true;
-    atomic_store(&r->over, true);
-}
-
-/* Files are taken in the order of the list, so that all before one that failed have been taken, and are finished. */
-static void read_next_files(struct reading *r)
-{
-    size_t number;
-
-    while (!atomic_load(&r->over) && (number = atomic_fetch_add(&r->next, 1)) < r->s->n_sounds) {
-        struct gle_error err = {0};
-        if (!r->files[number]) {
-            r->s->sounds[number].n = (size_t)r->params->sample_rate;
-            continue;
-        }
-        if (read_file(r, number, &err)) {
-            const bool skip = err.code == GLE_EDATA && r->params->skip_bad;
-#pragma omp critical(gle_speech_wrong)
-            {
-                keep_first(skip ? &r->skipped : &r->failure, number, &err);
-                r->n_skipped += skip;
-            }
-            if (!skip)
-                atomic_store(&r->over, true);
-        }
-        atomic_fetch_add(&r->n_read, 1);
-#pragma omp master
-        tell(r);
-    }
-}
-
-static int read_files(struct reading *r, struct gle_error *err)
-{
-    const size_t wanted = r->ctx->n_threads ? r->ctx->n_threads : 1;
-    const int n_threads = (int)(wanted < r->s->n_sounds ? wanted : r->s->n_sounds);
-
-    r->failure.number = r->skipped.number = SIZE_MAX;
-    tell(r);
-#pragma omp parallel num_threads(n_threads)
-    read_next_files(r);
-    if (r->failure.number < SIZE_MAX) {
-        *err = r->failure.err;
-        return -1;
-    }
-    tell(r);
-    return r->stopped ? gle_fail(err, GLE_ESTOPPED, "stopped while sound files were read") : 0;
-}
-
-/* Names of all files in the order of their sounds. */
-static int list_files(struct reading *r, struct gle_error *err)
-{
-    const struct gle_corpus *corpus = r->s->corpus;
-    struct speech *s = r->s;
-    size_t n = 0;
-
-    for (int k = 0; k < GLE_SPLITS; k++)
-        r->n_samples += corpus->n[k];
-    s->n_sounds = r->n_samples + corpus->n_noises;
-    s->sounds = gle_calloc(s->n_sounds, sizeof *s->sounds);
-    if (!s->sounds) {
-        s->n_sounds = 0;
-        return no_memory(err);
-    }
-    r->files = gle_calloc(s->n_sounds, sizeof *r->files);
-    r->digests = gle_calloc(s->n_sounds, sizeof *r->digests);
-    if (!r->files || !r->digests)
-        return no_memory(err);
-    for (int k = 0; k < GLE_SPLITS; k++)
-        for (size_t i = 0; i < corpus->n[k]; i++)
-            r->files[n++] = corpus->split[k][i].file;
-    for (size_t i = 0; i < corpus->n_noises; i++)
-        r->files[n++] = corpus->noises[i];
-    for (size_t i = 0; i < n; i++)
-        r->n_files += r->files[i] != NULL;
-    return 0;
-}
-
-/* --- samples --- */
-
-static size_t count_good(const struct gle_sound *sounds, size_t n)
-{
-    size_t n_good = 0;
-
-    for (size_t i = 0; i < n; i++)
-        n_good += sounds[i].n > 0;
-    return n_good;
-}
-
-/* Moves those of n sounds that could be read down to *to, with their digests, and fills their labels (NULL: none). */
-static void move_down(struct reading *r, size_t from, size_t n, size_t *to, const struct gle_corpus_sample *samples,
-                      int32_t *labels)
-{
-    for (size_t i = 0; i < n; i++) {
-        const struct gle_sound sound = r->s->sounds[from + i];
-        if (!sound.n)
-            continue;
-        r->s->sounds[from + i] = (struct gle_sound){0};
-        r->s->sounds[*to] = sound;
-        memmove(r->digests[*to], r->digests[from + i], DIGEST_SIZE);
-        if (labels)
-            *labels++ = samples[i].label;
-        ++*to;
-    }
-}
-
-static int take_sounds(struct gle_data *data, struct reading *r, struct gle_error *err)
-{
-    struct speech *s = r->s;
-    const struct gle_corpus *corpus = s->corpus;
-    size_t from = 0, to = 0;
-
-    for (int k = 0; k < GLE_SPLITS; k++) {
-        const size_t n = corpus->n[k], n_good = count_good(s->sounds + from, n);
-        if (n && !n_good)
-            return gle_fail(err, GLE_EDATA, "no file of the %s set can be used; left out first: %.300s",
-                            gle_split_names[k], data->skipped);
-        if (n && gle_data_room(data, (enum gle_split)k, n_good, err))
-            return -1;
-        s->split[k] = s->sounds + to;
-        move_down(r, from, n, &to, corpus->split[k], data->split[k].labels);
-        from += n;
-    }
-    s->noises = s->sounds + to;
-    move_down(r, from, corpus->n_noises, &to, NULL, NULL);
-    s->n_noises = to - (size_t)(s->noises - s->sounds);
-    if (corpus->n_noises && !s->n_noises)
-        return gle_fail(err, GLE_EDATA, "no recording of noise can be used; left out first: %.300s", data->skipped);
-    return 0;
-}
-
-/* Files may have been left out. */
-static int check_classes(const struct gle_data *data, struct gle_error *err)
-{
-    const struct gle_samples *train = &data->split[GLE_TRAIN];
-
-    for (size_t c = 0; c < data->n_targets; c++) {
-        size_t i = 0;
-        while (i < train->n && (size_t)train->labels[i] != c)
-            i++;
-        if (i == train->n)
-            return gle_fail(err, GLE_EDATA, "no file of '%.60s' in the training set can be used; left out first: "
-                            "%.300s", data->classes[c], data->skipped);
-    }
-    return 0;
-}
-
-static void measure(struct gle_data *data, struct speech *s, uint64_t upsample)
-{
-    const size_t n_samples = (size_t)(s->noises - s->sounds);
-
-    for (size_t i = 0; i < n_samples + s->n_noises; i++) {
-        const struct gle_sound *sound = &s->sounds[i];
-        data->bytes += (double)sizeof *sound + (sound->x ? (double)sound->n * sizeof *sound->x : 0.0);
-        if (i < n_samples && sound->n > s->longest)
-            s->longest = sound->n;
-    }
-    data->maker.frames_max = gle_features_frames(s->features, s->longest);
-    data->maker.upsample = (size_t)upsample;
-    data->n_steps = data->maker.frames_max * data->maker.upsample;
-}
-
-/* SHA-256 of a text: the number and the names of the classes; of each set its number of samples, and for each sample
- * its label and the SHA-256 of its 16-bit samples as little-endian bytes, or "-" for silence; the number of noises and
- * the SHA-256 of each. A line each. */
-static int hash_all(struct gle_data *data, const struct reading *r, struct gle_error *err)
-{
-    const struct speech *s = r->s;
-    struct gle_sha256 *sha = gle_sha256_start();
-    char line[DIGEST_SIZE + 32];
-    size_t at = 0;
-
-    if (!sha)
-        return no_memory(err);
-#define ADD(...) gle_sha256_add(sha, line, (size_t)snprintf(line, sizeof line, __VA_ARGS__))
-    ADD("%zu\n", s->corpus->n_classes);
-    for (size_t c = 0; c < s->corpus->n_classes; c++) {
-        gle_sha256_add(sha, s->corpus->classes[c], strlen(s->corpus->classes[c]));
-        ADD("\n");
-    }
-    for (int k = 0; k < GLE_SPLITS; k++) {
-        ADD("%zu\n", data->split[k].n);
-        for (size_t i = 0; i < data->split[k].n; i++, at++)
-            ADD("%d %s\n", (int)data->split[k].labels[i], s->sounds[at].x ? r->digests[at] : "-");
-    }
-    ADD("%zu\n", s->n_noises);
-    for (size_t i = 0; i < s->n_noises; i++, at++)
-        ADD("%s\n", r->digests[at]);
-#undef ADD
-    gle_sha256_end(sha, data->sha256);
-    return 0;
-}
-
-static int read_all(struct gle_data *data, struct reading *r, struct gle_error *err)
-{
-    if (list_files(r, err) || read_files(r, err))
-        return -1;
-    data->n_skipped = r->n_skipped;
-    if (r->n_skipped)
-        gle_error_format(data->skipped, sizeof data->skipped, &r->skipped.err);
-    if (take_sounds(data, r, err) || check_classes(data, err))
-        return -1;
-    measure(data, r->s, r->params->upsample);
-    return hash_all(data, r, err);
-}
-
-/* --- making samples --- */
 
 struct desk {
     struct gle_feature_desk *features;
@@ -611,7 +293,7 @@ static void *open_desk(const void *state)
     if (!desk)
         return NULL;
     desk->features = gle_feature_desk_open(s->features);
-    desk->wave = gle_floats(s->longest);
+    desk->wave = gle_floats(s->sounds.longest);
     if (desk->features && desk->wave)
         return desk;
     close_desk(desk);
@@ -621,7 +303,7 @@ static void *open_desk(const void *state)
 static size_t length(const void *state, enum gle_split split, uint32_t row)
 {
     const struct speech *s = state;
-    return gle_features_frames(s->features, s->split[split][row].n);
+    return gle_features_frames(s->features, s->sounds.split[split][row].n);
 }
 
 static double value(const struct gle_sound *sound, size_t i)
@@ -664,7 +346,7 @@ static void augment(float *wave, const struct speech *s, const struct gle_sound 
 
     gle_rng_seed_words(&rng, key, 4);
     if (gle_python_rand(&rng) < s->noise_probability) {
-        const struct gle_sound *noise = &s->noises[gle_python_below(&rng, (uint32_t)s->n_noises)];
+        const struct gle_sound *noise = &s->sounds.noises[gle_python_below(&rng, (uint32_t)s->sounds.n_noises)];
         const size_t starts = noise->n >= x->n ? noise->n - x->n + 1 : noise->n;
         const size_t start = gle_python_below(&rng, (uint32_t)starts);
         add_noise(wave, x, noise, start, s->noise_levels[gle_python_below(&rng, s->n_levels)]);
@@ -676,7 +358,7 @@ static void make(const void *state, void *desk_, float *frames, enum gle_split s
 {
     const struct speech *s = state;
     struct desk *desk = desk_;
-    const struct gle_sound *x = &s->split[split][row];
+    const struct gle_sound *x = &s->sounds.split[split][row];
 
     for (size_t i = 0; i < x->n; i++)
         desk->wave[i] = (float)value(x, i);
@@ -686,6 +368,24 @@ static void make(const void *state, void *desk_, float *frames, enum gle_split s
 }
 
 /* --- */
+
+static void close_speech(void *state)
+{
+    struct speech *s = state;
+
+    if (!s)
+        return;
+    gle_corpus_sounds_free(&s->sounds);
+    gle_free(s->noise_levels);
+    gle_features_close(s->features);
+    gle_corpus_close(s->corpus);
+    gle_free(s);
+}
+
+static int no_memory(struct gle_error *err)
+{
+    return gle_fail(err, GLE_ENOMEM, "no memory for the data set");
+}
 
 static int prepare(struct speech *s, const struct speech_params *p, const struct gle_data_context *ctx,
                    struct gle_error *err)
@@ -712,14 +412,15 @@ int gle_speech_commands_open(struct gle_data *data, const void *params, const st
                              struct gle_error *err)
 {
     const struct speech_params *p = params;
+    const struct features *f = p->features.params;
+    const struct gle_corpus_sounds_settings how = {
+        p->path, (uint32_t)p->sample_rate, p->longest, (size_t)(f->window / 2), p->skip_bad};
     struct speech *s = gle_calloc(1, sizeof *s);
-    struct reading reading = {.params = p, .ctx = ctx, .s = s};
-    int rc;
 
     if (!s)
         return no_memory(err);
-    data->maker = (struct gle_maker){.state = s, .length = length, .make = make, .open_desk = open_desk,
-                                     .close_desk = close_desk, .close = close_speech};
+    data->maker = (struct gle_maker){.state = s, .upsample = (size_t)p->upsample, .length = length, .make = make,
+                                     .open_desk = open_desk, .close_desk = close_desk, .close = close_speech};
     data->labelled = 1;
     data->balanced = p->balance;
     if (prepare(s, p, ctx, err))
@@ -727,8 +428,9 @@ int gle_speech_commands_open(struct gle_data *data, const void *params, const st
     data->n_channels = gle_features_channels(s->features);
     data->n_targets = s->corpus->n_classes;
     data->classes = (const char *const *)s->corpus->classes;
-    rc = read_all(data, &reading, err);
-    gle_free(reading.files);
-    gle_free(reading.digests);
-    return rc;
+    if (gle_corpus_sounds_read(&s->sounds, data, s->corpus, &how, ctx, err))
+        return -1;
+    data->maker.frames_max = gle_features_frames(s->features, s->sounds.longest);
+    data->n_steps = data->maker.frames_max * data->maker.upsample;
+    return 0;
 }
