@@ -119,18 +119,12 @@ static bool is_sound(const char *name)
     return *name != '.' && (ends_with(name, ".wav") || ends_with(name, ".flac"));
 }
 
-/* Whether what a name stands for is (behind links) a folder, or else a file. What cannot be found counts as a file, so
- * that a link to nowhere is not passed over in silence. */
+/* Whether what a name stands for is (behind links) a folder. All else counts as a file, so that whoever reads it can
+ * say that it is none: nothing that is called like a sound is passed over in silence. */
 static bool is_folder(const char *path)
 {
     struct stat info;
     return !stat(path, &info) && S_ISDIR(info.st_mode);
-}
-
-static bool is_file(const char *path)
-{
-    struct stat info;
-    return stat(path, &info) || S_ISREG(info.st_mode);
 }
 
 static int cannot_read(const char *path, struct gle_error *err)
@@ -235,7 +229,7 @@ static int list_word(struct listing *l, const char *folder, size_t word, struct 
         const char *whole = joined(arena, path, names.v[i]);
         if (!whole)
             rc = no_memory(err);
-        else if (is_file(whole))
+        else if (!is_folder(whole))
             rc = add_file(&l->files, &(struct file){.name = whole + strlen(l->how->path) + 1, .word = word}, err);
     }
     gle_free(names.v);
@@ -309,7 +303,7 @@ static int wrong_line(const char *path, size_t line, struct gle_error *err)
     return -1;
 }
 
-/* A line of an official list. Words whose folders are not looked into may stand in it, too. */
+/* A line of an official list. Words whose folders are not there or not looked into may stand in it, too. */
 static int list_line(struct listing *l, char *text, enum gle_split split, const char *path, size_t line,
                      struct gle_error *err)
 {

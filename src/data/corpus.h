@@ -36,10 +36,11 @@ struct gle_corpus {
 
 /* Lists the corpus. Hashed: SHA-1 of the file name up to "_nohash_", as a number mod 2^27, times 100 / (2^27 - 1):
  * below `validation` percent validation, below `validation` + `test` percent test, else training. Official: what the
- * lists name is in their sets, all else is training. Names in sorted order
- * (of bytes) go to wanted words or to unknown ones of their set; then, with Python's random.seed(seed), for validation,
- * test and training in this order the unknown ones are shuffled and the first of them appended; then the samples of
- * each are shuffled; silence comes at the end.
+ * lists name is in their sets, all else is training; lines of words that are not wanted, and of words that have no
+ * folder where all others are unknown, do nothing, so that a part of the archive can be used with its lists. Names in
+ * sorted order (of bytes) go to wanted words or to unknown ones of their set; then, with Python's random.seed(seed),
+ * for validation, test and training in this order the unknown ones are shuffled and the first of them appended; then
+ * the samples of each are shuffled; silence comes at the end.
  * Owns:   *out belongs to the caller (gle_corpus_close).
  * Files without "_nohash_" are no samples, folders that begin with '_' or '.' no words. Links are followed.
  * Errors: GLE_EDATA (a folder that cannot be read, a word without a folder or without files, no noise where it is

@@ -206,7 +206,6 @@ static void what_is_no_sample_is_passed_over(void **state)
         folder_put(folder, others[i], "");
     folder_put(folder, "LICENSE", "");
     assert_int_equal(mkdir(folder_path(folder, "yes/folder_nohash_0.wav"), 0700), 0);
-    assert_int_equal(mkfifo(folder_path(folder, "yes/pipe_nohash_0.wav"), 0600), 0);
     how.unknown = true;
     put_word("maybe", 100);
     corpus = open_corpus(&how);
@@ -216,6 +215,21 @@ static void what_is_no_sample_is_passed_over(void **state)
         for (size_t i = 0; i < corpus->n[s]; i++)
             if (!corpus->split[s][i].label)
                 assert_int_equal(strncmp(corpus->split[s][i].file, "maybe/", 6), 0);
+    gle_corpus_close(corpus);
+}
+
+/* It cannot be read as a sound, which is for the reader to say. */
+static void a_pipe_is_not_passed_over(void **state)
+{
+    const struct gle_corpus_settings how = settings();
+    struct gle_corpus *corpus;
+
+    (void)state;
+    put_word("yes", 30);
+    put_word("no", 30);
+    assert_int_equal(mkfifo(folder_path(folder, "yes/pipe_nohash_0.wav"), 0600), 0);
+    corpus = open_corpus(&how);
+    assert_int_equal(count_all(corpus, 0), 31);
     gle_corpus_close(corpus);
 }
 
@@ -514,6 +528,7 @@ int main(void)
         TEST(speakers_are_divided_as_the_percentages_say),
         TEST(the_order_depends_on_the_seed_alone),
         TEST(what_is_no_sample_is_passed_over),
+        TEST(a_pipe_is_not_passed_over),
         TEST(links_are_followed),
         TEST(odd_names_are_names),
         TEST(noises_are_sorted),

@@ -322,7 +322,10 @@ static void a_bad_file_is_named_the_first_of_the_list(void **state)
     (void)state;
     folder_put_sound(folder, file_of(corpus, GLE_TEST, 1), x, WINDOW / 2, RATE);
     assert_bad(words, file_of(corpus, GLE_TEST, 1),
-               "32 samples at 4000 per second are too short: more than 32, half a window, are wanted");
+               "32 samples at 4000 per second: too short, more than 32, half a window, are wanted");
+    folder_put_sound(folder, file_of(corpus, GLE_TEST, 1), x, 1, RATE);
+    assert_bad(words, file_of(corpus, GLE_TEST, 1),
+               "1 sample at 4000 per second: too short, more than 32, half a window, are wanted");
     folder_put(folder, file_of(corpus, GLE_VALIDATION, 2), "not a sound at all");
     folder_put(folder, file_of(corpus, GLE_TRAIN, 5), "");
     folder_put(folder, file_of(corpus, GLE_TRAIN, 4), "");
