@@ -123,12 +123,11 @@ static int build_learning(struct gle_experiment *exp, const struct gle_learning_
     return rc;
 }
 
-static bool watches_test_loss(const struct gle_experiment *exp)
+const struct gle_metric_row *gle_experiment_watches(const struct gle_experiment *exp)
 {
     const struct gle_schedule *schedule = (const struct gle_schedule *)exp->schedule.row;
-    const struct gle_metric_row *metric = schedule ? schedule->metric(exp->schedule.params) : NULL;
 
-    return metric && metric->metric == GLE_METRIC_TEST_LOSS;
+    return schedule ? schedule->metric(exp->schedule.params) : NULL;
 }
 
 static int build_training(struct gle_experiment *exp, const struct gle_training_keys *keys, const struct gle_node *src,
@@ -136,6 +135,7 @@ static int build_training(struct gle_experiment *exp, const struct gle_training_
 {
     const bool epochs = gle_node_get(src, "epochs"), phases = keys->phases.src != NULL;
     const struct gle_schedule *schedule = (const struct gle_schedule *)exp->schedule.row;
+    const struct gle_metric_row *watched = gle_experiment_watches(exp);
     int rc = 0;
 
     exp->epochs = keys->epochs;
@@ -148,7 +148,7 @@ static int build_training(struct gle_experiment *exp, const struct gle_training_
         rc = gle_node_error(errs, GLE_ECONFIG, exp->schedule.src, "type",
                             "%s goes by epochs: with training.phases (training by duration) the learning rate is "
                             "constant", schedule->row.name);
-    if (exp->test == GLE_TEST_END && watches_test_loss(exp))
+    if (exp->test == GLE_TEST_END && watched && watched->metric == GLE_METRIC_TEST_LOSS)
         rc = gle_node_error(errs, GLE_ECONFIG, src, "test",
                             "the schedule watches test_loss, so the test set is wanted after every epoch: epochs");
     if (phases && exp->validation > 0.0)

@@ -12,6 +12,7 @@
 
 struct gle_act;
 struct gle_loss;
+struct gle_metric_row;
 struct gle_rule;
 
 /* Limits that keep sizes far from overflow. */
@@ -152,6 +153,9 @@ GLE_MUST_CHECK int gle_experiments_load(struct gle_experiments *out, const char 
                                         const struct gle_override *overrides, size_t n_overrides,
                                         const char *const *only, size_t n_only, struct gle_errors *errs);
 void gle_experiments_clear(struct gle_experiments *list);
+
+/* The loss that the schedule watches; NULL: none. */
+const struct gle_metric_row *gle_experiment_watches(const struct gle_experiment *exp);
 
 /* Finds what the experiment asks for and this version cannot run yet. Errors: GLE_EPENDING, all of them. */
 GLE_MUST_CHECK int gle_experiment_pending(const struct gle_experiment *exp, struct gle_errors *errs);

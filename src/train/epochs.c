@@ -169,8 +169,7 @@ static int run_pass(struct gle_run *run, enum gle_split split, struct gle_score 
 
 static double watched_loss(const struct gle_run *run, const struct gle_epoch *e)
 {
-    const struct gle_schedule *schedule = (const struct gle_schedule *)run->exp->schedule.row;
-    const struct gle_metric_row *metric = schedule->metric(run->exp->schedule.params);
+    const struct gle_metric_row *metric = gle_experiment_watches(run->exp);
 
     if (!metric)
         return 0.0;

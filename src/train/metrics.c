@@ -4,8 +4,7 @@
 
 bool gle_metrics_test_always(const struct gle_experiment *exp, const struct gle_data *data)
 {
-    const struct gle_schedule *schedule = (const struct gle_schedule *)exp->schedule.row;
-    const struct gle_metric_row *metric = schedule->metric(exp->schedule.params);
+    const struct gle_metric_row *metric = gle_experiment_watches(exp);
 
     if (exp->test != GLE_TEST_AUTO)
         return exp->test == GLE_TEST_EPOCHS;

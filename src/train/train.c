@@ -30,8 +30,7 @@ static int check_sequences(const struct gle_experiment *exp, size_t rows, struct
 int gle_train_check(const struct gle_experiment *exp, const struct gle_data *data, struct gle_error *err)
 {
     const struct gle_layer_cfg *top = &exp->layers[exp->n_layers - 1];
-    const struct gle_schedule *schedule = (const struct gle_schedule *)exp->schedule.row;
-    const struct gle_metric_row *metric = schedule->metric(exp->schedule.params);
+    const struct gle_metric_row *metric = gle_experiment_watches(exp);
 
     if (data->n_channels != exp->n_input)
         return gle_node_fail(err, GLE_ESHAPE, exp->network_src, "input", "%zu, where the data set has %zu channel%s",
