@@ -70,8 +70,9 @@ static int read_file(struct reading *r, size_t number, struct gle_error *err)
     if (gle_sound_read(sound, path, r->how->rate, noise ? noise_longest : r->how->longest, err))
         return -1;
     if (!noise && sound->n <= r->how->half_window)
-        gle_fail_in(err, GLE_EDATA, path, NULL, "%zu sample%s at %lu per second: too short, more than %zu, half a window, "
-                    "are wanted", sound->n, sound->n == 1 ? "" : "s", (unsigned long)r->how->rate, r->how->half_window);
+        gle_fail_in(err, GLE_EDATA, path, NULL, "%zu sample%s at %lu per second: too short, more than %zu, half a "
+                    "window, are wanted",
+                    sound->n, sound->n == 1 ? "" : "s", (unsigned long)r->how->rate, r->how->half_window);
     if (err->code || digest(r->digests[number], sound, err)) {
         gle_free(sound->x);
         *sound = (struct gle_sound){0};
