@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static const char noise_folder[] = "_background_noise_";
 static const char *const list_names[GLE_SPLITS] = {
@@ -169,6 +170,9 @@ static int list_folders(struct listing *l, struct gle_error *err)
     struct strings *folders = &l->folders;
     size_t n = 0;
 
+    if (access(l->how->path, F_OK) && errno == ENOENT)
+        return gle_fail_in(err, GLE_EDATA, l->how->path, NULL,
+                           "there is no such folder; datasets/README.md says how to get or make a corpus");
     if (list_folder(folders, l->how->path, may_be_word, l->corpus->arena, err))
         return -1;
     for (size_t i = 0; i < folders->n; i++) {

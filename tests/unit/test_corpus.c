@@ -434,7 +434,8 @@ static void folders_without_sounds_are_refused(void **state)
     folder_put(folder, "LICENSE", "");
     assert_refused(&how, GLE_EDATA, "FOLDER/LICENSE: cannot be read: Not a directory");
     how.path = "/nowhere/at/all";
-    assert_refused(&how, GLE_EDATA, "/nowhere/at/all: cannot be read: No such file or directory");
+    assert_refused(&how, GLE_EDATA, "/nowhere/at/all: there is no such folder; datasets/README.md says how to "
+                                      "get or make a corpus");
 }
 
 static void unreadable_folders_are_refused(void **state)

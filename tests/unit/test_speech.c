@@ -427,7 +427,7 @@ static void what_the_corpus_lacks_is_an_error(void **state)
     assert_not_opened("speech_commands", settings("task: kw12"), 0.0, &plain, GLE_EDATA,
                       folder_text(folder, "there is no folder 'up' in FOLDER"));
     assert_not_opened("speech_commands", "{path: /nowhere}", 0.0, &plain, GLE_EDATA,
-                      "cannot be read: No such file or directory");
+                      "there is no such folder; datasets/README.md says how to get or make a corpus");
 }
 
 /* --- the same bits --- */
