@@ -1,11 +1,13 @@
 /* glesim: from a YAML description to a trained network and a JSON report. Wiring, errors and exit codes. */
 #include "base/clock.h"
 #include "base/memory.h"
+#include "cli/jobs.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/show.h"
 #include "report/recording.h"
 #include "report/report.h"
+#include "report/summary.h"
 #include "train/train.h"
 
 #include <omp.h>
@@ -13,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static volatile sig_atomic_t stop_signal;
 
@@ -43,6 +46,8 @@ static int print_errors(struct gle_errors *errs)
     return errs->n ? gle_code_exit(errs->item[0].code) : 5;
 }
 
+static const double TELL_SECONDS = 0.2;
+
 /* What one run holds; freed in one place. */
 struct session {
     struct gle_data *data;
@@ -52,6 +57,7 @@ struct session {
     struct gle_report report;
     struct gle_recorder *recorder; /* NULL: none */
     struct gle_bar bar;
+    int progress; /* where a run among many tells how far it is; -1: the bar shows it */
 };
 
 static int on_stage(void *ctx, const struct gle_metrics *metrics, struct gle_error *err)
@@ -76,7 +82,13 @@ static void on_progress(void *ctx, const struct gle_progress *progress)
 {
     struct session *s = ctx;
 
-    gle_bar_progress(&s->bar, progress);
+    if (s->progress < 0)
+        gle_bar_progress(&s->bar, progress);
+    else if (gle_clock() - s->bar.last >= TELL_SECONDS) {
+        s->bar.last = gle_clock();
+        if (write(s->progress, progress, sizeof *progress) < 0)
+            s->progress = -1; /* nobody listens */
+    }
 }
 
 static int on_reading(void *ctx, size_t done, size_t total)
@@ -88,11 +100,11 @@ static int on_reading(void *ctx, size_t done, size_t total)
 }
 
 /* A word on what was not as it should be, and is not worth stopping for. */
-static void print_skipped(const struct session *s)
+static void print_skipped(const struct session *s, bool quiet)
 {
     const struct gle_data *data = s->data;
 
-    if (data->n_skipped && !s->bar.quiet)
+    if (data->n_skipped && !quiet)
         fprintf(stderr, "glesim: %zu file%s left out; the first: %s\n", data->n_skipped,
                 data->n_skipped > 1 ? "s" : "", data->skipped);
 }
@@ -111,14 +123,14 @@ static int open_session(struct session *s, const struct gle_experiment *exp, con
     struct gle_graph_options options;
     int rc;
 
-    gle_bar_start(&s->bar, exp, o->quiet);
+    gle_bar_start(&s->bar, exp, o->quiet || s->progress >= 0);
     rc = gle_data_open(&s->data, set, exp->dataset.params, exp->validation, &context, err);
     gle_bar_clear(&s->bar);
     if (rc) {
         gle_node_place(err, exp->dataset.src, NULL);
         return -1;
     }
-    print_skipped(s);
+    print_skipped(s, o->quiet);
     if (gle_train_check(exp, s->data, err))
         return -1;
     options = gle_train_options(exp, s->data);
@@ -143,8 +155,6 @@ static void print_result(const struct session *s, double seconds)
     const struct gle_epoch *last = m->n_epochs ? &m->epochs[m->n_epochs - 1] : NULL;
     char spent[32];
 
-    if (s->bar.quiet)
-        return;
     gle_format_duration(spent, sizeof spent, seconds);
     printf("%s/metrics.json: %s", s->report.dir, gle_status_name(m->status));
     if (last && last->score[m->confusion_split].measured) {
@@ -214,7 +224,7 @@ static int train(struct session *s, const struct gle_options *o, struct gle_prov
     if (gle_metrics_init(&s->metrics, s->graph->exp, s->data, err) || gle_report_begin(&s->report, o->force, err) ||
         open_recorder(s, err))
         return -1;
-    gle_bar_start(&s->bar, s->graph->exp, o->quiet);
+    gle_bar_start(&s->bar, s->graph->exp, o->quiet || s->progress >= 0);
     rc = gle_train(&s->metrics, s->net, s->graph, s->data, &observer, &stop_signal, err);
     gle_bar_clear(&s->bar);
     if (rc && err->code != GLE_EDIVERGED)
@@ -226,7 +236,8 @@ static int train(struct session *s, const struct gle_options *o, struct gle_prov
         *err = write_err;
         return -1;
     }
-    print_result(s, gle_clock() - start);
+    if (!o->quiet)
+        print_result(s, gle_clock() - start);
     return rc;
 }
 
@@ -242,9 +253,22 @@ static int dry_run(struct session *s, size_t threads, struct gle_error *err)
     return 0;
 }
 
-static int run(const struct gle_experiment *exp, const struct gle_options *o, const char *command)
+/* Whether a run among those of several seeds is there already, so that it need not be made again. */
+static bool is_there(struct gle_report *report, const struct gle_options *o, struct gle_error *err)
 {
-    struct session s = {.report = {.exp = exp}};
+    bool done = false;
+
+    if (!o->n_seeds || o->force || o->action != GLE_RUN || gle_report_done(&done, report, err) || !done)
+        return false;
+    if (!o->quiet)
+        printf("%s/metrics.json: there already\n", report->dir);
+    return true;
+}
+
+/* progress: see struct session. */
+static int run(const struct gle_experiment *exp, const struct gle_options *o, const char *command, int progress)
+{
+    struct session s = {.report = {.exp = exp}, .progress = progress};
     struct gle_provenance provenance;
     struct gle_error err = {0};
     size_t threads = o->threads ? o->threads : (size_t)omp_get_max_threads();
@@ -252,7 +276,9 @@ static int run(const struct gle_experiment *exp, const struct gle_options *o, co
 
     gle_provenance_collect(&provenance, command);
     rc = gle_report_dir(s.report.dir, sizeof s.report.dir, o->output, exp, &err);
-    rc = rc ? rc : open_session(&s, exp, o, threads, &err);
+    if (!rc && is_there(&s.report, o, &err))
+        return 0;
+    rc = rc || err.code ? -1 : open_session(&s, exp, o, threads, &err);
     if (!rc) {
         threads = gle_net_threads(s.net);
         provenance.threads = threads;
@@ -264,25 +290,164 @@ static int run(const struct gle_experiment *exp, const struct gle_options *o, co
     return rc ? print_error(&err) : 0;
 }
 
-static int run_config(const char *path, const struct gle_options *o, const char *command)
-{
-    struct gle_experiments list;
-    struct gle_errors errs = {0};
-    int code = 0, pending = 0;
+/* --- many runs --- */
 
-    if (gle_experiments_load(&list, path, o->overrides, o->n_overrides, o->variants, o->n_variants, &errs))
-        return print_errors(&errs);
-    if (o->action == GLE_CHECK && !o->quiet)
-        printf("%s: ok\n", path);
-    for (size_t i = 0; o->action != GLE_CHECK && i < list.n; i++) /* before the first run begins */
-        pending |= gle_experiment_pending(list.item[i], &errs);
-    if (pending)
-        code = print_errors(&errs);
-    for (size_t i = 0; o->action != GLE_CHECK && !pending && i < list.n && !stop_signal; i++) {
-        const int one = run(list.item[i], o, command);
+/* All runs of a config: those of a variant one after the other, seed by seed. */
+struct plan {
+    struct gle_options options; /* of each run */
+    const char *command;
+    struct gle_experiments *lists; /* (n_lists): of each seed, all variants */
+    size_t n_lists;
+    struct gle_seed_run *runs; /* (n_runs) */
+    size_t n_runs;
+};
+
+static void clear_plan(struct plan *plan)
+{
+    for (size_t i = 0; i < plan->n_lists; i++)
+        gle_experiments_clear(&plan->lists[i]);
+    gle_free(plan->lists);
+    gle_free(plan->runs);
+}
+
+/* The experiments of a file, with one more override, the seed; NULL: none. */
+static int load_seed(struct gle_experiments *list, const char *path, const struct gle_options *o, const uint64_t *seed,
+                     struct gle_errors *errs)
+{
+    struct gle_override *overrides = gle_calloc(o->n_overrides + 1, sizeof *overrides);
+    char value[32];
+    int rc;
+
+    if (!overrides)
+        return gle_node_error(errs, GLE_ENOMEM, NULL, NULL, "no memory for the config");
+    if (o->n_overrides)
+        memcpy(overrides, o->overrides, o->n_overrides * sizeof *overrides);
+    snprintf(value, sizeof value, "%llu", seed ? (unsigned long long)*seed : 0);
+    overrides[o->n_overrides] = (struct gle_override){.path = "seed", .value = value, .where = "--seeds"};
+    rc = gle_experiments_load(list, path, overrides, o->n_overrides + (seed != NULL), o->variants, o->n_variants, errs);
+    gle_free(overrides);
+    return rc;
+}
+
+static int load_plan(struct plan *plan, const char *path, const struct gle_options *o, struct gle_errors *errs)
+{
+    const size_t n = o->n_seeds && o->action == GLE_RUN ? o->n_seeds : 1;
+    size_t n_variants;
+
+    plan->lists = gle_calloc(n, sizeof *plan->lists);
+    if (!plan->lists)
+        return gle_node_error(errs, GLE_ENOMEM, NULL, NULL, "no memory for the config");
+    for (; plan->n_lists < n; plan->n_lists++)
+        if (load_seed(&plan->lists[plan->n_lists], path, o, o->n_seeds ? &o->seeds[plan->n_lists] : NULL, errs))
+            return -1;
+    n_variants = plan->lists[0].n;
+    plan->runs = gle_calloc(n * n_variants, sizeof *plan->runs);
+    if (!plan->runs)
+        return gle_node_error(errs, GLE_ENOMEM, NULL, NULL, "no memory for the runs");
+    for (size_t v = 0; v < n_variants; v++)
+        for (size_t s = 0; s < n; s++)
+            plan->runs[plan->n_runs++].exp = plan->lists[s].item[v];
+    return 0;
+}
+
+static int work(void *ctx, size_t i, int progress)
+{
+    const struct plan *plan = ctx;
+
+    return run(plan->runs[i].exp, &plan->options, plan->command, progress);
+}
+
+static void name_run(void *ctx, size_t i, char *buf, size_t size)
+{
+    const struct gle_experiment *exp = ((const struct plan *)ctx)->runs[i].exp;
+
+    snprintf(buf, size, "%s%sseed %llu", exp->variant ? exp->variant : "", exp->variant ? " " : "",
+             (unsigned long long)exp->seed);
+}
+
+/* A summary for each variant, beside the folders of its seeds. */
+static int summarise(struct plan *plan, struct gle_error *err)
+{
+    const size_t n = plan->n_lists;
+
+    for (size_t i = 0; i < plan->n_runs; i++)
+        if (gle_report_dir(plan->runs[i].dir, sizeof plan->runs[i].dir, plan->options.output, plan->runs[i].exp, err))
+            return -1;
+    for (size_t i = 0; i < plan->n_runs; i += n) {
+        char dir[sizeof plan->runs[i].dir];
+        snprintf(dir, sizeof dir, "%s", plan->runs[i].dir);
+        *strrchr(dir, '/') = '\0';
+        if (gle_summary_write(dir, plan->runs + i, n, err))
+            return -1;
+        if (!plan->options.quiet)
+            printf("%s/summary.json\n", dir);
+    }
+    return 0;
+}
+
+/* The exit code of the first run that failed. */
+static int run_side_by_side(struct plan *plan)
+{
+    const struct gle_options *o = &plan->options;
+    const size_t processors = (size_t)omp_get_num_procs(), each = o->threads ? o->threads : 1;
+    struct gle_jobs jobs = {.n = plan->n_runs, .work = work, .name = name_run, .ctx = plan, .stop = &stop_signal};
+    struct gle_job_end *ends = gle_calloc(plan->n_runs, sizeof *ends);
+    struct gle_error err = {0};
+    struct gle_bar bar;
+    int code = 0, rc;
+
+    if (!ends)
+        return print_error(&(struct gle_error){.code = GLE_ENOMEM, .text = "no memory for the runs"});
+    jobs.at_once = o->jobs ? o->jobs : processors > each ? processors / each : 1;
+    jobs.at_once = jobs.at_once < jobs.n ? jobs.at_once : jobs.n;
+    if (!o->threads)
+        plan->options.threads = processors > jobs.at_once ? processors / jobs.at_once : 1;
+    gle_bar_start(&bar, plan->runs[0].exp, o->quiet);
+    snprintf(bar.label, sizeof bar.label, "%.100s", plan->runs[0].exp->name);
+    rc = gle_jobs_run(&jobs, ends, &bar, &err);
+    for (size_t i = 0; i < plan->n_runs; i++) {
+        plan->runs[i].code = ends[i].code;
+        snprintf(plan->runs[i].message, sizeof plan->runs[i].message, "%s", ends[i].message);
+        code = code || ends[i].code < 0 ? code : ends[i].code;
+    }
+    gle_free(ends);
+    if (rc || (o->n_seeds && summarise(plan, &err)))
+        return print_error(&err);
+    return code;
+}
+
+static int run_one_by_one(const struct plan *plan)
+{
+    int code = 0;
+
+    for (size_t i = 0; i < plan->n_runs && !stop_signal; i++) {
+        const int one = run(plan->runs[i].exp, &plan->options, plan->command, -1);
         code = code ? code : one;
     }
-    gle_experiments_clear(&list);
+    return code;
+}
+
+static int run_config(const char *path, const struct gle_options *o, const char *command)
+{
+    struct plan plan = {.options = *o, .command = command};
+    struct gle_errors errs = {0};
+    int code = 0;
+
+    if (load_plan(&plan, path, o, &errs)) {
+        clear_plan(&plan);
+        return print_errors(&errs);
+    }
+    for (size_t i = 0; o->action != GLE_CHECK && i < plan.lists[0].n; i++) /* before the first run begins */
+        code |= gle_experiment_pending(plan.lists[0].item[i], &errs);
+    if (code)
+        code = print_errors(&errs);
+    else if (o->action == GLE_CHECK && !o->quiet)
+        printf("%s: ok\n", path);
+    else if (o->action == GLE_RUN && (o->n_seeds || o->jobs))
+        code = run_side_by_side(&plan);
+    else if (o->action != GLE_CHECK)
+        code = run_one_by_one(&plan);
+    clear_plan(&plan);
     return code;
 }
 

@@ -17,6 +17,8 @@ const char gle_options_help[] =
     "  --set a.b=VALUE  put VALUE at a key of the config, as in learning.optimizer.lr=1e-4 or "
     "network.layers[1].repeat=3\n"
     "  --seed N         the same as --set seed=N\n"
+    "  --seeds 0-9,12   one run for each of these seeds, side by side, and a summary.json of all\n"
+    "  --jobs N         runs at a time, also of variants; default under --seeds: one for each processor\n"
     "  --variant A,B    run these variants of the config only\n"
     "  --output DIR     use DIR in place of results/<name>\n"
     "  --force          replace a run that is there already\n"
@@ -27,7 +29,8 @@ const char gle_options_help[] =
     "\n"
     "Exit: 0 done; 2 config or usage; 3 cannot write; 4 bad input data; 5 resources; 6 diverged; 128+n signal n.\n";
 
-enum { CHECK = 256, DRY_RUN, SET, SEED, VARIANT, OUTPUT, FORCE, THREADS, QUIET, LIST, VERSION, HELP, LATER };
+enum { CHECK = 256, DRY_RUN, SET, SEED, VARIANT, OUTPUT, FORCE, THREADS, QUIET, LIST, VERSION, HELP, SEEDS, JOBS,
+       LATER };
 
 static const struct option long_options[] = {
     {"check", no_argument, NULL, CHECK},         {"dry-run", no_argument, NULL, DRY_RUN},
@@ -36,7 +39,7 @@ static const struct option long_options[] = {
     {"force", no_argument, NULL, FORCE},         {"threads", required_argument, NULL, THREADS},
     {"quiet", no_argument, NULL, QUIET},         {"list", no_argument, NULL, LIST},
     {"version", no_argument, NULL, VERSION},     {"help", no_argument, NULL, HELP},
-    {"seeds", required_argument, NULL, LATER},   {"jobs", required_argument, NULL, LATER},
+    {"seeds", required_argument, NULL, SEEDS},   {"jobs", required_argument, NULL, JOBS},
     {"resume", no_argument, NULL, LATER},        {"schema", no_argument, NULL, LATER},
     {NULL, 0, NULL, 0},
 };
@@ -101,8 +104,63 @@ static int parse_seed(struct gle_options *o, const char *text, struct gle_error 
 
     if (gle_text_count(&seed, text))
         return gle_fail(err, GLE_EUSAGE, "--seed %s: a whole number is wanted", text);
+    o->seed_given = true;
     snprintf(where, sizeof where, "--seed %.40s", text);
     return add_override(o, "seed", text, own(o, where, strlen(where)), err);
+}
+
+enum { SEEDS_MAX = 10000 };
+
+static int add_seed(struct gle_options *o, uint64_t seed, const char *text, struct gle_error *err)
+{
+    uint64_t *longer;
+
+    for (size_t i = 0; i < o->n_seeds; i++)
+        if (o->seeds[i] == seed)
+            return gle_fail(err, GLE_EUSAGE, "--seeds %s: %llu is there twice", text, (unsigned long long)seed);
+    if (o->n_seeds == SEEDS_MAX)
+        return gle_fail(err, GLE_EUSAGE, "--seeds %s: more than %d seeds", text, SEEDS_MAX);
+    longer = gle_resize(o->seeds, o->n_seeds + 1, sizeof *longer);
+    if (!longer)
+        return no_memory(err);
+    o->seeds = longer;
+    longer[o->n_seeds++] = seed;
+    return 0;
+}
+
+/* "0-9,12" */
+static int parse_seeds(struct gle_options *o, const char *text, struct gle_error *err)
+{
+    for (const char *at = text;; at++) {
+        const size_t n = strcspn(at, ","), first_n = strcspn(at, "-,");
+        char first[32], last[32];
+        uint64_t low, high;
+
+        snprintf(first, sizeof first, "%.*s", (int)first_n, at);
+        snprintf(last, sizeof last, "%.*s", first_n < n ? (int)(n - first_n - 1) : (int)n,
+                 first_n < n ? at + first_n + 1 : at);
+        if (n >= sizeof first || gle_text_count(&low, first) || gle_text_count(&high, last) || low > high)
+            return gle_fail(err, GLE_EUSAGE, "--seeds %s: seeds and ranges are wanted, as in 0-9,12", text);
+        for (uint64_t seed = low;; seed++) {
+            if (add_seed(o, seed, text, err))
+                return -1;
+            if (seed == high)
+                break;
+        }
+        at += n;
+        if (!*at)
+            return 0;
+    }
+}
+
+static int parse_number(size_t *number, const char *name, const char *text, struct gle_error *err)
+{
+    uint64_t n;
+
+    if (gle_text_count(&n, text) || !n || n > 4096)
+        return gle_fail(err, GLE_EUSAGE, "--%s %s: a number from 1 to 4096 is wanted", name, text);
+    *number = (size_t)n;
+    return 0;
 }
 
 static int parse_variants(struct gle_options *o, const char *text, struct gle_error *err)
@@ -117,16 +175,6 @@ static int parse_variants(struct gle_options *o, const char *text, struct gle_er
             return 0;
         text += n + 1;
     }
-}
-
-static int parse_threads(struct gle_options *o, const char *text, struct gle_error *err)
-{
-    uint64_t n;
-
-    if (gle_text_count(&n, text) || !n || n > 4096)
-        return gle_fail(err, GLE_EUSAGE, "--threads %s: a number from 1 to 4096 is wanted", text);
-    o->threads = (size_t)n;
-    return 0;
 }
 
 /* getopt's own messages are off: an unknown option gets ours, with a suggestion. */
@@ -172,7 +220,11 @@ static int parse_option(struct gle_options *o, int option, const char *name, str
     case VARIANT:
         return parse_variants(o, optarg, err);
     case THREADS:
-        return parse_threads(o, optarg, err);
+        return parse_number(&o->threads, name, optarg, err);
+    case SEEDS:
+        return parse_seeds(o, optarg, err);
+    case JOBS:
+        return parse_number(&o->jobs, name, optarg, err);
     case OUTPUT:
         o->output = optarg;
         return optarg[0] ? 0 : gle_fail(err, GLE_EUSAGE, "--output: a directory is wanted");
@@ -210,6 +262,8 @@ int gle_options_parse(struct gle_options *o, int argc, char **argv, struct gle_e
     for (int i = optind; i < argc; i++)
         if (add_text(&o->configs, &o->n_configs, argv[i], err))
             return -1;
+    if (o->n_seeds && o->seed_given)
+        return gle_fail(err, GLE_EUSAGE, "either --seed or --seeds, not both");
     if (!o->n_configs && o->action <= GLE_DRY_RUN)
         return gle_fail(err, GLE_EUSAGE, "a config file is wanted; glesim --help tells more");
     return 0;
@@ -223,5 +277,6 @@ void gle_options_clear(struct gle_options *o)
     gle_free((void *)o->configs);
     gle_free((void *)o->variants);
     gle_free(o->overrides);
+    gle_free(o->seeds);
     *o = (struct gle_options){0};
 }

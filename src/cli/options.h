@@ -20,7 +20,10 @@ struct gle_options {
     size_t n_variants;
     const char *output;
     size_t threads; /* 0: as many as make sense */
-    bool force, quiet;
+    uint64_t *seeds; /* --seeds; NULL: the config's */
+    size_t n_seeds;
+    size_t jobs; /* runs at a time; 0: not said */
+    bool force, quiet, seed_given;
     char **owned; /* texts made while parsing */
     size_t n_owned;
 };

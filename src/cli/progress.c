@@ -133,6 +133,38 @@ void gle_bar_reading(struct gle_bar *bar, size_t done, size_t total)
     fprintf(stderr, "\r%.*s\033[K", width - 1, line);
 }
 
+/* "3 min 20 s", or "..." as long as nobody can tell. */
+static void format_left(char *buf, size_t size, double elapsed, double done)
+{
+    if (elapsed > 0.5 && done > 0.0)
+        gle_format_duration(buf, size, elapsed * (1.0 - done) / done);
+    else
+        snprintf(buf, size, "...");
+}
+
+void gle_bar_jobs(struct gle_bar *bar, const struct gle_jobs_progress *p)
+{
+    const bool redraw = redraw_due(bar);
+    char line[256], left[32];
+    int width;
+    size_t at;
+
+    if (!redraw && (gle_clock() - bar->start < LINE_SECONDS || !line_due(bar, false, false)))
+        return;
+    format_left(left, sizeof left, gle_clock() - bar->start, p->done);
+    width = terminal_width();
+    at = redraw ? draw_bar(line, sizeof line, bar, width, p->done)
+                : (size_t)snprintf(line, sizeof line, "%.40s  %.0f %%", bar->label, 100.0 * p->done);
+    at += (size_t)snprintf(line + at, sizeof line - at, "  %s left  %zu of %zu done, %zu running", left, p->n_done,
+                           p->n, p->n_running);
+    if (p->n_failed)
+        snprintf(line + at, sizeof line - at, ", %zu failed", p->n_failed);
+    if (redraw)
+        fprintf(stderr, "\r%.*s\033[K", width - 1, line);
+    else
+        fprintf(stderr, "%s\n", line);
+}
+
 void gle_bar_progress(struct gle_bar *bar, const struct gle_progress *p)
 {
     const enum gle_split held_out = bar->newest[GLE_TEST].measured ? GLE_TEST : GLE_VALIDATION;
@@ -146,10 +178,7 @@ void gle_bar_progress(struct gle_bar *bar, const struct gle_progress *p)
     if (!redraw_due(bar))
         return;
     width = terminal_width();
-    if (elapsed > 0.5 && p->done > 0.0)
-        gle_format_duration(eta, sizeof eta, elapsed * (1.0 - p->done) / p->done);
-    else
-        snprintf(eta, sizeof eta, "...");
+    format_left(eta, sizeof eta, elapsed, p->done);
     at = draw_bar(line, sizeof line, bar, width, p->done);
     at += (size_t)snprintf(line + at, sizeof line - at, "  %s %llu/%llu  %s left", p->by_phases ? "phase" : "epoch",
                            (unsigned long long)p->stage, (unsigned long long)p->stages, eta);

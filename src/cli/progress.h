@@ -20,6 +20,12 @@ void gle_bar_reading(struct gle_bar *bar, size_t done, size_t total);
 /* For struct gle_observer's hooks. */
 void gle_bar_progress(struct gle_bar *bar, const struct gle_progress *p);
 void gle_bar_stage(struct gle_bar *bar, const struct gle_metrics *m, const struct gle_experiment *exp);
+/* Many runs side by side. */
+struct gle_jobs_progress {
+    size_t n, n_done, n_failed, n_running; /* runs; those that failed are done, too */
+    double done;                           /* fraction of all work */
+};
+void gle_bar_jobs(struct gle_bar *bar, const struct gle_jobs_progress *p);
 /* Removes the bar, so that a line can be written. */
 void gle_bar_clear(const struct gle_bar *bar);
 /* "1 h 02 min", "3 min 20 s", "12.3 s", "4.5 ms", "108 us" */

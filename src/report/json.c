@@ -421,11 +421,13 @@ char *gle_report_json(const struct gle_report *r, const struct gle_metrics *m, c
     return out;
 }
 
-void gle_report_status(char *status, size_t size, const char *path)
+void gle_report_status(char *status, size_t size, char config_sha256[65], const char *path)
 {
     json_t *root = json_load_file(path, 0, NULL);
     const char *word = json_string_value(json_object_get(root, "status"));
+    const char *sha256 = json_string_value(json_object_get(root, "config_sha256"));
 
     snprintf(status, size, "%s", word ? word : "");
+    snprintf(config_sha256, 65, "%s", sha256 ? sha256 : "");
     json_decref(root);
 }

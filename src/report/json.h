@@ -7,7 +7,7 @@
 /* metrics.json as text ending in a newline. Owns: the caller, gle_free(). NULL: no memory. */
 char *gle_report_json(const struct gle_report *report, const struct gle_metrics *metrics, const struct gle_net *net);
 
-/* The status word of the metrics.json at path; "" if it cannot be read. */
-void gle_report_status(char *status, size_t size, const char *path);
+/* The status word of the metrics.json at path, and the checksum of its config; "" if it cannot be read. */
+void gle_report_status(char *status, size_t size, char config_sha256[65], const char *path);
 
 #endif

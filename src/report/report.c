@@ -46,9 +46,21 @@ static int make_config(struct gle_report *report, bool write, struct gle_error *
     return rc;
 }
 
+int gle_report_done(bool *done, struct gle_report *report, struct gle_error *err)
+{
+    char path[sizeof report->dir + 32], status[32], sha256[65];
+
+    if (make_config(report, false, err))
+        return -1;
+    snprintf(path, sizeof path, "%s/metrics.json", report->dir);
+    gle_report_status(status, sizeof status, sha256, path);
+    *done = !strcmp(status, "completed") && !strcmp(sha256, report->config_sha256);
+    return 0;
+}
+
 int gle_report_begin(struct gle_report *report, bool force, struct gle_error *err)
 {
-    char path[sizeof report->dir + 32], status[32];
+    char path[sizeof report->dir + 32], status[32], sha256[65];
     struct stat st;
     bool old;
 
@@ -56,7 +68,7 @@ int gle_report_begin(struct gle_report *report, bool force, struct gle_error *er
     old = !stat(path, &st);
     report->replaces = old;
     if (old && !force) {
-        gle_report_status(status, sizeof status, path);
+        gle_report_status(status, sizeof status, sha256, path);
         return gle_fail(err, GLE_EWRITE,
                         "%s holds a run already (%s); --force replaces it, --output puts this one elsewhere",
                         report->dir, status[0] ? status : "unreadable");

@@ -25,6 +25,9 @@ struct gle_report {
 GLE_MUST_CHECK int gle_report_dir(char *dir, size_t size, const char *output, const struct gle_experiment *exp,
                                   struct gle_error *err);
 
+/* Whether the run is there already: completed, with the same resolved config. Errors: GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_report_done(bool *done, struct gle_report *report, struct gle_error *err);
+
 /* Makes the directory and writes config.yaml there. A run that is there already is replaced only if `force`, and stays
  * whole until the first gle_report_write().
  * Errors: GLE_EWRITE, GLE_ENOMEM. */
