@@ -361,11 +361,11 @@ static void name_run(void *ctx, size_t i, char *buf, size_t size)
 {
     const struct gle_experiment *exp = ((const struct plan *)ctx)->runs[i].exp;
 
-    snprintf(buf, size, "%s%sseed %llu", exp->variant ? exp->variant : "", exp->variant ? " " : "",
-             (unsigned long long)exp->seed);
+    snprintf(buf, size, "%s%s%s%sseed %llu", exp->variant ? exp->variant : "", exp->variant ? " " : "",
+             exp->sweep.label ? exp->sweep.label : "", exp->sweep.label ? " " : "", (unsigned long long)exp->seed);
 }
 
-/* A summary for each variant, beside the folders of its seeds. */
+/* A summary for each variant and point of a sweep, beside the folders of its seeds. */
 static int summarise(struct plan *plan, struct gle_error *err)
 {
     const size_t n = plan->n_lists;
@@ -420,7 +420,8 @@ static int run_one_by_one(const struct plan *plan)
 {
     int code = 0;
 
-    for (size_t i = 0; i < plan->n_runs && !stop_signal; i++) {
+    /* the first point of a sweep tells what all will take */
+    for (size_t i = 0; i < plan->n_runs && !stop_signal && (!i || !plan->runs[i].exp->sweep.label); i++) {
         const int one = run(plan->runs[i].exp, &plan->options, plan->command, -1);
         code = code ? code : one;
     }
@@ -443,7 +444,7 @@ static int run_config(const char *path, const struct gle_options *o, const char 
         code = print_errors(&errs);
     else if (o->action == GLE_CHECK && !o->quiet)
         printf("%s: ok\n", path);
-    else if (o->action == GLE_RUN && (o->n_seeds || o->jobs))
+    else if (o->action == GLE_RUN && (o->n_seeds || o->jobs || plan.runs[0].exp->sweep.label))
         code = run_side_by_side(&plan);
     else if (o->action != GLE_CHECK)
         code = run_one_by_one(&plan);

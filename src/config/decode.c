@@ -287,7 +287,7 @@ static const struct gle_key compute_keys[] = {
     GLE_KEY_END,
 };
 
-/* A file's variants are taken out before it is decoded, unless there is none to run. */
+/* A file's variants and its sweep are taken out before it is decoded, unless there is nothing in them to run. */
 static int decode_variants(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
 {
     (void)field;
@@ -298,6 +298,8 @@ static int decode_variants(void *field, struct gle_doc *doc, struct gle_node *no
 }
 
 static const struct gle_custom variants_custom = {.decode = decode_variants, .type = "map of variants"};
+
+static const struct gle_custom sweep_custom = {.decode = decode_variants, .type = "map of lists"};
 
 const struct gle_key gle_experiment_keys[] = {
     GLE_KEY_COUNT(struct gle_file_keys, glesim, NULL, 1, 1, "", "version of this file format: 1"),
@@ -319,6 +321,8 @@ const struct gle_key gle_experiment_keys[] = {
                 "how close the rule's updates are to an exact gradient, measured now and then"),
     {.name = "variants", .kind = GLE_KEY_KIND_CUSTOM, .fallback = GLE_ABSENT, .unit = "",
      .help = "several runs of this file: name: {dotted.key: value, ...}", .more = &variants_custom},
+    {.name = "sweep", .kind = GLE_KEY_KIND_CUSTOM, .fallback = GLE_ABSENT, .unit = "",
+     .help = "a run for every combination of values: dotted.key: [value, ...]", .more = &sweep_custom},
     GLE_KEY_MAP(struct gle_file_keys, compute, "{}", compute_keys, "what it runs on"),
     GLE_KEY_END,
 };

@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "config/build.h"
+#include "config/sweep.h"
 #include "data/data.h"
 #include "parts/activation.h"
 #include "parts/loss.h"
@@ -287,7 +288,8 @@ static int build_sections(struct gle_experiment *exp, const struct gle_file_keys
 }
 
 /* Takes doc over. */
-static struct gle_experiment *build(struct gle_doc *doc, const char *variant, struct gle_errors *errs)
+static struct gle_experiment *build(struct gle_doc *doc, const char *variant, const struct gle_sweep *sweep,
+                                    struct gle_errors *errs)
 {
     struct gle_experiment *exp = gle_calloc(1, sizeof *exp);
     struct gle_file_keys *file = gle_arena_alloc(doc->arena, 1, sizeof *file);
@@ -303,6 +305,7 @@ static struct gle_experiment *build(struct gle_doc *doc, const char *variant, st
     exp->doc = doc;
     exp->src = doc->root;
     exp->variant = variant;
+    exp->sweep = *sweep;
     rc = gle_decode(file, gle_experiment_keys, doc, doc->root, errs);
     rc |= build_sections(exp, file, errs);
     if (rc || errs->n + errs->dropped > before) {
@@ -397,6 +400,42 @@ static int append(struct gle_experiments *out, struct gle_experiment *exp, struc
     return 0;
 }
 
+/* The experiment of a variant (NULL: the file itself) at a point of its sweep. NULL after an error. */
+static struct gle_experiment *load_one(const char *path, const struct gle_override *overrides, size_t n_overrides,
+                                       const char *variant, size_t point, size_t *n_points, struct gle_errors *errs)
+{
+    struct gle_sweep sweep;
+    struct gle_doc *doc;
+
+    *n_points = 1;
+    if (gle_doc_load(&doc, path, errs))
+        return NULL;
+    variant = variant ? gle_arena_text(doc->arena, variant, strlen(variant)) : NULL;
+    if (override(doc, overrides, n_overrides, true, errs) ||
+        (variant && (apply_variant(doc, variant, errs) ||
+                     override(doc, overrides, n_overrides, false, errs))) || /* the last word, also over the variant */
+        gle_sweep_take(&sweep, n_points, doc, point, errs)) {
+        gle_doc_destroy(doc);
+        return NULL;
+    }
+    return build(doc, variant, &sweep, errs);
+}
+
+/* All points of one variant. */
+static int load_points(struct gle_experiments *out, const char *path, const struct gle_override *overrides,
+                       size_t n_overrides, const char *variant, struct gle_errors *errs)
+{
+    size_t n_points = 1;
+    int rc = 0;
+
+    for (size_t point = 0; point < n_points && !errs->dropped; point++) {
+        struct gle_experiment *exp = load_one(path, overrides, n_overrides, variant, point, &n_points, errs);
+        if (!exp || append(out, exp, errs))
+            rc = -1;
+    }
+    return rc;
+}
+
 int gle_experiments_load(struct gle_experiments *out, const char *path, const struct gle_override *overrides,
                          size_t n_overrides, const char *const *only, size_t n_only, struct gle_errors *errs)
 {
@@ -409,37 +448,12 @@ int gle_experiments_load(struct gle_experiments *out, const char *path, const st
         return -1;
     rc = override(doc, overrides, n_overrides, true, errs) | check_wanted(doc->root, only, n_only, errs);
     variants = gle_node_get(doc->root, "variants");
-    if (!variants || variants->kind != GLE_NODE_MAP || !variants->n_items) {
-        struct gle_experiment *exp = build(doc, NULL, errs);
-        if (!exp || rc || append(out, exp, errs)) {
-            if (exp && rc)
-                destroy(exp);
-            rc = -1;
-        }
-        doc = NULL; /* build() took it */
-    }
-    for (size_t i = 0; doc && variants && i < variants->n_items && !errs->dropped; i++) {
-        struct gle_doc *own;
-        struct gle_experiment *exp;
-        const char *name = variants->items[i]->key;
-
-        if (!wanted(name, only, n_only))
-            continue;
-        if (gle_doc_load(&own, path, errs)) {
-            rc = -1;
-            break;
-        }
-        name = gle_arena_text(own->arena, name, strlen(name));
-        if (!name || override(own, overrides, n_overrides, true, errs) || apply_variant(own, name, errs) ||
-            override(own, overrides, n_overrides, false, errs)) { /* the last word, also over the variant */
-            gle_doc_destroy(own);
-            rc = -1;
-            continue;
-        }
-        exp = build(own, name, errs);
-        if (!exp || append(out, exp, errs))
-            rc = -1;
-    }
+    if (!variants || variants->kind != GLE_NODE_MAP || !variants->n_items)
+        rc |= load_points(out, path, overrides, n_overrides, NULL, errs);
+    else
+        for (size_t i = 0; i < variants->n_items && !errs->dropped; i++)
+            if (wanted(variants->items[i]->key, only, n_only))
+                rc |= load_points(out, path, overrides, n_overrides, variants->items[i]->key, errs);
     gle_doc_destroy(doc);
     if (rc)
         gle_experiments_clear(out);

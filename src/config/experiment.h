@@ -94,9 +94,21 @@ struct gle_diagnose {
     const struct gle_node *src;
 };
 
+/* One combination of a sweep. */
+struct gle_sweep_value {
+    const char *key; /* dotted */
+    const struct gle_node *value;
+};
+struct gle_sweep {
+    const char *label; /* "lr=0.001,gamma=0", fit for a folder; NULL: the file has no sweep */
+    struct gle_sweep_value *values;
+    size_t n;
+};
+
 struct gle_experiment {
     const char *name, *description;
     const char *variant; /* NULL: the file has none */
+    struct gle_sweep sweep;
     uint64_t seed;
     double dt;
     struct gle_part dataset; /* row: struct gle_dataset */
@@ -138,13 +150,14 @@ struct gle_override {
     const char *path, *value, *where;
 };
 
-/* The experiments of a file: one, or one for each of its variants. */
+/* The experiments of a file: one, or one for each of its variants, and of each for each combination of its sweep. */
 struct gle_experiments {
     struct gle_experiment **item;
     size_t n;
 };
 
-/* Loads a file, applies each variant, then the overrides (which may change variants too), decodes and checks.
+/* Loads a file, applies each variant, then the overrides (which may change variants and sweep, too), then each
+ * combination of the sweep, decodes and checks.
  * only: names of variants to load (n_only of them), or n_only 0 for all.
  * Owns:   out->item and its members belong to the caller (gle_experiments_clear).
  * Errors: all that is wrong in the file, in errs (GLE_ECONFIG, GLE_ERANGE, GLE_ESHAPE, GLE_ENOMEM); *out is

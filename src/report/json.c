@@ -78,6 +78,16 @@ static json_t *config(const struct gle_node *node)
     return json_string(node->text);
 }
 
+/* Keys and values of a sweep at this run. */
+static json_t *sweep(const struct gle_sweep *s)
+{
+    json_t *out = s->label ? json_object() : json_null();
+
+    for (size_t i = 0; i < s->n; i++)
+        json_object_set_new(out, s->values[i].key, config(s->values[i].value));
+    return out;
+}
+
 static json_t *provenance(const struct gle_provenance *p)
 {
     json_t *out = json_object();
@@ -393,6 +403,7 @@ char *gle_report_json(const struct gle_report *r, const struct gle_metrics *m, c
     json_object_set_new(root, "name", json_string(r->exp->name));
     json_object_set_new(root, "variant", text_or_null(r->exp->variant));
     json_object_set_new(root, "seed", count(r->exp->seed));
+    json_object_set_new(root, "sweep", sweep(&r->exp->sweep));
     json_object_set_new(root, "config", config(r->exp->src));
     json_object_set_new(root, "config_sha256", json_string(r->config_sha256));
     json_object_set_new(root, "provenance", provenance(r->provenance));

@@ -12,8 +12,10 @@
 
 int gle_report_dir(char *dir, size_t size, const char *output, const struct gle_experiment *exp, struct gle_error *err)
 {
-    const int n = snprintf(dir, size, "%s%s%s%s/seed_%llu", output ? output : "results/", output ? "" : exp->name,
-                           exp->variant ? "/" : "", exp->variant ? exp->variant : "", (unsigned long long)exp->seed);
+    const char *label = exp->sweep.label;
+    const int n = snprintf(dir, size, "%s%s%s%s%s%s/seed_%llu", output ? output : "results/", output ? "" : exp->name,
+                           exp->variant ? "/" : "", exp->variant ? exp->variant : "", label ? "/" : "",
+                           label ? label : "", (unsigned long long)exp->seed);
 
     return n > 0 && (size_t)n + 32 < size ? 0 : gle_fail(err, GLE_EWRITE, "the output path is too long");
 }

@@ -20,7 +20,7 @@ struct gle_report {
     bool replaces;          /* a former run is there, and whole */
 };
 
-/* The directory of a run: <output>[/<variant>]/seed_<n>, output NULL meaning results/<name>.
+/* The directory of a run: <output>[/<variant>][/<sweep>]/seed_<n>, output NULL meaning results/<name>.
  * Errors: GLE_EWRITE (too long). */
 GLE_MUST_CHECK int gle_report_dir(char *dir, size_t size, const char *output, const struct gle_experiment *exp,
                                   struct gle_error *err);

@@ -152,6 +152,7 @@ static json_t *summarise(const struct gle_seed_run *runs, size_t n, json_t **met
     json_object_set_new(out, "schema", json_integer(SCHEMA));
     json_object_set_new(out, "name", word_or_null(runs[0].exp->name));
     json_object_set_new(out, "variant", word_or_null(runs[0].exp->variant));
+    json_object_set_new(out, "sweep", word_or_null(runs[0].exp->sweep.label));
     json_object_set_new(out, "completed", json_integer((json_int_t)n_done));
     json_object_set_new(out, "runs", list);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)

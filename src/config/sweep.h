@@ -1,0 +1,17 @@
+/* sweep.h - the section `sweep` of a file: {dotted.key: [values], ...}, a run for every combination. */
+#ifndef GLE_CONFIG_SWEEP_H
+#define GLE_CONFIG_SWEEP_H
+
+#include "config/experiment.h"
+
+/* Puts the values of combination `point` where their keys say, and takes the section out of the tree, which then is a
+ * file of its own; the last key varies fastest. Without a section there is one combination, and *out is empty.
+ * *n_points: how many there are.
+ * Owns:   what *out points to lives in doc's arena.
+ * Errors: GLE_ECONFIG (not a map of lists, an empty list, `seed` or `variants` as a key, the same name for two
+ *         combinations), GLE_ERANGE (more than GLE_SWEEP_MAX), GLE_ENOMEM; what gle_node_set() finds. */
+enum { GLE_SWEEP_MAX = 10000 };
+GLE_MUST_CHECK int gle_sweep_take(struct gle_sweep *out, size_t *n_points, struct gle_doc *doc, size_t point,
+                                  struct gle_errors *errs);
+
+#endif
