@@ -1,6 +1,7 @@
 /* glesim: from a YAML description to a trained network and a JSON report. Wiring, errors and exit codes. */
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "cli/jobs.h"
 #include "cli/options.h"
 #include "cli/progress.h"
@@ -253,6 +254,17 @@ static int dry_run(struct session *s, size_t threads, struct gle_error *err)
     return 0;
 }
 
+/* Processors that this process may use: those it is bound to, and no more than OMP_NUM_THREADS or a Slurm job's share
+ * say. */
+static size_t count_processors(void)
+{
+    const char *share = getenv("SLURM_CPUS_PER_TASK");
+    const size_t n = (size_t)omp_get_max_threads();
+    uint64_t slurm;
+
+    return share && !gle_text_count(&slurm, share) && slurm && slurm < n ? (size_t)slurm : n;
+}
+
 /* Whether a run among those of several seeds is there already, so that it need not be made again. */
 static bool is_there(struct gle_report *report, const struct gle_options *o, struct gle_error *err)
 {
@@ -271,7 +283,7 @@ static int run(const struct gle_experiment *exp, const struct gle_options *o, co
     struct session s = {.report = {.exp = exp}, .progress = progress};
     struct gle_provenance provenance;
     struct gle_error err = {0};
-    size_t threads = o->threads ? o->threads : (size_t)omp_get_max_threads();
+    size_t threads = o->threads ? o->threads : count_processors();
     int rc;
 
     gle_provenance_collect(&provenance, command);
@@ -389,7 +401,7 @@ static int summarise(struct plan *plan, struct gle_error *err)
 static int run_side_by_side(struct plan *plan)
 {
     const struct gle_options *o = &plan->options;
-    const size_t processors = (size_t)omp_get_num_procs(), each = o->threads ? o->threads : 1;
+    const size_t processors = count_processors(), each = o->threads ? o->threads : 1;
     struct gle_jobs jobs = {.n = plan->n_runs, .work = work, .name = name_run, .ctx = plan, .stop = &stop_signal};
     struct gle_job_end *ends = gle_calloc(plan->n_runs, sizeof *ends);
     struct gle_error err = {0};
@@ -425,6 +437,9 @@ static int run_one_by_one(const struct plan *plan)
         const int one = run(plan->runs[i].exp, &plan->options, plan->command, -1);
         code = code ? code : one;
     }
+    if (plan->options.action == GLE_DRY_RUN && plan->runs[0].exp->sweep.label)
+        printf("  sweep             %zu runs, of which this is the first, %s\n", plan->n_runs,
+               plan->runs[0].exp->sweep.label);
     return code;
 }
 

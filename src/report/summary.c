@@ -144,7 +144,8 @@ static json_t *summarise(const struct gle_seed_run *runs, size_t n, json_t **met
     size_t n_done = 0;
 
     for (size_t i = 0; i < n; i++) {
-        metrics[i] = runs[i].code == 0 ? load(runs[i].dir) : NULL;
+        const bool reported = runs[i].code == 0 || runs[i].code == gle_code_exit(GLE_EDIVERGED);
+        metrics[i] = reported ? load(runs[i].dir) : NULL; /* of a run that failed it may be another one's */
         if (done && completed(metrics[i]))
             done[n_done++] = metrics[i];
         json_array_append_new(list, describe(&runs[i], metrics[i]));

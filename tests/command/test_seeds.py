@@ -1,0 +1,270 @@
+"""Many runs by one command: seeds, variants and sweeps side by side. The program is the one that GLESIM names.
+
+Standard library only.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import statistics
+import subprocess
+import tempfile
+import time
+import unittest
+
+GLESIM = os.path.abspath(os.environ["GLESIM"])
+XOR = pathlib.Path(__file__).resolve().parents[2] / "configs" / "xor.yaml"
+SHORT = ["--set", "training.epochs=3"]
+CONFIG = """glesim: 1
+name: small
+dt: 0.1
+dataset: {type: xor}
+network:
+  input: 2
+  layers:
+    - {name: hidden, neurons: {count: 6, tau_m: 1.0, tau_r: 0.5}, activation: tanh}
+    - {name: readout, neurons: {count: 2, tau_m: 1.0, tau_r: 1.0}}
+learning: {loss: cross_entropy, optimizer: {type: adam, lr: 1e-2}}
+training: {epochs: 2, batch_size: 4}
+"""
+
+
+def load(path):
+    return json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda word: 1 / 0)
+
+
+def without_times(m):
+    """What two runs of the same seed have in common, bit for bit."""
+    m = {key: value for key, value in m.items() if key not in ("provenance", "timing")}
+    for e in [*m["epochs"], m["final"], m["best"]]:
+        del e["seconds"]
+    return m
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="glesim-test-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def start(self, *args):
+        return subprocess.Popen([GLESIM, *map(str, args)], cwd=self.folder, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def run_glesim(self, *args, code=0):
+        with self.start(*args) as run:
+            out, err = run.communicate(timeout=60)
+        self.assertEqual(run.returncode, code, (out, err))
+        return out, err
+
+    def run_of(self, path, seed):
+        return self.folder / path / f"seed_{seed}"
+
+    def config(self, text=""):
+        path = self.folder / "small.yaml"
+        path.write_text(CONFIG + text, encoding="utf-8")
+        return path
+
+    def assert_same_run(self, one, other):
+        self.assertEqual((one / "weights.npz").read_bytes(), (other / "weights.npz").read_bytes())
+        self.assertEqual((one / "config.yaml").read_bytes(), (other / "config.yaml").read_bytes())
+        self.assertEqual(without_times(load(one / "metrics.json")), without_times(load(other / "metrics.json")))
+
+
+class Seeds(Case):
+    def test_a_seed_among_others_is_the_same_as_alone(self):
+        for seed in (0, 2, 5):
+            self.run_glesim(XOR, *SHORT, "--seed", seed, "--output", "alone")
+        for jobs in (1, 2, 3, 8):
+            self.run_glesim(XOR, *SHORT, "--seeds", "0,2,5", "--jobs", jobs, "--output", f"jobs{jobs}")
+            for seed in (0, 2, 5):
+                self.assert_same_run(self.run_of("alone", seed), self.run_of(f"jobs{jobs}", seed))
+
+    def test_the_summary_is_that_of_the_runs(self):
+        out, err = self.run_glesim(XOR, *SHORT, "--seeds", "1-4")
+        self.assertEqual(err, "")
+        self.assertIn("results/xor/summary.json\n", out)
+        self.assertIn("seed 3: results/xor/seed_3/metrics.json: completed", out)
+        s = load(self.folder / "results/xor/summary.json")
+        runs = [load(self.run_of("results/xor", seed) / "metrics.json") for seed in range(1, 5)]
+        self.assertEqual((s["name"], s["variant"], s["sweep"], s["completed"]), ("xor", None, None, 4))
+        self.assertEqual([(r["seed"], r["status"], r["exit_code"], r["message"], r["directory"]) for r in s["runs"]],
+                         [(i, "completed", 0, None, f"results/xor/seed_{i}") for i in range(1, 5)])
+        self.assertEqual([e["epoch"] for e in s["epochs"]], [0, 1, 2, 3])
+        for of_all, values in ((s["final"]["test"]["loss"], [r["final"]["test"]["loss"] for r in runs]),
+                               (s["epochs"][1]["train"]["accuracy"],
+                                [r["epochs"][1]["train"]["accuracy"] for r in runs])):
+            self.assertAlmostEqual(of_all["mean"], statistics.fmean(values), places=12)
+            self.assertAlmostEqual(of_all["std"], statistics.pstdev(values), places=12)
+            self.assertEqual((of_all["min"], of_all["max"], of_all["n"]), (min(values), max(values), 4))
+        self.assertIsNone(s["epochs"][0]["train"])
+        self.assertEqual(s["phases"], [])
+        self.assertEqual(s["parameters"]["hidden.weight"][0][0]["n"], 4)
+
+    def test_runs_that_are_there_are_kept(self):
+        self.run_glesim(XOR, *SHORT, "--seeds", "1-2")
+        before = (self.run_of("results/xor", 1) / "metrics.json").stat().st_mtime_ns
+        out, _ = self.run_glesim(XOR, *SHORT, "--seeds", "1-3")
+        self.assertIn("seed 1: results/xor/seed_1/metrics.json: there already\n", out)
+        self.assertEqual((self.run_of("results/xor", 1) / "metrics.json").stat().st_mtime_ns, before)
+        self.assertEqual(load(self.folder / "results/xor/summary.json")["completed"], 3)
+        self.run_glesim(XOR, *SHORT, "--seeds", "1", "--force")
+        self.assertNotEqual((self.run_of("results/xor", 1) / "metrics.json").stat().st_mtime_ns, before)
+
+    def test_a_seed_that_fails_does_not_stop_the_others(self):
+        self.run_glesim(XOR, "--set", "training.epochs=2", "--seed", "2") # another config in the way
+        out, err = self.run_glesim(XOR, *SHORT, "--seeds", "1-3", code=3)
+        self.assertRegex(err, r"\Aseed 2: glesim: results/xor/seed_2 holds a run already \(completed\); .*\n\Z")
+        s = load(self.folder / "results/xor/summary.json")
+        self.assertEqual([r["status"] for r in s["runs"]], ["completed", "failed", "completed"])
+        self.assertEqual((s["runs"][1]["exit_code"], s["completed"], s["final"]["test"]["loss"]["n"]), (3, 2, 2))
+        self.assertIn("holds a run already", s["runs"][1]["message"])
+
+    def test_divergence_is_told_of_each(self):
+        config = self.config()
+        _, err = self.run_glesim(config, "--set", "learning.loss=mse", "--set",
+                                 "learning.optimizer={type: sgd, lr: 1e6}", "--seeds", "0-1", code=6)
+        self.assertRegex(err, r"(?m)^seed 0: results/small/seed_0: NaN or Inf")
+        s = load(self.folder / "results/small/summary.json")
+        self.assertEqual([(r["status"], r["exit_code"]) for r in s["runs"]], [("diverged", 6)] * 2)
+        self.assertIsNone(s["final"])
+
+    def children(self, run, n):
+        """The processes of n runs."""
+        end = time.monotonic() + 30
+        path = pathlib.Path(f"/proc/{run.pid}/task/{run.pid}/children")
+        while time.monotonic() < end:
+            pids = [int(pid) for pid in path.read_text().split()]
+            if len(pids) == n and all((self.run_of("results/xor", seed) / "metrics.json").exists() for seed in range(n)):
+                return pids
+            time.sleep(0.02)
+        self.fail("the runs do not begin")
+
+    def long_runs(self):
+        return self.start(XOR, "--set", "training.epochs=1000000", "--seeds", "0-2", "--jobs", "2")
+
+    def test_an_interrupt_is_handed_on(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.long_runs() as run:
+                self.children(run, 2)
+                run.send_signal(number)
+                out, err = run.communicate(timeout=30)
+            self.assertEqual(run.returncode, 128 + number, (out, err))
+            s = load(self.folder / "results/xor/summary.json")
+            self.assertEqual([r["status"] for r in s["runs"]], ["interrupted", "interrupted", "not begun"])
+            self.assertEqual(out.count("interrupted after epoch"), 2)
+            shutil.rmtree(self.folder / "results")
+
+    def test_a_run_that_is_killed_does_not_stop_the_others(self):
+        with self.long_runs() as run:
+            pids = self.children(run, 2)
+            os.kill(pids[0], signal.SIGKILL)
+            end = time.monotonic() + 30
+            while not (self.run_of("results/xor", 2) / "metrics.json").exists() and time.monotonic() < end:
+                time.sleep(0.02) # the third has taken its place
+            run.send_signal(signal.SIGINT)
+            out, err = run.communicate(timeout=30)
+        self.assertEqual(run.returncode, 128 + signal.SIGINT, (out, err))
+        s = load(self.folder / "results/xor/summary.json")
+        self.assertEqual([(r["status"], r["message"]) for r in s["runs"]],
+                         [("failed", "killed by signal 9"), ("interrupted", None), ("interrupted", None)])
+        self.assertIn("seed 0: killed by signal 9\n", err)
+
+    def test_runs_end_when_the_command_is_killed(self):
+        with self.long_runs() as run:
+            pids = self.children(run, 2)
+            run.kill()
+            run.communicate(timeout=30)
+        end = time.monotonic() + 30
+        reports = [self.run_of("results/xor", seed) / "metrics.json" for seed in range(2)]
+        while time.monotonic() < end and any(load(path)["status"] == "running" for path in reports):
+            time.sleep(0.05)
+        self.assertEqual([load(path)["status"] for path in reports], ["interrupted"] * 2)
+        self.assertEqual(len(pids), 2)
+
+    def test_options_that_make_no_sense_are_told(self):
+        for args, message in (
+                (["--seeds", "3-1"], "--seeds 3-1: seeds and ranges are wanted, as in 0-9,12"),
+                (["--seeds", "1,,2"], "--seeds 1,,2: seeds and ranges are wanted, as in 0-9,12"),
+                (["--seeds", "1-"], "--seeds 1-: seeds and ranges are wanted, as in 0-9,12"),
+                (["--seeds", "a"], "--seeds a: seeds and ranges are wanted, as in 0-9,12"),
+                (["--seeds", "1-3,2"], "--seeds 1-3,2: 2 is there twice"),
+                (["--seeds", "0-99999999999"], "--seeds 0-99999999999: more than 10000 seeds"),
+                (["--seeds", "1", "--seed", "2"], "either --seed or --seeds, not both"),
+                (["--jobs", "0"], "--jobs 0: a number from 1 to 4096 is wanted")):
+            out, err = self.run_glesim(XOR, *args, code=2)
+            self.assertEqual((out, err), ("", f"glesim: {message}\n"))
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_an_error_in_the_config_is_told_once(self):
+        _, err = self.run_glesim(self.config("trainin: {}\n"), "--seeds", "0-5", code=2)
+        self.assertEqual(err.count("\n"), 1, err)
+        self.assertEqual(os.listdir(self.folder), ["small.yaml"])
+
+    def test_no_more_processors_than_slurm_gives(self):
+        for share, threads in (("1", 1), ("none", None)):
+            run = subprocess.run([GLESIM, XOR.with_name("mnist1d_e2e.yaml"), "--set", "training.epochs=0", "--output",
+                                  share], cwd=self.folder, env={**os.environ, "SLURM_CPUS_PER_TASK": share},
+                                 capture_output=True, timeout=60, check=False)
+            self.assertEqual(run.returncode, 0, run.stderr)
+            used = load(self.run_of(share, 12) / "metrics.json")["provenance"]["threads"]
+            self.assertEqual(used, threads or min(len(os.sched_getaffinity(0)), used))
+
+    def test_quiet_is_quiet(self):
+        self.assertEqual(self.run_glesim(XOR, *SHORT, "--seeds", "0-2", "--quiet"), ("", ""))
+
+
+class Sweeps(Case):
+    SWEEP = ("sweep:\n  learning.optimizer.lr: [1.0e-2, 3.0e-3]\n  network.layers[0].activation: [tanh, relu]\n")
+    LABELS = ["lr=1.0e-2,activation=tanh", "lr=1.0e-2,activation=relu", "lr=3.0e-3,activation=tanh",
+              "lr=3.0e-3,activation=relu"]
+
+    def test_every_combination_is_a_run(self):
+        self.run_glesim(self.config(self.SWEEP))
+        self.assertEqual(sorted(os.listdir(self.folder / "results/small")), sorted(self.LABELS))
+        m = load(self.folder / "results/small" / self.LABELS[3] / "seed_0/metrics.json")
+        self.assertEqual(m["sweep"], {"learning.optimizer.lr": 0.003, "network.layers[0].activation": "relu"})
+        self.assertEqual(m["config"]["learning"]["optimizer"]["lr"], 0.003)
+        self.assertEqual(m["network"]["layers"][0]["activation"], "relu")
+
+    def test_a_combination_is_the_same_as_its_resolved_config(self):
+        self.run_glesim(self.config(self.SWEEP))
+        run = self.folder / "results/small" / self.LABELS[2] / "seed_0"
+        self.run_glesim(run / "config.yaml", "--output", "again")
+        one, other = (without_times(load(path / "metrics.json")) for path in (run, self.run_of("again", 0)))
+        one["sweep"] = None
+        self.assertEqual(one, other)
+        self.assertEqual((run / "weights.npz").read_bytes(), (self.run_of("again", 0) / "weights.npz").read_bytes())
+
+    def test_seeds_variants_and_sweep_go_together(self):
+        config = self.config("variants: {gle: {learning.rule: gle}, bp: {learning.rule: bp}}\n"
+                             "sweep: {learning.beta: [1, 0.5]}\n")
+        self.run_glesim(config, "--seeds", "0-1", "--quiet")
+        for variant in ("gle", "bp"):
+            for label in ("beta=1", "beta=0.5"):
+                s = load(self.folder / "results/small" / variant / label / "summary.json")
+                self.assertEqual((s["variant"], s["sweep"], s["completed"]), (variant, label, 2))
+
+    def test_variants_may_run_side_by_side(self):
+        config = self.config("variants: {gle: {learning.rule: gle}, bp: {learning.rule: bp}}\n")
+        out, _ = self.run_glesim(config, "--jobs", "2")
+        self.assertIn("bp seed 0: results/small/bp/seed_0/metrics.json: completed", out)
+        self.run_glesim(config, "--output", "alone")
+        for variant in ("gle", "bp"):
+            self.assert_same_run(self.folder / f"alone/{variant}/seed_0",
+                                 self.folder / f"results/small/{variant}/seed_0")
+
+    def test_set_changes_a_sweep(self):
+        self.run_glesim(self.config(self.SWEEP), "--set", "sweep={learning.beta: [2]}")
+        self.assertEqual(os.listdir(self.folder / "results/small"), ["beta=2"])
+
+    def test_a_dry_run_shows_the_first(self):
+        out, _ = self.run_glesim(self.config(self.SWEEP), "--dry-run")
+        self.assertEqual(out.count("a learning step"), 1)
+        self.assertIn("4 runs", out)
+        self.assertFalse((self.folder / "results").exists())
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
