@@ -77,15 +77,18 @@ static inline float *gle_var_of(const struct gle_net *net, const struct gle_grap
     return net->state + l->var[v][copy];
 }
 
-/* A derived variable of layer i, as thread t computes it. Learning wants it of all rows, also of those that other
- * threads have computed. */
-static inline float *gle_derived_of(const struct gle_net *net, size_t i, enum gle_var v, size_t t)
+/* Where derived variables of layer i are kept for learning, of which thread t computes some or all; places below
+ * n_threads are the threads' own. */
+static inline size_t gle_place_of(const struct gle_net *net, size_t i, size_t t)
 {
-    const struct gle_graph *g = net->graph;
-    const struct gle_graph_layer *l = gle_layer_of(net, i);
-    const size_t place = net->split.shared ? net->split.n_threads + i : t;
+    return net->split.shared ? net->split.n_threads + i : t;
+}
 
-    return g->observed ? gle_var_of(net, l, v, 0) : net->scratch + place * g->scratch_floats + l->var[v][0];
+static inline float *gle_derived_of(const struct gle_net *net, const struct gle_graph_layer *l, enum gle_var v,
+                                    size_t place)
+{
+    return net->graph->observed ? gle_var_of(net, l, v, 0)
+                                : net->scratch + place * net->graph->scratch_floats + l->var[v][0];
 }
 
 /* What threads have found wild lies on different lines of cache. */

@@ -87,7 +87,8 @@ static void cut_evenly(struct gle_cut *cuts, const double *costs, size_t n, size
     double begin = 0.0; /* of layer i */
     size_t i = 0;
 
-    for (size_t t = 0; t < threads; t++) {
+    cuts[0] = (struct gle_cut){.layer = 0};
+    for (size_t t = 1; t < threads; t++) {
         const double at = load * (double)t;
         while (i < n && begin + costs[i] < at + SLIVER * load)
             begin += costs[i++];

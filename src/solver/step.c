@@ -1,6 +1,7 @@
 /* The step: what a layer computes from the old state of its neighbours, and how it learns. */
 #include "solver/inside.h"
 
+#include <assert.h>
 #include <string.h>
 
 static void clamp(float *p, size_t n, const struct gle_bounds *bounds)
@@ -97,8 +98,9 @@ static void learn(struct gle_net *net, size_t i, struct gle_range neurons, size_
     const struct gle_graph_layer *l = gle_layer_of(net, i);
     const struct gle_kernels *k = net->kernels;
     const float mean = -1.0f / (float)net->B;
-    const float *r_below = below_of(net, l), *e = gle_derived_of(net, i, GLE_VAR_E, t);
-    const float *s = gle_derived_of(net, i, GLE_VAR_S, t);
+    const size_t place = gle_place_of(net, i, t);
+    const float *r_below = below_of(net, l), *e = gle_derived_of(net, l, GLE_VAR_E, place);
+    const float *s = gle_derived_of(net, l, GLE_VAR_S, place);
     const bool *plastic = net->plastic[i];
     const size_t rows = l->ld_in < LEARN_FLOATS / GLE_PAD ? LEARN_FLOATS / l->ld_in / GLE_PAD * GLE_PAD : GLE_PAD;
     const size_t at = neurons.first, end = at + neurons.n, width = gle_padded(neurons.n);
@@ -148,6 +150,13 @@ static void find_top_error(struct gle_net *net, struct gle_range rows)
  * in a near cache, while wide layers, whose weights are what fills it, take all at once. */
 enum { BLOCK_FLOATS = 2048, BLOCK_WIDTH = 128 };
 
+/* Whether derived variables are looked at once the rows are through. If not, one block of rows may lie in the place of
+ * the one before. */
+static bool keeps_derived(const struct gle_net *net)
+{
+    return net->step->learn || net->taping || net->graph->observed;
+}
+
 /* One step of one layer, for some rows. Reads the old r of the layer below and the old e_below of the layer above,
  * which their own steps, maybe on another thread, leave alone; writes nothing that another layer reads in this step. */
 static void step_layer(struct gle_net *net, size_t i, struct gle_range rows, size_t thread)
@@ -159,8 +168,10 @@ static void step_layer(struct gle_net *net, size_t i, struct gle_range rows, siz
     const size_t ld = l->ld, ld_in = l->ld_in, end = rows.first + rows.n;
     const size_t width = ld > ld_in ? ld : ld_in, block = width <= BLOCK_WIDTH ? BLOCK_FLOATS / width : rows.n;
     const float *e_above = above_of(net, i), *r_below = below_of(net, l);
-    float *s = gle_derived_of(net, i, GLE_VAR_S, thread), *e = gle_derived_of(net, i, GLE_VAR_E, thread);
-    float *prosp_u = gle_derived_of(net, i, GLE_VAR_PROSP_U, thread);
+    const bool keeps = keeps_derived(net), has_error = l->needs_error && !net->step->forward_only;
+    const size_t kept = keeps ? rows.first * ld : 0, place = keeps ? gle_place_of(net, i, thread) : thread;
+    float *s = gle_derived_of(net, l, GLE_VAR_S, place) + kept, *e = gle_derived_of(net, l, GLE_VAR_E, place) + kept;
+    float *prosp_u = gle_derived_of(net, l, GLE_VAR_PROSP_U, place) + kept;
     float *u = gle_var_of(net, l, GLE_VAR_U, 0), *v = gle_var_of(net, l, GLE_VAR_V, 0);
     float *dr = gle_var_of(net, l, GLE_VAR_DR, 0);
     float *r = gle_var_of(net, l, GLE_VAR_R, next), *e_below = gle_var_of(net, l, GLE_VAR_E_BELOW, next);
@@ -168,26 +179,30 @@ static void step_layer(struct gle_net *net, size_t i, struct gle_range rows, siz
 
     if (i + 1 == g->n_layers)
         find_top_error(net, rows);
-    if (!l->needs_error)
-        memset(e + rows.first * ld, 0, rows.n * ld * sizeof *e);
+    if (!has_error)
+        memset(e, 0, (keeps || rows.n < block ? rows.n : block) * ld * sizeof *e);
     for (size_t b = rows.first; b < end; b += block) {
         const size_t B = end - b < block ? end - b : block, at = b * ld, at_in = b * ld_in;
 
-        if (l->needs_error)
-            wild |= net->rule.error(e + at, v + at, e_above + at, dr + at, gle_coef_of(net, l, GLE_COEF_LOOK_V),
-                               gle_coef_of(net, l, GLE_COEF_LEAK_V), B, ld);
+        if (has_error)
+            wild |= net->rule.error(e, v + at, e_above + at, dr + at, gle_coef_of(net, l, GLE_COEF_LOOK_V),
+                                    gle_coef_of(net, l, GLE_COEF_LEAK_V), B, ld);
         gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
-        gle_product(k, s + at, ld, r_below + at_in, ld_in, 1, net->coefs + l->wt, ld, B, l->n, l->n_in, 1.0f);
+        gle_product(k, s, ld, r_below + at_in, ld_in, 1, net->coefs + l->wt, ld, B, l->n, l->n_in, 1.0f);
         gle_net_lap(net, thread, GLE_LAP_PRODUCTS);
-        wild |= k->membrane(prosp_u + at, u + at, s + at, e + at, net->params + l->param[GLE_BIAS],
-                            (float)l->cfg->gamma, gle_coef_of(net, l, GLE_COEF_LOOK_U),
-                            gle_coef_of(net, l, GLE_COEF_LEAK_U), B, ld);
-        net->act[i]->eval(r + at, dr + at, prosp_u + at, B, l->n, ld);
+        wild |= k->membrane(prosp_u, u + at, s, e, net->params + l->param[GLE_BIAS], (float)l->cfg->gamma,
+                            gle_coef_of(net, l, GLE_COEF_LOOK_U), gle_coef_of(net, l, GLE_COEF_LEAK_U), B, ld);
+        net->act[i]->eval(r + at, has_error || keeps ? dr + at : s, prosp_u, B, l->n, ld);
         gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
-        if (l->sends_error)
-            gle_product(k, e_below + at_in, ld_in, e + at, ld, 1, net->params + l->param[GLE_WEIGHT], ld_in, B,
-                        l->n_in, l->n, 1.0f);
+        if (has_error && l->sends_error)
+            gle_product(k, e_below + at_in, ld_in, e, ld, 1, net->params + l->param[GLE_WEIGHT], ld_in, B, l->n_in,
+                        l->n, 1.0f);
         gle_net_lap(net, thread, GLE_LAP_PRODUCTS);
+        if (keeps) {
+            s += B * ld;
+            e += B * ld;
+            prosp_u += B * ld;
+        }
     }
     *gle_wild_of(net, i, thread) = wild;
     if (net->taping)
@@ -262,6 +277,7 @@ int gle_net_check(const struct gle_net *net, struct gle_error *err)
 
 int gle_net_step(struct gle_net *net, const struct gle_step *step, double *loss, struct gle_error *err)
 {
+    assert(!step->forward_only || (!step->learn && !step->nudge && !net->taping));
     net->step = step;
     if (step->learn)
         net->optimizer_step =

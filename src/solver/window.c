@@ -47,7 +47,7 @@ void gle_net_tape(struct gle_net *net, size_t i, struct gle_range rows, size_t t
     const struct gle_graph *g = net->graph;
     const struct gle_graph_layer *l = gle_layer_of(net, i);
     const size_t t = net->taped, at = rows.first * l->ld, bytes = rows.n * l->ld * sizeof(float);
-    const size_t at_input = rows.first * g->ld_input;
+    const size_t at_input = rows.first * g->ld_input, place = gle_place_of(net, i, thread);
 
     assert(t < g->tape_steps);
     memcpy(gle_tape_of(net, l, GLE_TAPE_R, t + 1) + at, gle_var_of(net, l, GLE_VAR_R, !net->now) + at, bytes);
@@ -59,12 +59,12 @@ void gle_net_tape(struct gle_net *net, size_t i, struct gle_range rows, size_t t
     if (l->swept)
         memcpy(gle_tape_of(net, l, GLE_TAPE_DR, t + 1) + at, gle_var_of(net, l, GLE_VAR_DR, 0) + at, bytes);
     if (l->cfg->plastic[GLE_TAU_M])
-        memcpy(gle_tape_of(net, l, GLE_TAPE_S, t) + at, gle_derived_of(net, i, GLE_VAR_S, thread) + at, bytes);
+        memcpy(gle_tape_of(net, l, GLE_TAPE_S, t) + at, gle_derived_of(net, l, GLE_VAR_S, place) + at, bytes);
     if (!l->nudged)
         return;
     memcpy(gle_tape_of(net, l, GLE_TAPE_V, t + 1) + at, gle_var_of(net, l, GLE_VAR_V, 0) + at, bytes);
-    memcpy(gle_tape_of(net, l, GLE_TAPE_E, t) + at, gle_derived_of(net, i, GLE_VAR_E, thread) + at, bytes);
-    memcpy(gle_tape_of(net, l, GLE_TAPE_PROSP_U, t) + at, gle_derived_of(net, i, GLE_VAR_PROSP_U, thread) + at, bytes);
+    memcpy(gle_tape_of(net, l, GLE_TAPE_E, t) + at, gle_derived_of(net, l, GLE_VAR_E, place) + at, bytes);
+    memcpy(gle_tape_of(net, l, GLE_TAPE_PROSP_U, t) + at, gle_derived_of(net, l, GLE_VAR_PROSP_U, place) + at, bytes);
     memcpy(gle_tape_of(net, l, GLE_TAPE_E_ABOVE, t) + at, e_above + at, bytes);
 }
 
