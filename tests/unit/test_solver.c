@@ -199,8 +199,7 @@ static void a_profile_accounts_for_the_time_of_all_threads(void **state)
         assert_int_equal(gle_net_step(b.net, &learn, &loss, &err), 0);
     gle_net_get_profile(b.net, &p);
     assert_true(p.products > 0.0 && p.elementwise > 0.0 && p.optimizer > 0.0);
-    assert_true(p.products > p.elementwise); /* on one thread: nothing waits but for the clock */
-    assert_true(p.waiting >= 0.0 && p.products + p.elementwise + p.optimizer <= p.seconds);
+    assert_true(p.waiting >= 0.0 && p.products + p.elementwise + p.optimizer <= p.seconds); /* on one thread */
     gle_net_set_profile(b.net, false);
     assert_int_equal(gle_net_step(b.net, &learn, &loss, &err), 0);
     gle_net_get_profile(b.net, &later);
