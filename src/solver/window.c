@@ -115,7 +115,8 @@ static void errors_back(struct gle_net *net, size_t i, struct gle_range rows, si
 
     if (below && below->nudged) {
         float *below_bar = gle_tape_of(net, l, GLE_TAPE_BELOW_BAR, t) + at_in;
-        memcpy(below_bar, adjoint_of(net, below, GLE_ADJOINT_ABOVE, old) + at_in, rows.n * l->ld_in * sizeof *below_bar);
+        memcpy(below_bar, adjoint_of(net, below, GLE_ADJOINT_ABOVE, old) + at_in,
+               rows.n * l->ld_in * sizeof *below_bar);
         gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
         gle_product(k, e_bar, l->ld, below_bar, l->ld_in, 1, net->coefs + l->wt, l->ld, rows.n, l->n, l->n_in, 1.0f);
         gle_net_lap(net, thread, GLE_LAP_PRODUCTS);
