@@ -177,6 +177,15 @@ double gle_graph_flops(const struct gle_graph *graph, bool learn)
     return flops;
 }
 
+double gle_graph_forward_flops(const struct gle_graph *graph)
+{
+    double flops = 0.0;
+
+    for (size_t i = 0; i < graph->n_layers; i++)
+        flops += 2.0 * (double)graph->layers[i].n * (double)graph->layers[i].n_in;
+    return flops;
+}
+
 double gle_graph_bytes(const struct gle_graph *graph, size_t n_moments)
 {
     return sizeof(float) * ((double)graph->param_floats * (double)(3 + n_moments) + (double)graph->state_floats +

@@ -119,6 +119,8 @@ void gle_graph_destroy(struct gle_graph *graph); /* NULL is fine */
 /* Floating-point operations (a multiply-add is two) that the products of one step take, per sample: with learning
  * (its share of a sweep included), or without. */
 double gle_graph_flops(const struct gle_graph *graph, bool learn);
+/* The same of a step that leaves errors out. */
+double gle_graph_forward_flops(const struct gle_graph *graph);
 /* Bytes of the slabs, with n_moments arrays of optimizer moments. */
 double gle_graph_bytes(const struct gle_graph *graph, size_t n_moments);
 

@@ -28,10 +28,16 @@ void gle_blas_name(char *name, size_t size)
  * third faster); where it does not know the processor (0.9.0 on a Zen 5), it is six times slower. */
 enum { BLIS_COLUMNS = 1024, BLIS_DEPTH = 64 };
 
+/* BLIS chooses its ways by the shape of a product. */
+bool gle_product_rows_apart(const struct gle_kernels *kernels, size_t N)
+{
+    return kernels != &gle_kernels_base || N < BLIS_COLUMNS;
+}
+
 void gle_product(const struct gle_kernels *kernels, float *C, size_t ldc, const float *A, size_t am, size_t ak,
                  const float *B, size_t ldb, size_t M, size_t N, size_t K, float alpha)
 {
-    if (kernels != &gle_kernels_base || N < BLIS_COLUMNS || K < BLIS_DEPTH) {
+    if (gle_product_rows_apart(kernels, N) || K < BLIS_DEPTH) {
         kernels->product(C, ldc, A, am, ak, B, ldb, M, N, K, alpha);
         return;
     }

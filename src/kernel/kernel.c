@@ -177,22 +177,22 @@ static void multiply_add(float *restrict out, const float *restrict x, const flo
         out[i] += x[i] * y[i];
 }
 
-static void sum_rows(float *restrict out, const float *restrict e, float alpha, size_t B, size_t ld)
+static void sum_rows(float *restrict out, const float *restrict e, float alpha, size_t B, size_t n, size_t ld)
 {
-    for (size_t i = 0; i < ld; i++)
+    for (size_t i = 0; i < n; i++)
         out[i] = 0.0f;
     for (size_t b = 0; b < B; b++)
 #pragma omp simd simdlen(GLE_PAD)
-        for (size_t i = 0; i < ld; i++)
+        for (size_t i = 0; i < n; i++)
             out[i] += e[b * ld + i];
-    for (size_t i = 0; i < ld; i++)
+    for (size_t i = 0; i < n; i++)
         out[i] *= alpha;
 }
 
 static void sum_products(float *restrict out, const float *restrict e, const float *restrict d,
-                         const float *restrict alpha, size_t B, size_t ld)
+                         const float *restrict alpha, size_t B, size_t n, size_t ld)
 {
-    for (size_t i = 0; i < ld; i += GLE_PAD) {
+    for (size_t i = 0; i < n; i += GLE_PAD) {
         vec sum = {0};
         for (size_t b = 0; b < B; b++)
             sum += LOAD(e + b * ld + i) * LOAD(d + b * ld + i);

@@ -7,6 +7,7 @@
 
 #include "kernel/isa.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum {
@@ -76,11 +77,13 @@ struct gle_kernels {
     void (*multiply)(float *out, const float *x, const float *y, size_t n);
     void (*multiply_add)(float *out, const float *x, const float *y, size_t n);
 
-    /* out (ld) = alpha * sum over rows of e (B,ld): the bias gradient with alpha = -1/B. */
-    void (*sum_rows)(float *out, const float *e, float alpha, size_t B, size_t ld);
-    /* out (ld) = alpha[i] * sum over rows of e * d: the tau_m gradient mean(e * u_dot) with d = tau_m * u_dot and
-     * alpha = 1 / (B tau_m). */
-    void (*sum_products)(float *out, const float *e, const float *d, const float *alpha, size_t B, size_t ld);
+    /* out (n) = alpha * sum over rows of e (B,n; stride ld): the bias gradient with alpha = -1/B. n, here and below: a
+     * multiple of GLE_PAD. */
+    void (*sum_rows)(float *out, const float *e, float alpha, size_t B, size_t n, size_t ld);
+    /* out (n) = alpha[i] * sum over rows of e * d (B,n; stride ld): the tau_m gradient mean(e * u_dot) with
+     * d = tau_m * u_dot and alpha = 1 / (B tau_m). */
+    void (*sum_products)(float *out, const float *e, const float *d, const float *alpha, size_t B, size_t n,
+                         size_t ld);
     /* out += in, n floats. */
     void (*add)(float *out, const float *in, size_t n);
 };
@@ -94,5 +97,7 @@ void gle_blas_name(char *name, size_t size);
 /* C = alpha * A B as kernels->product, by that kernel or by BLIS, whichever should be faster. */
 void gle_product(const struct gle_kernels *kernels, float *C, size_t ldc, const float *A, size_t am, size_t ak,
                  const float *B, size_t ldb, size_t M, size_t N, size_t K, float alpha);
+/* Whether rows of a C of width N come out the same, bit for bit, when it is computed a few rows at a time. */
+bool gle_product_rows_apart(const struct gle_kernels *kernels, size_t N);
 
 #endif

@@ -1,4 +1,5 @@
 /* The net: its memory, its threads, what goes in and what is looked at. */
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/npz.h"
 #include "base/rng.h"
@@ -11,76 +12,56 @@
 
 /* --- threads --- */
 
-/* What a layer costs in a learning step, in floating-point operations per sample; a neuron's elementwise work takes
- * about as long as 80 of them. */
-static double layer_cost(const struct gle_graph_layer *l)
-{
-    const int products = 1 + l->sends_error + (l->swept && l->cfg->plastic[GLE_WEIGHT]);
-
-    return 2.0 * products * (double)l->n * (double)l->n_in + 80.0 * (double)l->n;
-}
-
-/* How many threads are needed when none may have more than `most` work; fills first_layer if there are enough. */
-static size_t split(const struct gle_graph *graph, double most, size_t *first_layer)
-{
-    size_t threads = 1;
-    double load = 0.0;
-
-    for (size_t i = 0; i < graph->n_layers; i++) {
-        const double cost = layer_cost(&graph->layers[i]);
-        if (i && load + cost > most) {
-            if (first_layer)
-                first_layer[threads] = i;
-            threads++;
-            load = 0.0;
-        }
-        load += cost;
-    }
-    if (first_layer)
-        first_layer[threads] = graph->n_layers;
-    return threads;
-}
-
-/* Contiguous layers to each thread, the largest share as small as possible (by bisection). */
-static void split_layers(struct gle_net *net)
-{
-    double low = 0.0, high = 0.0;
-
-    for (size_t i = 0; i < net->graph->n_layers; i++) {
-        const double cost = layer_cost(&net->graph->layers[i]);
-        low = cost > low ? cost : low;
-        high += cost;
-    }
-    if (split(net->graph, low, NULL) > net->n_threads)
-        for (int i = 0; i < 50; i++) {
-            const double middle = 0.5 * (low + high);
-            if (split(net->graph, middle, NULL) > net->n_threads)
-                low = middle;
-            else
-                high = middle;
-        }
-    else
-        high = low;
-    net->n_threads = split(net->graph, high, net->first_layer);
-}
-
-/* A thread should have some ten microseconds of work in a step, or waiting for it costs more than it brings. */
-static const double LEAST_WORK = 1e6;
-
-static size_t useful_threads(const struct gle_graph *graph, size_t wish)
-{
-    double work = 0.0;
-
-    for (size_t i = 0; i < graph->n_layers; i++)
-        work += layer_cost(&graph->layers[i]) * (double)graph->train_rows;
-    if ((double)wish > work / LEAST_WORK)
-        wish = (size_t)(work / LEAST_WORK);
-    return wish < 1 ? 1 : wish < graph->n_layers ? wish : graph->n_layers;
-}
-
 size_t gle_net_threads(const struct gle_net *net)
 {
-    return net->n_threads;
+    return net->split.n_threads;
+}
+
+void gle_net_count_lap(struct gle_net *net, size_t t, enum gle_lap kind)
+{
+    struct gle_laps *laps = &net->laps[t];
+    const double now = gle_clock();
+
+    laps->seconds[kind] += now - laps->last;
+    laps->last = now;
+}
+
+void gle_net_share(struct gle_net *net, void (*work)(void *net, size_t t))
+{
+    double seconds;
+
+    if (!net->profiling) {
+        gle_team_share(net->team, work, net);
+        return;
+    }
+    seconds = gle_clock();
+    gle_team_share(net->team, work, net);
+    seconds = gle_clock() - seconds;
+    net->shared_seconds += seconds;
+    net->thread_seconds += seconds * (double)gle_team_size(net->team);
+}
+
+void gle_net_set_profile(struct gle_net *net, bool on)
+{
+    net->profiling = on;
+    net->shared_seconds = net->thread_seconds = 0.0;
+    memset(net->laps, 0, net->split.n_threads * sizeof *net->laps);
+}
+
+void gle_net_get_profile(const struct gle_net *net, struct gle_profile *profile)
+{
+    double sums[GLE_LAPS] = {0.0};
+
+    for (size_t t = 0; t < net->split.n_threads; t++)
+        for (int i = 0; i < GLE_LAPS; i++)
+            sums[i] += net->laps[t].seconds[i];
+    *profile = (struct gle_profile){
+        .seconds = net->shared_seconds,
+        .products = sums[GLE_LAP_PRODUCTS],
+        .elementwise = sums[GLE_LAP_ELEMENTWISE],
+        .optimizer = sums[GLE_LAP_OPTIMIZER],
+        .waiting = net->thread_seconds - sums[GLE_LAP_PRODUCTS] - sums[GLE_LAP_ELEMENTWISE] - sums[GLE_LAP_OPTIMIZER],
+    };
 }
 
 /* --- building --- */
@@ -101,18 +82,23 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
     net->rule = exp->rule->choose(net->kernels);
     net->loss = gle_loss_for(exp->loss, isa);
     net->optimizer = gle_optimizer_for((const struct gle_optimizer *)exp->optimizer.row, isa);
-    net->n_threads = useful_threads(graph, n_threads);
     net->B = B;
+    if (gle_split_make(&net->split, graph, net->kernels, n_threads, err)) {
+        gle_net_destroy(net);
+        return -1;
+    }
 
     net->act = gle_calloc(graph->n_layers, sizeof(struct gle_act *));
-    net->wild = gle_calloc(graph->n_layers, sizeof *net->wild);
-    net->first_layer = gle_calloc(graph->n_layers + 1, sizeof *net->first_layer);
+    net->wild = gle_calloc(net->split.n_threads * gle_wild_apart(graph), sizeof *net->wild);
+    net->row_loss = gle_calloc(B, sizeof *net->row_loss);
+    net->laps = (void *)gle_floats(net->split.n_threads * sizeof *net->laps / sizeof(float)); /* for the alignment */
     net->params = gle_floats(graph->param_floats + GLE_SLACK);
     net->grads = gle_floats(graph->param_floats + GLE_SLACK);
     net->kept = gle_floats(graph->param_floats);
     net->state = gle_floats(graph->state_floats + GLE_SLACK);
     net->coefs = gle_floats(graph->coef_floats + GLE_SLACK);
-    net->scratch = gle_floats(graph->scratch_floats * net->n_threads);
+    net->scratch = gle_floats(graph->scratch_floats *
+                              (net->split.n_threads + (net->split.shared ? graph->n_layers : 0)));
     net->input = gle_floats(B * graph->ld_input + GLE_SLACK);
     net->target = gle_floats(B * gle_top_of(net)->ld);
     net->top_error = gle_floats(B * gle_top_of(net)->ld);
@@ -121,9 +107,9 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
     net->missed = gle_calloc(graph->n_layers, sizeof *net->missed);
     net->tape = gle_floats(graph->tape_floats + GLE_SLACK);
     net->adjoints = gle_floats(graph->adjoint_floats + GLE_SLACK);
-    ok = net->act && net->wild && net->plastic && net->missed && net->first_layer && net->params && net->grads &&
-         net->kept && net->state && net->coefs && net->scratch && net->input && net->target && net->top_error &&
-         net->output_sum && net->tape && net->adjoints;
+    ok = net->act && net->wild && net->plastic && net->missed && net->row_loss && net->laps && net->params &&
+         net->grads && net->kept && net->state && net->coefs && net->scratch && net->input && net->target &&
+         net->top_error && net->output_sum && net->tape && net->adjoints;
     for (size_t m = 0; m < net->optimizer->n_moments; m++)
         ok = (net->moments[m] = gle_floats(graph->param_floats)) && ok;
     if (!ok) {
@@ -136,8 +122,7 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
         if (!graph->passive)
             memcpy(net->plastic[i], graph->layers[i].cfg->plastic, sizeof *net->plastic);
     }
-    split_layers(net);
-    if (gle_team_create(&net->team, net->n_threads, err)) {
+    if (gle_team_create(&net->team, net->split.n_threads, err)) {
         gle_net_destroy(net);
         return -1;
     }
@@ -152,13 +137,15 @@ void gle_net_destroy(struct gle_net *net)
     for (size_t m = 0; m < GLE_MOMENTS_MAX; m++)
         gle_free(net->moments[m]);
     gle_team_destroy(net->team);
+    gle_split_clear(&net->split);
     gle_free(net->tape);
     gle_free(net->adjoints);
     gle_free(net->plastic);
     gle_free(net->missed);
     gle_free(net->act);
     gle_free(net->wild);
-    gle_free(net->first_layer);
+    gle_free(net->row_loss);
+    gle_free(net->laps);
     gle_free(net->params);
     gle_free(net->grads);
     gle_free(net->kept);
@@ -175,12 +162,12 @@ void gle_net_destroy(struct gle_net *net)
 /* --- parameters --- */
 
 /* The coefficients that follow from tau_m and tau_r. Padding keeps harmless ones. */
-void gle_net_follow_tau_m(struct gle_net *net, const struct gle_graph_layer *l)
+void gle_net_follow_tau_m(struct gle_net *net, const struct gle_graph_layer *l, size_t first, size_t n)
 {
     const float *tau_m = net->params + l->param[GLE_TAU_M];
     const double dt = net->graph->exp->dt;
 
-    for (size_t i = 0; i < l->n; i++) {
+    for (size_t i = first; i < first + n; i++) {
         const double m = (double)tau_m[i], r = l->cfg->tau_r[i];
         gle_coef_of(net, l, GLE_COEF_LEAK_U)[i] = (float)(dt / m);
         gle_coef_of(net, l, GLE_COEF_LOOK_U)[i] = (float)(r / m);
@@ -226,7 +213,7 @@ void gle_net_set_param(struct gle_net *net, size_t layer, enum gle_param param, 
     if (param == GLE_WEIGHT)
         gle_net_follow_weight(net, l, 0, l->n);
     if (param == GLE_TAU_M)
-        gle_net_follow_tau_m(net, l);
+        gle_net_follow_tau_m(net, l, 0, l->n);
 }
 
 void gle_net_get_gradient(const struct gle_net *net, size_t layer, enum gle_param param, float *values)
@@ -382,7 +369,7 @@ void gle_net_recall(struct gle_net *net)
     for (size_t i = 0; i < net->graph->n_layers; i++) {
         const struct gle_graph_layer *l = gle_layer_of(net, i);
         gle_net_follow_weight(net, l, 0, l->n);
-        gle_net_follow_tau_m(net, l);
+        gle_net_follow_tau_m(net, l, 0, l->n);
     }
 }
 
@@ -449,7 +436,7 @@ void gle_net_set_batch(struct gle_net *net, size_t B)
             for (size_t b = old; b < B; b++)
                 memcpy(rows + b * ld, rows + b % old * ld, ld * sizeof *rows);
         }
-        gle_net_follow_tau_m(net, l);
+        gle_net_follow_tau_m(net, l, 0, l->n);
     }
 }
 
@@ -495,7 +482,7 @@ void gle_net_copy(struct gle_net *net, const struct gle_net *from)
             memcpy(gle_var_of(net, l, (enum gle_var)v, net->now), gle_var_of(from, other, (enum gle_var)v, from->now),
                    net->B * (v == GLE_VAR_E_BELOW ? l->ld_in : l->ld) * sizeof *net->state);
         gle_net_follow_weight(net, l, 0, l->n);
-        gle_net_follow_tau_m(net, l);
+        gle_net_follow_tau_m(net, l, 0, l->n);
     }
 }
 

@@ -9,15 +9,15 @@ struct gle_rng;
 struct gle_rule;
 struct gle_net;
 
-/* Allocates everything that steps need. n_threads >= 1; layers are split among threads, so more of them than layers are
- * not used.
+/* Allocates everything that steps need, for n_threads >= 1 threads at most. Their number changes no bit of what is
+ * computed.
  * Owns:   *out belongs to the caller (gle_net_destroy); borrows graph.
  * Errors: GLE_ENOMEM. On error *out is NULL. */
 GLE_MUST_CHECK int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_threads,
                                  struct gle_error *err);
 void gle_net_destroy(struct gle_net *net); /* NULL is fine */
 
-/* The number of threads that steps use: no more than there are layers, or than the work is worth. */
+/* The number of threads that steps use: no more than the work is worth. */
 size_t gle_net_threads(const struct gle_net *net);
 
 /* Sets all parameters to their initial values, drawing from rng layer by layer, weight then bias; the state becomes
@@ -44,12 +44,25 @@ struct gle_step {
     bool learn; /* parameters move, driven by the target error */
     bool nudge; /* not learn: the target error drives the network all the same. Neither: it is zero, and the state
                    evolves on */
+    bool forward_only; /* neither: errors are not computed and count as zero; v, phi' and e_below stay as they are. For
+                          steps after which nobody reads those, and whose errors could change nothing else */
     double lr;  /* learning rate, if learn */
 };
 /* One time step dt of all layers, as the design's "The step". *loss: of the output before the step, summed over
  * samples. Allocates nothing.
  * Errors: GLE_EDIVERGED names the layer and the step, counted from 0 since gle_net_init(). */
 GLE_MUST_CHECK int gle_net_step(struct gle_net *net, const struct gle_step *step, double *loss, struct gle_error *err);
+
+/* Where the time of steps and sweeps went. */
+struct gle_profile {
+    double seconds; /* of all of them, by the clock of the calling thread */
+    /* Summed over threads: */
+    double products, elementwise, optimizer; /* optimizer: with the transposition of weights */
+    double waiting; /* the rest: threads that had nothing to do while a step or a sweep was going on */
+};
+/* Off at first, when it costs nothing. Switching it on, or off, begins anew with zeros. */
+void gle_net_set_profile(struct gle_net *net, bool on);
+void gle_net_get_profile(const struct gle_net *net, struct gle_profile *profile);
 
 /* Opens a window: the steps from here on, graph->tape_steps of them at most, are kept for the sweep. The batch must not
  * change in it, nor a parameter. */

@@ -1,7 +1,7 @@
 /* Windows: what their steps leave on the tape, and the sweep back that makes gradients of it.
  *
  * The sweep is a chain of rounds. In a round each layer goes one step back in time, from the adjoints (gradients of the
- * loss with respect to a variable, named _bar) that its neighbours left in the round before; so layers can be shared
+ * loss with respect to a variable, named _bar) that its neighbours left in the round before; so work can be shared
  * among threads as in a step. All adjoints are scaled by -batch / gle_loss.scale, which makes that of the output the
  * target error, and lambda = -batch / scale * dL/d(tau_m u_dot) comparable to errors e.
  *   bptt: all layers are at the same step, since each step had read the old state of its neighbours.
@@ -42,29 +42,30 @@ static float *tape_target_error(const struct gle_net *net, size_t t)
     return net->tape + net->graph->tape_target_error + t * net->B * gle_top_of(net)->ld;
 }
 
-void gle_net_tape(struct gle_net *net, size_t i, size_t thread, const float *e_above)
+void gle_net_tape(struct gle_net *net, size_t i, struct gle_range rows, size_t thread, const float *e_above)
 {
     const struct gle_graph *g = net->graph;
     const struct gle_graph_layer *l = gle_layer_of(net, i);
-    const size_t t = net->taped, bytes = net->B * l->ld * sizeof(float);
+    const size_t t = net->taped, at = rows.first * l->ld, bytes = rows.n * l->ld * sizeof(float);
+    const size_t at_input = rows.first * g->ld_input, place = gle_place_of(net, i, thread);
 
     assert(t < g->tape_steps);
-    memcpy(gle_tape_of(net, l, GLE_TAPE_R, t + 1), gle_var_of(net, l, GLE_VAR_R, !net->now), bytes);
+    memcpy(gle_tape_of(net, l, GLE_TAPE_R, t + 1) + at, gle_var_of(net, l, GLE_VAR_R, !net->now) + at, bytes);
     if (i == 0)
-        memcpy(tape_input(net, t), net->input, net->B * g->ld_input * sizeof(float));
+        memcpy(tape_input(net, t) + at_input, net->input + at_input, rows.n * g->ld_input * sizeof(float));
     if (i + 1 == g->n_layers)
-        (void)net->loss->eval(tape_target_error(net, t), gle_var_of(net, l, GLE_VAR_R, net->now), net->target, 1.0f,
-                              net->B, l->n, l->ld);
+        (void)net->loss->eval(tape_target_error(net, t) + at, gle_var_of(net, l, GLE_VAR_R, net->now) + at,
+                              net->target + at, 1.0f, rows.n, l->n, l->ld);
     if (l->swept)
-        memcpy(gle_tape_of(net, l, GLE_TAPE_DR, t + 1), gle_var_of(net, l, GLE_VAR_DR, 0), bytes);
+        memcpy(gle_tape_of(net, l, GLE_TAPE_DR, t + 1) + at, gle_var_of(net, l, GLE_VAR_DR, 0) + at, bytes);
     if (l->cfg->plastic[GLE_TAU_M])
-        memcpy(gle_tape_of(net, l, GLE_TAPE_S, t), gle_derived_of(net, l, GLE_VAR_S, thread), bytes);
+        memcpy(gle_tape_of(net, l, GLE_TAPE_S, t) + at, gle_derived_of(net, l, GLE_VAR_S, place) + at, bytes);
     if (!l->nudged)
         return;
-    memcpy(gle_tape_of(net, l, GLE_TAPE_V, t + 1), gle_var_of(net, l, GLE_VAR_V, 0), bytes);
-    memcpy(gle_tape_of(net, l, GLE_TAPE_E, t), gle_derived_of(net, l, GLE_VAR_E, thread), bytes);
-    memcpy(gle_tape_of(net, l, GLE_TAPE_PROSP_U, t), gle_derived_of(net, l, GLE_VAR_PROSP_U, thread), bytes);
-    memcpy(gle_tape_of(net, l, GLE_TAPE_E_ABOVE, t), e_above, bytes);
+    memcpy(gle_tape_of(net, l, GLE_TAPE_V, t + 1) + at, gle_var_of(net, l, GLE_VAR_V, 0) + at, bytes);
+    memcpy(gle_tape_of(net, l, GLE_TAPE_E, t) + at, gle_derived_of(net, l, GLE_VAR_E, place) + at, bytes);
+    memcpy(gle_tape_of(net, l, GLE_TAPE_PROSP_U, t) + at, gle_derived_of(net, l, GLE_VAR_PROSP_U, place) + at, bytes);
+    memcpy(gle_tape_of(net, l, GLE_TAPE_E_ABOVE, t) + at, e_above + at, bytes);
 }
 
 /* --- the sweep --- */
@@ -80,85 +81,119 @@ static bool feeds_back(const struct gle_net *net, const struct gle_graph_layer *
     return l->nudged && !net->how->continuous;
 }
 
-/* The adjoint of the rates that layer i left at step t: of the last layer, the target error that the step after it had
- * from them. */
-static const float *rate_bar(struct gle_net *net, size_t i, size_t t, int old)
+/* The adjoint of the rates that layer i left at step t, from the first of the rows on: of the last layer, the target
+ * error that the step after it had from them. */
+static const float *rate_bar(struct gle_net *net, size_t i, struct gle_range rows, size_t t, int old)
 {
     const struct gle_graph_layer *l = gle_layer_of(net, i);
-    float *bar = adjoint_of(net, l, GLE_ADJOINT_R, old);
-    const size_t n = net->B * l->ld;
+    const size_t at = rows.first * l->ld, bytes = rows.n * l->ld * sizeof(float);
+    float *bar = adjoint_of(net, l, GLE_ADJOINT_R, old) + at;
 
     if (i + 1 < net->graph->n_layers)
         return bar;
     if (t + 1 == net->taped) {
-        memset(bar, 0, n * sizeof *bar);
+        memset(bar, 0, bytes);
         return bar;
     }
-    memcpy(bar, tape_target_error(net, t + 1), n * sizeof *bar);
+    memcpy(bar, tape_target_error(net, t + 1) + at, bytes);
     if (feeds_back(net, l))
-        net->loss->curve(bar, gle_tape_of(net, l, GLE_TAPE_R, t + 1), adjoint_of(net, l, GLE_ADJOINT_ABOVE, old),
-                         (float)net->graph->exp->beta, net->B, l->n, l->ld);
+        net->loss->curve(bar, gle_tape_of(net, l, GLE_TAPE_R, t + 1) + at,
+                         adjoint_of(net, l, GLE_ADJOINT_ABOVE, old) + at, (float)net->graph->exp->beta, rows.n, l->n,
+                         l->ld);
     return bar;
 }
 
 /* Back through the errors of layer i at step t, which fed into its own membrane and were sent below. */
-static void errors_back(struct gle_net *net, size_t i, size_t t, int old)
+static void errors_back(struct gle_net *net, size_t i, struct gle_range rows, size_t thread, size_t t, int old)
 {
     const struct gle_graph_layer *l = gle_layer_of(net, i), *below = i ? gle_layer_of(net, i - 1) : NULL;
     const struct gle_kernels *k = net->kernels;
-    const float *lambda = gle_tape_of(net, l, GLE_TAPE_LAMBDA, t);
+    const size_t at = rows.first * l->ld, n = rows.n * l->ld, at_in = rows.first * l->ld_in;
+    const float *lambda = gle_tape_of(net, l, GLE_TAPE_LAMBDA, t) + at;
     const float gamma = (float)l->cfg->gamma;
-    float *e_bar = adjoint_of(net, l, GLE_ADJOINT_E, 0), *lag = adjoint_of(net, l, GLE_ADJOINT_WORK, 0);
-    float *tau_bar = adjoint_of(net, l, GLE_ADJOINT_TAU, 0), *sum = adjoint_of(net, l, GLE_ADJOINT_GRAD, 0);
-    const size_t n = net->B * l->ld;
+    float *e_bar = adjoint_of(net, l, GLE_ADJOINT_E, 0) + at, *lag = adjoint_of(net, l, GLE_ADJOINT_WORK, 0) + at;
 
     if (below && below->nudged) {
-        float *below_bar = gle_tape_of(net, l, GLE_TAPE_BELOW_BAR, t);
-        memcpy(below_bar, adjoint_of(net, below, GLE_ADJOINT_ABOVE, old), net->B * l->ld_in * sizeof *below_bar);
-        gle_product(k, e_bar, l->ld, below_bar, l->ld_in, 1, net->coefs + l->wt, l->ld, net->B, l->n, l->n_in, 1.0f);
+        float *below_bar = gle_tape_of(net, l, GLE_TAPE_BELOW_BAR, t) + at_in;
+        memcpy(below_bar, adjoint_of(net, below, GLE_ADJOINT_ABOVE, old) + at_in,
+               rows.n * l->ld_in * sizeof *below_bar);
+        gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
+        gle_product(k, e_bar, l->ld, below_bar, l->ld_in, 1, net->coefs + l->wt, l->ld, rows.n, l->n, l->n_in, 1.0f);
+        gle_net_lap(net, thread, GLE_LAP_PRODUCTS);
     } else {
         memset(e_bar, 0, n * sizeof *e_bar);
     }
     for (size_t j = 0; j < n; j++)
         e_bar[j] += gamma * lambda[j];
-    net->rule.error_back(adjoint_of(net, l, GLE_ADJOINT_ABOVE, !old), adjoint_of(net, l, GLE_ADJOINT_DR, 0),
-                         adjoint_of(net, l, GLE_ADJOINT_V, 0), lag, e_bar, gle_tape_of(net, l, GLE_TAPE_E_ABOVE, t),
-                         gle_tape_of(net, l, GLE_TAPE_DR, t), gle_tape_of(net, l, GLE_TAPE_V, t),
-                         gle_coef_of(net, l, GLE_COEF_LOOK_V), gle_coef_of(net, l, GLE_COEF_LEAK_V), net->B, l->ld);
-    if (!net->plastic[i][GLE_TAU_M])
+    net->rule.error_back(adjoint_of(net, l, GLE_ADJOINT_ABOVE, !old) + at, adjoint_of(net, l, GLE_ADJOINT_DR, 0) + at,
+                         adjoint_of(net, l, GLE_ADJOINT_V, 0) + at, lag, e_bar,
+                         gle_tape_of(net, l, GLE_TAPE_E_ABOVE, t) + at, gle_tape_of(net, l, GLE_TAPE_DR, t) + at,
+                         gle_tape_of(net, l, GLE_TAPE_V, t) + at, gle_coef_of(net, l, GLE_COEF_LOOK_V),
+                         gle_coef_of(net, l, GLE_COEF_LEAK_V), rows.n, l->ld);
+}
+
+/* Whether tau_m of layer i has a gradient through its errors. */
+static bool errors_reach_tau_m(const struct gle_net *net, size_t i)
+{
+    return feeds_back(net, gle_layer_of(net, i)) && net->plastic[i][GLE_TAU_M];
+}
+
+/* The step of the window at which layer i is in this round; none if it is not before net->taped. */
+static size_t step_of_round(const struct gle_net *net, size_t i)
+{
+    const size_t later = net->how->continuous ? net->graph->n_layers - 1 - i : 0;
+
+    return net->taped - 1 - net->sweep + later; /* SIZE_MAX and below, once it is through */
+}
+
+/* That gradient, of some neurons, summed over rows: after errors_back(). */
+static void add_tau_bar(struct gle_net *net, size_t i, struct gle_range neurons, size_t thread)
+{
+    const struct gle_graph_layer *l = gle_layer_of(net, i);
+    const size_t at = neurons.first, n = gle_padded(neurons.n);
+    float *sum = adjoint_of(net, l, GLE_ADJOINT_GRAD, 0) + at;
+
+    if (!errors_reach_tau_m(net, i) || step_of_round(net, i) >= net->taped)
         return;
-    k->sum_products(sum, e_bar, lag, gle_coef_of(net, l, GLE_COEF_LEAK_V), net->B, l->ld); /* lag / tau_r, times dt */
-    k->add(tau_bar, sum, l->ld);
+    net->kernels->sum_products(sum, adjoint_of(net, l, GLE_ADJOINT_E, 0) + at,
+                               adjoint_of(net, l, GLE_ADJOINT_WORK, 0) + at, gle_coef_of(net, l, GLE_COEF_LEAK_V) + at,
+                               net->B, n, l->ld); /* lag / tau_r, times dt */
+    net->kernels->add(adjoint_of(net, l, GLE_ADJOINT_TAU, 0) + at, sum, n);
+    gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
 }
 
 /* Layer i in a round. */
-static void sweep_layer(struct gle_net *net, size_t i)
+static void sweep_layer(struct gle_net *net, size_t i, struct gle_range rows, size_t thread)
 {
-    const struct gle_graph *g = net->graph;
     const struct gle_graph_layer *l = gle_layer_of(net, i);
     const struct gle_kernels *k = net->kernels;
-    const size_t later = net->how->continuous ? g->n_layers - 1 - i : 0, n = net->B * l->ld;
+    const size_t at = rows.first * l->ld, n = rows.n * l->ld, t = step_of_round(net, i);
     const int old = net->sweep % 2 == 0;
-    const size_t t = net->taped - 1 - net->sweep + later; /* SIZE_MAX and below, once it is through */
-    float *a = adjoint_of(net, l, GLE_ADJOINT_A, 0), *lambda;
+    float *a = adjoint_of(net, l, GLE_ADJOINT_A, 0) + at, *lambda;
 
     if (!l->swept || t >= net->taped)
         return;
-    lambda = gle_tape_of(net, l, GLE_TAPE_LAMBDA, t);
-    k->multiply(a, rate_bar(net, i, t, old), gle_tape_of(net, l, GLE_TAPE_DR, t + 1), n);
+    lambda = gle_tape_of(net, l, GLE_TAPE_LAMBDA, t) + at;
+    k->multiply(a, rate_bar(net, i, rows, t, old), gle_tape_of(net, l, GLE_TAPE_DR, t + 1) + at, n);
     if (feeds_back(net, l) && net->act[i]->curve) {
-        float *ddr = adjoint_of(net, l, GLE_ADJOINT_WORK, 0);
-        net->act[i]->curve(ddr, gle_tape_of(net, l, GLE_TAPE_PROSP_U, t), n);
-        k->multiply_add(a, ddr, adjoint_of(net, l, GLE_ADJOINT_DR, 0), n);
+        float *ddr = adjoint_of(net, l, GLE_ADJOINT_WORK, 0) + at;
+        net->act[i]->curve(ddr, gle_tape_of(net, l, GLE_TAPE_PROSP_U, t) + at, n);
+        k->multiply_add(a, ddr, adjoint_of(net, l, GLE_ADJOINT_DR, 0) + at, n);
     }
-    net->wild[i] |=
-        k->membrane_back(lambda, adjoint_of(net, l, GLE_ADJOINT_U, 0), a, gle_coef_of(net, l, GLE_COEF_LOOK_U),
-                         gle_coef_of(net, l, GLE_COEF_LEAK_U), net->B, l->ld);
+    *gle_wild_of(net, i, thread) |=
+        k->membrane_back(lambda, adjoint_of(net, l, GLE_ADJOINT_U, 0) + at, a, gle_coef_of(net, l, GLE_COEF_LOOK_U),
+                         gle_coef_of(net, l, GLE_COEF_LEAK_U), rows.n, l->ld);
+    gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
     if (l->sweeps_below)
-        gle_product(k, adjoint_of(net, gle_layer_of(net, i - 1), GLE_ADJOINT_R, !old), l->ld_in, lambda, l->ld, 1,
-                    net->params + l->param[GLE_WEIGHT], l->ld_in, net->B, l->n_in, l->n, 1.0f);
+        gle_product(k, adjoint_of(net, gle_layer_of(net, i - 1), GLE_ADJOINT_R, !old) + rows.first * l->ld_in,
+                    l->ld_in, lambda, l->ld, 1, net->params + l->param[GLE_WEIGHT], l->ld_in, rows.n, l->n_in, l->n,
+                    1.0f);
+    gle_net_lap(net, thread, GLE_LAP_PRODUCTS);
     if (feeds_back(net, l))
-        errors_back(net, i, t, old);
+        errors_back(net, i, rows, thread, t, old);
+    gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
+    if (!net->split.shared)
+        add_tau_bar(net, i, (struct gle_range){.n = l->n}, thread);
 }
 
 /* --- gradients --- */
@@ -166,91 +201,109 @@ static void sweep_layer(struct gle_net *net, size_t i)
 /* Rows that are summed in one go: more, and single precision would lose digits. */
 enum { SUM_ROWS = 4096 };
 
-/* grads += alpha * x^T y over all rows of the window; x (rows, ld), y (rows, ld_in). */
-static void add_products(struct gle_net *net, const struct gle_graph_layer *l, const float *x, const float *y,
-                         float alpha)
+/* grads += alpha * x^T y over all rows of the window, for some neurons; x (rows, ld), y (rows, ld_in). */
+static void add_products(struct gle_net *net, const struct gle_graph_layer *l, struct gle_range neurons, const float *x,
+                         const float *y, float alpha)
 {
-    float *grad = net->grads + l->param[GLE_WEIGHT], *part = adjoint_of(net, l, GLE_ADJOINT_GRAD, 0);
-    const size_t rows = net->taped * net->B;
+    const size_t at = neurons.first * l->ld_in, rows = net->taped * net->B;
+    float *grad = net->grads + l->param[GLE_WEIGHT] + at, *part = adjoint_of(net, l, GLE_ADJOINT_GRAD, 0) + at;
 
     for (size_t b = 0; b < rows; b += SUM_ROWS) {
-        gle_product(net->kernels, part, l->ld_in, x + b * l->ld, 1, l->ld, y + b * l->ld_in, l->ld_in, l->n, l->n_in,
-                    rows - b < SUM_ROWS ? rows - b : SUM_ROWS, alpha);
-        net->kernels->add(grad, part, l->n * l->ld_in);
+        gle_product(net->kernels, part, l->ld_in, x + b * l->ld + neurons.first, 1, l->ld, y + b * l->ld_in, l->ld_in,
+                    neurons.n, l->n_in, rows - b < SUM_ROWS ? rows - b : SUM_ROWS, alpha);
+        net->kernels->add(grad, part, neurons.n * l->ld_in);
     }
 }
 
-static void gather_weight(struct gle_net *net, size_t i, float alpha)
+static void gather_weight(struct gle_net *net, size_t i, struct gle_range neurons, float alpha)
 {
     const struct gle_graph_layer *l = gle_layer_of(net, i), *below = i ? gle_layer_of(net, i - 1) : NULL;
     const float *lambda = gle_tape_of(net, l, GLE_TAPE_LAMBDA, 0);
     const float *r_below = below ? gle_tape_of(net, below, GLE_TAPE_R, net->how->continuous ? 1 : 0)
                                  : tape_input(net, 0);
 
-    memset(net->grads + l->param[GLE_WEIGHT], 0, l->n * l->ld_in * sizeof(float));
-    add_products(net, l, lambda, r_below, -alpha);
+    memset(net->grads + l->param[GLE_WEIGHT] + neurons.first * l->ld_in, 0, neurons.n * l->ld_in * sizeof(float));
+    add_products(net, l, neurons, lambda, r_below, -alpha);
     if (below && below->nudged && feeds_back(net, l))
-        add_products(net, l, gle_tape_of(net, l, GLE_TAPE_E, 0), gle_tape_of(net, l, GLE_TAPE_BELOW_BAR, 0), -alpha);
+        add_products(net, l, neurons, gle_tape_of(net, l, GLE_TAPE_E, 0), gle_tape_of(net, l, GLE_TAPE_BELOW_BAR, 0),
+                     -alpha);
 }
 
 /* Of biases, and of time constants. */
-static void gather_rows(struct gle_net *net, size_t i, float alpha)
+static void gather_rows(struct gle_net *net, size_t i, struct gle_range neurons, float alpha)
 {
     const struct gle_graph_layer *l = gle_layer_of(net, i);
     const struct gle_kernels *k = net->kernels;
-    const float *lambda = gle_tape_of(net, l, GLE_TAPE_LAMBDA, 0);
-    float *bias = net->grads + l->param[GLE_BIAS], *tau = net->grads + l->param[GLE_TAU_M];
-    float *part = adjoint_of(net, l, GLE_ADJOINT_GRAD, 0), *tau_bar = adjoint_of(net, l, GLE_ADJOINT_TAU, 0);
-    const size_t rows = net->taped * net->B;
+    const size_t at = neurons.first, width = gle_padded(neurons.n), rows = net->taped * net->B;
+    const float *lambda = gle_tape_of(net, l, GLE_TAPE_LAMBDA, 0) + at;
+    float *bias = net->grads + l->param[GLE_BIAS] + at, *tau = net->grads + l->param[GLE_TAU_M] + at;
+    float *part = adjoint_of(net, l, GLE_ADJOINT_GRAD, 0) + at * l->ld_in;
+    const float *tau_bar = adjoint_of(net, l, GLE_ADJOINT_TAU, 0) + at;
     const float dt = (float)net->graph->exp->dt;
 
-    memset(bias, 0, l->ld * sizeof *bias);
-    memset(tau, 0, l->ld * sizeof *tau);
+    memset(bias, 0, width * sizeof *bias);
+    memset(tau, 0, width * sizeof *tau);
     for (size_t b = 0; b < rows; b += SUM_ROWS) {
         const size_t n = rows - b < SUM_ROWS ? rows - b : SUM_ROWS;
         if (net->plastic[i][GLE_BIAS]) {
-            k->sum_rows(part, lambda + b * l->ld, -alpha, n, l->ld);
-            k->add(bias, part, l->ld);
+            k->sum_rows(part, lambda + b * l->ld, -alpha, n, width, l->ld);
+            k->add(bias, part, width);
         }
         if (net->plastic[i][GLE_TAU_M]) {
-            k->sum_products(part, lambda + b * l->ld, gle_tape_of(net, l, GLE_TAPE_S, 0) + b * l->ld,
-                            gle_coef_of(net, l, GLE_COEF_LEAK_U), n, l->ld); /* S / tau_m, times dt */
-            for (size_t j = 0; j < l->n; j++)
+            k->sum_products(part, lambda + b * l->ld, gle_tape_of(net, l, GLE_TAPE_S, 0) + at + b * l->ld,
+                            gle_coef_of(net, l, GLE_COEF_LEAK_U) + at, n, width, l->ld); /* S / tau_m, times dt */
+            for (size_t j = 0; j < neurons.n; j++)
                 tau[j] += part[j] * (alpha / dt);
         }
     }
-    if (net->plastic[i][GLE_TAU_M] && feeds_back(net, l))
-        for (size_t j = 0; j < l->n; j++)
+    if (errors_reach_tau_m(net, i))
+        for (size_t j = 0; j < neurons.n; j++)
             tau[j] -= tau_bar[j] * (alpha / dt);
 }
 
-/* --- the layers of one thread --- */
-
-static void sweep_layers(void *arg, size_t thread)
+static void gather(struct gle_net *net, size_t i, struct gle_range neurons, size_t thread)
 {
-    struct gle_net *net = arg;
-
-    for (size_t i = net->first_layer[thread]; i < net->first_layer[thread + 1]; i++)
-        sweep_layer(net, i);
-}
-
-static void gather_layers(void *arg, size_t thread)
-{
-    struct gle_net *net = arg;
     const struct gle_graph *g = net->graph;
     const double of_row = net->loss->scale(gle_top_of(net)->n) / (double)net->B;
     const float alpha = (float)(net->how->continuous ? of_row * g->exp->dt : of_row);
 
-    for (size_t i = net->first_layer[thread]; i < net->first_layer[thread + 1]; i++) {
-        if (!gle_layer_of(net, i)->swept || !net->taped)
-            continue;
-        if (net->plastic[i][GLE_WEIGHT])
-            gather_weight(net, i, alpha);
-        if (net->plastic[i][GLE_BIAS] || net->plastic[i][GLE_TAU_M])
-            gather_rows(net, i, alpha);
-        if (net->step)
-            gle_net_descend(net, i);
-    }
+    if (!gle_layer_of(net, i)->swept || !net->taped)
+        return;
+    if (net->plastic[i][GLE_WEIGHT])
+        gather_weight(net, i, neurons, alpha);
+    gle_net_lap(net, thread, GLE_LAP_PRODUCTS);
+    if (net->plastic[i][GLE_BIAS] || net->plastic[i][GLE_TAU_M])
+        gather_rows(net, i, neurons, alpha);
+    gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
+    if (net->step)
+        gle_net_descend(net, i, neurons, thread);
+}
+
+/* --- the share of a thread --- */
+
+static void sweep_layers(void *net, size_t thread)
+{
+    gle_net_steps_of(net, thread, sweep_layer);
+}
+
+static void add_tau_bars(void *net, size_t thread)
+{
+    gle_net_learning_of(net, thread, add_tau_bar);
+}
+
+static void gather_layers(void *net, size_t thread)
+{
+    gle_net_learning_of(net, thread, gather);
+}
+
+/* Whether rounds must wait for all rows of a layer before their sum is made. */
+static bool waits_for_tau_m(const struct gle_net *net)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < net->graph->n_layers; i++)
+        any = any || errors_reach_tau_m(net, i);
+    return any && net->split.shared;
 }
 
 int gle_net_end_window(struct gle_net *net, const struct gle_rule *how, bool learn, double lr, struct gle_error *err)
@@ -263,15 +316,18 @@ int gle_net_end_window(struct gle_net *net, const struct gle_rule *how, bool lea
     net->taping = false;
     net->how = how;
     memset(net->adjoints, 0, g->adjoint_floats * sizeof *net->adjoints);
-    memset(net->wild, 0, g->n_layers * sizeof *net->wild);
-    for (net->sweep = 0; net->sweep < rounds; net->sweep++)
-        gle_team_share(net->team, sweep_layers, net);
+    memset(net->wild, 0, net->split.n_threads * gle_wild_apart(g) * sizeof *net->wild);
+    for (net->sweep = 0; net->sweep < rounds; net->sweep++) {
+        gle_net_share(net, sweep_layers);
+        if (waits_for_tau_m(net))
+            gle_net_share(net, add_tau_bars);
+    }
     if (gle_net_check(net, err))
         return -1;
     net->step = learn ? &step : NULL;
     if (learn)
         net->optimizer_step = net->optimizer->prepare(g->exp->optimizer.params, lr, ++net->updates);
-    gle_team_share(net->team, gather_layers, net);
+    gle_net_share(net, gather_layers);
     return 0;
 }
 

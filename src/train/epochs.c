@@ -8,6 +8,7 @@
 /* A pass over a split. */
 struct pass {
     bool learn;
+    bool forward_only;
     double until;  /* the clock's time at which it is broken off; 0: none */
     size_t done;   /* samples */
     uint64_t steps;
@@ -32,7 +33,8 @@ static int run_batch(struct gle_run *run, struct pass *pass, const struct gle_ba
 {
     const size_t T = batch->n_steps;
     const uint64_t window = run->exp->window_steps;
-    struct gle_stride stride = {.B = batch->B, .learn = pass->learn, .on_grid = true};
+    struct gle_stride stride = {
+        .B = batch->B, .learn = pass->learn, .forward_only = pass->forward_only, .on_grid = true};
 
     gle_run_begin_batch(run, batch->B);
     if (pass->learn)
@@ -124,6 +126,21 @@ static int plan_pass(struct gle_run *run, struct gle_error *err)
 
 /* --- one pass --- */
 
+/* Whether errors can be left out of a pass, because nothing that comes of them is ever seen: where state begins at zero
+ * and no target drives it, all of them are zero; and those of the last passes, which nothing learns from any more, have
+ * no effect unless they feed back into membranes. */
+static bool without_errors(const struct gle_run *run, enum gle_split split)
+{
+    const bool *recorded = run->exp->record.variables;
+    bool feedback = false;
+
+    if (split == GLE_TRAIN || recorded[GLE_RECORD_V] || recorded[GLE_RECORD_E] || recorded[GLE_RECORD_LAMBDA])
+        return false;
+    for (size_t i = 0; i < run->exp->n_layers; i++)
+        feedback = feedback || run->exp->layers[i].gamma > 0.0;
+    return run->exp->reset_state || (run->stage == run->exp->epochs && !feedback);
+}
+
 static int run_batches(struct gle_run *run, struct pass *pass, size_t n, struct gle_error *err)
 {
     while (pass->done < n && !gle_run_stopped(run)) {
@@ -146,7 +163,7 @@ static int run_pass(struct gle_run *run, enum gle_split split, struct gle_score 
     const size_t n = run->data->split[split].n;
     const bool learn = split == GLE_TRAIN;
     struct gle_metrics *m = run->metrics;
-    struct pass pass = {.learn = learn};
+    struct pass pass = {.learn = learn, .forward_only = without_errors(run, split)};
     const double start = gle_clock();
     int rc;
 
@@ -156,7 +173,8 @@ static int run_pass(struct gle_run *run, enum gle_split split, struct gle_score 
     rc = run_batches(run, &pass, n, err);
     *(learn ? &m->train_seconds : &m->eval_seconds) += gle_clock() - start;
     *(learn ? &m->train_steps : &m->eval_steps) += pass.steps;
-    *(learn ? &m->train_flops : &m->eval_flops) += gle_graph_flops(run->graph, learn) * pass.shown;
+    *(learn ? &m->train_flops : &m->eval_flops) +=
+        pass.shown * (pass.forward_only ? gle_graph_forward_flops(run->graph) : gle_graph_flops(run->graph, learn));
     if (rc || gle_run_stopped(run))
         return rc;
     score->measured = true;
@@ -249,6 +267,7 @@ int gle_run_measure_epochs(double *per_step, struct gle_run *run, bool learn, do
         return 0;
     order.n -= order.n > order.batch_size ? order.n % order.batch_size : 0; /* whole batches */
     run->split = split;
+    pass.forward_only = !learn && without_errors(run, split);
     run->total_work = 1.0;
     for (size_t i = 0; i < order.n; i++)
         run->rows[i] = (uint32_t)i;

@@ -231,6 +231,7 @@ static int step_nets(struct gle_run *run, const struct gle_stride *stride, doubl
     const bool windowed = run->exp->rule->windowed;
     const struct gle_step step = {.learn = stride->learn && !windowed,
                                   .nudge = stride->learn || stride->nudge,
+                                  .forward_only = stride->forward_only,
                                   .lr = run->schedule.lr};
 
     if (gle_net_step(run->net, &step, loss, err))

@@ -69,6 +69,7 @@ struct gle_stride {
     size_t B;
     bool learn;          /* parameters move: with this step, or with the window under a windowed rule */
     bool nudge;          /* if not: the target error drives the network all the same */
+    bool forward_only;   /* neither: errors are left out */
     uint64_t steps_left; /* how many like this one follow for sure, without a reset of the state */
     bool end_window;     /* the open window, if there is one, ends with it; if it began with it, it is dropped */
     bool on_grid;        /* a window that begins with it ends after learning.window, as those that follow do */

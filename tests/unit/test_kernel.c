@@ -273,8 +273,8 @@ static void sums_over_rows_match_the_double_loop(void **state)
                 float *rows = gle_floats(ld), *products = gle_floats(ld), *total = random_floats(B * ld, 13);
                 set(rows, ld, NAN);
                 set(products, ld, NAN);
-                k->sum_rows(rows, e, -0.5f, B, ld);
-                k->sum_products(products, e, d, alpha, B, ld);
+                k->sum_rows(rows, e, -0.5f, B, ld, ld);
+                k->sum_products(products, e, d, alpha, B, ld, ld);
                 k->add(total, e, B * ld);
                 for (size_t i = 0; i < ld; i++) {
                     double sum = 0.0, product = 0.0;

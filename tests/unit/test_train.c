@@ -293,28 +293,86 @@ static void a_last_smaller_batch_counts_as_its_samples_do(void **state)
     }
 }
 
+static void assert_same_scores(const struct gle_metrics *a, const struct gle_metrics *b)
+{
+    assert_int_equal(a->n_epochs, b->n_epochs);
+    for (size_t e = 0; e < a->n_epochs; e++)
+        for (int s = 0; s < GLE_SPLITS; s++) {
+            const struct gle_score *x = &a->epochs[e].score[s], *y = &b->epochs[e].score[s];
+            assert_int_equal(x->measured, y->measured);
+            assert_true(x->loss == y->loss);
+            assert_true(x->accuracy == y->accuracy || (isnan(x->accuracy) && isnan(y->accuracy)));
+        }
+}
+
+/* Enough layers for the threads, and too few. */
 static void any_number_of_threads_gives_the_same_bits(void **state)
 {
     static const size_t wishes[] = {1, 2, 3, 4, 8};
-    const char *layers = "{name: wide, repeat: 9, neurons: {count: 120, tau_m: 1.0, tau_r: 0.6}, activation: tanh}, "
-                         "{name: top, neurons: {count: 3, tau_m: 1.0, tau_r: 1.0}}";
-    const char *yaml = config("{type: yinyang, train: 150, test: 20, present: 0.5}", 4, layers,
-                              ", plastic: [weight, bias, tau_m], gamma: 0.1", "epochs: 1, batch_size: 64");
-    struct trial one = trial_of(yaml, 1);
+    static const char *const layers[] = {
+        "{name: wide, repeat: 9, neurons: {count: 120, tau_m: 1.0, tau_r: 0.6}, activation: tanh}, "
+        "{name: top, neurons: {count: 3, tau_m: 1.0, tau_r: 1.0}}",
+        "{name: wide, repeat: 2, neurons: {count: 230, tau_m: 1.0, tau_r: 0.6}, activation: tanh}, "
+        "{name: top, neurons: {count: 3, tau_m: 1.0, tau_r: 1.0}}",
+    };
+    static const char *const rules[] = {"", ", rule: bptt, window: 0.5"};
 
     (void)state;
-    for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++) {
-        struct trial t = trial_of(yaml, wishes[i]);
-        assert_in_range(gle_net_threads(t.b.net), wishes[i] > 1 ? 2 : 1, wishes[i]);
-        assert_true(same_params(&one.b, &t.b));
-        for (size_t e = 0; e < one.m.n_epochs; e++)
-            for (int s = 0; s < GLE_SPLITS; s++) {
-                assert_true(t.m.epochs[e].score[s].loss == one.m.epochs[e].score[s].loss);
-                assert_true(t.m.epochs[e].score[s].measured == one.m.epochs[e].score[s].measured);
-            }
-        trial_close(&t);
+    for (size_t k = 0; k < 4; k++) {
+        char learning[128];
+        const char *yaml;
+        struct trial one;
+        snprintf(learning, sizeof learning, ", plastic: [weight, bias, tau_m], gamma: 0.1%s", rules[k / 2]);
+        yaml = config("{type: yinyang, train: 150, test: 20, present: 0.5}", 4, layers[k % 2], learning,
+                      "epochs: 1, batch_size: 64");
+        one = trial_of(yaml, 1);
+        for (size_t i = 1; i < sizeof wishes / sizeof *wishes; i++) {
+            struct trial t = trial_of(yaml, wishes[i]);
+            assert_in_range(gle_net_threads(t.b.net), 2, wishes[i]);
+            assert_true(same_params(&one.b, &t.b));
+            assert_same_scores(&one.m, &t.m);
+            trial_close(&t);
+        }
+        trial_close(&one);
     }
-    trial_close(&one);
+}
+
+/* Passes that leave errors out, against the same where somebody wants to record v. */
+static void evaluation_without_errors_tells_the_same(void **state)
+{
+    static const struct {
+        const char *learning, *training;
+        bool any; /* passes that go without */
+    } cases[] = {
+        {"", "epochs: 2", true},
+        {"", "epochs: 0", true},
+        {"", "epochs: 2, state: reset", true},
+        {", gamma: 0.2", "epochs: 2", false},
+        {", gamma: 0.2", "epochs: 0", false},
+        {", gamma: 0.2", "epochs: 2, state: reset", true},
+        {", rule: bptt, window: 0.5", "epochs: 2, state: reset", true},
+    };
+    const char *layers = "{name: a, neurons: {count: 9, tau_m: 1, tau_r: 0.4}, activation: tanh}, "
+                         "{name: b, neurons: {count: 7, tau_m: 1, tau_r: 0.4}, activation: tanh}, "
+                         "{name: top, neurons: {count: 3, tau_m: 1, tau_r: 1}}";
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        static const char *const record[] = {"", "}\nrecord: {every: 100, variables: [v]"};
+        struct trial t[2];
+        for (size_t k = 0; k < 2; k++) {
+            char training[160];
+            snprintf(training, sizeof training, "%s, batch_size: 16%s", cases[i].training, record[k]);
+            t[k] = trial_of(config("{type: yinyang, train: 50, test: 30, validation: 12, present: 0.7}", 4, layers,
+                                   cases[i].learning, training), 1);
+        }
+        assert_true(same_params(&t[0].b, &t[1].b));
+        assert_same_scores(&t[0].m, &t[1].m);
+        assert_memory_equal(t[0].m.confusion, t[1].m.confusion, 9 * sizeof *t[0].m.confusion);
+        assert_true((t[0].m.eval_flops < t[1].m.eval_flops) == cases[i].any);
+        trial_close(&t[0]);
+        trial_close(&t[1]);
+    }
 }
 
 /* --- early ends --- */
@@ -584,6 +642,7 @@ int main(void)
         cmocka_unit_test(the_best_epoch_is_the_first_of_the_highest_accuracy),
         cmocka_unit_test(a_last_smaller_batch_counts_as_its_samples_do),
         cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
+        cmocka_unit_test(evaluation_without_errors_tells_the_same),
         cmocka_unit_test(the_stop_flag_ends_a_run_at_the_next_step),
         cmocka_unit_test(a_run_stopped_while_testing_keeps_the_confusion_matrix_of_its_last_epoch),
         cmocka_unit_test(an_observer_that_fails_ends_the_run_with_its_error),

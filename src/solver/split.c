@@ -1,0 +1,170 @@
+#include "solver/split.h"
+#include "base/memory.h"
+
+#include <string.h>
+
+/* What takes as long as so many floating-point operations of a product: a neuron's elementwise work in a step, and in
+ * learning, for each row; the optimizer's step for a weight; waiting for all threads; for a thread, what makes it worth
+ * waiting for (some ten microseconds), twice as much where layers are shared, so that it waits twice. */
+static const double STEP = 70.0, LEARN = 10.0, WEIGHT = 30.0, WAIT = 5e5, LEAST = 1e6, LEAST_SHARED = 2e6;
+
+/* Sharing makes products smaller, and has rates, errors and weights wander between the caches of processors. */
+static const double SHARING = 1.1;
+
+/* A thread takes no part of a layer that is smaller than this part of its work. */
+static const double SLIVER = 0.05;
+
+/* What a layer costs in a step, and what more if the step is a learning one, as floating-point operations: products,
+ * and the above. */
+static double step_cost(const struct gle_graph_layer *l, size_t rows)
+{
+    return (double)rows * (double)l->n * (2.0 * (1.0 + l->sends_error) * (double)l->n_in + STEP);
+}
+
+static double learning_cost(const struct gle_graph_layer *l, size_t rows)
+{
+    const double weights = l->swept && l->cfg->plastic[GLE_WEIGHT] ? (double)l->n * (double)l->n_in : 0.0;
+
+    return (double)rows * (2.0 * weights + LEARN * (double)l->n) + WEIGHT * weights;
+}
+
+static double sum(const double *costs, size_t n)
+{
+    double total = 0.0;
+
+    for (size_t i = 0; i < n; i++)
+        total += costs[i];
+    return total;
+}
+
+/* --- whole layers --- */
+
+/* How many threads are needed when none may have more than `most` work; makes the cuts if there are enough. */
+static size_t cut_between(struct gle_cut *cuts, const double *costs, size_t n, double most)
+{
+    size_t threads = 1;
+    double load = 0.0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (i && load + costs[i] > most) {
+            if (cuts)
+                cuts[threads] = (struct gle_cut){.layer = i};
+            threads++;
+            load = 0.0;
+        }
+        load += costs[i];
+    }
+    if (cuts)
+        cuts[threads] = (struct gle_cut){.layer = n};
+    return threads;
+}
+
+/* The least that the busiest thread may have to do (by bisection). */
+static double least_load(const double *costs, size_t n, size_t threads)
+{
+    double low = 0.0, high = sum(costs, n);
+
+    for (size_t i = 0; i < n; i++)
+        low = costs[i] > low ? costs[i] : low;
+    if (cut_between(NULL, costs, n, low) <= threads)
+        return low;
+    for (int i = 0; i < 50; i++) {
+        const double middle = 0.5 * (low + high);
+        if (cut_between(NULL, costs, n, middle) > threads)
+            low = middle;
+        else
+            high = middle;
+    }
+    return high;
+}
+
+/* --- shared layers --- */
+
+/* The same work to every thread. */
+static void cut_evenly(struct gle_cut *cuts, const double *costs, size_t n, size_t threads)
+{
+    const double load = sum(costs, n) / (double)threads;
+    double begin = 0.0; /* of layer i */
+    size_t i = 0;
+
+    cuts[0] = (struct gle_cut){.layer = 0};
+    for (size_t t = 1; t < threads; t++) {
+        const double at = load * (double)t;
+        while (i < n && begin + costs[i] < at + SLIVER * load)
+            begin += costs[i++];
+        cuts[t] = (struct gle_cut){.layer = i};
+        if (i < n && at > begin + SLIVER * load)
+            cuts[t].part = (at - begin) / costs[i];
+    }
+    cuts[threads] = (struct gle_cut){.layer = n};
+}
+
+static bool may_share(const struct gle_graph *graph, const struct gle_kernels *kernels)
+{
+    for (size_t i = 0; i < graph->n_layers; i++)
+        if (!gle_product_rows_apart(kernels, graph->layers[i].n) ||
+            !gle_product_rows_apart(kernels, graph->layers[i].n_in))
+            return false;
+    return true;
+}
+
+/* --- the split --- */
+
+static size_t fewer(size_t threads, double worth)
+{
+    return worth < 1.0 ? 1 : (double)threads < worth ? threads : (size_t)worth;
+}
+
+static int allocate(struct gle_split *split, size_t n_threads, struct gle_error *err)
+{
+    *split = (struct gle_split){.steps = gle_calloc(n_threads + 1, sizeof *split->steps),
+                                .learning = gle_calloc(n_threads + 1, sizeof *split->learning)};
+    if (split->steps && split->learning)
+        return 0;
+    gle_split_clear(split);
+    return gle_fail(err, GLE_ENOMEM, "no memory for the work of %zu threads", n_threads);
+}
+
+int gle_split_make(struct gle_split *split, const struct gle_graph *graph, const struct gle_kernels *kernels,
+                   size_t n_threads, struct gle_error *err)
+{
+    const size_t n = graph->n_layers, rows = graph->train_rows;
+    double *steps = gle_calloc(3 * n, sizeof *steps), *learning, *both, work, load;
+    size_t threads;
+
+    *split = (struct gle_split){0};
+    if (!steps)
+        return gle_fail(err, GLE_ENOMEM, "no memory for the work of threads");
+    learning = steps + n;
+    both = learning + n;
+    for (size_t i = 0; i < n; i++) {
+        steps[i] = step_cost(&graph->layers[i], rows);
+        learning[i] = learning_cost(&graph->layers[i], rows);
+        both[i] = steps[i] + learning[i];
+    }
+    work = sum(both, n);
+    load = least_load(both, n, fewer(n_threads, work / LEAST));
+    threads = fewer(n_threads, work / LEAST_SHARED);
+    if (allocate(split, n < n_threads ? n_threads : n, err)) {
+        gle_free(steps);
+        return -1;
+    }
+    split->shared = SHARING * work / (double)threads + WAIT < load && may_share(graph, kernels);
+    if (split->shared) {
+        split->n_threads = threads;
+        cut_evenly(split->steps, steps, n, threads);
+        cut_evenly(split->learning, learning, n, threads);
+    } else {
+        split->n_threads = cut_between(split->steps, both, n, load);
+        memcpy(split->learning, split->steps, (split->n_threads + 1) * sizeof *split->steps);
+    }
+    gle_free(steps);
+    return 0;
+}
+
+void gle_split_clear(struct gle_split *split)
+{
+    gle_free(split->steps);
+    gle_free(split->learning);
+    *split = (struct gle_split){0};
+}
