@@ -10,6 +10,15 @@
 #include "solver/net.h"
 #include "solver/team.h"
 
+/* What a thread may be busy with: its share of a step is cut into laps. */
+enum gle_lap { GLE_LAP_NONE, GLE_LAP_PRODUCTS, GLE_LAP_ELEMENTWISE, GLE_LAP_OPTIMIZER, GLE_LAPS };
+
+/* The laps of one thread, on a cache line of its own. */
+struct gle_laps {
+    _Alignas(64) double last; /* the clock's time */
+    double seconds[GLE_LAPS];
+};
+
 struct gle_net {
     const struct gle_graph *graph;
     const struct gle_kernels *kernels;
@@ -42,6 +51,10 @@ struct gle_net {
     size_t taped;        /* steps in it; after the window was closed, those that it had */
     size_t sweep;        /* how far the sweep is */
     const struct gle_rule *how; /* what the sweep follows */
+
+    bool profiling;
+    struct gle_laps *laps;                 /* per thread */
+    double shared_seconds, thread_seconds; /* of what threads did side by side; the same, times their number */
 };
 
 static inline const struct gle_graph_layer *gle_layer_of(const struct gle_net *net, size_t i)
@@ -79,6 +92,17 @@ static inline float *gle_tape_of(const struct gle_net *net, const struct gle_gra
     return net->tape + l->tape[tape] + t * net->B * (tape == GLE_TAPE_BELOW_BAR ? l->ld_in : l->ld);
 }
 
+/* The work of thread t since its last lap was of this kind; GLE_LAP_NONE: none of the net's, where a share begins. */
+void gle_net_count_lap(struct gle_net *net, size_t t, enum gle_lap kind);
+static inline void gle_net_lap(struct gle_net *net, size_t t, enum gle_lap kind)
+{
+    if (net->profiling)
+        gle_net_count_lap(net, t, kind);
+}
+
+/* As gle_team_share(), of work on the net. */
+void gle_net_share(struct gle_net *net, void (*work)(void *net, size_t t));
+
 /* Rows `rows` (n_rows) of an array with rows ld apart, n columns of them, dense. */
 void gle_copy_chosen(float *to, const float *from, size_t ld, size_t n, const size_t *rows, size_t n_rows);
 
@@ -87,8 +111,8 @@ void gle_copy_chosen(float *to, const float *from, size_t ld, size_t n, const si
 void gle_net_follow_weight(struct gle_net *net, const struct gle_graph_layer *l, size_t first, size_t n);
 void gle_net_follow_tau_m(struct gle_net *net, const struct gle_graph_layer *l);
 
-/* The optimizer's step for layer i along net->grads, where its parameters learn. */
-void gle_net_descend(struct gle_net *net, size_t i);
+/* The optimizer's step for layer i, by thread t, along net->grads, where its parameters learn. */
+void gle_net_descend(struct gle_net *net, size_t i, size_t t);
 
 /* Keeps on the tape what layer i, whose step has just been made on thread t, read and left; e_above: the errors that it
  * had from above. */

@@ -1,4 +1,5 @@
 /* The net: its memory, its threads, what goes in and what is looked at. */
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/npz.h"
 #include "base/rng.h"
@@ -83,6 +84,53 @@ size_t gle_net_threads(const struct gle_net *net)
     return net->n_threads;
 }
 
+void gle_net_count_lap(struct gle_net *net, size_t t, enum gle_lap kind)
+{
+    struct gle_laps *laps = &net->laps[t];
+    const double now = gle_clock();
+
+    laps->seconds[kind] += now - laps->last;
+    laps->last = now;
+}
+
+void gle_net_share(struct gle_net *net, void (*work)(void *net, size_t t))
+{
+    double seconds;
+
+    if (!net->profiling) {
+        gle_team_share(net->team, work, net);
+        return;
+    }
+    seconds = gle_clock();
+    gle_team_share(net->team, work, net);
+    seconds = gle_clock() - seconds;
+    net->shared_seconds += seconds;
+    net->thread_seconds += seconds * (double)gle_team_size(net->team);
+}
+
+void gle_net_set_profile(struct gle_net *net, bool on)
+{
+    net->profiling = on;
+    net->shared_seconds = net->thread_seconds = 0.0;
+    memset(net->laps, 0, net->n_threads * sizeof *net->laps);
+}
+
+void gle_net_get_profile(const struct gle_net *net, struct gle_profile *profile)
+{
+    double sums[GLE_LAPS] = {0.0};
+
+    for (size_t t = 0; t < net->n_threads; t++)
+        for (int i = 0; i < GLE_LAPS; i++)
+            sums[i] += net->laps[t].seconds[i];
+    *profile = (struct gle_profile){
+        .seconds = net->shared_seconds,
+        .products = sums[GLE_LAP_PRODUCTS],
+        .elementwise = sums[GLE_LAP_ELEMENTWISE],
+        .optimizer = sums[GLE_LAP_OPTIMIZER],
+        .waiting = net->thread_seconds - sums[GLE_LAP_PRODUCTS] - sums[GLE_LAP_ELEMENTWISE] - sums[GLE_LAP_OPTIMIZER],
+    };
+}
+
 /* --- building --- */
 
 int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_threads, struct gle_error *err)
@@ -107,6 +155,7 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
     net->act = gle_calloc(graph->n_layers, sizeof(struct gle_act *));
     net->wild = gle_calloc(graph->n_layers, sizeof *net->wild);
     net->first_layer = gle_calloc(graph->n_layers + 1, sizeof *net->first_layer);
+    net->laps = (void *)gle_floats(net->n_threads * sizeof *net->laps / sizeof(float)); /* for the alignment */
     net->params = gle_floats(graph->param_floats + GLE_SLACK);
     net->grads = gle_floats(graph->param_floats + GLE_SLACK);
     net->kept = gle_floats(graph->param_floats);
@@ -121,7 +170,7 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
     net->missed = gle_calloc(graph->n_layers, sizeof *net->missed);
     net->tape = gle_floats(graph->tape_floats + GLE_SLACK);
     net->adjoints = gle_floats(graph->adjoint_floats + GLE_SLACK);
-    ok = net->act && net->wild && net->plastic && net->missed && net->first_layer && net->params && net->grads &&
+    ok = net->act && net->wild && net->plastic && net->missed && net->first_layer && net->laps && net->params && net->grads &&
          net->kept && net->state && net->coefs && net->scratch && net->input && net->target && net->top_error &&
          net->output_sum && net->tape && net->adjoints;
     for (size_t m = 0; m < net->optimizer->n_moments; m++)
@@ -159,6 +208,7 @@ void gle_net_destroy(struct gle_net *net)
     gle_free(net->act);
     gle_free(net->wild);
     gle_free(net->first_layer);
+    gle_free(net->laps);
     gle_free(net->params);
     gle_free(net->grads);
     gle_free(net->kept);

@@ -51,6 +51,17 @@ struct gle_step {
  * Errors: GLE_EDIVERGED names the layer and the step, counted from 0 since gle_net_init(). */
 GLE_MUST_CHECK int gle_net_step(struct gle_net *net, const struct gle_step *step, double *loss, struct gle_error *err);
 
+/* Where the time of steps and sweeps went. */
+struct gle_profile {
+    double seconds; /* of all of them, by the clock of the calling thread */
+    /* Summed over threads: */
+    double products, elementwise, optimizer; /* optimizer: with the transposition of weights */
+    double waiting; /* the rest: threads that had nothing to do while a step or a sweep was going on */
+};
+/* Off at first, when it costs nothing. Switching it on, or off, begins anew with zeros. */
+void gle_net_set_profile(struct gle_net *net, bool on);
+void gle_net_get_profile(const struct gle_net *net, struct gle_profile *profile);
+
 /* Opens a window: the steps from here on, graph->tape_steps of them at most, are kept for the sweep. The batch must not
  * change in it, nor a parameter. */
 void gle_net_begin_window(struct gle_net *net);

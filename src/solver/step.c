@@ -63,20 +63,21 @@ static void count_missed(struct gle_net *net, size_t i)
         net->missed[i][p] += gle_layer_of(net, i)->cfg->plastic[p] && !net->plastic[i][p];
 }
 
-void gle_net_descend(struct gle_net *net, size_t i)
+void gle_net_descend(struct gle_net *net, size_t i, size_t t)
 {
     count_missed(net, i);
     if (net->plastic[i][GLE_WEIGHT])
         update_weight(net, i, 0, gle_layer_of(net, i)->n);
     update_others(net, i);
+    gle_net_lap(net, t, GLE_LAP_OPTIMIZER);
 }
 
 /* Weights whose gradient is found, spent and transposed at a time: with what the optimizer keeps of them, they stay in
  * the second cache from one to the next. */
 enum { LEARN_FLOATS = 98304 };
 
-/* The optimizer's step for a layer along the gradients that follow from its errors e. */
-static void learn(struct gle_net *net, size_t i, const float *r_below, const float *e, const float *s)
+/* The optimizer's step for a layer, by thread t, along the gradients that follow from its errors e. */
+static void learn(struct gle_net *net, size_t i, size_t t, const float *r_below, const float *e, const float *s)
 {
     const struct gle_graph_layer *l = gle_layer_of(net, i);
     const struct gle_kernels *k = net->kernels;
@@ -89,13 +90,17 @@ static void learn(struct gle_net *net, size_t i, const float *r_below, const flo
         const size_t n = l->n - first < rows ? l->n - first : rows;
         gle_product(k, net->grads + l->param[GLE_WEIGHT] + first * l->ld_in, l->ld_in, e + first, 1, l->ld, r_below,
                     l->ld_in, n, l->n_in, net->B, mean);
+        gle_net_lap(net, t, GLE_LAP_PRODUCTS);
         update_weight(net, i, first, n);
+        gle_net_lap(net, t, GLE_LAP_OPTIMIZER);
     }
     if (plastic[GLE_BIAS])
         k->sum_rows(net->grads + l->param[GLE_BIAS], e, mean, net->B, l->ld);
     if (plastic[GLE_TAU_M])
         k->sum_products(net->grads + l->param[GLE_TAU_M], e, s, gle_coef_of(net, l, GLE_COEF_MEAN), net->B, l->ld);
+    gle_net_lap(net, t, GLE_LAP_ELEMENTWISE);
     update_others(net, i);
+    gle_net_lap(net, t, GLE_LAP_OPTIMIZER);
 }
 
 /* The error that drives the last layer, from its own old rates; also the loss, and the summed output. */
@@ -143,20 +148,25 @@ static void step_layer(struct gle_net *net, size_t i, size_t thread)
         if (l->needs_error)
             wild |= net->rule.error(e + at, v + at, e_above + at, dr + at, gle_coef_of(net, l, GLE_COEF_LOOK_V),
                                gle_coef_of(net, l, GLE_COEF_LEAK_V), B, ld);
+        gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
         gle_product(k, s + at, ld, r_below + at_in, ld_in, 1, net->coefs + l->wt, ld, B, l->n, l->n_in, 1.0f);
+        gle_net_lap(net, thread, GLE_LAP_PRODUCTS);
         wild |= k->membrane(prosp_u + at, u + at, s + at, e + at, net->params + l->param[GLE_BIAS],
                             (float)l->cfg->gamma, gle_coef_of(net, l, GLE_COEF_LOOK_U),
                             gle_coef_of(net, l, GLE_COEF_LEAK_U), B, ld);
         net->act[i]->eval(r + at, dr + at, prosp_u + at, B, l->n, ld);
+        gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
         if (l->sends_error)
             gle_product(k, e_below + at_in, ld_in, e + at, ld, 1, net->params + l->param[GLE_WEIGHT], ld_in, B,
                         l->n_in, l->n, 1.0f);
+        gle_net_lap(net, thread, GLE_LAP_PRODUCTS);
     }
     net->wild[i] = wild;
     if (net->taping)
         gle_net_tape(net, i, thread, e_above);
+    gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
     if (net->step->learn && !wild)
-        learn(net, i, r_below, e, s);
+        learn(net, i, thread, r_below, e, s);
 }
 
 /* The layers of one thread. */
@@ -164,6 +174,7 @@ static void step_layers(void *arg, size_t t)
 {
     struct gle_net *net = arg;
 
+    gle_net_lap(net, t, GLE_LAP_NONE);
     for (size_t i = net->first_layer[t]; i < net->first_layer[t + 1]; i++)
         step_layer(net, i, t);
 }
@@ -188,7 +199,7 @@ int gle_net_step(struct gle_net *net, const struct gle_step *step, double *loss,
     if (step->learn)
         net->optimizer_step =
             net->optimizer->prepare(net->graph->exp->optimizer.params, step->lr, ++net->updates);
-    gle_team_share(net->team, step_layers, net);
+    gle_net_share(net, step_layers);
     net->now = !net->now;
     net->steps++;
     net->taped += net->taping;

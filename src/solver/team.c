@@ -132,6 +132,11 @@ void gle_team_open(struct gle_team *team, void (*body)(void *ctx), void *ctx)
     team->n_open = 1;
 }
 
+size_t gle_team_size(const struct gle_team *team)
+{
+    return team->n_open;
+}
+
 static void judge(struct gle_team *team, double work, double wait)
 {
     if (wait <= LATE_RATIO * work + LATE_SECONDS) {

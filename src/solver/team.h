@@ -17,6 +17,9 @@ void gle_team_destroy(struct gle_team *team); /* NULL is fine */
 /* Starts the threads, calls body(ctx) on the calling one, and lets the others go when it returns. */
 void gle_team_open(struct gle_team *team, void (*body)(void *ctx), void *ctx);
 
+/* Threads that share work now: 1 outside of gle_team_open(). */
+size_t gle_team_size(const struct gle_team *team);
+
 /* Calls work(arg, t) once for each t < n_threads, side by side inside gle_team_open(), one after the other outside of
  * it; returns when all are done. What was written before is seen by the work, and what the work wrote is seen after. */
 void gle_team_share(struct gle_team *team, void (*work)(void *arg, size_t t), void *arg);

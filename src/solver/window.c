@@ -102,7 +102,7 @@ static const float *rate_bar(struct gle_net *net, size_t i, size_t t, int old)
 }
 
 /* Back through the errors of layer i at step t, which fed into its own membrane and were sent below. */
-static void errors_back(struct gle_net *net, size_t i, size_t t, int old)
+static void errors_back(struct gle_net *net, size_t i, size_t thread, size_t t, int old)
 {
     const struct gle_graph_layer *l = gle_layer_of(net, i), *below = i ? gle_layer_of(net, i - 1) : NULL;
     const struct gle_kernels *k = net->kernels;
@@ -115,7 +115,9 @@ static void errors_back(struct gle_net *net, size_t i, size_t t, int old)
     if (below && below->nudged) {
         float *below_bar = gle_tape_of(net, l, GLE_TAPE_BELOW_BAR, t);
         memcpy(below_bar, adjoint_of(net, below, GLE_ADJOINT_ABOVE, old), net->B * l->ld_in * sizeof *below_bar);
+        gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
         gle_product(k, e_bar, l->ld, below_bar, l->ld_in, 1, net->coefs + l->wt, l->ld, net->B, l->n, l->n_in, 1.0f);
+        gle_net_lap(net, thread, GLE_LAP_PRODUCTS);
     } else {
         memset(e_bar, 0, n * sizeof *e_bar);
     }
@@ -132,7 +134,7 @@ static void errors_back(struct gle_net *net, size_t i, size_t t, int old)
 }
 
 /* Layer i in a round. */
-static void sweep_layer(struct gle_net *net, size_t i)
+static void sweep_layer(struct gle_net *net, size_t i, size_t thread)
 {
     const struct gle_graph *g = net->graph;
     const struct gle_graph_layer *l = gle_layer_of(net, i);
@@ -154,11 +156,14 @@ static void sweep_layer(struct gle_net *net, size_t i)
     net->wild[i] |=
         k->membrane_back(lambda, adjoint_of(net, l, GLE_ADJOINT_U, 0), a, gle_coef_of(net, l, GLE_COEF_LOOK_U),
                          gle_coef_of(net, l, GLE_COEF_LEAK_U), net->B, l->ld);
+    gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
     if (l->sweeps_below)
         gle_product(k, adjoint_of(net, gle_layer_of(net, i - 1), GLE_ADJOINT_R, !old), l->ld_in, lambda, l->ld, 1,
                     net->params + l->param[GLE_WEIGHT], l->ld_in, net->B, l->n_in, l->n, 1.0f);
+    gle_net_lap(net, thread, GLE_LAP_PRODUCTS);
     if (feeds_back(net, l))
-        errors_back(net, i, t, old);
+        errors_back(net, i, thread, t, old);
+    gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
 }
 
 /* --- gradients --- */
@@ -230,8 +235,9 @@ static void sweep_layers(void *arg, size_t thread)
 {
     struct gle_net *net = arg;
 
+    gle_net_lap(net, thread, GLE_LAP_NONE);
     for (size_t i = net->first_layer[thread]; i < net->first_layer[thread + 1]; i++)
-        sweep_layer(net, i);
+        sweep_layer(net, i, thread);
 }
 
 static void gather_layers(void *arg, size_t thread)
@@ -241,15 +247,18 @@ static void gather_layers(void *arg, size_t thread)
     const double of_row = net->loss->scale(gle_top_of(net)->n) / (double)net->B;
     const float alpha = (float)(net->how->continuous ? of_row * g->exp->dt : of_row);
 
+    gle_net_lap(net, thread, GLE_LAP_NONE);
     for (size_t i = net->first_layer[thread]; i < net->first_layer[thread + 1]; i++) {
         if (!gle_layer_of(net, i)->swept || !net->taped)
             continue;
         if (net->plastic[i][GLE_WEIGHT])
             gather_weight(net, i, alpha);
+        gle_net_lap(net, thread, GLE_LAP_PRODUCTS);
         if (net->plastic[i][GLE_BIAS] || net->plastic[i][GLE_TAU_M])
             gather_rows(net, i, alpha);
+        gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
         if (net->step)
-            gle_net_descend(net, i);
+            gle_net_descend(net, i, thread);
     }
 }
 
@@ -265,13 +274,13 @@ int gle_net_end_window(struct gle_net *net, const struct gle_rule *how, bool lea
     memset(net->adjoints, 0, g->adjoint_floats * sizeof *net->adjoints);
     memset(net->wild, 0, g->n_layers * sizeof *net->wild);
     for (net->sweep = 0; net->sweep < rounds; net->sweep++)
-        gle_team_share(net->team, sweep_layers, net);
+        gle_net_share(net, sweep_layers);
     if (gle_net_check(net, err))
         return -1;
     net->step = learn ? &step : NULL;
     if (learn)
         net->optimizer_step = net->optimizer->prepare(g->exp->optimizer.params, lr, ++net->updates);
-    gle_team_share(net->team, gather_layers, net);
+    gle_net_share(net, gather_layers);
     return 0;
 }
 

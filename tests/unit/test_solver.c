@@ -156,20 +156,21 @@ static void they_do_so_with_every_instruction_set(void **state)
 }
 
 /* Products that copy panels, and weights that learn block by block of rows, the last one smaller. */
+static const char wide_net[] = "glesim: 1\nname: large\ndt: 0.2\nseed: 1\ndataset: {type: npz, file: none.npz}\n"
+                              "network:\n  input: 20\n  layers:\n"
+                              "    - {name: a, neurons: {count: 701, tau_m: 1.0, tau_r: 0.4}, activation: tanh}\n"
+                              "    - {name: b, neurons: {count: 531, tau_m: 0.6, tau_r: 0.2}, activation: tanh}\n"
+                              "    - {name: c, neurons: {count: 5, tau_m: 1.0, tau_r: 1.0}, activation: linear}\n"
+                              "learning: {loss: cross_entropy, optimizer: {type: sgd, lr: 1e-3, momentum: 0.9}}\n"
+                              "training: {epochs: 1, batch_size: 37}\n";
+
 static void large_nets_follow_the_oracle_on_any_threads(void **state)
 {
-    static const char yaml[] = "glesim: 1\nname: large\ndt: 0.2\nseed: 1\ndataset: {type: npz, file: none.npz}\n"
-                               "network:\n  input: 20\n  layers:\n"
-                               "    - {name: a, neurons: {count: 701, tau_m: 1.0, tau_r: 0.4}, activation: tanh}\n"
-                               "    - {name: b, neurons: {count: 531, tau_m: 0.6, tau_r: 0.2}, activation: tanh}\n"
-                               "    - {name: c, neurons: {count: 5, tau_m: 1.0, tau_r: 1.0}, activation: linear}\n"
-                               "learning: {loss: cross_entropy, optimizer: {type: sgd, lr: 1e-3, momentum: 0.9}}\n"
-                               "training: {epochs: 1, batch_size: 37}\n";
     enum { STEPS_EACH = 4 };
 
     (void)state;
     for (size_t threads = 1; threads <= 3; threads++) {
-        struct built b = build_text(yaml, threads);
+        struct built b = build_text(wide_net, threads);
         struct gle_rng rng;
         struct oracle *o;
         gle_rng_seed(&rng, 7);
@@ -179,6 +180,32 @@ static void large_nets_follow_the_oracle_on_any_threads(void **state)
         oracle_destroy(o);
         built_clear(&b);
     }
+}
+
+static void a_profile_accounts_for_the_time_of_all_threads(void **state)
+{
+    const struct gle_step learn = {.learn = true, .lr = 1e-3};
+    struct gle_profile p, later;
+    struct gle_error err = {0};
+    struct built b = build_text(wide_net, 2);
+    double loss;
+
+    (void)state;
+    assert_int_equal(gle_net_step(b.net, &learn, &loss, &err), 0);
+    gle_net_get_profile(b.net, &p);
+    assert_true(p.seconds == 0.0 && p.products == 0.0 && p.elementwise == 0.0 && p.optimizer == 0.0);
+    gle_net_set_profile(b.net, true);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(gle_net_step(b.net, &learn, &loss, &err), 0);
+    gle_net_get_profile(b.net, &p);
+    assert_true(p.products > 0.0 && p.elementwise > 0.0 && p.optimizer > 0.0);
+    assert_true(p.products > p.elementwise); /* on one thread: nothing waits but for the clock */
+    assert_true(p.waiting >= 0.0 && p.products + p.elementwise + p.optimizer <= p.seconds);
+    gle_net_set_profile(b.net, false);
+    assert_int_equal(gle_net_step(b.net, &learn, &loss, &err), 0);
+    gle_net_get_profile(b.net, &later);
+    assert_true(later.seconds == 0.0);
+    built_clear(&b);
 }
 
 static void a_step_allocates_nothing(void **state)
@@ -213,6 +240,7 @@ int main(void)
         cmocka_unit_test(random_nets_follow_the_oracle),
         cmocka_unit_test(they_do_so_with_every_instruction_set),
         cmocka_unit_test(large_nets_follow_the_oracle_on_any_threads),
+        cmocka_unit_test(a_profile_accounts_for_the_time_of_all_threads),
         cmocka_unit_test(a_step_allocates_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
