@@ -237,7 +237,7 @@ static int dry_run(struct session *s, size_t threads, struct gle_error *err)
     struct gle_costs costs;
     double record;
 
-    if (gle_train_measure(&costs, s->net, s->graph, s->data, SECONDS, err) ||
+    if (gle_train_measure(&costs, s->net, s->graph, s->data, SECONDS, 0.0, err) ||
         gle_recorder_measure(&record, s->graph, err))
         return -1;
     gle_show_plan(s->graph, s->data, threads, &costs, record);

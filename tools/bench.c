@@ -34,11 +34,11 @@ static const char help[] =
     "\n"
     "  --quick            shorter measurements\n"
     "  --json FILE        write everything as JSON, too\n"
-    "  --threads 1,2      thread counts (1 and all processors; for the growth, also 2, 4, 8 ... between)\n"
+    "  --threads 1,2      thread counts (1 and all processors; for the growth also 2, 4 ... between)\n"
     "  --rounds N         measurements of each kind of step (3; quick: 1), and\n"
-    "  --seconds S        the length of one (0.2; quick: 0.04)\n"
+    "  --seconds S        the length of one (0.1; quick: 0.04)\n"
     "  --whole            train whole epochs, or runs by duration, beside the estimate\n"
-    "  --random-data      random inputs and labels in place of any data set by epochs, not only of one that is missing\n"
+    "  --random-data      random inputs and labels in place of data sets by epochs, not only of missing ones\n"
     "  --scaling          only how the cost grows\n"
     "  --no-scaling       all but that\n"
     "  --products         only single matrix products by the own kernel and by BLIS,\n"
@@ -241,7 +241,7 @@ static void fill_in(struct settings *set, int n_configs, const char *const *conf
     if (!set->rounds)
         set->rounds = set->quick ? 1 : 3;
     if (!(set->seconds > 0.0))
-        set->seconds = set->quick ? 0.04 : 0.2;
+        set->seconds = set->quick ? 0.04 : 0.1;
     set->configs = n_configs ? configs : default_configs;
     set->n_configs = n_configs ? (size_t)n_configs : sizeof default_configs / sizeof *default_configs;
 }

@@ -23,11 +23,10 @@ static json_t *split_json(const struct speed *s)
 {
     const struct split *split = &s->split;
 
-    if (isnan(split->products))
-        return json_null();
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "products_us", number(1e6 * split->products), "elementwise_us",
-                     number(1e6 * split->elementwise), "optimizer_us", number(1e6 * split->optimizer), "waiting_us",
-                     number(1e6 * split->waiting), "rest_us", number(1e6 * split->rest));
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "us", number(1e6 * s->profiled), "products_us",
+                     number(1e6 * split->products), "elementwise_us", number(1e6 * split->elementwise), "optimizer_us",
+                     number(1e6 * split->optimizer), "waiting_us", number(1e6 * split->waiting), "rest_us",
+                     number(1e6 * split->rest));
 }
 
 static json_t *speed_json(const struct speed *s, const struct peak *peak)

@@ -85,12 +85,20 @@ static void print_steps(const struct results *r, bool learn)
             print_row(&r->trials[i], &r->trials[i].rows[k], learn, &r->peaks);
 }
 
+static void print_seconds_of(double seconds)
+{
+    if (isfinite(seconds))
+        printf(" %9.3g", seconds);
+    else
+        printf(" %9s", "-");
+}
+
 static void print_seconds(const struct trial *t, const struct trial_row *row)
 {
     printf("%-24.24s %-12.12s %3zu (%zu) |", t->exp->name, t->exp->variant ? t->exp->variant : "", row->asked,
            row->threads);
-    print_number(9, 3, row->once);
-    print_number(9, 3, row->whole);
+    print_seconds_of(row->once);
+    print_seconds_of(row->whole);
     printf("  %s\n", t->exp->phases ? "all phases" : "an epoch");
 }
 
@@ -99,7 +107,7 @@ static void print_training(const struct results *r)
     printf("\n%-45s | %s\n%-24s %-12s %7s | %9s %9s\n", "TRAINING", "seconds", "config", "variant", "threads",
            "estimate", "measured");
     for (size_t i = 0; i < r->n_trials; i++)
-        for (size_t k = 0; k < r->trials[i].n_rows && !r->trials[i].random; k++)
+        for (size_t k = 0; !r->trials[i].random && k < r->trials[i].n_rows; k++)
             print_seconds(&r->trials[i], &r->trials[i].rows[k]);
 }
 
@@ -109,7 +117,9 @@ static void print_configs(const struct results *r)
     print_steps(r, false);
     print_training(r);
     printf("threads: asked for (used). *: random data. Times include all that a step has, GFLOP/s count its products\n"
-           "without those of teachers. The estimate is the mean step's, without recordings and reports.\n");
+           "without those of teachers. Profiled stretches show what time is spent on, as means over threads; their\n"
+           "clocks make steps of a few microseconds longer. rest: input, teachers, what is between steps. Estimates\n"
+           "follow from the means over all stretches; reading data, recordings and reports come on top.\n");
 }
 
 /* --- scaling --- */
@@ -159,6 +169,15 @@ static void print_products(const struct results *r)
     }
 }
 
+/* On a machine with other work, threads may have to share a processor all the time. */
+static void print_warning(const struct results *r)
+{
+    static const double BUSY = 0.3; /* of a processor */
+
+    if (r->load[0][0] > BUSY)
+        printf("The machine had other work: least times on one thread are what counts.\n");
+}
+
 void print_results(const struct results *r)
 {
     const struct gle_provenance *m = &r->machine;
@@ -167,6 +186,7 @@ void print_results(const struct results *r)
            "glesim %s %s, %s, %s, kernels for %s; took %.0f s\n",
            m->start, m->cpu, r->n_processors, r->load[0][0], r->load[1][0], m->version, m->commit, m->compiler, m->blas,
            m->isa, r->seconds);
+    print_warning(r);
     print_peaks(r);
     if (r->n_trials)
         print_configs(r);

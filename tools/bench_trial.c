@@ -68,7 +68,6 @@ static void open_row(struct trial *t, size_t threads)
         stop_on(&err);
     row->threads = gle_net_threads(row->net);
     row->learn.mflop = 1e-6 * (double)t->graph->train_rows * gle_graph_flops(t->graph, true);
-    row->learn.split = row->eval.split = (struct split){(double)NAN, (double)NAN, (double)NAN, (double)NAN, (double)NAN};
     row->eval.mflop = 1e-6 * (double)gle_train_eval_rows(t->graph, t->data) * gle_graph_flops(t->graph, false);
 }
 
@@ -97,10 +96,24 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void add(struct speed *speed, const struct gle_step_cost *cost)
+/* Of what a thread is at, the mean over threads. */
+static struct split split_of(const struct gle_step_cost *cost, size_t threads)
+{
+    const struct gle_profile *p = &cost->profile;
+    const double n = (double)threads;
+
+    return (struct split){p->products / n, p->elementwise / n, p->optimizer / n, p->waiting / n,
+                          cost->profiled - p->seconds};
+}
+
+static void add(struct speed *speed, const struct gle_step_cost *cost, size_t threads)
 {
     if (!(cost->least > 0.0))
         return;
+    if (cost->profiled > 0.0 && (!speed->n || cost->profiled < speed->profiled)) {
+        speed->profiled = cost->profiled;
+        speed->split = split_of(cost, threads);
+    }
     speed->least = speed->n ? fmin(speed->least, cost->least) : cost->least;
     speed->mean = speed->n ? fmin(speed->mean, cost->mean) : cost->mean;
     speed->medians[speed->n++] = cost->median;
@@ -113,10 +126,10 @@ static void measure_row(struct trial_row *row, const struct trial *t, double sec
     struct gle_costs costs;
     struct gle_error err = {0};
 
-    if (gle_train_measure(&costs, row->net, t->graph, t->data, seconds, &err))
+    if (gle_train_measure(&costs, row->net, t->graph, t->data, seconds, 0.5 * seconds, &err))
         stop_on(&err);
-    add(&row->learn, &costs.learn);
-    add(&row->eval, &costs.eval);
+    add(&row->learn, &costs.learn, row->threads);
+    add(&row->eval, &costs.eval, row->threads);
 }
 
 static void estimate(struct trial_row *row, const struct trial *t)
@@ -128,6 +141,16 @@ static void estimate(struct trial_row *row, const struct trial *t)
         row->once = gle_train_estimate(&total, &costs, t->exp, t->data);
 }
 
+/* The first row that uses as many threads: what is asked for in vain need not be measured. */
+static size_t measured_as(const struct trial *t, size_t i)
+{
+    size_t first = 0;
+
+    while (t->rows[first].threads != t->rows[i].threads)
+        first++;
+    return first;
+}
+
 /* Numbers of threads take turns, so that the drift of a shared machine hits all of them alike. */
 void trial_run(struct trial *t, struct peaks *peaks, const struct settings *set)
 {
@@ -136,9 +159,13 @@ void trial_run(struct trial *t, struct peaks *peaks, const struct settings *set)
             peaks_measure(peaks, t->rows[i].threads);
     for (size_t r = 0; r < set->rounds; r++)
         for (size_t i = 0; i < t->n_rows; i++)
-            measure_row(&t->rows[i], t, set->seconds);
-    for (size_t i = 0; i < t->n_rows; i++)
+            if (measured_as(t, i) == i)
+                measure_row(&t->rows[i], t, set->seconds);
+    for (size_t i = 0; i < t->n_rows; i++) {
+        t->rows[i].learn = t->rows[measured_as(t, i)].learn;
+        t->rows[i].eval = t->rows[measured_as(t, i)].eval;
         estimate(&t->rows[i], t);
+    }
 }
 
 void trial_run_whole(struct trial *t)

@@ -9,7 +9,7 @@
 #include "solver/net.h"
 #include "train/measure.h"
 
-/* What the time of a step goes into: of each thread's time, the mean over threads. NaN: not measured. */
+/* What the time of a step goes into, seconds: the mean over threads; rest: what is between steps. */
 struct split {
     double products, elementwise, optimizer, waiting, rest;
 };
@@ -19,7 +19,8 @@ struct speed {
     double mflop; /* in products */
     double least, median; /* 0: there are no such steps. The median of the rounds' medians */
     double mean;          /* the least of the rounds' */
-    struct split split;   /* of profiled stretches, which are none of the above: the fastest one */
+    double profiled;      /* of stretches that clocks within make slower: the fastest one, */
+    struct split split;   /* and what it was made of */
     double medians[ROUNDS_MAX];
     size_t n;
 };
@@ -51,7 +52,7 @@ void trial_run_whole(struct trial *t);
 /* Frees what takes memory; results stay. */
 void trial_close(struct trial *t);
 
-/* Products of a step over its least time; and over the time that they take themselves, NaN where that is not known. */
+/* GFLOP/s of the products of a step: over its least time; and over the time that they take themselves. */
 double speed_gflops(const struct speed *speed);
 double speed_products_gflops(const struct speed *speed);
 

@@ -9,20 +9,33 @@
 struct measurement {
     struct gle_run *run;
     struct gle_costs *costs;
-    double seconds;
+    double seconds, profile_seconds;
 };
 
-static int measure_steps(struct gle_step_cost *cost, const struct measurement *m, bool learn)
+static int make_steps(struct gle_step_cost *cost, struct gle_run *run, bool learn, double seconds, struct gle_net *net)
 {
-    struct gle_run *run = m->run;
     struct gle_meter meter;
     int rc;
 
-    gle_meter_start(&meter, m->seconds);
+    gle_meter_start(&meter, seconds, net);
     rc = run->exp->phases ? gle_run_measure_phases(&meter, run, learn, run->err)
                           : gle_run_measure_epochs(&meter, run, learn, run->err);
     *cost = gle_meter_cost(&meter);
     return rc;
+}
+
+/* Clocks within the steps are kept apart from the times of steps. */
+static int measure_steps(struct gle_step_cost *cost, const struct measurement *m, bool learn)
+{
+    struct gle_step_cost profiled = {0};
+
+    if (make_steps(cost, m->run, learn, m->seconds, NULL))
+        return -1;
+    if (m->profile_seconds > 0.0 && make_steps(&profiled, m->run, learn, m->profile_seconds, m->run->net))
+        return -1;
+    cost->profile = profiled.profile;
+    cost->profiled = profiled.profiled;
+    return 0;
 }
 
 /* With the net's threads at work. */
@@ -36,7 +49,7 @@ static void measure_both(void *ctx)
 }
 
 int gle_train_measure(struct gle_costs *costs, struct gle_net *net, const struct gle_graph *graph,
-                      const struct gle_data *data, double seconds, struct gle_error *err)
+                      const struct gle_data *data, double seconds, double profile_seconds, struct gle_error *err)
 {
     static const struct gle_observer nobody = {0};
     struct gle_metrics metrics = {0};
@@ -47,7 +60,8 @@ int gle_train_measure(struct gle_costs *costs, struct gle_net *net, const struct
                           .metrics = &metrics,
                           .observer = &nobody,
                           .err = err};
-    struct measurement m = {.run = &run, .costs = costs, .seconds = seconds};
+    struct measurement m = {
+        .run = &run, .costs = costs, .seconds = seconds, .profile_seconds = profile_seconds};
 
     *costs = (struct gle_costs){0};
     run.rc = gle_run_start(&run, err);

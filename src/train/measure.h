@@ -12,6 +12,8 @@ struct gle_step_cost {
     double least, median; /* of short stretches of steps, one after the other */
     double mean;          /* over all of them: what whole runs take. With the beginnings of batches, and with whatever
                              else the machine was at */
+    struct gle_profile profile; /* of a step in the fastest of other stretches, which reading the clock makes slower; */
+    double profiled;            /* what a step took in that one. Zero: not measured */
 };
 
 struct gle_costs {
@@ -19,10 +21,12 @@ struct gle_costs {
 };
 
 /* Measures on real samples, or the real signal, in batches as training has them: `seconds` seconds of learning steps,
- * then of evaluating ones, after some more of each that do not count. Waiting for samples does not count either. The
- * network is initialised before and should be discarded after. Errors: as gle_train(). */
+ * then of evaluating ones, after some more of each that do not count; and each again for profile_seconds, if that is
+ * not 0. Waiting for samples does not count either. The network is initialised before and should be discarded after.
+ * Errors: as gle_train(). */
 GLE_MUST_CHECK int gle_train_measure(struct gle_costs *costs, struct gle_net *net, const struct gle_graph *graph,
-                                     const struct gle_data *data, double seconds, struct gle_error *err);
+                                     const struct gle_data *data, double seconds, double profile_seconds,
+                                     struct gle_error *err);
 
 /* The samples that evaluating steps are measured on, in training by epochs; and how many rows those steps have. */
 enum gle_split gle_train_eval_split(const struct gle_data *data);

@@ -8,10 +8,18 @@ static double now(const struct gle_meter *meter)
     return gle_clock() - meter->waited;
 }
 
-void gle_meter_start(struct gle_meter *meter, double seconds)
+static void begin_stretch(struct gle_meter *meter)
 {
-    *meter = (struct gle_meter){.seconds = seconds, .pause = 1};
+    if (meter->net)
+        gle_net_set_profile(meter->net, true);
+    meter->steps = 0;
     meter->begin = now(meter);
+}
+
+void gle_meter_start(struct gle_meter *meter, double seconds, struct gle_net *net)
+{
+    *meter = (struct gle_meter){.seconds = seconds, .net = net, .pause = 1};
+    begin_stretch(meter);
 }
 
 /* Looks at the clock so rarely that it does not weigh on steps of less than a microsecond. */
@@ -23,19 +31,35 @@ static void set_pause(struct gle_meter *meter, double per_step)
     meter->pause = 1 + (uint64_t)(SECONDS / per_step);
 }
 
+static void keep_profile(struct gle_meter *meter, double per_step)
+{
+    struct gle_profile *p = &meter->profile;
+    const double n = (double)meter->steps;
+
+    if (!meter->net || (meter->n && per_step >= meter->least))
+        return;
+    meter->least = per_step;
+    gle_net_get_profile(meter->net, p);
+    *p = (struct gle_profile){.seconds = p->seconds / n,
+                              .products = p->products / n,
+                              .elementwise = p->elementwise / n,
+                              .optimizer = p->optimizer / n,
+                              .waiting = p->waiting / n};
+}
+
 static void end_stretch(struct gle_meter *meter, double spent)
 {
     const double per_step = spent / (double)meter->steps;
 
     if (meter->warm) {
+        keep_profile(meter, per_step);
         meter->per_step[meter->n++] = per_step;
         meter->all_seconds += spent;
         meter->all_steps += meter->steps;
     } else {
         set_pause(meter, per_step);
     }
-    meter->steps = 0;
-    meter->begin = now(meter);
+    begin_stretch(meter);
 }
 
 bool gle_meter_step(struct gle_meter *meter, bool may_end)
@@ -65,6 +89,10 @@ struct gle_step_cost gle_meter_cost(struct gle_meter *meter)
 {
     const size_t n = meter->n;
 
+    if (meter->net) {
+        gle_net_set_profile(meter->net, false);
+        return (struct gle_step_cost){.profile = meter->profile, .profiled = meter->least};
+    }
     if (!n)
         return (struct gle_step_cost){0};
     qsort(meter->per_step, n, sizeof *meter->per_step, compare);

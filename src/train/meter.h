@@ -12,6 +12,9 @@ enum { GLE_STRETCHES = 128 };
 
 struct gle_meter {
     double seconds;  /* to be measured */
+    struct gle_net *net; /* to be profiled; NULL: none */
+    struct gle_profile profile; /* of a step in the fastest stretch */
+    double least;
     double waited;   /* for samples: gle_feed_next() adds to it */
     double begin;    /* of the stretch: the clock less what had been waited until then */
     uint64_t steps;  /* of the stretch */
@@ -24,11 +27,11 @@ struct gle_meter {
     uint64_t all_steps;
 };
 
-/* Begins to measure for so many seconds. */
-void gle_meter_start(struct gle_meter *meter, double seconds);
+/* Begins to measure for so many seconds. net: it is profiled, too, until gle_meter_cost(); NULL: it is not. */
+void gle_meter_start(struct gle_meter *meter, double seconds, struct gle_net *net);
 /* After each step. may_end: a stretch may end here. Whether all is measured. */
 bool gle_meter_step(struct gle_meter *meter, bool may_end);
-/* What was found; sorts the stretches. */
+/* What was found: of a profiled net, the profile alone. Sorts the stretches. */
 struct gle_step_cost gle_meter_cost(struct gle_meter *meter);
 
 #endif
