@@ -171,8 +171,8 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
     net->tape = gle_floats(graph->tape_floats + GLE_SLACK);
     net->adjoints = gle_floats(graph->adjoint_floats + GLE_SLACK);
     ok = net->act && net->wild && net->plastic && net->missed && net->first_layer && net->laps && net->params &&
-         net->grads && net->kept && net->state && net->coefs && net->scratch && net->input && net->target && net->top_error &&
-         net->output_sum && net->tape && net->adjoints;
+         net->grads && net->kept && net->state && net->coefs && net->scratch && net->input && net->target &&
+         net->top_error && net->output_sum && net->tape && net->adjoints;
     for (size_t m = 0; m < net->optimizer->n_moments; m++)
         ok = (net->moments[m] = gle_floats(graph->param_floats)) && ok;
     if (!ok) {
