@@ -9,6 +9,7 @@
 #include "report/recording.h"
 #include "report/report.h"
 #include "report/summary.h"
+#include "train/measure.h"
 #include "train/train.h"
 
 #include <omp.h>
@@ -245,12 +246,13 @@ static int train(struct session *s, const struct gle_options *o, struct gle_prov
 static int dry_run(struct session *s, size_t threads, struct gle_error *err)
 {
     static const double SECONDS = 0.5;
-    double train_step, eval_step, record;
+    struct gle_costs costs;
+    double record;
 
-    if (gle_train_measure(&train_step, &eval_step, s->net, s->graph, s->data, SECONDS, err) ||
+    if (gle_train_measure(&costs, s->net, s->graph, s->data, SECONDS, 0.0, err) ||
         gle_recorder_measure(&record, s->graph, err))
         return -1;
-    gle_show_plan(s->graph, s->data, threads, train_step, eval_step, record);
+    gle_show_plan(s->graph, s->data, threads, &costs, record);
     return 0;
 }
 

@@ -5,10 +5,6 @@
 
 #include <blis.h>
 #include <math.h>
-#include <omp.h>
-
-typedef void product_function(float *C, size_t ldc, const float *A, size_t am, size_t ak, const float *B, size_t ldb,
-                              size_t M, size_t N, size_t K, float alpha);
 
 /* The call that gle_product() makes for large shapes, whatever its threshold. */
 static void product_blis(float *C, size_t ldc, const float *A, size_t am, size_t ak, const float *B, size_t ldb,
@@ -16,6 +12,15 @@ static void product_blis(float *C, size_t ldc, const float *A, size_t am, size_t
 {
     bli_sgemm(BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, (dim_t)M, (dim_t)N, (dim_t)K, &alpha, (float *)A, (inc_t)am,
               (inc_t)ak, (float *)B, (inc_t)ldb, 1, &(float){0.0f}, C, (inc_t)ldc, 1);
+}
+
+product_function *const *product_functions(void)
+{
+    static product_function *functions[2];
+
+    functions[0] = gle_kernels(gle_isa_best())->product;
+    functions[1] = product_blis;
+    return functions;
 }
 
 void fill_noise(float *x, size_t n)
@@ -38,8 +43,7 @@ static float *noise(size_t n)
     return x;
 }
 
-/* transposed: A is held as (K,M), as in e^T r. */
-static struct product product_create(size_t M, size_t N, size_t K, bool transposed)
+struct product product_create(size_t M, size_t N, size_t K, bool transposed)
 {
     struct product p = {.M = M, .N = N, .K = K};
 
@@ -51,20 +55,19 @@ static struct product product_create(size_t M, size_t N, size_t K, bool transpos
     return p;
 }
 
-static void product_clear(struct product *p)
+void product_clear(struct product *p)
 {
     gle_free(p->A);
     gle_free(p->B);
     gle_free(p->C);
 }
 
-static double product_flops(const struct product *p)
+double product_flops(const struct product *p)
 {
     return 2.0 * (double)p->M * (double)p->N * (double)p->K;
 }
 
-/* Seconds for one of `count` products. */
-static double time_product(const struct product *p, product_function *f, size_t count)
+double time_product(const struct product *p, product_function *f, size_t count)
 {
     const double start = gle_clock();
 
@@ -94,7 +97,7 @@ static struct product product_of(const struct product_row *row)
 static void measure_product(struct product_row *row, size_t repeats)
 {
     static const double AT_LEAST = 2e-3; /* seconds, some thousand times what reading the clock takes */
-    product_function *const f[2] = {gle_kernels(gle_isa_best())->product, product_blis};
+    product_function *const *f = product_functions();
     struct product p = product_of(row);
     double best[2] = {INFINITY, INFINITY};
     size_t count[2];
@@ -130,34 +133,4 @@ struct product_row *measure_products(size_t *n, const struct layer_size *layers,
                 measure_product(row, repeats);
             }
     return rows;
-}
-
-/* --- the most that sgemm reaches, each thread with a product of its own --- */
-
-void peak_open(struct peak *peak, const size_t *threads, size_t n)
-{
-    *peak = (struct peak){0};
-    for (size_t i = 0; i < n; i++)
-        peak->most = threads[i] > peak->most ? threads[i] : peak->most;
-    for (size_t t = 0; t < peak->most; t++)
-        peak->p[t] = product_create(PEAK_SIZE, PEAK_SIZE, PEAK_SIZE, false);
-}
-
-void peak_measure(struct peak *peak, size_t n_threads)
-{
-    enum { TIMES = 3 };
-    product_function *const f[2] = {gle_kernels(gle_isa_best())->product, product_blis};
-
-    for (int i = 0; i < TIMES * 2; i++) {
-        const double start = gle_clock(), work = (double)n_threads * product_flops(&peak->p[0]);
-#pragma omp parallel num_threads((int)n_threads)
-        time_product(&peak->p[omp_get_thread_num()], f[i % 2], 1);
-        peak->gflops[n_threads] = fmax(peak->gflops[n_threads], 1e-9 * work / (gle_clock() - start));
-    }
-}
-
-void peak_close(struct peak *peak)
-{
-    for (size_t t = 0; t < peak->most; t++)
-        product_clear(&peak->p[t]);
 }

@@ -2,19 +2,13 @@
 #ifndef GLE_TOOLS_BENCH_PRODUCT_H
 #define GLE_TOOLS_BENCH_PRODUCT_H
 
+#include "bench.h"
+
+#include <stdbool.h>
 #include <stddef.h>
-
-enum { THREADS_MAX = 16, PEAK_SIZE = 1024 };
-
-/* Prints text, and ends the program. */
-_Noreturn void stop(const char *text);
 
 /* The same n numbers, from -0.5 to 0.5, every time. */
 void fill_noise(float *x, size_t n);
-
-struct layer_size {
-    size_t inputs, neurons;
-};
 
 /* A product as a layer needs it. */
 struct product_row {
@@ -37,17 +31,17 @@ struct product {
     float *A, *B, *C;
 };
 
-/* The most that sgemm reaches, by BLIS (which may not know the processor) or the own kernel, each thread with a product
- * of its own. */
-struct peak {
-    struct product p[THREADS_MAX];
-    double gflops[THREADS_MAX + 1]; /* by number of threads: the best of all measurements; 0: none */
-    size_t most;
-};
+typedef void product_function(float *C, size_t ldc, const float *A, size_t am, size_t ak, const float *B, size_t ldb,
+                              size_t M, size_t N, size_t K, float alpha);
 
-/* For up to as many threads as the most of threads (n). */
-void peak_open(struct peak *peak, const size_t *threads, size_t n);
-void peak_measure(struct peak *peak, size_t n_threads);
-void peak_close(struct peak *peak);
+/* The two that there are: the own kernel, and BLIS. */
+product_function *const *product_functions(void);
+
+/* With arrays of noise. transposed: A is held as (K,M), as in e^T r. */
+struct product product_create(size_t M, size_t N, size_t K, bool transposed);
+void product_clear(struct product *p); /* zeros are fine */
+double product_flops(const struct product *p);
+/* Seconds for one of `count` products. */
+double time_product(const struct product *p, product_function *f, size_t count);
 
 #endif

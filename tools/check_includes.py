@@ -34,6 +34,7 @@ BEYOND = {
         "parts/rule.h": "whether steps need errors",
     },
     "train/train.h": {"graph/graph.h": "a run is given the graph beside its net"},
+    "train/measure.h": {"graph/graph.h": "a measurement is given it likewise"},
     "train/diagnosis.h": {"graph/graph.h": "the shadow has a graph of its own"},
     "report/report.h": {
         "data/data.h": "sizes and checksum of the data set",

@@ -110,11 +110,6 @@ static void show_parameters(const struct gle_graph *g)
         printf("  parameters        %zu, of which %zu learn\n", g->n_params, g->n_plastic);
 }
 
-static double passes(size_t n, size_t batch)
-{
-    return ceil((double)n / (double)batch);
-}
-
 static void show_data(const struct gle_experiment *exp, const struct gle_data *data)
 {
     const struct gle_samples *split = data->split;
@@ -145,83 +140,84 @@ static double data_bytes(const struct gle_graph *graph, const struct gle_data *d
 }
 
 /* The time that all phases take, and each. */
-static void show_phases(const struct gle_experiment *exp, double step)
+static void show_phases(const struct gle_experiment *exp, const struct gle_data *data, const struct gle_costs *costs)
 {
     char text[32];
+    double total;
 
     for (size_t i = 0; i < exp->n_phases; i++) {
         const struct gle_phase *p = &exp->phases[i];
-        gle_format_duration(text, sizeof text, step * (double)p->n_steps);
-        printf("  phase %-11zu %g time units, %llu steps, %s%s, at most %s\n", i + 1, p->duration,
+        gle_format_duration(text, sizeof text, (double)p->n_steps * (p->learn ? &costs->learn : &costs->eval)->mean);
+        printf("  phase %-11zu %g time units, %llu steps, %s%s, %s\n", i + 1, p->duration,
                (unsigned long long)p->n_steps, p->learn ? "learning" : "not learning",
                p->set.n ? ", some parameters set" : "", text);
     }
-    gle_format_duration(text, sizeof text, step * (double)exp->n_steps);
+    gle_train_estimate(&total, costs, exp, data);
+    gle_format_duration(text, sizeof text, total);
     printf("  estimated time    %s\n", text);
-}
-
-/* Steps of an epoch, and those of a test that only the last one has. */
-static void count_steps(double *train_steps, double *eval_steps, double *last_steps, const struct gle_experiment *exp,
-                        const struct gle_data *data)
-{
-    const struct gle_samples *split = data->split;
-    const bool always = gle_metrics_test_always(exp, data);
-    const double T = (double)data->n_steps, test_steps = T * passes(split[GLE_TEST].n, exp->test_batch_size);
-
-    *train_steps = T * passes(split[GLE_TRAIN].n, exp->batch_size);
-    *eval_steps = T * passes(split[GLE_VALIDATION].n, exp->test_batch_size) + (always ? test_steps : 0.0);
-    *last_steps = always ? 0.0 : test_steps;
 }
 
 /* How large recording.npz will be, which only the disk limits. */
 static void show_recording(const struct gle_experiment *exp, const struct gle_data *data, double record)
 {
-    double train_steps, eval_steps, last_steps, n, bytes;
+    const struct gle_step_counts n = gle_train_count_steps(exp, data);
+    const double steps = exp->phases ? (double)exp->n_steps : (double)exp->epochs * (n.learn + n.eval) + n.further_eval;
+    const double records = ceil(steps / (double)exp->record.every), bytes = records * record;
 
-    count_steps(&train_steps, &eval_steps, &last_steps, exp, data);
-    n = exp->phases ? (double)exp->n_steps
-                    : (double)exp->epochs * (train_steps + eval_steps) + eval_steps + last_steps;
-    n = ceil(n / (double)exp->record.every);
-    bytes = n * record;
-    printf("  recording         %.16g records, about %.3g %cB\n", n, bytes < 1e9 ? 1e-6 * bytes : 1e-9 * bytes,
+    printf("  recording         %.16g records, about %.3g %cB\n", records, bytes < 1e9 ? 1e-6 * bytes : 1e-9 * bytes,
            bytes < 1e9 ? 'M' : 'G');
 }
 
-static void show_epochs(const struct gle_experiment *exp, const struct gle_data *data, double train_step,
-                        double eval_step)
+static void show_epochs(const struct gle_experiment *exp, const struct gle_data *data, const struct gle_costs *costs)
 {
-    double train_steps, eval_steps, last_steps, epoch;
-    char text[32], total[32];
+    const struct gle_step_counts n = gle_train_count_steps(exp, data);
+    char text[32], all[32];
+    double total;
 
-    count_steps(&train_steps, &eval_steps, &last_steps, exp, data);
-    epoch = train_steps * train_step + eval_steps * eval_step;
-    gle_format_duration(text, sizeof text, epoch);
-    gle_format_duration(total, sizeof total, epoch * (double)exp->epochs + (eval_steps + last_steps) * eval_step);
-    printf("  estimated time    %s an epoch, %s for %llu epochs\n", text, total, (unsigned long long)exp->epochs);
+    gle_format_duration(text, sizeof text, gle_train_estimate(&total, costs, exp, data));
+    gle_format_duration(all, sizeof all, total);
+    printf("  an epoch          %.16g learning and %.16g evaluating steps, %s\n", n.learn, n.eval, text);
+    printf("  estimated time    %s for %llu epochs\n", all, (unsigned long long)exp->epochs);
 }
 
-void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, size_t threads, double train_step,
-                   double eval_step, double record)
+/* A kind of step: its products, and the time measured. */
+static void show_step(const char *what, double flops, size_t rows, double seconds, size_t threads)
+{
+    char text[32];
+
+    gle_format_duration(text, sizeof text, seconds);
+    printf("  %-17s %.3g %cFLOP (batch of %zu), %s measured on %zu thread%s\n", what,
+           flops < 1e9 ? 1e-6 * flops : 1e-9 * flops, flops < 1e9 ? 'M' : 'G', rows, text, threads,
+           threads > 1 ? "s" : "");
+}
+
+static void show_steps(const struct gle_graph *graph, const struct gle_data *data, size_t threads,
+                       const struct gle_costs *costs)
+{
+    const size_t rows = gle_train_eval_rows(graph, data);
+
+    show_step("a learning step", (double)graph->train_rows * gle_graph_flops(graph, true), graph->train_rows,
+              costs->learn.mean, threads);
+    show_step("evaluating step", (double)rows * gle_graph_flops(graph, false), rows, costs->eval.mean, threads);
+}
+
+void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, size_t threads,
+                   const struct gle_costs *costs, double record)
 {
     const struct gle_experiment *exp = graph->exp;
     const struct gle_optimizer *optimizer = (const struct gle_optimizer *)exp->optimizer.row;
     const double bytes = gle_graph_bytes(graph, optimizer->n_moments) + data_bytes(graph, data);
-    const double flops = (double)graph->train_rows * gle_graph_flops(graph, true);
-    char step[32];
 
     show_data(exp, data);
     show_layers(graph);
     show_parameters(graph);
-    gle_format_duration(step, sizeof step, train_step);
-    printf("  a learning step   %.3g %cFLOP (batch of %zu), %s measured on %zu thread%s\n",
-           flops < 1e9 ? 1e-6 * flops : 1e-9 * flops, flops < 1e9 ? 'M' : 'G', graph->train_rows, step, threads,
-           threads > 1 ? "s" : "");
     printf("  memory            about %.3g %cB for network and data\n", bytes < 1e9 ? 1e-6 * bytes : 1e-9 * bytes,
            bytes < 1e9 ? 'M' : 'G');
     if (record > 0.0)
         show_recording(exp, data, record);
+    show_steps(graph, data, threads, costs);
     if (exp->phases)
-        show_phases(exp, train_step);
+        show_phases(exp, data, costs);
     else
-        show_epochs(exp, data, train_step, eval_step);
+        show_epochs(exp, data, costs);
 }

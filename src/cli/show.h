@@ -4,6 +4,7 @@
 
 #include "data/data.h"
 #include "graph/graph.h"
+#include "train/measure.h"
 
 #include <stddef.h>
 
@@ -11,9 +12,9 @@
 void gle_show_list(void);
 /* Version, compiler, libraries, processor. */
 void gle_show_version(void);
-/* The table of layers, data and costs of a dry run. Seconds per learning and evaluating step as measured with
- * `threads`; bytes of a record of recording.npz, 0 for none. */
-void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, size_t threads, double train_step,
-                   double eval_step, double record);
+/* The table of layers, data and costs of a dry run. costs: as measured with `threads`; bytes of a record of
+ * recording.npz, 0 for none. */
+void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, size_t threads,
+                   const struct gle_costs *costs, double record);
 
 #endif

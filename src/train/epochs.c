@@ -9,7 +9,8 @@
 struct pass {
     bool learn;
     bool forward_only;
-    double until;  /* the clock's time at which it is broken off; 0: none */
+    struct gle_meter *meter; /* that breaks it off; NULL: none */
+    bool measured; /* it has */
     size_t done;   /* samples */
     uint64_t steps;
     double shown;  /* steps, each as often as there were samples in it */
@@ -24,9 +25,10 @@ static double accuracy_so_far(const struct gle_run *run, const struct pass *pass
     return pass->done && gle_run_labelled(run) ? (double)pass->right / (double)pass->done : (double)NAN;
 }
 
-static bool broken_off(const struct gle_run *run, const struct pass *pass)
+static bool broken_off(const struct gle_run *run, struct pass *pass)
 {
-    return gle_run_stopped(run) || (pass->until > 0.0 && !run->in_window && gle_clock() > pass->until);
+    pass->measured = pass->meter && gle_meter_step(pass->meter, !run->in_window);
+    return gle_run_stopped(run) || pass->measured;
 }
 
 static int run_batch(struct gle_run *run, struct pass *pass, const struct gle_batch *batch, struct gle_error *err)
@@ -252,17 +254,12 @@ void gle_run_epochs(struct gle_run *run)
         gle_net_recall(run->net);
 }
 
-int gle_run_measure_epochs(double *per_step, struct gle_run *run, bool learn, double seconds, struct gle_error *err)
+int gle_run_measure_epochs(struct gle_meter *meter, struct gle_run *run, bool learn, struct gle_error *err)
 {
-    const enum gle_split split = learn ? GLE_TRAIN
-                                 : run->data->split[GLE_TEST].n       ? GLE_TEST
-                                 : run->data->split[GLE_VALIDATION].n ? GLE_VALIDATION
-                                                                      : GLE_TRAIN;
+    const enum gle_split split = learn ? GLE_TRAIN : gle_train_eval_split(run->data);
     struct gle_pass order = pass_over(run, split);
-    struct pass pass = {.learn = learn};
-    double spent = 0.0, waited = 0.0;
+    struct pass pass = {.learn = learn, .meter = meter};
 
-    *per_step = 0.0;
     if (!order.n)
         return 0;
     order.n -= order.n > order.batch_size ? order.n % order.batch_size : 0; /* whole batches */
@@ -273,19 +270,11 @@ int gle_run_measure_epochs(double *per_step, struct gle_run *run, bool learn, do
         run->rows[i] = (uint32_t)i;
     if (gle_run_open_feed(run, err))
         return -1;
-    while (spent < seconds) {
-        const struct gle_batch *batch;
-        double start;
-
+    while (!pass.measured) {
         if (pass.done % order.n == 0 && gle_feed_add(run->feed, &order, err))
             return -1;
-        batch = gle_feed_next(run->feed, &waited);
-        start = gle_clock();
-        pass.until = start + seconds - spent;
-        if (run_batch(run, &pass, batch, err))
+        if (run_batch(run, &pass, gle_feed_next(run->feed, &meter->waited), err))
             return -1;
-        spent += gle_clock() - start;
     }
-    *per_step = spent / (double)pass.steps;
     return 0;
 }

@@ -197,10 +197,16 @@ static bool on_grid(const struct gle_run *run)
     return length && run->step % length == 1;
 }
 
+/* Whether sweeps go over the steps of a phase. */
+static bool has_windows(const struct gle_run *run, bool learn)
+{
+    return learn || run->exp->record.variables[GLE_RECORD_LAMBDA];
+}
+
 static int run_steps(struct gle_run *run, struct phase *phase, struct gle_error *err)
 {
     const uint64_t n = phase->cfg->n_steps;
-    const bool windows = phase->cfg->learn || run->exp->record.variables[GLE_RECORD_LAMBDA];
+    const bool windows = has_windows(run, phase->cfg->learn);
     struct gle_stride stride = {.B = run->graph->max_batch, .learn = phase->cfg->learn, .nudge = true};
 
     for (uint64_t t = 0; t < n && !gle_run_stopped(run); t++) {
@@ -270,22 +276,25 @@ void gle_run_phases(struct gle_run *run)
     }
 }
 
-int gle_run_measure_phases(double *per_step, struct gle_run *run, double seconds, struct gle_error *err)
+int gle_run_measure_phases(struct gle_meter *meter, struct gle_run *run, bool learn, struct gle_error *err)
 {
-    const struct gle_phase forever = {.n_steps = UINT64_MAX, .learn = true};
-    struct gle_stride stride = {.B = run->graph->max_batch, .learn = true, .steps_left = forever.n_steps};
-    const double begin = gle_clock();
-    uint64_t n = 0;
+    struct gle_stride stride = {
+        .B = run->graph->max_batch, .learn = learn, .nudge = true, .steps_left = UINT64_MAX};
 
-    while ((!n || n % GLE_PROGRESS_STEPS || gle_clock() - begin < seconds) && run->step < run->exp->n_steps) {
+    run->step = 0;
+    for (uint64_t t = 0;; t++) {
         double loss;
         show(run);
-        gle_run_begin_window(run);
-        stride.end_window = window_ends(run, n);
+        if (has_windows(run, learn))
+            gle_run_begin_window(run);
+        stride.end_window = window_ends(run, t);
         if (gle_run_step(run, &stride, &loss, err))
             return -1;
-        n++;
+        if (gle_meter_step(meter, !run->in_window))
+            return 0;
+        if (run->step == run->exp->n_steps) { /* from the beginning of the signal */
+            gle_run_drop_window(run);
+            run->step = 0;
+        }
     }
-    *per_step = (gle_clock() - begin) / (double)n;
-    return 0;
 }

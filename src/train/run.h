@@ -5,6 +5,7 @@
 #include "data/feed.h"
 #include "parts/schedule.h"
 #include "train/diagnosis.h"
+#include "train/meter.h"
 #include "train/order.h"
 #include "train/train.h"
 
@@ -85,10 +86,10 @@ void gle_run_drop_window(struct gle_run *run);
 /* Training by epochs, by phases; results in run->rc, metrics. */
 void gle_run_epochs(struct gle_run *run);
 void gle_run_phases(struct gle_run *run);
-/* Runs for some seconds: learning steps, or evaluating ones. *per_step: seconds; 0 if there are no such steps. */
-GLE_MUST_CHECK int gle_run_measure_epochs(double *per_step, struct gle_run *run, bool learn, double seconds,
+/* Makes learning steps, or others, until all is measured; none if there are no such steps. Errors: as gle_train(). */
+GLE_MUST_CHECK int gle_run_measure_epochs(struct gle_meter *meter, struct gle_run *run, bool learn,
                                           struct gle_error *err);
-GLE_MUST_CHECK int gle_run_measure_phases(double *per_step, struct gle_run *run, double seconds,
+GLE_MUST_CHECK int gle_run_measure_phases(struct gle_meter *meter, struct gle_run *run, bool learn,
                                           struct gle_error *err);
 
 #endif

@@ -32,11 +32,4 @@ GLE_MUST_CHECK int gle_train(struct gle_metrics *metrics, struct gle_net *net, c
                              const struct gle_data *data, const struct gle_observer *observer,
                              const volatile sig_atomic_t *stop, struct gle_error *err);
 
-/* Seconds that a learning step and an evaluating step (0 in training by duration) take, measured on `seconds` seconds
- * of each on real samples or the real signal; for estimates. The network is initialised before and should be discarded
- * after. Errors: as gle_train(). */
-GLE_MUST_CHECK int gle_train_measure(double *train_step, double *eval_step, struct gle_net *net,
-                                     const struct gle_graph *graph, const struct gle_data *data, double seconds,
-                                     struct gle_error *err);
-
 #endif

@@ -729,7 +729,8 @@ class Options(Case):
 
     def test_dry_run_shows_and_writes_nothing(self):
         done = self.run_glesim(XOR, "--dry-run")
-        for word in ("hidden", "readout", "tanh", "parameters", "memory", "estimated time"):
+        for word in ("hidden", "readout", "tanh", "parameters", "memory", "a learning step", "evaluating step",
+                     "500 learning and 20 evaluating steps", "estimated time"):
             self.assertIn(word, done.out)
         self.assertEqual(os.listdir(self.folder), [])
 

@@ -1,0 +1,128 @@
+#include "train/measure.h"
+#include "train/meter.h"
+#include "train/run.h"
+
+#include <math.h>
+
+/* --- costs --- */
+
+struct measurement {
+    struct gle_run *run;
+    struct gle_costs *costs;
+    double seconds, profile_seconds;
+};
+
+static int make_steps(struct gle_step_cost *cost, struct gle_run *run, bool learn, double seconds, struct gle_net *net)
+{
+    struct gle_meter meter;
+    int rc;
+
+    gle_meter_start(&meter, seconds, net);
+    rc = run->exp->phases ? gle_run_measure_phases(&meter, run, learn, run->err)
+                          : gle_run_measure_epochs(&meter, run, learn, run->err);
+    *cost = gle_meter_cost(&meter);
+    return rc;
+}
+
+/* Clocks within the steps are kept apart from the times of steps. */
+static int measure_steps(struct gle_step_cost *cost, const struct measurement *m, bool learn)
+{
+    struct gle_step_cost profiled = {0};
+
+    if (make_steps(cost, m->run, learn, m->seconds, NULL))
+        return -1;
+    if (m->profile_seconds > 0.0 && make_steps(&profiled, m->run, learn, m->profile_seconds, m->run->net))
+        return -1;
+    cost->profile = profiled.profile;
+    cost->profiled = profiled.profiled;
+    return 0;
+}
+
+/* With the net's threads at work. */
+static void measure_both(void *ctx)
+{
+    struct measurement *m = ctx;
+
+    m->run->rc = measure_steps(&m->costs->learn, m, true);
+    if (!m->run->rc)
+        m->run->rc = measure_steps(&m->costs->eval, m, false);
+}
+
+int gle_train_measure(struct gle_costs *costs, struct gle_net *net, const struct gle_graph *graph,
+                      const struct gle_data *data, double seconds, double profile_seconds, struct gle_error *err)
+{
+    static const struct gle_observer nobody = {0};
+    struct gle_metrics metrics = {0};
+    struct gle_run run = {.exp = graph->exp,
+                          .graph = graph,
+                          .net = net,
+                          .data = data,
+                          .metrics = &metrics,
+                          .observer = &nobody,
+                          .err = err};
+    struct measurement m = {
+        .run = &run, .costs = costs, .seconds = seconds, .profile_seconds = profile_seconds};
+
+    *costs = (struct gle_costs){0};
+    run.rc = gle_run_start(&run, err);
+    if (!run.rc)
+        gle_net_parallel(net, measure_both, &m);
+    gle_metrics_clear(&metrics);
+    gle_run_finish(&run);
+    return run.rc;
+}
+
+/* --- numbers of rows and steps --- */
+
+enum gle_split gle_train_eval_split(const struct gle_data *data)
+{
+    return data->split[GLE_TEST].n ? GLE_TEST : data->split[GLE_VALIDATION].n ? GLE_VALIDATION : GLE_TRAIN;
+}
+
+size_t gle_train_eval_rows(const struct gle_graph *graph, const struct gle_data *data)
+{
+    const size_t n = data->split[gle_train_eval_split(data)].n, most = (size_t)graph->exp->test_batch_size;
+
+    if (graph->exp->phases)
+        return graph->train_rows;
+    return n < most ? n : most;
+}
+
+static double passes(size_t n, uint64_t batch)
+{
+    return ceil((double)n / (double)batch);
+}
+
+static struct gle_step_counts count_phases(const struct gle_experiment *exp)
+{
+    struct gle_step_counts counts = {0};
+
+    for (size_t i = 0; i < exp->n_phases; i++)
+        *(exp->phases[i].learn ? &counts.learn : &counts.eval) += (double)exp->phases[i].n_steps;
+    return counts;
+}
+
+struct gle_step_counts gle_train_count_steps(const struct gle_experiment *exp, const struct gle_data *data)
+{
+    const struct gle_samples *split = data->split;
+    const bool always = gle_metrics_test_always(exp, data);
+    const double T = (double)data->n_steps, test = T * passes(split[GLE_TEST].n, exp->test_batch_size);
+    struct gle_step_counts counts;
+
+    if (exp->phases)
+        return count_phases(exp);
+    counts.learn = T * passes(split[GLE_TRAIN].n, exp->batch_size);
+    counts.eval = T * passes(split[GLE_VALIDATION].n, exp->test_batch_size) + (always ? test : 0.0);
+    counts.further_eval = counts.eval + (always ? 0.0 : test);
+    return counts;
+}
+
+double gle_train_estimate(double *total, const struct gle_costs *costs, const struct gle_experiment *exp,
+                          const struct gle_data *data)
+{
+    const struct gle_step_counts n = gle_train_count_steps(exp, data);
+    const double once = n.learn * costs->learn.mean + n.eval * costs->eval.mean;
+
+    *total = exp->phases ? once : once * (double)exp->epochs + n.further_eval * costs->eval.mean;
+    return once;
+}

@@ -1,0 +1,103 @@
+"""Runs tools/bench as a user does, shortly. No speed is asserted. The program is the one that GLESIM_BENCH names.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+BENCH = os.path.abspath(os.environ["GLESIM_BENCH"])
+CONFIGS = pathlib.Path(__file__).resolve().parents[2] / "configs"
+SHORT = ["--quick", "--seconds", "0.004", "--threads", "1"]
+MISSING = """glesim: 1
+name: missing
+dataset: {type: npz, file: nowhere.npz, present: 1.0}
+network: {input: 3, layers: [{name: readout, neurons: {count: 2, tau_m: 1.0, tau_r: 1.0}}]}
+dt: 0.1
+learning: {loss: cross_entropy, optimizer: {type: adam, lr: 1.0e-3}}
+training: {epochs: 1, batch_size: 4}
+"""
+
+
+class Bench(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def bench(self, *args):
+        """The tables as text, and the JSON."""
+        path = self.folder / "bench.json"
+        done = subprocess.run([BENCH, *map(str, args), *SHORT, "--json", path], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+        def refuse(constant):
+            raise ValueError(f"{constant} is no JSON")
+
+        return done.stdout, json.loads(path.read_text(), parse_constant=refuse)
+
+    def check_speed(self, speed):
+        for key in ("us_least", "us_median", "us_mean", "mflop", "gflops", "of_fma_peak", "of_sgemm_peak"):
+            self.assertGreater(speed[key], 0.0, key)
+        self.assertLessEqual(speed["us_least"], speed["us_median"])
+        split = speed["split"]
+        self.assertGreater(split["products_us"], 0.0)
+        self.assertGreater(split["elementwise_us"], 0.0)
+        self.assertAlmostEqual(sum(v for k, v in split.items() if k != "us"), split["us"], delta=0.01 * split["us"])
+
+    def check_row(self, row):
+        self.assertEqual((row["threads_asked"], row["threads"]), (1, 1))
+        self.check_speed(row["learn"])
+        self.check_speed(row["eval"])
+        self.assertGreater(row["learn"]["split"]["optimizer_us"], 0.0)
+        self.assertEqual(row["eval"]["split"]["optimizer_us"], 0.0)
+
+    def test_measures_steps_against_the_peaks(self):
+        text, report = self.bench(CONFIGS / "xor.yaml", CONFIGS / "lagnet.yaml", "--whole", "--no-scaling")
+        self.assertEqual([(c["config"], c["variant"], c["by"]) for c in report["configs"]],
+                         [("xor", None, "epochs"), ("lagnet", "gle", "phases"), ("lagnet", "adjoint", "phases")])
+        for row in report["configs"][:2]:
+            self.check_row(row)
+        for row in report["configs"]:
+            self.assertFalse(row["random_data"])
+            self.assertGreater(row["estimated_seconds"], 0.0)
+            self.assertGreater(row["measured_seconds"], 0.0)
+            self.assertIn(row["config"], text)
+        peak, = report["peaks"]
+        self.assertEqual(peak["threads"], 1)
+        self.assertGreater(peak["fma_gflops"], 0.0)
+        self.assertGreater(peak["sgemm_gflops"], 0.0)
+        for key in ("date", "version", "commit", "compiler", "blas"):
+            self.assertIsInstance(report[key], str)
+        for key in ("load_at_start", "load_at_end"):
+            self.assertEqual(len(report["machine"][key]), 3)
+        self.assertGreater(report["machine"]["processors"], 0)
+        self.assertEqual((report["scaling"], report["products"]), ([], []))
+
+    def test_takes_random_data_where_there_is_none(self):
+        config = self.folder / "missing.yaml"
+        config.write_text(MISSING)
+        text, report = self.bench(config, "--no-scaling")
+        row, = report["configs"]
+        self.assertTrue(row["random_data"])
+        self.assertIsNone(row["estimated_seconds"])
+        self.check_row(row)
+        self.assertRegex(text, r"missing \* +1 \(1\)")
+
+    def test_shows_how_the_cost_grows(self):
+        _, report = self.bench("--scaling")
+        self.assertEqual(report["configs"], [])
+        for axis in ("width", "depth", "batch"):
+            rows = [row for row in report["scaling"] if row["axis"] == axis]
+            self.assertGreater(len(rows), 4)
+            self.assertEqual([row[axis] for row in rows], sorted(row[axis] for row in rows))
+            self.assertGreater(rows[-1]["learn"]["mflop"], rows[0]["learn"]["mflop"])
+            for row in rows:
+                self.check_row(row)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,30 @@
+/* bench_results.h - all that was measured, and its two forms. */
+#ifndef GLE_TOOLS_BENCH_RESULTS_H
+#define GLE_TOOLS_BENCH_RESULTS_H
+
+#include "bench_scaling.h"
+#include "report/provenance.h"
+
+struct results {
+    struct gle_provenance machine;
+    size_t n_processors;
+    double load[2][3]; /* averages over 1, 5 and 15 minutes, at the start and at the end; NaN: unknown */
+    double seconds;    /* that everything took */
+    struct settings set;
+    struct peaks peaks;
+    struct gle_experiments *files;
+    size_t n_files;
+    struct trial *trials;
+    size_t n_trials;
+    struct scaling_row *scaling;
+    size_t n_scaling;
+    struct product_row *products;
+    size_t n_products;
+};
+
+/* Tables, on standard output. */
+void print_results(const struct results *r);
+/* The same as JSON; what is not measured is null. */
+void write_results(const struct results *r, const char *path);
+
+#endif

@@ -1,0 +1,21 @@
+/* bench_scaling.h - how the cost of a step grows with width, depth and batch, for the family of tools/scaling.yaml. */
+#ifndef GLE_TOOLS_BENCH_SCALING_H
+#define GLE_TOOLS_BENCH_SCALING_H
+
+#include "bench_trial.h"
+
+enum scaling_axis { SCALING_WIDTH, SCALING_DEPTH, SCALING_BATCH, SCALING_AXES };
+
+extern const char *const scaling_axes[];
+
+struct scaling_row {
+    enum scaling_axis axis; /* the one that changes */
+    size_t size[SCALING_AXES];
+    size_t n_rows;
+    struct trial_row rows[COUNTS_MAX];
+};
+
+/* Owns: the result, *n rows, belongs to the caller (gle_free). */
+struct scaling_row *measure_scaling(size_t *n, struct peaks *peaks, const struct settings *set);
+
+#endif

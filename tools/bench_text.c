@@ -1,0 +1,197 @@
+#include "bench_results.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* x, or a dash where there is none. */
+static void print_number(int width, int digits, double x)
+{
+    if (isfinite(x))
+        printf(" %*.*f", width, digits, x);
+    else
+        printf(" %*s", width, "-");
+}
+
+static void print_percent(double x)
+{
+    if (isfinite(x))
+        printf(" %5.1f %%", 100.0 * x);
+    else
+        printf(" %7s", "-");
+}
+
+/* --- peaks --- */
+
+static void print_peaks(const struct results *r)
+{
+    for (size_t t = 1; t <= THREADS_MAX; t++) {
+        const struct peak *p = &r->peaks.of[t];
+        if (p->fma > 0.0)
+            printf("peak on %zu thread%s: %.1f GFLOP/s in multiply-adds on registers, %.1f in sgemm (%s, %d^3 for each "
+                   "thread)\n",
+                   t, t > 1 ? "s" : "", p->fma, peak_sgemm(p), p->sgemm[1] > p->sgemm[0] ? "BLIS" : "own kernel",
+                   PEAK_SIZE);
+    }
+}
+
+/* --- configs --- */
+
+static void print_speed(const struct speed *s, const struct peak *peak)
+{
+    const struct split *split = &s->split;
+    const double gflops = speed_gflops(s), alone = speed_products_gflops(s);
+
+    print_number(9, 2, 1e6 * s->least);
+    print_number(9, 2, 1e6 * s->median);
+    printf(" |");
+    print_number(9, 2, 1e6 * split->products);
+    print_number(9, 2, 1e6 * split->elementwise);
+    print_number(9, 2, 1e6 * split->optimizer);
+    print_number(9, 2, 1e6 * split->waiting);
+    print_number(9, 2, 1e6 * split->rest);
+    printf(" |");
+    print_number(8, 1, gflops);
+    print_percent(gflops / peak->fma);
+    print_percent(gflops / peak_sgemm(peak));
+    printf(" |");
+    print_number(8, 1, alone);
+    print_percent(alone / peak->fma);
+    print_percent(alone / peak_sgemm(peak));
+}
+
+static void print_row(const struct trial *t, const struct trial_row *row, bool learn, const struct peaks *peaks)
+{
+    const struct speed *speed = learn ? &row->learn : &row->eval;
+    char name[256];
+
+    if (!(speed->least > 0.0))
+        return;
+    snprintf(name, sizeof name, "%s%s%s%s", t->exp->name, t->exp->variant ? "/" : "",
+             t->exp->variant ? t->exp->variant : "", t->random ? " *" : "");
+    printf("%-24.24s %3zu (%zu) |", name, row->asked, row->threads);
+    print_speed(speed, &peaks->of[row->threads]);
+    printf("\n");
+}
+
+static void print_steps(const struct results *r, bool learn)
+{
+    printf("\n%-32s | %-19s | %-49s | %-24s | %s\n", learn ? "LEARNING STEP" : "EVALUATING STEP", "microseconds",
+           "microseconds (profiled stretches)", "products, whole time", "products, their own time");
+    printf("%-24s %7s | %9s %9s | %9s %9s %9s %9s %9s | %8s %7s %7s | %8s %7s %7s\n", "config", "threads", "least",
+           "median", "products", "elementw.", "optimizer", "waiting", "rest", "GFLOP/s", "of FMA", "sgemm", "GFLOP/s",
+           "of FMA", "sgemm");
+    for (size_t i = 0; i < r->n_trials; i++)
+        for (size_t k = 0; k < r->trials[i].n_rows; k++)
+            print_row(&r->trials[i], &r->trials[i].rows[k], learn, &r->peaks);
+}
+
+static void print_seconds_of(double seconds)
+{
+    if (isfinite(seconds))
+        printf(" %9.3g", seconds);
+    else
+        printf(" %9s", "-");
+}
+
+static void print_seconds(const struct trial *t, const struct trial_row *row)
+{
+    printf("%-24.24s %-12.12s %3zu (%zu) |", t->exp->name, t->exp->variant ? t->exp->variant : "", row->asked,
+           row->threads);
+    print_seconds_of(row->once);
+    print_seconds_of(row->whole);
+    printf("  %s\n", t->exp->phases ? "all phases" : "an epoch");
+}
+
+static void print_training(const struct results *r)
+{
+    printf("\n%-45s | %s\n%-24s %-12s %7s | %9s %9s\n", "TRAINING", "seconds", "config", "variant", "threads",
+           "estimate", "measured");
+    for (size_t i = 0; i < r->n_trials; i++)
+        for (size_t k = 0; !r->trials[i].random && k < r->trials[i].n_rows; k++)
+            print_seconds(&r->trials[i], &r->trials[i].rows[k]);
+}
+
+static void print_configs(const struct results *r)
+{
+    print_steps(r, true);
+    print_steps(r, false);
+    print_training(r);
+    printf("threads: asked for (used). *: random data. Times include all that a step has, GFLOP/s count its products\n"
+           "without those of teachers. Profiled stretches show what time is spent on, as means over threads; their\n"
+           "clocks make steps of a few microseconds longer. rest: input, teachers, what is between steps. Estimates\n"
+           "follow from the means over all stretches; reading data, recordings and reports come on top.\n");
+}
+
+/* --- scaling --- */
+
+static void print_scaling_head(const struct scaling_row *row)
+{
+    printf("\nLEARNING STEP BY %s (otherwise width 128, depth 4, batch 100), least time\n%7s", scaling_axes[row->axis],
+           scaling_axes[row->axis]);
+    for (size_t k = 0; k < row->n_rows; k++)
+        printf(" | %6zu thread%-16s", row->rows[k].asked, row->rows[k].asked > 1 ? "s" : "");
+    printf("\n%7s", "");
+    for (size_t k = 0; k < row->n_rows; k++)
+        printf(" | %9s %8s %7s", "us", "GFLOP/s", "of FMA");
+    printf("\n");
+}
+
+static void print_scaling(const struct results *r)
+{
+    for (size_t i = 0; i < r->n_scaling; i++) {
+        const struct scaling_row *row = &r->scaling[i];
+        if (!i || row->axis != row[-1].axis)
+            print_scaling_head(row);
+        printf("%7zu", row->size[row->axis]);
+        for (size_t k = 0; k < row->n_rows; k++) {
+            const struct speed *s = &row->rows[k].learn;
+            printf(" |");
+            print_number(9, 2, 1e6 * s->least);
+            print_number(8, 1, speed_gflops(s));
+            print_percent(speed_gflops(s) / r->peaks.of[row->rows[k].threads].fma);
+        }
+        printf("\n");
+    }
+}
+
+/* --- products --- */
+
+static void print_products(const struct results *r)
+{
+    printf("\n%-11s %5s  %-10s %5s %5s %5s %10s %10s %8s   (GFLOP/s on one thread, best of all repeats)\n", "layer",
+           "batch", "product", "M", "N", "K", "own kernel", "BLIS", "own/BLIS");
+    for (size_t i = 0; i < r->n_products; i++) {
+        const struct product_row *row = &r->products[i];
+        char layer[48];
+        snprintf(layer, sizeof layer, "%zux%zu", row->layer.inputs, row->layer.neurons);
+        printf("%-11s %5zu  %-10s %5zu %5zu %5zu %10.2f %10.2f %8.2f\n", layer, row->batch, product_name(row),
+               row->M, row->N, row->K, row->gflops[0], row->gflops[1], row->gflops[0] / row->gflops[1]);
+    }
+}
+
+/* On a machine with other work, threads may have to share a processor all the time. */
+static void print_warning(const struct results *r)
+{
+    static const double BUSY = 0.3; /* of a processor */
+
+    if (r->load[0][0] > BUSY)
+        printf("The machine had other work: least times on one thread are what counts.\n");
+}
+
+void print_results(const struct results *r)
+{
+    const struct gle_provenance *m = &r->machine;
+
+    printf("%s, %s, %zu processors; load average %.2f at the start, %.2f at the end\n"
+           "glesim %s %s, %s, %s, kernels for %s; took %.0f s\n",
+           m->start, m->cpu, r->n_processors, r->load[0][0], r->load[1][0], m->version, m->commit, m->compiler, m->blas,
+           m->isa, r->seconds);
+    print_warning(r);
+    print_peaks(r);
+    if (r->n_trials)
+        print_configs(r);
+    if (r->n_scaling)
+        print_scaling(r);
+    if (r->n_products)
+        print_products(r);
+}
