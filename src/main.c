@@ -279,6 +279,8 @@ static bool is_there(struct gle_report *report, const struct gle_options *o, str
     return true;
 }
 
+static bool threads_started; /* after which no process may be forked that starts threads of its own */
+
 /* progress: see struct session. */
 static int run(const struct gle_experiment *exp, const struct gle_options *o, const char *command, int progress)
 {
@@ -292,6 +294,7 @@ static int run(const struct gle_experiment *exp, const struct gle_options *o, co
     rc = gle_report_dir(s.report.dir, sizeof s.report.dir, o->output, exp, &err);
     if (!rc && is_there(&s.report, o, &err))
         return 0;
+    threads_started = true;
     rc = rc || err.code ? -1 : open_session(&s, exp, o, threads, &err);
     if (!rc) {
         threads = gle_net_threads(s.net);
@@ -410,8 +413,15 @@ static int run_side_by_side(struct plan *plan)
     struct gle_bar bar;
     int code = 0, rc;
 
-    if (!ends)
-        return print_error(&(struct gle_error){.code = GLE_ENOMEM, .text = "no memory for the runs"});
+    if (threads_started)
+        gle_fail(&err, GLE_EUSAGE, "%s: runs side by side must come first on the command line, or alone",
+                 plan->runs[0].exp->name);
+    else if (!ends)
+        gle_fail(&err, GLE_ENOMEM, "no memory for the runs");
+    if (err.code) {
+        gle_free(ends);
+        return print_error(&err);
+    }
     jobs.at_once = o->jobs ? o->jobs : processors > each ? processors / each : 1;
     jobs.at_once = jobs.at_once < jobs.n ? jobs.at_once : jobs.n;
     if (!o->threads)

@@ -259,6 +259,13 @@ class Sweeps(Case):
         self.run_glesim(self.config(self.SWEEP), "--set", "sweep={learning.beta: [2]}")
         self.assertEqual(os.listdir(self.folder / "results/small"), ["beta=2"])
 
+    def test_a_sweep_does_not_follow_a_single_run(self):
+        _, err = self.run_glesim(XOR, *SHORT, self.config(self.SWEEP), code=2)
+        self.assertIn("glesim: small: runs side by side must come first on the command line, or alone\n", err)
+        shutil.rmtree(self.folder / "results")
+        self.run_glesim(self.folder / "small.yaml", XOR, *SHORT)
+        self.assertTrue((self.run_of("results/xor", 1) / "metrics.json").exists())
+
     def test_a_dry_run_shows_the_first(self):
         out, _ = self.run_glesim(self.config(self.SWEEP), "--dry-run")
         self.assertEqual(out.count("a learning step"), 1)
