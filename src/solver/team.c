@@ -20,10 +20,10 @@ enum { SPINS = 200, YIELDS = 2000 };
 static const long NAP = 50000, LONGEST_NAP = 400000; /* ns */
 
 /* When others keep the processors busy, a thread that is waited for may not be running at all, or on the processor of
- * the one that waits. A piece of work is late when the wait for it is much longer than the work, or when all took longer
- * than they would have one after the other. After LATE_MAX more late than timely ones the calling thread does everything
- * by itself for a while, which changes no result. Then LATE_AGAIN more will do, and each time the while is twice as
- * long, up to a limit, until pieces have been timely for long. */
+ * the one that waits. A piece of work is late when the wait for it is much longer than the work, or when all took as
+ * long as they would have one after the other. After LATE_MAX more late than timely ones the calling thread does
+ * everything by itself for a while, which changes no result. Then LATE_AGAIN more will do, and each time the while is
+ * twice as long, up to a limit, until pieces have been timely for long. */
 enum { LATE_MAX = 16, LATE_AGAIN = 4 };
 static const double LATE_RATIO = 2.0, LATE_SECONDS = 2e-5, ALONE_LEAST = 0.01, ALONE_MOST = 0.5; /* seconds */
 
