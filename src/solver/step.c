@@ -56,11 +56,12 @@ static void update_others(struct gle_net *net, size_t i, struct gle_range neuron
     }
 }
 
-/* Once for a layer: by whoever has its first neuron. */
+/* Once for a layer: by whoever has its first neuron. Leaves alone what others read, who have it learn. */
 static void count_missed(struct gle_net *net, size_t i, struct gle_range neurons)
 {
     for (int p = 0; p < GLE_PARAMS && !neurons.first; p++)
-        net->missed[i][p] += gle_layer_of(net, i)->cfg->plastic[p] && !net->plastic[i][p];
+        if (gle_layer_of(net, i)->cfg->plastic[p] && !net->plastic[i][p])
+            net->missed[i][p]++;
 }
 
 void gle_net_descend(struct gle_net *net, size_t i, struct gle_range neurons, size_t t)
