@@ -77,7 +77,7 @@ struct gle_graph_layer {
     bool nudged;           /* errors feed back into a membrane of it or of a layer below */
     size_t param[GLE_PARAMS]; /* in the slabs of parameters, gradients, moments: W (n, ld_in), b (ld), tau_m (ld) */
     size_t var[GLE_VARS][2];  /* in the state slab, for max_batch rows; [1] differs where two copies are kept.
-                                 Derived ones, if not observed, lie in a scratch of each thread */
+                                 Derived ones, if not observed, lie in a scratch of each thread, or of the net */
     size_t tape[GLE_TAPES];   /* in the tape slab, for tape_steps steps of train_rows rows; where used */
     size_t adjoint[GLE_ADJOINTS][2];  /* in the slab of adjoints, likewise; [1] differs where two copies are kept */
     size_t wt;                /* W transposed (n_in, ld), in the coefficient slab */

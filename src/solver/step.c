@@ -56,11 +56,12 @@ static void update_others(struct gle_net *net, size_t i, struct gle_range neuron
     }
 }
 
-/* Once for a layer: by whoever has its first neuron. */
+/* Once for a layer: by whoever has its first neuron. Leaves alone what others read, who have it learn. */
 static void count_missed(struct gle_net *net, size_t i, struct gle_range neurons)
 {
     for (int p = 0; p < GLE_PARAMS && !neurons.first; p++)
-        net->missed[i][p] += gle_layer_of(net, i)->cfg->plastic[p] && !net->plastic[i][p];
+        if (gle_layer_of(net, i)->cfg->plastic[p] && !net->plastic[i][p])
+            net->missed[i][p]++;
 }
 
 void gle_net_descend(struct gle_net *net, size_t i, struct gle_range neurons, size_t t)
@@ -146,9 +147,17 @@ static void find_top_error(struct gle_net *net, struct gle_range rows)
     net->kernels->add(net->output_sum + first, output + first, rows.n * l->ld);
 }
 
-/* Rows that go through a layer together: few enough, by the floats of one variable, that what they read and write stays
- * in a near cache, while wide layers, whose weights are what fills it, take all at once. */
-enum { BLOCK_FLOATS = 2048, BLOCK_WIDTH = 128 };
+/* Rows that go through a layer together: few enough, by the floats of one variable, that the dozen arrays which they
+ * read and write stay in the second cache; enough for fetching ahead in each of them; whole groups of those that
+ * products take together. Wide layers, whose weights are what fills caches, take all at once. */
+enum { BLOCK_FLOATS = 8192, BLOCK_WIDTH = 128, BLOCK_ROWS = 8 };
+
+static size_t block_of(const struct gle_graph_layer *l, size_t rows)
+{
+    const size_t width = l->ld > l->ld_in ? l->ld : l->ld_in;
+
+    return width <= BLOCK_WIDTH ? BLOCK_FLOATS / width / BLOCK_ROWS * BLOCK_ROWS : rows;
+}
 
 /* Whether derived variables are looked at once the rows are through. If not, one block of rows may lie in the place of
  * the one before. */
@@ -165,8 +174,7 @@ static void step_layer(struct gle_net *net, size_t i, struct gle_range rows, siz
     const struct gle_graph_layer *l = &g->layers[i];
     const struct gle_kernels *k = net->kernels;
     const int next = !net->now;
-    const size_t ld = l->ld, ld_in = l->ld_in, end = rows.first + rows.n;
-    const size_t width = ld > ld_in ? ld : ld_in, block = width <= BLOCK_WIDTH ? BLOCK_FLOATS / width : rows.n;
+    const size_t ld = l->ld, ld_in = l->ld_in, end = rows.first + rows.n, block = block_of(l, rows.n);
     const float *e_above = above_of(net, i), *r_below = below_of(net, l);
     const bool keeps = keeps_derived(net), has_error = l->needs_error && !net->step->forward_only;
     const size_t kept = keeps ? rows.first * ld : 0, place = keeps ? gle_place_of(net, i, thread) : thread;
