@@ -49,6 +49,7 @@ static _Noreturn void be_child(const struct gle_jobs *jobs, size_t i, int pipes[
 {
     int code;
 
+    signal(SIGPIPE, SIG_IGN); /* a report is written also when the parent has gone */
     setpgid(0, 0); /* a terminal's Ctrl-C goes to the parent alone, which hands it on */
 #ifdef __linux__
     prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -167,7 +168,7 @@ static void finish(struct state *s, struct child *c)
     end->code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
     if (WIFSIGNALED(status))
         snprintf(end->message, sizeof end->message, "killed by signal %d", WTERMSIG(status));
-    else
+    else if (end->code)
         snprintf(end->message, sizeof end->message, "%.*s", (int)strcspn(errors, "\n"), errors);
     s->jobs->name(s->jobs->ctx, c->job, name, sizeof name);
     gle_bar_clear(s->bar);

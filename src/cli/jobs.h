@@ -22,7 +22,7 @@ struct gle_jobs {
 /* How a run ended. */
 struct gle_job_end {
     int code;          /* exit code; 128 + n if signal n killed it; -1: never begun */
-    char message[512]; /* first line of its standard error; "" if there was none */
+    char message[512]; /* why it failed: first line of its standard error; "" if it did not */
 };
 
 /* Runs all and waits for them. The bar shows them as one.
