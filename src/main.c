@@ -346,6 +346,8 @@ static int load_seed(struct gle_experiments *list, const char *path, const struc
     return rc;
 }
 
+enum { RUNS_MAX = 10000 }; /* of a command: each has its config in memory */
+
 static int load_plan(struct plan *plan, const char *path, const struct gle_options *o, struct gle_errors *errs)
 {
     const size_t n = o->n_seeds && o->action == GLE_RUN ? o->n_seeds : 1;
@@ -354,9 +356,14 @@ static int load_plan(struct plan *plan, const char *path, const struct gle_optio
     plan->lists = gle_calloc(n, sizeof *plan->lists);
     if (!plan->lists)
         return gle_node_error(errs, GLE_ENOMEM, NULL, NULL, "no memory for the config");
-    for (; plan->n_lists < n; plan->n_lists++)
+    for (; plan->n_lists < n; plan->n_lists++) {
         if (load_seed(&plan->lists[plan->n_lists], path, o, o->n_seeds ? &o->seeds[plan->n_lists] : NULL, errs))
             return -1;
+        if (n * plan->lists[0].n > RUNS_MAX)
+            return gle_node_error(errs, GLE_EUSAGE, plan->lists[0].item[0]->src, NULL,
+                                  "%zu seeds of %zu variants or combinations make more than %d runs", n,
+                                  plan->lists[0].n, RUNS_MAX);
+    }
     n_variants = plan->lists[0].n;
     plan->runs = gle_calloc(n * n_variants, sizeof *plan->runs);
     if (!plan->runs)

@@ -90,7 +90,8 @@ static int check_values(const struct gle_node *list, struct gle_errors *errs)
     return rc;
 }
 
-static int check(const struct gle_node *sweep, size_t *n_points, struct gle_errors *errs)
+/* names: whether the values of each key are to be compared, which needs be done for one combination only. */
+static int check(const struct gle_node *sweep, size_t *n_points, bool names, struct gle_errors *errs)
 {
     int rc = 0;
 
@@ -108,7 +109,8 @@ static int check(const struct gle_node *sweep, size_t *n_points, struct gle_erro
             rc = gle_node_error(errs, GLE_ECONFIG, list, NULL, "a list of values is wanted");
             continue;
         }
-        rc |= check_values(list, errs);
+        if (names && list->n_items <= GLE_SWEEP_MAX)
+            rc |= check_values(list, errs);
         if (*n_points <= GLE_SWEEP_MAX)
             *n_points *= list->n_items <= GLE_SWEEP_MAX ? list->n_items : GLE_SWEEP_MAX + 1;
     }
@@ -144,7 +146,7 @@ int gle_sweep_take(struct gle_sweep *out, size_t *n_points, struct gle_doc *doc,
     *n_points = 1;
     if (!sweep)
         return 0;
-    if (check(sweep, n_points, errs))
+    if (check(sweep, n_points, !point, errs))
         return -1;
     chosen = gle_arena_alloc(doc->arena, sweep->n_items, sizeof *chosen);
     out->values = gle_arena_alloc(doc->arena, sweep->n_items, sizeof *out->values);

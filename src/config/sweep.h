@@ -10,7 +10,7 @@
  * Owns:   what *out points to lives in doc's arena.
  * Errors: GLE_ECONFIG (not a map of lists, an empty list, `seed` or `variants` as a key, the same name for two
  *         combinations), GLE_ERANGE (more than GLE_SWEEP_MAX), GLE_ENOMEM; what gle_node_set() finds. */
-enum { GLE_SWEEP_MAX = 10000 };
+enum { GLE_SWEEP_MAX = 1000 };
 GLE_MUST_CHECK int gle_sweep_take(struct gle_sweep *out, size_t *n_points, struct gle_doc *doc, size_t point,
                                   struct gle_errors *errs);
 

@@ -266,6 +266,13 @@ class Sweeps(Case):
         self.run_glesim(self.folder / "small.yaml", XOR, *SHORT)
         self.assertTrue((self.run_of("results/xor", 1) / "metrics.json").exists())
 
+    def test_there_may_not_be_too_many(self):
+        values = ", ".join(str(0.001 * i) for i in range(1, 101))
+        config = self.config(f"sweep:\n  learning.beta: [{values}]\n")
+        _, err = self.run_glesim(config, "--seeds", "0-200", code=2)
+        self.assertEqual(err, f"{config}:1:1: 201 seeds of 100 variants or combinations make more than 10000 runs\n")
+        self.assertEqual(os.listdir(self.folder), ["small.yaml"])
+
     def test_a_dry_run_shows_the_first(self):
         out, _ = self.run_glesim(self.config(self.SWEEP), "--dry-run")
         self.assertEqual(out.count("a learning step"), 1)
