@@ -146,8 +146,10 @@ int gle_sweep_take(struct gle_sweep *out, size_t *n_points, struct gle_doc *doc,
     *n_points = 1;
     if (!sweep)
         return 0;
-    if (check(sweep, n_points, !point, errs))
+    if (check(sweep, n_points, !point, errs)) {
+        *n_points = 1;
         return -1;
+    }
     chosen = gle_arena_alloc(doc->arena, sweep->n_items, sizeof *chosen);
     out->values = gle_arena_alloc(doc->arena, sweep->n_items, sizeof *out->values);
     if (!chosen || !out->values)
