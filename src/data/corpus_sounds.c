@@ -171,12 +171,16 @@ static int list_files(struct reading *r, struct gle_error *err)
 
 /* --- samples --- */
 
-static size_t count_good(const struct gle_sound *sounds, size_t n)
+/* Of n sounds; also how many of them come from files. */
+static size_t count_good(size_t *n_files, const struct gle_sound *sounds, size_t n)
 {
     size_t n_good = 0;
 
-    for (size_t i = 0; i < n; i++)
+    *n_files = 0;
+    for (size_t i = 0; i < n; i++) {
         n_good += sounds[i].n > 0;
+        *n_files += sounds[i].x != NULL;
+    }
     return n_good;
 }
 
@@ -204,8 +208,9 @@ static int take_sounds(struct gle_data *data, struct reading *r, struct gle_erro
     size_t from = 0, to = 0;
 
     for (int k = 0; k < GLE_SPLITS; k++) {
-        const size_t n = corpus->n[k], n_good = count_good(s->all + from, n);
-        if (n && !n_good)
+        size_t n_files;
+        const size_t n = corpus->n[k], n_good = count_good(&n_files, s->all + from, n);
+        if (n && !n_files) /* silence alone is no set */
             return gle_fail(err, GLE_EDATA, "no file of the %s set can be used; left out first: %.300s",
                             gle_split_names[k], data->skipped);
         if (n && gle_data_room(data, (enum gle_split)k, n_good, err))

@@ -416,6 +416,8 @@ static void something_must_be_left(void **state)
     snprintf(want[1], sizeof want[1], "no file of the test set can be used; left out first: %s/%s: not a sound file: "
              "it is empty", folder, file_of(corpus, GLE_TEST, 0));
     assert_not_opened("speech_commands", settings(skip), 0.0, &plain, GLE_EDATA, want[1]);
+    assert_not_opened("speech_commands", settings("task: {words: [yes, no], silence: 0.5}, skip_bad: true"), 0.0,
+                      &plain, GLE_EDATA, want[1]);
     gle_corpus_close(corpus);
 }
 
