@@ -2,13 +2,12 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "cli/jobs.h"
+#include "cli/many.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/show.h"
 #include "report/recording.h"
 #include "report/report.h"
-#include "report/summary.h"
 #include "train/measure.h"
 #include "train/train.h"
 
@@ -307,147 +306,7 @@ static int run(const struct gle_experiment *exp, const struct gle_options *o, co
     return rc ? print_error(&err) : 0;
 }
 
-/* --- many runs --- */
-
-/* All runs of a config: those of a variant one after the other, seed by seed. */
-struct plan {
-    struct gle_options options; /* of each run */
-    const char *command;
-    struct gle_experiments *lists; /* (n_lists): of each seed, all variants */
-    size_t n_lists;
-    struct gle_seed_run *runs; /* (n_runs) */
-    size_t n_runs;
-};
-
-static void clear_plan(struct plan *plan)
-{
-    for (size_t i = 0; i < plan->n_lists; i++)
-        gle_experiments_clear(&plan->lists[i]);
-    gle_free(plan->lists);
-    gle_free(plan->runs);
-}
-
-/* The experiments of a file, with one more override, the seed; NULL: none. */
-static int load_seed(struct gle_experiments *list, const char *path, const struct gle_options *o, const uint64_t *seed,
-                     struct gle_errors *errs)
-{
-    struct gle_override *overrides = gle_calloc(o->n_overrides + 1, sizeof *overrides);
-    char value[32];
-    int rc;
-
-    if (!overrides)
-        return gle_node_error(errs, GLE_ENOMEM, NULL, NULL, "no memory for the config");
-    if (o->n_overrides)
-        memcpy(overrides, o->overrides, o->n_overrides * sizeof *overrides);
-    snprintf(value, sizeof value, "%llu", seed ? (unsigned long long)*seed : 0);
-    overrides[o->n_overrides] = (struct gle_override){.path = "seed", .value = value, .where = "--seeds"};
-    rc = gle_experiments_load(list, path, overrides, o->n_overrides + (seed != NULL), o->variants, o->n_variants, errs);
-    gle_free(overrides);
-    return rc;
-}
-
-enum { RUNS_MAX = 10000 }; /* of a command: each has its config in memory */
-
-static int load_plan(struct plan *plan, const char *path, const struct gle_options *o, struct gle_errors *errs)
-{
-    const size_t n = o->n_seeds && o->action == GLE_RUN ? o->n_seeds : 1;
-    size_t n_variants;
-
-    plan->lists = gle_calloc(n, sizeof *plan->lists);
-    if (!plan->lists)
-        return gle_node_error(errs, GLE_ENOMEM, NULL, NULL, "no memory for the config");
-    for (; plan->n_lists < n; plan->n_lists++) {
-        if (load_seed(&plan->lists[plan->n_lists], path, o, o->n_seeds ? &o->seeds[plan->n_lists] : NULL, errs))
-            return -1;
-        if (n * plan->lists[0].n > RUNS_MAX)
-            return gle_node_error(errs, GLE_EUSAGE, plan->lists[0].item[0]->src, NULL,
-                                  "%zu seeds of %zu variants or combinations make more than %d runs", n,
-                                  plan->lists[0].n, RUNS_MAX);
-    }
-    n_variants = plan->lists[0].n;
-    plan->runs = gle_calloc(n * n_variants, sizeof *plan->runs);
-    if (!plan->runs)
-        return gle_node_error(errs, GLE_ENOMEM, NULL, NULL, "no memory for the runs");
-    for (size_t v = 0; v < n_variants; v++)
-        for (size_t s = 0; s < n; s++)
-            plan->runs[plan->n_runs++].exp = plan->lists[s].item[v];
-    return 0;
-}
-
-static int work(void *ctx, size_t i, int progress)
-{
-    const struct plan *plan = ctx;
-
-    return run(plan->runs[i].exp, &plan->options, plan->command, progress);
-}
-
-static void name_run(void *ctx, size_t i, char *buf, size_t size)
-{
-    const struct gle_experiment *exp = ((const struct plan *)ctx)->runs[i].exp;
-
-    snprintf(buf, size, "%s%s%s%sseed %llu", exp->variant ? exp->variant : "", exp->variant ? " " : "",
-             exp->sweep.label ? exp->sweep.label : "", exp->sweep.label ? " " : "", (unsigned long long)exp->seed);
-}
-
-/* A summary for each variant and point of a sweep, beside the folders of its seeds. */
-static int summarise(struct plan *plan, struct gle_error *err)
-{
-    const size_t n = plan->n_lists;
-
-    for (size_t i = 0; i < plan->n_runs; i++)
-        if (gle_report_dir(plan->runs[i].dir, sizeof plan->runs[i].dir, plan->options.output, plan->runs[i].exp, err))
-            return -1;
-    for (size_t i = 0; i < plan->n_runs; i += n) {
-        char dir[sizeof plan->runs[i].dir];
-        snprintf(dir, sizeof dir, "%s", plan->runs[i].dir);
-        *strrchr(dir, '/') = '\0';
-        if (gle_summary_write(dir, plan->runs + i, n, err))
-            return -1;
-        if (!plan->options.quiet)
-            printf("%s/summary.json\n", dir);
-    }
-    return 0;
-}
-
-/* The exit code of the first run that failed. */
-static int run_side_by_side(struct plan *plan)
-{
-    const struct gle_options *o = &plan->options;
-    const size_t processors = count_processors(), each = o->threads ? o->threads : 1;
-    struct gle_jobs jobs = {.n = plan->n_runs, .work = work, .name = name_run, .ctx = plan, .stop = &stop_signal};
-    struct gle_job_end *ends = gle_calloc(plan->n_runs, sizeof *ends);
-    struct gle_error err = {0};
-    struct gle_bar bar;
-    int code = 0, rc;
-
-    if (threads_started)
-        gle_fail(&err, GLE_EUSAGE, "%s: runs side by side must come first on the command line, or alone",
-                 plan->runs[0].exp->name);
-    else if (!ends)
-        gle_fail(&err, GLE_ENOMEM, "no memory for the runs");
-    if (err.code) {
-        gle_free(ends);
-        return print_error(&err);
-    }
-    jobs.at_once = o->jobs ? o->jobs : processors > each ? processors / each : 1;
-    jobs.at_once = jobs.at_once < jobs.n ? jobs.at_once : jobs.n;
-    if (!o->threads)
-        plan->options.threads = processors > jobs.at_once ? processors / jobs.at_once : 1;
-    gle_bar_start(&bar, plan->runs[0].exp, o->quiet);
-    snprintf(bar.label, sizeof bar.label, "%.100s", plan->runs[0].exp->name);
-    rc = gle_jobs_run(&jobs, ends, &bar, &err);
-    for (size_t i = 0; i < plan->n_runs; i++) {
-        plan->runs[i].code = ends[i].code;
-        snprintf(plan->runs[i].message, sizeof plan->runs[i].message, "%s", ends[i].message);
-        code = code || ends[i].code < 0 ? code : ends[i].code;
-    }
-    gle_free(ends);
-    if (rc || (o->n_seeds && summarise(plan, &err)))
-        return print_error(&err);
-    return code;
-}
-
-static int run_one_by_one(const struct plan *plan)
+static int run_one_by_one(const struct gle_plan *plan)
 {
     int code = 0;
 
@@ -462,14 +321,27 @@ static int run_one_by_one(const struct plan *plan)
     return code;
 }
 
+static int run_side_by_side(struct gle_plan *plan)
+{
+    struct gle_error err = {0};
+    int code;
+
+    if (threads_started)
+        gle_fail(&err, GLE_EUSAGE, "%s: runs side by side must come first on the command line, or alone",
+                 plan->runs[0].exp->name);
+    else if (!gle_plan_run(&code, plan, count_processors(), &stop_signal, &err))
+        return code;
+    return print_error(&err);
+}
+
 static int run_config(const char *path, const struct gle_options *o, const char *command)
 {
-    struct plan plan = {.options = *o, .command = command};
+    struct gle_plan plan = {.options = *o, .command = command, .run = run};
     struct gle_errors errs = {0};
     int code = 0;
 
-    if (load_plan(&plan, path, o, &errs)) {
-        clear_plan(&plan);
+    if (gle_plan_load(&plan, path, &errs)) {
+        gle_plan_clear(&plan);
         return print_errors(&errs);
     }
     for (size_t i = 0; o->action != GLE_CHECK && i < plan.lists[0].n; i++) /* before the first run begins */
@@ -482,7 +354,7 @@ static int run_config(const char *path, const struct gle_options *o, const char 
         code = run_side_by_side(&plan);
     else if (o->action != GLE_CHECK)
         code = run_one_by_one(&plan);
-    clear_plan(&plan);
+    gle_plan_clear(&plan);
     return code;
 }
 

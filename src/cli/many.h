@@ -1,0 +1,34 @@
+/* many.h - all runs that a config makes: of its variants, of the combinations of its sweep, of several seeds. */
+#ifndef GLE_CLI_MANY_H
+#define GLE_CLI_MANY_H
+
+#include "cli/options.h"
+#include "report/summary.h"
+
+#include <signal.h>
+
+/* The first three are the caller's, set before gle_plan_load(). */
+struct gle_plan {
+    struct gle_options options; /* of each run */
+    const char *command;
+    /* Makes one run; progress: where it tells how far it is (jobs.h), -1: nowhere. Returns the exit code. */
+    int (*run)(const struct gle_experiment *exp, const struct gle_options *options, const char *command, int progress);
+    struct gle_experiments *lists; /* (n_lists): of each seed, all variants */
+    size_t n_lists;
+    struct gle_seed_run *runs; /* (n_runs): of a variant one after the other, seed by seed */
+    size_t n_runs;
+};
+
+/* Loads the config for every seed; for the first alone if nothing is to be run.
+ * Owns:   lists and runs belong to the plan (gle_plan_clear, also after an error).
+ * Errors: as gle_experiments_load(), GLE_EUSAGE (too many runs). */
+GLE_MUST_CHECK int gle_plan_load(struct gle_plan *plan, const char *path, struct gle_errors *errs);
+void gle_plan_clear(struct gle_plan *plan);
+
+/* Makes all runs side by side, options.jobs at a time, or as many as `processors` allow; of several seeds, also a
+ * summary for each variant and combination. stop: as struct gle_jobs. *code: the exit code of the first that failed.
+ * Errors: GLE_ENOMEM, GLE_EWRITE (a summary). */
+GLE_MUST_CHECK int gle_plan_run(int *code, struct gle_plan *plan, size_t processors, const volatile sig_atomic_t *stop,
+                                struct gle_error *err);
+
+#endif
