@@ -266,12 +266,13 @@ static size_t count_processors(void)
     return share && !gle_text_count(&slurm, share) && slurm && slurm < n ? (size_t)slurm : n;
 }
 
-/* Whether a run among those of several seeds is there already, so that it need not be made again. */
+/* Whether a run among those of several seeds or of a sweep is there already, so that it need not be made again. */
 static bool is_there(struct gle_report *report, const struct gle_options *o, struct gle_error *err)
 {
     bool done = false;
 
-    if (!o->n_seeds || o->force || o->action != GLE_RUN || gle_report_done(&done, report, err) || !done)
+    if (o->force || o->action != GLE_RUN || (!o->n_seeds && !report->exp->sweep.label) ||
+        gle_report_done(&done, report, err) || !done)
         return false;
     if (!o->quiet)
         printf("%s/metrics.json: there already\n", report->dir);

@@ -34,7 +34,8 @@ static const char help[] =
     "\n"
     "  --quick            shorter measurements\n"
     "  --json FILE        write everything as JSON, too\n"
-    "  --threads 1,2      thread counts (1 and all processors; for the growth also 2, 4 ... between)\n"
+    "  --threads 1,2      thread counts (1 and all processors; for the growth also 2, 4 ... between); the largest is\n"
+    "                     also how many networks are trained side by side, each on one thread\n"
     "  --rounds N         measurements of each kind of step (3; quick: 1), and\n"
     "  --seconds S        the length of one (0.1; quick: 0.04)\n"
     "  --whole            train whole epochs, or runs by duration, beside the estimate\n"
@@ -93,6 +94,25 @@ static void measure_config(struct trial *t, const struct gle_experiment *exp, st
     trial_close(t);
 }
 
+/* Networks side by side are processes, which are made before this one has threads. */
+static void measure_beside(struct results *r, size_t most)
+{
+    size_t copies = 0, n = 0;
+
+    for (size_t i = 0; i < r->set.n_threads; i++)
+        copies = r->set.threads[i] > copies ? r->set.threads[i] : copies;
+    if (copies < 2)
+        return;
+    r->beside = gle_calloc(most, sizeof *r->beside);
+    if (!r->beside)
+        stop("no memory");
+    for (size_t i = 0; i < r->n_files; i++)
+        for (size_t v = 0; v < r->files[i].n; v++) {
+            say(r->files[i].item[v]->name);
+            beside_measure(&r->beside[n++], r->files[i].item[v], copies, &r->set);
+        }
+}
+
 static void measure_configs(struct results *r)
 {
     const struct settings *set = &r->set;
@@ -108,6 +128,7 @@ static void measure_configs(struct results *r)
     r->trials = gle_calloc(most, sizeof *r->trials);
     if (!r->trials)
         stop("no memory");
+    measure_beside(r, most);
     for (size_t i = 0; i < r->n_files; i++)
         for (size_t v = 0; v < r->files[i].n; v++)
             measure_config(&r->trials[r->n_trials++], r->files[i].item[v], &r->peaks, set);
@@ -146,8 +167,11 @@ static void results_clear(struct results *r)
     for (size_t i = 0; i < r->n_files; i++)
         gle_experiments_clear(&r->files[i]);
     peaks_clear(&r->peaks);
+    for (size_t i = 0; r->beside && i < r->n_trials; i++)
+        gle_free(r->beside[i].learn);
     gle_free(r->files);
     gle_free(r->trials);
+    gle_free(r->beside);
     gle_free(r->scaling);
     gle_free(r->products);
 }

@@ -73,6 +73,27 @@ static json_t *trials_json(const struct results *r)
     return list;
 }
 
+static json_t *beside_json(const struct results *r)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; r->beside && i < r->n_trials; i++) {
+        const struct beside_row *row = &r->beside[i];
+        const struct peak *peak = &r->peaks.of[row->copies];
+        json_t *copies = json_array(), *json;
+        for (size_t k = 0; k < row->copies; k++)
+            json_array_append_new(copies, json_pack("{s:o, s:o}", "us_least", number(1e6 * row->learn[k].least),
+                                                    "us_median", number(1e6 * row->learn[k].median)));
+        json = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "config", row->exp->name, "variant",
+                         row->exp->variant ? json_string(row->exp->variant) : json_null(), "random_data",
+                         json_boolean(row->random), "copies", copies, "us_a_step", number(1e6 * beside_per_step(row)),
+                         "gflops", number(beside_gflops(row)), "of_fma_peak", number(beside_gflops(row) / peak->fma),
+                         "of_sgemm_peak", number(beside_gflops(row) / peak_sgemm(peak)));
+        json_array_append_new(list, json);
+    }
+    return list;
+}
+
 static json_t *scaling_json(const struct results *r)
 {
     json_t *list = json_array();
@@ -136,11 +157,12 @@ static json_t *machine_json(const struct results *r)
 void write_results(const struct results *r, const char *path)
 {
     const struct gle_provenance *m = &r->machine;
-    json_t *root = json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "date", m->start,
+    json_t *root = json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "date", m->start,
                              "seconds", number(r->seconds), "version", m->version, "commit", m->commit, "compiler",
                              m->compiler, "blas", m->blas, "machine", machine_json(r), "rounds", count(r->set.rounds),
                              "seconds_a_round", number(r->set.seconds), "peaks", peaks_json(r), "configs",
-                             trials_json(r), "scaling", scaling_json(r), "products", products_json(r));
+                             trials_json(r), "side_by_side", beside_json(r), "scaling", scaling_json(r), "products",
+                             products_json(r));
 
     if (!root)
         stop("no memory for the JSON");

@@ -2,6 +2,7 @@
 #ifndef GLE_TOOLS_BENCH_RESULTS_H
 #define GLE_TOOLS_BENCH_RESULTS_H
 
+#include "bench_beside.h"
 #include "bench_scaling.h"
 #include "report/provenance.h"
 
@@ -16,6 +17,7 @@ struct results {
     size_t n_files;
     struct trial *trials;
     size_t n_trials;
+    struct beside_row *beside; /* one for each trial; NULL: not measured */
     struct scaling_row *scaling;
     size_t n_scaling;
     struct product_row *products;

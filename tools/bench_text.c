@@ -59,16 +59,23 @@ static void print_speed(const struct speed *s, const struct peak *peak)
     print_percent(alone / peak_sgemm(peak));
 }
 
+static void print_name(const struct gle_experiment *exp, bool random)
+{
+    char name[256];
+
+    snprintf(name, sizeof name, "%s%s%s%s", exp->name, exp->variant ? "/" : "", exp->variant ? exp->variant : "",
+             random ? " *" : "");
+    printf("%-24.24s", name);
+}
+
 static void print_row(const struct trial *t, const struct trial_row *row, bool learn, const struct peaks *peaks)
 {
     const struct speed *speed = learn ? &row->learn : &row->eval;
-    char name[256];
 
     if (!(speed->least > 0.0))
         return;
-    snprintf(name, sizeof name, "%s%s%s%s", t->exp->name, t->exp->variant ? "/" : "",
-             t->exp->variant ? t->exp->variant : "", t->random ? " *" : "");
-    printf("%-24.24s %3zu (%zu) |", name, row->asked, row->threads);
+    print_name(t->exp, t->random);
+    printf(" %3zu (%zu) |", row->asked, row->threads);
     print_speed(speed, &peaks->of[row->threads]);
     printf("\n");
 }
@@ -111,15 +118,46 @@ static void print_training(const struct results *r)
             print_seconds(&r->trials[i], &r->trials[i].rows[k]);
 }
 
+static void print_beside(const struct results *r)
+{
+    if (!r->beside)
+        return;
+    printf("\n%-32s | %-29s | %s\n%-24s %7s | %9s %9s %9s | %8s %7s %7s\n", "LEARNING STEP, SIDE BY SIDE",
+           "microseconds", "products of all networks", "config", "copies", "fastest", "slowest", "a step", "GFLOP/s",
+           "of FMA", "sgemm");
+    for (size_t i = 0; i < r->n_trials; i++) {
+        const struct beside_row *row = &r->beside[i];
+        const struct peak *peak = &r->peaks.of[row->copies];
+        double fastest = INFINITY, slowest = 0.0;
+        for (size_t k = 0; k < row->copies; k++) {
+            fastest = fmin(fastest, row->learn[k].least);
+            slowest = fmax(slowest, row->learn[k].least);
+        }
+        print_name(row->exp, row->random);
+        printf(" %7zu |", row->copies);
+        print_number(9, 2, 1e6 * fastest);
+        print_number(9, 2, 1e6 * slowest);
+        print_number(9, 2, 1e6 * beside_per_step(row));
+        printf(" |");
+        print_number(8, 1, beside_gflops(row));
+        print_percent(beside_gflops(row) / peak->fma);
+        print_percent(beside_gflops(row) / peak_sgemm(peak));
+        printf("\n");
+    }
+}
+
 static void print_configs(const struct results *r)
 {
     print_steps(r, true);
+    print_beside(r);
     print_steps(r, false);
     print_training(r);
     printf("threads: asked for (used). *: random data. Times include all that a step has, GFLOP/s count its products\n"
            "without those of teachers. Profiled stretches show what time is spent on, as means over threads; their\n"
            "clocks make steps of a few microseconds longer. rest: input, teachers, what is between steps. Estimates\n"
-           "follow from the means over all stretches; reading data, recordings and reports come on top.\n");
+           "follow from the means over all stretches; reading data, recordings and reports come on top. Side by side:\n"
+           "processes of one thread each; the least time of the fastest and the slowest, and time for a step of one\n"
+           "network while all of them go on.\n");
 }
 
 /* --- scaling --- */

@@ -45,6 +45,8 @@ struct trial {
 /* For each of these numbers of threads. random_data: always; otherwise where there is no data set. */
 void trial_open(struct trial *t, const struct gle_experiment *exp, const size_t *threads, size_t n_threads,
                 bool random_data);
+/* Measures one row once more. */
+void trial_measure(struct trial *t, size_t row, double seconds);
 /* Measures all rows, and the peaks for their numbers of threads. */
 void trial_run(struct trial *t, struct peaks *peaks, const struct settings *set);
 /* Epochs, or runs by duration, whole. */

@@ -78,24 +78,63 @@ static void name_run(void *ctx, size_t i, char *buf, size_t size)
              exp->sweep.label ? exp->sweep.label : "", exp->sweep.label ? " " : "", (unsigned long long)exp->seed);
 }
 
+enum { DIR_SIZE = sizeof((struct gle_seed_run *)0)->dir };
+
+/* The folder `levels` above that of a run. */
+static void folder_above(char dir[DIR_SIZE], const struct gle_seed_run *run, int levels)
+{
+    snprintf(dir, DIR_SIZE, "%s", run->dir);
+    while (levels--)
+        *strrchr(dir, '/') = '\0';
+}
+
+static void tell(const struct gle_plan *plan, const char *dir)
+{
+    if (!plan->options.quiet)
+        printf("%s/summary.json\n", dir);
+}
+
 /* A summary for each variant and point of a sweep, beside the folders of its seeds. */
-static int summarise(struct gle_plan *plan, struct gle_error *err)
+static int summarise_seeds(struct gle_plan *plan, struct gle_error *err)
 {
     const size_t n = plan->n_lists;
+    char dir[DIR_SIZE];
 
-    for (size_t i = 0; i < plan->n_runs; i++)
-        if (gle_report_dir(plan->runs[i].dir, sizeof plan->runs[i].dir, plan->options.output, plan->runs[i].exp, err))
-            return -1;
     for (size_t i = 0; i < plan->n_runs; i += n) {
-        char dir[sizeof plan->runs[i].dir];
-        snprintf(dir, sizeof dir, "%s", plan->runs[i].dir);
-        *strrchr(dir, '/') = '\0';
+        folder_above(dir, &plan->runs[i], 1);
         if (gle_summary_write(dir, plan->runs + i, n, err))
             return -1;
-        if (!plan->options.quiet)
-            printf("%s/summary.json\n", dir);
+        tell(plan, dir);
     }
     return 0;
+}
+
+/* A summary of the sweep of each variant, beside the folders of its points. */
+static int summarise_sweeps(struct gle_plan *plan, struct gle_error *err)
+{
+    char dir[DIR_SIZE];
+
+    for (size_t i = 0, next; i < plan->n_runs; i = next) {
+        const char *variant = plan->runs[i].exp->variant;
+        for (next = i; next < plan->n_runs; next++)
+            if (variant && strcmp(plan->runs[next].exp->variant, variant))
+                break;
+        folder_above(dir, &plan->runs[i], 2);
+        if (gle_summary_write_sweep(dir, plan->runs + i, (next - i) / plan->n_lists, plan->n_lists, err))
+            return -1;
+        tell(plan, dir);
+    }
+    return 0;
+}
+
+static int summarise(struct gle_plan *plan, struct gle_error *err)
+{
+    for (size_t i = 0; i < plan->n_runs; i++)
+        if (gle_report_dir(plan->runs[i].dir, DIR_SIZE, plan->options.output, plan->runs[i].exp, err))
+            return -1;
+    if (plan->options.n_seeds && summarise_seeds(plan, err))
+        return -1;
+    return plan->runs[0].exp->sweep.label ? summarise_sweeps(plan, err) : 0;
 }
 
 int gle_plan_run(int *code, struct gle_plan *plan, size_t processors, const volatile sig_atomic_t *stop,
@@ -124,5 +163,5 @@ int gle_plan_run(int *code, struct gle_plan *plan, size_t processors, const vola
         *code = *code || ends[i].code < 0 ? *code : ends[i].code;
     }
     gle_free(ends);
-    return rc || (o->n_seeds && summarise(plan, err)) ? -1 : 0;
+    return rc || summarise(plan, err) ? -1 : 0;
 }

@@ -25,9 +25,9 @@ struct gle_plan {
 GLE_MUST_CHECK int gle_plan_load(struct gle_plan *plan, const char *path, struct gle_errors *errs);
 void gle_plan_clear(struct gle_plan *plan);
 
-/* Makes all runs side by side, options.jobs at a time, or as many as `processors` allow; of several seeds, also a
- * summary for each variant and combination. stop: as struct gle_jobs. *code: the exit code of the first that failed.
- * Errors: GLE_ENOMEM, GLE_EWRITE (a summary). */
+/* Makes all runs side by side, options.jobs at a time, or as many as `processors` allow; and summaries: of the seeds of
+ * each variant and combination, and of the sweep of each variant. stop: as struct gle_jobs. *code: the exit code of the
+ * first that failed. Errors: GLE_ENOMEM, GLE_EWRITE (a summary). */
 GLE_MUST_CHECK int gle_plan_run(int *code, struct gle_plan *plan, size_t processors, const volatile sig_atomic_t *stop,
                                 struct gle_error *err);
 

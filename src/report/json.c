@@ -78,8 +78,7 @@ static json_t *config(const struct gle_node *node)
     return json_string(node->text);
 }
 
-/* Keys and values of a sweep at this run. */
-static json_t *sweep(const struct gle_sweep *s)
+json_t *gle_json_sweep(const struct gle_sweep *s)
 {
     json_t *out = s->label ? json_object() : json_null();
 
@@ -403,7 +402,7 @@ char *gle_report_json(const struct gle_report *r, const struct gle_metrics *m, c
     json_object_set_new(root, "name", json_string(r->exp->name));
     json_object_set_new(root, "variant", text_or_null(r->exp->variant));
     json_object_set_new(root, "seed", count(r->exp->seed));
-    json_object_set_new(root, "sweep", sweep(&r->exp->sweep));
+    json_object_set_new(root, "sweep", gle_json_sweep(&r->exp->sweep));
     json_object_set_new(root, "config", config(r->exp->src));
     json_object_set_new(root, "config_sha256", json_string(r->config_sha256));
     json_object_set_new(root, "provenance", provenance(r->provenance));

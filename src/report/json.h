@@ -4,8 +4,13 @@
 
 #include "report/report.h"
 
+#include <jansson.h>
+
 /* metrics.json as text ending in a newline. Owns: the caller, gle_free(). NULL: no memory. */
 char *gle_report_json(const struct gle_report *report, const struct gle_metrics *metrics, const struct gle_net *net);
+
+/* Keys and values of a sweep at a run; null: the file has none. Owns: the caller. */
+json_t *gle_json_sweep(const struct gle_sweep *sweep);
 
 /* The status word of the metrics.json at path, and the checksum of its config; "" if it cannot be read. */
 void gle_report_status(char *status, size_t size, char config_sha256[65], const char *path);

@@ -1,6 +1,7 @@
 #include "report/summary.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "report/json.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -164,10 +165,21 @@ static json_t *summarise(const struct gle_seed_run *runs, size_t n, json_t **met
     return done ? out : NULL;
 }
 
-int gle_summary_write(const char *dir, const struct gle_seed_run *runs, size_t n, struct gle_error *err)
+/* NULL: no memory */
+static json_t *summary(const struct gle_seed_run *runs, size_t n)
 {
     json_t **metrics = gle_calloc(n, sizeof *metrics);
     json_t *root = metrics ? summarise(runs, n, metrics) : NULL;
+
+    for (size_t i = 0; metrics && i < n; i++)
+        json_decref(metrics[i]);
+    gle_free(metrics);
+    return root;
+}
+
+/* Takes root. */
+static int write_summary(const char *dir, json_t *root, struct gle_error *err)
+{
     char *text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(DIGITS)) : NULL;
     char path[4200];
     int rc;
@@ -175,10 +187,35 @@ int gle_summary_write(const char *dir, const struct gle_seed_run *runs, size_t n
     snprintf(path, sizeof path, "%s/summary.json", dir);
     rc = text ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the summary");
     rc = rc || gle_file_make_dirs(dir, err) || gle_file_write(path, text, strlen(text), err) ? -1 : 0;
-    for (size_t i = 0; metrics && i < n; i++)
-        json_decref(metrics[i]);
     json_decref(root);
-    gle_free(metrics);
     free(text);
     return rc;
+}
+
+int gle_summary_write(const char *dir, const struct gle_seed_run *runs, size_t n, struct gle_error *err)
+{
+    return write_summary(dir, summary(runs, n), err);
+}
+
+int gle_summary_write_sweep(const char *dir, const struct gle_seed_run *runs, size_t n_points, size_t n,
+                            struct gle_error *err)
+{
+    static const char *const details[] = {"schema", "name", "variant", "epochs", "phases", "parameters", "timing"};
+    json_t *root = json_object(), *points = json_array();
+
+    json_object_set_new(root, "schema", json_integer(SCHEMA));
+    json_object_set_new(root, "name", word_or_null(runs->exp->name));
+    json_object_set_new(root, "variant", word_or_null(runs->exp->variant));
+    json_object_set_new(root, "points", points);
+    for (size_t p = 0; p < n_points; p++, runs += n) {
+        json_t *point = summary(runs, n);
+        for (size_t i = 0; i < sizeof details / sizeof *details; i++)
+            json_object_del(point, details[i]);
+        json_object_set_new(point, "values", gle_json_sweep(&runs->exp->sweep));
+        if (json_array_append_new(points, point)) {
+            json_decref(root);
+            return gle_fail(err, GLE_ENOMEM, "no memory for the summary");
+        }
+    }
+    return write_summary(dir, root, err);
 }

@@ -1,4 +1,4 @@
-/* summary.h - what the runs of several seeds come to, from the metrics.json of each. */
+/* summary.h - what the runs of several seeds, or of a sweep, come to, from the metrics.json of each. */
 #ifndef GLE_REPORT_SUMMARY_H
 #define GLE_REPORT_SUMMARY_H
 
@@ -18,5 +18,9 @@ struct gle_seed_run {
  * what it is.
  * Errors: GLE_EWRITE, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_summary_write(const char *dir, const struct gle_seed_run *runs, size_t n, struct gle_error *err);
+/* The same of the points of a sweep, n seeds each, one after the other in `runs` (n_points * n): a list "points" that
+ * has the values of the keys, how the runs ended, final and best of each. */
+GLE_MUST_CHECK int gle_summary_write_sweep(const char *dir, const struct gle_seed_run *runs, size_t n_points, size_t n,
+                                           struct gle_error *err);
 
 #endif

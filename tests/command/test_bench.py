@@ -10,7 +10,7 @@ import unittest
 
 BENCH = os.path.abspath(os.environ["GLESIM_BENCH"])
 CONFIGS = pathlib.Path(__file__).resolve().parents[2] / "configs"
-SHORT = ["--quick", "--seconds", "0.004", "--threads", "1"]
+SHORT = ["--quick", "--seconds", "0.004"]
 MISSING = """glesim: 1
 name: missing
 dataset: {type: npz, file: nowhere.npz, present: 1.0}
@@ -27,10 +27,10 @@ class Bench(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
 
-    def bench(self, *args):
+    def bench(self, *args, threads="1"):
         """The tables as text, and the JSON."""
         path = self.folder / "bench.json"
-        done = subprocess.run([BENCH, *map(str, args), *SHORT, "--json", path], stdout=subprocess.PIPE,
+        done = subprocess.run([BENCH, *map(str, args), *SHORT, "--threads", threads, "--json", path], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, check=False)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
@@ -75,7 +75,16 @@ class Bench(unittest.TestCase):
         for key in ("load_at_start", "load_at_end"):
             self.assertEqual(len(report["machine"][key]), 3)
         self.assertGreater(report["machine"]["processors"], 0)
-        self.assertEqual((report["scaling"], report["products"]), ([], []))
+        self.assertEqual((report["side_by_side"], report["scaling"], report["products"]), ([], [], []))
+
+    def test_measures_networks_side_by_side(self):
+        text, report = self.bench(CONFIGS / "xor.yaml", "--no-scaling", threads="1,3")
+        row, = report["side_by_side"]
+        self.assertEqual((row["config"], row["random_data"], len(row["copies"])), ("xor", False, 3))
+        least = [copy["us_least"] for copy in row["copies"]]
+        self.assertGreater(min(least), 0.0)
+        self.assertAlmostEqual(row["us_a_step"], 1.0 / sum(1.0 / us for us in least), delta=1e-3 * row["us_a_step"])
+        self.assertIn("SIDE BY SIDE", text)
 
     def test_takes_random_data_where_there_is_none(self):
         config = self.folder / "missing.yaml"

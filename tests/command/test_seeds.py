@@ -222,11 +222,31 @@ class Sweeps(Case):
 
     def test_every_combination_is_a_run(self):
         self.run_glesim(self.config(self.SWEEP))
-        self.assertEqual(sorted(os.listdir(self.folder / "results/small")), sorted(self.LABELS))
+        self.assertEqual(sorted(os.listdir(self.folder / "results/small")), sorted([*self.LABELS, "summary.json"]))
         m = load(self.folder / "results/small" / self.LABELS[3] / "seed_0/metrics.json")
         self.assertEqual(m["sweep"], {"learning.optimizer.lr": 0.003, "network.layers[0].activation": "relu"})
         self.assertEqual(m["config"]["learning"]["optimizer"]["lr"], 0.003)
         self.assertEqual(m["network"]["layers"][0]["activation"], "relu")
+
+    def test_a_summary_tells_the_points_apart(self):
+        self.run_glesim(self.config(self.SWEEP), "--seeds", "0-1", "--quiet")
+        s = load(self.folder / "results/small/summary.json")
+        self.assertEqual([p["sweep"] for p in s["points"]], self.LABELS)
+        self.assertEqual(s["points"][1]["values"],
+                         {"learning.optimizer.lr": 0.01, "network.layers[0].activation": "relu"})
+        for point in s["points"]:
+            of_seeds = load(self.folder / "results/small" / point["sweep"] / "summary.json")
+            self.assertEqual(point["completed"], 2)
+            for part in ("runs", "final", "best"):
+                self.assertEqual(point[part], of_seeds[part])
+
+    def test_points_that_are_there_are_kept(self):
+        config = self.config("sweep: {learning.beta: [1, 0.5]}\n")
+        self.run_glesim(config)
+        out, _ = self.run_glesim(config, "--set", "sweep={learning.beta: [1, 0.25]}")
+        self.assertEqual(out.count("there already"), 1)
+        points = load(self.folder / "results/small/summary.json")["points"]
+        self.assertEqual([(p["values"]["learning.beta"], p["completed"]) for p in points], [(1, 1), (0.25, 1)])
 
     def test_a_combination_is_the_same_as_its_resolved_config(self):
         self.run_glesim(self.config(self.SWEEP))
@@ -245,6 +265,8 @@ class Sweeps(Case):
             for label in ("beta=1", "beta=0.5"):
                 s = load(self.folder / "results/small" / variant / label / "summary.json")
                 self.assertEqual((s["variant"], s["sweep"], s["completed"]), (variant, label, 2))
+            s = load(self.folder / "results/small" / variant / "summary.json")
+            self.assertEqual((s["variant"], [p["sweep"] for p in s["points"]]), (variant, ["beta=1", "beta=0.5"]))
 
     def test_variants_may_run_side_by_side(self):
         config = self.config("variants: {gle: {learning.rule: gle}, bp: {learning.rule: bp}}\n")
@@ -257,7 +279,7 @@ class Sweeps(Case):
 
     def test_set_changes_a_sweep(self):
         self.run_glesim(self.config(self.SWEEP), "--set", "sweep={learning.beta: [2]}")
-        self.assertEqual(os.listdir(self.folder / "results/small"), ["beta=2"])
+        self.assertEqual(sorted(os.listdir(self.folder / "results/small")), ["beta=2", "summary.json"])
 
     def test_a_sweep_does_not_follow_a_single_run(self):
         _, err = self.run_glesim(XOR, *SHORT, self.config(self.SWEEP), code=2)
