@@ -193,10 +193,22 @@ static void show(struct state *s)
     struct gle_jobs_progress p = {.n = s->jobs->n, .n_done = s->n_done, .n_failed = s->n_failed,
                                   .n_running = s->n_running, .done = (double)s->n_done};
 
-    for (size_t i = 0; i < s->jobs->at_once; i++)
-        if (s->children[i].pid)
-            p.done += s->children[i].progress.done;
+    double told = 0.0;
+
+    for (size_t i = 0; i < s->jobs->at_once; i++) {
+        const struct gle_progress *of = &s->children[i].progress;
+        if (!s->children[i].pid)
+            continue;
+        p.done += of->done;
+        if (!of->stages) /* it has not told anything yet */
+            continue;
+        p.loss += of->loss;
+        p.accuracy += of->accuracy;
+        told += 1.0;
+    }
     p.done /= (double)s->jobs->n;
+    p.loss /= told; /* NaN of none */
+    p.accuracy /= told;
     gle_bar_jobs(s->bar, &p);
 }
 

@@ -158,7 +158,9 @@ void gle_bar_jobs(struct gle_bar *bar, const struct gle_jobs_progress *p)
     at += (size_t)snprintf(line + at, sizeof line - at, "  %s left  %zu of %zu done, %zu running", left, p->n_done,
                            p->n, p->n_running);
     if (p->n_failed)
-        snprintf(line + at, sizeof line - at, ", %zu failed", p->n_failed);
+        at += (size_t)snprintf(line + at, sizeof line - at, ", %zu failed", p->n_failed);
+    if (isfinite(p->loss))
+        add_score(line, sizeof line, at, "mean", p->loss, p->accuracy);
     if (redraw)
         fprintf(stderr, "\r%.*s\033[K", width - 1, line);
     else

@@ -24,6 +24,7 @@ void gle_bar_stage(struct gle_bar *bar, const struct gle_metrics *m, const struc
 struct gle_jobs_progress {
     size_t n, n_done, n_failed, n_running; /* runs; those that failed are done, too */
     double done;                           /* fraction of all work */
+    double loss, accuracy; /* what those running have now, on average; NaN: nothing yet, or no labels */
 };
 void gle_bar_jobs(struct gle_bar *bar, const struct gle_jobs_progress *p);
 /* Removes the bar, so that a line can be written. */
