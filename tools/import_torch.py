@@ -13,8 +13,8 @@ trained.pt with model.load_state_dict(torch.load("trained.pt")).
 Layers are matched in order: a matrix NAME.weight (neurons, inputs) begins one, to which NAME.bias belongs, and tau_m
 and tau_r (one number, or one a neuron) from the same module or the nearest around it. Where that does not fit, --names
 says what goes where, PyTorch's name first: modules with all they hold (0=hidden), or single arrays
-(enc.W=hidden.weight); what it does not name is left out. --names @FILE reads the pairs from a file. On the way to glesim
-16-bit numbers become 32-bit ones, which is exact.
+(enc.W=hidden.weight); what it does not name is left out. --names @FILE reads the pairs from a file. Numbers of 16 bits
+become such of 32 bits on the way to glesim, which is exact.
 
 Time constants are in the config's unit of time. glesim takes tau_r from the config, whatever the file says.
 """
@@ -577,6 +577,8 @@ def convert(args, direction):
     write_whole(args.target, write, arrays)
     for old, new in pairs:
         print(f"{old} -> {new} {shape_text(arrays[new].shape)}")
+    if direction is to_npz and any(parameter_of(new)[1] == "tau_r" for _, new in pairs):
+        print("glesim takes tau_r from the config: compare it with this one")
     left_out = [name for name in source if name not in dict(pairs)]
     if left_out:
         print(f"left out: {listed(left_out)}")
