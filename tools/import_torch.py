@@ -28,6 +28,7 @@ import pickletools
 import re
 import subprocess
 import sys
+import tokenize
 import typing
 import zipfile
 import zlib
@@ -53,8 +54,13 @@ ELEMENTS_MAX = 1 << 31 # of one array: a stride of 0 can make many of one number
 PICKLE_MAX = 1 << 26   # bytes: it holds names and shapes only
 STORAGE_MAX = 1 << 40  # bytes; nothing is packed, so that all of them are in the file
 ALIGNMENT = 64         # of the numbers in a file, as torch aligns them
+# What the libraries make of bytes that are no file of their kind.
 DAMAGE = (ValueError, KeyError, IndexError, TypeError, EOFError, OverflowError, NotImplementedError, RuntimeError,
-          zlib.error, zipfile.BadZipFile)
+          SyntaxError, tokenize.TokenError, zlib.error, zipfile.BadZipFile)
+
+
+class Unfit(ValueError):
+    """What is wrong with a file or an array, to follow its name."""
 
 
 # --- reading a file of torch.save: a zip archive of ROOT/data.pkl and the numbers, ROOT/data/0 and so on ---
@@ -97,13 +103,13 @@ class Unpickler:
             elif step := getattr(self, "op_" + opcode.name.lower(), None):
                 step(argument)
             else:
-                raise ValueError(f"its pickle has the opcode {opcode.name}, which no state dict needs")
-        raise ValueError("its pickle has no end")
+                raise Unfit(f"its pickle has the opcode {opcode.name}, which no state dict needs")
+        raise Unfit("its pickle has no end")
 
     def taken(self, n):
         """The last n things on the stack."""
         if n > len(self.stack):
-            raise ValueError("its pickle is damaged")
+            raise Unfit("its pickle is damaged")
         values = self.stack[len(self.stack) - n:]
         del self.stack[len(self.stack) - n:]
         return values
@@ -113,7 +119,7 @@ class Unpickler:
 
     def top(self, kind):
         if not isinstance(self.stack[-1], kind):
-            raise ValueError("its pickle is damaged")
+            raise Unfit("its pickle is damaged")
         return self.stack[-1]
 
     def op_proto(self, version):
@@ -122,8 +128,8 @@ class Unpickler:
     def op_global(self, name):
         name = Global(name.replace(" ", "."))
         if name not in self.CALLS and name.removeprefix("torch.") not in STORAGES:
-            raise ValueError(f"refused: it holds '{name}', and only tensors are read; "
-                             "a state dict is wanted: torch.save(model.state_dict(), ...)")
+            raise Unfit(f"refused: it holds '{name}', and only tensors are read; "
+                        "a state dict is wanted: torch.save(model.state_dict(), ...)")
         self.stack.append(name)
 
     def op_mark(self, _):
@@ -164,7 +170,7 @@ class Unpickler:
     def set_items(self, values):
         for key, value in zip(values[::2], values[1::2], strict=True):
             if not isinstance(key, (str, int)):
-                raise ValueError("a dict in it has a key that is neither text nor number")
+                raise Unfit("a dict in it has a key that is neither text nor number")
             self.top(dict)[key] = value
 
     def op_binput(self, index):
@@ -182,13 +188,13 @@ class Unpickler:
     def op_binpersid(self, _):
         (what, storage_type, key, _device, n), = self.taken(1)
         if what != "storage" or not isinstance(storage_type, Global) or type(n) is not int or n < 0:
-            raise ValueError("its pickle is damaged")
+            raise Unfit("its pickle is damaged")
         self.stack.append(self.load_storage(STORAGES[storage_type.removeprefix("torch.")], key, n))
 
     def op_reduce(self, _):
         function, arguments = self.taken(2)
         if not isinstance(function, Global) or function not in self.CALLS:
-            raise ValueError("its pickle is damaged")
+            raise Unfit("its pickle is damaged")
         self.stack.append(self.CALLS[function](*arguments))
 
     @staticmethod
@@ -201,10 +207,10 @@ class Unpickler:
         numbers = [offset, *shape, *strides]
         if (not isinstance(storage, Storage) or len(shape) != len(strides) or len(shape) > 32 or
                 any(type(n) is not int or n < 0 for n in numbers) or math.prod(shape) > ELEMENTS_MAX):
-            raise ValueError("its pickle is damaged: a tensor is impossible")
+            raise Unfit("its pickle is damaged: a tensor is impossible")
         last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides))
         if 0 not in shape and last >= storage.values.size:
-            raise ValueError("its pickle is damaged: a tensor is larger than its storage")
+            raise Unfit("its pickle is damaged: a tensor is larger than its storage")
         if 0 in shape:
             return Tensor(np.empty(shape, storage.values.dtype), storage.kind)
         item = storage.values.itemsize
@@ -225,7 +231,7 @@ class TorchArchive:
         self.archive = archive
         pickles = [name for name in archive.namelist() if re.fullmatch(r"[^/]+/data\.pkl", name)]
         if len(pickles) != 1:
-            raise ValueError("it is a zip file, but not one that torch.save wrote")
+            raise Unfit("it is a zip file, but not one that torch.save wrote")
         self.root = pickles[0].removesuffix("data.pkl")
         self.order = ">" if self.has("byteorder") and self.record("byteorder") == b"big" else "<"
         self.storages = {}
@@ -236,7 +242,7 @@ class TorchArchive:
     def record(self, name, size_max=PICKLE_MAX):
         info = self.archive.getinfo(self.root + name)
         if info.compress_type != zipfile.ZIP_STORED or info.file_size > size_max:
-            raise ValueError(f"its record {name} is packed or too large, which torch.save never writes")
+            raise Unfit(f"its record {name} is packed or too large, which torch.save never writes")
         return self.archive.read(info)
 
     def load(self):
@@ -247,7 +253,7 @@ class TorchArchive:
             self.storages[key] = Storage(self.numbers(kind, self.record(f"data/{key}", STORAGE_MAX)), kind)
         storage = self.storages[key]
         if storage.kind != kind or storage.values.size < n:
-            raise ValueError(f"it is damaged: data/{key} is not what its pickle says")
+            raise Unfit(f"it is damaged: data/{key} is not what its pickle says")
         return storage
 
     def numbers(self, kind, data):
@@ -260,17 +266,17 @@ def tensors_of(value, entry):
     """Name -> Tensor of a state dict, which may be one entry of a checkpoint."""
     if entry is not None:
         if not isinstance(value, dict) or entry not in value:
-            raise ValueError(f"it has no entry '{entry}'")
+            raise Unfit(f"it has no entry '{entry}'")
         value = value[entry]
     if isinstance(value, Tensor):
-        raise ValueError("it is a tensor alone, where a state dict is wanted")
+        raise Unfit("it is a tensor alone, where a state dict is wanted")
     if not isinstance(value, dict):
-        raise ValueError("it holds no state dict")
+        raise Unfit("it holds no state dict")
     parts = [str(key) for key, part in value.items() if isinstance(part, dict)]
     tensors = {str(key): part for key, part in value.items() if isinstance(part, Tensor)}
     if not tensors:
         more = f", but entries: {listed(parts)}; --entry picks one" if parts else ""
-        raise ValueError("it holds no tensors" + more)
+        raise Unfit("it holds no tensors" + more)
     return tensors
 
 
@@ -289,20 +295,20 @@ def read(path, wanted=None, entry=None):
     try:
         with open(path, "rb") as file:
             if file.read(len(BEFORE_1_6)) == BEFORE_1_6:
-                raise ValueError("it is in the format from before PyTorch 1.6; load it and torch.save it again")
+                raise Unfit("it is in the format from before PyTorch 1.6; load it and torch.save it again")
             if not zipfile.is_zipfile(file):
-                raise ValueError("it is no file of torch.save, nor npz")
+                raise Unfit("it is no file of torch.save, nor npz")
             with zipfile.ZipFile(file) as archive:
                 npz = all(name.endswith(".npy") for name in archive.namelist()) and bool(archive.namelist())
                 if wanted and wanted != ("npz" if npz else "torch"):
-                    raise ValueError("it is " + ("an npz file, where one of torch.save is wanted" if npz else
-                                                 "no npz file"))
+                    raise Unfit("it is " + ("an npz file, where one of torch.save is wanted" if npz else
+                                          "no npz file"))
                 return read_npz(archive) if npz else tensors_of(TorchArchive(archive).load(), entry)
     except OSError as error:
         raise Failure(DATA, f"{shown(path)}: cannot read: {error.strerror or error}") from None
     except DAMAGE as error:
-        why = str(error) if type(error) is ValueError else f"it is damaged ({error or type(error).__name__})"
-        raise Failure(DATA, f"{shown(path)}: {why}") from None
+        why = str(error) if isinstance(error, Unfit) else f"not readable: {error or type(error).__name__}"
+        raise Failure(DATA, f"{shown(path)}: {plain(why)}") from None
     except MemoryError:
         raise Failure(RESOURCES, f"{shown(path)}: no memory for it") from None
 
@@ -374,8 +380,13 @@ def write_whole(path, write, arrays):
 
 # --- what belongs to what ---
 
+def plain(text):
+    """One line without control characters, whatever a file says."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+
+
 def listed(names):
-    names = list(names)
+    names = [plain(name) for name in names]
     return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "") or "nothing"
 
 
@@ -501,10 +512,10 @@ def fitted(name, array, shapes):
     """
     layer, parameter = parameter_of(name)
     if array.dtype.kind != "f":
-        raise ValueError(f"is of type {array.dtype}, where floating-point numbers are wanted")
+        raise Unfit(f"is of type {array.dtype}, where floating-point numbers are wanted")
     if parameter == "weight":
         if array.ndim != 2:
-            raise ValueError(f"has shape {shape_text(array.shape)}, where (neurons, inputs) is wanted")
+            raise Unfit(f"has shape {shape_text(array.shape)}, where (neurons, inputs) is wanted")
         wanted = shapes.get(name, array.shape)
     else:
         weight = shapes.get(f"{layer}.weight")
@@ -513,11 +524,11 @@ def fitted(name, array, shapes):
             array = np.broadcast_to(array.reshape(()), wanted)
     if array.shape != wanted:
         turned = "; it has to be transposed" if array.shape == wanted[::-1] else ""
-        raise ValueError(f"has shape {shape_text(array.shape)}, where {shape_text(wanted)} is wanted{turned}")
+        raise Unfit(f"has shape {shape_text(array.shape)}, where {shape_text(wanted)} is wanted{turned}")
     if not np.isfinite(array).all():
-        raise ValueError("holds NaN or Inf")
+        raise Unfit("holds NaN or Inf")
     if parameter in TIME_CONSTANTS and not (array > 0).all():
-        raise ValueError("has a time constant that is not positive")
+        raise Unfit("has a time constant that is not positive")
     return array.astype("f4") if array.itemsize < 4 else array
 
 
@@ -544,7 +555,7 @@ def to_npz(args):
     for old, new in pairs:
         try:
             arrays[new] = fitted(new, tensors[old].array, shapes)
-        except ValueError as error:
+        except Unfit as error:
             raise Failure(DATA, f"{shown(args.source)}: {old} {error} for {new}") from None
     return write_npz, arrays, pairs, source
 
@@ -576,7 +587,7 @@ def convert(args, direction):
         raise Failure(USAGE, "nothing would be written")
     write_whole(args.target, write, arrays)
     for old, new in pairs:
-        print(f"{old} -> {new} {shape_text(arrays[new].shape)}")
+        print(f"{plain(old)} -> {plain(new)} {shape_text(arrays[new].shape)}")
     if direction is to_npz and any(parameter_of(new)[1] == "tau_r" for _, new in pairs):
         print("glesim takes tau_r from the config: compare it with this one")
     left_out = [name for name in source if name not in dict(pairs)]
@@ -586,7 +597,7 @@ def convert(args, direction):
 
 def show(path, entry):
     for name, tensor in read(path, entry=entry).items():
-        print(f"{name:<32} {shape_text(tensor.array.shape):<16} {tensor.kind}")
+        print(f"{plain(name):<32} {shape_text(tensor.array.shape):<16} {tensor.kind}")
 
 
 # --- the command line ---
