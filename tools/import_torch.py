@@ -1,0 +1,672 @@
+#!/usr/bin/python3
+"""Weights from a PyTorch state dict to a weights.npz of glesim, and back. PyTorch itself is not needed.
+
+  import_torch.py --list model.pt
+  import_torch.py to-npz model.pt start.npz --config configs/xor.yaml
+  import_torch.py to-npz model.pt start.npz --names enc=hidden,dec=readout
+  import_torch.py to-torch results/xor/seed_1/weights.npz trained.pt --like model.pt
+
+model.pt is what torch.save(model.state_dict(), "model.pt") wrote, with PyTorch 1.6 or later. glesim starts from
+start.npz with `network: {init: {file: start.npz}}`, or --set network.init.file=$PWD/start.npz; PyTorch reads
+trained.pt with model.load_state_dict(torch.load("trained.pt")).
+
+Layers are matched in order: a matrix NAME.weight (neurons, inputs) begins one, to which NAME.bias belongs, and tau_m
+and tau_r (one number, or one a neuron) from the same module or the nearest around it. Where that does not fit, --names
+says what goes where, PyTorch's name first: modules with all they hold (0=hidden), or single arrays
+(enc.W=hidden.weight); what it does not name is left out. --names @FILE reads the pairs from a file. Numbers of 16 bits
+become such of 32 bits on the way to glesim, which is exact.
+
+Time constants are in the config's unit of time. glesim takes tau_r from the config, whatever the file says.
+"""
+
+import argparse
+import math
+import os
+import pathlib
+import pickle
+import pickletools
+import re
+import subprocess
+import sys
+import tokenize
+import typing
+import zipfile
+import zlib
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "datasets"))
+from command import DATA, RESOURCES, USAGE, Failure, cannot_write, run, say, shown # noqa: E402
+
+try:
+    import numpy as np
+except ImportError:
+    np = None
+
+PARAMETERS = ("weight", "bias", "tau_m", "tau_r")
+TIME_CONSTANTS = PARAMETERS[2:]
+# The type of a torch storage -> of its numbers. numpy has no bfloat16, the upper half of a float32.
+STORAGES = {"DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16",
+            "BFloat16Storage": "bfloat16", "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16",
+            "CharStorage": "int8", "ByteStorage": "uint8", "BoolStorage": "bool"}
+STORAGE_OF = {kind: name for name, kind in STORAGES.items() if kind in ("float64", "float32", "float16")}
+BEFORE_1_6 = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19" # a pickle of torch's old magic number
+ELEMENTS_MAX = 1 << 31 # of one array: a stride of 0 can make many of one number
+PICKLE_MAX = 1 << 26   # bytes: it holds names and shapes only
+STORAGE_MAX = 1 << 40  # bytes; nothing is packed, so that all of them are in the file
+ALIGNMENT = 64         # of the numbers in a file, as torch aligns them
+# What the libraries make of bytes that are no file of their kind.
+DAMAGE = (ValueError, KeyError, IndexError, TypeError, EOFError, OverflowError, NotImplementedError, RuntimeError,
+          SyntaxError, tokenize.TokenError, zlib.error, zipfile.BadZipFile)
+
+
+class Unfit(ValueError):
+    """What is wrong with a file or an array, to follow its name."""
+
+
+# --- reading a file of torch.save: a zip archive of ROOT/data.pkl and the numbers, ROOT/data/0 and so on ---
+
+class Global(str):
+    """A class or function that a pickle names. Nothing looks it up."""
+
+
+class Storage(typing.NamedTuple):
+    values: "np.ndarray" # (n), bfloat16 widened to float32
+    kind: str
+
+
+class Tensor(typing.NamedTuple):
+    array: "np.ndarray" # perhaps a view with strides of the storage
+    kind: str
+
+
+class Unpickler:
+    """Reads the few opcodes of which the pickle of a state dict consists. Nothing that a pickle says is executed.
+
+    load_storage(kind, key, n): the Storage of that name.
+    """
+
+    CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+    LITERALS = {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE"}
+
+    def __init__(self, load_storage):
+        self.load_storage = load_storage
+        self.stack, self.marks, self.memo = [], [], {}
+
+    def load(self, data):
+        for opcode, argument, _ in pickletools.genops(data):
+            if opcode.name == "STOP":
+                return self.stack.pop()
+            if opcode.name in self.CONSTANTS:
+                self.stack.append(self.CONSTANTS[opcode.name])
+            elif opcode.name in self.LITERALS:
+                self.stack.append(argument)
+            elif step := getattr(self, "op_" + opcode.name.lower(), None):
+                step(argument)
+            else:
+                raise Unfit(f"its pickle has the opcode {opcode.name}, which no state dict needs")
+        raise Unfit("its pickle has no end")
+
+    def taken(self, n):
+        """The last n things on the stack."""
+        if n > len(self.stack):
+            raise Unfit("its pickle is damaged")
+        values = self.stack[len(self.stack) - n:]
+        del self.stack[len(self.stack) - n:]
+        return values
+
+    def since_mark(self):
+        return self.taken(len(self.stack) - self.marks.pop())
+
+    def top(self, kind):
+        if not isinstance(self.stack[-1], kind):
+            raise Unfit("its pickle is damaged")
+        return self.stack[-1]
+
+    def op_proto(self, version):
+        pass # opcodes tell the version, too
+
+    def op_global(self, name):
+        name = Global(name.replace(" ", "."))
+        if name not in self.CALLS and name.removeprefix("torch.") not in STORAGES:
+            raise Unfit(f"refused: it holds '{name}', and only tensors are read; "
+                        "a state dict is wanted: torch.save(model.state_dict(), ...)")
+        self.stack.append(name)
+
+    def op_mark(self, _):
+        self.marks.append(len(self.stack))
+
+    def op_tuple(self, _):
+        self.stack.append(tuple(self.since_mark()))
+
+    def op_tuple1(self, _):
+        self.stack.append(tuple(self.taken(1)))
+
+    def op_tuple2(self, _):
+        self.stack.append(tuple(self.taken(2)))
+
+    def op_tuple3(self, _):
+        self.stack.append(tuple(self.taken(3)))
+
+    def op_empty_list(self, _):
+        self.stack.append([])
+
+    def op_empty_dict(self, _):
+        self.stack.append({})
+
+    def op_append(self, _):
+        values = self.taken(1)
+        self.top(list).extend(values)
+
+    def op_appends(self, _):
+        values = self.since_mark()
+        self.top(list).extend(values)
+
+    def op_setitem(self, _):
+        self.set_items(self.taken(2))
+
+    def op_setitems(self, _):
+        self.set_items(self.since_mark())
+
+    def set_items(self, values):
+        for key, value in zip(values[::2], values[1::2], strict=True):
+            if not isinstance(key, (str, int)):
+                raise Unfit("a dict in it has a key that is neither text nor number")
+            self.top(dict)[key] = value
+
+    def op_binput(self, index):
+        self.memo[index] = self.stack[-1]
+
+    def op_binget(self, index):
+        self.stack.append(self.memo[index])
+
+    op_long_binput, op_long_binget = op_binput, op_binget
+
+    def op_build(self, _):
+        self.taken(1) # attributes of a dict, such as _metadata
+        self.top(dict)
+
+    def op_binpersid(self, _):
+        (what, storage_type, key, _device, n), = self.taken(1)
+        if what != "storage" or not isinstance(storage_type, Global) or type(n) is not int or n < 0:
+            raise Unfit("its pickle is damaged")
+        self.stack.append(self.load_storage(STORAGES[storage_type.removeprefix("torch.")], key, n))
+
+    def op_reduce(self, _):
+        function, arguments = self.taken(2)
+        if not isinstance(function, Global) or function not in self.CALLS:
+            raise Unfit("its pickle is damaged")
+        self.stack.append(self.CALLS[function](*arguments))
+
+    @staticmethod
+    def ordered_dict():
+        return {}
+
+    @staticmethod
+    def tensor(storage, offset, shape, strides, _requires_grad, _hooks, _metadata=None):
+        """A view of the storage, checked to lie within it."""
+        numbers = [offset, *shape, *strides]
+        if (not isinstance(storage, Storage) or len(shape) != len(strides) or len(shape) > 32 or
+                any(type(n) is not int or n < 0 for n in numbers) or math.prod(shape) > ELEMENTS_MAX):
+            raise Unfit("its pickle is damaged: a tensor is impossible")
+        last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides))
+        if 0 not in shape and last >= storage.values.size:
+            raise Unfit("its pickle is damaged: a tensor is larger than its storage")
+        if 0 in shape:
+            return Tensor(np.empty(shape, storage.values.dtype), storage.kind)
+        item = storage.values.itemsize
+        view = np.lib.stride_tricks.as_strided(storage.values[offset:], shape, [item * stride for stride in strides],
+                                               writeable=False)
+        return Tensor(view, storage.kind)
+
+    @staticmethod
+    def parameter(tensor, _requires_grad, _hooks):
+        return tensor
+
+    CALLS = {"collections.OrderedDict": ordered_dict, "torch._utils._rebuild_tensor_v2": tensor,
+             "torch._utils._rebuild_parameter": parameter}
+
+
+class TorchArchive:
+    def __init__(self, archive):
+        self.archive = archive
+        pickles = [name for name in archive.namelist() if re.fullmatch(r"[^/]+/data\.pkl", name)]
+        if len(pickles) != 1:
+            raise Unfit("it is a zip file, but not one that torch.save wrote")
+        self.root = pickles[0].removesuffix("data.pkl")
+        self.order = ">" if self.has("byteorder") and self.record("byteorder") == b"big" else "<"
+        self.storages = {}
+
+    def has(self, name):
+        return self.root + name in self.archive.namelist()
+
+    def record(self, name, size_max=PICKLE_MAX):
+        info = self.archive.getinfo(self.root + name)
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size > size_max:
+            raise Unfit(f"its record {name} is packed or too large, which torch.save never writes")
+        return self.archive.read(info)
+
+    def load(self):
+        return Unpickler(self.storage).load(self.record("data.pkl"))
+
+    def storage(self, kind, key, n):
+        if key not in self.storages:
+            self.storages[key] = Storage(self.numbers(kind, self.record(f"data/{key}", STORAGE_MAX)), kind)
+        storage = self.storages[key]
+        if storage.kind != kind or storage.values.size < n:
+            raise Unfit(f"it is damaged: data/{key} is not what its pickle says")
+        return storage
+
+    def numbers(self, kind, data):
+        dtype = np.dtype("u2" if kind == "bfloat16" else kind)
+        values = np.frombuffer(data, dtype.newbyteorder(self.order)).astype(dtype)
+        return (values.astype("u4") << 16).view("f4") if kind == "bfloat16" else values
+
+
+def tensors_of(value, entry):
+    """Name -> Tensor of a state dict, which may be one entry of a checkpoint."""
+    if entry is not None:
+        if not isinstance(value, dict) or entry not in value:
+            raise Unfit(f"it has no entry '{entry}'")
+        value = value[entry]
+    if isinstance(value, Tensor):
+        raise Unfit("it is a tensor alone, where a state dict is wanted")
+    if not isinstance(value, dict):
+        raise Unfit("it holds no state dict")
+    parts = [str(key) for key, part in value.items() if isinstance(part, dict)]
+    tensors = {str(key): part for key, part in value.items() if isinstance(part, Tensor)}
+    if not tensors:
+        more = f", but entries: {listed(parts)}; --entry picks one" if parts else ""
+        raise Unfit("it holds no tensors" + more)
+    return tensors
+
+
+def read_npz(archive):
+    """Name -> Tensor, in the order of the file: that of the layers, if glesim wrote it."""
+    tensors = {}
+    for info in archive.infolist():
+        with archive.open(info) as file:
+            array = np.lib.format.read_array(file, allow_pickle=False)
+        tensors[info.filename.removesuffix(".npy")] = Tensor(array, array.dtype.name)
+    return tensors
+
+
+def read(path, wanted=None, entry=None):
+    """Name -> Tensor of either kind of file. wanted: 'torch' or 'npz', the only kind that will do."""
+    try:
+        with open(path, "rb") as file:
+            if file.read(len(BEFORE_1_6)) == BEFORE_1_6:
+                raise Unfit("it is in the format from before PyTorch 1.6; load it and torch.save it again")
+            if not zipfile.is_zipfile(file):
+                raise Unfit("it is no file of torch.save, nor npz")
+            with zipfile.ZipFile(file) as archive:
+                npz = all(name.endswith(".npy") for name in archive.namelist()) and bool(archive.namelist())
+                if wanted and wanted != ("npz" if npz else "torch"):
+                    raise Unfit("it is " + ("an npz file, where one of torch.save is wanted" if npz else
+                                          "no npz file"))
+                return read_npz(archive) if npz else tensors_of(TorchArchive(archive).load(), entry)
+    except OSError as error:
+        raise Failure(DATA, f"{shown(path)}: cannot read: {error.strerror or error}") from None
+    except DAMAGE as error:
+        why = str(error) if isinstance(error, Unfit) else f"not readable: {error or type(error).__name__}"
+        raise Failure(DATA, f"{shown(path)}: {plain(why)}") from None
+    except MemoryError:
+        raise Failure(RESOURCES, f"{shown(path)}: no memory for it") from None
+
+
+# --- writing ---
+
+def zip_entry(archive, file, name, data):
+    """Adds one entry, unpacked, with the data aligned as torch does it, and without a date."""
+    info = zipfile.ZipInfo(name)
+    header = file.tell() + 30 + len(name) + 4 # of the entry, its name, and the field that fills up
+    fill = -header % ALIGNMENT
+    info.extra = b"FB" + fill.to_bytes(2, "little") + bytes(fill)
+    archive.writestr(info, data)
+
+
+def literal(value):
+    """The opcodes that put plain values on the stack, without the pickle's own beginning and end."""
+    return pickle.dumps(value, 2)[2:-1]
+
+
+def torch_global(module, name):
+    return pickle.GLOBAL + f"{module}\n{name}\n".encode()
+
+
+def state_dict_pickle(arrays):
+    """What torch.save writes for an OrderedDict of contiguous tensors, whose numbers are in data/0, data/1, ..."""
+    ordered_dict = torch_global("collections", "OrderedDict") + pickle.EMPTY_TUPLE + pickle.REDUCE
+    out = [pickle.PROTO, b"\2", ordered_dict, pickle.MARK]
+    for number, (name, array) in enumerate(arrays.items()):
+        strides = tuple(stride // array.itemsize for stride in array.strides)
+        out += [literal(name), torch_global("torch._utils", "_rebuild_tensor_v2"), pickle.MARK,
+                pickle.MARK, literal("storage"), torch_global("torch", STORAGE_OF[array.dtype.name]),
+                literal(str(number)), literal("cpu"), literal(array.size), pickle.TUPLE, pickle.BINPERSID,
+                literal(0), literal(array.shape), literal(strides), pickle.NEWFALSE, ordered_dict,
+                pickle.TUPLE, pickle.REDUCE]
+    return b"".join([*out, pickle.SETITEMS, pickle.STOP])
+
+
+def write_torch(file, arrays):
+    arrays = {name: np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(array.shape)
+              for name, array in arrays.items()}
+    with zipfile.ZipFile(file, "w") as archive:
+        zip_entry(archive, file, "archive/data.pkl", state_dict_pickle(arrays))
+        zip_entry(archive, file, "archive/byteorder", "little")
+        for number, array in enumerate(arrays.values()):
+            zip_entry(archive, file, f"archive/data/{number}", array.tobytes())
+        zip_entry(archive, file, "archive/version", "3\n")
+
+
+def write_npz(file, arrays):
+    np.savez(file, **arrays)
+
+
+def write_whole(path, write, arrays):
+    """The file is there whole or not at all."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        try:
+            with open(part, "xb") as file:
+                write(file, arrays)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+# --- what belongs to what ---
+
+def plain(text):
+    """One line without control characters, whatever a file says."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+
+
+def listed(names):
+    names = [plain(name) for name in names]
+    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "") or "nothing"
+
+
+def layers_of(shapes, path):
+    """The layers, in order, each as parameter -> name of the array."""
+    weights = [name.split(".")[:-1] for name, shape in shapes.items()
+               if name.split(".")[-1] == "weight" and len(shape) == 2]
+    layers = [{"weight": ".".join([*module, "weight"])} for module in weights]
+    for name in shapes:
+        *module, parameter = name.split(".")
+        if any(name in layer.values() for layer in layers):
+            continue
+        owner = owner_of(module, parameter, weights)
+        if owner is None or parameter in layers[owner]:
+            raise Failure(USAGE, f"{shown(path)}: it is not clear where {name} {shape_text(shapes[name])} belongs; "
+                                 "--names says what goes where")
+        layers[owner][parameter] = name
+    return layers
+
+
+def owner_of(module, parameter, weights):
+    """The index of the only weight in the module, or, for time constants, in the nearest one around it."""
+    for depth in range(len(module), -1, -1):
+        below = [i for i, weight in enumerate(weights) if weight[:depth] == module[:depth]]
+        if parameter == "bias":
+            below = [i for i in below if weights[i] == module]
+        if below or parameter not in TIME_CONSTANTS:
+            return below[0] if len(below) == 1 and parameter in PARAMETERS else None
+    return None
+
+
+def shape_text(shape):
+    return "(" + ", ".join(map(str, shape)) + ")"
+
+
+def layers_text(layers, shapes):
+    return listed(layer["weight"].removesuffix("weight").rstrip(".") + " " + shape_text(shapes[layer["weight"]])
+                  for layer in layers)
+
+
+def matched(source, source_path, target, target_path):
+    """Pairs of names, layer by layer, in the order of the target. source, target: name -> shape."""
+    sources, targets = layers_of(source, source_path), layers_of(target, target_path)
+    if ([source[layer["weight"]] for layer in sources] != [target[layer["weight"]] for layer in targets]):
+        raise Failure(USAGE, f"the layers of {shown(source_path)}: {layers_text(sources, source)}, are not those of "
+                             f"{shown(target_path)}: {layers_text(targets, target)}; --names says what goes where")
+    pairs = []
+    for one, other in zip(sources, targets):
+        if ("bias" in one) != ("bias" in other):
+            name, path, bare = ((one["bias"], source_path, other) if "bias" in one else
+                                (other["bias"], target_path, one))
+            raise Failure(USAGE, f"{shown(path)} has {name}, and there is no bias beside {bare['weight']} in "
+                                 f"{shown(target_path if 'bias' in one else source_path)}")
+        pairs += [(one[parameter], other[parameter]) for parameter in other if parameter in one]
+    return pairs
+
+
+def named(names, source, source_path):
+    """Pairs of names as --names has them; a module stands for all that it holds."""
+    pairs = []
+    for left, right in names:
+        below = [name for name in source if name.startswith(left + ".")]
+        if left in source:
+            pairs.append((left, right))
+        elif below:
+            pairs += [(name, right + name.removeprefix(left)) for name in below]
+        else:
+            raise Failure(USAGE, f"--names: there is no '{left}' in {shown(source_path)}; it has {listed(source)}")
+    twice = [right for i, (_, right) in enumerate(pairs) if right in [name for _, name in pairs[:i]]]
+    if twice:
+        raise Failure(USAGE, f"--names: two arrays would be {twice[0]}")
+    return pairs
+
+
+def parameter_of(name):
+    """The last word of a name of glesim's, and the layer."""
+    layer, dot, parameter = name.rpartition(".")
+    if not dot or parameter not in PARAMETERS:
+        raise Failure(USAGE, f"'{name}' is no name of glesim's: <layer>. and one of {', '.join(PARAMETERS)}")
+    return layer, parameter
+
+
+# --- what a config is made of ---
+
+LAYER_ROW = re.compile(r"^  (\S+) +(\d+) +(\d+)  \S+ +\S+ +\S+ +(\d+)  ", re.M)
+
+
+def shapes_of_config(config, variant):
+    """Name -> shape of all that the network has, from the layers that glesim itself shows."""
+    program = os.environ.get("GLESIM", str(ROOT / "tools" / "glesim"))
+    call = [program, str(config), "--dry-run", *(["--variant", variant] if variant else [])]
+    try:
+        done = subprocess.run(call, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+                              check=False)
+    except OSError as error:
+        raise Failure(RESOURCES, f"{program}: {error.strerror}") from None
+    if done.returncode:
+        say(done.stderr.rstrip("\n"))
+        raise Failure(done.returncode if done.returncode > 0 else RESOURCES,
+                      f"{shown(config)}: glesim does not take it")
+    networks = []
+    for table in done.stdout.split("\n  layer ")[1:]:
+        shapes = {}
+        for layer, inputs, neurons, parameters in LAYER_ROW.findall(table):
+            shapes[f"{layer}.weight"] = (int(neurons), int(inputs))
+            if int(parameters) > int(neurons) * int(inputs):
+                shapes[f"{layer}.bias"] = (int(neurons),)
+            shapes |= {f"{layer}.{parameter}": (int(neurons),) for parameter in TIME_CONSTANTS}
+        networks.append(shapes)
+    if not networks or not networks[0]:
+        raise Failure(RESOURCES, f"{program} shows no layers of {shown(config)}")
+    if any(network != networks[0] for network in networks):
+        raise Failure(USAGE, f"{shown(config)}: its variants have different networks; --variant picks one")
+    return networks[0]
+
+
+# --- the two directions ---
+
+def fitted(name, array, shapes):
+    """The array as glesim wants it: floats of 32 or 64 bits, a time constant for each neuron. Checks shape and values.
+
+    shapes: of what the layer has, by name; where nothing is known of it, its weight alone.
+    """
+    layer, parameter = parameter_of(name)
+    if array.dtype.kind != "f":
+        raise Unfit(f"is of type {array.dtype}, where floating-point numbers are wanted")
+    if parameter == "weight":
+        if array.ndim != 2:
+            raise Unfit(f"has shape {shape_text(array.shape)}, where (neurons, inputs) is wanted")
+        wanted = shapes.get(name, array.shape)
+    else:
+        weight = shapes.get(f"{layer}.weight")
+        wanted = shapes.get(name) or ((weight[0],) if weight else (array.size,))
+        if parameter in TIME_CONSTANTS and array.size == 1 and array.ndim < 2:
+            array = np.broadcast_to(array.reshape(()), wanted)
+    if array.shape != wanted:
+        turned = "; it has to be transposed" if array.shape == wanted[::-1] else ""
+        raise Unfit(f"has shape {shape_text(array.shape)}, where {shape_text(wanted)} is wanted{turned}")
+    if not np.isfinite(array).all():
+        raise Unfit("holds NaN or Inf")
+    if parameter in TIME_CONSTANTS and not (array > 0).all():
+        raise Unfit("has a time constant that is not positive")
+    return array.astype("f4") if array.itemsize < 4 else array
+
+
+def to_npz(args):
+    tensors = read(args.source, "torch", args.entry)
+    source = {name: tensor.array.shape for name, tensor in tensors.items()}
+    target, target_path = {}, args.config or args.like
+    if args.config:
+        target = shapes_of_config(args.config, args.variant)
+    elif args.like:
+        target = {name: tensor.array.shape for name, tensor in read(args.like, "npz").items()}
+    if args.names:
+        pairs = named(args.names, source, args.source)
+    elif target:
+        pairs = matched(source, args.source, target, target_path)
+    else:
+        raise Failure(USAGE, "--config, --like or --names has to say what glesim calls the layers")
+    pairs = [(old, new) for old, new in pairs if parameter_of(new)[1] in args.only]
+    unknown = [new for _, new in pairs if target and new not in target]
+    if unknown:
+        raise Failure(USAGE, f"there is no {unknown[0]} in {shown(target_path)}; it has {listed(target)}")
+    shapes = target or {new: source[old] for old, new in pairs if parameter_of(new)[1] == "weight"}
+    arrays = {}
+    for old, new in pairs:
+        try:
+            arrays[new] = fitted(new, tensors[old].array, shapes)
+        except Unfit as error:
+            raise Failure(DATA, f"{shown(args.source)}: {old} {error} for {new}") from None
+    return write_npz, arrays, pairs, source
+
+
+def to_torch(args):
+    tensors = read(args.source, "npz")
+    source = {name: tensor.array.shape for name, tensor in tensors.items()}
+    for name, tensor in tensors.items():
+        parameter_of(name)
+        if tensor.kind not in STORAGE_OF:
+            raise Failure(DATA, f"{shown(args.source)}: {name} is of type {tensor.array.dtype}, "
+                                "where floating-point numbers are wanted")
+    if args.names:
+        pairs = named([(glesim, torch) for torch, glesim in args.names], source, args.source)
+    elif args.like:
+        target = {name: tensor.array.shape for name, tensor in read(args.like, "torch", args.entry).items()}
+        pairs = matched(source, args.source, target, args.like)
+    else:
+        pairs = [(name, name) for name in source]
+    pairs = [(old, new) for old, new in pairs if parameter_of(old)[1] in args.only]
+    return write_torch, {new: tensors[old].array for old, new in pairs}, pairs, source
+
+
+def convert(args, direction):
+    if args.target.exists() and not args.force:
+        raise Failure(USAGE, f"{shown(args.target)} is there already; --force replaces it")
+    write, arrays, pairs, source = direction(args)
+    if not arrays:
+        raise Failure(USAGE, "nothing would be written")
+    write_whole(args.target, write, arrays)
+    for old, new in pairs:
+        print(f"{plain(old)} -> {plain(new)} {shape_text(arrays[new].shape)}")
+    if direction is to_npz and any(parameter_of(new)[1] == "tau_r" for _, new in pairs):
+        print("glesim takes tau_r from the config: compare it with this one")
+    left_out = [name for name in source if name not in dict(pairs)]
+    if left_out:
+        print(f"left out: {listed(left_out)}")
+
+
+def show(path, entry):
+    for name, tensor in read(path, entry=entry).items():
+        print(f"{plain(name):<32} {shape_text(tensor.array.shape):<16} {tensor.kind}")
+
+
+# --- the command line ---
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise Failure(USAGE, f"{message}; --help shows how")
+
+
+def pairs_of(text):
+    try:
+        text = pathlib.Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{text[1:]}: cannot read: {error}") from None
+    pairs = [pair.split("=") for pair in re.split(r"[,\s]+", text) if pair]
+    if not pairs or any(len(pair) != 2 or not all(pair) for pair in pairs):
+        raise argparse.ArgumentTypeError(f"'{text}' is no list of TORCH=GLESIM")
+    return [tuple(pair) for pair in pairs]
+
+
+def parameters_of(text):
+    if not set(text.split(",")) <= set(PARAMETERS):
+        raise argparse.ArgumentTypeError(f"'{text}' is no list of {', '.join(PARAMETERS)}")
+    return text.split(",")
+
+
+def add_direction(commands, name, source, target, direction):
+    parser = commands.add_parser(name, help=f"from {source} to {target}", description=__doc__,
+                                 formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", metavar=source, type=pathlib.Path)
+    parser.add_argument("target", metavar=target, type=pathlib.Path)
+    parser.add_argument("--names", metavar="TORCH=GLESIM,...", type=pairs_of,
+                        help="what goes where; @FILE: read them there")
+    parser.add_argument("--only", metavar="weight,bias", type=parameters_of, default=PARAMETERS,
+                        help="take these parameters and no others")
+    parser.add_argument("--entry", metavar="NAME", help="the state dict's name in the dict that MODEL.pt holds")
+    parser.add_argument("--force", action="store_true", help=f"replace {target} if it is there already")
+    parser.set_defaults(direction=direction)
+    return parser
+
+
+def parsed():
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--list", metavar="FILE", type=pathlib.Path,
+                        help="show names, shapes and types of what a file of either kind holds")
+    parser.add_argument("--entry", metavar="NAME", help="the state dict's name in the dict that FILE holds")
+    commands = parser.add_subparsers(metavar="to-npz|to-torch", parser_class=Parser)
+    npz = add_direction(commands, "to-npz", "MODEL.pt", "WEIGHTS.npz", to_npz)
+    npz.add_argument("--config", metavar="CONFIG.yaml", type=pathlib.Path,
+                     help="for this network, as tools/glesim, or the program that GLESIM names, shows it")
+    npz.add_argument("--variant", metavar="NAME", help="of the config")
+    npz.add_argument("--like", metavar="WEIGHTS.npz", type=pathlib.Path,
+                     help="for the network of this file of glesim's")
+    torch = add_direction(commands, "to-torch", "WEIGHTS.npz", "MODEL.pt", to_torch)
+    torch.add_argument("--like", metavar="MODEL.pt", type=pathlib.Path, help="names as in this state dict")
+    return parser.parse_args()
+
+
+def main():
+    args = parsed()
+    if np is None:
+        raise Failure(RESOURCES, "numpy is missing: tools/setup --packages python3-numpy")
+    if args.list:
+        show(args.list, args.entry)
+    elif hasattr(args, "direction"):
+        convert(args, args.direction)
+    else:
+        raise Failure(USAGE, "to-npz, to-torch or --list FILE is wanted; --help shows how")
+
+
+if __name__ == "__main__":
+    run(main, "nothing was written")
