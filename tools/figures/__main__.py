@@ -7,6 +7,7 @@
 import argparse
 import importlib
 import pathlib
+import signal
 import sys
 
 from .failure import USAGE, Failure, Missing
@@ -98,6 +99,9 @@ def main():
     except Failure as failure:
         print(f"plot: {failure}", file=sys.stderr)
         return failure.code
+    except KeyboardInterrupt:
+        print("plot: stopped", file=sys.stderr)
+        return 128 + signal.SIGINT
     return 0
 
 

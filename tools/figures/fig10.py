@@ -16,11 +16,12 @@ def draw(runs):
     theirs = published(CONFIG)
     figure = style.new_figure(90, 65)
     axes = figure.subplots()
-    style.band(axes, theirs.epochs, theirs.mean, theirs.std, style.COLOURS["published"],
-               label=f"published ({len(theirs.seeds)} seeds)", **style.PUBLISHED)
+    style.band(axes, theirs.epochs, theirs.mean, theirs.std, style.COLOURS["published"], **style.PUBLISHED,
+               label=f"published: {style.final(theirs.mean, theirs.std, len(theirs.seeds))}")
     epochs, mean, std = mean_and_std(ours, "test")
-    style.band(axes, epochs, 100 * mean, 100 * std, style.COLOURS["gle"],
-               label=f"glesim ({len(ours)} seed{'s' * (len(ours) > 1)})", **style.OURS)
+    mean, std = 100 * mean, 100 * std
+    style.band(axes, epochs, mean, std, style.COLOURS["gle"], **style.OURS,
+               label=f"glesim: {style.final(mean, std, len(ours))}")
     style.panel(axes, "f", "MNIST-1D, fixed LagNet")
     axes.set(xlabel="epoch", ylabel="test accuracy (%)", xlim=(0, theirs.epochs[-1]), ylim=(0, 100))
     axes.legend(loc="lower right")

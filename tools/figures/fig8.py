@@ -9,15 +9,12 @@ from .runs import mean_and_std
 
 NAME = "fig8"
 MNIST1D_SEEDS = "12,32,34,42,54,56,69,76,78,98"
-# Published with the paper: the file, and what is ours beside it. The others saw the same samples, supersampled.
+# Files of what was published, which have the names of configs where there is one.
 MNIST1D = {"mnist1d_e2e": "GLE 15k", "mnist1d_e2e_42k": "GLE 42k"}
 OTHERS = {"mnist1d_cnn_supersampled": "TCN", "mnist1d_gru_supersampled": "GRU", "mnist1d_mlp_supersampled": "MLP"}
-SPEECH = {"gsc_mel_gle": "Speech Commands", "synthetic_speech": "synthetic, 12 classes",
+# Ours have other words than the paper's, unless the first is there.
+SPEECH = {"gsc_mel_gle": "Speech Commands", "synthetic_speech": "synthetic speech, 12 classes",
           "spoken_digits": "digits (FSDD), 10 classes"}
-
-
-def plus_minus(mean, std):
-    return f"{mean[-1]:.1f} ± {std[-1]:.1f}"
 
 
 def draw_digits(axes):
@@ -41,7 +38,7 @@ def draw_word(above, below, corpora):
     if not found:
         above.set_axis_off()
         below.set_axis_off()
-        below.text(0.5, 0.9, "no speech at hand, which\ndatasets/make_speech_corpus\nmakes", ha="center", va="center",
+        below.text(0.5, 0.9, "no sounds here;\ndatasets/make_speech_corpus\nmakes some", ha="center", va="center",
                    transform=below.transAxes)
         return
     word, path = found
@@ -50,7 +47,7 @@ def draw_word(above, below, corpora):
     largest = 1.05 * np.abs(sound).max()
     above.set(ylim=(-largest, largest), ylabel="amplitude", yticks=[0])
     above.tick_params(labelbottom=False)
-    above.set_title(style.plain(f"“{word}”"), loc="right")
+    above.set_title(style.plain(f"“{word}” ({path.parent.parent.name})"), loc="right")
     time, mel = samples.mel_spectrogram(path)
     image = below.imshow(mel.T, origin="lower", aspect="auto", interpolation="nearest",
                          extent=(time[0], time[-1], 0.5, mel.shape[1] + 0.5))
@@ -59,41 +56,40 @@ def draw_word(above, below, corpora):
     below.figure.colorbar(image, ax=below, label="log power (z-score)", pad=0.02, aspect=12)
 
 
+def draw_published(axes, key, label, colour):
+    curve = published(key)
+    style.band(axes, curve.epochs, curve.mean, curve.std, colour, **style.PUBLISHED,
+               label=label + style.final(curve.mean, curve.std, len(curve.seeds)))
+    return curve
+
+
+def draw_ours(axes, runs, split, label, colour):
+    epochs, mean, std = mean_and_std(runs, split)
+    mean, std = 100 * mean, 100 * std
+    style.band(axes, epochs, mean, std, colour, label=label + style.final(mean, std, len(runs)), **style.OURS)
+
+
 def draw_mnist1d(axes, runs):
-    lines = []
     for key, label in MNIST1D.items():
-        colour, theirs, ours = style.COLOURS[key], published(key), runs.all(key)
-        epochs, mean, std = mean_and_std(ours, "test")
-        mean, std = 100 * mean, 100 * std
-        lines += [
-            style.band(axes, epochs, mean, std, colour, label=f"{label}, ours: {plus_minus(mean, std)}", **style.OURS),
-            style.band(axes, theirs.epochs, theirs.mean, theirs.std, style.COLOURS["published " + key],
-                       label=f"{label}, published: {plus_minus(theirs.mean, theirs.std)}", **style.PUBLISHED)]
-    last = epochs[-1]
+        draw_ours(axes, runs.all(key), "test", f"{label}, glesim: ", style.COLOURS[key])
+        last = draw_published(axes, key, f"{label}, published: ", style.COLOURS[f"published {key}"]).epochs[-1]
     for key, label in OTHERS.items():
-        theirs, colour = published(key), style.COLOURS[label.lower()]
-        lines.append(style.band(axes, theirs.epochs, theirs.mean, theirs.std, colour, **style.PUBLISHED,
-                                label=f"{label}, published: {plus_minus(theirs.mean, theirs.std)}"))
-        axes.plot([theirs.epochs[-1], last], [theirs.mean[-1]] * 2, color=colour, linewidth=0.7, linestyle=":")
+        colour = style.COLOURS[label.lower()]
+        curve = draw_published(axes, key, f"{label}, published: ", colour)
+        axes.plot([curve.epochs[-1], last], [curve.mean[-1]] * 2, color=colour, linewidth=0.7, linestyle=":")
     axes.set(xlabel="epoch", ylabel="test accuracy (%)", xlim=(0, last), ylim=(0, 100))
-    axes.legend(handles=lines, loc="lower right", title="mean ± s.d. over seeds after the last epoch",
-                alignment="left")
+    axes.legend(loc="lower right", title="after the last epoch", alignment="left")
 
 
 def draw_speech(axes, runs):
-    theirs = published("gsc_mel_gle")
-    style.band(axes, theirs.epochs, theirs.mean, theirs.std, style.COLOURS["published"], **style.PUBLISHED,
-               label=f"Speech Commands, published: {plus_minus(theirs.mean, theirs.std)}")
+    last = draw_published(axes, "gsc_mel_gle", "Speech Commands, published:\n",
+                          style.COLOURS["published"]).epochs[-1]
     for key, label in SPEECH.items():
         ours = runs.all(key)
-        if not ours:
-            continue
-        epochs, mean, std = mean_and_std(ours, "validation")
-        number = plus_minus(100 * mean, 100 * std) if len(ours) > 1 else f"{100 * mean[-1]:.1f}"
-        style.band(axes, epochs, 100 * mean, 100 * std, style.COLOURS[key], label=f"{label}, ours: {number}",
-                   **style.OURS)
-    axes.set(xlabel="epoch", ylabel="validation accuracy (%)", xlim=(0, theirs.epochs[-1]), ylim=(0, 100))
-    axes.legend(loc="lower right")
+        if ours:
+            draw_ours(axes, ours, "validation", f"{label}, glesim:\n", style.COLOURS[key])
+    axes.set(xlabel="epoch", ylabel="validation accuracy (%)", xlim=(0, last), ylim=(0, 100))
+    axes.legend(loc="lower right", title="after the last epoch", alignment="left")
 
 
 def draw(runs):

@@ -24,10 +24,10 @@ COLOURS = {
     "published mnist1d_e2e_42k": ORANGE, "tcn": GREEN, "gru": PURPLE, "mlp": GREY,
     "gsc_mel_gle": BLUE, "synthetic_speech": VERMILLION, "spoken_digits": GREEN,
     "train": SKY, "validation": ORANGE, "test": BLUE,
-    "input": GREY, "target": BLACK, "teacher": BLACK, "published": GREY,
+    "input": GREY, "target": BLACK, "teacher": BLACK, "published": "#505050",
 }
 OURS = {"linestyle": "-", "linewidth": 1.4}
-PUBLISHED = {"linestyle": (0, (3, 1.5)), "linewidth": 1.1}
+PUBLISHED = {"linestyle": (0, (3, 1.5)), "linewidth": 1.1, "zorder": 3} # above ours, which shows between dashes
 TIME = "time (a.u.)" # of the config
 WIDTH = 180 # mm, both columns of a page
 MM = 1 / 25.4 # inches
@@ -75,6 +75,11 @@ def band(axes, x, mean, std, colour, **line):
 def legend_outside(axes):
     """A legend to the right of the axes, where there is no data."""
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def final(mean, std, seeds):
+    """What a curve over so many seeds ends with, in words."""
+    return f"{mean[-1]:.1f} ± {std[-1]:.1f} ({seeds} seeds)" if seeds > 1 else f"{mean[-1]:.1f} (1 seed)"
 
 
 def save(figure, path, formats):
