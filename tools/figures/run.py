@@ -99,7 +99,8 @@ def draw_epochs(axes, epochs, key):
         style.band(axes, [epoch for epoch, _ in points], mean, std, style.COLOURS[split], label=split,
                    marker="o" if len(points) < 20 else None, markersize=2.5)
         drawn.append(mean)
-    axes.set(xlabel="epoch", ylabel="accuracy (%)" if key == "accuracy" else "loss")
+    last = max(1, epochs[-1]["epoch"])
+    axes.set(xlabel="epoch", ylabel="accuracy (%)" if key == "accuracy" else "loss", xlim=(-0.03 * last, 1.03 * last))
     axes.xaxis.get_major_locator().set_params(integer=True)
     if key == "accuracy":
         axes.set_ylim(0, 102)

@@ -7,11 +7,14 @@
 """
 
 import collections
+import collections.abc
+import contextlib
 import functools
 import json
 import os
 import pathlib
 import zipfile
+import zlib
 
 import numpy as np
 
@@ -19,6 +22,8 @@ from .failure import DATA, Failure, Missing
 
 # Keys of a config in which runs may differ that show the same thing.
 NOT_THE_EXPERIMENT = ("seed", "description", "record", "diagnose", "compute")
+# What every report has.
+KEYS = ("name", "variant", "seed", "status", "message", "config", "dataset", "epochs", "phases", "final", "parameters")
 
 
 def shown(path):
@@ -40,16 +45,36 @@ def read_json(path):
     return content
 
 
+class Arrays(collections.abc.Mapping):
+    """The arrays of an npz file by name, each read from the disk whenever it is asked for."""
+
+    def __init__(self, path):
+        self.path = path
+        with self._failures():
+            self._content = np.load(path, allow_pickle=False)
+            self.files = self._content.files
+
+    @contextlib.contextmanager
+    def _failures(self):
+        try:
+            yield
+        except (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+            raise Failure(DATA, f"{shown(self.path)}: cannot be read as an npz file: {error}") from None
+
+    def __getitem__(self, name):
+        with self._failures():
+            return self._content[name]
+
+    def __iter__(self):
+        return iter(self.files)
+
+    def __len__(self):
+        return len(self.files)
+
+
 def read_npz(path):
-    """The arrays of a file, each read when asked for, or None without the file."""
-    try:
-        return np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise Failure(DATA, f"{shown(path)}: cannot read: {error.strerror or error}") from None
-    except (ValueError, zipfile.BadZipFile) as error:
-        raise Failure(DATA, f"{shown(path)}: no npz file: {error}") from None
+    """The arrays of a file, or None without the file."""
+    return Arrays(path) if path.is_file() else None
 
 
 class Run:
@@ -58,13 +83,11 @@ class Run:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.metrics = read_json(self.folder / "metrics.json")
-        try:
-            self.name, self.variant, self.seed = (self.metrics[key] for key in ("name", "variant", "seed"))
-            self.completed = self.metrics["status"] == "completed"
-            for key in ("config", "epochs", "phases", "final"):
-                self.metrics[key]
-        except KeyError as key:
-            raise Failure(DATA, f"{shown(self.folder / 'metrics.json')}: not the report of a run: no {key}") from None
+        lacking = [key for key in KEYS if key not in self.metrics]
+        if lacking:
+            raise Failure(DATA, f"{shown(self.folder / 'metrics.json')}: not the report of a run: no '{lacking[0]}'")
+        self.name, self.variant, self.seed = (self.metrics[key] for key in ("name", "variant", "seed"))
+        self.completed = self.metrics["status"] == "completed"
 
     @property
     def has_recording(self):
