@@ -86,7 +86,7 @@ def draw_speech(axes, runs):
                           style.COLOURS["published"]).epochs[-1]
     for key, label in SPEECH.items():
         ours = runs.all(key)
-        if ours:
+        if ours and all(len(run.curve("validation")[0]) for run in ours):
             draw_ours(axes, ours, "validation", f"{label}, glesim:\n", style.COLOURS[key])
     axes.set(xlabel="epoch", ylabel="validation accuracy (%)", xlim=(0, last), ylim=(0, 100))
     axes.legend(loc="lower right", title="after the last epoch", alignment="left")

@@ -36,7 +36,8 @@ class Summary:
 
 def title_of(run):
     m = run.metrics
-    title = " / ".join(filter(None, (run.name, run.variant))) + f", seed {run.seed}: {m['status']}"
+    sweep = ",".join(f"{key.rpartition('.')[2]}={value}" for key, value in (m.get("sweep") or {}).items())
+    title = " / ".join(filter(None, (run.name, run.variant, sweep))) + f", seed {run.seed}: {m['status']}"
     return title + (f" ({m['message']})" if m["message"] else "") + outcome(m["final"])
 
 
@@ -371,7 +372,7 @@ def draw(folder):
     run = load(folder)
     blocks = blocks_of(run)
     if not blocks:
-        raise Failure(DATA, f"{shown(folder)}: nothing to draw: it ended before its first epoch or phase")
+        raise Failure(DATA, f"{shown(folder)}: nothing to draw: no epoch or phase was completed")
     heights = [height for height, _ in blocks]
     figure = style.new_figure(height=sum(heights) + 8)
     figure.suptitle(style.plain(run.title), fontsize=9, wrap=True)

@@ -65,6 +65,9 @@ class Arrays(collections.abc.Mapping):
         with self._failures():
             return self._content[name]
 
+    def __contains__(self, name):
+        return name in self.files
+
     def __iter__(self):
         return iter(self.files)
 

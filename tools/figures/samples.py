@@ -13,7 +13,7 @@ from .failure import DATA, RESOURCES, Failure
 from .runs import Run, shown
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAM = os.environ.get("GLESIM", ROOT / "tools" / "glesim")
+PROGRAM = os.environ.get("GLESIM", ROOT / "tools" / "glesim") # tests name theirs
 HOW_MANY = 60 # samples, among which all classes are found
 WORDS = ("left", "seven", "yes") # which to show, the first that a corpus has
 FRAME = 0.025 # s, of configs/synthetic_speech.yaml: hop / rate
