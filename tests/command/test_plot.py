@@ -90,7 +90,7 @@ class Figures(Case):
         written = self.plot("fig8", "--runs", "runs", "--speech", "speech", "--output", "pictures")
         self.assertEqual([path.name for path in written], ["fig8.svg", "fig8.pdf", "fig8.png"])
         text = text_of(written[0])
-        for part in ("“left” (speech)", "GLE 15k, glesim", "GLE 42k, published: 93.5 ± 0.9",
+        for part in ("“left”, of speech", "GLE 15k, glesim", "GLE 42k, published: 93.5 ± 0.9",
                      "TCN, published: 96.7 ± 0.9", "GRU, published", "MLP, published", "Speech Commands, published:",
                      "91.4 ± 0.2", "mel bin"):
             self.assertIn(part, text)

@@ -33,27 +33,27 @@ def draw_digits(axes):
 
 
 def draw_word(above, below, corpora):
-    """Wave form and mel spectrogram of one word, or how to get one."""
+    """Wave form and mel spectrogram of one word, or how to get one. Returns a title."""
     found = next(filter(None, (samples.word_in(corpus) for corpus in corpora)), None)
     if not found:
         above.set_axis_off()
         below.set_axis_off()
         below.text(0.5, 0.9, "no sounds here;\ndatasets/make_speech_corpus\nmakes some", ha="center", va="center",
                    transform=below.transAxes)
-        return
+        return "a spoken word"
     word, path = found
     time, sound = samples.wave_form(path)
     above.plot(time, sound, color=style.BLACK, linewidth=0.4, rasterized=True)
     largest = 1.05 * np.abs(sound).max()
     above.set(ylim=(-largest, largest), ylabel="amplitude", yticks=[0])
     above.tick_params(labelbottom=False)
-    above.set_title(style.plain(f"“{word}” ({path.parent.parent.name})"), loc="right")
     time, mel = samples.mel_spectrogram(path)
     image = below.imshow(mel.T, origin="lower", aspect="auto", interpolation="nearest",
                          extent=(time[0], time[-1], 0.5, mel.shape[1] + 0.5))
     below.set(xlabel="time (s)", ylabel="mel bin", yticks=[1, mel.shape[1] // 2, mel.shape[1]])
     above.sharex(below)
     below.figure.colorbar(image, ax=below, label="log power (z-score)", pad=0.02, aspect=12)
+    return style.plain(f"“{word}”, of {path.parent.parent.resolve().name}")
 
 
 def draw_published(axes, key, label, colour):
@@ -103,8 +103,7 @@ def draw(runs):
     draw_digits(axes)
     style.panel(axes, "a", "MNIST-1D, a sample of each class")
     above, below = word.subplots(2, 1, height_ratios=[1, 2])
-    draw_word(above, below, runs.speech)
-    style.panel(above, "b", "a spoken word")
+    style.panel(above, "b", draw_word(above, below, runs.speech))
     left, right = bottom.subplots(1, 2, gridspec_kw={"width_ratios": [1.2, 1], "wspace": 0.06})
     draw_mnist1d(left, runs)
     style.panel(left, "d", "MNIST-1D")

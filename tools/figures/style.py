@@ -64,7 +64,9 @@ def plain(text):
 
 def panel(axes, letter, title=""):
     """Writes the letter of a panel, and a title beside it, above the axes to the left."""
-    axes.set_title(rf"$\bf{{{letter}}}$  {title}".rstrip(), loc="left")
+    text = axes.set_title(letter, loc="left", fontweight="bold")
+    if title:
+        axes.annotate(title, (1, 0), xycoords=text, xytext=(5, 0), textcoords="offset points", va="bottom")
 
 
 def band(axes, x, mean, std, colour, **line):
