@@ -1,0 +1,1 @@
+"""The pictures of tools/plot: the paper's figures, and a page for any run."""

@@ -1,0 +1,105 @@
+"""How all pictures look: a palette that is safe for the colour-blind, sizes for a printed page, files without dates."""
+
+import os
+import pathlib
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from .failure import WRITE, Failure
+
+matplotlib.use("Agg")
+
+# M. Okabe and K. Ito, "Color universal design", 2008.
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+GREY = "#7F7F7F"
+CYCLE = [BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK]
+
+# What has the same name has the same colour in every figure.
+COLOURS = {
+    "gle": BLUE, "bp": VERMILLION, "bptt": GREEN, "adjoint": ORANGE,
+    "bptt_tw4": GREEN, "bptt_tw2": ORANGE, "bptt_tw1": PURPLE,
+    "mnist1d_e2e": BLUE, "mnist1d_e2e_42k": VERMILLION, "published mnist1d_e2e": SKY,
+    "published mnist1d_e2e_42k": ORANGE, "tcn": GREEN, "gru": PURPLE, "mlp": GREY,
+    "gsc_mel_gle": BLUE, "synthetic_speech": VERMILLION, "spoken_digits": GREEN,
+    "train": SKY, "validation": ORANGE, "test": BLUE,
+    "input": GREY, "target": BLACK, "teacher": BLACK, "published": "#505050",
+}
+OURS = {"linestyle": "-", "linewidth": 1.4}
+PUBLISHED = {"linestyle": (0, (3, 1.5)), "linewidth": 1.1, "zorder": 3} # above ours, which shows between dashes
+TIME = "time (a.u.)" # of the config
+WIDTH = 180 # mm, both columns of a page
+MM = 1 / 25.4 # inches
+
+matplotlib.rcParams.update({
+    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica"],
+    "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8,
+    "xtick.labelsize": 7, "ytick.labelsize": 7, "legend.fontsize": 7,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.7,
+    "xtick.major.width": 0.7, "ytick.major.width": 0.7, "xtick.minor.width": 0.5, "ytick.minor.width": 0.5,
+    "axes.prop_cycle": matplotlib.cycler(color=CYCLE), "lines.linewidth": 1.2, "lines.solid_joinstyle": "round",
+    "legend.title_fontsize": 7, "legend.frameon": False, "legend.handlelength": 1.8,
+    "legend.borderaxespad": 0.3,
+    "image.cmap": "cividis", "figure.dpi": 100, "savefig.dpi": 180,
+    "figure.constrained_layout.use": True,
+    "svg.hashsalt": "glesim", "svg.fonttype": "none", "pdf.fonttype": 42, # text stays text
+})
+
+# What the backends would add, which differs from day to day or from machine to machine.
+NO_METADATA = {"svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+               "png": {"Software": None}}
+SMALL = {"png": {"pil_kwargs": {"optimize": True}}}
+
+
+def new_figure(width=WIDTH, height=100):
+    """An empty figure of a size in mm."""
+    return Figure(figsize=(width * MM, height * MM))
+
+
+def plain(text):
+    """Text from files, in which a dollar sign starts no formula."""
+    return text.replace("$", r"\$")
+
+
+def panel(axes, letter, title=""):
+    """Writes the letter of a panel, and a title beside it, above the axes to the left."""
+    text = axes.set_title(letter, loc="left", fontweight="bold")
+    if title:
+        axes.annotate(title, (1, 0), xycoords=text, xytext=(5, 0), textcoords="offset points", va="bottom")
+
+
+def band(axes, x, mean, std, colour, **line):
+    """A mean as a line, with a band of one standard deviation around it. Returns the line."""
+    axes.fill_between(x, mean - std, mean + std, color=colour, alpha=0.18, linewidth=0)
+    return axes.plot(x, mean, color=colour, **line)[0]
+
+
+def legend_outside(axes):
+    """A legend to the right of the axes, where there is no data."""
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def final(mean, std, seeds):
+    """What a curve over so many seeds ends with, in words."""
+    return f"{mean[-1]:.1f} ± {std[-1]:.1f} ({seeds} seeds)" if seeds > 1 else f"{mean[-1]:.1f} (1 seed)"
+
+
+def save(figure, path, formats):
+    """Writes path.<format> for each format, whole or not at all. Returns the paths."""
+    path = pathlib.Path(path)
+    written = []
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for suffix in formats:
+            target = path.with_name(f"{path.name}.{suffix}")
+            temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+            try:
+                figure.savefig(temporary, format=suffix, metadata=NO_METADATA[suffix], **SMALL.get(suffix, {}))
+                os.replace(temporary, target)
+            finally:
+                temporary.unlink(missing_ok=True)
+            written.append(target)
+    except OSError as error:
+        raise Failure(WRITE, f"{error.filename or path}: cannot write: {error.strerror or error}") from None
+    return written
