@@ -18,6 +18,8 @@ RESULTS = [ROOT / "results", ROOT / "results" / "reproduced"]
 
 # Each is a module here with NAME and draw(runs), which returns a figure, or several by what follows the name.
 FIGURES = {
+    "fig5": "LagLine: two neurons learn weights and time constants from a teacher, by five rules",
+    "fig6": "LagNet: errors of GLE beside those of the adjoint method",
     "fig10": "static LagNet",
 }
 
