@@ -15,12 +15,14 @@ from . import style
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = [ROOT / "results", ROOT / "results" / "reproduced"]
+SPEECH = [ROOT / "datasets" / name for name in ("speech_commands_v0.02", "synthetic_speech")]
 
 # Each is a module here with NAME and draw(runs), which returns a figure, or several by what follows the name.
 FIGURES = {
-    "fig5": "LagLine: two neurons learn weights and time constants from a teacher, by five rules",
-    "fig6": "LagNet: errors of GLE beside those of the adjoint method",
-    "fig10": "static LagNet",
+    "fig5": "a chain of two neurons learns weights and time constants from a teacher, by five rules",
+    "fig6": "a small LagNet learns weights from a teacher: errors of GLE beside those of the adjoint method",
+    "fig8": "MNIST-1D and speech: samples, and accuracy over epochs beside other networks",
+    "fig10": "MNIST-1D through a fixed LagNet: accuracy over epochs",
 }
 
 
@@ -42,13 +44,14 @@ def draw_figures(names, args):
     unknown = [name for name in names if name not in FIGURES]
     if unknown:
         raise Failure(USAGE, f"no figure {unknown[0]!r}; there are {', '.join(FIGURES)}, and run DIR")
-    runs, commands = Runs(args.runs or RESULTS), {}
+    runs, commands = Runs(args.runs or RESULTS, [args.speech] if args.speech else SPEECH), {}
     for name in dict.fromkeys(names):
         module = importlib.import_module(f"figures.{name}")
         try:
             pages = module.draw(runs)
         except Missing as missing:
-            commands.setdefault(missing.command, []).append(name)
+            for command in missing.commands:
+                commands.setdefault(command, []).append(name)
             continue
         for suffix, figure in (pages.items() if isinstance(pages, dict) else [("", pages)]):
             say(style.save(figure, (args.output or RESULTS[0] / "figures") / (name + suffix),
@@ -66,6 +69,9 @@ def parse():
     parser.add_argument("--runs", metavar="DIR", type=pathlib.Path, action="append",
                         help="where <name>/<variant>/seed_<n> are, in place of results/ and results/reproduced/; "
                              "more than once: the first that has a run")
+    parser.add_argument("--speech", metavar="DIR", type=pathlib.Path,
+                        help="words like those of Speech Commands, one of which fig8 shows (default: those that "
+                             "datasets/fetch_speech_commands or make_speech_corpus left)")
     parser.add_argument("--output", metavar="DIR", type=pathlib.Path,
                         help="where the pictures go (default: results/figures/; of run: into the run directory)")
     parser.add_argument("--format", metavar="A,B", type=formats_of,

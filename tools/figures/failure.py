@@ -10,8 +10,8 @@ class Failure(Exception):
 
 
 class Missing(Failure):
-    """A figure needs a run that is not there; command makes it."""
+    """A figure needs runs that are not there; each of the commands makes some."""
 
-    def __init__(self, command):
-        super().__init__(USAGE, f"a run is missing, which this makes: {command}")
-        self.command = command
+    def __init__(self, *commands):
+        super().__init__(USAGE, "runs are missing, which these commands make: " + "; ".join(commands))
+        self.commands = commands

@@ -92,10 +92,14 @@ class Run:
 
 
 class Runs:
-    """All runs below some folders, each of which holds <name>[/<variant>]/seed_<n>."""
+    """All runs below some folders, each of which holds <name>[/<variant>]/seed_<n>.
 
-    def __init__(self, roots):
+    speech: folders in the layout of Speech Commands, for figures that show a word.
+    """
+
+    def __init__(self, roots, speech=()):
         self.roots = [pathlib.Path(root) for root in roots]
+        self.speech = [pathlib.Path(folder) for folder in speech]
 
     def _completed(self, name, variant):
         """In the order of the roots, then by seed."""

@@ -20,7 +20,9 @@ CYCLE = [BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK]
 COLOURS = {
     "gle": BLUE, "bp": VERMILLION, "bptt": GREEN, "adjoint": ORANGE,
     "bptt_tw4": GREEN, "bptt_tw2": ORANGE, "bptt_tw1": PURPLE,
-    "mnist1d_e2e": BLUE, "mnist1d_e2e_42k": SKY, "tcn": GREEN, "gru": ORANGE, "mlp": VERMILLION,
+    "mnist1d_e2e": BLUE, "mnist1d_e2e_42k": VERMILLION, "published mnist1d_e2e": SKY,
+    "published mnist1d_e2e_42k": ORANGE, "tcn": GREEN, "gru": PURPLE, "mlp": GREY,
+    "gsc_mel_gle": BLUE, "synthetic_speech": VERMILLION, "spoken_digits": GREEN,
     "train": SKY, "validation": ORANGE, "test": BLUE,
     "input": GREY, "target": BLACK, "teacher": BLACK, "published": GREY,
 }
@@ -35,7 +37,8 @@ matplotlib.rcParams.update({
     "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.7,
     "xtick.major.width": 0.7, "ytick.major.width": 0.7, "xtick.minor.width": 0.5, "ytick.minor.width": 0.5,
     "axes.prop_cycle": matplotlib.cycler(color=CYCLE), "lines.linewidth": 1.2, "lines.solid_joinstyle": "round",
-    "legend.frameon": False, "legend.handlelength": 1.8, "legend.borderaxespad": 0.3,
+    "legend.title_fontsize": 7, "legend.frameon": False, "legend.handlelength": 1.8,
+    "legend.borderaxespad": 0.3,
     "image.cmap": "cividis", "figure.dpi": 100, "savefig.dpi": 200,
     "figure.constrained_layout.use": True,
     "svg.hashsalt": "glesim", "svg.fonttype": "none", "pdf.fonttype": 42, # text stays text
@@ -44,6 +47,7 @@ matplotlib.rcParams.update({
 # What the backends would add, which differs from day to day or from machine to machine.
 NO_METADATA = {"svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
                "png": {"Software": None}}
+SMALL = {"png": {"pil_kwargs": {"optimize": True}}}
 
 
 def new_figure(width=WIDTH, height=100):
@@ -58,7 +62,7 @@ def panel(axes, letter, title=""):
 
 def band(axes, x, mean, std, colour, **line):
     """A mean as a line, with a band of one standard deviation around it. Returns the line."""
-    axes.fill_between(x, mean - std, mean + std, color=colour, alpha=0.2, linewidth=0)
+    axes.fill_between(x, mean - std, mean + std, color=colour, alpha=0.18, linewidth=0)
     return axes.plot(x, mean, color=colour, **line)[0]
 
 
@@ -72,7 +76,7 @@ def save(figure, path, formats):
             target = path.with_name(f"{path.name}.{suffix}")
             temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
             try:
-                figure.savefig(temporary, format=suffix, metadata=NO_METADATA[suffix])
+                figure.savefig(temporary, format=suffix, metadata=NO_METADATA[suffix], **SMALL.get(suffix, {}))
                 os.replace(temporary, target)
             finally:
                 temporary.unlink(missing_ok=True)

@@ -1,23 +1,14 @@
-"""Recorded traces of networks that learn by duration: read, cut, thinned, averaged; and recorded again by other settings."""
-
-import os
-import pathlib
-import subprocess
-import tempfile
+"""What networks that learn by duration recorded: read, cut, thinned, averaged; or recorded again by other settings."""
 
 import numpy as np
 
-from .failure import DATA, RESOURCES, Failure
+from . import samples
+from .failure import DATA, Failure
 from .runs import shown
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 class Traces:
-    """A recording of one sequence: arrays of the first axis time, traces["first.e"] of shape (records, neurons).
-
-    Between the second and the last axis stands the sequence, of which the first one is taken.
-    """
+    """A recording of the first sequence: traces["first.e"] has the shape (records, neurons)."""
 
     def __init__(self, arrays, source):
         self.arrays, self.source = arrays, source
@@ -42,17 +33,8 @@ def read(run):
 
 
 def rerun(run, settings):
-    """Traces of the same config with other settings, a dict of keys and values. The run is made now, and thrown away."""
-    glesim = os.environ.get("GLESIM", ROOT / "tools" / "glesim")
-    options = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-    with tempfile.TemporaryDirectory(prefix="glesim-plot-") as folder:
-        made = subprocess.run([glesim, run.folder / "config.yaml", *options, "--output", folder, "--quiet"],
-                              capture_output=True, text=True, check=False)
-        found = list(pathlib.Path(folder).glob("**/recording.npz"))
-        if made.returncode or not found:
-            raise Failure(made.returncode or RESOURCES, f"{shown(run.folder)}: cannot be run again: {made.stderr.strip()}")
-        with np.load(found[0], allow_pickle=False) as arrays:
-            return Traces(dict(arrays), f"{shown(run.folder)}, run again")
+    """Traces of a run of the same config with some keys set, which is made now and not kept."""
+    return Traces(samples.record(run.folder.resolve() / "config.yaml", settings), f"{shown(run.folder)}, run again")
 
 
 def log_spaced(x, n):
@@ -66,3 +48,9 @@ def mean_in_bins(x, y, edges):
     count = np.bincount(where)
     filled = count > 0
     return tuple(np.bincount(where, weights=values)[filled] / count[filled] for values in (x, y))
+
+
+def thinned(n, *arrays):
+    """Arrays of the same length, every so many elements of them, so that about n are left."""
+    step = max(1, len(arrays[0]) // n)
+    return tuple(array[::step] for array in arrays)
