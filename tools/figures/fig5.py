@@ -1,4 +1,7 @@
-"""Fig. 5: a chain of two neurons learns weights and time constants from a teacher, by five rules (configs/lagline.yaml)."""
+"""Fig. 5: a chain of two neurons learns weights and time constants from a teacher, by five rules (lagline.yaml).
+
+Of BPTT the errors are its lambda, which starts from zero at the end of each window.
+"""
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -52,10 +55,10 @@ def stretches(chain):
     if len(phases) != len(COLUMNS):
         raise Failure(DATA, f"{t.source}: has {len(phases)} phases in place of {len(COLUMNS)}")
     known = np.isfinite(chain.errors(LAYERS[0]))
-    ends = [t.time[(t.phase == phase) & known][-1:] for phase in phases]
-    if not all(len(end) for end in ends):
+    times = [t.time[(t.phase == phase) & known] for phase in phases]
+    if min(map(len, times)) < 2:
         raise Failure(DATA, f"{t.source}: a phase is too short for a window")
-    return [(max(end[0] - STRETCH, t.time[t.phase == phase][0]), end[0]) for phase, end in zip(phases, ends)]
+    return [(max(time[-1] - STRETCH, time[0]), time[-1]) for time in times]
 
 
 def draw_stretch(axes, chains, start, end, learned):
@@ -122,7 +125,8 @@ def draw_learning(figure, chains):
         axes[key].tick_params(labelbottom=False)
     for key in ("w1", "t1"):
         axes[key].set_xlabel(r"time since learning began ($\tau$)")
-    for key, letter, title in [("w2", "d", "weights"), ("t2", "e", "time constants"), ("loss", "f", "loss (mean squared error)")]:
+    for key, letter, title in [("w2", "d", "weights"), ("t2", "e", "time constants"),
+                               ("loss", "f", "loss (mean squared error)")]:
         style.panel(axes[key], letter, title)
 
 

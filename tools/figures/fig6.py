@@ -2,8 +2,8 @@
 
 Errors before learning and spectra are those of the untrained network, for which the two runs are made again without
 learning: over one long window, since adjoint variables start from zero at the end of each, and without the feedback of
-errors (gamma 0), so that both see the same rates. Its neurons filter their instantaneous errors E, phi' times what comes
-from above, as
+errors (gamma 0), so that both see the same rates. Its neurons filter their instantaneous errors E, phi' times what
+comes from above, as
 
     e      = (1 + i omega tau_m) / (1 + i omega tau_r) E           from  v + tau_r dv/dt = E,  e = v + tau_m dv/dt
     lambda = (1 - i omega tau_r) / (1 - i omega tau_m) E           from  lambda - tau_m dlambda/dt = E - tau_r dE/dt
@@ -16,6 +16,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from . import style, traces
+from .failure import DATA, Failure
 
 NAME = "fig6"
 CONFIG = "lagnet"
@@ -45,7 +46,7 @@ SIZES = {"gle": 4.2, "adjoint": 2.4}
 
 
 def untrained(run):
-    """Traces of a run's network that does not learn. A window that ends with the run would not be swept back any more."""
+    """Traces of a run's network that does not learn. The run goes on after the window, which is swept back then."""
     settings = [f"training.phases=[{{duration: {DURATION + 1}, learn: false}}]", "learning.gamma=0",
                 f"record.every={EVERY}"]
     if run.variant == "adjoint":
@@ -81,12 +82,14 @@ class Method:
 def stretches(adjoint):
     """Start and end of what is shown of the untrained and of the trained network."""
     known = adjoint.trained.time[np.isfinite(adjoint.errors(adjoint.trained, "hidden_1")[:, 0])]
+    if len(known) < 2:
+        raise Failure(DATA, f"{adjoint.trained.source}: the run is too short for a window")
     return [(EDGE, EDGE + STRETCH), (max(known[-1] - STRETCH, known[0]), known[-1])]
 
 
 def rms(values):
-    """As "0.16" or, below 0.01, as "5e-7"."""
-    value = np.sqrt(np.mean(values**2))
+    """Of what is known. As "0.16" or, below 0.01, as "5e-7"."""
+    value = np.sqrt(np.nanmean(values**2))
     return f"{value:.2g}" if value >= 0.01 else f"{value:.0e}".replace("e-0", "e-")
 
 
@@ -204,7 +207,7 @@ def draw(runs):
     axes = bottom.subplots(2, 3, sharex=True, sharey="col")
     draw_spectra(axes[0], methods, "hidden_2", "top")
     draw_spectra(axes[1], methods, "hidden_1", "hidden_2")
-    titles = [f"{what}, layer {n}" for n in (2, 1) for what in ("spectrum", "gain", "phase")]
+    titles = [text for n in (2, 1) for text in (f"layer {n}, retrospective: spectrum", "gain", "phase")]
     for each, letter, title in zip(axes.flat, "efghij", titles):
         style.panel(each, letter, title)
     for each in axes[1]:

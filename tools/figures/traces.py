@@ -51,6 +51,6 @@ def mean_in_bins(x, y, edges):
 
 
 def thinned(n, *arrays):
-    """Arrays of the same length, every so many elements of them, so that about n are left."""
-    step = max(1, len(arrays[0]) // n)
+    """Arrays of the same length, every so many elements of them, so that at most n are left."""
+    step = -(-len(arrays[0]) // n)
     return tuple(array[::step] for array in arrays)
