@@ -11,7 +11,7 @@ import sys
 
 from .failure import USAGE, Failure, Missing
 from .runs import Runs, shown
-from . import style
+from . import run, style
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = [ROOT / "results", ROOT / "results" / "reproduced"]
@@ -61,6 +61,15 @@ def draw_figures(names, args):
             f"\n    {command}    # {', '.join(users)}" for command, users in commands.items()))
 
 
+def draw_runs(folders, args):
+    for folder in folders:
+        figure = run.draw(folder)
+        path = folder / "run"
+        if args.output:
+            path = args.output / "_".join(folder.resolve().parts[-3:])
+        say(style.save(figure, path, args.format or ["png"]))
+
+
 def parse():
     parser = argparse.ArgumentParser(
         prog="plot", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -82,7 +91,12 @@ def parse():
 def main():
     args = parse()
     try:
-        draw_figures(args.what, args)
+        if args.what[0] == "run":
+            if len(args.what) == 1:
+                raise Failure(USAGE, "which run? tools/plot run results/<name>/seed_<n>")
+            draw_runs([pathlib.Path(folder) for folder in args.what[1:]], args)
+        else:
+            draw_figures(args.what, args)
     except Failure as failure:
         print(f"plot: {failure}", file=sys.stderr)
         return failure.code

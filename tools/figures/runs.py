@@ -61,6 +61,8 @@ class Run:
         try:
             self.name, self.variant, self.seed = (self.metrics[key] for key in ("name", "variant", "seed"))
             self.completed = self.metrics["status"] == "completed"
+            for key in ("config", "epochs", "phases", "final"):
+                self.metrics[key]
         except KeyError as key:
             raise Failure(DATA, f"{shown(self.folder / 'metrics.json')}: not the report of a run: no {key}") from None
 

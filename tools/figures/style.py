@@ -28,6 +28,7 @@ COLOURS = {
 }
 OURS = {"linestyle": "-", "linewidth": 1.4}
 PUBLISHED = {"linestyle": (0, (3, 1.5)), "linewidth": 1.1}
+TIME = "time (a.u.)" # of the config
 WIDTH = 180 # mm, both columns of a page
 MM = 1 / 25.4 # inches
 
@@ -39,7 +40,7 @@ matplotlib.rcParams.update({
     "axes.prop_cycle": matplotlib.cycler(color=CYCLE), "lines.linewidth": 1.2, "lines.solid_joinstyle": "round",
     "legend.title_fontsize": 7, "legend.frameon": False, "legend.handlelength": 1.8,
     "legend.borderaxespad": 0.3,
-    "image.cmap": "cividis", "figure.dpi": 100, "savefig.dpi": 200,
+    "image.cmap": "cividis", "figure.dpi": 100, "savefig.dpi": 180,
     "figure.constrained_layout.use": True,
     "svg.hashsalt": "glesim", "svg.fonttype": "none", "pdf.fonttype": 42, # text stays text
 })
@@ -64,6 +65,11 @@ def band(axes, x, mean, std, colour, **line):
     """A mean as a line, with a band of one standard deviation around it. Returns the line."""
     axes.fill_between(x, mean - std, mean + std, color=colour, alpha=0.18, linewidth=0)
     return axes.plot(x, mean, color=colour, **line)[0]
+
+
+def legend_outside(axes):
+    """A legend to the right of the axes, where there is no data."""
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
 
 
 def save(figure, path, formats):

@@ -1,0 +1,363 @@
+"""A page for one run, or for the seeds of a config: whatever its folder has to show."""
+
+import functools
+import pathlib
+
+import numpy as np
+
+from . import style
+from .failure import DATA, Failure
+from .runs import Run, read_json, shown
+
+PARAMETERS = ("weight", "bias", "tau_m", "tau_r")
+SPLITS = ("train", "validation", "test")
+TOGETHER = (("u", "prosp_u"), ("r",), ("e", "v", "lambda")) # variables that share a panel
+# What a page shows at most of things that there may be thousands of.
+MOST_POINTS, MOST_LINES, MOST_NEURONS, MOST_LAYERS, MOST_CLASSES = 1000, 8, 3, 4, 36
+ROW = 48 # mm, the height of a row of panels
+
+
+class Summary:
+    """The folder above the seeds of a config. What is a number in a run has mean and std here."""
+
+    recording = weights = None
+
+    def __init__(self, folder):
+        self.metrics = read_json(folder / "summary.json")
+        if not all(key in self.metrics for key in ("name", "variant", "runs", "epochs", "phases", "final", "parameters")):
+            raise Failure(DATA, f"{shown(folder / 'summary.json')}: not a summary of runs")
+        m = self.metrics
+        self.title = " / ".join(filter(None, (m["name"], m["variant"], m["sweep"])))
+        self.title += f", {m['completed']} of {len(m['runs'])} seeds completed: mean ± s.d." + accuracy_of(m["final"])
+
+
+def title_of(run):
+    m = run.metrics
+    title = " / ".join(filter(None, (run.name, run.variant))) + f", seed {run.seed}: {m['status']}"
+    return title + (f" ({m['message']})" if m["message"] else "") + accuracy_of(m["final"])
+
+
+def accuracy_of(final):
+    """In words, of the last epoch, if it has any."""
+    for split in reversed(SPLITS):
+        value = ((final or {}).get(split) or {}).get("accuracy")
+        if value is not None:
+            spread = f" ± {100 * std_of(value):.1f}" if isinstance(value, dict) else ""
+            return f"; {split} accuracy {100 * mean_of(value):.1f}{spread} %"
+    return ""
+
+
+def is_number(value):
+    return value is None or isinstance(value, (int, float)) or "mean" in value
+
+
+def mean_of(value):
+    """Of a number, or of one in a summary; what is none is NaN."""
+    value = value["mean"] if isinstance(value, dict) else value
+    return np.nan if value is None else value
+
+
+def std_of(value):
+    return value["std"] if isinstance(value, dict) and value["std"] is not None else 0.0
+
+
+def flat(name, value):
+    """Pairs of name and number for all elements of a parameter."""
+    if is_number(value):
+        return [(name, value)]
+    return [pair for i, each in enumerate(value) for pair in flat(f"{name}[{i}]", each)]
+
+
+def thinned(n, most=MOST_POINTS):
+    """A slice that leaves at most so many of n."""
+    return slice(None, None, -(-n // most) or 1)
+
+
+def set_scale(axes, values):
+    """Logarithmic where values are positive and differ much."""
+    values = np.concatenate([np.ravel(each) for each in values])
+    values = values[np.isfinite(values)]
+    if len(values) and values.min() > 0 and values.max() > 30 * values.min():
+        axes.set_yscale("log")
+
+
+# --- Curves over epochs or phases
+
+def draw_epochs(axes, epochs, key):
+    drawn = []
+    for split in SPLITS:
+        points = [(e["epoch"], e[split][key]) for e in epochs if e[split] and e[split][key] is not None]
+        if not points:
+            continue
+        scale = 100 if key == "accuracy" else 1
+        mean, std = (scale * np.array([of(value) for _, value in points]) for of in (mean_of, std_of))
+        style.band(axes, [epoch for epoch, _ in points], mean, std, style.COLOURS[split], label=split,
+                   marker="o" if len(points) < 20 else None, markersize=2.5)
+        drawn.append(mean)
+    axes.set(xlabel="epoch", ylabel="accuracy (%)" if key == "accuracy" else "loss")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    if key == "accuracy":
+        axes.set_ylim(0, 102)
+    else:
+        set_scale(axes, drawn)
+    style.legend_outside(axes)
+
+
+def draw_learning_rate(axes, epochs):
+    rates = np.array([mean_of(e["lr"]) for e in epochs])
+    axes.step([e["epoch"] for e in epochs], rates, where="post", color=style.BLACK)
+    axes.set(xlabel="epoch", ylabel="learning rate")
+    set_scale(axes, [rates])
+
+
+def draw_phases(axes, phases, recording):
+    """Mean losses of phases, of their last steps, and the recorded ones in between."""
+    if recording and "loss" in recording:
+        time, loss = recording["time"], recording["loss"]
+        parts = np.array_split(np.arange(len(time)), min(len(time), MOST_POINTS // 2))
+        axes.plot([time[part].mean() for part in parts], [loss[part].mean() for part in parts], color=style.SKY,
+                  linewidth=0.8, label="recorded steps (mean)")
+    levels = []
+    for i, phase in enumerate(phases):
+        start, end = mean_of(phase["start"]), mean_of(phase["start"]) + mean_of(phase["duration"])
+        last = end - phase["last_steps"] * (end - start) / max(1, phase["steps"])
+        for key, left, colour, label in (("loss", start, style.BLACK, "whole phase"),
+                                         ("last_loss", last, style.VERMILLION, "its last steps")):
+            level, spread = mean_of(phase[key]), std_of(phase[key])
+            levels.append(level)
+            axes.plot([left, end], [level] * 2, color=colour, label=None if i else label, linewidth=1.6,
+                      solid_capstyle="round") # seen also where it is short
+            axes.fill_between([left, end], level - spread, level + spread, color=colour, alpha=0.18, linewidth=0)
+        if i:
+            axes.axvline(start, color=style.GREY, linewidth=0.5, linestyle=":")
+    axes.set(xlabel=style.TIME, ylabel="loss")
+    set_scale(axes, levels)
+    style.legend_outside(axes)
+
+
+def draw_confusion(axes, matrix, split, classes):
+    matrix = np.array(matrix)
+    n = len(matrix)
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    if n <= 12:
+        for row, column in np.argwhere(matrix):
+            axes.text(column, row, matrix[row, column], ha="center", va="center", fontsize=5 if n > 8 else 7,
+                      color="white" if share[row, column] > 0.5 else "black")
+    names, size = classes or range(n), 7 if n <= 12 else 4
+    axes.set(xlabel="prediction", ylabel="truth", title=f"{split} samples")
+    axes.set_xticks(range(n), names, rotation=90 if classes else 0, fontsize=size)
+    axes.set_yticks(range(n), names, fontsize=size)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(True)
+
+
+# --- Parameters
+
+def teacher_values(config):
+    """Numbers by name of what a teacher has been given as such."""
+    values = {}
+    for layer, parameters in (config.get("teacher") or {}).items():
+        for name, source in parameters.items():
+            if isinstance(source, dict) and "value" in source:
+                values.update(flat(f"{layer}.{name}", source["value"]))
+    return values
+
+
+def taught(teacher, name):
+    """The teacher's value of an element: its own, or that of all, or None."""
+    return teacher.get(name, teacher.get(name.partition("[")[0]))
+
+
+def moving_parameters(recording, kind):
+    """Some of the values over time, by name, that move, and how many do."""
+    keys = [key for key in recording.files if key.endswith(f".{kind}")] if recording else []
+    lines, count = {}, 0
+    for key in keys:
+        values = recording[key]
+        moving = np.argwhere(np.ptp(values, axis=0) > 0)
+        count += len(moving)
+        for index in moving[:max(1, MOST_LINES // len(keys))]:
+            lines[key + "".join(f"[{i}]" for i in index)] = values[(slice(None), *index)]
+    return lines, count
+
+
+def draw_parameters(axes, time, lines, count, kind, teacher):
+    few = thinned(len(time))
+    shown_teacher = False
+    for i, (name, values) in enumerate(list(lines.items())[:MOST_LINES]):
+        colour, given = style.CYCLE[i % len(style.CYCLE)], taught(teacher, name)
+        axes.plot(time[few], values[few], color=colour, label=name.replace(f".{kind}", "", 1))
+        if given is not None:
+            axes.axhline(given, color=colour, **style.PUBLISHED)
+            shown_teacher = True
+    notes = [f"{len(lines)} of {count}"] * (len(lines) < count) + ["dashed: teacher"] * shown_teacher
+    axes.set(xlabel=style.TIME, ylabel=kind)
+    axes.set_title(", ".join(notes), loc="left")
+    style.legend_outside(axes)
+
+
+def draw_final(axes, values, teacher):
+    names = list(values)
+    axes.errorbar(range(len(names)), [mean_of(v) for v in values.values()], [std_of(v) for v in values.values()],
+                  fmt="o", color=style.BLUE, markersize=3.5, capsize=2, label="learned")
+    given = [(i, taught(teacher, name)) for i, name in enumerate(names) if taught(teacher, name) is not None]
+    if given:
+        axes.plot(*zip(*given), "_", color=style.BLACK, markersize=12, label="teacher")
+        style.legend_outside(axes)
+    axes.set_xticks(range(len(names)), [name.replace("[0]", "") for name in names], rotation=45, ha="right")
+    axes.set(ylabel="value at the end", xlim=(-0.5, len(names) - 0.5))
+
+
+# --- Diagnostics
+
+def draw_diagnostics(axes, diagnostics, key):
+    comparisons = diagnostics["comparisons"]
+    layers, drawn = list(comparisons[0]["layers"]), []
+    for i, layer in enumerate(layers):
+        values = np.array([mean_of(c["layers"].get(layer, {}).get(key)) for c in comparisons], dtype=float)
+        axes.plot([c["time"] for c in comparisons], values, marker="." if len(comparisons) < 60 else None,
+                  color=style.CYCLE[i % len(style.CYCLE)], label=layer, linewidth=0.9)
+        drawn.append(values)
+    exact = diagnostics["exact_norm_ratio"]
+    if key == "cosine":
+        axes.set(ylabel=f"cosine to {diagnostics['gradient']}", ylim=(-1.05, 1.05))
+        axes.axhline(1, color=style.BLACK, **style.PUBLISHED)
+    else:
+        axes.set(ylabel="ratio of norms")
+        set_scale(axes, drawn)
+        if exact:
+            axes.axhline(exact, color=style.BLACK, label="exact errors", **style.PUBLISHED)
+    axes.set(xlabel=style.TIME)
+    style.legend_outside(axes)
+
+
+# --- Traces
+
+def last_records(run):
+    """The numbers of the records of some time at the end, of training where there are such."""
+    recording, m = run.recording, run.metrics
+    time = recording["time"]
+    which = np.arange(len(time))
+    if "split" in recording and (recording["split"] == 0).any():
+        which = np.flatnonzero(recording["split"] == 0)
+    taus = [run.weights[key].max() for key in (run.weights.files if run.weights else ()) if key.endswith(".tau_m")]
+    steps = m["dataset"]["steps"]
+    span = 2 * steps * m["config"]["dt"] if steps else 30 * max(taus, default=1.0)
+    which = which[time[which] > time[which[-1]] - span]
+    return which[thinned(len(which), 2 * MOST_POINTS)]
+
+
+def rows_of_traces(recording):
+    """For each row of panels (title, names of arrays) for each column."""
+    rows = [[("input", ["input"]), ("output", ["output", "target"]), ("loss", ["loss"])]]
+    layers = list(dict.fromkeys(key.rpartition(".")[0] for key in recording.files
+                                if "." in key and key.rpartition(".")[2] not in PARAMETERS))
+    for layer in layers if len(layers) <= MOST_LAYERS else [*layers[:MOST_LAYERS - 1], layers[-1]]:
+        groups = [[name for name in names if f"{layer}.{name}" in recording.files] for names in TOGETHER]
+        rows.append([(f"{layer}: {names[0]}" if len(names) == 1 else layer, [f"{layer}.{name}" for name in names])
+                     for names in groups if names])
+    return rows
+
+
+def draw_trace(axes, time, which, arrays, recording):
+    """Neurons of the first sequence by colour, arrays by dashes."""
+    for array, line in zip(arrays, ("-", (0, (3, 1.5)), ":")):
+        values = recording[array][which]
+        values = values.reshape(len(values), -1) if values.ndim < 3 else values[:, 0]
+        for neuron in range(min(values.shape[1], MOST_NEURONS)):
+            axes.plot(time, values[:, neuron], color=style.CYCLE[neuron], linestyle=line, linewidth=0.9)
+        axes.plot([], [], color=style.BLACK, linestyle=line, linewidth=0.9, label=array.rpartition(".")[2])
+    if len(arrays) > 1:
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 0.97), ncol=3, columnspacing=1, borderpad=0)
+
+
+def draw_traces(figure, run, rows):
+    recording, which = run.recording, last_records(run)
+    time = recording["time"][which]
+    grid = figure.subplots(len(rows), 3, sharex=True, squeeze=False)
+    for axes_row, row in zip(grid, rows):
+        for axes, (title, arrays) in zip(axes_row, row):
+            draw_trace(axes, time, which, arrays, recording)
+            axes.set_title(title, loc="left")
+        for axes in axes_row[len(row):]:
+            axes.set_visible(False)
+    for column in range(3): # the lowest of each that is there
+        lowest = [axes for axes in grid[:, column] if axes.get_visible()][-1]
+        lowest.set_xlabel(style.TIME)
+        lowest.tick_params(labelbottom=True)
+    figure.suptitle("Recorded traces at the end of training, first sequence, first neurons by colour", fontsize=8)
+
+
+# --- The page
+
+def panels_of(run):
+    """What there is to show, as functions that draw into axes."""
+    m, recording = run.metrics, run.recording
+    config, epochs, phases = m.get("config", {}), m["epochs"], m["phases"]
+    panels = []
+    if epochs:
+        panels.append(functools.partial(draw_epochs, epochs=epochs, key="loss"))
+        if any(e[split] and e[split]["accuracy"] is not None for e in epochs for split in SPLITS):
+            panels.append(functools.partial(draw_epochs, epochs=epochs, key="accuracy"))
+        if len({mean_of(e["lr"]) for e in epochs}) > 1:
+            panels.append(functools.partial(draw_learning_rate, epochs=epochs))
+    if phases:
+        panels.append(functools.partial(draw_phases, phases=phases, recording=recording))
+    if m.get("confusion") and len(m["confusion"]["matrix"]) <= MOST_CLASSES:
+        panels.append(functools.partial(draw_confusion, **m["confusion"], classes=m["dataset"].get("classes")))
+    teacher, moving = teacher_values(config), 0
+    for kind in PARAMETERS:
+        lines, count = moving_parameters(recording, kind)
+        moving += count
+        if lines:
+            panels.append(functools.partial(draw_parameters, time=recording["time"], lines=lines, count=count,
+                                            kind=kind, teacher=teacher))
+    final = dict(pair for name, value in (m["parameters"] or {}).items() for pair in flat(name, value)
+                 if name.rpartition(".")[2] != "tau_r")
+    if 0 < len(final) <= 2 * MOST_LINES and not moving:
+        panels.append(functools.partial(draw_final, values=final, teacher=teacher))
+    diagnostics = m.get("diagnostics")
+    if diagnostics and diagnostics["comparisons"]:
+        for key in ("cosine", "norm_ratio"):
+            panels.append(functools.partial(draw_diagnostics, diagnostics=diagnostics, key=key))
+    return panels
+
+
+def load(folder):
+    """The run of a folder, or the summary of several, with a title."""
+    folder = pathlib.Path(folder)
+    if (folder / "metrics.json").exists():
+        run = Run(folder)
+        run.title = title_of(run)
+        return run
+    if (folder / "summary.json").exists():
+        return Summary(folder)
+    if not folder.is_dir():
+        raise Failure(DATA, f"{shown(folder)}: no such folder")
+    below = sorted(shown(path.parent) for path in folder.glob("**/*.json") if path.name in ("metrics.json", "summary.json"))
+    raise Failure(DATA, f"{shown(folder)}: no run, neither metrics.json nor summary.json"
+                  + (f"; did you mean {below[0]}?" if below else ""))
+
+
+def draw(folder):
+    """The page, as a figure."""
+    run = load(folder)
+    panels = panels_of(run)
+    traces = rows_of_traces(run.recording) if run.recording and len(run.recording["time"]) > 1 else []
+    if not panels and not traces:
+        raise Failure(DATA, f"{shown(folder)}: nothing to draw: it ended before its first epoch or phase")
+    rows = (len(panels) + 1) // 2
+    heights = [ROW] * rows + ([6 + 0.6 * ROW * len(traces)] if traces else [])
+    figure = style.new_figure(height=sum(heights) + 8)
+    figure.suptitle(run.title, fontsize=9, wrap=True)
+    for row, part in enumerate(np.atleast_1d(figure.subfigures(len(heights), 1, height_ratios=heights))):
+        if row == rows:
+            draw_traces(part, run, traces)
+            continue
+        grid = part.subplots(1, 2)
+        for axes, panel in zip(grid, panels[2 * row:2 * row + 2]):
+            panel(axes)
+        for axes in grid[len(panels[2 * row:2 * row + 2]):]:
+            axes.set_visible(False)
+    return figure
