@@ -140,6 +140,7 @@ def draw_legend(figure, chains):
 def draw(runs):
     chains = {variant: Chain(runs.one(CONFIG, variant, recording=True)) for variant in LABELS}
     figure = style.new_figure(style.WIDTH, 172)
+    figure.get_layout_engine().set(wspace=0.05) # labels at the ends of neighbouring axes
     legend, top, bottom = figure.subfigures(3, 1, height_ratios=[0.05, 1.1, 0.7])
     draw_legend(legend, chains)
     draw_traces(top, chains)
