@@ -50,7 +50,7 @@ def draw_word(above, below, corpora):
     largest = 1.05 * np.abs(sound).max()
     above.set(ylim=(-largest, largest), ylabel="amplitude", yticks=[0])
     above.tick_params(labelbottom=False)
-    above.set_title(f"“{word}”", loc="right")
+    above.set_title(style.plain(f"“{word}”"), loc="right")
     time, mel = samples.mel_spectrogram(path)
     image = below.imshow(mel.T, origin="lower", aspect="auto", interpolation="nearest",
                          extent=(time[0], time[-1], 0.5, mel.shape[1] + 0.5))
@@ -97,10 +97,9 @@ def draw_speech(axes, runs):
 
 
 def draw(runs):
-    for key in MNIST1D:
-        if not runs.all(key):
-            raise Missing(*(f"tools/glesim configs/{each}.yaml --seeds {MNIST1D_SEEDS}"
-                            for each in MNIST1D if not runs.all(each)))
+    missing = [key for key in MNIST1D if not runs.all(key)]
+    if missing:
+        raise Missing(*(f"tools/glesim configs/{key}.yaml --seeds {MNIST1D_SEEDS}" for key in missing))
     figure = style.new_figure(height=135)
     top, bottom = figure.subfigures(2, 1, height_ratios=[1, 1.15])
     digits, word = top.subfigures(1, 2, wspace=0.04)

@@ -13,7 +13,9 @@ PARAMETERS = ("weight", "bias", "tau_m", "tau_r")
 SPLITS = ("train", "validation", "test")
 TOGETHER = (("u", "prosp_u"), ("r",), ("e", "v", "lambda")) # variables that share a panel
 # What a page shows at most of things that there may be thousands of.
-MOST_POINTS, MOST_LINES, MOST_NEURONS, MOST_LAYERS, MOST_CLASSES = 1000, 8, 3, 4, 36
+MOST_POINTS, MOST_LINES, MOST_NEURONS, MOST_LAYERS, MOST_NAMES = 1000, 8, 3, 4, 40
+SMALL_MATRIX = 12 # classes, up to which a confusion matrix is a panel like others
+FONT_SIZES = (8, 7, 7), (10, 7, 5), (SMALL_MATRIX, 6, 5), (MOST_NAMES, 5, 4) # classes; names, counts in points
 ROW = 48 # mm, the height of a row of panels
 
 
@@ -24,21 +26,24 @@ class Summary:
 
     def __init__(self, folder):
         self.metrics = read_json(folder / "summary.json")
-        if not all(key in self.metrics for key in ("name", "variant", "runs", "epochs", "phases", "final", "parameters")):
+        wanted = {"name", "variant", "sweep", "completed", "runs", "epochs", "phases", "final", "parameters"}
+        if not wanted <= set(self.metrics):
             raise Failure(DATA, f"{shown(folder / 'summary.json')}: not a summary of runs")
         m = self.metrics
         self.title = " / ".join(filter(None, (m["name"], m["variant"], m["sweep"])))
-        self.title += f", {m['completed']} of {len(m['runs'])} seeds completed: mean ± s.d." + accuracy_of(m["final"])
+        self.title += f", {m['completed']} of {len(m['runs'])} seeds completed: mean ± s.d." + outcome(m["final"])
 
 
 def title_of(run):
     m = run.metrics
     title = " / ".join(filter(None, (run.name, run.variant))) + f", seed {run.seed}: {m['status']}"
-    return title + (f" ({m['message']})" if m["message"] else "") + accuracy_of(m["final"])
+    return title + (f" ({m['message']})" if m["message"] else "") + outcome(m["final"])
 
 
-def accuracy_of(final):
-    """In words, of the last epoch, if it has any."""
+def outcome(final):
+    """In words: accuracy of the last epoch, or loss at the end of the last phase, if there is any."""
+    if final and "last_loss" in final:
+        return f"; loss {mean_of(final['last_loss']):.2g}"
     for split in reversed(SPLITS):
         value = ((final or {}).get(split) or {}).get("accuracy")
         if value is not None:
@@ -77,7 +82,7 @@ def set_scale(axes, values):
     """Logarithmic where values are positive and differ much."""
     values = np.concatenate([np.ravel(each) for each in values])
     values = values[np.isfinite(values)]
-    if len(values) and values.min() > 0 and values.max() > 30 * values.min():
+    if len(values) and values.min() > 0 and values.max() > 100 * values.min():
         axes.set_yscale("log")
 
 
@@ -126,7 +131,7 @@ def draw_phases(axes, phases, recording):
             level, spread = mean_of(phase[key]), std_of(phase[key])
             levels.append(level)
             axes.plot([left, end], [level] * 2, color=colour, label=None if i else label, linewidth=1.6,
-                      solid_capstyle="round") # seen also where it is short
+                      marker="o", markersize=1.6) # seen also where it is short
             axes.fill_between([left, end], level - spread, level + spread, color=colour, alpha=0.18, linewidth=0)
         if i:
             axes.axvline(start, color=style.GREY, linewidth=0.5, linestyle=":")
@@ -140,14 +145,15 @@ def draw_confusion(axes, matrix, split, classes):
     n = len(matrix)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    if n <= 12:
+    if n <= MOST_NAMES:
+        name_size, count_size = next(sizes for most, *sizes in FONT_SIZES if n <= most)
+        names = [style.plain(str(name)) for name in classes or range(n)]
+        axes.set_xticks(range(n), names, rotation=90 if classes else 0, fontsize=name_size)
+        axes.set_yticks(range(n), names, fontsize=name_size)
         for row, column in np.argwhere(matrix):
-            axes.text(column, row, matrix[row, column], ha="center", va="center", fontsize=5 if n > 8 else 7,
+            axes.text(column, row, matrix[row, column], ha="center", va="center", fontsize=count_size,
                       color="white" if share[row, column] > 0.5 else "black")
-    names, size = classes or range(n), 7 if n <= 12 else 4
     axes.set(xlabel="prediction", ylabel="truth", title=f"{split} samples")
-    axes.set_xticks(range(n), names, rotation=90 if classes else 0, fontsize=size)
-    axes.set_yticks(range(n), names, fontsize=size)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(True)
 
@@ -200,7 +206,7 @@ def draw_parameters(axes, time, lines, count, kind, teacher):
 def draw_final(axes, values, teacher):
     names = list(values)
     axes.errorbar(range(len(names)), [mean_of(v) for v in values.values()], [std_of(v) for v in values.values()],
-                  fmt="o", color=style.BLUE, markersize=3.5, capsize=2, label="learned")
+                  fmt="o", color=style.BLUE, markersize=3.5, label="learned")
     given = [(i, taught(teacher, name)) for i, name in enumerate(names) if taught(teacher, name) is not None]
     if given:
         axes.plot(*zip(*given), "_", color=style.BLACK, markersize=12, label="teacher")
@@ -248,16 +254,18 @@ def last_records(run):
     return which[thinned(len(which), 2 * MOST_POINTS)]
 
 
-def rows_of_traces(recording):
-    """For each row of panels (title, names of arrays) for each column."""
-    rows = [[("input", ["input"]), ("output", ["output", "target"]), ("loss", ["loss"])]]
+def traces_of(recording):
+    """Title and names of arrays of each panel."""
+    panels = [("input", ["input"]), ("output", ["output", "target"]), ("loss", ["loss"])]
     layers = list(dict.fromkeys(key.rpartition(".")[0] for key in recording.files
                                 if "." in key and key.rpartition(".")[2] not in PARAMETERS))
     for layer in layers if len(layers) <= MOST_LAYERS else [*layers[:MOST_LAYERS - 1], layers[-1]]:
-        groups = [[name for name in names if f"{layer}.{name}" in recording.files] for names in TOGETHER]
-        rows.append([(f"{layer}: {names[0]}" if len(names) == 1 else layer, [f"{layer}.{name}" for name in names])
-                     for names in groups if names])
-    return rows
+        for together in TOGETHER:
+            names = [name for name in together if f"{layer}.{name}" in recording.files]
+            if names:
+                panels.append((f"{layer}: {names[0]}" if len(names) == 1 else layer,
+                               [f"{layer}.{name}" for name in names]))
+    return panels
 
 
 def draw_trace(axes, time, which, arrays, recording):
@@ -269,23 +277,21 @@ def draw_trace(axes, time, which, arrays, recording):
             axes.plot(time, values[:, neuron], color=style.CYCLE[neuron], linestyle=line, linewidth=0.9)
         axes.plot([], [], color=style.BLACK, linestyle=line, linewidth=0.9, label=array.rpartition(".")[2])
     if len(arrays) > 1:
-        axes.legend(loc="lower right", bbox_to_anchor=(1, 0.97), ncol=3, columnspacing=1, borderpad=0)
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncol=3, columnspacing=1, borderpad=0)
 
 
-def draw_traces(figure, run, rows):
-    recording, which = run.recording, last_records(run)
-    time = recording["time"][which]
-    grid = figure.subplots(len(rows), 3, sharex=True, squeeze=False)
-    for axes_row, row in zip(grid, rows):
-        for axes, (title, arrays) in zip(axes_row, row):
-            draw_trace(axes, time, which, arrays, recording)
-            axes.set_title(title, loc="left")
-        for axes in axes_row[len(row):]:
-            axes.set_visible(False)
-    for column in range(3): # the lowest of each that is there
-        lowest = [axes for axes in grid[:, column] if axes.get_visible()][-1]
-        lowest.set_xlabel(style.TIME)
-        lowest.tick_params(labelbottom=True)
+def draw_traces(figure, run, panels):
+    which = last_records(run)
+    time = run.recording["time"][which]
+    grid = figure.subplots(-(-len(panels) // 3), 3, sharex=True, squeeze=False)
+    for axes, (title, arrays) in zip(grid.flat, panels):
+        draw_trace(axes, time, which, arrays, run.recording)
+        axes.set_title(title, loc="left")
+    for axes in grid.flat[len(panels):]:
+        axes.remove()
+    for axes in grid.flat[max(0, len(panels) - 3):len(panels)]: # the lowest of each column
+        axes.set_xlabel(style.TIME)
+        axes.tick_params(labelbottom=True)
     figure.suptitle("Recorded traces at the end of training, first sequence, first neurons by colour", fontsize=8)
 
 
@@ -304,7 +310,7 @@ def panels_of(run):
             panels.append(functools.partial(draw_learning_rate, epochs=epochs))
     if phases:
         panels.append(functools.partial(draw_phases, phases=phases, recording=recording))
-    if m.get("confusion") and len(m["confusion"]["matrix"]) <= MOST_CLASSES:
+    if m.get("confusion") and len(m["confusion"]["matrix"]) <= SMALL_MATRIX:
         panels.append(functools.partial(draw_confusion, **m["confusion"], classes=m["dataset"].get("classes")))
     teacher, moving = teacher_values(config), 0
     for kind in PARAMETERS:
@@ -335,29 +341,39 @@ def load(folder):
         return Summary(folder)
     if not folder.is_dir():
         raise Failure(DATA, f"{shown(folder)}: no such folder")
-    below = sorted(shown(path.parent) for path in folder.glob("**/*.json") if path.name in ("metrics.json", "summary.json"))
+    below = sorted(shown(path.parent) for path in folder.glob("**/metrics.json"))
     raise Failure(DATA, f"{shown(folder)}: no run, neither metrics.json nor summary.json"
                   + (f"; did you mean {below[0]}?" if below else ""))
+
+
+def draw_pair(figure, panels):
+    for axes, panel in zip(figure.subplots(1, 2), (*panels, lambda axes: axes.set_visible(False))):
+        panel(axes)
+
+
+def blocks_of(run):
+    """Heights in mm, and functions that draw into a figure of that height."""
+    m, recording, panels = run.metrics, run.recording, panels_of(run)
+    blocks = [(ROW, functools.partial(draw_pair, panels=panels[i:i + 2])) for i in range(0, len(panels), 2)]
+    if m.get("confusion") and len(m["confusion"]["matrix"]) > SMALL_MATRIX:
+        blocks.append((3 * ROW, lambda figure: draw_confusion(figure.subplots(), **m["confusion"],
+                                                              classes=m["dataset"].get("classes"))))
+    if recording and len(recording["time"]) > 1:
+        traces = traces_of(recording)
+        blocks.append((8 + 0.6 * ROW * -(-len(traces) // 3),
+                       functools.partial(draw_traces, run=run, panels=traces)))
+    return blocks
 
 
 def draw(folder):
     """The page, as a figure."""
     run = load(folder)
-    panels = panels_of(run)
-    traces = rows_of_traces(run.recording) if run.recording and len(run.recording["time"]) > 1 else []
-    if not panels and not traces:
+    blocks = blocks_of(run)
+    if not blocks:
         raise Failure(DATA, f"{shown(folder)}: nothing to draw: it ended before its first epoch or phase")
-    rows = (len(panels) + 1) // 2
-    heights = [ROW] * rows + ([6 + 0.6 * ROW * len(traces)] if traces else [])
+    heights = [height for height, _ in blocks]
     figure = style.new_figure(height=sum(heights) + 8)
-    figure.suptitle(run.title, fontsize=9, wrap=True)
-    for row, part in enumerate(np.atleast_1d(figure.subfigures(len(heights), 1, height_ratios=heights))):
-        if row == rows:
-            draw_traces(part, run, traces)
-            continue
-        grid = part.subplots(1, 2)
-        for axes, panel in zip(grid, panels[2 * row:2 * row + 2]):
-            panel(axes)
-        for axes in grid[len(panels[2 * row:2 * row + 2]):]:
-            axes.set_visible(False)
+    figure.suptitle(style.plain(run.title), fontsize=9, wrap=True)
+    for part, (_, draw_block) in zip(np.ravel(figure.subfigures(len(blocks), 1, height_ratios=heights)), blocks):
+        draw_block(part)
     return figure

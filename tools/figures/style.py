@@ -1,4 +1,4 @@
-"""How all pictures look: one palette that is safe for the colour-blind, sizes for a printed page, files without dates."""
+"""How all pictures look: a palette that is safe for the colour-blind, sizes for a printed page, files without dates."""
 
 import os
 import pathlib
@@ -55,6 +55,11 @@ SMALL = {"png": {"pil_kwargs": {"optimize": True}}}
 def new_figure(width=WIDTH, height=100):
     """An empty figure of a size in mm."""
     return Figure(figsize=(width * MM, height * MM))
+
+
+def plain(text):
+    """Text from files, in which a dollar sign starts no formula."""
+    return text.replace("$", r"\$")
 
 
 def panel(axes, letter, title=""):

@@ -1,0 +1,187 @@
+"""Draws figures from small runs with tools/plot. The program is the one that GLESIM names.
+
+Standard library only; skipped where tools/plot would have to install numpy or matplotlib first.
+"""
+
+import array
+import json
+import math
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+import wave
+import xml.etree.ElementTree
+
+GLESIM = os.path.abspath(os.environ["GLESIM"])
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CONFIGS = ROOT / "configs"
+PLOT = ROOT / "tools" / "plot"
+ENVIRONMENT = {**os.environ, "GLESIM": GLESIM, "PYTHONDONTWRITEBYTECODE": "1"}
+# A stand-in for each network that learns ten classes.
+TINY = ["--set", "network.layers=[{name: readout, neurons: {count: 10, tau_m: 1.0, tau_r: 1.0}}]",
+        "--set", "dataset.samples=100", "--set", "dataset.length=72", "--set", "training.epochs=2"]
+
+
+def has_packages():
+    code = "import importlib.util as u, sys; sys.exit(not (u.find_spec('numpy') and u.find_spec('matplotlib')))"
+    return any(shutil.which(python) and not subprocess.run([python, "-c", code], check=False).returncode
+               for python in ("/usr/bin/python3", "python3"))
+
+
+def text_of(svg):
+    return " ".join(" ".join(xml.etree.ElementTree.parse(svg).getroot().itertext()).split())
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="glesim-test-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def call(self, *args, code=0):
+        done = subprocess.run([*map(str, args)], cwd=self.folder, env=ENVIRONMENT, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, timeout=100)
+        self.assertEqual(done.returncode, code, (args, done.stdout, done.stderr))
+        self.assertNotIn("Traceback", done.stderr)
+        return done.stdout, done.stderr
+
+    def glesim(self, config, *args, code=0):
+        return self.call(GLESIM, CONFIGS / config, "--quiet", *args, code=code)
+
+    def plot(self, *args, code=0):
+        """The files that it says it wrote, each of which is a picture; in case of an error what it says."""
+        out, err = self.call(PLOT, *args, code=code)
+        if code:
+            self.assertEqual(out, "")
+            return err
+        self.assertEqual(err, "")
+        written = [self.folder / line for line in out.splitlines()]
+        for path in written:
+            self.check_picture(path)
+        self.assertEqual(list(self.folder.glob("**/*.part")), [])
+        return written
+
+    def check_picture(self, path):
+        content = path.read_bytes()
+        if path.suffix == ".svg":
+            self.assertEqual(xml.etree.ElementTree.fromstring(content).tag, "{http://www.w3.org/2000/svg}svg")
+        else:
+            self.assertTrue(content.startswith({".png": b"\x89PNG\r\n\x1a\n", ".pdf": b"%PDF-"}[path.suffix]), path)
+        self.assertGreater(len(content), 5000)
+
+    def make_word(self):
+        """A second of sound in the layout of Speech Commands."""
+        path = self.folder / "speech" / "left" / "0a1b2c3d_nohash_0.wav"
+        path.parent.mkdir(parents=True)
+        samples = array.array("h", (round(8000 * math.sin(i * i / 2e5)) for i in range(16000)))
+        with wave.open(str(path), "wb") as out:
+            out.setparams((1, 2, 16000, len(samples), "NONE", ""))
+            out.writeframes(samples.tobytes())
+
+
+class Figures(Case):
+    def test_fig8_stands_beside_what_was_published(self):
+        for name in ("mnist1d_e2e", "mnist1d_e2e_42k"):
+            self.glesim(f"{name}.yaml", *TINY, "--seeds", "0-1", "--output", f"runs/{name}")
+        self.make_word()
+        written = self.plot("fig8", "--runs", "runs", "--speech", "speech", "--output", "pictures")
+        self.assertEqual([path.name for path in written], ["fig8.svg", "fig8.pdf", "fig8.png"])
+        text = text_of(written[0])
+        for part in ("“left”", "GLE 15k, ours", "GLE 42k, published: 93.5 ± 0.9", "TCN, published: 96.7 ± 0.9",
+                     "GRU", "MLP", "Speech Commands, published: 91.4 ± 0.2", "mel bin"):
+            self.assertIn(part, text)
+        svg, = self.plot("fig8", "--runs", "runs", "--speech", "nothing", "--output", "pictures", "--format", "svg")
+        self.assertIn("datasets/make_speech_corpus", text_of(svg))
+
+    def test_runs_of_the_same_experiment_are_put_together_and_no_others(self):
+        name = "mnist1d_static_lagnet"
+        self.glesim(f"{name}.yaml", *TINY, "--seed", 1, "--set", "learning.optimizer.lr=1e-2", "--output", f"a/{name}")
+        self.glesim(f"{name}.yaml", *TINY, "--seeds", "0-1", "--output", f"b/{name}")
+        self.glesim(f"{name}.yaml", *TINY, "--seeds", "1-2", "--output", f"c/{name}")
+        for roots, seeds in (("a", "1 seed"), ("abc", "3 seeds")):
+            options = [option for root in roots for option in ("--runs", root)]
+            svg, = self.plot("fig10", *options, "--output", roots, "--format", "svg")
+            self.assertIn(f"glesim ({seeds})", text_of(svg))
+        again, = self.plot("fig10", "--output", "again", "--format", "svg", "--runs", "b", "--runs", "a", "--runs", "c")
+        self.assertEqual(again.read_bytes(), svg.read_bytes())
+
+    def test_the_committed_reports_can_be_drawn(self):
+        svg, = self.plot("fig10", "--output", ".", "--format", "svg")
+        self.assertIn("published (10 seeds)", text_of(svg))
+
+    def test_what_is_missing_is_said_at_once_with_what_makes_it(self):
+        err = self.plot("fig8", "fig10", "--runs", "nothing", code=2)
+        self.assertTrue(err.startswith("plot: runs are missing, which these commands make:\n"), err)
+        for config in ("mnist1d_e2e.yaml --seeds 12,", "mnist1d_e2e_42k.yaml --seeds 12,",
+                       "mnist1d_static_lagnet.yaml --seeds 0-9"):
+            self.assertIn(f"    tools/glesim configs/{config}", err)
+
+    def test_wrong_use_is_an_error_of_one_line(self):
+        self.assertIn("no figure 'fig7'; there are fig", self.plot("fig7", code=2))
+        self.assertIn("'gif' is none of svg, pdf, png", self.plot("fig10", "--format", "gif", code=2))
+        self.assertIn("which run?", self.plot("run", code=2))
+        (self.folder / "file").write_text("")
+        self.assertRegex(self.plot("fig10", "--output", "file", code=3), r"\Aplot: .*: cannot write: .*\n\Z")
+
+
+class Pages(Case):
+    def test_a_run_by_epochs_and_its_seeds(self):
+        self.glesim("xor.yaml", "--set", "training.epochs=2", "--seeds", "0-1", "--output", "xor")
+        written = self.plot("run", "xor/seed_0", "xor", "xor/seed_1/", "--format", "png,svg")
+        self.assertEqual([str(path.relative_to(self.folder)) for path in written],
+                         [f"xor/{folder}run.{suffix}" for folder in ("seed_0/", "", "seed_1/")
+                          for suffix in ("png", "svg")])
+        self.assertIn("xor, seed 0: completed; test accuracy", text_of(written[1]))
+        self.assertIn("prediction", text_of(written[1]))
+        self.assertIn("2 of 2 seeds completed", text_of(written[3]))
+        png, = self.plot("run", "xor/seed_0", "--output", "pictures")
+        self.assertEqual(png.parent, self.folder / "pictures")
+
+    def test_recordings_diagnostics_and_teachers(self):
+        self.glesim("lagline.yaml", "--variant", "gle", "--output", "lagline", "--set", "training.phases[2].duration=20",
+                    "--set", "diagnose={gradient: bptt, window: 4.0, every: 400}")
+        svg, = self.plot("run", "lagline/gle/seed_0", "--format", "svg")
+        text = text_of(svg)
+        for part in ("lagline / gle, seed 0", "dashed: teacher", "tau_m", "cosine to bptt", "ratio of norms", "prosp_u",
+                     "first: r", "whole phase"):
+            self.assertIn(part, text)
+        (self.folder / "lagline/gle/seed_0/recording.npz").unlink()
+        svg, = self.plot("run", "lagline/gle/seed_0", "--format", "svg")
+        self.assertIn("value at the end", text_of(svg))
+
+    def test_recordings_by_epochs_show_training(self):
+        self.glesim("mnist1d_e2e.yaml", *TINY, "--output", "run", "--set", "record={every: 5, neurons: [0, 9], variables: [r]}")
+        svg, = self.plot("run", "run/seed_12", "--format", "svg")
+        self.assertIn("readout: r", text_of(svg))
+
+    def test_runs_that_came_to_no_good_end(self):
+        self.glesim("lagline.yaml", "--variant", "gle", "--output", "lagline", "--set",
+                    "learning.optimizer={type: sgd, lr: 1e6}", code=6)
+        svg, = self.plot("run", "lagline/gle/seed_0", "--format", "svg")
+        self.assertIn("seed 0: diverged (NaN or Inf in layer 'first' at step", text_of(svg))
+        report = self.folder / "lagline/gle/seed_0/metrics.json"
+        metrics = {**json.loads(report.read_text()), "phases": [], "final": None}
+        report.write_text(json.dumps(metrics))
+        (report.parent / "recording.npz").write_bytes(b"PK\3\4 cut off")
+        self.assertIn("recording.npz: no npz file", self.plot("run", report.parent, code=4))
+        (report.parent / "recording.npz").unlink()
+        report.write_text(json.dumps({**metrics, "parameters": None}))
+        self.assertIn("nothing to draw", self.plot("run", report.parent, code=4))
+
+    def test_folders_without_a_run(self):
+        self.glesim("xor.yaml", "--set", "training.epochs=1", "--output", "xor")
+        self.assertIn("xor: no run, neither metrics.json nor summary.json; did you mean xor/seed_1?",
+                      self.plot("run", "xor", code=4))
+        self.assertIn("nothing: no such folder", self.plot("run", "nothing", code=4))
+        for wrong, message in (("{", "no JSON"), ("[]", "not the report"), ("{}", "not the report of a run: no 'name'")):
+            (self.folder / "metrics.json").write_text(wrong)
+            self.assertIn(message, self.plot("run", ".", code=4))
+
+
+if __name__ == "__main__":
+    if not has_packages():
+        sys.exit(77) # as meson knows it
+    unittest.main(verbosity=2)
