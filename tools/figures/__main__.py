@@ -20,6 +20,8 @@ SPEECH = [ROOT / "datasets" / name for name in ("speech_commands_v0.02", "synthe
 
 # Each is a module here with NAME and draw(runs), which returns a figure, or several by what follows the name.
 FIGURES = {
+    "fig5": "a chain of two neurons learns weights and time constants from a teacher, by five rules",
+    "fig6": "a small LagNet learns weights from a teacher: errors of GLE beside those of the adjoint method",
     "fig8": "MNIST-1D and speech: samples, and accuracy over epochs beside other networks",
     "fig10": "MNIST-1D through a fixed LagNet: accuracy over epochs",
 }

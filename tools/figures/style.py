@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -85,6 +86,14 @@ def final(mean, std, seeds):
     return f"{mean[-1]:.1f} ± {std[-1]:.1f} ({seeds} seeds)" if seeds > 1 else f"{mean[-1]:.1f} (1 seed)"
 
 
+def number_clips(path):
+    """Gives the clip paths of an SVG numbers for names, which hash digits that the layout's solver does not repeat."""
+    text = path.read_text(encoding="utf-8")
+    names = {name: f"clip{i}" for i, name in enumerate(re.findall(r'<clipPath id="(\w+)"', text))}
+    text = re.sub(r'(?<=<clipPath id=")\w+|(?<=url\(#)\w+', lambda name: names.get(name[0], name[0]), text)
+    path.write_text(text, encoding="utf-8")
+
+
 def save(figure, path, formats):
     """Writes path.<format> for each format, whole or not at all. Returns the paths."""
     path = pathlib.Path(path)
@@ -96,6 +105,8 @@ def save(figure, path, formats):
             temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
             try:
                 figure.savefig(temporary, format=suffix, metadata=NO_METADATA[suffix], **SMALL.get(suffix, {}))
+                if suffix == "svg":
+                    number_clips(temporary)
                 os.replace(temporary, target)
             finally:
                 temporary.unlink(missing_ok=True)
