@@ -142,8 +142,11 @@ static int decode_neurons(void *field, struct gle_doc *doc, struct gle_node *nod
     return 0;
 }
 
+static const struct gle_key group_key = {.name = "group", .kind = GLE_KEY_KIND_MAP, .unit = "", .more = group_keys};
+static const struct gle_form neurons_forms[] = {
+    {.kind = GLE_FORM_VALUE, .key = &group_key}, {.kind = GLE_FORM_LIST, .key = &group_key}, {.kind = GLE_FORM_END}};
 static const struct gle_custom neurons_custom = {
-    .decode = decode_neurons, .type = "group, or list of groups", .keys = group_keys};
+    .decode = decode_neurons, .type = "group, or list of groups", .forms = neurons_forms};
 
 /* --- layers --- */
 
@@ -170,10 +173,18 @@ static int decode_bias(void *field, struct gle_doc *doc, struct gle_node *node, 
     return gle_init_custom.decode(field, doc, node, errs);
 }
 
-static const struct gle_custom bias_custom = {.decode = decode_bias, .type = "initialiser, or none"};
+static const struct gle_key init_key = {
+    .name = "init", .kind = GLE_KEY_KIND_CUSTOM, .unit = "", .more = &gle_init_custom};
+static const struct gle_form bias_forms[] = {
+    {.kind = GLE_FORM_WORD, .word = "none", .help = "no biases"},
+    {.kind = GLE_FORM_VALUE, .key = &init_key},
+    {.kind = GLE_FORM_END},
+};
+static const struct gle_custom bias_custom = {
+    .decode = decode_bias, .type = "initialiser, or none", .forms = bias_forms};
 
 static const struct gle_key layer_keys[] = {
-    GLE_KEY_TEXT(struct gle_layer_keys, name, NULL, "name of the layer, in reports and files"),
+    GLE_KEY_PATTERN(struct gle_layer_keys, name, NULL, GLE_NAME_PATTERN(""), "name of the layer, in reports and files"),
     GLE_KEY_COUNT(struct gle_layer_keys, repeat, GLE_ABSENT, 1, GLE_LAYERS_MAX, "layers",
                   "so many layers of this kind, one after the other: name_1, name_2, ..."),
     GLE_KEY_CUSTOM(struct gle_layer_keys, neurons, NULL, &neurons_custom,
@@ -212,7 +223,15 @@ static int decode_layers(void *field, struct gle_doc *doc, struct gle_node *node
     return rc;
 }
 
-static const struct gle_custom layers_custom = {.decode = decode_layers, .type = "list of layers", .keys = layer_keys};
+static const struct gle_key layer_key = {.name = "layer", .kind = GLE_KEY_KIND_MAP, .unit = "", .more = layer_keys};
+static const struct gle_form layers_forms[] = {{.kind = GLE_FORM_LIST, .key = &layer_key}, {.kind = GLE_FORM_END}};
+static const struct gle_custom layers_custom = {
+    .decode = decode_layers, .type = "list of layers", .forms = layers_forms};
+
+static bool is_file(const struct gle_row *row)
+{
+    return !strcmp(row->name, "file");
+}
 
 /* init: {file: ...}, for the whole network */
 static int decode_network_init(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
@@ -221,14 +240,17 @@ static int decode_network_init(void *field, struct gle_doc *doc, struct gle_node
 
     if (gle_init_custom.decode(field, doc, node, errs))
         return -1;
-    if (strcmp(part->row->name, "file"))
+    if (!is_file(part->row))
         return gle_node_error(errs, GLE_ECONFIG, node, NULL, "{file: ...} is wanted: parameters of a whole network");
     if (gle_node_get(node, "array"))
         return gle_node_error(errs, GLE_ECONFIG, node, "array", "a whole network is read by its layers' names");
     return 0;
 }
 
-static const struct gle_custom network_init_custom = {.decode = decode_network_init, .type = "{file: ...}"};
+static const struct gle_form network_init_forms[] = {
+    {.kind = GLE_FORM_PART, .word = "init", .table = &gle_init_table, .takes = is_file}, {.kind = GLE_FORM_END}};
+static const struct gle_custom network_init_custom = {
+    .decode = decode_network_init, .type = "file of parameters", .forms = network_init_forms};
 
 static const struct gle_key network_keys[] = {
     GLE_KEY_COUNT(struct gle_network_keys, input, NULL, 1, GLE_NEURONS_MAX, "channels", "how many inputs a step has"),
@@ -297,13 +319,27 @@ static int decode_variants(void *field, struct gle_doc *doc, struct gle_node *no
     return 0;
 }
 
-static const struct gle_custom variants_custom = {.decode = decode_variants, .type = "map of variants"};
+static const struct gle_key file_key = {
+    .name = "file", .kind = GLE_KEY_KIND_MAP, .unit = "", .more = gle_experiment_keys};
+static const struct gle_form changes_forms[] = {
+    {.kind = GLE_FORM_CHANGES, .key = &file_key, .word = "variants"}, {.kind = GLE_FORM_END}};
+static const struct gle_custom changes_custom = {.type = "map of dotted keys", .forms = changes_forms};
+static const struct gle_key changes_key = {
+    .name = "changes", .kind = GLE_KEY_KIND_CUSTOM, .unit = "", .more = &changes_custom};
+static const struct gle_form variants_forms[] = {
+    {.kind = GLE_FORM_NAMED, .word = GLE_NAME_PATTERN("."), .key = &changes_key}, {.kind = GLE_FORM_END}};
+static const struct gle_custom variants_custom = {
+    .decode = decode_variants, .type = "map of variants", .forms = variants_forms};
 
-static const struct gle_custom sweep_custom = {.decode = decode_variants, .type = "map of lists"};
+static const struct gle_form sweep_forms[] = {
+    {.kind = GLE_FORM_CHOICES, .key = &file_key, .word = "variants,sweep,seed"}, {.kind = GLE_FORM_END}};
+static const struct gle_custom sweep_custom = {
+    .decode = decode_variants, .type = "map of dotted keys to lists", .forms = sweep_forms};
 
 const struct gle_key gle_experiment_keys[] = {
     GLE_KEY_COUNT(struct gle_file_keys, glesim, NULL, 1, 1, "", "version of this file format: 1"),
-    GLE_KEY_TEXT(struct gle_file_keys, name, NULL, "name of the experiment; results go to results/<name>"),
+    GLE_KEY_PATTERN(struct gle_file_keys, name, NULL, GLE_NAME_PATTERN("."),
+                    "name of the experiment; results go to results/<name>"),
     GLE_KEY_TEXT(struct gle_file_keys, description, GLE_ABSENT, "what it is about"),
     GLE_KEY_COUNT(struct gle_file_keys, seed, "0", 0, 9.2e18, "",
                   "of the initial network and the order of samples; means the same as in PyTorch"),

@@ -119,7 +119,10 @@ static int decode_task(void *field, struct gle_doc *doc, struct gle_node *node, 
     return check_words(task, task->words.src, errs);
 }
 
-static const struct gle_custom task_custom = {decode_task, "kw12, full, or a map with words", task_keys};
+static const struct gle_key own_task = {.name = "own_task", .kind = GLE_KEY_KIND_MAP, .unit = "", .more = task_keys};
+static const struct gle_form task_forms[] = {
+    {.kind = GLE_FORM_VALUE, .key = &task_name}, {.kind = GLE_FORM_VALUE, .key = &own_task}, {.kind = GLE_FORM_END}};
+static const struct gle_custom task_custom = {.decode = decode_task, .type = "task", .forms = task_forms};
 
 static const struct gle_key hashed_keys[] = {
     GLE_KEY_REAL(struct hashed, validation, "10", 0.0, 100.0, "%", "of the speakers, for the validation set"),
