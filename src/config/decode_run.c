@@ -7,11 +7,11 @@
 #include <string.h>
 
 const struct gle_row gle_variables[] = {
-    [GLE_RECORD_U] = {.name = "u", .help = "membrane potential"},
-    [GLE_RECORD_V] = {.name = "v", .help = "error, low-pass"},
-    [GLE_RECORD_R] = {.name = "r", .help = "rate"},
-    [GLE_RECORD_E] = {.name = "e", .help = "prospective error"},
-    [GLE_RECORD_PROSP_U] = {.name = "prosp_u", .help = "prospective potential"},
+    [GLE_RECORD_U] = {.name = "u", .help = "membrane potential u"},
+    [GLE_RECORD_V] = {.name = "v", .help = "error v, smoothed with tau_r"},
+    [GLE_RECORD_R] = {.name = "r", .help = "rate r = phi(prosp_u)"},
+    [GLE_RECORD_E] = {.name = "e", .help = "error e, prospective under the rule gle"},
+    [GLE_RECORD_PROSP_U] = {.name = "prosp_u", .help = "prospective potential u + tau_r du/dt"},
     [GLE_RECORD_LAMBDA] = {.name = "lambda", .help = "adjoint variable, under the rules bptt and adjoint"},
     [GLE_RECORD_VARS] = {.name = NULL},
 };
@@ -212,20 +212,23 @@ static const struct gle_custom indices_custom = {
 
 const struct gle_key gle_record_key_table[] = {
     GLE_KEY_COUNT(struct gle_record_keys, every, "1", 1, 1e12, "steps", "steps from one record to the next"),
-    GLE_KEY_TEXTS(struct gle_record_keys, layers, GLE_ABSENT, "names of layers; default: all"),
+    GLE_KEY_TEXTS(struct gle_record_keys, layers, GLE_ABSENT, "names of the layers that are recorded; default: all"),
     GLE_KEY_CUSTOM(struct gle_record_keys, neurons, GLE_ABSENT, &indices_custom,
-                   "numbers of neurons in their layers, from 0; default: all"),
+                   "numbers of the neurons that are recorded of each layer, from 0; default: all"),
     GLE_KEY_CUSTOM(struct gle_record_keys, sequences, GLE_ABSENT, &indices_custom,
-                   "numbers of sequences in the batch, from 0; default: all"),
-    GLE_KEY_NAMES(struct gle_record_keys, variables, "[]", &gle_variable_table, "variables of the layers"),
-    GLE_KEY_NAMES(struct gle_record_keys, parameters, "[]", &gle_param_table, "parameters of the layers"),
+                   "numbers of the sequences that are recorded of the batch, from 0; default: all"),
+    GLE_KEY_NAMES(struct gle_record_keys, variables, "[]", &gle_variable_table,
+                  "variables that are recorded of the layers"),
+    GLE_KEY_NAMES(struct gle_record_keys, parameters, "[]", &gle_param_table,
+                  "parameters that are recorded of the layers"),
     GLE_KEY_END,
 };
 
 const struct gle_key gle_diagnose_key_table[] = {
     GLE_KEY_NAME(struct gle_diagnose_keys, gradient, "bptt", &gle_rule_table,
                  "the rule that gives the exact gradient: bptt or adjoint"),
-    GLE_KEY_REAL(struct gle_diagnose_keys, window, NULL, 1e-9, 1e9, "time", "how long a comparison lasts"),
+    GLE_KEY_REAL(struct gle_diagnose_keys, window, NULL, 1e-9, 1e9, "time",
+                 "how long a comparison lasts: two steps to `every`, in whole windows of learning.window"),
     GLE_KEY_COUNT(struct gle_diagnose_keys, every, "1000", 1, 1e12, "steps",
                   "learning steps from the beginning of one comparison to that of the next"),
     GLE_KEY_END,

@@ -69,8 +69,8 @@ struct uniform_params {
 };
 
 static const struct gle_key uniform_keys[] = {
-    GLE_KEY_REAL(struct uniform_params, low, "-0.1", -1e6, 1e6, "", "lower end"),
-    GLE_KEY_REAL(struct uniform_params, high, "0.1", -1e6, 1e6, "", "upper end"),
+    GLE_KEY_REAL(struct uniform_params, low, "-0.1", -1e6, 1e6, "", "lower end of the interval"),
+    GLE_KEY_REAL(struct uniform_params, high, "0.1", -1e6, 1e6, "", "upper end of the interval"),
     GLE_KEY_END,
 };
 
@@ -89,8 +89,8 @@ struct normal_params {
 };
 
 static const struct gle_key normal_keys[] = {
-    GLE_KEY_REAL(struct normal_params, mean, "0", -1e6, 1e6, "", "mean"),
-    GLE_KEY_REAL(struct normal_params, std, "0.1", 0.0, 1e6, "", "standard deviation"),
+    GLE_KEY_REAL(struct normal_params, mean, "0", -1e6, 1e6, "", "mean of the distribution"),
+    GLE_KEY_REAL(struct normal_params, std, "0.1", 0.0, 1e6, "", "standard deviation of the distribution"),
     GLE_KEY_END,
 };
 

@@ -444,6 +444,20 @@ static void add_part(struct schema *s, struct dotted *d, const struct path *path
             add_keys(s, d, path, row->keys);
 }
 
+/* Names that hold dots cannot be part of a path. */
+static void add_named(struct schema *s, struct dotted *d, const struct path *path, const struct gle_form *form)
+{
+    struct path under = {.listed = true};
+    int n;
+
+    if (strstr(form->word, "\\."))
+        return;
+    n = snprintf(under.regex, sizeof under.regex, "%s\\.%s", path->regex, form->word + strlen("^"));
+    assert(n < PATH_BYTES && under.regex[n - 1] == '$');
+    under.regex[n - 1] = '\0';
+    add_key(s, d, &under, form->key);
+}
+
 /* What stands inside a value. */
 static void add_inside(struct schema *s, struct dotted *d, const struct path *path, const struct gle_key *key)
 {
@@ -456,6 +470,17 @@ static void add_inside(struct schema *s, struct dotted *d, const struct path *pa
         return;
     case GLE_KEY_KIND_PART:
         add_part(s, d, path, key->more, NULL, "type");
+        return;
+    case GLE_KEY_KIND_CUSTOM:
+        for (const struct gle_form *f = ((const struct gle_custom *)key->more)->forms; f->kind; f++)
+            if (f->kind == GLE_FORM_PART)
+                add_part(s, d, path, f->table, f->takes, f->word);
+            else if (f->kind == GLE_FORM_VALUE)
+                add_inside(s, d, path, f->key);
+            else if (f->kind == GLE_FORM_LIST)
+                add_key(s, d, &item, f->key);
+            else if (f->kind == GLE_FORM_NAMED)
+                add_named(s, d, path, f);
         return;
     case GLE_KEY_KIND_REALS:
         one.kind = GLE_KEY_KIND_REAL;
@@ -474,19 +499,8 @@ static void add_inside(struct schema *s, struct dotted *d, const struct path *pa
 
 static void add_key(struct schema *s, struct dotted *d, const struct path *path, const struct gle_key *key)
 {
-    const struct gle_custom *custom = key->kind == GLE_KEY_KIND_CUSTOM ? key->more : NULL;
-
     add_path(s, d, path, explained(s, key));
     add_inside(s, d, path, key);
-    for (const struct gle_form *f = custom ? custom->forms : NULL; f && f->kind; f++) {
-        const struct path item = item_of(path);
-        if (f->kind == GLE_FORM_PART)
-            add_part(s, d, path, f->table, f->takes, f->word);
-        else if (f->kind == GLE_FORM_VALUE)
-            add_inside(s, d, path, f->key);
-        else if (f->kind == GLE_FORM_LIST)
-            add_key(s, d, &item, f->key);
-    }
 }
 
 /* Whether a list "a,b" has the word. */
