@@ -76,7 +76,8 @@ static json_t *either(struct schema *s, json_t *a, json_t *b)
     if (!a || !b)
         return a ? a : b;
     if (json_object_get(a, "patternProperties") && json_object_get(b, "patternProperties")) {
-        json_object_update(json_object_get(a, "patternProperties"), json_object_get(b, "patternProperties"));
+        if (json_object_update(json_object_get(a, "patternProperties"), json_object_get(b, "patternProperties")))
+            s->failed = true;
         json_decref(b);
         return a;
     }
