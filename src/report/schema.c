@@ -612,16 +612,18 @@ static json_t *shaped(struct schema *s, const struct gle_key *key, enum shape sh
 static json_t *all_shapes(struct schema *s, const struct gle_key *key)
 {
     json_t *of[SHAPES], *types = json_array(), *branches = json_array(), *out = NULL;
+    size_t n = 0;
 
     for (enum shape i = 0; i < SHAPES; i++) {
         of[i] = shaped(s, key, i);
         if (!of[i])
             continue;
         out = of[i];
+        n++;
         append(s, types, text(s, shape_types[i]));
         append(s, branches, when(s, typed(s, shape_types[i]), json_incref(out)));
     }
-    if (json_array_size(types) > 1) {
+    if (n > 1) {
         for (enum shape i = 0; i < SHAPES; i++)
             json_decref(of[i]);
         out = json_object();

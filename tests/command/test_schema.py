@@ -85,10 +85,10 @@ def accepted_by_glesim(text):
 
 
 def accepted_by_schema(path):
-    """Also refused is what is no YAML."""
+    """Also refused is what is no YAML, or nested too deep for the reader."""
     try:
         return VALIDATOR.is_valid(load(path.read_text(encoding="utf-8-sig")))
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
         return False
 
 
