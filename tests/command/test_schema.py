@@ -92,7 +92,7 @@ def accepted_by_schema(path):
         return False
 
 
-# Files of tests/bad that the schema takes for good ones, by what it does not see. configs/README.md has these words, too.
+# Files of tests/bad that the schema takes for good ones, by what it does not see. configs/README.md has these words.
 UNSEEN = {
     "that one number must be below or above another, or a multiple of it": """
         bounds diagnose_window diagnose_window_every diagnose_window_multiple signal_step_flat speech_coefficients
@@ -140,6 +140,10 @@ learning: {{{loss}}}
 """
 
 
+def place_of(error):
+    return "$" + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.absolute_path)
+
+
 def best(**changes):
     """The place and the text of the most telling error in a config that is right but for these changes, which are given
     as path=value."""
@@ -151,7 +155,7 @@ def best(**changes):
             place = place[int(step) if step.isdigit() else step]
         place[last] = what
     error = jsonschema.exceptions.best_match(VALIDATOR.iter_errors(value))
-    return error.json_path, error.message
+    return place_of(error), error.message
 
 
 def nodes(schema):
@@ -187,7 +191,7 @@ class Schema(unittest.TestCase):
         self.assertGreater(len(GOOD), 10)
         for path in GOOD + shared:
             found = VALIDATOR.iter_errors(load(path.read_text(encoding="utf-8-sig")))
-            self.assertEqual([f"{e.json_path}: {e.message}" for e in found], [], path.name)
+            self.assertEqual([f"{place_of(e)}: {e.message}" for e in found], [], path.name)
 
     def test_refuses_bad_files_but_those_listed(self):
         unseen = {name for names in UNSEEN.values() for name in names.split()}
