@@ -8,6 +8,7 @@
 #include "cli/show.h"
 #include "report/recording.h"
 #include "report/report.h"
+#include "report/schema.h"
 #include "train/measure.h"
 #include "train/train.h"
 
@@ -384,6 +385,17 @@ static void catch_signals(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
+static int show_schema(void)
+{
+    char *text = gle_schema_json();
+
+    if (!text)
+        return print_error(&(struct gle_error){.code = GLE_ENOMEM, .text = "no memory for the schema"});
+    fputs(text, stdout);
+    gle_free(text);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     struct gle_options o = {.action = GLE_RUN};
@@ -397,11 +409,13 @@ int main(int argc, char **argv)
         return command ? print_error(&err) : 5;
     }
     if (o.action == GLE_HELP)
-        fputs(gle_options_help, stdout);
+        gle_options_help(stdout);
     else if (o.action == GLE_SHOW_VERSION)
         gle_show_version();
     else if (o.action == GLE_LIST)
         gle_show_list();
+    else if (o.action == GLE_SHOW_SCHEMA)
+        code = show_schema();
     catch_signals();
     for (size_t i = 0; o.action <= GLE_DRY_RUN && i < o.n_configs && !stop_signal; i++) {
         const int one = run_config(o.configs[i], &o, command);

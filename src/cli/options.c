@@ -6,43 +6,67 @@
 #include <stdio.h>
 #include <string.h>
 
-const char gle_options_help[] =
-    "usage: glesim CONFIG.yaml... [options]\n"
-    "\n"
-    "Trains the network that a config describes and leaves metrics.json, weights.npz and the resolved config.yaml in\n"
-    "results/<name>[/<variant>]/seed_<n>/.\n"
-    "\n"
-    "  --check          only say whether the configs are right\n"
-    "  --dry-run        show shapes, parameters, memory and the estimated time, train nothing\n"
-    "  --set a.b=VALUE  put VALUE at a key of the config, as in learning.optimizer.lr=1e-4 or "
-    "network.layers[1].repeat=3\n"
-    "  --seed N         the same as --set seed=N\n"
-    "  --seeds 0-9,12   one run for each of these seeds, side by side, and a summary.json of all\n"
-    "  --jobs N         runs at a time, also of variants; default under --seeds: one for each processor\n"
-    "  --variant A,B    run these variants of the config only\n"
-    "  --output DIR     use DIR in place of results/<name>\n"
-    "  --force          replace a run that is there already\n"
-    "  --threads N      use N threads; the results are the same with any number\n"
-    "  --quiet          no progress, no closing line\n"
-    "  --list           show everything a config can name\n"
-    "  --version, --help\n"
-    "\n"
-    "Exit: 0 done; 2 config or usage; 3 cannot write; 4 bad input data; 5 resources; 6 diverged; 128+n signal n.\n";
+enum { CHECK = 256, DRY_RUN, SET, SEED, VARIANT, OUTPUT, FORCE, THREADS, QUIET, LIST, SCHEMA, VERSION, HELP, SEEDS,
+       JOBS, LATER };
 
-enum { CHECK = 256, DRY_RUN, SET, SEED, VARIANT, OUTPUT, FORCE, THREADS, QUIET, LIST, VERSION, HELP, SEEDS, JOBS,
-       LATER };
-
-static const struct option long_options[] = {
-    {"check", no_argument, NULL, CHECK},         {"dry-run", no_argument, NULL, DRY_RUN},
-    {"set", required_argument, NULL, SET},       {"seed", required_argument, NULL, SEED},
-    {"variant", required_argument, NULL, VARIANT}, {"output", required_argument, NULL, OUTPUT},
-    {"force", no_argument, NULL, FORCE},         {"threads", required_argument, NULL, THREADS},
-    {"quiet", no_argument, NULL, QUIET},         {"list", no_argument, NULL, LIST},
-    {"version", no_argument, NULL, VERSION},     {"help", no_argument, NULL, HELP},
-    {"seeds", required_argument, NULL, SEEDS},   {"jobs", required_argument, NULL, JOBS},
-    {"resume", no_argument, NULL, LATER},        {"schema", no_argument, NULL, LATER},
-    {NULL, 0, NULL, 0},
+/* All there is to know of an option, in the order of --help; the manual and the completions of shells are made of that
+ * text. */
+struct entry {
+    const char *name, *argument; /* argument NULL: none */
+    const char *help;            /* NULL: not to be shown */
+    int option;
 };
+static const struct entry entries[] = {
+    {"check", NULL, "only say whether the configs are right", CHECK},
+    {"dry-run", NULL, "show shapes, parameters, memory and the estimated time, train nothing", DRY_RUN},
+    {"set", "a.b=VALUE", "put VALUE at a key of the config, as in learning.optimizer.lr=1e-4 or "
+                         "network.layers[1].repeat=3", SET},
+    {"seed", "N", "the same as --set seed=N", SEED},
+    {"seeds", "0-9,12", "one run for each of these seeds, side by side, and a summary.json of all", SEEDS},
+    {"jobs", "N", "runs at a time, also of variants; default under --seeds: one for each processor", JOBS},
+    {"variant", "A,B", "run these variants of the config only", VARIANT},
+    {"output", "DIR", "use DIR in place of results/<name>", OUTPUT},
+    {"force", NULL, "replace a run that is there already", FORCE},
+    {"resume", NULL, NULL, LATER},
+    {"threads", "N", "use N threads; the results are the same with any number", THREADS},
+    {"quiet", NULL, "no progress, no closing line", QUIET},
+    {"list", NULL, "show everything a config can name", LIST},
+    {"schema", NULL, "show the format of configs as a JSON Schema, which editors can use", SCHEMA},
+    {"version", NULL, "show the version of the program", VERSION},
+    {"help", NULL, "show this text", HELP},
+};
+enum { N_ENTRIES = sizeof entries / sizeof *entries };
+
+void gle_options_help(FILE *file)
+{
+    fputs("usage: glesim CONFIG.yaml... [options]\n"
+          "\n"
+          "Trains the network that a config describes and leaves metrics.json, weights.npz and the resolved "
+          "config.yaml in\n"
+          "results/<name>[/<variant>]/seed_<n>/.\n"
+          "\n", file);
+    for (size_t i = 0; i < N_ENTRIES; i++) {
+        const struct entry *e = &entries[i];
+        char name[32];
+        snprintf(name, sizeof name, "%s%s%s", e->name, e->argument ? " " : "", e->argument ? e->argument : "");
+        if (e->help)
+            fprintf(file, "  --%-14s %s\n", name, e->help);
+    }
+    fputs("\n"
+          "Exit: 0 done; 2 config or usage; 3 cannot write; 4 bad input data; 5 resources; 6 diverged; "
+          "128+n signal n.\n", file);
+}
+
+static const struct option *long_options(void)
+{
+    static struct option list[N_ENTRIES + 1];
+
+    for (size_t i = 0; i < N_ENTRIES; i++)
+        list[i] = (struct option){.name = entries[i].name,
+                                  .has_arg = entries[i].argument ? required_argument : no_argument,
+                                  .val = entries[i].option};
+    return list;
+}
 
 static int no_memory(struct gle_error *err)
 {
@@ -184,11 +208,11 @@ static int unknown(const char *word, struct gle_error *err)
     struct gle_suggestion near = {.word = name};
 
     snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 2, "="), word + 2);
-    for (size_t i = 0; long_options[i].name; i++) {
-        if (long_options[i].val == optopt && !strncmp(long_options[i].name, name, strlen(name)))
-            return gle_fail(err, GLE_EUSAGE, "--%s %s", long_options[i].name,
-                            long_options[i].has_arg ? "wants a value" : "takes no value");
-        gle_suggest(&near, long_options[i].name);
+    for (size_t i = 0; i < N_ENTRIES; i++) {
+        if (entries[i].option == optopt && !strncmp(entries[i].name, name, strlen(name)))
+            return gle_fail(err, GLE_EUSAGE, "--%s %s", entries[i].name,
+                            entries[i].argument ? "wants a value" : "takes no value");
+        gle_suggest(&near, entries[i].name);
     }
     if (near.best)
         return gle_fail(err, GLE_EUSAGE, "unknown option --%s (did you mean --%s?)", name, near.best);
@@ -206,6 +230,9 @@ static int parse_option(struct gle_options *o, int option, const char *name, str
         return 0;
     case LIST:
         o->action = GLE_LIST;
+        return 0;
+    case SCHEMA:
+        o->action = GLE_SHOW_SCHEMA;
         return 0;
     case VERSION:
         o->action = GLE_SHOW_VERSION;
@@ -243,20 +270,21 @@ static int parse_option(struct gle_options *o, int option, const char *name, str
 
 int gle_options_parse(struct gle_options *o, int argc, char **argv, struct gle_error *err)
 {
+    const struct option *known = long_options();
     int option, index = 0;
 
     *o = (struct gle_options){.action = GLE_RUN};
     opterr = 0;
     optind = 1;
     for (;;) {
-        option = getopt_long(argc, argv, "", long_options, &index);
+        option = getopt_long(argc, argv, "", known, &index);
         if (option == -1)
             break;
         if (option == '?' && optopt && optopt < CHECK) /* one letter */
             return gle_fail(err, GLE_EUSAGE, "unknown option -%c; glesim --help lists them", optopt);
         if (option == '?')
             return unknown(argv[optind - 1], err);
-        if (parse_option(o, option, long_options[index].name, err))
+        if (parse_option(o, option, known[index].name, err))
             return -1;
     }
     for (int i = optind; i < argc; i++)

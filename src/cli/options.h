@@ -7,8 +7,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
-enum gle_action { GLE_RUN, GLE_CHECK, GLE_DRY_RUN, GLE_LIST, GLE_SHOW_VERSION, GLE_HELP };
+enum gle_action { GLE_RUN, GLE_CHECK, GLE_DRY_RUN, GLE_LIST, GLE_SHOW_SCHEMA, GLE_SHOW_VERSION, GLE_HELP };
 
 struct gle_options {
     enum gle_action action;
@@ -31,6 +32,6 @@ struct gle_options {
 /* Parses argv. Owns: the lists, until gle_options_clear(). Errors: GLE_EUSAGE, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_options_parse(struct gle_options *o, int argc, char **argv, struct gle_error *err);
 void gle_options_clear(struct gle_options *o);
-extern const char gle_options_help[];
+void gle_options_help(FILE *file); /* what --help shows */
 
 #endif

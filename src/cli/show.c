@@ -24,18 +24,33 @@ static void show_choice(const struct gle_table *table, int indent)
     }
 }
 
+/* The maps that a custom value can be made of. */
+static void show_forms(const struct gle_form *forms, int indent)
+{
+    const void *shown = NULL;
+
+    for (const struct gle_form *f = forms; f->kind; f++)
+        if (f->key && f->key->kind == GLE_KEY_KIND_MAP && f->key->more != gle_experiment_keys &&
+            f->key->more != shown) {
+            shown = f->key->more;
+            show_keys(shown, indent);
+        }
+}
+
 /* Keys of a map, and of the maps inside it. */
 static void show_keys(const struct gle_key *keys, int indent)
 {
     for (const struct gle_key *k = keys; k && k->name; k++) {
         const bool has_default = k->fallback && k->fallback[0];
-        const struct gle_custom *custom = k->kind == GLE_KEY_KIND_CUSTOM ? k->more : NULL;
         printf("%*s%-*s %s%s%s%s%s\n", indent, "", 22 - indent, k->name, k->help, has_default ? "; default " : "",
                has_default ? k->fallback : !k->fallback ? "; required" : "",
                k->unit[0] && has_default ? " " : "", has_default ? k->unit : "");
         if (k->kind == GLE_KEY_KIND_PART)
             show_choice(k->more, indent + 2);
-        show_keys(k->kind == GLE_KEY_KIND_MAP ? k->more : custom ? custom->keys : NULL, indent + 2);
+        if (k->kind == GLE_KEY_KIND_MAP)
+            show_keys(k->more, indent + 2);
+        if (k->kind == GLE_KEY_KIND_CUSTOM)
+            show_forms(((const struct gle_custom *)k->more)->forms, indent + 2);
     }
 }
 

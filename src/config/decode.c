@@ -15,8 +15,8 @@
 #include <string.h>
 
 const struct gle_row gle_params[] = {
-    [GLE_WEIGHT] = {.name = "weight", .help = "W, from the layer below"},
-    [GLE_BIAS] = {.name = "bias", .help = "b"},
+    [GLE_WEIGHT] = {.name = "weight", .help = "W (neurons, inputs): how rates of the layer below enter"},
+    [GLE_BIAS] = {.name = "bias", .help = "b: what is added to the input of each neuron"},
     [GLE_TAU_M] = {.name = "tau_m", .help = "membrane time constants"},
     [GLE_PARAMS] = {.name = NULL},
 };
@@ -63,11 +63,12 @@ struct group_keys {
 
 static const struct gle_key group_keys[] = {
     GLE_KEY_COUNT(struct group_keys, count, GLE_ABSENT, 1, GLE_NEURONS_MAX, "neurons",
-                  "how many neurons; not needed when a list of time constants tells"),
+                  "number of neurons; not needed where a list of time constants tells"),
     GLE_KEY_REALS(struct group_keys, tau_m, NULL, 1e-9, 1e9, "time",
-                  "membrane time constant: one for all, or one a neuron"),
+                  "membrane time constant, for smoothing the past: one for all, or one a neuron; at least dt"),
     GLE_KEY_REALS(struct group_keys, tau_r, NULL, 1e-9, 1e9, "time",
-                  "prospective time constant; tau_r = tau_m makes a neuron instantaneous"),
+                  "prospective time constant, for looking ahead; tau_r = tau_m makes a neuron instantaneous; at "
+                  "least dt"),
     GLE_KEY_END,
 };
 
@@ -142,8 +143,11 @@ static int decode_neurons(void *field, struct gle_doc *doc, struct gle_node *nod
     return 0;
 }
 
+static const struct gle_key group_key = {.name = "group", .kind = GLE_KEY_KIND_MAP, .unit = "", .more = group_keys};
+static const struct gle_form neurons_forms[] = {
+    {.kind = GLE_FORM_VALUE, .key = &group_key}, {.kind = GLE_FORM_LIST, .key = &group_key}, {.kind = GLE_FORM_END}};
 static const struct gle_custom neurons_custom = {
-    .decode = decode_neurons, .type = "group, or list of groups", .keys = group_keys};
+    .decode = decode_neurons, .type = "group, or list of groups", .forms = neurons_forms};
 
 /* --- layers --- */
 
@@ -170,23 +174,32 @@ static int decode_bias(void *field, struct gle_doc *doc, struct gle_node *node, 
     return gle_init_custom.decode(field, doc, node, errs);
 }
 
-static const struct gle_custom bias_custom = {.decode = decode_bias, .type = "initialiser, or none"};
+static const struct gle_key init_key = {
+    .name = "init", .kind = GLE_KEY_KIND_CUSTOM, .unit = "", .more = &gle_init_custom};
+static const struct gle_form bias_forms[] = {
+    {.kind = GLE_FORM_WORD, .word = "none", .help = "no biases"},
+    {.kind = GLE_FORM_VALUE, .key = &init_key},
+    {.kind = GLE_FORM_END},
+};
+static const struct gle_custom bias_custom = {
+    .decode = decode_bias, .type = "initialiser, or none", .forms = bias_forms};
 
 static const struct gle_key layer_keys[] = {
-    GLE_KEY_TEXT(struct gle_layer_keys, name, NULL, "name of the layer, in reports and files"),
+    GLE_KEY_PATTERN(struct gle_layer_keys, name, NULL, GLE_NAME_PATTERN(""), "name of the layer, in reports and files"),
     GLE_KEY_COUNT(struct gle_layer_keys, repeat, GLE_ABSENT, 1, GLE_LAYERS_MAX, "layers",
-                  "so many layers of this kind, one after the other: name_1, name_2, ..."),
+                  "number of layers of this kind, one after the other: name_1, name_2, ..."),
     GLE_KEY_CUSTOM(struct gle_layer_keys, neurons, NULL, &neurons_custom,
                    "the neurons: {count, tau_m, tau_r}, or a list of such groups"),
-    GLE_KEY_NAME(struct gle_layer_keys, activation, "linear", &gle_act_table, "r = phi(u)"),
+    GLE_KEY_NAME(struct gle_layer_keys, activation, "linear", &gle_act_table,
+                 "what makes a rate of a potential: r = phi(u)"),
     GLE_KEY_CUSTOM(struct gle_layer_keys, weight, "{init: linear}", &gle_init_custom,
                    "the weights W (neurons, inputs) at the start"),
     GLE_KEY_CUSTOM(struct gle_layer_keys, bias, "{init: linear}", &bias_custom, "the biases b at the start, or none"),
     GLE_KEY_NAMES(struct gle_layer_keys, plastic, GLE_ABSENT, &gle_param_table,
-                  "what learns in this layer; default: learning.plastic"),
+                  "parameters that learn in this layer; default: learning.plastic"),
     GLE_KEY_NAME(struct gle_layer_keys, reset, "none", &gle_reset_table, "when the layer's state starts from zero"),
     GLE_KEY_REAL(struct gle_layer_keys, gamma, GLE_ABSENT, 0.0, 1e6, "",
-                  "feedback of errors into this layer's membranes; default: learning.gamma"),
+                  "strength with which errors feed back into this layer's membranes; default: learning.gamma"),
     GLE_KEY_END,
 };
 
@@ -212,7 +225,15 @@ static int decode_layers(void *field, struct gle_doc *doc, struct gle_node *node
     return rc;
 }
 
-static const struct gle_custom layers_custom = {.decode = decode_layers, .type = "list of layers", .keys = layer_keys};
+static const struct gle_key layer_key = {.name = "layer", .kind = GLE_KEY_KIND_MAP, .unit = "", .more = layer_keys};
+static const struct gle_form layers_forms[] = {{.kind = GLE_FORM_LIST, .key = &layer_key}, {.kind = GLE_FORM_END}};
+static const struct gle_custom layers_custom = {
+    .decode = decode_layers, .type = "list of layers", .forms = layers_forms};
+
+static bool is_file(const struct gle_row *row)
+{
+    return !strcmp(row->name, "file");
+}
 
 /* init: {file: ...}, for the whole network */
 static int decode_network_init(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
@@ -221,17 +242,21 @@ static int decode_network_init(void *field, struct gle_doc *doc, struct gle_node
 
     if (gle_init_custom.decode(field, doc, node, errs))
         return -1;
-    if (strcmp(part->row->name, "file"))
+    if (!is_file(part->row))
         return gle_node_error(errs, GLE_ECONFIG, node, NULL, "{file: ...} is wanted: parameters of a whole network");
     if (gle_node_get(node, "array"))
         return gle_node_error(errs, GLE_ECONFIG, node, "array", "a whole network is read by its layers' names");
     return 0;
 }
 
-static const struct gle_custom network_init_custom = {.decode = decode_network_init, .type = "{file: ...}"};
+static const struct gle_form network_init_forms[] = {
+    {.kind = GLE_FORM_PART, .word = "init", .table = &gle_init_table, .takes = is_file}, {.kind = GLE_FORM_END}};
+static const struct gle_custom network_init_custom = {
+    .decode = decode_network_init, .type = "file of parameters", .forms = network_init_forms};
 
 static const struct gle_key network_keys[] = {
-    GLE_KEY_COUNT(struct gle_network_keys, input, NULL, 1, GLE_NEURONS_MAX, "channels", "how many inputs a step has"),
+    GLE_KEY_COUNT(struct gle_network_keys, input, NULL, 1, GLE_NEURONS_MAX, "channels",
+                  "number of inputs: the channels of the data set"),
     GLE_KEY_CUSTOM(struct gle_network_keys, layers, NULL, &layers_custom, "the layers, from the input to the output"),
     GLE_KEY_CUSTOM(struct gle_network_keys, init, GLE_ABSENT, &network_init_custom,
                    "weights.npz of another run: every layer starts from the parameters there"),
@@ -241,23 +266,28 @@ static const struct gle_key network_keys[] = {
 /* --- learning --- */
 
 static const struct gle_key bounds_keys[] = {
-    GLE_KEY_REALS(struct gle_bounds_keys, weight, GLE_ABSENT, -INFINITY, INFINITY, "", "[lowest, highest]"),
-    GLE_KEY_REALS(struct gle_bounds_keys, bias, GLE_ABSENT, -INFINITY, INFINITY, "", "[lowest, highest]"),
+    GLE_KEY_REALS(struct gle_bounds_keys, weight, GLE_ABSENT, -INFINITY, INFINITY, "", "[lowest, highest] weight"),
+    GLE_KEY_REALS(struct gle_bounds_keys, bias, GLE_ABSENT, -INFINITY, INFINITY, "", "[lowest, highest] bias"),
     GLE_KEY_REALS(struct gle_bounds_keys, tau_m, GLE_ABSENT, 0.0, INFINITY, "time",
-                  "[lowest, highest]; the lowest is dt if not given"),
+                  "[lowest, highest] membrane time constant, at least dt; without this key the lowest is dt"),
     GLE_KEY_END,
 };
 
 static const struct gle_key learning_keys[] = {
     GLE_KEY_NAME(struct gle_learning_keys, rule, "gle", &gle_rule_table, "how errors reach the parameters"),
-    GLE_KEY_NAME(struct gle_learning_keys, loss, NULL, &gle_loss_table, "what is minimised"),
-    GLE_KEY_REAL(struct gle_learning_keys, beta, "1.0", 0.0, 1e6, "", "nudging strength of the output error"),
-    GLE_KEY_REAL(struct gle_learning_keys, gamma, "0.0", 0.0, 1e6, "", "feedback of errors into the membrane"),
+    GLE_KEY_NAME(struct gle_learning_keys, loss, NULL, &gle_loss_table,
+                 "what is minimised: how far outputs are from targets"),
+    GLE_KEY_REAL(struct gle_learning_keys, beta, "1.0", 0.0, 1e6, "",
+                 "strength with which the output error nudges the last layer"),
+    GLE_KEY_REAL(struct gle_learning_keys, gamma, "0.0", 0.0, 1e6, "",
+                 "strength with which errors feed back into membranes"),
     GLE_KEY_REAL(struct gle_learning_keys, window, GLE_ABSENT, 1e-9, 1e9, "time",
-                 "how far back the rules bptt and adjoint look"),
-    GLE_KEY_NAMES(struct gle_learning_keys, plastic, "[weight, bias]", &gle_param_table, "what learns"),
-    GLE_KEY_MAP(struct gle_learning_keys, bounds, "{}", bounds_keys, "limits kept after every optimizer step"),
-    GLE_KEY_PART(struct gle_learning_keys, optimizer, "{type: adam}", &gle_optimizer_table, "how gradients are spent"),
+                 "how far back the rules bptt and adjoint look, which need this key; at least two steps"),
+    GLE_KEY_NAMES(struct gle_learning_keys, plastic, "[weight, bias]", &gle_param_table, "parameters that learn"),
+    GLE_KEY_MAP(struct gle_learning_keys, bounds, "{}", bounds_keys,
+                "limits of parameters, kept after every step of the optimizer"),
+    GLE_KEY_PART(struct gle_learning_keys, optimizer, "{type: adam}", &gle_optimizer_table,
+                 "how parameters follow the gradient"),
     GLE_KEY_PART(struct gle_learning_keys, schedule, "{type: constant}", &gle_schedule_table,
                  "how the learning rate changes from epoch to epoch"),
     GLE_KEY_END,
@@ -267,9 +297,9 @@ static const struct gle_key learning_keys[] = {
 
 static const struct gle_key training_keys[] = {
     GLE_KEY_COUNT(struct gle_training_keys, epochs, GLE_ABSENT, 0, 1e9, "epochs",
-                  "passes over the training set; 0 evaluates the untrained network"),
+                  "passes over the training set; 0 evaluates the untrained network; this key or phases is needed"),
     GLE_KEY_CUSTOM(struct gle_training_keys, phases, GLE_ABSENT, &gle_phases_custom,
-                   "training by duration, instead of epochs"),
+                   "training by duration, in place of epochs: stretches of time, one after the other"),
     GLE_KEY_COUNT(struct gle_training_keys, batch_size, "100", 1, GLE_BATCH_MAX, "samples",
                   "samples trained side by side"),
     GLE_KEY_COUNT(struct gle_training_keys, test_batch_size, GLE_ABSENT, 1, GLE_BATCH_MAX, "samples",
@@ -297,24 +327,41 @@ static int decode_variants(void *field, struct gle_doc *doc, struct gle_node *no
     return 0;
 }
 
-static const struct gle_custom variants_custom = {.decode = decode_variants, .type = "map of variants"};
+static const struct gle_key file_key = {
+    .name = "file", .kind = GLE_KEY_KIND_MAP, .unit = "", .more = gle_experiment_keys};
+static const struct gle_form changes_forms[] = {
+    {.kind = GLE_FORM_CHANGES, .key = &file_key, .word = "variants"}, {.kind = GLE_FORM_END}};
+static const struct gle_custom changes_custom = {.type = "map of dotted keys", .forms = changes_forms};
+static const struct gle_key changes_key = {
+    .name = "changes", .kind = GLE_KEY_KIND_CUSTOM, .unit = "", .more = &changes_custom};
+static const struct gle_form variants_forms[] = {
+    {.kind = GLE_FORM_NAMED, .word = GLE_NAME_PATTERN("."), .key = &changes_key}, {.kind = GLE_FORM_END}};
+static const struct gle_custom variants_custom = {
+    .decode = decode_variants, .type = "map of variants", .forms = variants_forms};
 
-static const struct gle_custom sweep_custom = {.decode = decode_variants, .type = "map of lists"};
+static const struct gle_form sweep_forms[] = {
+    {.kind = GLE_FORM_CHOICES, .key = &file_key, .word = "variants,sweep,seed"}, {.kind = GLE_FORM_END}};
+static const struct gle_custom sweep_custom = {
+    .decode = decode_variants, .type = "map of dotted keys to lists", .forms = sweep_forms};
 
 const struct gle_key gle_experiment_keys[] = {
     GLE_KEY_COUNT(struct gle_file_keys, glesim, NULL, 1, 1, "", "version of this file format: 1"),
-    GLE_KEY_TEXT(struct gle_file_keys, name, NULL, "name of the experiment; results go to results/<name>"),
-    GLE_KEY_TEXT(struct gle_file_keys, description, GLE_ABSENT, "what it is about"),
+    GLE_KEY_PATTERN(struct gle_file_keys, name, NULL, GLE_NAME_PATTERN("."),
+                    "name of the experiment; results go to results/<name>"),
+    GLE_KEY_TEXT(struct gle_file_keys, description, GLE_ABSENT, "what the experiment is about; goes into the report"),
     GLE_KEY_COUNT(struct gle_file_keys, seed, "0", 0, 9.2e18, "",
-                  "of the initial network and the order of samples; means the same as in PyTorch"),
-    GLE_KEY_REAL(struct gle_file_keys, dt, NULL, 1e-9, 1e9, "time", "length of a step"),
-    GLE_KEY_PART(struct gle_file_keys, dataset, NULL, &gle_dataset_table, "where inputs and targets come from"),
-    GLE_KEY_MAP(struct gle_file_keys, network, NULL, network_keys, "the network"),
+                  "seed of the initial network and of the order of samples; means the same as in PyTorch"),
+    GLE_KEY_REAL(struct gle_file_keys, dt, NULL, 1e-9, 1e9, "time",
+                 "length of a step; all times of the file are in one unit of your choice"),
+    GLE_KEY_PART(struct gle_file_keys, dataset, NULL, &gle_dataset_table,
+                 "data set or signal: where inputs and targets come from"),
+    GLE_KEY_MAP(struct gle_file_keys, network, NULL, network_keys, "the network: its inputs and layers"),
     GLE_KEY_CUSTOM(struct gle_file_keys, teacher, GLE_ABSENT, &gle_teacher_custom,
                    "a second network with these parameters instead, whose output is the target: layer: {parameter: "
                    "value, ...}"),
-    GLE_KEY_MAP(struct gle_file_keys, learning, NULL, learning_keys, "how it learns"),
-    GLE_KEY_MAP(struct gle_file_keys, training, NULL, training_keys, "how long it learns"),
+    GLE_KEY_MAP(struct gle_file_keys, learning, NULL, learning_keys, "how the network learns: rule, loss, optimizer"),
+    GLE_KEY_MAP(struct gle_file_keys, training, NULL, training_keys,
+                "how long it learns, and on how many samples side by side"),
     GLE_KEY_MAP(struct gle_file_keys, record, GLE_ABSENT, gle_record_key_table,
                 "traces over time, into recording.npz: input, target, output, loss and what is listed here"),
     GLE_KEY_MAP(struct gle_file_keys, diagnose, GLE_ABSENT, gle_diagnose_key_table,
@@ -323,7 +370,7 @@ const struct gle_key gle_experiment_keys[] = {
      .help = "several runs of this file: name: {dotted.key: value, ...}", .more = &variants_custom},
     {.name = "sweep", .kind = GLE_KEY_KIND_CUSTOM, .fallback = GLE_ABSENT, .unit = "",
      .help = "a run for every combination of values: dotted.key: [value, ...]", .more = &sweep_custom},
-    GLE_KEY_MAP(struct gle_file_keys, compute, "{}", compute_keys, "what it runs on"),
+    GLE_KEY_MAP(struct gle_file_keys, compute, "{}", compute_keys, "the hardware that is used"),
     GLE_KEY_END,
 };
 

@@ -4,6 +4,11 @@
 
 #include "config/experiment.h"
 
+/* A name as a regular expression; `extra` are characters that it may hold, but not begin with. */
+#define GLE_NAME_PATTERN(extra) "^[A-Za-z0-9_-][A-Za-z0-9_" extra "-]{0,63}$"
+/* One of a layer, which a repeat may have made longer by its number. */
+#define GLE_LAYER_PATTERN "[A-Za-z0-9_-]+"
+
 /* neurons: groups, unrolled to one time constant a neuron */
 struct gle_neurons {
     double *tau_m, *tau_r;

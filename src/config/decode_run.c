@@ -7,11 +7,11 @@
 #include <string.h>
 
 const struct gle_row gle_variables[] = {
-    [GLE_RECORD_U] = {.name = "u", .help = "membrane potential"},
-    [GLE_RECORD_V] = {.name = "v", .help = "error, low-pass"},
-    [GLE_RECORD_R] = {.name = "r", .help = "rate"},
-    [GLE_RECORD_E] = {.name = "e", .help = "prospective error"},
-    [GLE_RECORD_PROSP_U] = {.name = "prosp_u", .help = "prospective potential"},
+    [GLE_RECORD_U] = {.name = "u", .help = "membrane potential u"},
+    [GLE_RECORD_V] = {.name = "v", .help = "error v, smoothed with tau_r"},
+    [GLE_RECORD_R] = {.name = "r", .help = "rate r = phi(prosp_u)"},
+    [GLE_RECORD_E] = {.name = "e", .help = "error e, prospective under the rule gle"},
+    [GLE_RECORD_PROSP_U] = {.name = "prosp_u", .help = "prospective potential u + tau_r du/dt"},
     [GLE_RECORD_LAMBDA] = {.name = "lambda", .help = "adjoint variable, under the rules bptt and adjoint"},
     [GLE_RECORD_VARS] = {.name = NULL},
 };
@@ -24,16 +24,16 @@ static int no_memory(const struct gle_node *node, struct gle_errors *errs)
 
 /* --- parameters put to values --- */
 
-/* Time constants are known before the run or read from a file: no chance, no rule. */
-static int check_tau_init(const struct gle_part *value, struct gle_errors *errs)
-{
-    const struct gle_node *name = gle_node_get(value->src, "init");
-
-    if (((const struct gle_init *)value->row)->written)
-        return 0;
-    return gle_node_error(errs, GLE_ECONFIG, name ? name : value->src, NULL,
-                          "a number, a list of numbers or {file: ...} is wanted for time constants");
-}
+/* What a parameter can be put to; row p is parameter p. */
+static const struct gle_key setting_keys[] = {
+    [GLE_WEIGHT] = {.name = "weight", .kind = GLE_KEY_KIND_CUSTOM, .fallback = GLE_ABSENT, .unit = "",
+                    .help = "the weights W (neurons, inputs)", .more = &gle_init_custom},
+    [GLE_BIAS] = {.name = "bias", .kind = GLE_KEY_KIND_CUSTOM, .fallback = GLE_ABSENT, .unit = "",
+                  .help = "the biases b", .more = &gle_init_custom},
+    [GLE_TAU_M] = {.name = "tau_m", .kind = GLE_KEY_KIND_CUSTOM, .fallback = GLE_ABSENT, .unit = "time",
+                   .help = "the membrane time constants: numbers, or an array of a file", .more = &gle_written_custom},
+    [GLE_PARAMS] = GLE_KEY_END,
+};
 
 static int decode_value(struct gle_setting_keys *s, const char *param, struct gle_doc *doc, struct gle_node *node,
                         struct gle_errors *errs)
@@ -48,9 +48,7 @@ static int decode_value(struct gle_setting_keys *s, const char *param, struct gl
     if (s->param == &gle_params[GLE_BIAS] && node->kind == GLE_NODE_SCALAR && !strcmp(node->text, "none"))
         return gle_node_error(errs, GLE_ECONFIG, node, NULL,
                               "'none' can stand in network.layers only; 0 does the same here");
-    rc = gle_init_custom.decode(&s->value, doc, node, errs);
-    if (!rc && s->param == &gle_params[GLE_TAU_M])
-        rc = check_tau_init(&s->value, errs);
+    rc = gle_decode_value(&s->value, &setting_keys[s->param - gle_params], doc, node, errs);
     if (rc)
         s->value.row = NULL;
     return rc;
@@ -88,7 +86,12 @@ static int decode_teacher(void *field, struct gle_doc *doc, struct gle_node *nod
     return rc;
 }
 
-const struct gle_custom gle_teacher_custom = {.decode = decode_teacher, .type = "map of layers"};
+static const struct gle_key teacher_layer_key = {
+    .name = "teacher_layer", .kind = GLE_KEY_KIND_MAP, .unit = "", .more = setting_keys};
+static const struct gle_form teacher_forms[] = {
+    {.kind = GLE_FORM_NAMED, .word = "^" GLE_LAYER_PATTERN "$", .key = &teacher_layer_key}, {.kind = GLE_FORM_END}};
+const struct gle_custom gle_teacher_custom = {
+    .decode = decode_teacher, .type = "map of layers", .forms = teacher_forms};
 
 /* {layer.parameter: value, ...} */
 static int decode_set(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
@@ -116,7 +119,14 @@ static int decode_set(void *field, struct gle_doc *doc, struct gle_node *node, s
     return rc;
 }
 
-static const struct gle_custom set_custom = {.decode = decode_set, .type = "map of layer.parameter"};
+static const struct gle_form set_forms[] = {
+    {.kind = GLE_FORM_NAMED, .word = "^" GLE_LAYER_PATTERN "\\.weight$", .key = &setting_keys[GLE_WEIGHT]},
+    {.kind = GLE_FORM_NAMED, .word = "^" GLE_LAYER_PATTERN "\\.bias$", .key = &setting_keys[GLE_BIAS]},
+    {.kind = GLE_FORM_NAMED, .word = "^" GLE_LAYER_PATTERN "\\.tau_m$", .key = &setting_keys[GLE_TAU_M]},
+    {.kind = GLE_FORM_END},
+};
+static const struct gle_custom set_custom = {
+    .decode = decode_set, .type = "map of layer.parameter", .forms = set_forms};
 
 /* --- phases --- */
 
@@ -149,16 +159,20 @@ static int decode_phases(void *field, struct gle_doc *doc, struct gle_node *node
     return rc;
 }
 
-const struct gle_custom gle_phases_custom = {.decode = decode_phases, .type = "list of phases", .keys = phase_keys};
+static const struct gle_key phase_key = {.name = "phase", .kind = GLE_KEY_KIND_MAP, .unit = "", .more = phase_keys};
+static const struct gle_form phases_forms[] = {{.kind = GLE_FORM_LIST, .key = &phase_key}, {.kind = GLE_FORM_END}};
+const struct gle_custom gle_phases_custom = {
+    .decode = decode_phases, .type = "list of phases", .forms = phases_forms};
 
 /* --- recording --- */
 
 _Static_assert(GLE_BATCH_MAX <= GLE_NEURONS_MAX, "sequences are numbered as neurons are");
 
+static const struct gle_key number = {
+    .name = "number", .kind = GLE_KEY_KIND_COUNT, .low = 0, .high = GLE_NEURONS_MAX - 1, .unit = "", .help = ""};
+
 static int decode_indices(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
 {
-    static const struct gle_key number = {
-        .name = "number", .kind = GLE_KEY_KIND_COUNT, .low = 0, .high = GLE_NEURONS_MAX - 1, .unit = "", .help = ""};
     struct gle_index_keys *out = field;
     const bool is_list = node->kind == GLE_NODE_LIST;
     const size_t n = is_list ? node->n_items : 1;
@@ -191,24 +205,30 @@ static int decode_indices(void *field, struct gle_doc *doc, struct gle_node *nod
     return rc;
 }
 
-static const struct gle_custom indices_custom = {.decode = decode_indices, .type = "list of whole numbers"};
+static const struct gle_form indices_forms[] = {
+    {.kind = GLE_FORM_VALUE, .key = &number}, {.kind = GLE_FORM_LIST, .key = &number}, {.kind = GLE_FORM_END}};
+static const struct gle_custom indices_custom = {
+    .decode = decode_indices, .type = "whole number, or list of them", .forms = indices_forms};
 
 const struct gle_key gle_record_key_table[] = {
     GLE_KEY_COUNT(struct gle_record_keys, every, "1", 1, 1e12, "steps", "steps from one record to the next"),
-    GLE_KEY_TEXTS(struct gle_record_keys, layers, GLE_ABSENT, "names of layers; default: all"),
+    GLE_KEY_TEXTS(struct gle_record_keys, layers, GLE_ABSENT, "names of the layers that are recorded; default: all"),
     GLE_KEY_CUSTOM(struct gle_record_keys, neurons, GLE_ABSENT, &indices_custom,
-                   "numbers of neurons in their layers, from 0; default: all"),
+                   "numbers of the neurons that are recorded of each layer, from 0; default: all"),
     GLE_KEY_CUSTOM(struct gle_record_keys, sequences, GLE_ABSENT, &indices_custom,
-                   "numbers of sequences in the batch, from 0; default: all"),
-    GLE_KEY_NAMES(struct gle_record_keys, variables, "[]", &gle_variable_table, "variables of the layers"),
-    GLE_KEY_NAMES(struct gle_record_keys, parameters, "[]", &gle_param_table, "parameters of the layers"),
+                   "numbers of the sequences that are recorded of the batch, from 0; default: all"),
+    GLE_KEY_NAMES(struct gle_record_keys, variables, "[]", &gle_variable_table,
+                  "variables that are recorded of the layers"),
+    GLE_KEY_NAMES(struct gle_record_keys, parameters, "[]", &gle_param_table,
+                  "parameters that are recorded of the layers"),
     GLE_KEY_END,
 };
 
 const struct gle_key gle_diagnose_key_table[] = {
     GLE_KEY_NAME(struct gle_diagnose_keys, gradient, "bptt", &gle_rule_table,
                  "the rule that gives the exact gradient: bptt or adjoint"),
-    GLE_KEY_REAL(struct gle_diagnose_keys, window, NULL, 1e-9, 1e9, "time", "how long a comparison lasts"),
+    GLE_KEY_REAL(struct gle_diagnose_keys, window, NULL, 1e-9, 1e9, "time",
+                 "how long a comparison lasts: two steps to `every`, in whole windows of learning.window"),
     GLE_KEY_COUNT(struct gle_diagnose_keys, every, "1000", 1, 1e12, "steps",
                   "learning steps from the beginning of one comparison to that of the next"),
     GLE_KEY_END,

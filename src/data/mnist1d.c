@@ -13,9 +13,9 @@
 _Static_assert(sizeof(struct gle_mnist1d) <= GLE_DATASET_PARAMS_SIZE, "settings of mnist1d");
 
 const struct gle_key gle_mnist1d_keys[] = {
-    GLE_KEY_COUNT(struct gle_mnist1d, samples, "5000", 1, 1e8, "",
-                  "samples of both sets, rounded down to the same number for every template"),
-    GLE_KEY_REAL(struct gle_mnist1d, train_split, "0.8", 0.0, 1.0, "", "fraction of the samples that trains"),
+    GLE_KEY_COUNT(struct gle_mnist1d, samples, "5000", 1, 1e8, "samples",
+                  "number of samples in both sets together, rounded down to the same number for every template"),
+    GLE_KEY_REAL(struct gle_mnist1d, train_split, "0.8", 0.0, 1.0, "", "fraction of the samples that are for training"),
     GLE_KEY_COUNT(struct gle_mnist1d, template_length, "12", 2, 1e6, "points",
                   "templates are moved and distorted on a grid of template_length plus the most padding"),
     GLE_KEY_REALS(struct gle_mnist1d, padding, "[36, 60]", 0.0, 1e6, "points",
@@ -29,7 +29,8 @@ const struct gle_key gle_mnist1d_keys[] = {
                  "standard deviation of the noise that is added everywhere"),
     GLE_KEY_REAL(struct gle_mnist1d, shear_scale, "0.75", 0.0, 1e6, "", "range of the random slope around 0"),
     GLE_KEY_BOOL(struct gle_mnist1d, shuffle_seq, "false", "whether all samples are shuffled alike along time"),
-    GLE_KEY_COUNT(struct gle_mnist1d, length, "40", 1, 1e6, "steps", "steps of a sample (published: final_seq_length)"),
+    GLE_KEY_COUNT(struct gle_mnist1d, length, "40", 1, 1e6, "steps",
+                  "length of a sample (published: final_seq_length)"),
     GLE_KEY_COUNT(struct gle_mnist1d, seed, "42", 0, 4294967295.0, "", "seed of the generator"),
     GLE_KEY_PATH(struct gle_mnist1d, template, GLE_ABSENT,
                  "npz file with templates x (templates, points), and their labels y, in place of the ten digits"),

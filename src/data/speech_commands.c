@@ -72,7 +72,7 @@ static const struct gle_key task_keys[] = {
     GLE_KEY_TEXTS(struct task, words, NULL, "words to tell apart, as the folders are called"),
     GLE_KEY_BOOL(struct task, unknown, "false", "whether samples of all other words make a class 'unknown'"),
     GLE_KEY_REAL(struct task, silence, "0.0", 0.0, 1.0, "",
-                 "samples of a class 'silence', as a fraction of all others; 0: no such class"),
+                 "number of samples of a class 'silence', as a fraction of all others; 0: no such class"),
     GLE_KEY_END,
 };
 
@@ -119,11 +119,16 @@ static int decode_task(void *field, struct gle_doc *doc, struct gle_node *node, 
     return check_words(task, task->words.src, errs);
 }
 
-static const struct gle_custom task_custom = {decode_task, "kw12, full, or a map with words", task_keys};
+static const struct gle_key own_task = {.name = "own_task", .kind = GLE_KEY_KIND_MAP, .unit = "", .more = task_keys};
+static const struct gle_form task_forms[] = {
+    {.kind = GLE_FORM_VALUE, .key = &task_name}, {.kind = GLE_FORM_VALUE, .key = &own_task}, {.kind = GLE_FORM_END}};
+static const struct gle_custom task_custom = {.decode = decode_task, .type = "task", .forms = task_forms};
 
 static const struct gle_key hashed_keys[] = {
-    GLE_KEY_REAL(struct hashed, validation, "10", 0.0, 100.0, "%", "of the speakers, for the validation set"),
-    GLE_KEY_REAL(struct hashed, test, "10", 0.0, 100.0, "%", "of the speakers, for the test set"),
+    GLE_KEY_REAL(struct hashed, validation, "10", 0.0, 100.0, "%",
+                 "share of the speakers whose samples are for validation"),
+    GLE_KEY_REAL(struct hashed, test, "10", 0.0, 100.0, "%",
+                 "share of the speakers whose samples are for the test; less than 100 % with validation"),
     GLE_KEY_END,
 };
 static const struct gle_row split_rows[] = {
@@ -135,14 +140,16 @@ static const struct gle_row split_rows[] = {
 static const struct gle_table split_table = {"split", split_rows, sizeof split_rows[0]};
 
 #define SPECTRUM_KEYS \
-    GLE_KEY_COUNT(struct features, bins, "32", 1, 512, "", "mel filters"), \
-    GLE_KEY_COUNT(struct features, window, "1024", 2, 65536, "samples", "length of the Fourier window, even"), \
-    GLE_KEY_COUNT(struct features, hop, "400", 1, 65536, "samples", "from one frame to the next")
+    GLE_KEY_COUNT(struct features, bins, "32", 1, 512, "", "number of mel filters"), \
+    GLE_KEY_COUNT(struct features, window, "1024", 2, 65536, "samples", \
+                  "length of the Fourier window, an even number"), \
+    GLE_KEY_COUNT(struct features, hop, "400", 1, 65536, "samples", "distance from one frame to the next")
 
 static const struct gle_key mel_keys[] = {SPECTRUM_KEYS, GLE_KEY_END};
 static const struct gle_key mfcc_keys[] = {
     SPECTRUM_KEYS,
-    GLE_KEY_COUNT(struct features, coefficients, "13", 1, 512, "", "that are kept, from the lowest; at most bins"),
+    GLE_KEY_COUNT(struct features, coefficients, "13", 1, 512, "",
+                  "number of coefficients that are kept, from the lowest; at most bins"),
     GLE_KEY_END,
 };
 static const struct gle_row feature_rows[] = {
@@ -173,13 +180,15 @@ const struct gle_key gle_speech_commands_keys[] = {
                  "how samples are divided into training, validation and test"),
     GLE_KEY_PART(struct speech_params, features, "mel", &feature_table, "what the network is shown of the sound"),
     GLE_KEY_COUNT(struct speech_params, sample_rate, "16000", 1000, 192000, "1/s",
-                  "of the sounds that features are made of; files of another rate are converted"),
-    GLE_KEY_REAL(struct speech_params, longest, "10", 0.01, 600.0, "seconds", "a longer file of a word is an error"),
-    GLE_KEY_COUNT(struct speech_params, upsample, "1", 1, 1000, "",
-                  "steps of each frame; between frames inputs are interpolated linearly"),
+                  "rate of the sounds that features are made of; files of another rate are converted"),
+    GLE_KEY_REAL(struct speech_params, longest, "10", 0.01, 600.0, "seconds",
+                 "longest sound of a word that is accepted; a longer file is an error"),
+    GLE_KEY_COUNT(struct speech_params, upsample, "1", 1, 1000, "steps",
+                  "number of steps of each frame; between frames inputs are interpolated linearly"),
     GLE_KEY_BOOL(struct speech_params, balance, "false",
                  "whether training samples are drawn with equal class probability"),
-    GLE_KEY_MAP(struct speech_params, augment, "{}", augment_keys, "random changes of the training samples"),
+    GLE_KEY_MAP(struct speech_params, augment, "{}", augment_keys,
+                "random changes of a training sample, made anew whenever it is drawn"),
     GLE_KEY_BOOL(struct speech_params, skip_bad, "false",
                  "whether sound files that cannot be used are left out, and counted in the report; if not, they are "
                  "errors"),

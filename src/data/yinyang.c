@@ -12,11 +12,11 @@ struct yinyang_params {
 _Static_assert(sizeof(struct yinyang_params) <= GLE_DATASET_PARAMS_SIZE, "settings of yinyang");
 
 const struct gle_key gle_yinyang_keys[] = {
-    GLE_KEY_COUNT(struct yinyang_params, train, "5000", 1, 1e8, "", "training samples"),
-    GLE_KEY_COUNT(struct yinyang_params, test, "1000", 0, 1e8, "", "test samples"),
-    GLE_KEY_COUNT(struct yinyang_params, validation, "0", 0, 1e8, "", "validation samples"),
-    GLE_KEY_REAL(struct yinyang_params, r_small, "0.1", 1e-6, 1e3, "", "radius of the dots"),
-    GLE_KEY_REAL(struct yinyang_params, r_big, "0.5", 1e-3, 1e3, "", "radius of the whole"),
+    GLE_KEY_COUNT(struct yinyang_params, train, "5000", 1, 1e8, "samples", "size of the training set"),
+    GLE_KEY_COUNT(struct yinyang_params, test, "1000", 0, 1e8, "samples", "size of the test set"),
+    GLE_KEY_COUNT(struct yinyang_params, validation, "0", 0, 1e8, "samples", "size of the validation set"),
+    GLE_KEY_REAL(struct yinyang_params, r_small, "0.1", 1e-6, 1e3, "", "radius of the two dots"),
+    GLE_KEY_REAL(struct yinyang_params, r_big, "0.5", 1e-3, 1e3, "", "radius of the whole figure"),
     GLE_KEY_REAL(struct yinyang_params, present, "2.0", 1e-9, 1e9, "time", "how long a point is held"),
     GLE_KEY_COUNT(struct yinyang_params, seed, "42", 0, 4294967295.0, "", "seed of the training set"),
     GLE_KEY_COUNT(struct yinyang_params, validation_seed, "41", 0, 4294967295.0, "", "seed of the validation set"),

@@ -69,8 +69,8 @@ struct uniform_params {
 };
 
 static const struct gle_key uniform_keys[] = {
-    GLE_KEY_REAL(struct uniform_params, low, "-0.1", -1e6, 1e6, "", "lower end"),
-    GLE_KEY_REAL(struct uniform_params, high, "0.1", -1e6, 1e6, "", "upper end"),
+    GLE_KEY_REAL(struct uniform_params, low, "-0.1", -1e6, 1e6, "", "lower end of the interval"),
+    GLE_KEY_REAL(struct uniform_params, high, "0.1", -1e6, 1e6, "", "upper end of the interval"),
     GLE_KEY_END,
 };
 
@@ -89,8 +89,8 @@ struct normal_params {
 };
 
 static const struct gle_key normal_keys[] = {
-    GLE_KEY_REAL(struct normal_params, mean, "0", -1e6, 1e6, "", "mean"),
-    GLE_KEY_REAL(struct normal_params, std, "0.1", 0.0, 1e6, "", "standard deviation"),
+    GLE_KEY_REAL(struct normal_params, mean, "0", -1e6, 1e6, "", "mean of the distribution"),
+    GLE_KEY_REAL(struct normal_params, std, "0.1", 0.0, 1e6, "", "standard deviation of the distribution"),
     GLE_KEY_END,
 };
 
@@ -115,10 +115,11 @@ struct value_params {
     struct values value;
 };
 
+static const struct gle_key entry = {
+    .name = "value", .kind = GLE_KEY_KIND_REALS, .low = -1e30, .high = 1e30, .unit = "", .help = ""};
+
 static int decode_value(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
 {
-    static const struct gle_key entry = {
-        .name = "value", .kind = GLE_KEY_KIND_REALS, .low = -1e30, .high = 1e30, .unit = "", .help = ""};
     struct values *out = field;
     struct gle_reals row = {0};
     int rc = 0;
@@ -151,7 +152,10 @@ static int decode_value(void *field, struct gle_doc *doc, struct gle_node *node,
     return rc;
 }
 
-static const struct gle_custom value_custom = {.decode = decode_value, .type = "number, list or list of rows"};
+static const struct gle_form value_forms[] = {
+    {.kind = GLE_FORM_VALUE, .key = &entry}, {.kind = GLE_FORM_LIST, .key = &entry}, {.kind = GLE_FORM_END}};
+static const struct gle_custom value_custom = {
+    .decode = decode_value, .type = "number, list or list of rows", .forms = value_forms};
 static const struct gle_key value_keys[] = {
     GLE_KEY_CUSTOM(struct value_params, value, NULL, &value_custom,
                    "one number for all, or all of them: a list of rows, one a neuron"),
@@ -335,4 +339,36 @@ static int decode_init(void *field, struct gle_doc *doc, struct gle_node *node, 
     return gle_decode_part(part, row, "init", doc, node, errs);
 }
 
-const struct gle_custom gle_init_custom = {.decode = decode_init, .type = "initialiser"};
+static const struct gle_form init_forms[] = {
+    {.kind = GLE_FORM_VALUE, .key = value_keys},
+    {.kind = GLE_FORM_PART, .word = "init", .table = &gle_init_table},
+    {.kind = GLE_FORM_END},
+};
+const struct gle_custom gle_init_custom = {.decode = decode_init, .type = "initialiser", .forms = init_forms};
+
+static bool is_written(const struct gle_row *row)
+{
+    return ((const struct gle_init *)row)->written;
+}
+
+static int decode_written(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
+{
+    struct gle_part *part = field;
+    const struct gle_node *name;
+
+    if (decode_init(field, doc, node, errs))
+        return -1;
+    if (is_written(part->row))
+        return 0;
+    name = gle_node_get(part->src, "init");
+    return gle_node_error(errs, GLE_ECONFIG, name ? name : part->src, NULL,
+                          "a number, a list of numbers or {file: ...} is wanted for time constants");
+}
+
+static const struct gle_form written_forms[] = {
+    {.kind = GLE_FORM_VALUE, .key = value_keys},
+    {.kind = GLE_FORM_PART, .word = "init", .table = &gle_init_table, .takes = is_written},
+    {.kind = GLE_FORM_END},
+};
+const struct gle_custom gle_written_custom = {
+    .decode = decode_written, .type = "written values", .forms = written_forms};

@@ -32,5 +32,7 @@ extern const struct gle_table gle_init_table;
 /* Decodes the value of a parameter: {init: name, ...settings}, {value: ...} or {file: ...}; or a name, a number or list
  * by itself. The node becomes the full form. part->row is a struct gle_init. For struct gle_key with GLE_KEY_CUSTOM. */
 extern const struct gle_custom gle_init_custom;
+/* The same for time constants, which are known before the run or read from a file: no chance, no rule. */
+extern const struct gle_custom gle_written_custom;
 
 #endif

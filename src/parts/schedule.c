@@ -32,8 +32,8 @@ struct step_params {
 };
 
 static const struct gle_key step_keys[] = {
-    GLE_KEY_COUNT(struct step_params, every, "30", 1, 1e9, "epochs", "epochs between two changes"),
-    GLE_KEY_REAL(struct step_params, factor, "0.1", 0.0, 1.0, "", "what the learning rate is multiplied by"),
+    GLE_KEY_COUNT(struct step_params, every, "30", 1, 1e9, "epochs", "number of epochs between two changes"),
+    GLE_KEY_REAL(struct step_params, factor, "0.1", 0.0, 1.0, "", "factor by which the learning rate is multiplied"),
     GLE_KEY_END,
 };
 
@@ -53,13 +53,15 @@ struct plateau_params {
 };
 
 static const struct gle_key plateau_keys[] = {
-    GLE_KEY_NAME(struct plateau_params, metric, "validation_loss", &gle_metric_table, "the loss that is watched"),
-    GLE_KEY_REAL(struct plateau_params, factor, "0.1", 0.0, 1.0, "", "what the learning rate is multiplied by"),
+    GLE_KEY_NAME(struct plateau_params, metric, "validation_loss", &gle_metric_table, "loss that is watched"),
+    GLE_KEY_REAL(struct plateau_params, factor, "0.1", 0.0, 1.0, "", "factor by which the learning rate is multiplied"),
     GLE_KEY_COUNT(struct plateau_params, patience, "10", 0, 1e9, "epochs",
-                  "epochs without improvement that are accepted"),
-    GLE_KEY_REAL(struct plateau_params, threshold, "1e-4", 0.0, 1.0, "", "relative improvement that counts as one"),
-    GLE_KEY_REAL(struct plateau_params, min_lr, "0", 0.0, 1e6, "1/step", "the learning rate never falls below this"),
-    GLE_KEY_REAL(struct plateau_params, eps, "1e-8", 0.0, 1.0, "1/step", "smaller changes are not made"),
+                  "number of epochs without improvement that are accepted"),
+    GLE_KEY_REAL(struct plateau_params, threshold, "1e-4", 0.0, 1.0, "",
+                 "smallest relative fall of the loss that counts as an improvement"),
+    GLE_KEY_REAL(struct plateau_params, min_lr, "0", 0.0, 1e6, "1/step", "lowest learning rate"),
+    GLE_KEY_REAL(struct plateau_params, eps, "1e-8", 0.0, 1.0, "1/step",
+                 "smallest change of the learning rate that is made"),
     GLE_KEY_END,
 };
 
@@ -95,8 +97,9 @@ struct cosine_params {
 
 static const struct gle_key cosine_keys[] = {
     GLE_KEY_COUNT(struct cosine_params, period, NULL, 1, 1e9, "epochs",
-                  "epochs from the first learning rate to min_lr"),
-    GLE_KEY_REAL(struct cosine_params, min_lr, "0", 0.0, 1e6, "1/step", "the learning rate at the end of the period"),
+                  "number of epochs from the first learning rate to min_lr"),
+    GLE_KEY_REAL(struct cosine_params, min_lr, "0", 0.0, 1e6, "1/step",
+                 "learning rate at the end of the period, and from then on"),
     GLE_KEY_END,
 };
 
@@ -113,11 +116,12 @@ static void next_cosine(struct gle_schedule_state *s, const void *params, uint64
 
 const struct gle_schedule gle_schedules[] = {
     {{.name = "constant", .help = "the learning rate stays"}, next_constant, no_metric},
-    {{.name = "step", .help = "multiplied by factor every so many epochs", .keys = step_keys,
+    {{.name = "step", .help = "the learning rate is multiplied by factor every so many epochs", .keys = step_keys,
       .params_size = sizeof(struct step_params)},
      next_step,
      no_metric},
-    {{.name = "plateau", .help = "multiplied by factor when a loss stops falling, as ReduceLROnPlateau",
+    {{.name = "plateau",
+      .help = "the learning rate is multiplied by factor when a loss stops falling, as torch's ReduceLROnPlateau",
       .keys = plateau_keys, .params_size = sizeof(struct plateau_params)},
      next_plateau,
      metric_plateau},

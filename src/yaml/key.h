@@ -12,7 +12,7 @@ enum gle_key_kind {
     GLE_KEY_KIND_REAL,   /* double; NaN never accepted; infinity only if low or high is infinite on that side */
     GLE_KEY_KIND_COUNT,  /* uint64_t */
     GLE_KEY_KIND_BOOL,   /* bool */
-    GLE_KEY_KIND_TEXT,   /* const char * */
+    GLE_KEY_KIND_TEXT,   /* const char *; `more` may be a regular expression (const char *) that the schema shows */
     GLE_KEY_KIND_PATH,   /* const char *: relative to the file it stands in; the node's text becomes absolute */
     GLE_KEY_KIND_REALS,  /* struct gle_reals: one number or a list of numbers */
     GLE_KEY_KIND_TEXTS,  /* struct gle_texts: a list of texts */
@@ -60,11 +60,33 @@ struct gle_part {
     const struct gle_node *src;
 };
 
+/* One way to write a custom value, for the schema. Lists of forms end with GLE_FORM_END. */
+enum gle_form_kind {
+    GLE_FORM_END,
+    GLE_FORM_VALUE, /* what `key` says */
+    GLE_FORM_WORD,  /* `word` */
+    GLE_FORM_LIST,  /* a list, not empty, of what `key` says */
+    GLE_FORM_NAMED, /* a map from names that match the regular expression `word` to what `key` says */
+    GLE_FORM_PART,  /* a row of `table` by its bare name, if no setting is required, or {<word>: name, ...settings};
+                       without <word>, a row that has a setting of its own name is told by that, and else it is the
+                       first; {<word>: {...}} is the map inside */
+    GLE_FORM_CHANGES, /* a map from dotted keys of the map that `key` says, but those in `word` ("a,b"), to values */
+    GLE_FORM_CHOICES, /* the same, not empty, to lists of such values, not empty */
+};
+struct gle_form {
+    enum gle_form_kind kind;
+    const char *word;
+    const char *help; /* of a word */
+    const struct gle_key *key;
+    const struct gle_table *table;
+    bool (*takes)(const struct gle_row *row); /* the rows of table that count; NULL: all */
+};
+
 /* Decodes one node into the field; called also with the node made from the fallback. Returns -1 if it added errors. */
 struct gle_custom {
     int (*decode)(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs);
-    const char *type; /* JSON-schema-like word(s) for the help: "list of layers" */
-    const struct gle_key *keys; /* keys of the map inside, for the schema; may be NULL */
+    const char *type; /* what it is, in words: "list of layers" */
+    const struct gle_form *forms;
 };
 
 #define GLE_KEY_REAL(S, field, def, lo, hi, unit_, help_) \
@@ -81,6 +103,8 @@ struct gle_custom {
      .more = more_}
 #define GLE_KEY_BOOL(S, field, def, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_BOOL, def, help, NULL)
 #define GLE_KEY_TEXT(S, field, def, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_TEXT, def, help, NULL)
+/* A text that matches a regular expression: the schema says so, and whoever reads the field checks it. */
+#define GLE_KEY_PATTERN(S, field, def, pattern, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_TEXT, def, help, pattern)
 #define GLE_KEY_PATH(S, field, def, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_PATH, def, help, NULL)
 #define GLE_KEY_TEXTS(S, field, def, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_TEXTS, def, help, NULL)
 #define GLE_KEY_NAME(S, field, def, table, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_NAME, def, help, table)

@@ -12,6 +12,7 @@
 #include "parts/rule.h"
 #include "parts/schedule.h"
 
+#include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -78,15 +79,65 @@ static bool is_word(const char *text)
     return *text && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(text);
 }
 
+/* Two words or more, not a sentence that ends with a dot: what stands around it goes on. */
+static bool is_phrase(const char *help)
+{
+    const size_t n = help ? strlen(help) : 0;
+
+    return n && strchr(help, ' ') && help[0] != ' ' && (!isupper((unsigned char)help[0]) || help[1] == ' ') &&
+           (help[n - 1] != '.' || !strcmp(help + n - 3, "...")) && help[n - 1] != ' ' && !strchr(help, '\n');
+}
+
+static bool has_numbers(enum gle_key_kind kind)
+{
+    return kind == GLE_KEY_KIND_REAL || kind == GLE_KEY_KIND_COUNT || kind == GLE_KEY_KIND_REALS;
+}
+
+static void assert_default_decodes(const char *where, const struct gle_key *key)
+{
+    _Alignas(16) unsigned char field[4096] = {0};
+    struct gle_errors errs = {0};
+    struct gle_doc *doc;
+    struct gle_node *node;
+
+    if (!key->fallback || !*key->fallback)
+        return;
+    assert_int_equal(gle_doc_parse(&doc, "{}", 2, "test", &errs), 0);
+    if (gle_node_parse(&node, doc, key->fallback, "default", &errs) ||
+        gle_decode_value(field, key, doc, node, &errs))
+        fail_msg("%s: default of '%s': %s", where, key->name, errs.item[0].text);
+    gle_doc_destroy(doc);
+}
+
+/* All keys of a table, and of the maps inside it. */
 static void assert_keys_explained(const char *row, const struct gle_key *keys)
 {
     for (const struct gle_key *k = keys; k && k->name; k++) {
-        if (!is_word(k->name) || !k->help || !*k->help || !k->unit || !(k->low <= k->high))
-            fail_msg("%s: key '%s' lacks a name, help, unit or range", row, k->name);
+        const struct gle_custom *custom = k->kind == GLE_KEY_KIND_CUSTOM ? k->more : NULL;
+        const struct gle_row *row_of;
+        if (!is_word(k->name) || !is_phrase(k->help) || !k->unit || !(k->low <= k->high))
+            fail_msg("%s: key '%s' lacks a name, a phrase of help, unit or range", row, k->name);
+        if (has_numbers(k->kind) && !(k->low < k->high) && strcmp(k->name, "glesim"))
+            fail_msg("%s: key '%s' has no range", row, k->name);
         for (const struct gle_key *other = keys; other != k; other++)
             if (!strcmp(other->name, k->name) || !strcmp(k->name, "type"))
                 fail_msg("%s: key '%s' is there twice, or is 'type'", row, k->name);
+        assert_default_decodes(row, k);
+        if (k->kind == GLE_KEY_KIND_MAP)
+            assert_keys_explained(k->name, k->more);
+        for (size_t i = 0; k->kind == GLE_KEY_KIND_PART && (row_of = gle_table_at(k->more, i)); i++)
+            assert_keys_explained(row_of->name, row_of->keys);
+        assert_true(!custom || (custom->type && custom->forms && custom->forms->kind));
+        for (const struct gle_form *f = custom ? custom->forms : NULL; f && f->kind; f++)
+            if (f->key && f->key->kind == GLE_KEY_KIND_MAP && f->key->more != gle_experiment_keys)
+                assert_keys_explained(k->name, f->key->more);
     }
+}
+
+static void every_key_of_a_file_is_explained_and_its_default_decodes(void **state)
+{
+    (void)state;
+    assert_keys_explained("file", gle_experiment_keys);
 }
 
 static void every_row_is_named_and_explained_and_its_defaults_decode(void **state)
@@ -845,6 +896,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row_is_named_and_explained_and_its_defaults_decode),
+        cmocka_unit_test(every_key_of_a_file_is_explained_and_its_default_decodes),
         cmocka_unit_test(a_pending_row_has_no_function_and_every_other_row_has_all),
         cmocka_unit_test(every_instruction_set_has_the_same_rows),
         cmocka_unit_test(every_activation_matches_its_slope),

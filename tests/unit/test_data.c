@@ -685,7 +685,7 @@ static void npz_refuses_settings_that_do_not_go_with_the_file(void **state)
                            "x has shape (3, 2, 1) with steps of its own, so 'present' does not apply");
     assert_archive_refused(reals, "classes: 2", GLE_ECONFIG,
                            "has targets, not labels, so 'classes' does not apply");
-    assert_refused("npz", "{}", 0.0, GLE_ECONFIG, "needs the key 'file' (the archive)");
+    assert_refused("npz", "{}", 0.0, GLE_ECONFIG, "needs the key 'file' (the .npz file, as numpy.savez writes it)");
     assert_refused("npz", "{file: /nonexistent.npz}", 0.0, GLE_EDATA, "cannot read: No such file or directory");
 }
 
