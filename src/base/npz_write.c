@@ -73,8 +73,11 @@ int gle_npz_add(struct gle_npz_writer *w, const char *name, enum gle_npy_type ty
 
 int gle_zip_fail(struct gle_error *err, const char *path, const char *name, zip_error_t *why)
 {
-    return gle_fail_in(err, zip_error_code_zip(why) == ZIP_ER_MEMORY ? GLE_ENOMEM : GLE_EWRITE, path, name,
-                       "cannot build the archive: %s", zip_error_strerror(why));
+    const int code = zip_error_code_zip(why);
+
+    if (code == ZIP_ER_MEMORY || code == ZIP_ER_OK) /* it does not always say that it has no memory */
+        return gle_fail_in(err, GLE_ENOMEM, path, name, "no memory to build the archive");
+    return gle_fail_in(err, GLE_EWRITE, path, name, "cannot build the archive: %s", zip_error_strerror(why));
 }
 
 static int add_source(zip_t *zip, const char *name, zip_source_t *source)
