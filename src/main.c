@@ -391,10 +391,12 @@ int main(int argc, char **argv)
     char *command = join(argc, argv);
     int code = 0;
 
+    if (!command)
+        gle_fail(&err, GLE_ENOMEM, "no memory for the command line");
     if (!command || gle_options_parse(&o, argc, argv, &err)) {
         gle_options_clear(&o);
         gle_free(command);
-        return command ? print_error(&err) : 5;
+        return print_error(&err);
     }
     if (o.action == GLE_HELP)
         fputs(gle_options_help, stdout);
