@@ -42,41 +42,59 @@ static size_t get(int fd, unsigned char *bytes, size_t size, off_t at)
     return done;
 }
 
-/* Whether a RIFF file has fewer data than it says, which libsndfile is silent about. Programs that do not know the
- * length in advance say 2^32 - 1: that is no promise. */
-static bool data_are_missing(int fd, off_t size, bool big_endian)
+static bool is_printable(const unsigned char name[4])
+{
+    for (int i = 0; i < 4; i++)
+        if (name[i] < ' ' || name[i] > '~')
+            return false;
+    return true;
+}
+
+/* Where the data of a RIFF file end, beyond which nobody looks. Returns what is wrong with the chunks up to there, or
+ * NULL: libsndfile is silent about data that are cut short, and spends minutes in other chunks that claim to be long.
+ * Programs that do not know the length of the data in advance say 0 or 2^32 - 1: that is no promise. */
+static const char *find_end(off_t *end, int fd, off_t size, bool big_endian)
 {
     const uint32_t unknown = UINT32_MAX;
     unsigned char head[8];
     off_t at = 12;
 
+    *end = size;
     for (int i = 0; i < CHUNKS_MAX && get(fd, head, sizeof head, at) == sizeof head; i++) {
         uint32_t length = 0;
         for (int k = 0; k < 4; k++)
             length = length << 8 | head[big_endian ? 4 + k : 7 - k];
         at += (off_t)sizeof head;
-        if (!memcmp(head, "data", 4))
-            return length != unknown && (off_t)length > size - at;
+        if (!memcmp(head, "data", 4)) {
+            if (length != unknown && (off_t)length > size - at)
+                return "cut short: it ends before its data do";
+            if (length && length != unknown)
+                *end = at + (off_t)length;
+            return NULL;
+        }
+        if (!is_printable(head) || (off_t)length > size - at)
+            return "damaged: a chunk is longer than the file, or has no name";
         at += (off_t)length + length % 2;
     }
-    return false;
+    return NULL;
 }
 
-/* By their first bytes, so that libsndfile tries none of its many other formats on a file. */
-static int check_kind(int fd, off_t size, const char *path, struct gle_error *err)
+/* By their first bytes, so that libsndfile tries none of its many other formats on a file. *size becomes that of what
+ * it may see. */
+static int check_kind(int fd, off_t *size, const char *path, struct gle_error *err)
 {
     unsigned char head[12] = {0};
     const size_t n = get(fd, head, sizeof head, 0);
     const bool big_endian = !memcmp(head, "RIFX", 4);
     const bool wav = (big_endian || !memcmp(head, "RIFF", 4)) && !memcmp(head + 8, "WAVE", 4);
+    const char *wrong;
 
     if (!n)
         return gle_fail_in(err, GLE_EDATA, path, NULL, "not a sound file: it is empty");
     if (!wav && memcmp(head, "fLaC", 4) != 0)
         return gle_fail_in(err, GLE_EDATA, path, NULL, "not a sound file: neither WAV nor FLAC");
-    if (wav && data_are_missing(fd, size, big_endian))
-        return gle_fail_in(err, GLE_EDATA, path, NULL, "cut short: it ends before its data do");
-    return 0;
+    wrong = wav ? find_end(size, fd, *size, big_endian) : NULL;
+    return wrong ? gle_fail_in(err, GLE_EDATA, path, NULL, "%s", wrong) : 0;
 }
 
 /* FLAC files that were made on the fly may not say how long they are. */
@@ -239,7 +257,8 @@ static sf_count_t stream_seek(sf_count_t by, int whence, void *stream_)
 static sf_count_t stream_read(void *bytes, sf_count_t n, void *stream_)
 {
     struct stream *stream = stream_;
-    const size_t done = n > 0 ? get(stream->fd, bytes, (size_t)n, stream->at) : 0;
+    const sf_count_t left = stream->size - stream->at, most = n < left ? n : left;
+    const size_t done = most > 0 ? get(stream->fd, bytes, (size_t)most, stream->at) : 0;
 
     stream->at += (off_t)done;
     return (sf_count_t)done;
@@ -293,6 +312,7 @@ int gle_sound_read(struct gle_sound *sound, const char *path, uint32_t rate, dou
     /* O_NONBLOCK: a pipe is to be refused, not waited for */
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     struct stat info;
+    off_t size;
     int rc;
 
     *sound = (struct gle_sound){0};
@@ -300,8 +320,10 @@ int gle_sound_read(struct gle_sound *sound, const char *path, uint32_t rate, dou
         rc = gle_fail_in(err, GLE_EDATA, path, NULL, "cannot be read: %s", strerror(errno));
     else if (!S_ISREG(info.st_mode))
         rc = gle_fail_in(err, GLE_EDATA, path, NULL, "not a regular file");
-    else
-        rc = check_kind(fd, info.st_size, path, err) || read_file(sound, fd, info.st_size, path, rate, longest, err);
+    else {
+        size = info.st_size;
+        rc = check_kind(fd, &size, path, err) || read_file(sound, fd, size, path, rate, longest, err);
+    }
     if (fd >= 0)
         close(fd);
     return rc ? -1 : 0;

@@ -447,6 +447,24 @@ static void chunks_beside_the_data_do_not_matter(void **state)
     assert_samples(want, COUNT(want));
 }
 
+/* In such chunks libsndfile reads for minutes, wherever the file ends. */
+static void chunks_that_claim_too_much_end_at_once(void **state)
+{
+    static const char before[] = "RIFF\x50\0\0\0WAVEfmt \x10\0\0\0\x03\0\0\x01\x80\x3e\x02\0WAVE\x04\0\x20\0"
+                                 "LIST\x04\0\xff\xff\xff\0\0\0\0\0\0\0\x08\xff\xff\xff";
+    static const char after[] = "RIFF\x36\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0"
+                                "data\x04\0\0\0\x01\0\x02\0LIST\x04\0\xff\xffINFO";
+    static const int16_t want[] = {1, 2};
+
+    (void)state;
+    alarm(20); /* fails the test instead of letting it hang */
+    store_bytes(before, sizeof before - 1);
+    assert_refused("damaged: a chunk is longer than the file, or has no name");
+    store_bytes(after, sizeof after - 1);
+    assert_samples(want, COUNT(want));
+    alarm(0);
+}
+
 static void a_sound_without_samples_is_refused(void **state)
 {
     (void)state;
@@ -633,6 +651,7 @@ int main(void)
         cmocka_unit_test(a_file_that_was_cut_short_is_refused),
         cmocka_unit_test(data_of_unknown_length_go_on_to_the_end),
         cmocka_unit_test(chunks_beside_the_data_do_not_matter),
+        cmocka_unit_test(chunks_that_claim_too_much_end_at_once),
         cmocka_unit_test(a_sound_without_samples_is_refused),
         cmocka_unit_test(a_sound_may_be_as_long_as_allowed_but_not_longer),
         cmocka_unit_test(values_that_are_not_finite_are_refused),
