@@ -11,6 +11,7 @@
 #include "train/measure.h"
 #include "train/train.h"
 
+#include <fcntl.h>
 #include <omp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -384,6 +385,19 @@ static void catch_signals(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
+/* A file must not get the number of a standard stream that was closed, or text would end up in it. Open for reading,
+ * they still refuse to be written to. */
+static void occupy_standard_streams(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDONLY);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
     struct gle_options o = {.action = GLE_RUN};
@@ -391,6 +405,7 @@ int main(int argc, char **argv)
     char *command = join(argc, argv);
     int code = 0;
 
+    occupy_standard_streams();
     if (!command)
         gle_fail(&err, GLE_ENOMEM, "no memory for the command line");
     if (!command || gle_options_parse(&o, argc, argv, &err)) {
