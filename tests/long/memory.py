@@ -2,7 +2,7 @@
 """Watches the memory of a long run that records: memory.py GLESIM [MINUTES].
 
 Prints the resident memory over time, and ends with 1 if it grows by more than 3 % from the first tenth of the time (but
-the first seconds) to the last, or if the run, when told to end, does not leave whole files. Standard library only.
+the first minute) to the last, or if the run, when told to end, does not leave whole files. Standard library only.
 """
 
 import json
@@ -16,7 +16,7 @@ import time
 import zipfile
 
 CONFIG = pathlib.Path(__file__).resolve().parents[2] / "configs" / "lagline.yaml"
-WARM_UP = 5 # seconds
+WARM_UP = 60 # seconds, in which the buffers of the recording, 4 MiB, are filled for the first time
 GROWTH = 0.03
 
 
@@ -56,7 +56,7 @@ def main():
     seconds = 60 * float(sys.argv[2] if len(sys.argv) > 2 else 10)
     with tempfile.TemporaryDirectory(prefix="glesim-memory-") as folder:
         with subprocess.Popen([sys.argv[1], str(CONFIG), "--variant", "gle", "--set", "training.phases[2].duration=1e9",
-                               "--set", "record.every=1000", "--quiet", "--threads", "1", "--output", folder]) as run:
+                               "--set", "record.every=200", "--quiet", "--threads", "1", "--output", folder]) as run:
             seen = watch(run, seconds)
             run.send_signal(signal.SIGTERM)
             code = run.wait()
