@@ -42,49 +42,63 @@ static size_t get(int fd, unsigned char *bytes, size_t size, off_t at)
     return done;
 }
 
-static bool is_printable(const unsigned char name[4])
+/* What libsndfile is shown of a file: these pieces, as if nothing else were there. */
+enum { PIECES_MAX = 4 }; /* a RIFF file's head, fmt, fact, data */
+
+struct stream {
+    int fd;
+    struct piece {
+        off_t from, size;
+    } piece[PIECES_MAX];
+    size_t n;
+    off_t size, at; /* of all pieces */
+};
+
+static void show(struct stream *stream, off_t from, off_t size)
 {
-    for (int i = 0; i < 4; i++)
-        if (name[i] < ' ' || name[i] > '~')
-            return false;
-    return true;
+    stream->piece[stream->n++] = (struct piece){from, size};
+    stream->size += size;
 }
 
-/* Where the data of a RIFF file end, beyond which nobody looks. Returns what is wrong with the chunks up to there, or
- * NULL: libsndfile is silent about data that are cut short, and spends minutes in other chunks that claim to be long.
- * Programs that do not know the length of the data in advance say 0 or 2^32 - 1: that is no promise. */
-static const char *find_end(off_t *end, int fd, off_t size, bool big_endian)
+/* The chunks of a RIFF file that are needed, up to its data. libsndfile spends minutes in others whose parts claim to be
+ * long, and is silent about data that are cut short. Programs that do not know the length of the data in advance say 0
+ * or 2^32 - 1: that is no promise. Returns what is wrong, or NULL. */
+static const char *show_chunks(struct stream *stream, off_t size, bool big_endian)
 {
     const uint32_t unknown = UINT32_MAX;
+    bool has_format = false, has_fact = false;
     unsigned char head[8];
     off_t at = 12;
 
-    *end = size;
-    for (int i = 0; i < CHUNKS_MAX && get(fd, head, sizeof head, at) == sizeof head; i++) {
+    show(stream, 0, at);
+    for (int i = 0; i < CHUNKS_MAX && get(stream->fd, head, sizeof head, at) == sizeof head; i++) {
+        const bool format = !memcmp(head, "fmt ", 4) && !has_format, fact = !memcmp(head, "fact", 4) && !has_fact;
+        const off_t left = size - at - (off_t)sizeof head;
         uint32_t length = 0;
+        off_t whole;
         for (int k = 0; k < 4; k++)
             length = length << 8 | head[big_endian ? 4 + k : 7 - k];
-        at += (off_t)sizeof head;
+        whole = (off_t)sizeof head + (off_t)length + length % 2;
         if (!memcmp(head, "data", 4)) {
-            if (length != unknown && (off_t)length > size - at)
-                return "cut short: it ends before its data do";
-            if (length && length != unknown)
-                *end = at + (off_t)length;
-            return NULL;
+            show(stream, at, (off_t)sizeof head + (length && length != unknown ? (off_t)length : left));
+            return length != unknown && (off_t)length > left ? "cut short: it ends before its data do" : NULL;
         }
-        if (!is_printable(head) || (off_t)length > size - at)
-            return "damaged: a chunk is longer than the file, or has no name";
-        at += (off_t)length + length % 2;
+        if ((off_t)length > left)
+            return "damaged: a chunk is longer than the file";
+        if (format || fact)
+            show(stream, at, whole);
+        has_format = has_format || format;
+        has_fact = has_fact || fact;
+        at += whole;
     }
     return NULL;
 }
 
-/* By their first bytes, so that libsndfile tries none of its many other formats on a file. *size becomes that of what
- * it may see. */
-static int check_kind(int fd, off_t *size, const char *path, struct gle_error *err)
+/* By their first bytes, so that libsndfile tries none of its many other formats on a file. */
+static int check_kind(struct stream *stream, off_t size, const char *path, struct gle_error *err)
 {
     unsigned char head[12] = {0};
-    const size_t n = get(fd, head, sizeof head, 0);
+    const size_t n = get(stream->fd, head, sizeof head, 0);
     const bool big_endian = !memcmp(head, "RIFX", 4);
     const bool wav = (big_endian || !memcmp(head, "RIFF", 4)) && !memcmp(head + 8, "WAVE", 4);
     const char *wrong;
@@ -93,7 +107,9 @@ static int check_kind(int fd, off_t *size, const char *path, struct gle_error *e
         return gle_fail_in(err, GLE_EDATA, path, NULL, "not a sound file: it is empty");
     if (!wav && memcmp(head, "fLaC", 4) != 0)
         return gle_fail_in(err, GLE_EDATA, path, NULL, "not a sound file: neither WAV nor FLAC");
-    wrong = wav ? find_end(size, fd, *size, big_endian) : NULL;
+    if (!wav)
+        show(stream, 0, size);
+    wrong = wav ? show_chunks(stream, size, big_endian) : NULL;
     return wrong ? gle_fail_in(err, GLE_EDATA, path, NULL, "%s", wrong) : 0;
 }
 
@@ -234,11 +250,6 @@ static int round_off(struct gle_sound *sound, const struct track *track, const c
 /* --- what libsndfile reads with: it closes a descriptor that it is given when it finds a file damaged, whatever it was
  * told, and by then the number may be another thread's file --- */
 
-struct stream {
-    int fd;
-    off_t size, at;
-};
-
 static sf_count_t stream_size(void *stream)
 {
     return ((struct stream *)stream)->size;
@@ -257,11 +268,23 @@ static sf_count_t stream_seek(sf_count_t by, int whence, void *stream_)
 static sf_count_t stream_read(void *bytes, sf_count_t n, void *stream_)
 {
     struct stream *stream = stream_;
-    const sf_count_t left = stream->size - stream->at, most = n < left ? n : left;
-    const size_t done = most > 0 ? get(stream->fd, bytes, (size_t)most, stream->at) : 0;
+    sf_count_t done = 0;
+    off_t begin = 0;
 
-    stream->at += (off_t)done;
-    return (sf_count_t)done;
+    for (size_t i = 0; i < stream->n; begin += stream->piece[i++].size) {
+        const struct piece *p = &stream->piece[i];
+        const off_t within = stream->at - begin, left = p->size - within;
+        const off_t wanted = n - done < left ? n - done : left;
+        size_t got;
+        if (within < 0 || wanted <= 0)
+            continue;
+        got = get(stream->fd, (unsigned char *)bytes + done, (size_t)wanted, p->from + within);
+        stream->at += (off_t)got;
+        done += (sf_count_t)got;
+        if (got < (size_t)wanted)
+            break;
+    }
+    return done;
 }
 
 static sf_count_t stream_tell(void *stream)
@@ -286,14 +309,13 @@ static SNDFILE *open_sound(struct stream *stream, SF_INFO *info, int *number)
 
 /* --- */
 
-static int read_file(struct gle_sound *sound, int fd, off_t size, const char *path, uint32_t rate, double longest,
+static int read_file(struct gle_sound *sound, struct stream *stream, const char *path, uint32_t rate, double longest,
                      struct gle_error *err)
 {
-    struct stream stream = {.fd = fd, .size = size};
     struct track track = {0};
     SF_INFO info = {0};
     int number, rc;
-    SNDFILE *file = open_sound(&stream, &info, &number);
+    SNDFILE *file = open_sound(stream, &info, &number);
 
     if (!file) /* sf_strerror() would show a buffer that all threads share */
         return gle_fail_in(err, GLE_EDATA, path, NULL, "not a sound file: %s", sf_error_number(number));
@@ -311,8 +333,8 @@ int gle_sound_read(struct gle_sound *sound, const char *path, uint32_t rate, dou
 {
     /* O_NONBLOCK: a pipe is to be refused, not waited for */
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    struct stream stream = {.fd = fd};
     struct stat info;
-    off_t size;
     int rc;
 
     *sound = (struct gle_sound){0};
@@ -320,10 +342,8 @@ int gle_sound_read(struct gle_sound *sound, const char *path, uint32_t rate, dou
         rc = gle_fail_in(err, GLE_EDATA, path, NULL, "cannot be read: %s", strerror(errno));
     else if (!S_ISREG(info.st_mode))
         rc = gle_fail_in(err, GLE_EDATA, path, NULL, "not a regular file");
-    else {
-        size = info.st_size;
-        rc = check_kind(fd, &size, path, err) || read_file(sound, fd, size, path, rate, longest, err);
-    }
+    else
+        rc = check_kind(&stream, info.st_size, path, err) || read_file(sound, &stream, path, rate, longest, err);
     if (fd >= 0)
         close(fd);
     return rc ? -1 : 0;

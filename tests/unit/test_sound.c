@@ -454,14 +454,20 @@ static void chunks_that_claim_too_much_end_at_once(void **state)
                                  "LIST\x04\0\xff\xff\xff\0\0\0\0\0\0\0\x08\xff\xff\xff";
     static const char after[] = "RIFF\x36\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0"
                                 "data\x04\0\0\0\x01\0\x02\0LIST\x04\0\xff\xffINFO";
+    static const char inside[] = "RIFFP\0\0AWAVELIST\x10\0\0\0\x03\0\x01\0\xf8\xff\xff\xffRF64\0\xfa\x79\0";
     static const int16_t want[] = {1, 2};
+    struct gle_error err = {0};
+    struct gle_sound sound;
 
     (void)state;
     alarm(20); /* fails the test instead of letting it hang */
     store_bytes(before, sizeof before - 1);
-    assert_refused("damaged: a chunk is longer than the file, or has no name");
+    assert_refused("damaged: a chunk is longer than the file");
     store_bytes(after, sizeof after - 1);
     assert_samples(want, COUNT(want));
+    store_bytes(inside, sizeof inside - 1);
+    assert_int_equal(gle_sound_read(&sound, file, RATE, 1.0, &err), -1);
+    assert_memory_equal(err.text, "not a sound file: ", 18);
     alarm(0);
 }
 
