@@ -61,8 +61,8 @@ static void show(struct stream *stream, off_t from, off_t size)
 }
 
 /* The chunks of a RIFF file that are needed, up to its data. libsndfile spends minutes in others whose parts claim to be
- * long, and is silent about data that are cut short. Programs that do not know the length of the data in advance say 0
- * or 2^32 - 1: that is no promise. Returns what is wrong, or NULL. */
+ * long, and is silent about data that are cut short. Programs that do not know the length of the data in advance say
+ * 2^32 - 1: that is no promise. Returns what is wrong, or NULL. */
 static const char *show_chunks(struct stream *stream, off_t size, bool big_endian)
 {
     const uint32_t unknown = UINT32_MAX;
@@ -80,7 +80,7 @@ static const char *show_chunks(struct stream *stream, off_t size, bool big_endia
             length = length << 8 | head[big_endian ? 4 + k : 7 - k];
         whole = (off_t)sizeof head + (off_t)length + length % 2;
         if (!memcmp(head, "data", 4)) {
-            show(stream, at, (off_t)sizeof head + (length && length != unknown ? (off_t)length : left));
+            show(stream, at, (off_t)sizeof head + (length != unknown ? (off_t)length : left));
             return length != unknown && (off_t)length > left ? "cut short: it ends before its data do" : NULL;
         }
         if ((off_t)length > left)
