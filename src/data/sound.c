@@ -60,9 +60,9 @@ static void show(struct stream *stream, off_t from, off_t size)
     stream->size += size;
 }
 
-/* The chunks of a RIFF file that are needed, up to its data. libsndfile spends minutes in others whose parts claim to be
- * long, and is silent about data that are cut short. Programs that do not know the length of the data in advance say
- * 2^32 - 1: that is no promise. Returns what is wrong, or NULL. */
+/* The chunks of a RIFF file that are needed, up to its data. libsndfile spends minutes in others whose parts claim to
+ * be long, and is silent about data that are cut short. Programs that do not know the length of the data in advance
+ * say 2^32 - 1: that is no promise. Returns what is wrong, or NULL. */
 static const char *show_chunks(struct stream *stream, off_t size, bool big_endian)
 {
     const uint32_t unknown = UINT32_MAX;

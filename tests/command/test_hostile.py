@@ -108,7 +108,8 @@ class Limits(Case):
             self.skipTest("ten thousand configs take too long here")
         path = self.folder / "many.yaml"
         values = ", ".join(map(str, range(1, 31)))
-        path.write_text(XOR.read_text(encoding="utf-8") + "variants:\n" + "".join(f"  v{i}: {{}}\n" for i in range(100)) +
+        variants = "".join(f"  v{i}: {{}}\n" for i in range(100))
+        path.write_text(XOR.read_text(encoding="utf-8") + f"variants:\n{variants}"
                         f"sweep: {{learning.beta: [{values}], learning.gamma: [{values}]}}\n", encoding="utf-8")
         done = self.run_glesim("--check", path, code=2)
         self.assertIn(b"variants: with their combinations more than 10000 runs", done.stderr)
@@ -136,8 +137,8 @@ class Damage(Case):
             flipped[at] ^= 1 << at // 64 % 8
             for cut, damaged in ((True, original[:at]), (False, bytes(flipped))):
                 whole.write_bytes(damaged)
-                done = subprocess.run([GLESIM, *map(str, args), "--output", output, "--quiet", "--force"], cwd=self.folder,
-                                      capture_output=True, timeout=60, check=False)
+                done = subprocess.run([GLESIM, *map(str, args), "--output", output, "--quiet", "--force"],
+                                      cwd=self.folder, capture_output=True, timeout=60, check=False)
                 self.assertIn(done.returncode, (4,) if cut else (0, 4), (at, cut, done.stderr))
                 if done.returncode:
                     self.assertIn(whole.name, done.stderr.decode())
@@ -149,7 +150,8 @@ class Damage(Case):
     def test_initial_weights(self):
         self.run_glesim(XOR, "--set", "training.epochs=1", "--output", "first", "--quiet")
         shutil.copy(self.run_of("first") / "weights.npz", self.folder / "w.npz")
-        self.check(self.folder / "w.npz", [XOR, "--set", "training.epochs=0", "--set", "network.init={file: w.npz}"], "out")
+        self.check(self.folder / "w.npz",
+                   [XOR, "--set", "training.epochs=0", "--set", "network.init={file: w.npz}"], "out")
 
     def test_a_data_set(self):
         self.run_glesim(XOR, "--set", "training.epochs=1", "--output", "first", "--quiet")
@@ -169,7 +171,8 @@ class Surroundings(Case):
                 check=False).returncode:
             self.skipTest("there is no locale with decimal commas, and none can be made")
         german = {"LOCPATH": str(self.folder), "LC_ALL": "de_DE.UTF-8", "LANG": "de_DE.UTF-8"}
-        comma = subprocess.run(["locale", "decimal_point"], env={**os.environ, **german}, capture_output=True, check=False)
+        comma = subprocess.run(["locale", "decimal_point"], env={**os.environ, **german}, capture_output=True,
+                               check=False)
         self.assertEqual(comma.stdout, b",\n")
         plain = self.run_glesim(XOR, *RECORD, "--output", "plain")
         other = self.run_glesim(XOR, *RECORD, "--output", "german", env=german)

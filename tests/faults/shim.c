@@ -59,7 +59,8 @@ static int find_library(struct dl_phdr_info *info, size_t size, void *name)
 
 __attribute__((constructor)) static void begin(void)
 {
-    const char *library = getenv("GLE_FAULT_LIBRARY"), *call = getenv("GLE_FAULT_CALL"), *number = getenv("GLE_FAULT_ERRNO");
+    const char *library = getenv("GLE_FAULT_LIBRARY"), *call = getenv("GLE_FAULT_CALL");
+    const char *number = getenv("GLE_FAULT_ERRNO");
 
     folder = getenv("GLE_FAULT_FOLDER");
     log_path = getenv("GLE_FAULT_LOG");

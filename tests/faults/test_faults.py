@@ -64,7 +64,8 @@ class Faults(unittest.TestCase):
 
     def run_glesim(self, output, *args, **faults):
         """Runs with GLE_FAULT_... set; returns exit code and standard error."""
-        env = {**os.environ, "LD_PRELOAD": SHIM, **{"GLE_FAULT_" + key.upper(): str(value) for key, value in faults.items()}}
+        env = {**os.environ, "LD_PRELOAD": SHIM,
+               **{"GLE_FAULT_" + key.upper(): str(value) for key, value in faults.items()}}
         done = subprocess.run([GLESIM, *map(str, args), "--quiet", "--output", str(output)], cwd=self.folder, env=env,
                               stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False)
         self.assertEqual(done.stdout, b"")

@@ -1,5 +1,5 @@
-/* Any bytes as an archive of arrays; what does not begin like an archive becomes the one array of a whole archive, since
- * no checksum is hit by chance. */
+/* Any bytes as an archive of arrays; what does not begin like an archive becomes the one array of a whole archive,
+ * since no checksum is hit by chance. */
 #include "base/npz.h"
 #include "input.h"
 

@@ -25,7 +25,8 @@ def configs():
 def sets():
     """The settings that the keys of variants and the README show, and some of each kind."""
     for path in sorted(ROOT.glob("**/*.yaml")):
-        for key, value in re.findall(r"^ +([a-z_]+(?:\.[a-z_]+|\[\d\])+): (.+)$", path.read_text("utf-8", "replace"), re.M):
+        text = path.read_text("utf-8", "replace")
+        for key, value in re.findall(r"^ +([a-z_]+(?:\.[a-z_]+|\[\d\])+): (.+)$", text, re.M):
             yield f"{key}={value}".encode()
     for text in ("seed=3", "dt=0.05", "network.layers[1].neurons.count=3", "network.layers[0].neurons[1].tau_m=[2, 3]",
                  "network.layers[0].repeat=4", "learning.optimizer={type: adam, lr: 1e-3}", "teacher=null",
@@ -85,8 +86,8 @@ def words(name, glesim):
         return sorted(found | {"&a", "*a", "<<: ", "- ", "{", "}", "[", "]", ".nan", ".inf", "null", "1e-3", ": ", "'",
                                "---", "..", "true", "[0]", "variants: ", "sweep: "})
     if name == "npz":
-        return ["descr", "fortran_order", "shape", "True", "False", "<f4", ">f8", "|b1", "|O", "<i8", "()", "(2,)", "PK",
-                "\\x93NUMPY", ".npy"]
+        return ["descr", "fortran_order", "shape", "True", "False", "<f4", ">f8", "|b1", "|O", "<i8", "()", "(2,)",
+                "PK", "\\x93NUMPY", ".npy"]
     return ["RIFF", "WAVE", "fmt ", "data", "LIST", "fact", "fLaC", "\\xff\\xff\\xff\\xff", "RF64", "ds64"]
 
 

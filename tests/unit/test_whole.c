@@ -88,8 +88,9 @@ static int train(struct session *s, const struct gle_experiment *exp, struct gle
         return -1;
     recorder = s->recorder;
     s->recorder = NULL;
-    return (recorder && gle_recorder_close(recorder, err)) || gle_report_write(&s->report, &s->metrics, s->net, err) ? -1
-                                                                                                                     : 0;
+    if (recorder && gle_recorder_close(recorder, err))
+        return -1;
+    return gle_report_write(&s->report, &s->metrics, s->net, err);
 }
 
 static int run(const struct gle_experiment *exp, struct gle_error *err)
@@ -163,12 +164,14 @@ static void epochs_and_a_sweep(void **state)
 static void phases_with_a_teacher_windows_and_comparisons(void **state)
 {
     (void)state;
-    assert_survived("glesim: 1\nname: whole\nseed: 5\ndt: 0.1\ndataset: {type: sines, omega: [0.49, 1.07], sequences: 2}\n"
+    assert_survived("glesim: 1\nname: whole\nseed: 5\ndt: 0.1\n"
+                    "dataset: {type: sines, omega: [0.49, 1.07], sequences: 2}\n"
                     "network: {input: 1, layers: [\n"
                     "  {name: hidden, neurons: {tau_m: [1.0, 1.0], tau_r: [1.0, 0.1]}, activation: tanh, bias: none},\n"
                     "  {name: top, neurons: {count: 1, tau_m: 1.0, tau_r: 1.0}, bias: none}]}\n"
                     "teacher: {hidden: {weight: [[-0.5], [1.0]]}}\n"
-                    "learning: {rule: adjoint, window: 0.5, loss: mse, optimizer: {type: sgd, lr: 1e-3, momentum: 0.9}}\n"
+                    "learning: {rule: adjoint, window: 0.5, loss: mse,\n"
+                    "  optimizer: {type: sgd, lr: 1e-3, momentum: 0.9}}\n"
                     "training: {phases: [{duration: 1, learn: false, set: {top.tau_m: 2}}, {duration: 2}]}\n"
                     "record: {every: 1, variables: [r, e, lambda], parameters: [weight]}\n"
                     "diagnose: {gradient: bptt, window: 0.5, every: 10}\n", 41);
