@@ -12,6 +12,7 @@
 #include "train/measure.h"
 #include "train/train.h"
 
+#include <fcntl.h>
 #include <omp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -396,6 +397,19 @@ static int show_schema(void)
     return 0;
 }
 
+/* A file must not get the number of a standard stream that was closed, or text would end up in it. Open for reading,
+ * they still refuse to be written to. */
+static void occupy_standard_streams(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDONLY);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
     struct gle_options o = {.action = GLE_RUN};
@@ -403,10 +417,13 @@ int main(int argc, char **argv)
     char *command = join(argc, argv);
     int code = 0;
 
+    occupy_standard_streams();
+    if (!command)
+        gle_fail(&err, GLE_ENOMEM, "no memory for the command line");
     if (!command || gle_options_parse(&o, argc, argv, &err)) {
         gle_options_clear(&o);
         gle_free(command);
-        return command ? print_error(&err) : 5;
+        return print_error(&err);
     }
     if (o.action == GLE_HELP)
         gle_options_help(stdout);

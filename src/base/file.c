@@ -201,18 +201,39 @@ int gle_file_begin(struct gle_file_draft *draft, const char *path, struct gle_er
     return number ? fail_write(err, path, number) : 0;
 }
 
-int gle_file_keep(struct gle_file_draft *draft, struct gle_error *err)
+/* Puts it on the disk and closes it. Returns 0 or an errno. */
+static int seal(const struct gle_file_draft *draft)
 {
     int number = sync_all(draft->fd);
 
     if (close(draft->fd) && !number && errno != EINTR) /* after a good fsync an interrupted close has lost nothing */
         number = errno;
-    if (!number && renameat(draft->dir, draft->name, draft->dir, base_of(draft->path)))
-        number = errno;
+    return number;
+}
+
+/* Gives it its name. Returns 0 or an errno. */
+static int place(const struct gle_file_draft *draft)
+{
+    return renameat(draft->dir, draft->name, draft->dir, base_of(draft->path)) ? errno : 0;
+}
+
+/* Returns 0 or an errno. */
+static int sync_dir(int dir)
+{
+    const int number = sync_all(dir);
+
+    return number == EINVAL ? 0 : number; /* a file system that cannot sync directories */
+}
+
+int gle_file_keep(struct gle_file_draft *draft, struct gle_error *err)
+{
+    int number = seal(draft);
+
+    number = number ? number : place(draft);
     if (number)
         unlinkat(draft->dir, draft->name, 0);
-    else if ((number = sync_all(draft->dir)) == EINVAL) /* a file system that cannot sync directories */
-        number = 0;
+    else
+        number = sync_dir(draft->dir);
     close(draft->dir);
     return number ? fail_write(err, draft->path, number) : 0;
 }
@@ -255,6 +276,68 @@ int gle_file_write(const char *path, const void *bytes, size_t size, struct gle_
         return gle_file_keep(&draft, err);
     gle_file_drop(&draft);
     return fail_write(err, path, number);
+}
+
+/* Writes a file under a temporary name, and closes it. */
+static int write_sealed(struct gle_file_draft *draft, const struct gle_file_whole *file, struct gle_error *err)
+{
+    int number, sealed;
+
+    if (gle_file_begin(draft, file->path, err))
+        return -1;
+    number = gle_file_put(draft->fd, file->bytes, file->size);
+    sealed = seal(draft);
+    number = number ? number : sealed;
+    if (!number)
+        return 0;
+    unlinkat(draft->dir, draft->name, 0);
+    close(draft->dir);
+    return fail_write(err, file->path, number);
+}
+
+/* Puts sealed files in place. Returns 0 or an errno; *at: the file that could not be put there. */
+static int place_all(const struct gle_file_draft *drafts, const struct gle_file_whole *files, size_t n, size_t *at)
+{
+    int number = 0;
+
+    for (*at = 0; *at < n; ++*at) {
+        if (files[*at].bytes)
+            number = place(&drafts[*at]);
+        else if (unlink(files[*at].path) && errno != ENOENT)
+            number = errno;
+        if (number)
+            break;
+    }
+    for (size_t i = *at; i < n; i++) {
+        if (*at) /* a mixture */
+            unlink(files[i].path);
+        if (files[i].bytes)
+            unlinkat(drafts[i].dir, drafts[i].name, 0);
+    }
+    return number;
+}
+
+int gle_file_write_together(const struct gle_file_whole *files, size_t n, struct gle_error *err)
+{
+    struct gle_file_draft drafts[GLE_FILES_MAX];
+    size_t n_sealed = 0, at = 0;
+    int number = 0, rc = 0;
+
+    while (n_sealed < n && !rc) {
+        rc = files[n_sealed].bytes ? write_sealed(&drafts[n_sealed], &files[n_sealed], err) : 0;
+        n_sealed += !rc;
+    }
+    if (!rc && (number = place_all(drafts, files, n, &at)) == 0)
+        number = sync_dir(drafts[0].dir);
+    if (number)
+        rc = fail_write(err, files[at < n ? at : 0].path, number);
+    for (size_t i = 0; i < n_sealed; i++)
+        if (files[i].bytes) {
+            if (n_sealed < n)
+                unlinkat(drafts[i].dir, drafts[i].name, 0);
+            close(drafts[i].dir);
+        }
+    return rc;
 }
 
 static int make_dir(const char *path, struct gle_error *err)

@@ -451,9 +451,12 @@ int gle_experiments_load(struct gle_experiments *out, const char *path, const st
     if (!variants || variants->kind != GLE_NODE_MAP || !variants->n_items)
         rc |= load_points(out, path, overrides, n_overrides, NULL, errs);
     else
-        for (size_t i = 0; i < variants->n_items && !errs->dropped; i++)
+        for (size_t i = 0; i < variants->n_items && !errs->dropped && out->n <= GLE_EXPERIMENTS_MAX; i++)
             if (wanted(variants->items[i]->key, only, n_only))
                 rc |= load_points(out, path, overrides, n_overrides, variants->items[i]->key, errs);
+    if (out->n > GLE_EXPERIMENTS_MAX)
+        rc = gle_node_error(errs, GLE_ECONFIG, variants, NULL, "with their combinations more than %d runs",
+                            GLE_EXPERIMENTS_MAX);
     gle_doc_destroy(doc);
     if (rc)
         gle_experiments_clear(out);

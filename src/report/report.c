@@ -20,41 +20,40 @@ int gle_report_dir(char *dir, size_t size, const char *output, const struct gle_
     return n > 0 && (size_t)n + 32 < size ? 0 : gle_fail(err, GLE_EWRITE, "the output path is too long");
 }
 
-static int write_text(const struct gle_report *report, const char *name, const char *text, struct gle_error *err)
-{
-    char path[sizeof report->dir + 32];
+/* A file of the run. */
+typedef char file_path[sizeof((struct gle_report *)0)->dir + 32];
 
-    snprintf(path, sizeof path, "%s/%s", report->dir, name);
-    return gle_file_write(path, text, strlen(text), err);
+static void name_file(file_path path, const struct gle_report *report, const char *name)
+{
+    snprintf(path, sizeof(file_path), "%s/%s", report->dir, name);
 }
 
-/* Hashes the resolved config, and writes it too if `write`. */
-static int make_config(struct gle_report *report, bool write, struct gle_error *err)
+/* The resolved config, which is hashed on the way. Owns: gle_free(); NULL after an error. */
+static char *make_config(struct gle_report *report, struct gle_error *err)
 {
     char *text = gle_node_text(report->exp->src);
     struct gle_sha256 *sha = gle_sha256_start();
-    int rc = 0;
 
-    if (!text || !sha)
-        rc = gle_fail(err, GLE_ENOMEM, "no memory for the config");
-    else
+    if (text && sha)
         gle_sha256_add(sha, text, strlen(text));
     if (sha)
         gle_sha256_end(sha, report->config_sha256);
-    if (!rc && write)
-        rc = write_text(report, "config.yaml", text, err);
-    report->config_written = !rc && write;
+    if (text && sha)
+        return text;
     gle_free(text);
-    return rc;
+    gle_fail(err, GLE_ENOMEM, "no memory for the config");
+    return NULL;
 }
 
 int gle_report_done(bool *done, struct gle_report *report, struct gle_error *err)
 {
-    char path[sizeof report->dir + 32], status[32], sha256[65];
+    char status[32], sha256[65], *text = make_config(report, err);
+    file_path path;
 
-    if (make_config(report, false, err))
+    gle_free(text);
+    if (!text)
         return -1;
-    snprintf(path, sizeof path, "%s/metrics.json", report->dir);
+    name_file(path, report, "metrics.json");
     gle_report_status(status, sizeof status, sha256, path);
     *done = !strcmp(status, "completed") && !strcmp(sha256, report->config_sha256);
     return 0;
@@ -62,14 +61,14 @@ int gle_report_done(bool *done, struct gle_report *report, struct gle_error *err
 
 int gle_report_begin(struct gle_report *report, bool force, struct gle_error *err)
 {
-    char path[sizeof report->dir + 32], status[32], sha256[65];
+    char status[32], sha256[65], *text;
+    file_path path;
     struct stat st;
-    bool old;
+    int rc = 0;
 
-    snprintf(path, sizeof path, "%s/metrics.json", report->dir);
-    old = !stat(path, &st);
-    report->replaces = old;
-    if (old && !force) {
+    name_file(path, report, "metrics.json");
+    report->replaces = !stat(path, &st);
+    if (report->replaces && !force) {
         gle_report_status(status, sizeof status, sha256, path);
         return gle_fail(err, GLE_EWRITE,
                         "%s holds a run already (%s); --force replaces it, --output puts this one elsewhere",
@@ -79,7 +78,15 @@ int gle_report_begin(struct gle_report *report, bool force, struct gle_error *er
         return -1;
     if (access(report->dir, W_OK | X_OK))
         return gle_fail_in(err, GLE_EWRITE, report->dir, NULL, "cannot write: %s", strerror(errno));
-    return make_config(report, !old, err);
+    text = make_config(report, err);
+    if (!text)
+        return -1;
+    if (!report->replaces) {
+        name_file(path, report, "config.yaml");
+        rc = gle_file_write(path, text, strlen(text), err);
+    }
+    gle_free(text);
+    return rc;
 }
 
 static int add_param(struct gle_npz_writer *npz, const struct gle_report *report, const struct gle_net *net, size_t i,
@@ -116,10 +123,11 @@ static int add_tau_r(struct gle_npz_writer *npz, const struct gle_graph_layer *l
     return rc;
 }
 
-static int write_weights(const struct gle_report *report, const struct gle_net *net, struct gle_error *err)
+/* Owns: *bytes, gle_free(); NULL after an error. */
+static int pack_weights(unsigned char **bytes, size_t *size, const struct gle_report *report, const struct gle_net *net,
+                        const char *path, struct gle_error *err)
 {
     struct gle_npz_writer *npz = gle_npz_create();
-    char path[sizeof report->dir + 32];
     int rc = npz ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for weights.npz");
 
     for (size_t i = 0; i < report->graph->n_layers && !rc; i++) {
@@ -130,36 +138,42 @@ static int write_weights(const struct gle_report *report, const struct gle_net *
         rc = rc ? rc : add_param(npz, report, net, i, GLE_TAU_M, err);
         rc = rc ? rc : add_tau_r(npz, l, err);
     }
-    snprintf(path, sizeof path, "%s/weights.npz", report->dir);
-    rc = rc ? rc : gle_npz_write(npz, path, err);
+    *bytes = NULL;
+    rc = rc ? rc : gle_npz_pack(bytes, size, npz, path, err);
     gle_npz_destroy(npz);
     return rc;
-}
-
-/* Of a run that is being replaced. */
-static int remove_recording(const struct gle_report *report, struct gle_error *err)
-{
-    char path[sizeof report->dir + 32];
-
-    snprintf(path, sizeof path, "%s/recording.npz", report->dir);
-    if (unlink(path) && errno != ENOENT)
-        return gle_fail_in(err, GLE_EWRITE, path, NULL, "cannot be removed: %s", strerror(errno));
-    return 0;
 }
 
 int gle_report_write(struct gle_report *report, const struct gle_metrics *metrics, const struct gle_net *net,
                      struct gle_error *err)
 {
-    char *text;
-    int rc;
+    static const char *const names[] = {"config.yaml", "recording.npz", "weights.npz", "metrics.json"};
+    enum { CONFIG, RECORDING, WEIGHTS, METRICS, FILES };
+    const size_t first = report->replaces ? CONFIG : WEIGHTS;
+    char *config = report->replaces ? make_config(report, err) : NULL, *text = NULL;
+    struct gle_file_whole files[FILES] = {0};
+    unsigned char *weights = NULL;
+    file_path paths[FILES];
+    int rc = report->replaces && !config ? -1 : 0;
 
-    if (report->replaces && remove_recording(report, err))
-        return -1;
-    report->replaces = false;
-    if ((!report->config_written && make_config(report, true, err)) || write_weights(report, net, err))
-        return -1;
-    text = gle_report_json(report, metrics, net);
-    rc = text ? write_text(report, "metrics.json", text, err) : gle_fail(err, GLE_ENOMEM, "no memory for the report");
+    for (size_t i = 0; i < FILES; i++) {
+        name_file(paths[i], report, names[i]);
+        files[i].path = paths[i];
+    }
+    rc = rc ? rc : pack_weights(&weights, &files[WEIGHTS].size, report, net, paths[WEIGHTS], err);
+    if (!rc && !(text = gle_report_json(report, metrics, net)))
+        rc = gle_fail(err, GLE_ENOMEM, "no memory for the report");
+    if (!rc) {
+        files[CONFIG].bytes = config;
+        files[CONFIG].size = config ? strlen(config) : 0;
+        files[WEIGHTS].bytes = weights;
+        files[METRICS].bytes = text;
+        files[METRICS].size = strlen(text);
+        rc = gle_file_write_together(files + first, FILES - first, err);
+    }
+    report->replaces = report->replaces && rc;
+    gle_free(config);
+    gle_free(weights);
     gle_free(text);
     return rc;
 }

@@ -16,8 +16,7 @@ struct gle_report {
     struct gle_provenance *provenance;
     char dir[4096];
     char config_sha256[65]; /* of config.yaml; set by gle_report_begin() */
-    bool config_written;    /* config.yaml there is this run's */
-    bool replaces;          /* a former run is there, and whole */
+    bool replaces;          /* a former run is there, and whole; so is its config.yaml */
 };
 
 /* The directory of a run: <output>[/<variant>][/<sweep>]/seed_<n>, output NULL meaning results/<name>.
@@ -29,12 +28,12 @@ GLE_MUST_CHECK int gle_report_dir(char *dir, size_t size, const char *output, co
 GLE_MUST_CHECK int gle_report_done(bool *done, struct gle_report *report, struct gle_error *err);
 
 /* Makes the directory and writes config.yaml there. A run that is there already is replaced only if `force`, and stays
- * whole until the first gle_report_write().
+ * whole, its config.yaml too, until the first gle_report_write() that succeeds.
  * Errors: GLE_EWRITE, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_report_begin(struct gle_report *report, bool force, struct gle_error *err);
 
-/* Writes config.yaml if that is still to be done, weights.npz, then metrics.json. Valid JSON always: null where a
- * number is not finite.
+/* Writes weights.npz and metrics.json, both or none. The first time, a run that is being replaced goes: config.yaml
+ * becomes this run's, a recording is removed. Valid JSON always: null where a number is not finite.
  * Errors: GLE_EWRITE, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_report_write(struct gle_report *report, const struct gle_metrics *metrics,
                                     const struct gle_net *net, struct gle_error *err);
