@@ -21,16 +21,18 @@ const char gle_options_help[] =
     "  --jobs N         runs at a time, also of variants; default under --seeds: one for each processor\n"
     "  --variant A,B    run these variants of the config only\n"
     "  --output DIR     use DIR in place of results/<name>\n"
+    "  --resume         go on with a run that was broken off, from its last checkpoint\n"
     "  --force          replace a run that is there already\n"
     "  --threads N      use N threads; the results are the same with any number\n"
     "  --quiet          no progress, no closing line\n"
     "  --list           show everything a config can name\n"
     "  --version, --help\n"
     "\n"
-    "Exit: 0 done; 2 config or usage; 3 cannot write; 4 bad input data; 5 resources; 6 diverged; 128+n signal n.\n";
+    "Exit: 0 done; 2 config or usage; 3 cannot write; 4 bad input data or checkpoint; 5 resources; 6 diverged;\n"
+    "128+n signal n.\n";
 
 enum { CHECK = 256, DRY_RUN, SET, SEED, VARIANT, OUTPUT, FORCE, THREADS, QUIET, LIST, VERSION, HELP, SEEDS, JOBS,
-       LATER };
+       RESUME, LATER };
 
 static const struct option long_options[] = {
     {"check", no_argument, NULL, CHECK},         {"dry-run", no_argument, NULL, DRY_RUN},
@@ -40,7 +42,7 @@ static const struct option long_options[] = {
     {"quiet", no_argument, NULL, QUIET},         {"list", no_argument, NULL, LIST},
     {"version", no_argument, NULL, VERSION},     {"help", no_argument, NULL, HELP},
     {"seeds", required_argument, NULL, SEEDS},   {"jobs", required_argument, NULL, JOBS},
-    {"resume", no_argument, NULL, LATER},        {"schema", no_argument, NULL, LATER},
+    {"resume", no_argument, NULL, RESUME},       {"schema", no_argument, NULL, LATER},
     {NULL, 0, NULL, 0},
 };
 
@@ -231,6 +233,9 @@ static int parse_option(struct gle_options *o, int option, const char *name, str
     case FORCE:
         o->force = true;
         return 0;
+    case RESUME:
+        o->resume = true;
+        return 0;
     case QUIET:
         o->quiet = true;
         return 0;
@@ -264,6 +269,8 @@ int gle_options_parse(struct gle_options *o, int argc, char **argv, struct gle_e
             return -1;
     if (o->n_seeds && o->seed_given)
         return gle_fail(err, GLE_EUSAGE, "either --seed or --seeds, not both");
+    if (o->resume && o->force)
+        return gle_fail(err, GLE_EUSAGE, "either --resume or --force, not both");
     if (!o->n_configs && o->action <= GLE_DRY_RUN)
         return gle_fail(err, GLE_EUSAGE, "a config file is wanted; glesim --help tells more");
     return 0;

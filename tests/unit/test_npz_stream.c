@@ -169,7 +169,7 @@ static struct gle_npz_stream *open_stream(const struct gle_npz_column *columns, 
     struct gle_error err = {0};
     struct gle_npz_stream *s;
 
-    if (gle_npz_stream_open(&s, path, columns, n, &err))
+    if (gle_npz_stream_open(&s, path, NULL, columns, n, &err))
         fail_msg("%s", err.text);
     return s;
 }
@@ -362,7 +362,7 @@ static void memory_does_not_grow_with_the_records(void **state)
         int rc;
         memset(bytes, 1, sizeof bytes);
         getrusage(RUSAGE_SELF, &before);
-        rc = gle_npz_stream_open(&s, path, columns, 1, &err);
+        rc = gle_npz_stream_open(&s, path, NULL, columns, 1, &err);
         for (size_t r = 0; r < RECORDS && !rc; r++)
             rc = gle_npz_stream_add(s, (const void *const[]){bytes}, &err);
         rc = rc || gle_npz_stream_close(s, &err);
@@ -444,7 +444,7 @@ static void archive_is_written_into_the_working_directory(void **state)
     (void)state;
     assert_non_null(getcwd(old, sizeof old));
     assert_int_equal(chdir(dir), 0);
-    assert_int_equal(gle_npz_stream_open(&s, "a.npz", two, COUNT(two), &err), 0);
+    assert_int_equal(gle_npz_stream_open(&s, "a.npz", NULL, two, COUNT(two), &err), 0);
     add_two(s, 3);
     close_stream(s);
     assert_int_equal(chdir(old), 0);
@@ -468,7 +468,7 @@ static void assert_not_opened(const char *where, const struct gle_npz_column *co
     struct gle_npz_stream *s = (struct gle_npz_stream *)path;
     struct gle_error err = {0};
 
-    if (!gle_npz_stream_open(&s, where, columns, n, &err))
+    if (!gle_npz_stream_open(&s, where, NULL, columns, n, &err))
         fail_msg("%s was opened", where);
     assert_null(s);
     assert_int_equal(err.code, code);
@@ -634,7 +634,7 @@ static int stream_some(struct gle_error *err)
     static const float a[50] = {1.0f};
     static const int32_t b = 2;
     struct gle_npz_stream *s;
-    int rc = gle_npz_stream_open(&s, path, two, COUNT(two), err);
+    int rc = gle_npz_stream_open(&s, path, NULL, two, COUNT(two), err);
 
     if (rc)
         return rc;
