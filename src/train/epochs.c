@@ -289,6 +289,20 @@ static int end_epoch(struct gle_run *run, struct gle_error *err)
     return run->observer->stage ? run->observer->stage(run->observer->ctx, m, err) : 0;
 }
 
+/* Between two epochs. Rows that the next batch does not take over need not be saved. */
+static int pause_after_epoch(struct gle_run *run, struct gle_error *err)
+{
+    const struct gle_pass next = pass_over(run, run->planned[0].split, NULL);
+    const size_t B = next.n < next.batch_size ? next.n : next.batch_size;
+
+    run->clock = gle_clock();
+    if (run->n_planned)
+        gle_net_set_batch(run->net, B);
+    if (run->n_planned && run->teacher)
+        gle_net_set_batch(run->teacher, B);
+    return gle_run_pause(run, GLE_PAUSE_STAGE, err);
+}
+
 /* From where it is. */
 static int run_epoch(struct gle_run *run, struct gle_error *err)
 {
@@ -302,8 +316,7 @@ static int run_epoch(struct gle_run *run, struct gle_error *err)
     }
     if (end_epoch(run, err))
         return -1;
-    run->clock = gle_clock();
-    return run->stage <= run->exp->epochs && !gle_run_stopped(run) ? gle_run_pause(run, GLE_PAUSE_STAGE, err) : 0;
+    return run->stage <= run->exp->epochs && !gle_run_stopped(run) ? pause_after_epoch(run, err) : 0;
 }
 
 static double total_work(const struct gle_run *run)

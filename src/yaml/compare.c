@@ -1,4 +1,5 @@
 /* Two trees. */
+#include "base/text.h"
 #include "yaml/node.h"
 
 #include <stdio.h>
@@ -29,6 +30,15 @@ static bool tell(char *buf, size_t size, const struct gle_node *there, const str
     return true;
 }
 
+/* Whether two scalars say the same: a number can be written in many ways. */
+static bool same_scalar(const struct gle_node *a, const struct gle_node *b)
+{
+    double x, y;
+
+    return !strcmp(a->text, b->text) ||
+           (!a->quoted && !b->quoted && !gle_text_real(&x, a->text) && !gle_text_real(&y, b->text) && x == y);
+}
+
 static bool maps_differ(char *buf, size_t size, const struct gle_node *there, const struct gle_node *here)
 {
     for (size_t i = 0; i < here->n_items; i++) {
@@ -50,7 +60,7 @@ bool gle_node_differs(char *buf, size_t size, const struct gle_node *there, cons
     if (here->kind == GLE_NODE_MAP)
         return maps_differ(buf, size, there, here);
     if (here->kind == GLE_NODE_SCALAR)
-        return strcmp(there->text, here->text) && tell(buf, size, there, here);
+        return !same_scalar(there, here) && tell(buf, size, there, here);
     if (there->n_items != here->n_items)
         return tell(buf, size, there, here);
     for (size_t i = 0; i < here->n_items; i++)
