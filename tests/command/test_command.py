@@ -594,7 +594,8 @@ class Endings(Case):
         self.assertEqual(m["final"], m["epochs"][-1])
         self.assertIn(b"interrupted", out)
         read_npz(report.with_name("weights.npz"))
-        self.assertEqual(sorted(os.listdir(report.parent)), ["config.yaml", "metrics.json", "weights.npz"])
+        self.assertEqual(sorted(os.listdir(report.parent)),
+                         ["checkpoint.npz", "config.yaml", "metrics.json", "weights.npz"])
 
     def test_an_interrupt_ends_a_run_with_its_report(self):
         self.interrupt(signal.SIGINT, "out")

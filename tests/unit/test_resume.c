@@ -22,26 +22,27 @@ static const char *const sines = "{type: sines, omega: [1.0, 3.0]}";
 static const char *const teacher = "teacher: {a: {weight: 0.7, tau_m: 1.5}}\n";
 
 struct kind {
-    const char *dataset, *layers, *learning, *training, *sections;
+    const char *layers, *learning, *training, *sections;
 };
 
 /* What can be different from one run to another. */
 static struct kind kinds[] = {
-    {NULL, NULL, "loss: cross_entropy", "epochs: 2, batch_size: 5", ""},
-    {NULL, NULL, "loss: mse, rule: bp, optimizer: {type: sgd, lr: 0.1, momentum: 0.9}",
+    {NULL, "loss: cross_entropy", "epochs: 2, batch_size: 5", ""},
+    {NULL, "loss: mse, rule: bp, optimizer: {type: sgd, lr: 0.1, momentum: 0.9}",
      "epochs: 2, batch_size: 5, test_batch_size: 3, validation: 0.4", ""},
-    {NULL, NULL, "loss: cross_entropy, schedule: {type: plateau, metric: train_loss, patience: 0, threshold: 0.5}",
+    {NULL, "loss: cross_entropy, schedule: {type: plateau, metric: train_loss, patience: 0, threshold: 0.5}",
      "epochs: 3, batch_size: 3, state: reset, test: end", ""},
-    {NULL, NULL, "loss: mse, rule: bptt, window: 0.3, plastic: [weight, tau_m]", "epochs: 2, batch_size: 4",
+    {NULL, "loss: mse, rule: bptt, window: 0.3, plastic: [weight, tau_m]", "epochs: 2, batch_size: 4",
      "diagnose: {window: 0.6, every: 6}\n"},
-    {NULL, NULL, "loss: cross_entropy", "epochs: 2, batch_size: 5", "diagnose: {window: 0.4, every: 5}\n"},
-    {NULL, NULL, "loss: cross_entropy", "phases: [{duration: 2.0}, {duration: 1.0, learn: false}, {duration: 1.3}]", ""},
-    {NULL, NULL, "loss: mse, plastic: [weight, bias, tau_m]",
+    {NULL, "loss: cross_entropy", "epochs: 2, batch_size: 5", "diagnose: {window: 0.4, every: 5}\n"},
+    {NULL, "loss: cross_entropy", "phases: [{duration: 2.0}, {duration: 1.0, learn: false}, {duration: 1.3}]",
+     ""},
+    {NULL, "loss: mse, plastic: [weight, bias, tau_m]",
      "phases: [{duration: 1.2, set: {a.weight: 0.3, c.tau_m: 2.0}}, {duration: 1.1, learn: false}, {duration: 1.6}, "
      "{duration: 0.5, set: {a.weight: {init: normal, std: 0.2}}}]", "TEACHER"},
-    {NULL, "DEEP", "loss: mse, rule: adjoint, window: 0.5, plastic: [weight, bias, tau_m]",
+    {"DEEP", "loss: mse, rule: adjoint, window: 0.5, plastic: [weight, bias, tau_m]",
      "phases: [{duration: 1.7}, {duration: 1.4}]", "TEACHER"},
-    {NULL, NULL, "loss: mse, rule: bptt, window: 0.5, plastic: [weight, bias, tau_m]",
+    {NULL, "loss: mse, rule: bptt, window: 0.5, plastic: [weight, bias, tau_m]",
      "phases: [{duration: 1.7}, {duration: 1.4}]", "TEACHERdiagnose: {window: 1.0, every: 10}\n"},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds, SIGNALS = 6 };
@@ -55,8 +56,9 @@ static const char *config(size_t kind, const char *signal)
                            "glesim: 1\nname: tiny\ndt: 0.1\nseed: 5\ndataset: %s\n"
                            "network: {input: %d, layers: [%s]}\nlearning: {%s}\ntraining: {%s}\n"
                            "record: {every: 1}\n%s%s\n",
-                           has_teacher ? signal : xor7, signal == sines ? 1 : 2, k->layers ? deep : layers, k->learning, k->training,
-                           has_teacher ? teacher : "", has_teacher ? k->sections + 7 : k->sections);
+                           has_teacher ? signal : xor7, signal == sines ? 1 : 2,
+                           k->layers ? deep : layers, k->learning, k->training, has_teacher ? teacher : "",
+                           has_teacher ? k->sections + 7 : k->sections);
 
     assert_in_range(n, 1, YAML_BYTES - 1);
     return yaml;
