@@ -134,7 +134,7 @@ static int visit_sums(struct gle_metrics *m, struct gle_archive *a, struct gle_e
                : 0;
 }
 
-/* What has been measured so far, in `part` of the archive. */
+/* What has been measured so far. */
 static int visit_metrics(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
 {
     const struct gle_experiment *exp = run->exp;
