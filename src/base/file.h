@@ -47,9 +47,20 @@ void gle_file_drop(struct gle_file_draft *draft);
  * Owns:   *fd belongs to the caller (close). On error it is -1.
  * Errors: GLE_EWRITE. */
 GLE_MUST_CHECK int gle_file_open_nameless(int *fd, const char *path, struct gle_error *err);
-/* Writes all bytes where fd stands / reads all from offset `at`, however often interrupted. Return 0 or an errno. */
+/* Writes all bytes where fd stands, or at offset `at`; reads all from there; however often interrupted. Return 0 or an
+ * errno. */
 GLE_MUST_CHECK int gle_file_put(int fd, const void *bytes, size_t size);
+GLE_MUST_CHECK int gle_file_put_at(int fd, const void *bytes, size_t size, uint64_t at);
 GLE_MUST_CHECK int gle_file_get(int fd, void *bytes, size_t size, uint64_t at);
+
+/* Waits until the disk has what was written. Returns 0 or an errno. */
+GLE_MUST_CHECK int gle_file_sync(int fd);
+
+/* Removes a file, if it is there. Errors: GLE_EWRITE. */
+GLE_MUST_CHECK int gle_file_remove(const char *path, struct gle_error *err);
+/* Removes what killed processes have left of gle_file_begin() in a directory, as far as it can; nobody may be writing
+ * there. */
+void gle_file_sweep(const char *dir);
 
 /* Makes a directory and those above it. Errors: GLE_EWRITE. */
 GLE_MUST_CHECK int gle_file_make_dirs(const char *path, struct gle_error *err);

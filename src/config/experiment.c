@@ -268,6 +268,7 @@ static int build_sections(struct gle_experiment *exp, const struct gle_file_keys
     exp->dataset = file->dataset;
     exp->n_input = file->network.input;
     exp->has_teacher = gle_node_get(exp->src, "teacher");
+    exp->checkpoint_minutes = file->checkpoint.minutes;
     rc |= check_early(exp, file, errs);
     if (dataset)
         rc |= check_dataset(exp, errs);
@@ -312,6 +313,7 @@ static struct gle_experiment *build(struct gle_doc *doc, const char *variant, co
         destroy(exp);
         return NULL;
     }
+    gle_node_remove(doc->root, "checkpoint"); /* what changes no result is no part of what makes two configs the same */
     return exp;
 }
 

@@ -140,6 +140,7 @@ struct gle_experiment {
 
     struct gle_record record;
     struct gle_diagnose diagnose;
+    double checkpoint_minutes; /* from one checkpoint to the next, beside those after stages; 0: none */
 
     struct gle_doc *doc;        /* the resolved tree; owns all of the above */
     const struct gle_node *src; /* its root */

@@ -118,8 +118,10 @@ json_t *gle_json_sweep(const struct gle_sweep *s)
 
 static json_t *provenance(const struct gle_provenance *p)
 {
-    json_t *out = json_object();
+    json_t *out = json_object(), *resumed = json_array();
 
+    for (size_t i = 0; i < p->n_resumed; i++)
+        json_array_append_new(resumed, text(p->resumed[i]));
     json_object_set_new(out, "version", json_string(p->version));
     json_object_set_new(out, "commit", text_or_null(p->commit));
     json_object_set_new(out, "compiler", json_string(p->compiler));
@@ -129,6 +131,7 @@ static json_t *provenance(const struct gle_provenance *p)
     json_object_set_new(out, "instruction_set", json_string(p->isa));
     json_object_set_new(out, "threads", count(p->threads));
     json_object_set_new(out, "start", json_string(p->start));
+    json_object_set_new(out, "resumed", resumed);
     json_object_set_new(out, "end", text_or_null(p->end));
     json_object_set_new(out, "command", text(p->command));
     return out;

@@ -71,7 +71,7 @@ static int train(struct session *s, const struct gle_experiment *exp, struct gle
     const bool records = exp->record.every > 0;
     const struct gle_observer observer = {
         .ctx = s, .stage = on_stage, .moment = records ? on_moment : NULL, .window = records ? on_window : NULL};
-    char path[sizeof s->report.dir + 32];
+    char path[GLE_REPORT_PATH], spool[GLE_REPORT_PATH];
     struct gle_recorder *recorder;
 
     gle_provenance_collect(&s->provenance, "test");
@@ -80,10 +80,11 @@ static int train(struct session *s, const struct gle_experiment *exp, struct gle
     s->report.data = s->data;
     s->report.provenance = &s->provenance;
     if (gle_report_dir(s->report.dir, sizeof s->report.dir, folder_path(folder, "out"), exp, err) ||
-        gle_report_begin(&s->report, true, err))
+        gle_report_begin(&s->report, GLE_START_REPLACE, err))
         return -1;
-    snprintf(path, sizeof path, "%s/recording.npz", s->report.dir);
-    if ((records && gle_recorder_open(&s->recorder, path, s->graph, err)) ||
+    gle_report_path(path, &s->report, GLE_FILE_RECORDING);
+    gle_report_path(spool, &s->report, GLE_FILE_RECORDS);
+    if ((records && gle_recorder_open(&s->recorder, path, spool, s->graph, err)) ||
         gle_train(&s->metrics, s->net, s->graph, s->data, &observer, NULL, err))
         return -1;
     recorder = s->recorder;
@@ -95,10 +96,12 @@ static int train(struct session *s, const struct gle_experiment *exp, struct gle
 
 static int run(const struct gle_experiment *exp, struct gle_error *err)
 {
-    struct session s = {0};
+    struct session s = {.report = {.lock = -1}};
     const int rc = build(&s, exp, err) || train(&s, exp, err) ? -1 : 0;
 
     gle_recorder_discard(s.recorder);
+    gle_report_release(&s.report);
+    gle_provenance_clear(&s.provenance);
     gle_metrics_clear(&s.metrics);
     gle_net_destroy(s.net);
     gle_graph_destroy(s.graph);
