@@ -6,12 +6,14 @@
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/show.h"
+#include "report/checkpoint.h"
 #include "report/recording.h"
 #include "report/report.h"
 #include "report/schema.h"
 #include "train/measure.h"
 #include "train/train.h"
 
+#include <fcntl.h>
 #include <omp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,7 +23,7 @@
 
 static volatile sig_atomic_t stop_signal;
 
-/* The first signal ends the run at the next step; a second one ends the program. */
+/* The first signal ends the run after the step that it is in, with a checkpoint; a second one ends the program. */
 static void on_signal(int number)
 {
     stop_signal = number;
@@ -58,6 +60,8 @@ struct session {
     struct gle_metrics metrics;
     struct gle_report report;
     struct gle_recorder *recorder; /* NULL: none */
+    struct gle_checkpoint checkpoint;
+    bool begun; /* steps were made, and metrics tell of them */
     struct gle_bar bar;
     int progress; /* where a run among many tells how far it is; -1: the bar shows it */
 };
@@ -78,6 +82,24 @@ static int on_moment(void *ctx, const struct gle_moment *moment, struct gle_erro
 static int on_window(void *ctx, const struct gle_closed_window *window, struct gle_error *err)
 {
     return gle_recorder_window(((struct session *)ctx)->recorder, window, err);
+}
+
+/* No checkpoint stands beside the report of a former run. */
+static int on_pause(void *ctx, struct gle_run *training, enum gle_pause when, struct gle_error *err)
+{
+    struct session *s = ctx;
+
+    s->begun = true;
+    if (!gle_checkpoint_due(&s->checkpoint, when))
+        return 0;
+    if (s->report.replaces && gle_report_write(&s->report, &s->metrics, s->net, err))
+        return -1;
+    return gle_checkpoint_write(&s->checkpoint, training, err);
+}
+
+static int on_resume(void *ctx, struct gle_run *training, struct gle_error *err)
+{
+    return gle_checkpoint_read(&((struct session *)ctx)->checkpoint, training, err);
 }
 
 static void on_progress(void *ctx, const struct gle_progress *progress)
@@ -144,6 +166,7 @@ static int open_session(struct session *s, const struct gle_experiment *exp, con
 static void close_session(struct session *s)
 {
     gle_recorder_discard(s->recorder);
+    gle_report_release(&s->report);
     gle_metrics_clear(&s->metrics);
     gle_net_destroy(s->net);
     gle_graph_destroy(s->graph);
@@ -177,16 +200,17 @@ static void print_result(const struct session *s, double seconds)
 
 static int open_recorder(struct session *s, struct gle_error *err)
 {
-    char path[sizeof s->report.dir + 32];
+    char path[GLE_REPORT_PATH], spool[GLE_REPORT_PATH];
 
     if (!s->report.exp->record.every)
         return 0;
-    snprintf(path, sizeof path, "%s/recording.npz", s->report.dir);
-    return gle_recorder_open(&s->recorder, path, s->graph, err);
+    gle_report_path(path, &s->report, GLE_FILE_RECORDING);
+    gle_report_path(spool, &s->report, GLE_FILE_RECORDS);
+    return gle_recorder_open(&s->recorder, path, spool, s->graph, err);
 }
 
 /* The recording goes between two reports: before it, one that is not final yet and takes away what a former run has
- * left; after it, the one that says how the run ended. */
+ * left; after it, the one that says how the run ended. Only then it can do without its checkpoint, if it is over. */
 static int write_all(struct session *s, struct gle_error *err)
 {
     struct gle_recorder *recorder = s->recorder;
@@ -203,7 +227,37 @@ static int write_all(struct session *s, struct gle_error *err)
             return -1;
         s->metrics.status = status;
     }
-    return gle_report_write(&s->report, &s->metrics, s->net, err);
+    if (gle_report_write(&s->report, &s->metrics, s->net, err))
+        return -1;
+    return status == GLE_INTERRUPTED ? 0 : gle_report_remove_checkpoint(&s->report, err);
+}
+
+/* A run that cannot go on, or whose results cannot be written, is not left as if it were running, where that can be
+ * written at all. */
+static void report_failure(struct session *s, const struct gle_error *why)
+{
+    struct gle_error unwritten = {0};
+
+    if (!s->begun && !s->report.resumes && gle_report_remove_checkpoint(&s->report, &unwritten))
+        return;
+    if (!s->begun || s->report.replaces)
+        return;
+    s->metrics.status = GLE_INTERRUPTED;
+    gle_error_format(s->metrics.message, sizeof s->metrics.message, why);
+    if (gle_report_write(&s->report, &s->metrics, s->net, &unwritten) &&
+        gle_report_write_metrics(&s->report, &s->metrics, s->net, &unwritten))
+        return;
+}
+
+static int open_run(struct session *s, const struct gle_options *o, struct gle_error *err)
+{
+    const enum gle_start how = o->resume ? GLE_START_RESUME : o->force ? GLE_START_REPLACE : GLE_START_NEW;
+
+    if (gle_metrics_init(&s->metrics, s->graph->exp, s->data, err) || gle_report_begin(&s->report, how, err) ||
+        open_recorder(s, err))
+        return -1;
+    gle_checkpoint_start(&s->checkpoint, &s->report, s->recorder);
+    return 0;
 }
 
 /* Trains, and writes the report however it ends. */
@@ -211,11 +265,12 @@ static int train(struct session *s, const struct gle_options *o, struct gle_prov
                  struct gle_error *err)
 {
     const bool records = s->report.exp->record.every > 0;
-    const struct gle_observer observer = {.ctx = s,
-                                          .stage = on_stage,
-                                          .progress = on_progress,
-                                          .moment = records ? on_moment : NULL,
-                                          .window = records ? on_window : NULL};
+    struct gle_observer observer = {.ctx = s,
+                                    .stage = on_stage,
+                                    .progress = on_progress,
+                                    .moment = records ? on_moment : NULL,
+                                    .window = records ? on_window : NULL,
+                                    .pause = on_pause};
     struct gle_error write_err = {0};
     const double start = gle_clock();
     int rc;
@@ -223,19 +278,23 @@ static int train(struct session *s, const struct gle_options *o, struct gle_prov
     s->report.graph = s->graph;
     s->report.data = s->data;
     s->report.provenance = provenance;
-    if (gle_metrics_init(&s->metrics, s->graph->exp, s->data, err) || gle_report_begin(&s->report, o->force, err) ||
-        open_recorder(s, err))
+    if (open_run(s, o, err))
         return -1;
+    if (s->report.resumes)
+        observer.resume = on_resume;
     gle_bar_start(&s->bar, s->graph->exp, o->quiet || s->progress >= 0);
     rc = gle_train(&s->metrics, s->net, s->graph, s->data, &observer, &stop_signal, err);
     gle_bar_clear(&s->bar);
-    if (rc && err->code != GLE_EDIVERGED)
+    if (rc && err->code != GLE_EDIVERGED) {
+        report_failure(s, err);
         return -1;
+    }
     gle_provenance_now(provenance->end);
     if (write_all(s, &write_err)) {
         if (rc)
             print_error(err);
         *err = write_err;
+        report_failure(s, err);
         return -1;
     }
     if (!o->quiet)
@@ -267,17 +326,25 @@ static size_t count_processors(void)
     return share && !gle_text_count(&slurm, share) && slurm && slurm < n ? (size_t)slurm : n;
 }
 
-/* Whether a run among those of several seeds or of a sweep is there already, so that it need not be made again. */
-static bool is_there(struct gle_report *report, const struct gle_options *o, struct gle_error *err)
+/* Whether a run among many, or one to be resumed, is there already, so that it need not be made again. Errors: also,
+ * where it is to be resumed, GLE_EDIVERGED. */
+static int is_there(bool *there, struct gle_report *report, const struct gle_options *o, struct gle_error *err)
 {
-    bool done = false;
+    enum gle_found found;
 
-    if (o->force || o->action != GLE_RUN || (!o->n_seeds && !report->exp->sweep.label) ||
-        gle_report_done(&done, report, err) || !done)
-        return false;
-    if (!o->quiet)
+    *there = false;
+    if (o->force || o->action != GLE_RUN || (!o->resume && !o->n_seeds && !report->exp->sweep.label))
+        return 0;
+    if (gle_report_find(&found, report, err))
+        return -1;
+    if (found == GLE_FOUND_DIVERGED && o->resume)
+        return gle_fail(err, GLE_EDIVERGED, "it has diverged before; --force runs it again");
+    *there = found == GLE_FOUND_COMPLETED;
+    if (*there && gle_report_remove_checkpoint(report, err))
+        return -1;
+    if (*there && !o->quiet)
         printf("%s/metrics.json: there already\n", report->dir);
-    return true;
+    return 0;
 }
 
 static bool threads_started; /* after which no process may be forked that starts threads of its own */
@@ -285,24 +352,27 @@ static bool threads_started; /* after which no process may be forked that starts
 /* progress: see struct session. */
 static int run(const struct gle_experiment *exp, const struct gle_options *o, const char *command, int progress)
 {
-    struct session s = {.report = {.exp = exp}, .progress = progress};
+    struct session s = {.report = {.exp = exp, .lock = -1}, .progress = progress};
     struct gle_provenance provenance;
     struct gle_error err = {0};
     size_t threads = o->threads ? o->threads : count_processors();
+    bool there = false;
     int rc;
 
     gle_provenance_collect(&provenance, command);
-    rc = gle_report_dir(s.report.dir, sizeof s.report.dir, o->output, exp, &err);
-    if (!rc && is_there(&s.report, o, &err))
-        return 0;
-    threads_started = true;
-    rc = rc || err.code ? -1 : open_session(&s, exp, o, threads, &err);
-    if (!rc) {
+    rc = gle_report_dir(s.report.dir, sizeof s.report.dir, o->output, exp, &err) ||
+         (o->action == GLE_RUN && gle_report_hold(&s.report, &err)) || is_there(&there, &s.report, o, &err);
+    if (!rc && !there) {
+        threads_started = true;
+        rc = open_session(&s, exp, o, threads, &err);
+    }
+    if (!rc && !there) {
         threads = gle_net_threads(s.net);
         provenance.threads = threads;
         rc = o->action == GLE_DRY_RUN ? dry_run(&s, threads, &err) : train(&s, o, &provenance, &err);
     }
     close_session(&s);
+    gle_provenance_clear(&provenance);
     if (rc && err.code == GLE_EDIVERGED)
         gle_error_place(&err, s.report.dir, 0, 0, NULL);
     return rc ? print_error(&err) : 0;
@@ -383,6 +453,7 @@ static void catch_signals(void)
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL); /* Slurm's --signal, before a job's time is up */
 }
 
 static int show_schema(void)
@@ -396,6 +467,19 @@ static int show_schema(void)
     return 0;
 }
 
+/* A file must not get the number of a standard stream that was closed, or text would end up in it. Open for reading,
+ * they still refuse to be written to. */
+static void occupy_standard_streams(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDONLY);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
     struct gle_options o = {.action = GLE_RUN};
@@ -403,10 +487,13 @@ int main(int argc, char **argv)
     char *command = join(argc, argv);
     int code = 0;
 
+    occupy_standard_streams();
+    if (!command)
+        gle_fail(&err, GLE_ENOMEM, "no memory for the command line");
     if (!command || gle_options_parse(&o, argc, argv, &err)) {
         gle_options_clear(&o);
         gle_free(command);
-        return command ? print_error(&err) : 5;
+        return print_error(&err);
     }
     if (o.action == GLE_HELP)
         gle_options_help(stdout);

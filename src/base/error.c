@@ -17,6 +17,18 @@ static void copy_tail(char *dst, size_t size, const char *src)
     memcpy(dst + 3, src + n - (size - 4), size - 3);
 }
 
+static void copy_head(char *dst, size_t size, const char *src)
+{
+    const size_t n = strlen(src);
+
+    if (n < size) {
+        memcpy(dst, src, n + 1);
+        return;
+    }
+    memcpy(dst, src, size - 4);
+    memcpy(dst + size - 4, "...", 4);
+}
+
 int gle_fail(struct gle_error *err, enum gle_code code, const char *fmt, ...)
 {
     va_list args;
@@ -52,7 +64,7 @@ void gle_error_place(struct gle_error *err, const char *file, size_t line, size_
     copy_tail(err->file, sizeof err->file, file ? file : "");
     err->line = line;
     err->column = column;
-    copy_tail(err->path, sizeof err->path, path ? path : "");
+    copy_head(err->path, sizeof err->path, path ? path : "");
 }
 
 int gle_errors_add(struct gle_errors *errs, const struct gle_error *err)

@@ -28,7 +28,7 @@ struct gle_error {
     enum gle_code code;
     char file[256]; /* the tail is kept when a name is longer */
     size_t line, column;
-    char path[192];
+    char path[192];  /* its head is kept: by that the section is known */
     char text[512];
 };
 
@@ -48,7 +48,7 @@ int gle_fail(struct gle_error *err, enum gle_code code, const char *fmt, ...) GL
 int gle_fail_in(struct gle_error *err, enum gle_code code, const char *file, const char *path, const char *fmt, ...)
     GLE_PRINTF(5, 6);
 
-/* Copies the tail of `file` and the position into err; used by whoever knows them. */
+/* Copies the tail of `file`, the position, and the head of `path` into err; used by whoever knows them. */
 void gle_error_place(struct gle_error *err, const char *file, size_t line, size_t column, const char *path);
 
 /* Appends a copy of err to the list (or counts it as dropped). An error at the position and path of one that is

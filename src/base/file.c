@@ -2,6 +2,8 @@
 
 #include "base/memory.h"
 
+#include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,6 +15,7 @@
 #include <unistd.h>
 
 enum { TEMPORARY_TRIES = 10000, FIRST_ROOM = 1 << 16 };
+static const char draft_prefix[] = ".glesim-", draft_suffix[] = ".tmp";
 
 /* Records `what`, the text of errno (0: none) and the file; returns -1. */
 static int fail(struct gle_error *err, enum gle_code code, const char *path, const char *what, int number)
@@ -120,6 +123,18 @@ int gle_file_put(int fd, const void *bytes, size_t size)
     return 0;
 }
 
+int gle_file_put_at(int fd, const void *bytes, size_t size, uint64_t at)
+{
+    for (size_t done = 0; done < size;) {
+        const ssize_t n = pwrite(fd, (const unsigned char *)bytes + done, size - done, (off_t)(at + done));
+        if (n >= 0)
+            done += (size_t)n;
+        else if (errno != EINTR)
+            return errno;
+    }
+    return 0;
+}
+
 int gle_file_get(int fd, void *bytes, size_t size, uint64_t at)
 {
     for (size_t done = 0; done < size;) {
@@ -134,8 +149,7 @@ int gle_file_get(int fd, void *bytes, size_t size, uint64_t at)
     return 0;
 }
 
-/* Returns 0 or an errno. */
-static int sync_all(int fd)
+int gle_file_sync(int fd)
 {
     int rc;
 
@@ -182,7 +196,7 @@ static int open_temporary(struct gle_file_draft *draft, int access)
     if (draft->dir < 0)
         return errno;
     for (int i = 0; i < TEMPORARY_TRIES && (number == EEXIST || number == EINTR); i++) {
-        snprintf(draft->name, sizeof draft->name, ".glesim-%ld-%d.tmp", (long)getpid(), i);
+        snprintf(draft->name, sizeof draft->name, "%s%ld-%d%s", draft_prefix, (long)getpid(), i, draft_suffix);
         draft->fd = openat(draft->dir, draft->name, access | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (draft->fd >= 0)
             return 0;
@@ -201,18 +215,39 @@ int gle_file_begin(struct gle_file_draft *draft, const char *path, struct gle_er
     return number ? fail_write(err, path, number) : 0;
 }
 
-int gle_file_keep(struct gle_file_draft *draft, struct gle_error *err)
+/* Puts it on the disk and closes it. Returns 0 or an errno. */
+static int seal(const struct gle_file_draft *draft)
 {
-    int number = sync_all(draft->fd);
+    int number = gle_file_sync(draft->fd);
 
     if (close(draft->fd) && !number && errno != EINTR) /* after a good fsync an interrupted close has lost nothing */
         number = errno;
-    if (!number && renameat(draft->dir, draft->name, draft->dir, base_of(draft->path)))
-        number = errno;
+    return number;
+}
+
+/* Gives it its name. Returns 0 or an errno. */
+static int place(const struct gle_file_draft *draft)
+{
+    return renameat(draft->dir, draft->name, draft->dir, base_of(draft->path)) ? errno : 0;
+}
+
+/* Returns 0 or an errno. */
+static int sync_dir(int dir)
+{
+    const int number = gle_file_sync(dir);
+
+    return number == EINVAL ? 0 : number; /* a file system that cannot sync directories */
+}
+
+int gle_file_keep(struct gle_file_draft *draft, struct gle_error *err)
+{
+    int number = seal(draft);
+
+    number = number ? number : place(draft);
     if (number)
         unlinkat(draft->dir, draft->name, 0);
-    else if ((number = sync_all(draft->dir)) == EINVAL) /* a file system that cannot sync directories */
-        number = 0;
+    else
+        number = sync_dir(draft->dir);
     close(draft->dir);
     return number ? fail_write(err, draft->path, number) : 0;
 }
@@ -255,6 +290,93 @@ int gle_file_write(const char *path, const void *bytes, size_t size, struct gle_
         return gle_file_keep(&draft, err);
     gle_file_drop(&draft);
     return fail_write(err, path, number);
+}
+
+/* Writes a file under a temporary name, and closes it. */
+static int write_sealed(struct gle_file_draft *draft, const struct gle_file_whole *file, struct gle_error *err)
+{
+    int number, sealed;
+
+    if (gle_file_begin(draft, file->path, err))
+        return -1;
+    number = gle_file_put(draft->fd, file->bytes, file->size);
+    sealed = seal(draft);
+    number = number ? number : sealed;
+    if (!number)
+        return 0;
+    unlinkat(draft->dir, draft->name, 0);
+    close(draft->dir);
+    return fail_write(err, file->path, number);
+}
+
+/* Puts sealed files in place. Returns 0 or an errno; *at: the file that could not be put there. */
+static int place_all(const struct gle_file_draft *drafts, const struct gle_file_whole *files, size_t n, size_t *at)
+{
+    int number = 0;
+
+    for (*at = 0; *at < n; ++*at) {
+        if (files[*at].bytes)
+            number = place(&drafts[*at]);
+        else if (unlink(files[*at].path) && errno != ENOENT)
+            number = errno;
+        if (number)
+            break;
+    }
+    for (size_t i = *at; i < n; i++) {
+        if (*at) /* a mixture */
+            unlink(files[i].path);
+        if (files[i].bytes)
+            unlinkat(drafts[i].dir, drafts[i].name, 0);
+    }
+    return number;
+}
+
+int gle_file_write_together(const struct gle_file_whole *files, size_t n, struct gle_error *err)
+{
+    struct gle_file_draft drafts[GLE_FILES_MAX];
+    size_t n_sealed = 0, at = 0;
+    int number = 0, rc = 0;
+
+    assert(n && n <= GLE_FILES_MAX && files[0].bytes);
+    while (n_sealed < n && !rc) {
+        rc = files[n_sealed].bytes ? write_sealed(&drafts[n_sealed], &files[n_sealed], err) : 0;
+        n_sealed += !rc;
+    }
+    if (!rc && (number = place_all(drafts, files, n, &at)) == 0)
+        number = sync_dir(drafts[0].dir);
+    if (number)
+        rc = fail_write(err, files[at < n ? at : 0].path, number);
+    for (size_t i = 0; i < n_sealed; i++)
+        if (files[i].bytes) {
+            if (n_sealed < n)
+                unlinkat(drafts[i].dir, drafts[i].name, 0);
+            close(drafts[i].dir);
+        }
+    return rc;
+}
+
+int gle_file_remove(const char *path, struct gle_error *err)
+{
+    return unlink(path) && errno != ENOENT ? fail(err, GLE_EWRITE, path, "cannot be removed", errno) : 0;
+}
+
+static bool is_draft(const char *name)
+{
+    const size_t n = strlen(name), tail = sizeof draft_suffix - 1;
+
+    return !strncmp(name, draft_prefix, sizeof draft_prefix - 1) && n > tail && !strcmp(name + n - tail, draft_suffix);
+}
+
+void gle_file_sweep(const char *dir)
+{
+    DIR *d = opendir(dir);
+    const struct dirent *entry;
+
+    while (d && (entry = readdir(d)))
+        if (is_draft(entry->d_name))
+            (void)unlinkat(dirfd(d), entry->d_name, 0);
+    if (d)
+        closedir(d);
 }
 
 static int make_dir(const char *path, struct gle_error *err)

@@ -17,6 +17,17 @@ GLE_MUST_CHECK int gle_file_read(unsigned char **bytes, size_t *size, const char
  * that name is replaced.
  * Errors: GLE_EWRITE (the temporary file is removed). */
 GLE_MUST_CHECK int gle_file_write(const char *path, const void *bytes, size_t size, struct gle_error *err);
+/* The same for n <= GLE_FILES_MAX files that belong together: they are put in place, in their order, when all of them
+ * are on the disk under temporary names, so that one that cannot be written leaves all old ones as they are. Should the
+ * disk fail while they are put in place, the old files that are left are removed: there never is a mixture.
+ * Errors: GLE_EWRITE (no temporary file is left). */
+enum { GLE_FILES_MAX = 8 };
+struct gle_file_whole {
+    const char *path;
+    const void *bytes; /* NULL: the file is removed, if it is there; not the first */
+    size_t size;
+};
+GLE_MUST_CHECK int gle_file_write_together(const struct gle_file_whole *files, size_t n, struct gle_error *err);
 
 /* --- files that come piece by piece --- */
 /* A file in the making: it has a temporary name in the directory of `path` until it is kept. */
@@ -36,9 +47,20 @@ void gle_file_drop(struct gle_file_draft *draft);
  * Owns:   *fd belongs to the caller (close). On error it is -1.
  * Errors: GLE_EWRITE. */
 GLE_MUST_CHECK int gle_file_open_nameless(int *fd, const char *path, struct gle_error *err);
-/* Writes all bytes where fd stands / reads all from offset `at`, however often interrupted. Return 0 or an errno. */
+/* Writes all bytes where fd stands, or at offset `at`; reads all from there; however often interrupted. Return 0 or an
+ * errno. */
 GLE_MUST_CHECK int gle_file_put(int fd, const void *bytes, size_t size);
+GLE_MUST_CHECK int gle_file_put_at(int fd, const void *bytes, size_t size, uint64_t at);
 GLE_MUST_CHECK int gle_file_get(int fd, void *bytes, size_t size, uint64_t at);
+
+/* Waits until the disk has what was written. Returns 0 or an errno. */
+GLE_MUST_CHECK int gle_file_sync(int fd);
+
+/* Removes a file, if it is there. Errors: GLE_EWRITE. */
+GLE_MUST_CHECK int gle_file_remove(const char *path, struct gle_error *err);
+/* Removes what killed processes have left of gle_file_begin() in a directory, as far as it can; nobody may be writing
+ * there. */
+void gle_file_sweep(const char *dir);
 
 /* Makes a directory and those above it. Errors: GLE_EWRITE. */
 GLE_MUST_CHECK int gle_file_make_dirs(const char *path, struct gle_error *err);

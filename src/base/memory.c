@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The only mutable global of the program: a test hook. */
+/* The only mutable globals of the program: a test hook, and what memory.h says of failures. */
 static atomic_size_t allocations_left = SIZE_MAX;
+static atomic_size_t failures;
 
 static int refused(size_t n, size_t size)
 {
@@ -20,6 +21,18 @@ static int refused(size_t n, size_t size)
     return 0;
 }
 
+static void *noted(void *block)
+{
+    if (!block)
+        atomic_fetch_add(&failures, 1);
+    return block;
+}
+
+size_t gle_memory_failures(void)
+{
+    return atomic_load(&failures);
+}
+
 void gle_memory_fail_after(size_t count)
 {
     atomic_store(&allocations_left, count);
@@ -27,12 +40,12 @@ void gle_memory_fail_after(size_t count)
 
 void *gle_calloc(size_t n, size_t size)
 {
-    return refused(n, size) ? NULL : calloc(n ? n : 1, size ? size : 1);
+    return noted(refused(n, size) ? NULL : calloc(n ? n : 1, size ? size : 1));
 }
 
 void *gle_resize(void *old, size_t n, size_t size)
 {
-    return refused(n, size) ? NULL : realloc(old, n && size ? n * size : 1);
+    return noted(refused(n, size) ? NULL : realloc(old, n && size ? n * size : 1));
 }
 
 float *gle_floats(size_t n)
@@ -41,11 +54,11 @@ float *gle_floats(size_t n)
     float *block;
 
     if (refused(n + 16, sizeof(float)))
-        return NULL;
+        return noted(NULL);
     block = aligned_alloc(64, bytes ? bytes : 64);
     if (block)
         memset(block, 0, bytes);
-    return block;
+    return noted(block);
 }
 
 void gle_free(void *block)

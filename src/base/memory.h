@@ -13,6 +13,9 @@ void *gle_resize(void *old, size_t n, size_t size);
 float *gle_floats(size_t n);
 void gle_free(void *block); /* NULL is fine */
 
+/* How many allocations have failed so far: for callers of a library that allocates through here and does not tell. */
+size_t gle_memory_failures(void);
+
 /* Test hook: lets `count` allocations pass and fails every later one; (size_t)-1 (the default) never fails. */
 void gle_memory_fail_after(size_t count);
 

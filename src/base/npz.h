@@ -33,7 +33,12 @@ struct gle_npz_writer *gle_npz_create(void); /* NULL: no memory */
  * Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_npz_add(struct gle_npz_writer *w, const char *name, enum gle_npy_type type, const void *values,
                                size_t n_dims, const size_t *shape, struct gle_error *err);
-/* Writes the archive (at least one array, no name twice) by gle_file_write(). Errors: GLE_EWRITE, GLE_ENOMEM. */
+/* The archive (at least one array, no name twice) as the bytes of a file; `path` is named in messages.
+ * Owns:   *bytes belongs to the caller: gle_free(). On error it is NULL.
+ * Errors: GLE_EWRITE (a name twice), GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_npz_pack(unsigned char **bytes, size_t *size, const struct gle_npz_writer *w, const char *path,
+                                struct gle_error *err);
+/* Writes it by gle_file_write(). Errors: GLE_EWRITE, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_npz_write(const struct gle_npz_writer *w, const char *path, struct gle_error *err);
 void gle_npz_destroy(struct gle_npz_writer *w); /* NULL is fine */
 

@@ -1,5 +1,7 @@
-/* Records are collected in a chunk, in which each column is contiguous; full chunks go to the spool. When the stream is
- * closed, libzip asks for the bytes of one array after the other, which are gathered from all chunks of the spool. */
+/* Records are collected in a chunk, in which each column is contiguous; full chunks go to the spool. One that is not
+ * full goes there, too, when the records so far must be safe: every record has one place in the spool, and is written
+ * there as often as one likes, so that no crash can spoil what was safe before. When the stream is closed, libzip asks
+ * for the bytes of one array after the other, which are gathered from all chunks of the spool. */
 #include "base/npz_stream.h"
 
 #include "base/file.h"
@@ -8,6 +10,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,7 +37,7 @@ struct column {
 
 struct gle_npz_stream {
     struct gle_arena *arena; /* path, columns */
-    char *path;
+    char *path, *spool_path; /* spool_path NULL: it has no name */
     struct column *columns;
     size_t n_columns;
     size_t record_bytes, chunk_records; /* bytes of a record, records of a full chunk */
@@ -54,8 +57,14 @@ size_t gle_npz_stream_count(const struct gle_npz_stream *s)
 
 /* --- libzip reads a column --- */
 
-/* Copies bytes of the column's values, from `at` on. The last chunk may have fewer records than the others, and its
- * columns lie as close together. Returns 0 or an errno. */
+/* The place of a column in the chunk of the spool that begins with record `first`. */
+static uint64_t place_of(const struct column *c, uint64_t first)
+{
+    return first * c->stream->record_bytes + (uint64_t)c->stream->chunk_records * c->before;
+}
+
+/* Copies bytes of the column's values, from `at` on. The last chunk may have fewer records than the others. Returns 0
+ * or an errno. */
 static int gather(const struct column *c, unsigned char *out, size_t size, uint64_t at)
 {
     const struct gle_npz_stream *s = c->stream;
@@ -66,7 +75,7 @@ static int gather(const struct column *c, unsigned char *out, size_t size, uint6
         const uint64_t records = left < s->chunk_records ? left : s->chunk_records;
         const uint64_t in_piece = at % piece, here = records * c->bytes - in_piece;
         const size_t n = here < size ? (size_t)here : size;
-        const int number = gle_file_get(s->spool, out, n, first * s->record_bytes + records * c->before + in_piece);
+        const int number = gle_file_get(s->spool, out, n, place_of(c, first) + in_piece);
         if (number)
             return number;
         out += n;
@@ -269,8 +278,17 @@ static int check_path(const char *path, struct gle_error *err)
     return number ? gle_fail_in(err, GLE_EWRITE, path, NULL, "cannot write: %s", strerror(number)) : 0;
 }
 
-int gle_npz_stream_open(struct gle_npz_stream **out, const char *path, const struct gle_npz_column *columns, size_t n,
-                        struct gle_error *err)
+static int open_spool(struct gle_npz_stream *s, struct gle_error *err)
+{
+    if (!s->spool_path)
+        return gle_file_open_nameless(&s->spool, s->path, err);
+    s->spool = open(s->spool_path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    return s->spool >= 0 ? 0
+                         : gle_fail_in(err, GLE_EWRITE, s->spool_path, NULL, "cannot write: %s", strerror(errno));
+}
+
+int gle_npz_stream_open(struct gle_npz_stream **out, const char *path, const char *spool,
+                        const struct gle_npz_column *columns, size_t n, struct gle_error *err)
 {
     struct gle_npz_stream *s = gle_calloc(1, sizeof *s);
 
@@ -281,13 +299,14 @@ int gle_npz_stream_open(struct gle_npz_stream **out, const char *path, const str
         zip_error_init(&s->why);
         s->arena = gle_arena_create();
         s->path = s->arena ? gle_arena_text(s->arena, path, strlen(path)) : NULL;
+        s->spool_path = s->path && spool ? gle_arena_text(s->arena, spool, strlen(spool)) : NULL;
     }
-    if (!s || !s->path) {
+    if (!s || !s->path || (spool && !s->spool_path)) {
         gle_npz_stream_discard(s);
         return gle_fail_in(err, GLE_ENOMEM, path, NULL, "no memory to record into it");
     }
     if (check_path(path, err) || open_zip(s, err) || add_columns(s, columns, n, err) ||
-        gle_file_open_nameless(&s->spool, path, err)) {
+        open_spool(s, err)) {
         gle_npz_stream_discard(s);
         return -1;
     }
@@ -310,14 +329,16 @@ void gle_npz_stream_discard(struct gle_npz_stream *s)
 
 /* --- records --- */
 
-/* Appends the first records of the chunk to the spool. */
+/* Puts the first records of the chunk into the spool. */
 static int spool_chunk(struct gle_npz_stream *s, size_t records)
 {
+    const uint64_t first = s->n_records - s->n_records % s->chunk_records;
     int number = 0;
 
     for (size_t i = 0; i < s->n_columns && !number; i++) {
         const struct column *c = &s->columns[i];
-        number = gle_file_put(s->spool, s->chunk + s->chunk_records * c->before, records * c->bytes);
+        number = gle_file_put_at(s->spool, s->chunk + s->chunk_records * c->before, records * c->bytes,
+                                 place_of(c, first));
     }
     if (!number)
         return 0;
@@ -343,6 +364,44 @@ int gle_npz_stream_add(struct gle_npz_stream *s, const void *const *values, stru
     if (at + 1 == s->chunk_records && spool_chunk(s, s->chunk_records))
         return fail_again(s, err);
     s->n_records++;
+    return 0;
+}
+
+int gle_npz_stream_sync(struct gle_npz_stream *s, struct gle_error *err)
+{
+    int number;
+
+    if (s->failure.code || spool_chunk(s, s->n_records % s->chunk_records))
+        return fail_again(s, err);
+    number = gle_file_sync(s->spool);
+    if (!number)
+        return 0;
+    gle_fail_in(&s->failure, GLE_EWRITE, s->path, NULL, "cannot write the records: %s", strerror(number));
+    return fail_again(s, err);
+}
+
+int gle_npz_stream_begin_with(struct gle_npz_stream *s, size_t n, struct gle_error *err)
+{
+    const size_t in_chunk = n % s->chunk_records, first = n - in_chunk;
+    const uint64_t whole = (uint64_t)first * s->record_bytes;
+    const uint64_t all = whole + (in_chunk ? (uint64_t)s->chunk_records * s->record_bytes : 0);
+    struct stat info;
+    int number = fstat(s->spool, &info) ? errno : 0;
+
+    assert(!s->n_records);
+    if (!number && (uint64_t)info.st_size < whole)
+        number = EIO;
+    for (size_t i = 0; i < s->n_columns && !number; i++) {
+        const struct column *c = &s->columns[i];
+        number = gle_file_get(s->spool, s->chunk + s->chunk_records * c->before, in_chunk * c->bytes,
+                              place_of(c, first));
+    }
+    if (!number && (uint64_t)info.st_size > all && ftruncate(s->spool, (off_t)all))
+        number = errno;
+    if (number)
+        return gle_fail_in(err, GLE_EDATA, s->spool_path, NULL, "%zu records cannot be read back: %s", n,
+                           strerror(number));
+    s->n_records = n;
     return 0;
 }
 

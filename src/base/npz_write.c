@@ -73,8 +73,11 @@ int gle_npz_add(struct gle_npz_writer *w, const char *name, enum gle_npy_type ty
 
 int gle_zip_fail(struct gle_error *err, const char *path, const char *name, zip_error_t *why)
 {
-    return gle_fail_in(err, zip_error_code_zip(why) == ZIP_ER_MEMORY ? GLE_ENOMEM : GLE_EWRITE, path, name,
-                       "cannot build the archive: %s", zip_error_strerror(why));
+    const int code = zip_error_code_zip(why);
+
+    if (code == ZIP_ER_MEMORY || code == ZIP_ER_OK) /* it does not always say that it has no memory */
+        return gle_fail_in(err, GLE_ENOMEM, path, name, "no memory to build the archive");
+    return gle_fail_in(err, GLE_EWRITE, path, name, "cannot build the archive: %s", zip_error_strerror(why));
 }
 
 static int add_source(zip_t *zip, const char *name, zip_source_t *source)
@@ -144,32 +147,36 @@ static int read_image(unsigned char *bytes, size_t size, zip_source_t *image)
     return 0;
 }
 
-static int write_image(zip_source_t *image, const char *path, struct gle_error *err)
+/* Owns: *bytes, gle_free(); NULL after an error. */
+static int copy_image(unsigned char **bytes, size_t *size, zip_source_t *image, const char *path, struct gle_error *err)
 {
-    unsigned char *bytes;
     zip_stat_t info;
-    int rc;
+    int rc = 0;
 
     if (zip_source_stat(image, &info) || zip_source_open(image))
         return gle_zip_fail(err, path, NULL, zip_source_error(image));
-    bytes = gle_resize(NULL, info.size, 1);
-    if (!bytes)
+    *size = (size_t)info.size;
+    *bytes = gle_resize(NULL, *size, 1);
+    if (!*bytes)
         rc = gle_fail_in(err, GLE_ENOMEM, path, NULL, "no memory to write it");
-    else if (read_image(bytes, info.size, image))
+    else if (read_image(*bytes, *size, image))
         rc = gle_zip_fail(err, path, NULL, zip_source_error(image));
-    else
-        rc = gle_file_write(path, bytes, info.size, err);
-    gle_free(bytes);
     zip_source_close(image);
+    if (!rc)
+        return 0;
+    gle_free(*bytes);
+    *bytes = NULL;
     return rc;
 }
 
-int gle_npz_write(const struct gle_npz_writer *w, const char *path, struct gle_error *err)
+int gle_npz_pack(unsigned char **bytes, size_t *size, const struct gle_npz_writer *w, const char *path,
+                 struct gle_error *err)
 {
     zip_source_t *image;
     zip_error_t why;
     int rc;
 
+    *bytes = NULL;
     assert(w->n); /* libzip writes no archive of nothing */
     zip_error_init(&why);
     image = zip_source_buffer_create(NULL, 0, 0, &why);
@@ -178,7 +185,20 @@ int gle_npz_write(const struct gle_npz_writer *w, const char *path, struct gle_e
     zip_error_fini(&why);
     if (!image)
         return -1;
-    rc = build_image(image, w, path, err) || write_image(image, path, err) ? -1 : 0;
+    rc = build_image(image, w, path, err) || copy_image(bytes, size, image, path, err) ? -1 : 0;
     zip_source_free(image);
+    return rc;
+}
+
+int gle_npz_write(const struct gle_npz_writer *w, const char *path, struct gle_error *err)
+{
+    unsigned char *bytes;
+    size_t size;
+    int rc;
+
+    if (gle_npz_pack(&bytes, &size, w, path, err))
+        return -1;
+    rc = gle_file_write(path, bytes, size, err);
+    gle_free(bytes);
     return rc;
 }

@@ -7,13 +7,13 @@
 #include <string.h>
 
 enum { CHECK = 256, DRY_RUN, SET, SEED, VARIANT, OUTPUT, FORCE, THREADS, QUIET, LIST, SCHEMA, VERSION, HELP, SEEDS,
-       JOBS, LATER };
+       JOBS, RESUME };
 
 /* All there is to know of an option, in the order of --help; the manual and the completions of shells are made of that
  * text. */
 struct entry {
     const char *name, *argument; /* argument NULL: none */
-    const char *help;            /* NULL: not to be shown */
+    const char *help;
     int option;
 };
 static const struct entry entries[] = {
@@ -27,7 +27,7 @@ static const struct entry entries[] = {
     {"variant", "A,B", "run these variants of the config only", VARIANT},
     {"output", "DIR", "use DIR in place of results/<name>", OUTPUT},
     {"force", NULL, "replace a run that is there already", FORCE},
-    {"resume", NULL, NULL, LATER},
+    {"resume", NULL, "go on with a run that was broken off, from its last checkpoint", RESUME},
     {"threads", "N", "use N threads; the results are the same with any number", THREADS},
     {"quiet", NULL, "no progress, no closing line", QUIET},
     {"list", NULL, "show everything a config can name", LIST},
@@ -49,11 +49,10 @@ void gle_options_help(FILE *file)
         const struct entry *e = &entries[i];
         char name[32];
         snprintf(name, sizeof name, "%s%s%s", e->name, e->argument ? " " : "", e->argument ? e->argument : "");
-        if (e->help)
-            fprintf(file, "  --%-14s %s\n", name, e->help);
+        fprintf(file, "  --%-14s %s\n", name, e->help);
     }
     fputs("\n"
-          "Exit: 0 done; 2 config or usage; 3 cannot write; 4 bad input data; 5 resources; 6 diverged; "
+          "Exit: 0 done; 2 config or usage; 3 cannot write; 4 bad input data or checkpoint; 5 resources; 6 diverged;\n"
           "128+n signal n.\n", file);
 }
 
@@ -258,11 +257,12 @@ static int parse_option(struct gle_options *o, int option, const char *name, str
     case FORCE:
         o->force = true;
         return 0;
+    case RESUME:
+        o->resume = true;
+        return 0;
     case QUIET:
         o->quiet = true;
         return 0;
-    case LATER:
-        return gle_fail(err, GLE_EPENDING, "--%s cannot be used in this version yet", name);
     default:
         return 0;
     }
@@ -292,6 +292,8 @@ int gle_options_parse(struct gle_options *o, int argc, char **argv, struct gle_e
             return -1;
     if (o->n_seeds && o->seed_given)
         return gle_fail(err, GLE_EUSAGE, "either --seed or --seeds, not both");
+    if (o->resume && o->force)
+        return gle_fail(err, GLE_EUSAGE, "either --resume or --force, not both");
     if (!o->n_configs && o->action <= GLE_DRY_RUN)
         return gle_fail(err, GLE_EUSAGE, "a config file is wanted; glesim --help tells more");
     return 0;

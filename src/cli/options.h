@@ -24,7 +24,7 @@ struct gle_options {
     uint64_t *seeds; /* --seeds; NULL: the config's */
     size_t n_seeds;
     size_t jobs; /* runs at a time; 0: not said */
-    bool force, quiet, seed_given;
+    bool force, resume, quiet, seed_given;
     char **owned; /* texts made while parsing */
     size_t n_owned;
 };

@@ -312,6 +312,12 @@ static const struct gle_key training_keys[] = {
     GLE_KEY_END,
 };
 
+static const struct gle_key checkpoint_keys[] = {
+    GLE_KEY_REAL(struct gle_checkpoint_keys, minutes, "10", 0.0, 1e6, "minutes",
+                 "time from one checkpoint to the next, besides those after epochs and phases; 0: only those"),
+    GLE_KEY_END,
+};
+
 static const struct gle_key compute_keys[] = {
     GLE_KEY_NAME(struct gle_compute_keys, backend, "auto", &gle_backend_table, "where the network runs"),
     GLE_KEY_END,
@@ -370,6 +376,8 @@ const struct gle_key gle_experiment_keys[] = {
      .help = "several runs of this file: name: {dotted.key: value, ...}", .more = &variants_custom},
     {.name = "sweep", .kind = GLE_KEY_KIND_CUSTOM, .fallback = GLE_ABSENT, .unit = "",
      .help = "a run for every combination of values: dotted.key: [value, ...]", .more = &sweep_custom},
+    GLE_KEY_MAP(struct gle_file_keys, checkpoint, "{}", checkpoint_keys,
+                "when a run is saved, for --resume; changes no result, and is not in the resolved config"),
     GLE_KEY_MAP(struct gle_file_keys, compute, "{}", compute_keys, "the hardware that is used"),
     GLE_KEY_END,
 };

@@ -104,6 +104,10 @@ struct gle_training_keys {
     struct gle_phase_list phases;
 };
 
+struct gle_checkpoint_keys {
+    double minutes;
+};
+
 struct gle_compute_keys {
     const struct gle_row *backend;
 };
@@ -120,6 +124,7 @@ struct gle_file_keys {
     struct gle_training_keys training;
     struct gle_record_keys record;
     struct gle_diagnose_keys diagnose;
+    struct gle_checkpoint_keys checkpoint;
     struct gle_compute_keys compute;
 };
 

@@ -268,6 +268,7 @@ static int build_sections(struct gle_experiment *exp, const struct gle_file_keys
     exp->dataset = file->dataset;
     exp->n_input = file->network.input;
     exp->has_teacher = gle_node_get(exp->src, "teacher");
+    exp->checkpoint_minutes = file->checkpoint.minutes;
     rc |= check_early(exp, file, errs);
     if (dataset)
         rc |= check_dataset(exp, errs);
@@ -312,6 +313,7 @@ static struct gle_experiment *build(struct gle_doc *doc, const char *variant, co
         destroy(exp);
         return NULL;
     }
+    gle_node_remove(doc->root, "checkpoint"); /* what changes no result is no part of what makes two configs the same */
     return exp;
 }
 
@@ -451,9 +453,12 @@ int gle_experiments_load(struct gle_experiments *out, const char *path, const st
     if (!variants || variants->kind != GLE_NODE_MAP || !variants->n_items)
         rc |= load_points(out, path, overrides, n_overrides, NULL, errs);
     else
-        for (size_t i = 0; i < variants->n_items && !errs->dropped; i++)
+        for (size_t i = 0; i < variants->n_items && !errs->dropped && out->n <= GLE_EXPERIMENTS_MAX; i++)
             if (wanted(variants->items[i]->key, only, n_only))
                 rc |= load_points(out, path, overrides, n_overrides, variants->items[i]->key, errs);
+    if (out->n > GLE_EXPERIMENTS_MAX)
+        rc = gle_node_error(errs, GLE_ECONFIG, variants, NULL, "with their combinations more than %d runs",
+                            GLE_EXPERIMENTS_MAX);
     gle_doc_destroy(doc);
     if (rc)
         gle_experiments_clear(out);

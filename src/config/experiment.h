@@ -20,6 +20,7 @@ enum {
     GLE_NEURONS_MAX = 1 << 20,  /* in a layer */
     GLE_LAYERS_MAX = 4096,
     GLE_BATCH_MAX = 1 << 20,
+    GLE_EXPERIMENTS_MAX = 10000, /* of a file: variants and combinations of a sweep */
 };
 
 enum gle_param { GLE_WEIGHT, GLE_BIAS, GLE_TAU_M, GLE_PARAMS };
@@ -139,6 +140,7 @@ struct gle_experiment {
 
     struct gle_record record;
     struct gle_diagnose diagnose;
+    double checkpoint_minutes; /* from one checkpoint to the next, beside those after stages; 0: none */
 
     struct gle_doc *doc;        /* the resolved tree; owns all of the above */
     const struct gle_node *src; /* its root */

@@ -42,41 +42,75 @@ static size_t get(int fd, unsigned char *bytes, size_t size, off_t at)
     return done;
 }
 
-/* Whether a RIFF file has fewer data than it says, which libsndfile is silent about. Programs that do not know the
- * length in advance say 2^32 - 1: that is no promise. */
-static bool data_are_missing(int fd, off_t size, bool big_endian)
+/* What libsndfile is shown of a file: these pieces, as if nothing else were there. */
+enum { PIECES_MAX = 4 }; /* a RIFF file's head, fmt, fact, data */
+
+struct stream {
+    int fd;
+    struct piece {
+        off_t from, size;
+    } piece[PIECES_MAX];
+    size_t n;
+    off_t size, at; /* of all pieces */
+};
+
+static void show(struct stream *stream, off_t from, off_t size)
+{
+    stream->piece[stream->n++] = (struct piece){from, size};
+    stream->size += size;
+}
+
+/* The chunks of a RIFF file that are needed, up to its data. libsndfile spends minutes in others whose parts claim to
+ * be long, and is silent about data that are cut short. Programs that do not know the length of the data in advance
+ * say 2^32 - 1: that is no promise. Returns what is wrong, or NULL. */
+static const char *show_chunks(struct stream *stream, off_t size, bool big_endian)
 {
     const uint32_t unknown = UINT32_MAX;
+    bool has_format = false, has_fact = false;
     unsigned char head[8];
     off_t at = 12;
 
-    for (int i = 0; i < CHUNKS_MAX && get(fd, head, sizeof head, at) == sizeof head; i++) {
+    show(stream, 0, at);
+    for (int i = 0; i < CHUNKS_MAX && get(stream->fd, head, sizeof head, at) == sizeof head; i++) {
+        const bool format = !memcmp(head, "fmt ", 4) && !has_format, fact = !memcmp(head, "fact", 4) && !has_fact;
+        const off_t left = size - at - (off_t)sizeof head;
         uint32_t length = 0;
+        off_t whole;
         for (int k = 0; k < 4; k++)
             length = length << 8 | head[big_endian ? 4 + k : 7 - k];
-        at += (off_t)sizeof head;
-        if (!memcmp(head, "data", 4))
-            return length != unknown && (off_t)length > size - at;
-        at += (off_t)length + length % 2;
+        whole = (off_t)sizeof head + (off_t)length + length % 2;
+        if (!memcmp(head, "data", 4)) {
+            show(stream, at, (off_t)sizeof head + (length != unknown ? (off_t)length : left));
+            return length != unknown && (off_t)length > left ? "cut short: it ends before its data do" : NULL;
+        }
+        if ((off_t)length > left)
+            return "damaged: a chunk is longer than the file";
+        if (format || fact)
+            show(stream, at, whole);
+        has_format = has_format || format;
+        has_fact = has_fact || fact;
+        at += whole;
     }
-    return false;
+    return NULL;
 }
 
 /* By their first bytes, so that libsndfile tries none of its many other formats on a file. */
-static int check_kind(int fd, off_t size, const char *path, struct gle_error *err)
+static int check_kind(struct stream *stream, off_t size, const char *path, struct gle_error *err)
 {
     unsigned char head[12] = {0};
-    const size_t n = get(fd, head, sizeof head, 0);
+    const size_t n = get(stream->fd, head, sizeof head, 0);
     const bool big_endian = !memcmp(head, "RIFX", 4);
     const bool wav = (big_endian || !memcmp(head, "RIFF", 4)) && !memcmp(head + 8, "WAVE", 4);
+    const char *wrong;
 
     if (!n)
         return gle_fail_in(err, GLE_EDATA, path, NULL, "not a sound file: it is empty");
     if (!wav && memcmp(head, "fLaC", 4) != 0)
         return gle_fail_in(err, GLE_EDATA, path, NULL, "not a sound file: neither WAV nor FLAC");
-    if (wav && data_are_missing(fd, size, big_endian))
-        return gle_fail_in(err, GLE_EDATA, path, NULL, "cut short: it ends before its data do");
-    return 0;
+    if (!wav)
+        show(stream, 0, size);
+    wrong = wav ? show_chunks(stream, size, big_endian) : NULL;
+    return wrong ? gle_fail_in(err, GLE_EDATA, path, NULL, "%s", wrong) : 0;
 }
 
 /* FLAC files that were made on the fly may not say how long they are. */
@@ -216,11 +250,6 @@ static int round_off(struct gle_sound *sound, const struct track *track, const c
 /* --- what libsndfile reads with: it closes a descriptor that it is given when it finds a file damaged, whatever it was
  * told, and by then the number may be another thread's file --- */
 
-struct stream {
-    int fd;
-    off_t size, at;
-};
-
 static sf_count_t stream_size(void *stream)
 {
     return ((struct stream *)stream)->size;
@@ -239,10 +268,23 @@ static sf_count_t stream_seek(sf_count_t by, int whence, void *stream_)
 static sf_count_t stream_read(void *bytes, sf_count_t n, void *stream_)
 {
     struct stream *stream = stream_;
-    const size_t done = n > 0 ? get(stream->fd, bytes, (size_t)n, stream->at) : 0;
+    sf_count_t done = 0;
+    off_t begin = 0;
 
-    stream->at += (off_t)done;
-    return (sf_count_t)done;
+    for (size_t i = 0; i < stream->n; begin += stream->piece[i++].size) {
+        const struct piece *p = &stream->piece[i];
+        const off_t within = stream->at - begin, left = p->size - within;
+        const off_t wanted = n - done < left ? n - done : left;
+        size_t got;
+        if (within < 0 || wanted <= 0)
+            continue;
+        got = get(stream->fd, (unsigned char *)bytes + done, (size_t)wanted, p->from + within);
+        stream->at += (off_t)got;
+        done += (sf_count_t)got;
+        if (got < (size_t)wanted)
+            break;
+    }
+    return done;
 }
 
 static sf_count_t stream_tell(void *stream)
@@ -267,14 +309,13 @@ static SNDFILE *open_sound(struct stream *stream, SF_INFO *info, int *number)
 
 /* --- */
 
-static int read_file(struct gle_sound *sound, int fd, off_t size, const char *path, uint32_t rate, double longest,
+static int read_file(struct gle_sound *sound, struct stream *stream, const char *path, uint32_t rate, double longest,
                      struct gle_error *err)
 {
-    struct stream stream = {.fd = fd, .size = size};
     struct track track = {0};
     SF_INFO info = {0};
     int number, rc;
-    SNDFILE *file = open_sound(&stream, &info, &number);
+    SNDFILE *file = open_sound(stream, &info, &number);
 
     if (!file) /* sf_strerror() would show a buffer that all threads share */
         return gle_fail_in(err, GLE_EDATA, path, NULL, "not a sound file: %s", sf_error_number(number));
@@ -292,6 +333,7 @@ int gle_sound_read(struct gle_sound *sound, const char *path, uint32_t rate, dou
 {
     /* O_NONBLOCK: a pipe is to be refused, not waited for */
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    struct stream stream = {.fd = fd};
     struct stat info;
     int rc;
 
@@ -301,7 +343,7 @@ int gle_sound_read(struct gle_sound *sound, const char *path, uint32_t rate, dou
     else if (!S_ISREG(info.st_mode))
         rc = gle_fail_in(err, GLE_EDATA, path, NULL, "not a regular file");
     else
-        rc = check_kind(fd, info.st_size, path, err) || read_file(sound, fd, info.st_size, path, rate, longest, err);
+        rc = check_kind(&stream, info.st_size, path, err) || read_file(sound, &stream, path, rate, longest, err);
     if (fd >= 0)
         close(fd);
     return rc ? -1 : 0;

@@ -8,10 +8,39 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { SCHEMA = 1, DIGITS = 15, PARAMETERS_MAX = 1000 };
+
+static void *allocate(size_t size)
+{
+    return gle_resize(NULL, size, 1);
+}
+
+size_t gle_json_begin(void)
+{
+    json_set_alloc_funcs(allocate, gle_free);
+    return gle_memory_failures();
+}
+
+char *gle_json_end(json_t *root, size_t indent, size_t begun)
+{
+    char *dumped = root ? json_dumps(root, JSON_INDENT(indent) | JSON_REAL_PRECISION(DIGITS)) : NULL, *out = NULL;
+    const size_t n = dumped ? strlen(dumped) : 0;
+
+    json_decref(root);
+    if (dumped)
+        out = gle_calloc(n + 2, 1);
+    if (out) {
+        memcpy(out, dumped, n);
+        out[n] = '\n';
+    }
+    gle_free(dumped);
+    if (gle_memory_failures() == begun)
+        return out;
+    gle_free(out);
+    return NULL;
+}
 
 static json_t *real(double value)
 {
@@ -89,8 +118,10 @@ json_t *gle_json_sweep(const struct gle_sweep *s)
 
 static json_t *provenance(const struct gle_provenance *p)
 {
-    json_t *out = json_object();
+    json_t *out = json_object(), *resumed = json_array();
 
+    for (size_t i = 0; i < p->n_resumed; i++)
+        json_array_append_new(resumed, text(p->resumed[i]));
     json_object_set_new(out, "version", json_string(p->version));
     json_object_set_new(out, "commit", text_or_null(p->commit));
     json_object_set_new(out, "compiler", json_string(p->compiler));
@@ -100,6 +131,7 @@ static json_t *provenance(const struct gle_provenance *p)
     json_object_set_new(out, "instruction_set", json_string(p->isa));
     json_object_set_new(out, "threads", count(p->threads));
     json_object_set_new(out, "start", json_string(p->start));
+    json_object_set_new(out, "resumed", resumed);
     json_object_set_new(out, "end", text_or_null(p->end));
     json_object_set_new(out, "command", text(p->command));
     return out;
@@ -387,9 +419,8 @@ static json_t *final(const struct gle_report *r, const struct gle_metrics *m)
 
 char *gle_report_json(const struct gle_report *r, const struct gle_metrics *m, const struct gle_net *net)
 {
+    const size_t begun = gle_json_begin();
     json_t *root = json_object(), *epochs = json_array(), *phases = json_array();
-    char *dumped, *out = NULL;
-    size_t n;
 
     for (size_t i = 0; i < m->n_epochs; i++)
         json_array_append_new(epochs, epoch(&m->epochs[i]));
@@ -417,18 +448,7 @@ char *gle_report_json(const struct gle_report *r, const struct gle_metrics *m, c
     json_object_set_new(root, "diagnostics", diagnostics(r, m));
     json_object_set_new(root, "timing", timing(m));
 
-    dumped = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(DIGITS)) : NULL;
-    json_decref(root);
-    if (!dumped)
-        return NULL;
-    n = strlen(dumped);
-    out = gle_calloc(n + 2, 1);
-    if (out) {
-        memcpy(out, dumped, n);
-        out[n] = '\n';
-    }
-    free(dumped);
-    return out;
+    return gle_json_end(root, GLE_JSON_INDENT, begun);
 }
 
 void gle_report_status(char *status, size_t size, char config_sha256[65], const char *path)

@@ -6,6 +6,14 @@
 
 #include <jansson.h>
 
+/* Begins a document: from here on jansson allocates through memory.h. Returns what gle_json_end() wants. */
+size_t gle_json_begin(void);
+/* The document as text ending in a newline, each level indented by so many spaces. jansson leaves out what it has no
+ * memory for and does not tell; here that is an error. Takes root. Owns: the caller, gle_free(). NULL: no memory since
+ * gle_json_begin(), or no root. */
+enum { GLE_JSON_INDENT = 2 }; /* of reports */
+char *gle_json_end(json_t *root, size_t indent, size_t begun);
+
 /* metrics.json as text ending in a newline. Owns: the caller, gle_free(). NULL: no memory. */
 char *gle_report_json(const struct gle_report *report, const struct gle_metrics *metrics, const struct gle_net *net);
 

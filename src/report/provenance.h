@@ -2,6 +2,8 @@
 #ifndef GLE_REPORT_PROVENANCE_H
 #define GLE_REPORT_PROVENANCE_H
 
+#include "base/error.h"
+
 #include <stddef.h>
 
 struct gle_provenance {
@@ -12,11 +14,20 @@ struct gle_provenance {
     size_t threads;
     char start[32], end[32]; /* UTC, ISO 8601; end "" while running */
     const char *command;     /* the command line; borrowed */
+    char (*resumed)[32];     /* when the run was resumed, likewise; owned (gle_provenance_clear) */
+    size_t n_resumed;
 };
 
 /* Everything but threads; start is now. */
 void gle_provenance_collect(struct gle_provenance *p, const char *command);
 /* The time now, as in start and end. */
 void gle_provenance_now(char text[32]);
+
+/* The run is resumed now. Errors: GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_provenance_resume(struct gle_provenance *p, struct gle_error *err);
+/* Saves when the run was started and resumed, or restores it. Errors: as base/archive.h. */
+struct gle_archive;
+GLE_MUST_CHECK int gle_provenance_archive(struct gle_provenance *p, struct gle_archive *a, struct gle_error *err);
+void gle_provenance_clear(struct gle_provenance *p);
 
 #endif

@@ -1,4 +1,5 @@
 #include "report/recording.h"
+#include "base/archive.h"
 #include "base/memory.h"
 #include "base/npz_stream.h"
 
@@ -268,7 +269,7 @@ static int make_room(struct gle_recorder *r, struct gle_error *err)
     return r->values && r->entries ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the recording");
 }
 
-static int open_stream(struct gle_recorder *r, const char *path, struct gle_error *err)
+static int open_stream(struct gle_recorder *r, const char *path, const char *spool, struct gle_error *err)
 {
     struct gle_npz_column *columns = gle_calloc(r->n_columns, sizeof *columns);
     int rc;
@@ -280,7 +281,7 @@ static int open_stream(struct gle_recorder *r, const char *path, struct gle_erro
         columns[i] = (struct gle_npz_column){
             .name = c->name, .type = c->type, .n_dims = c->n_dims, .shape = {c->shape[0], c->shape[1]}};
     }
-    rc = gle_npz_stream_open(&r->stream, path, columns, r->n_columns, err);
+    rc = gle_npz_stream_open(&r->stream, path, spool, columns, r->n_columns, err);
     gle_free(columns);
     return rc;
 }
@@ -335,7 +336,7 @@ int gle_recorder_measure(double *bytes, const struct gle_graph *graph, struct gl
     return 0;
 }
 
-int gle_recorder_open(struct gle_recorder **out, const char *path, const struct gle_graph *graph,
+int gle_recorder_open(struct gle_recorder **out, const char *path, const char *spool, const struct gle_graph *graph,
                       struct gle_error *err)
 {
     struct gle_recorder *r = create(graph, err);
@@ -343,7 +344,7 @@ int gle_recorder_open(struct gle_recorder **out, const char *path, const struct 
     *out = NULL;
     if (!r)
         return -1;
-    if (make_room(r, err) || open_stream(r, path, err)) {
+    if (make_room(r, err) || open_stream(r, path, spool, err)) {
         gle_recorder_discard(r);
         return -1;
     }
@@ -437,6 +438,55 @@ int gle_recorder_window(struct gle_recorder *r, const struct gle_closed_window *
         }
     }
     return flush(r, err);
+}
+
+/* --- checkpoints --- */
+
+/* Records that wait, in one array; bytes: room for them. */
+static int visit_records(struct gle_recorder *r, struct gle_archive *a, unsigned char *bytes, struct gle_error *err)
+{
+    const size_t n = r->n_pending, size = r->record_size;
+
+    for (size_t i = 0; i < n; i++)
+        memcpy(bytes + i * size, r->pending[i].bytes, size);
+    if (gle_archive_spread(a, "pending_step", GLE_NPY_U64, n ? &r->pending->step : NULL, n, sizeof *r->pending, err) ||
+        gle_archive_bytes(a, "pending", bytes, n * size, err))
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        memcpy(r->pending[i].bytes, bytes + i * size, size);
+    return 0;
+}
+
+static int visit_pending(struct gle_recorder *r, struct gle_archive *a, struct gle_error *err)
+{
+    size_t n = r->n_pending;
+    unsigned char *bytes;
+    int rc;
+
+    if (gle_archive_restores(a) && gle_archive_length(&n, a, "pending_step", err))
+        return -1;
+    while (r->n_pending < n)
+        if (!next_record(r))
+            return gle_fail(err, GLE_ENOMEM, "no memory for the recording");
+    bytes = gle_calloc(n, r->record_size);
+    if (!bytes)
+        return gle_fail(err, GLE_ENOMEM, "no memory for the recording");
+    rc = visit_records(r, a, bytes, err);
+    gle_free(bytes);
+    return rc;
+}
+
+int gle_recorder_archive(struct gle_recorder *r, struct gle_archive *a, struct gle_error *err)
+{
+    size_t n = gle_npz_stream_count(r->stream);
+    int rc = gle_archive_restores(a) ? 0 : gle_npz_stream_sync(r->stream, err);
+
+    gle_archive_enter(a, "recorder");
+    rc = rc || gle_archive_count(a, "records", &n, 0, SIZE_MAX, err) || visit_pending(r, a, err);
+    gle_archive_leave(a);
+    if (!rc && gle_archive_restores(a))
+        rc = gle_npz_stream_begin_with(r->stream, n, err);
+    return rc ? -1 : 0;
 }
 
 int gle_recorder_close(struct gle_recorder *r, struct gle_error *err)

@@ -5,6 +5,7 @@
 #include "graph/graph.h"
 #include "train/observer.h"
 
+struct gle_archive;
 struct gle_recorder;
 
 /* Starts a recording of what exp->record asks for, which will stand at path: one record for each moment told, each
@@ -14,20 +15,23 @@ struct gle_recorder;
  *   <layer>.<variable> (sequences, neurons): what the step left; lambda: NaN outside of windows;
  *   <layer>.<parameter> (neurons), weights (neurons, inputs): after the step.
  * A sequence that a smaller batch does not have is NaN.
- * Memory does not grow with the number of records.
+ * Memory does not grow with the number of records, which are kept in the file `spool` until then, and stay there.
  * Owns:   *out belongs to the caller (gle_recorder_close or _discard); borrows graph. On error *out is NULL.
  * Errors: GLE_EWRITE, GLE_ENOMEM. */
-GLE_MUST_CHECK int gle_recorder_open(struct gle_recorder **out, const char *path, const struct gle_graph *graph,
-                                     struct gle_error *err);
+GLE_MUST_CHECK int gle_recorder_open(struct gle_recorder **out, const char *path, const char *spool,
+                                     const struct gle_graph *graph, struct gle_error *err);
 /* *bytes: that a record takes in the file; 0 if nothing is recorded. Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_recorder_measure(double *bytes, const struct gle_graph *graph, struct gle_error *err);
 /* For struct gle_observer's hooks. Errors: GLE_EWRITE, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_recorder_moment(struct gle_recorder *r, const struct gle_moment *moment, struct gle_error *err);
 GLE_MUST_CHECK int gle_recorder_window(struct gle_recorder *r, const struct gle_closed_window *window,
                                        struct gle_error *err);
+/* Saves how much there is, with the spool safely on the disk; or goes back to where a recorder of the same run was,
+ * whose spool is still there. Errors: as base/archive.h, and GLE_EWRITE; GLE_EDATA also: the spool has fewer. */
+GLE_MUST_CHECK int gle_recorder_archive(struct gle_recorder *r, struct gle_archive *a, struct gle_error *err);
 /* Writes the file, whole or not at all, and frees r, also on error. Errors: GLE_EWRITE, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_recorder_close(struct gle_recorder *r, struct gle_error *err);
-/* Drops everything; no file is left. NULL is fine. */
+/* Drops everything but the spool. NULL is fine. */
 void gle_recorder_discard(struct gle_recorder *r);
 
 #endif

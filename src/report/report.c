@@ -5,8 +5,10 @@
 #include "report/json.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,67 +22,213 @@ int gle_report_dir(char *dir, size_t size, const char *output, const struct gle_
     return n > 0 && (size_t)n + 32 < size ? 0 : gle_fail(err, GLE_EWRITE, "the output path is too long");
 }
 
-static int write_text(const struct gle_report *report, const char *name, const char *text, struct gle_error *err)
+void gle_report_path(char path[GLE_REPORT_PATH], const struct gle_report *report, const char *name)
 {
-    char path[sizeof report->dir + 32];
-
-    snprintf(path, sizeof path, "%s/%s", report->dir, name);
-    return gle_file_write(path, text, strlen(text), err);
+    snprintf(path, GLE_REPORT_PATH, "%s/%s", report->dir, name);
 }
 
-/* Hashes the resolved config, and writes it too if `write`. */
-static int make_config(struct gle_report *report, bool write, struct gle_error *err)
+static bool has_file(const struct gle_report *report, const char *name)
+{
+    char path[GLE_REPORT_PATH];
+    struct stat st;
+
+    gle_report_path(path, report, name);
+    return !stat(path, &st);
+}
+
+/* The resolved config, which is hashed on the way. Owns: gle_free(); NULL after an error. */
+static char *make_config(struct gle_report *report, struct gle_error *err)
 {
     char *text = gle_node_text(report->exp->src);
     struct gle_sha256 *sha = gle_sha256_start();
-    int rc = 0;
 
-    if (!text || !sha)
-        rc = gle_fail(err, GLE_ENOMEM, "no memory for the config");
-    else
+    if (text && sha)
         gle_sha256_add(sha, text, strlen(text));
     if (sha)
         gle_sha256_end(sha, report->config_sha256);
-    if (!rc && write)
-        rc = write_text(report, "config.yaml", text, err);
-    report->config_written = !rc && write;
+    if (text && sha)
+        return text;
+    gle_free(text);
+    gle_fail(err, GLE_ENOMEM, "no memory for the config");
+    return NULL;
+}
+
+/* --- the directory --- */
+
+int gle_report_hold(struct gle_report *report, struct gle_error *err)
+{
+    if (report->lock >= 0)
+        return 0;
+    report->lock = open(report->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (report->lock < 0 || !flock(report->lock, LOCK_EX | LOCK_NB))
+        return 0;
+    if (errno == EWOULDBLOCK) {
+        gle_report_release(report);
+        return gle_fail(err, GLE_EWRITE, "%s: another process is at work on this run", report->dir);
+    }
+    gle_report_release(report);
+    return 0;
+}
+
+void gle_report_release(struct gle_report *report)
+{
+    if (report->lock >= 0)
+        close(report->lock);
+    report->lock = -1;
+}
+
+/* --- what is there already --- */
+
+int gle_report_compare(char what[GLE_DIFFERENCE], const struct gle_report *report, const char *config, size_t size,
+                       struct gle_error *err)
+{
+    struct gle_errors errs = {0};
+    struct gle_doc *there = NULL, *here = NULL;
+    char *text = gle_node_text(report->exp->src);
+    int rc = 0;
+
+    what[0] = '\0';
+    if (!text)
+        return gle_fail(err, GLE_ENOMEM, "no memory for the config");
+    if (gle_doc_parse(&there, config, size, "config", &errs) ||
+        gle_doc_parse(&here, text, strlen(text), "config", &errs))
+        rc = gle_fail(err, errs.item[0].code == GLE_ENOMEM ? GLE_ENOMEM : GLE_EDATA, "%s", errs.item[0].text);
+    else
+        gle_node_differs(what, GLE_DIFFERENCE, there->root, here->root);
+    gle_doc_destroy(there);
+    gle_doc_destroy(here);
     gle_free(text);
     return rc;
 }
 
-int gle_report_done(bool *done, struct gle_report *report, struct gle_error *err)
+/* Likewise, from the config.yaml that is there. */
+static int compare_file(char what[GLE_DIFFERENCE], const struct gle_report *report, struct gle_error *err)
 {
-    char path[sizeof report->dir + 32], status[32], sha256[65];
+    char path[GLE_REPORT_PATH];
+    unsigned char *text;
+    size_t size;
+    int rc;
 
-    if (make_config(report, false, err))
+    gle_report_path(path, report, "config.yaml");
+    if (gle_file_read(&text, &size, path, GLE_YAML_BYTES_MAX, false, GLE_EDATA, err))
         return -1;
-    snprintf(path, sizeof path, "%s/metrics.json", report->dir);
+    rc = gle_report_compare(what, report, (const char *)text, size, err);
+    if (rc)
+        gle_error_place(err, path, 0, 0, NULL);
+    gle_free(text);
+    return rc;
+}
+
+int gle_report_find(enum gle_found *found, struct gle_report *report, struct gle_error *err)
+{
+    char path[GLE_REPORT_PATH], status[32], sha256[65], what[GLE_DIFFERENCE];
+    struct gle_error unread = {0};
+    char *text = make_config(report, err);
+
+    *found = GLE_FOUND_NOTHING;
+    gle_free(text);
+    if (!text)
+        return -1;
+    gle_report_path(path, report, "metrics.json");
     gle_report_status(status, sizeof status, sha256, path);
-    *done = !strcmp(status, "completed") && !strcmp(sha256, report->config_sha256);
+    if (!status[0] || (strcmp(sha256, report->config_sha256) && (compare_file(what, report, &unread) || what[0])))
+        return 0;
+    if (!strcmp(status, "completed"))
+        *found = GLE_FOUND_COMPLETED;
+    else if (!strcmp(status, "diverged"))
+        *found = GLE_FOUND_DIVERGED;
     return 0;
 }
 
-int gle_report_begin(struct gle_report *report, bool force, struct gle_error *err)
+int gle_report_remove_checkpoint(const struct gle_report *report, struct gle_error *err)
 {
-    char path[sizeof report->dir + 32], status[32], sha256[65];
-    struct stat st;
-    bool old;
+    char path[GLE_REPORT_PATH];
 
-    snprintf(path, sizeof path, "%s/metrics.json", report->dir);
-    old = !stat(path, &st);
-    report->replaces = old;
-    if (old && !force) {
-        gle_report_status(status, sizeof status, sha256, path);
-        return gle_fail(err, GLE_EWRITE,
-                        "%s holds a run already (%s); --force replaces it, --output puts this one elsewhere",
-                        report->dir, status[0] ? status : "unreadable");
-    }
-    if (gle_file_make_dirs(report->dir, err))
+    gle_report_path(path, report, GLE_FILE_RECORDS);
+    if (gle_file_remove(path, err))
         return -1;
-    if (access(report->dir, W_OK | X_OK))
-        return gle_fail_in(err, GLE_EWRITE, report->dir, NULL, "cannot write: %s", strerror(errno));
-    return make_config(report, !old, err);
+    gle_report_path(path, report, GLE_FILE_CHECKPOINT);
+    return gle_file_remove(path, err);
 }
+
+static int refuse_old(const struct gle_report *report, struct gle_error *err)
+{
+    char path[GLE_REPORT_PATH], status[32], sha256[65];
+    bool over;
+
+    gle_report_path(path, report, "metrics.json");
+    gle_report_status(status, sizeof status, sha256, path);
+    over = !strcmp(status, "completed") || !strcmp(status, "diverged");
+    return gle_fail(err, GLE_EWRITE,
+                    "%s holds a run already (%s); %s--force replaces it, --output puts this one elsewhere", report->dir,
+                    status[0] ? status : has_file(report, "metrics.json") ? "unreadable" : "broken off",
+                    over ? "" : "--resume goes on with it, ");
+}
+
+/* Whether files can be put into the directory, where they will have to go. */
+static int check_dir(const struct gle_report *report, struct gle_error *err)
+{
+    static const char *const names[] = {"metrics.json", "weights.npz", "config.yaml", GLE_FILE_RECORDING,
+                                        GLE_FILE_CHECKPOINT};
+    char path[GLE_REPORT_PATH];
+    struct gle_file_draft draft;
+    struct stat st;
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        gle_report_path(path, report, names[i]);
+        if (!stat(path, &st) && S_ISDIR(st.st_mode))
+            return gle_fail_in(err, GLE_EWRITE, path, NULL, "cannot write: %s", strerror(EISDIR));
+    }
+    gle_report_path(path, report, "metrics.json");
+    if (gle_file_begin(&draft, path, err))
+        return -1;
+    gle_file_drop(&draft);
+    return 0;
+}
+
+/* A run without a checkpoint is begun anew if it is the same one. */
+static int check_same(const struct gle_report *report, struct gle_error *err)
+{
+    char path[GLE_REPORT_PATH], what[GLE_DIFFERENCE];
+
+    if (compare_file(what, report, err))
+        return -1;
+    gle_report_path(path, report, "config.yaml");
+    return what[0] ? gle_fail_in(err, GLE_EDATA, path, NULL, "a run of another config: %s; --force replaces it", what)
+                   : 0;
+}
+
+int gle_report_begin(struct gle_report *report, enum gle_start how, struct gle_error *err)
+{
+    char path[GLE_REPORT_PATH], *text;
+    bool old;
+    int rc = 0;
+
+    if (gle_file_make_dirs(report->dir, err) || gle_report_hold(report, err))
+        return -1;
+    report->resumes = how == GLE_START_RESUME && has_file(report, GLE_FILE_CHECKPOINT);
+    old = has_file(report, "metrics.json") || has_file(report, GLE_FILE_CHECKPOINT);
+    if (old && how == GLE_START_NEW)
+        return refuse_old(report, err);
+    if (old && how == GLE_START_RESUME && !report->resumes && check_same(report, err))
+        return -1;
+    if (report->lock >= 0)
+        gle_file_sweep(report->dir);
+    if (check_dir(report, err) || (!report->resumes && gle_report_remove_checkpoint(report, err)))
+        return -1;
+    report->replaces = old && !report->resumes;
+    text = make_config(report, err);
+    if (!text)
+        return -1;
+    gle_report_path(path, report, "config.yaml");
+    if (!old)
+        rc = gle_file_write(path, text, strlen(text), err);
+    report->config_written = !old && !rc;
+    gle_free(text);
+    return rc;
+}
+
+/* --- what is written --- */
 
 static int add_param(struct gle_npz_writer *npz, const struct gle_report *report, const struct gle_net *net, size_t i,
                      enum gle_param p, struct gle_error *err)
@@ -116,10 +264,12 @@ static int add_tau_r(struct gle_npz_writer *npz, const struct gle_graph_layer *l
     return rc;
 }
 
-static int write_weights(const struct gle_report *report, const struct gle_net *net, struct gle_error *err)
+/* Owns: *bytes, gle_free(); NULL after an error. */
+static int pack_weights(unsigned char **bytes, size_t *size, const struct gle_report *report, const struct gle_net *net,
+                        struct gle_error *err)
 {
     struct gle_npz_writer *npz = gle_npz_create();
-    char path[sizeof report->dir + 32];
+    char path[GLE_REPORT_PATH];
     int rc = npz ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for weights.npz");
 
     for (size_t i = 0; i < report->graph->n_layers && !rc; i++) {
@@ -130,36 +280,66 @@ static int write_weights(const struct gle_report *report, const struct gle_net *
         rc = rc ? rc : add_param(npz, report, net, i, GLE_TAU_M, err);
         rc = rc ? rc : add_tau_r(npz, l, err);
     }
-    snprintf(path, sizeof path, "%s/weights.npz", report->dir);
-    rc = rc ? rc : gle_npz_write(npz, path, err);
+    *bytes = NULL;
+    gle_report_path(path, report, "weights.npz");
+    rc = rc ? rc : gle_npz_pack(bytes, size, npz, path, err);
     gle_npz_destroy(npz);
     return rc;
 }
 
-/* Of a run that is being replaced. */
-static int remove_recording(const struct gle_report *report, struct gle_error *err)
-{
-    char path[sizeof report->dir + 32];
+/* Files that go into place together. */
+struct bundle {
+    struct gle_file_whole files[GLE_FILES_MAX];
+    char paths[GLE_FILES_MAX][GLE_REPORT_PATH];
+    size_t n;
+};
 
-    snprintf(path, sizeof path, "%s/recording.npz", report->dir);
-    if (unlink(path) && errno != ENOENT)
-        return gle_fail_in(err, GLE_EWRITE, path, NULL, "cannot be removed: %s", strerror(errno));
-    return 0;
+/* bytes NULL: the file is removed. */
+static void add_file(struct bundle *b, const struct gle_report *report, const char *name, const void *bytes,
+                     size_t size)
+{
+    gle_report_path(b->paths[b->n], report, name);
+    b->files[b->n] = (struct gle_file_whole){.path = b->paths[b->n], .bytes = bytes, .size = size};
+    b->n++;
 }
 
 int gle_report_write(struct gle_report *report, const struct gle_metrics *metrics, const struct gle_net *net,
                      struct gle_error *err)
 {
-    char *text;
+    char *config = report->config_written ? NULL : make_config(report, err), *text = NULL;
+    unsigned char *weights = NULL;
+    struct bundle b = {.n = 0};
+    size_t size;
+    int rc = report->config_written || config ? 0 : -1;
+
+    rc = rc ? rc : pack_weights(&weights, &size, report, net, err);
+    if (!rc && !(text = gle_report_json(report, metrics, net)))
+        rc = gle_fail(err, GLE_ENOMEM, "no memory for the report");
+    if (!rc) {
+        if (config)
+            add_file(&b, report, "config.yaml", config, strlen(config));
+        if (report->replaces)
+            add_file(&b, report, GLE_FILE_RECORDING, NULL, 0);
+        add_file(&b, report, "weights.npz", weights, size);
+        add_file(&b, report, "metrics.json", text, strlen(text));
+        rc = gle_file_write_together(b.files, b.n, err);
+    }
+    report->config_written = report->config_written || !rc;
+    report->replaces = report->replaces && rc;
+    gle_free(config);
+    gle_free(weights);
+    gle_free(text);
+    return rc;
+}
+
+int gle_report_write_metrics(const struct gle_report *report, const struct gle_metrics *metrics,
+                             const struct gle_net *net, struct gle_error *err)
+{
+    char path[GLE_REPORT_PATH], *text = gle_report_json(report, metrics, net);
     int rc;
 
-    if (report->replaces && remove_recording(report, err))
-        return -1;
-    report->replaces = false;
-    if ((!report->config_written && make_config(report, true, err)) || write_weights(report, net, err))
-        return -1;
-    text = gle_report_json(report, metrics, net);
-    rc = text ? write_text(report, "metrics.json", text, err) : gle_fail(err, GLE_ENOMEM, "no memory for the report");
+    gle_report_path(path, report, "metrics.json");
+    rc = text ? gle_file_write(path, text, strlen(text), err) : gle_fail(err, GLE_ENOMEM, "no memory for the report");
     gle_free(text);
     return rc;
 }

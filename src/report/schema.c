@@ -1,19 +1,18 @@
 /* From the tables of keys to a JSON Schema. A value that can be written in several ways becomes one schema for each
  * type of JSON, chosen by if and then, so that a message is about the way that was tried. */
 #include "report/schema.h"
-#include "base/memory.h"
 #include "base/text.h"
 #include "config/experiment.h"
+#include "report/json.h"
 
 #include <assert.h>
 #include <ctype.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { DEFINITIONS_MAX = 64, DIGITS = 15, PATH_BYTES = 512 };
+enum { DEFINITIONS_MAX = 64, INDENT = 1, PATH_BYTES = 512 };
 
 /* What a value is in JSON. */
 enum shape { NUMBER, FLAG, WORD, LIST, MAP, SHAPES };
@@ -694,10 +693,11 @@ static json_t *value_of(struct schema *s, const struct gle_key *key)
 char *gle_schema_json(void)
 {
     static const char empty[] = "{}";
+    const size_t begun = gle_json_begin();
     struct schema s = {.definitions = json_object()};
     struct gle_errors errs = {0};
     json_t *root = json_object(), *file = NULL;
-    char *dumped = NULL, *out = NULL;
+    char *out;
 
     if (!s.definitions || !root || gle_doc_parse(&s.doc, empty, strlen(empty), "defaults", &errs))
         s.failed = true;
@@ -707,14 +707,14 @@ char *gle_schema_json(void)
         set(&s, root, "title", text(&s, "glesim config"));
         file = map_of(&s, gle_experiment_keys, NULL);
         s.failed = s.failed || json_object_update(root, file) || json_object_set(root, "definitions", s.definitions);
-        dumped = s.failed ? NULL : json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(DIGITS));
     }
-    if (dumped && (out = gle_calloc(strlen(dumped) + 2, 1)))
-        strcat(strcpy(out, dumped), "\n");
-    free(dumped);
     json_decref(file);
-    json_decref(root);
     json_decref(s.definitions);
+    if (s.failed) {
+        json_decref(root);
+        root = NULL;
+    }
+    out = gle_json_end(root, INDENT, begun);
     gle_doc_destroy(s.doc);
     return out;
 }

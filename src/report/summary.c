@@ -6,10 +6,9 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { SCHEMA = 1, DIGITS = 15 };
+enum { SCHEMA = 1 };
 
 /* --- many values as one --- */
 
@@ -177,30 +176,32 @@ static json_t *summary(const struct gle_seed_run *runs, size_t n)
     return root;
 }
 
-/* Takes root. */
-static int write_summary(const char *dir, json_t *root, struct gle_error *err)
+/* Takes root. begun: see gle_json_end(). */
+static int write_summary(const char *dir, json_t *root, size_t begun, struct gle_error *err)
 {
-    char *text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(DIGITS)) : NULL;
+    char *text = gle_json_end(root, GLE_JSON_INDENT, begun);
     char path[4200];
     int rc;
 
     snprintf(path, sizeof path, "%s/summary.json", dir);
     rc = text ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the summary");
     rc = rc || gle_file_make_dirs(dir, err) || gle_file_write(path, text, strlen(text), err) ? -1 : 0;
-    json_decref(root);
-    free(text);
+    gle_free(text);
     return rc;
 }
 
 int gle_summary_write(const char *dir, const struct gle_seed_run *runs, size_t n, struct gle_error *err)
 {
-    return write_summary(dir, summary(runs, n), err);
+    const size_t begun = gle_json_begin();
+
+    return write_summary(dir, summary(runs, n), begun, err);
 }
 
 int gle_summary_write_sweep(const char *dir, const struct gle_seed_run *runs, size_t n_points, size_t n,
                             struct gle_error *err)
 {
     static const char *const details[] = {"schema", "name", "variant", "epochs", "phases", "parameters", "timing"};
+    const size_t begun = gle_json_begin();
     json_t *root = json_object(), *points = json_array();
 
     json_object_set_new(root, "schema", json_integer(SCHEMA));
@@ -212,10 +213,7 @@ int gle_summary_write_sweep(const char *dir, const struct gle_seed_run *runs, si
         for (size_t i = 0; i < sizeof details / sizeof *details; i++)
             json_object_del(point, details[i]);
         json_object_set_new(point, "values", gle_json_sweep(&runs->exp->sweep));
-        if (json_array_append_new(points, point)) {
-            json_decref(root);
-            return gle_fail(err, GLE_ENOMEM, "no memory for the summary");
-        }
+        json_array_append_new(points, point);
     }
-    return write_summary(dir, root, err);
+    return write_summary(dir, root, begun, err);
 }

@@ -5,6 +5,7 @@
 
 #include "graph/graph.h"
 
+struct gle_archive;
 struct gle_rng;
 struct gle_rule;
 struct gle_net;
@@ -124,5 +125,10 @@ void gle_net_copy(struct gle_net *net, const struct gle_net *from);
 /* Keeps a copy of all parameters inside the net; gle_net_recall() puts them back. */
 void gle_net_keep(struct gle_net *net);
 void gle_net_recall(struct gle_net *net);
+
+/* Saves, between two steps, all that the steps after them depend on, an open window included; or restores it into a net
+ * of the same graph, built for any number of threads.
+ * Errors: as base/archive.h. After one, the net is good for nothing but gle_net_init() or gle_net_destroy(). */
+GLE_MUST_CHECK int gle_net_archive(struct gle_net *net, struct gle_archive *a, struct gle_error *err);
 
 #endif

@@ -1,4 +1,5 @@
 #include "train/diagnosis.h"
+#include "base/archive.h"
 #include "base/memory.h"
 #include "parts/rule.h"
 
@@ -157,4 +158,20 @@ int gle_diagnosis_after(struct gle_diagnosis *d, struct gle_metrics *metrics, st
     if (--d->left)
         return 0;
     return compare(d, !gle_net_end_window(d->shadow, d->exp->diagnose.gradient, false, 0.0, &lost), metrics, err);
+}
+
+int gle_diagnosis_archive(struct gle_diagnosis *d, struct gle_archive *a, struct gle_error *err)
+{
+    size_t left = (size_t)d->left;
+    int rc;
+
+    if (gle_archive_f64(a, "sums", d->sums, d->n_params, err) || gle_archive_u64(a, "learned", &d->learned, 1, err) ||
+        gle_archive_u64(a, "due", &d->due, 1, err) || gle_archive_u64(a, "first", &d->first, 1, err) ||
+        gle_archive_count(a, "left", &left, 0, d->exp->diagnose.n_steps, err))
+        return -1;
+    d->left = left;
+    gle_archive_enter(a, "shadow");
+    rc = gle_net_archive(d->shadow, a, err);
+    gle_archive_leave(a);
+    return rc;
 }

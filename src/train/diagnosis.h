@@ -8,6 +8,7 @@
 #include "solver/net.h"
 #include "train/metrics.h"
 
+struct gle_archive;
 struct gle_diagnosis;
 
 /* For a net with this graph.
@@ -27,5 +28,7 @@ void gle_diagnosis_add(struct gle_diagnosis *d, const struct gle_net *net);
 /* After a learning step and the end of its window: the shadow's step, and at the end of the stretch the comparison,
  * which goes to metrics, with NaN when the exact gradient cannot be told in single precision. Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_diagnosis_after(struct gle_diagnosis *d, struct gle_metrics *metrics, struct gle_error *err);
+/* Saves where it is, or restores it into one for a net with the same graph. Errors: as base/archive.h. */
+GLE_MUST_CHECK int gle_diagnosis_archive(struct gle_diagnosis *d, struct gle_archive *a, struct gle_error *err);
 
 #endif

@@ -5,66 +5,80 @@
 #include <math.h>
 #include <string.h>
 
-/* A pass over a split. */
-struct pass {
-    bool learn;
-    bool forward_only;
-    struct gle_meter *meter; /* that breaks it off; NULL: none */
-    bool measured; /* it has */
-    size_t done;   /* samples */
-    uint64_t steps;
-    double shown;  /* steps, each as often as there were samples in it */
-    double loss;   /* summed over steps and samples */
-    size_t right;  /* samples */
-};
+static bool learns(const struct gle_run *run)
+{
+    return run->split == GLE_TRAIN;
+}
 
 /* --- one batch --- */
 
-static double accuracy_so_far(const struct gle_run *run, const struct pass *pass)
+static double accuracy_so_far(const struct gle_run *run)
 {
+    const struct gle_pass_state *pass = &run->pass;
+
     return pass->done && gle_run_labelled(run) ? (double)pass->right / (double)pass->done : (double)NAN;
 }
 
-static bool broken_off(const struct gle_run *run, struct pass *pass)
+/* The step that comes next in the batch. */
+static int run_step(struct gle_run *run, const struct gle_batch *batch, bool forward_only, struct gle_error *err)
 {
-    pass->measured = pass->meter && gle_meter_step(pass->meter, !run->in_window);
-    return gle_run_stopped(run) || pass->measured;
+    struct gle_pass_state *pass = &run->pass;
+    const size_t t = pass->t, T = batch->n_steps;
+    struct gle_stride stride = {.B = batch->B,
+                                .learn = learns(run),
+                                .forward_only = forward_only,
+                                .steps_left = T - 1 - t,
+                                .on_grid = true};
+    double loss;
+
+    gle_run_show(run, batch, t);
+    if (stride.learn)
+        gle_run_begin_window(run);
+    stride.end_window = run->in_window && ((t + 1) % run->exp->window_steps == 0 || t + 1 == T);
+    if (gle_run_step(run, &stride, &loss, err))
+        return -1;
+    pass->t++;
+    pass->loss += loss;
+    pass->steps++;
+    pass->shown += (double)batch->B;
+    run->work += (double)batch->B;
+    if (t % GLE_PROGRESS_STEPS)
+        return 0;
+    gle_run_tell(run, pass->loss / pass->shown, accuracy_so_far(run));
+    return gle_run_pause(run, GLE_PAUSE_STEP, err);
 }
 
-static int run_batch(struct gle_run *run, struct pass *pass, const struct gle_batch *batch, struct gle_error *err)
+static void end_batch(struct gle_run *run, const struct gle_batch *batch)
 {
-    const size_t T = batch->n_steps;
-    const uint64_t window = run->exp->window_steps;
-    struct gle_stride stride = {
-        .B = batch->B, .learn = pass->learn, .forward_only = pass->forward_only, .on_grid = true};
+    struct gle_pass_state *pass = &run->pass;
 
-    gle_run_begin_batch(run, batch->B);
-    if (pass->learn)
-        gle_net_keep(run->net);
-    for (size_t t = 0; t < T; t++) {
-        double loss;
+    /* with the steps that its samples might have had */
+    run->work += (double)batch->B * (double)(run->data->n_steps - batch->n_steps);
+    pass->right += gle_run_count_right(run, batch);
+    pass->done += batch->B;
+    pass->t = 0;
+}
 
-        gle_run_show(run, batch, t);
-        if (pass->learn)
-            gle_run_begin_window(run);
-        stride.steps_left = T - 1 - t;
-        stride.end_window = run->in_window && ((t + 1) % window == 0 || t + 1 == T);
-        if (gle_run_step(run, &stride, &loss, err))
+/* From the step on at which it is. */
+static int run_batch(struct gle_run *run, const struct gle_batch *batch, bool forward_only, struct gle_error *err)
+{
+    if (!run->pass.t) {
+        gle_run_begin_batch(run, batch->B);
+        if (learns(run))
+            gle_net_keep(run->net);
+    }
+    while (run->pass.t < batch->n_steps) {
+        if (gle_run_stopped(run))
+            return 0;
+        if (run_step(run, batch, forward_only, err))
             return -1;
-        pass->loss += loss;
-        pass->steps++;
-        pass->shown += (double)batch->B;
-        run->work += (double)batch->B;
-        if (t % GLE_PROGRESS_STEPS == 0)
-            gle_run_tell(run, pass->loss / pass->shown, accuracy_so_far(run, pass));
-        if (broken_off(run, pass)) {
+        run->measured = run->meter && gle_meter_step(run->meter, !run->in_window);
+        if (run->measured) {
             gle_run_drop_window(run);
             return 0;
         }
     }
-    run->work += (double)batch->B * (double)(run->data->n_steps - T); /* which its samples might have had */
-    pass->right += gle_run_count_right(run, batch);
-    pass->done += batch->B;
+    end_batch(run, batch);
     return 0;
 }
 
@@ -80,37 +94,46 @@ static bool has_pass(const struct gle_run *run, uint64_t epoch, enum gle_split s
     return split != GLE_TEST || epoch == run->exp->epochs || gle_metrics_test_always(run->exp, run->data);
 }
 
-/* Puts the numbers of the samples into run->rows, in the order in which they come. */
-static int order_rows(struct gle_run *run, enum gle_split split, struct gle_error *err)
+/* Puts the numbers of the samples of a split into rows, in the order in which they come. */
+static int order_rows(struct gle_run *run, enum gle_split split, uint32_t *rows, struct gle_error *err)
 {
     const struct gle_samples *samples = &run->data->split[split];
 
     if (split == GLE_TRAIN && run->data->balanced)
-        return gle_order_balance(&run->order, run->rows, samples->n, samples->labels, run->data->n_targets, err);
+        return gle_order_balance(&run->order, rows, samples->n, samples->labels, run->data->n_targets, err);
     if (split == GLE_TRAIN) {
-        gle_order_shuffle(&run->order, run->rows, samples->n);
+        gle_order_shuffle(&run->order, rows, samples->n);
         return 0;
     }
     gle_order_evaluate(&run->order);
     for (size_t i = 0; i < samples->n; i++)
-        run->rows[i] = (uint32_t)i;
+        rows[i] = (uint32_t)i;
     return 0;
 }
 
-static struct gle_pass pass_over(const struct gle_run *run, enum gle_split split)
+static struct gle_pass pass_over(const struct gle_run *run, enum gle_split split, const uint32_t *rows)
 {
-    const bool learn = split == GLE_TRAIN;
-
     return (struct gle_pass){.split = split,
-                             .rows = run->rows,
+                             .rows = rows,
                              .n = run->data->split[split].n,
-                             .batch_size = learn ? run->exp->batch_size : run->exp->test_batch_size};
+                             .batch_size = split == GLE_TRAIN ? run->exp->batch_size : run->exp->test_batch_size};
 }
 
-/* Tells the feed of the next pass of the run, if there is one, so that its samples can be made in time. */
+/* Hands a planned pass to the feed, without the samples of its first batches, which are over. */
+static int queue_pass(struct gle_run *run, const struct gle_planned *planned, size_t over, struct gle_error *err)
+{
+    struct gle_pass pass = pass_over(run, planned->split, planned->rows + over);
+
+    if (pass.split == GLE_TRAIN)
+        pass.first_draw = (planned->epoch - 1) * pass.n + over;
+    pass.n -= over;
+    return gle_feed_add(run->feed, &pass, err);
+}
+
+/* Finds the next pass of the run, if there is one, and tells the feed, so that its samples can be made in time. */
 static int plan_pass(struct gle_run *run, struct gle_error *err)
 {
-    struct gle_pass pass;
+    struct gle_planned *planned = &run->planned[run->n_planned];
 
     do {
         run->ahead.epoch += run->ahead.split == GLE_TEST;
@@ -118,12 +141,33 @@ static int plan_pass(struct gle_run *run, struct gle_error *err)
         if (run->ahead.epoch > run->exp->epochs)
             return 0;
     } while (!has_pass(run, run->ahead.epoch, run->ahead.split));
-    if (order_rows(run, run->ahead.split, err))
+    if (order_rows(run, run->ahead.split, planned->rows, err))
         return -1;
-    pass = pass_over(run, run->ahead.split);
-    if (pass.split == GLE_TRAIN)
-        pass.first_draw = (run->ahead.epoch - 1) * pass.n;
-    return gle_feed_add(run->feed, &pass, err);
+    planned->epoch = run->ahead.epoch;
+    planned->split = run->ahead.split;
+    run->n_planned++;
+    return queue_pass(run, planned, 0, err);
+}
+
+/* The feed's passes, where the run begins or goes on. */
+static int start_feed(struct gle_run *run, struct gle_error *err)
+{
+    if (!run->resumed)
+        return plan_pass(run, err);
+    for (size_t i = 0; i < run->n_planned; i++)
+        if (queue_pass(run, &run->planned[i], i ? 0 : run->pass.done, err))
+            return -1;
+    return 0;
+}
+
+/* The first of the planned passes is over. */
+static void pass_is_over(struct gle_run *run)
+{
+    const struct gle_planned over = run->planned[0];
+
+    run->planned[0] = run->planned[1];
+    run->planned[1] = over;
+    run->n_planned--;
 }
 
 /* --- one pass --- */
@@ -131,57 +175,69 @@ static int plan_pass(struct gle_run *run, struct gle_error *err)
 /* Whether errors can be left out of a pass, because nothing that comes of them is ever seen: where state begins at zero
  * and no target drives it, all of them are zero; and those of the last passes, which nothing learns from any more, have
  * no effect unless they feed back into membranes. */
-static bool without_errors(const struct gle_run *run, enum gle_split split)
+static bool without_errors(const struct gle_run *run)
 {
     const bool *recorded = run->exp->record.variables;
     bool feedback = false;
 
-    if (split == GLE_TRAIN || recorded[GLE_RECORD_V] || recorded[GLE_RECORD_E] || recorded[GLE_RECORD_LAMBDA])
+    if (learns(run) || recorded[GLE_RECORD_V] || recorded[GLE_RECORD_E] || recorded[GLE_RECORD_LAMBDA])
         return false;
     for (size_t i = 0; i < run->exp->n_layers; i++)
         feedback = feedback || run->exp->layers[i].gamma > 0.0;
     return run->exp->reset_state || (run->stage == run->exp->epochs && !feedback);
 }
 
-static int run_batches(struct gle_run *run, struct pass *pass, size_t n, struct gle_error *err)
+static int run_batches(struct gle_run *run, size_t n, struct gle_error *err)
 {
-    while (pass->done < n && !gle_run_stopped(run)) {
+    const bool forward_only = without_errors(run);
+
+    while (run->pass.done < n && !gle_run_stopped(run)) {
         const struct gle_batch *batch = gle_feed_next(run->feed, &run->metrics->waited_seconds);
 
-        if (!pass->done) {
+        if (!run->pass.done && run->n_planned < GLE_FEED_PASSES) {
             gle_order_first_step(&run->order, batch->B, run->data->n_channels);
             if (plan_pass(run, err))
                 return -1;
         }
-        if (run_batch(run, pass, batch, err))
+        if (run_batch(run, batch, forward_only, err))
             return -1;
     }
     return 0;
 }
 
-/* The pass that was planned first of those that are not over. */
-static int run_pass(struct gle_run *run, enum gle_split split, struct gle_score *score, struct gle_error *err)
+/* Counts the steps of the pass, whether it is over or was broken off. */
+static void close_pass(struct gle_run *run)
 {
-    const size_t n = run->data->split[split].n;
-    const bool learn = split == GLE_TRAIN;
     struct gle_metrics *m = run->metrics;
-    struct pass pass = {.learn = learn, .forward_only = without_errors(run, split)};
-    const double start = gle_clock();
+    const bool learn = learns(run);
+
+    *(learn ? &m->train_steps : &m->eval_steps) += run->pass.steps;
+    *(learn ? &m->train_flops : &m->eval_flops) += run->pass.shown * (without_errors(run)
+                                                                          ? gle_graph_forward_flops(run->graph)
+                                                                          : gle_graph_flops(run->graph, learn));
+    run->pass = (struct gle_pass_state){0};
+}
+
+/* The pass that is the first of those planned, from where it is. *over: it was not broken off. */
+static int run_pass(struct gle_run *run, bool *over, struct gle_error *err)
+{
+    const size_t n = run->data->split[run->split].n, n_classes = run->metrics->n_classes;
+    struct gle_score *score = &run->epoch.score[run->split];
     int rc;
 
-    run->split = split;
-    if (split == run->confusion_split && run->confusion)
-        memset(run->confusion, 0, m->n_classes * m->n_classes * sizeof *run->confusion);
-    rc = run_batches(run, &pass, n, err);
-    *(learn ? &m->train_seconds : &m->eval_seconds) += gle_clock() - start;
-    *(learn ? &m->train_steps : &m->eval_steps) += pass.steps;
-    *(learn ? &m->train_flops : &m->eval_flops) +=
-        pass.shown * (pass.forward_only ? gle_graph_forward_flops(run->graph) : gle_graph_flops(run->graph, learn));
-    if (rc || gle_run_stopped(run))
+    if (!run->pass.steps && run->split == run->confusion_split && run->confusion)
+        memset(run->confusion, 0, n_classes * n_classes * sizeof *run->confusion);
+    run->clock = gle_clock();
+    rc = run_batches(run, n, err);
+    gle_run_count_time(run);
+    *over = !rc && run->pass.done == n;
+    if (!*over)
         return rc;
     score->measured = true;
-    score->loss = pass.loss / pass.shown;
-    score->accuracy = gle_run_labelled(run) ? (double)pass.right / (double)n : (double)NAN;
+    score->loss = run->pass.loss / run->pass.shown;
+    score->accuracy = gle_run_labelled(run) ? (double)run->pass.right / (double)n : (double)NAN;
+    close_pass(run);
+    pass_is_over(run);
     return 0;
 }
 
@@ -207,30 +263,60 @@ static bool is_better(const struct gle_score *a, const struct gle_score *b)
     return isnan(a->accuracy) ? a->loss < b->loss : a->accuracy > b->accuracy;
 }
 
-static int run_epoch(struct gle_run *run, struct gle_error *err)
+static void begin_epoch(struct gle_run *run, uint64_t epoch)
 {
-    struct gle_metrics *m = run->metrics;
-    struct gle_epoch e = {.epoch = run->stage, .lr = run->schedule.lr};
-    const struct gle_schedule *schedule = (const struct gle_schedule *)run->exp->schedule.row;
-    const double start = gle_clock();
+    run->stage = epoch;
+    run->split = GLE_TRAIN;
+    run->epoch = (struct gle_epoch){.epoch = epoch, .lr = run->schedule.lr};
+    run->confusion_split = has_pass(run, epoch, GLE_TEST) ? GLE_TEST : run->metrics->best_split;
+}
 
-    run->confusion_split = has_pass(run, run->stage, GLE_TEST) ? GLE_TEST : m->best_split;
-    for (int split = 0; split < GLE_SPLITS && !gle_run_stopped(run); split++)
-        if (has_pass(run, run->stage, (enum gle_split)split) &&
-            run_pass(run, (enum gle_split)split, &e.score[split], err))
-            return -1;
-    if (gle_run_stopped(run))
-        return 0;
+/* Goes on to the next one. */
+static int end_epoch(struct gle_run *run, struct gle_error *err)
+{
+    const struct gle_schedule *schedule = (const struct gle_schedule *)run->exp->schedule.row;
+    struct gle_metrics *m = run->metrics;
+
     if (run->stage)
-        schedule->next(&run->schedule, run->exp->schedule.params, run->stage, watched_loss(run, &e));
-    e.seconds = gle_clock() - start;
-    m->epochs[m->n_epochs++] = e;
+        schedule->next(&run->schedule, run->exp->schedule.params, run->stage, watched_loss(run, &run->epoch));
+    m->epochs[m->n_epochs++] = run->epoch;
     m->confusion_split = run->confusion_split;
     if (m->confusion)
         memcpy(m->confusion, run->confusion, m->n_classes * m->n_classes * sizeof *m->confusion);
-    if (is_better(&e.score[m->best_split], &m->epochs[m->best].score[m->best_split]))
+    if (is_better(&run->epoch.score[m->best_split], &m->epochs[m->best].score[m->best_split]))
         m->best = m->n_epochs - 1;
+    begin_epoch(run, run->stage + 1);
     return run->observer->stage ? run->observer->stage(run->observer->ctx, m, err) : 0;
+}
+
+/* Between two epochs. Rows that the next batch does not take over need not be saved. */
+static int pause_after_epoch(struct gle_run *run, struct gle_error *err)
+{
+    const struct gle_pass next = pass_over(run, run->planned[0].split, NULL);
+    const size_t B = next.n < next.batch_size ? next.n : next.batch_size;
+
+    run->clock = gle_clock();
+    if (run->n_planned)
+        gle_net_set_batch(run->net, B);
+    if (run->n_planned && run->teacher)
+        gle_net_set_batch(run->teacher, B);
+    return gle_run_pause(run, GLE_PAUSE_STAGE, err);
+}
+
+/* From where it is. */
+static int run_epoch(struct gle_run *run, struct gle_error *err)
+{
+    for (int split = (int)run->split; split < GLE_SPLITS; split++) {
+        bool over = true;
+        run->split = (enum gle_split)split;
+        if (has_pass(run, run->stage, run->split) && run_pass(run, &over, err))
+            return -1;
+        if (!over)
+            return 0;
+    }
+    if (end_epoch(run, err))
+        return -1;
+    return run->stage <= run->exp->epochs && !gle_run_stopped(run) ? pause_after_epoch(run, err) : 0;
 }
 
 static double total_work(const struct gle_run *run)
@@ -246,10 +332,18 @@ static double total_work(const struct gle_run *run)
 
 void gle_run_epochs(struct gle_run *run)
 {
+    const uint64_t epochs = run->exp->epochs;
+
     run->total_work = total_work(run);
-    run->rc = plan_pass(run, run->err);
-    for (run->stage = 0; run->stage <= run->exp->epochs && !run->rc && !gle_run_stopped(run); run->stage++)
+    run->clock = gle_clock();
+    if (!run->resumed)
+        begin_epoch(run, 0);
+    run->rc = start_feed(run, run->err);
+    while (run->stage <= epochs && !run->rc && !gle_run_stopped(run))
         run->rc = run_epoch(run, run->err);
+    if (run->stage <= epochs && !run->rc)
+        run->rc = gle_run_pause(run, GLE_PAUSE_STOP, run->err);
+    close_pass(run);
     if (run->rc && run->err->code == GLE_EDIVERGED)
         gle_net_recall(run->net);
 }
@@ -257,23 +351,27 @@ void gle_run_epochs(struct gle_run *run)
 int gle_run_measure_epochs(struct gle_meter *meter, struct gle_run *run, bool learn, struct gle_error *err)
 {
     const enum gle_split split = learn ? GLE_TRAIN : gle_train_eval_split(run->data);
-    struct gle_pass order = pass_over(run, split);
-    struct pass pass = {.learn = learn, .meter = meter};
+    uint32_t *rows = run->planned[0].rows;
+    struct gle_pass order = pass_over(run, split, rows);
+    bool forward_only;
 
     if (!order.n)
         return 0;
     order.n -= order.n > order.batch_size ? order.n % order.batch_size : 0; /* whole batches */
     run->split = split;
-    pass.forward_only = !learn && without_errors(run, split);
+    run->pass = (struct gle_pass_state){0};
+    run->meter = meter;
+    run->measured = false;
+    forward_only = without_errors(run);
     run->total_work = 1.0;
     for (size_t i = 0; i < order.n; i++)
-        run->rows[i] = (uint32_t)i;
+        rows[i] = (uint32_t)i;
     if (gle_run_open_feed(run, err))
         return -1;
-    while (!pass.measured) {
-        if (pass.done % order.n == 0 && gle_feed_add(run->feed, &order, err))
+    while (!run->measured) {
+        if (run->pass.done % order.n == 0 && gle_feed_add(run->feed, &order, err))
             return -1;
-        if (run_batch(run, &pass, gle_feed_next(run->feed, &meter->waited), err))
+        if (run_batch(run, gle_feed_next(run->feed, &meter->waited), forward_only, err))
             return -1;
     }
     return 0;

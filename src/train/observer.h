@@ -35,6 +35,19 @@ struct gle_closed_window {
     size_t B;                     /* rows */
 };
 
+/* Where a run can be saved. */
+enum gle_pause {
+    GLE_PAUSE_STEP,  /* now and then, many times a second */
+    GLE_PAUSE_STAGE, /* after an epoch or phase, unless it was the last one */
+    GLE_PAUSE_STOP,  /* when a signal ends the run early */
+};
+
+struct gle_archive;
+struct gle_run;
+/* For the hooks `pause` and `resume`: saves where the run is, with all that the steps to come and the final metrics
+ * depend on; or restores it. Errors: as base/archive.h; GLE_EDATA also where entries contradict each other. */
+GLE_MUST_CHECK int gle_run_archive(struct gle_run *run, struct gle_archive *a, struct gle_error *err);
+
 /* Hooks; each may be NULL. A failure ends the run. */
 struct gle_observer {
     void *ctx;
@@ -46,6 +59,11 @@ struct gle_observer {
     int (*moment)(void *ctx, const struct gle_moment *moment, struct gle_error *err);
     /* After each window of a windowed rule. */
     int (*window)(void *ctx, const struct gle_closed_window *window, struct gle_error *err);
+    /* The run may be saved now. */
+    int (*pause)(void *ctx, struct gle_run *run, enum gle_pause when, struct gle_error *err);
+    /* Once, before the first step: the run goes on from where another one was saved, which is to be restored here.
+     * NULL: it starts from the beginning. */
+    int (*resume)(void *ctx, struct gle_run *run, struct gle_error *err);
 };
 
 #endif

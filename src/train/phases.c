@@ -5,21 +5,15 @@
 #include "train/run.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
-/* A phase that is going on. */
-struct phase {
-    const struct gle_phase *cfg;
-    struct gle_phase_score *score;
-    double loss;   /* summed over steps and rows */
-    double *last;  /* losses of the last steps, a ring of GLE_LAST_STEPS */
-    double recent; /* of the steps since progress was told */
-    size_t played, right; /* samples */
-    float **kept;  /* values of the parameters that the phase puts to others */
-};
+/* The phase that is going on, or comes next. */
+static const struct gle_phase *phase_of(const struct gle_run *run)
+{
+    return &run->exp->phases[run->stage - 1];
+}
 
-static size_t param_size(const struct gle_run *run, const struct gle_setting *s)
+size_t gle_run_param_size(const struct gle_run *run, const struct gle_setting *s)
 {
     const struct gle_graph_layer *l = &run->graph->layers[s->layer];
 
@@ -69,23 +63,31 @@ static void show(struct gle_run *run)
 
 /* --- parameters that a phase sets --- */
 
-static int keep_params(struct gle_run *run, struct phase *phase, struct gle_error *err)
+int gle_run_make_kept(struct gle_run *run, struct gle_error *err)
 {
-    const struct gle_settings *set = &phase->cfg->set;
+    const struct gle_settings *set = &phase_of(run)->set;
+    float **kept = gle_calloc(set->n + 1, sizeof *kept); /* NULL after the last */
 
-    phase->kept = gle_calloc(set->n + 1, sizeof *phase->kept);
-    for (size_t i = 0; phase->kept && i < set->n; i++) {
-        phase->kept[i] = gle_calloc(param_size(run, &set->item[i]), sizeof **phase->kept);
-        if (!phase->kept[i])
+    run->phase.kept = kept;
+    for (size_t i = 0; kept && i < set->n; i++) {
+        kept[i] = gle_calloc(gle_run_param_size(run, &set->item[i]), sizeof **kept);
+        if (!kept[i])
             return gle_fail(err, GLE_ENOMEM, "no memory for the phase");
-        gle_net_get_param(run->net, set->item[i].layer, set->item[i].param, phase->kept[i]);
     }
-    return phase->kept ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the phase");
+    return kept ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the phase");
 }
 
-static void hold_params(struct gle_run *run, const struct phase *phase, bool hold)
+void gle_run_free_kept(struct gle_run *run)
 {
-    const struct gle_settings *set = &phase->cfg->set;
+    for (size_t i = 0; run->phase.kept && run->phase.kept[i]; i++)
+        gle_free(run->phase.kept[i]);
+    gle_free(run->phase.kept);
+    run->phase.kept = NULL;
+}
+
+static void hold_params(struct gle_run *run, bool hold)
+{
+    const struct gle_settings *set = &phase_of(run)->set;
 
     for (size_t i = 0; i < set->n; i++) {
         gle_net_hold(run->net, set->item[i].layer, set->item[i].param, hold);
@@ -94,36 +96,33 @@ static void hold_params(struct gle_run *run, const struct phase *phase, bool hol
     }
 }
 
-static void restore_params(struct gle_run *run, const struct phase *phase)
+static int open_phase(struct gle_run *run, struct gle_error *err)
 {
-    const struct gle_settings *set = &phase->cfg->set;
+    const struct gle_settings *set = &phase_of(run)->set;
 
-    for (size_t i = 0; phase->kept && i < set->n; i++)
-        if (phase->kept[i])
-            gle_net_set_param(run->net, set->item[i].layer, set->item[i].param, phase->kept[i]);
-}
-
-static int open_phase(struct gle_run *run, struct phase *phase, struct gle_error *err)
-{
-    phase->last = gle_calloc(GLE_LAST_STEPS, sizeof *phase->last);
-    if (!phase->last)
-        return gle_fail(err, GLE_ENOMEM, "no memory for the phase");
-    if (keep_params(run, phase, err) || gle_net_apply(run->net, &phase->cfg->set, &run->rng, err))
+    if (gle_run_make_kept(run, err))
         return -1;
-    hold_params(run, phase, true);
+    for (size_t i = 0; i < set->n; i++)
+        gle_net_get_param(run->net, set->item[i].layer, set->item[i].param, run->phase.kept[i]);
+    run->phase.open = true;
+    if (gle_net_apply(run->net, set, &run->rng, err))
+        return -1;
+    hold_params(run, true);
     gle_net_keep(run->net);
     return 0;
 }
 
-static void close_phase(struct gle_run *run, struct phase *phase)
+/* Parameters are again what they were before it. */
+static void close_phase(struct gle_run *run)
 {
+    const struct gle_settings *set = &phase_of(run)->set;
+
     gle_run_drop_window(run);
-    hold_params(run, phase, false);
-    restore_params(run, phase);
-    for (size_t i = 0; phase->kept && i < phase->cfg->set.n; i++)
-        gle_free(phase->kept[i]);
-    gle_free(phase->kept);
-    gle_free(phase->last);
+    hold_params(run, false);
+    for (size_t i = 0; i < set->n; i++)
+        gle_net_set_param(run->net, set->item[i].layer, set->item[i].param, run->phase.kept[i]);
+    gle_run_free_kept(run);
+    run->phase = (struct gle_phase_state){.last = run->phase.last};
 }
 
 /* --- steps --- */
@@ -133,16 +132,17 @@ static uint64_t fewer(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* After step t of the phase. */
-static void count(struct gle_run *run, struct phase *phase, uint64_t t, double loss)
+/* After a step of the phase. */
+static int count(struct gle_run *run, double loss, struct gle_error *err)
 {
+    struct gle_phase_state *phase = &run->phase;
     const size_t B = run->graph->max_batch;
-    const uint64_t lately = fewer(t + 1, GLE_PROGRESS_STEPS);
+    const uint64_t lately = fewer(phase->t + 1, GLE_PROGRESS_STEPS);
 
     phase->loss += loss;
-    phase->last[t % GLE_LAST_STEPS] = loss;
+    phase->last[phase->t % GLE_LAST_STEPS] = loss;
     phase->recent += loss;
-    phase->score->steps = t + 1;
+    phase->t++;
     run->work += (double)B;
     if (run->data->n_steps && run->step % run->data->n_steps == 0) {
         const struct gle_batch batch = samples_played(run);
@@ -150,10 +150,11 @@ static void count(struct gle_run *run, struct phase *phase, uint64_t t, double l
         phase->played += B;
     }
     if (run->step % GLE_PROGRESS_STEPS)
-        return;
+        return 0;
     gle_run_tell(run, phase->recent / ((double)lately * (double)B),
                  phase->played && gle_run_labelled(run) ? (double)phase->right / (double)phase->played : (double)NAN);
     phase->recent = 0.0;
+    return gle_run_pause(run, GLE_PAUSE_STEP, err);
 }
 
 /* Whether state is reset where a sample begins. */
@@ -203,36 +204,38 @@ static bool has_windows(const struct gle_run *run, bool learn)
     return learn || run->exp->record.variables[GLE_RECORD_LAMBDA];
 }
 
-static int run_steps(struct gle_run *run, struct phase *phase, struct gle_error *err)
+/* From where the phase is. */
+static int run_steps(struct gle_run *run, struct gle_error *err)
 {
-    const uint64_t n = phase->cfg->n_steps;
-    const bool windows = has_windows(run, phase->cfg->learn);
-    struct gle_stride stride = {.B = run->graph->max_batch, .learn = phase->cfg->learn, .nudge = true};
+    const struct gle_phase *cfg = phase_of(run);
+    const bool windows = has_windows(run, cfg->learn);
+    struct gle_stride stride = {.B = run->graph->max_batch, .learn = cfg->learn, .nudge = true};
 
-    for (uint64_t t = 0; t < n && !gle_run_stopped(run); t++) {
+    while (run->phase.t < cfg->n_steps && !gle_run_stopped(run)) {
+        const uint64_t t = run->phase.t;
         double loss;
         if (t && t % GLE_LAST_STEPS == 0)
             gle_net_keep(run->net);
         show(run);
         if (windows)
             gle_run_begin_window(run);
-        stride.steps_left = fewer(n - 1 - t, steps_to_reset(run));
+        stride.steps_left = fewer(cfg->n_steps - 1 - t, steps_to_reset(run));
         stride.end_window = window_ends(run, t);
         stride.on_grid = on_grid(run);
-        if (gle_run_step(run, &stride, &loss, err))
+        if (gle_run_step(run, &stride, &loss, err) || count(run, loss, err))
             return -1;
-        count(run, phase, t, loss);
     }
     return 0;
 }
 
-static void score_phase(const struct gle_run *run, const struct phase *phase, double seconds)
+static void score_phase(const struct gle_run *run, struct gle_phase_score *s)
 {
-    struct gle_phase_score *s = phase->score;
+    const struct gle_phase_state *phase = &run->phase;
     const double rows = (double)run->graph->max_batch;
     double last = 0.0;
 
-    s->seconds = seconds;
+    s->steps = phase->t;
+    s->seconds = phase->seconds;
     s->last_steps = s->steps < GLE_LAST_STEPS ? s->steps : GLE_LAST_STEPS;
     for (size_t i = 0; i < s->last_steps; i++)
         last += phase->last[i];
@@ -241,28 +244,39 @@ static void score_phase(const struct gle_run *run, const struct phase *phase, do
     s->accuracy = phase->played && gle_run_labelled(run) ? (double)phase->right / (double)phase->played : (double)NAN;
 }
 
-static int run_phase(struct gle_run *run, const struct gle_phase *cfg, struct gle_error *err)
+/* Whether it is over or was broken off. */
+static void end_phase(struct gle_run *run)
 {
     struct gle_metrics *m = run->metrics;
-    struct phase phase = {.cfg = cfg, .score = &m->phases[m->n_phases]};
-    const double start = gle_clock(), work = run->work;
-    int rc = open_phase(run, &phase, err) || run_steps(run, &phase, err) ? -1 : 0;
-    const double seconds = gle_clock() - start;
+    const bool learn = phase_of(run)->learn;
+    const uint64_t steps = run->phase.t;
 
+    if (steps)
+        score_phase(run, &m->phases[m->n_phases++]);
+    *(learn ? &m->train_steps : &m->eval_steps) += steps;
+    *(learn ? &m->train_flops : &m->eval_flops) +=
+        gle_graph_flops(run->graph, learn) * ((double)steps * (double)run->graph->max_batch);
+    close_phase(run);
+}
+
+/* The phase that is going on or comes next, from where it is; goes on to the one after it. */
+static int run_phase(struct gle_run *run, struct gle_error *err)
+{
+    int rc;
+
+    run->clock = gle_clock();
+    rc = (!run->phase.open && open_phase(run, err)) || run_steps(run, err) ? -1 : 0;
+    gle_run_count_time(run);
     if (rc && err->code == GLE_EDIVERGED)
         gle_net_recall(run->net);
-    if (phase.score->steps) {
-        score_phase(run, &phase, seconds);
-        m->n_phases++;
-    }
-    close_phase(run, &phase);
-    *(cfg->learn ? &m->train_seconds : &m->eval_seconds) += seconds;
-    *(cfg->learn ? &m->train_steps : &m->eval_steps) += phase.score->steps;
-    *(cfg->learn ? &m->train_flops : &m->eval_flops) +=
-        gle_graph_flops(run->graph, cfg->learn) * (run->work - work);
-    if (rc || phase.score->steps < cfg->n_steps)
+    if (rc || run->phase.t < phase_of(run)->n_steps)
         return rc;
-    return run->observer->stage ? run->observer->stage(run->observer->ctx, m, err) : 0;
+    end_phase(run);
+    run->stage++;
+    if (run->observer->stage && run->observer->stage(run->observer->ctx, run->metrics, err))
+        return -1;
+    run->clock = gle_clock();
+    return run->stage <= run->exp->n_phases && !gle_run_stopped(run) ? gle_run_pause(run, GLE_PAUSE_STAGE, err) : 0;
 }
 
 void gle_run_phases(struct gle_run *run)
@@ -270,10 +284,15 @@ void gle_run_phases(struct gle_run *run)
     const struct gle_experiment *exp = run->exp;
 
     run->total_work = (double)exp->n_steps * (double)run->graph->max_batch;
-    for (size_t i = 0; i < exp->n_phases && !run->rc && !gle_run_stopped(run); i++) {
-        run->stage = i + 1;
-        run->rc = run_phase(run, &exp->phases[i], run->err);
-    }
+    run->clock = gle_clock();
+    if (!run->resumed)
+        run->stage = 1;
+    while (run->stage <= exp->n_phases && !run->rc && !gle_run_stopped(run))
+        run->rc = run_phase(run, run->err);
+    if (run->stage <= exp->n_phases && !run->rc)
+        run->rc = gle_run_pause(run, GLE_PAUSE_STOP, run->err);
+    if (run->phase.open)
+        end_phase(run);
 }
 
 int gle_run_measure_phases(struct gle_meter *meter, struct gle_run *run, bool learn, struct gle_error *err)

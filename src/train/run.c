@@ -1,4 +1,5 @@
 #include "train/run.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "parts/optimizer.h"
 #include "parts/rule.h"
@@ -52,21 +53,32 @@ int gle_run_open_feed(struct gle_run *run, struct gle_error *err)
                          err);
 }
 
-int gle_run_start(struct gle_run *run, struct gle_error *err)
+static int make_room(struct gle_run *run, struct gle_error *err)
 {
-    const struct gle_optimizer *optimizer = (const struct gle_optimizer *)run->exp->optimizer.row;
-    const size_t n_classes = run->metrics->n_classes;
+    const size_t n_classes = run->metrics->n_classes, n_top = run->exp->layers[run->exp->n_layers - 1].n;
     size_t most = run->graph->max_batch;
+    bool ok;
 
     for (int s = 0; s < GLE_SPLITS; s++)
         most = run->data->split[s].n > most ? run->data->split[s].n : most;
-    run->rows = gle_calloc(most, sizeof *run->rows);
-    run->output_sum = gle_calloc(run->graph->max_batch * run->exp->layers[run->exp->n_layers - 1].n,
-                                 sizeof *run->output_sum);
+    ok = (run->output_sum = gle_calloc(run->graph->max_batch * n_top, sizeof *run->output_sum)) != NULL;
+    if (run->exp->phases) {
+        ok = (run->rows = gle_calloc(run->graph->max_batch, sizeof *run->rows)) && ok;
+        ok = (run->phase.last = gle_calloc(GLE_LAST_STEPS, sizeof *run->phase.last)) && ok;
+    }
+    for (size_t i = 0; i < GLE_FEED_PASSES && !run->exp->phases; i++)
+        ok = (run->planned[i].rows = gle_calloc(most, sizeof *run->planned->rows)) && ok;
     if (run->metrics->confusion)
-        run->confusion = gle_calloc(n_classes * n_classes, sizeof *run->confusion);
-    if (!run->rows || !run->output_sum || (run->metrics->confusion && !run->confusion))
-        return gle_fail(err, GLE_ENOMEM, "no memory for the order of samples");
+        ok = (run->confusion = gle_calloc(n_classes * n_classes, sizeof *run->confusion)) && ok;
+    return ok ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the order of samples");
+}
+
+int gle_run_start(struct gle_run *run, struct gle_error *err)
+{
+    const struct gle_optimizer *optimizer = (const struct gle_optimizer *)run->exp->optimizer.row;
+
+    if (make_room(run, err))
+        return -1;
     gle_rng_seed(&run->rng, run->exp->seed);
     if (gle_net_init(run->net, &run->rng, err))
         return -1;
@@ -83,7 +95,8 @@ int gle_run_start(struct gle_run *run, struct gle_error *err)
     gle_order_start(&run->order, run->exp->seed);
     run->schedule.base = run->schedule.lr = optimizer->lr(run->exp->optimizer.params);
     run->schedule.best = INFINITY;
-    return 0;
+    run->resumed = run->observer->resume != NULL;
+    return run->resumed ? run->observer->resume(run->observer->ctx, run, err) : 0;
 }
 
 void gle_run_finish(struct gle_run *run)
@@ -92,9 +105,32 @@ void gle_run_finish(struct gle_run *run)
     gle_feed_close(run->feed);
     gle_net_destroy(run->teacher);
     gle_graph_destroy(run->teacher_graph);
+    gle_run_free_kept(run);
+    gle_free(run->phase.last);
     gle_free(run->rows);
+    for (size_t i = 0; i < GLE_FEED_PASSES; i++)
+        gle_free(run->planned[i].rows);
     gle_free(run->output_sum);
     gle_free(run->confusion);
+}
+
+/* --- between steps --- */
+
+void gle_run_count_time(struct gle_run *run)
+{
+    struct gle_metrics *m = run->metrics;
+    const double now = gle_clock(), spent = now - run->clock;
+    const bool by_phases = run->exp->phases != NULL;
+    const bool learn = by_phases ? run->exp->phases[run->stage - 1].learn : run->split == GLE_TRAIN;
+
+    *(by_phases ? &run->phase.seconds : &run->epoch.seconds) += spent;
+    *(learn ? &m->train_seconds : &m->eval_seconds) += spent;
+    run->clock = now;
+}
+
+int gle_run_pause(struct gle_run *run, enum gle_pause when, struct gle_error *err)
+{
+    return run->observer->pause ? run->observer->pause(run->observer->ctx, run, when, err) : 0;
 }
 
 /* --- samples --- */

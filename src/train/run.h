@@ -11,6 +11,37 @@
 
 enum { GLE_PROGRESS_STEPS = 16 }; /* between two calls of the progress hook */
 
+/* A pass over a split that is going on, and where it is. */
+struct gle_pass_state {
+    size_t done;    /* samples of the batches that are over */
+    size_t t;       /* steps made of the batch after them */
+    uint64_t steps;
+    double shown;   /* steps, each as often as there were samples in it */
+    double loss;    /* summed over steps and samples */
+    size_t right;   /* samples */
+};
+
+/* A pass whose order of samples is known. */
+struct gle_planned {
+    uint64_t epoch;
+    enum gle_split split;
+    uint32_t *rows; /* room for any split */
+};
+
+/* A phase that is going on. */
+struct gle_phase_state {
+    bool open;     /* its parameters are put to its values; if not, it is still to begin */
+    uint64_t t;    /* steps made */
+    double seconds;
+    double loss;   /* summed over steps and rows */
+    double recent; /* of the steps since progress was told */
+    size_t played, right; /* samples */
+    double *last;  /* losses of the last steps, a ring of GLE_LAST_STEPS */
+    float **kept;  /* values of the parameters that the phase puts to others */
+};
+
+/* Between two steps, all of this that matters to the steps to come is saved by gle_run_archive(), so that a run can go
+ * on from there in another process. */
 struct gle_run {
     const struct gle_experiment *exp;
     const struct gle_graph *graph;
@@ -26,20 +57,35 @@ struct gle_run {
     struct gle_order order;
     struct gle_schedule_state schedule;
     struct gle_feed *feed; /* NULL: training by duration */
-    uint32_t *rows;      /* order of a pass, or the samples being played */
     float *output_sum;   /* (max_batch, n_targets) */
-    uint64_t *confusion; /* of the pass so far, as metrics->confusion, */
-    enum gle_split confusion_split; /* if it is over this split */
     uint64_t stage;      /* epoch or phase */
     enum gle_split split;
+
+    /* By epochs */
+    struct gle_epoch epoch; /* what is known of this one */
+    struct gle_pass_state pass;
+    struct gle_planned planned[GLE_FEED_PASSES]; /* the pass that is going on, or comes next, and the one after it */
+    size_t n_planned;
     struct { /* the pass that was planned last */
         uint64_t epoch;
         enum gle_split split;
     } ahead;
+    uint64_t *confusion; /* of the pass so far, as metrics->confusion, */
+    enum gle_split confusion_split; /* if it is over this split */
+    struct gle_meter *meter; /* that breaks a pass off; NULL: none */
+    bool measured;       /* it has */
+
+    /* By phases */
+    struct gle_phase_state phase;
+    uint32_t *rows;      /* samples being played (max_batch) */
+
     uint64_t step;       /* of the run */
     bool in_window;
     uint64_t window_first;   /* the step with which the open window began */
     double work, total_work; /* samples times steps */
+    double clock;        /* until when time was counted */
+    bool resumed;
+
     struct gle_error *err;
     int rc;
 };
@@ -53,6 +99,16 @@ void gle_run_finish(struct gle_run *run);
 GLE_MUST_CHECK int gle_run_open_feed(struct gle_run *run, struct gle_error *err);
 
 bool gle_run_stopped(const struct gle_run *run);
+/* Tells an observer that the run is between two steps and can be saved. Errors: the observer's. */
+GLE_MUST_CHECK int gle_run_pause(struct gle_run *run, enum gle_pause when, struct gle_error *err);
+/* Adds the time since run->clock to that of the stage and of its kind of steps. */
+void gle_run_count_time(struct gle_run *run);
+/* Room for the values that a phase takes the place of. Owns: run->phase.kept, until gle_run_free_kept(). Errors:
+ * GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_run_make_kept(struct gle_run *run, struct gle_error *err);
+void gle_run_free_kept(struct gle_run *run);
+/* Floats of a parameter. */
+size_t gle_run_param_size(const struct gle_run *run, const struct gle_setting *s);
 /* Whether right and wrong answers can be told apart. */
 bool gle_run_labelled(const struct gle_run *run);
 void gle_run_tell(const struct gle_run *run, double loss, double accuracy);
@@ -83,7 +139,7 @@ GLE_MUST_CHECK int gle_run_step(struct gle_run *run, const struct gle_stride *st
 void gle_run_begin_window(struct gle_run *run);
 void gle_run_drop_window(struct gle_run *run);
 
-/* Training by epochs, by phases; results in run->rc, metrics. */
+/* Training by epochs, by phases, from where the run is; results in run->rc, metrics. */
 void gle_run_epochs(struct gle_run *run);
 void gle_run_phases(struct gle_run *run);
 /* Makes learning steps, or others, until all is measured; none if there are no such steps. Errors: as gle_train(). */

@@ -102,7 +102,7 @@ static int conclude(struct gle_run *run, struct gle_error *err)
     if (run->rc && err->code == GLE_EDIVERGED) {
         m->status = GLE_DIVERGED;
         snprintf(m->message, sizeof m->message, "%.200s, in %s %llu", err->text, stage,
-                 (unsigned long long)run->stage - !by_phases);
+                 (unsigned long long)run->stage);
         *err = (struct gle_error){0};
         return gle_fail(err, GLE_EDIVERGED, "%s", m->message);
     }

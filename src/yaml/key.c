@@ -12,7 +12,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-enum { NAMES_MAX = 12, PATH_BYTES = 1024 };
+enum { NAMES_MAX = 12, PATH_BYTES = 1024, KEYS_MAX = 64 /* of a table */ };
 static const struct gle_key no_keys[] = {GLE_KEY_END};
 
 /* Names listed in a message: "a, b, c, ...". */
@@ -303,53 +303,68 @@ static int expand_name(struct gle_doc *doc, struct gle_node *node, struct gle_er
     return gle_node_add(doc, node, type) ? no_memory(node, errs) : 0;
 }
 
-/* The key that an unknown one probably means: one that map lacks, before one that it has; NULL if none is near. */
-static const char *meant_key(const struct gle_key *keys, const char *skip, const struct gle_node *map,
-                             const char *word)
+/* The keys that a map may have, and which of them it has: found once, since a map may be long. */
+struct known {
+    const struct gle_key *keys;
+    const char *skip; /* one more; NULL: none */
+    bool has[KEYS_MAX], has_skip;
+};
+
+static bool is_known(const struct known *known, const char *word)
+{
+    for (const struct gle_key *k = known->keys; k->name; k++)
+        if (!strcmp(k->name, word))
+            return true;
+    return known->skip && !strcmp(known->skip, word);
+}
+
+static struct known look(const struct gle_key *keys, const char *skip, const struct gle_node *map)
+{
+    struct known known = {.keys = keys, .skip = skip, .has_skip = skip && gle_node_get(map, skip)};
+
+    for (size_t i = 0; keys[i].name; i++) {
+        assert(i < KEYS_MAX);
+        known.has[i] = gle_node_get(map, keys[i].name);
+    }
+    return known;
+}
+
+/* The key that an unknown one probably means: one that the map lacks, before one that it has; NULL if none is near. */
+static const char *meant_key(const struct known *known, const char *word)
 {
     struct gle_suggestion missing = {.word = word}, any = {.word = word};
 
-    if (skip)
-        gle_suggest(gle_node_get(map, skip) ? &any : &missing, skip);
-    for (const struct gle_key *k = keys; k->name; k++)
-        gle_suggest(gle_node_get(map, k->name) ? &any : &missing, k->name);
+    if (known->skip)
+        gle_suggest(known->has_skip ? &any : &missing, known->skip);
+    for (size_t i = 0; known->keys[i].name; i++)
+        gle_suggest(known->has[i] ? &any : &missing, known->keys[i].name);
     return missing.best ? missing.best : any.best;
 }
 
-static bool is_known(const struct gle_key *keys, const char *skip, const char *word)
-{
-    for (const struct gle_key *k = keys; k->name; k++)
-        if (!strcmp(k->name, word))
-            return true;
-    return skip && !strcmp(skip, word);
-}
-
 /* The unknown key of map that probably means `name`, or NULL: where there is one, `name` is not missing besides. */
-static const struct gle_node *misspelt(const struct gle_key *keys, const char *skip, const struct gle_node *map,
-                                       const char *name)
+static const struct gle_node *misspelt(const struct known *known, const struct gle_node *map, const char *name)
 {
     for (size_t i = 0; i < map->n_items; i++) {
         const char *word = map->items[i]->key, *meant;
-        if (is_known(keys, skip, word))
+        if (is_known(known, word))
             continue;
-        meant = meant_key(keys, skip, map, word);
+        meant = meant_key(known, word);
         if (meant && !strcmp(meant, name))
             return map->items[i];
     }
     return NULL;
 }
 
-static int unknown_key(const struct gle_key *keys, const char *skip, const struct gle_node *node,
-                       struct gle_errors *errs)
+static int unknown_key(const struct known *known, const struct gle_node *node, struct gle_errors *errs)
 {
-    const char *meant = meant_key(keys, skip, node->parent, node->key);
+    const char *meant = meant_key(known, node->key);
     struct names names = {0};
     struct gle_error err = {0};
     char path[PATH_BYTES];
 
-    if (skip)
-        add_name(&names, skip);
-    for (const struct gle_key *k = keys; k->name; k++)
+    if (known->skip)
+        add_name(&names, known->skip);
+    for (const struct gle_key *k = known->keys; k->name; k++)
         add_name(&names, k->name);
     if (meant)
         gle_fail(&err, GLE_ECONFIG, "unknown key '%s' (did you mean '%s'?)", node->key, meant);
@@ -366,15 +381,16 @@ static int unknown_key(const struct gle_key *keys, const char *skip, const struc
 static int check_keys(const struct gle_key *keys, const char *skip, const struct gle_node *map,
                       struct gle_errors *errs)
 {
+    const struct known known = look(keys, skip, map);
     int rc = 0;
 
     for (size_t i = 0; i < map->n_items; i++)
-        if (!is_known(keys, skip, map->items[i]->key))
-            rc = unknown_key(keys, skip, map->items[i], errs);
+        if (!is_known(&known, map->items[i]->key))
+            rc = unknown_key(&known, map->items[i], errs);
     for (const struct gle_key *k = keys; k->name; k++)
         if (!k->fallback && !gle_node_get(map, k->name)) {
             rc = -1;
-            if (!misspelt(keys, skip, map, k->name))
+            if (errs->dropped || !misspelt(&known, map, k->name)) /* who has so many errors need not wait for it */
                 gle_node_error(errs, GLE_ECONFIG, map, NULL, "needs the key '%s' (%s)", k->name, k->help);
         }
     return rc;
@@ -383,9 +399,10 @@ static int check_keys(const struct gle_key *keys, const char *skip, const struct
 static int decode_named_part(struct gle_part *part, const struct gle_table *table, struct gle_doc *doc,
                              struct gle_node *node, struct gle_errors *errs)
 {
-    const struct gle_row *row;
     const struct gle_node *wrong;
+    const struct gle_row *row;
     struct gle_node *type;
+    struct known known;
 
     if (node->kind == GLE_NODE_SCALAR) {
         if (decode_name(&row, table, node, errs) || expand_name(doc, node, errs))
@@ -394,8 +411,9 @@ static int decode_named_part(struct gle_part *part, const struct gle_table *tabl
         return kind_fail(node, "a name or a map with a type", errs);
     }
     type = gle_node_get(node, "type");
-    if (!type && (wrong = misspelt(no_keys, "type", node, "type")))
-        return unknown_key(no_keys, "type", wrong, errs);
+    known = look(no_keys, "type", node);
+    if (!type && (wrong = misspelt(&known, node, "type")))
+        return unknown_key(&known, wrong, errs);
     if (!type) {
         struct names names = {0};
         for (size_t i = 0; (row = gle_table_at(table, i)); i++)

@@ -102,6 +102,10 @@ struct gle_node *gle_node_append(struct gle_doc *doc, struct gle_node *parent, c
  * differ by this alone (--set, variants). */
 GLE_MUST_CHECK int gle_node_set(struct gle_doc *doc, const char *path, struct gle_node *value, struct gle_errors *errs);
 
+/* The first place, in the order of `here`, at which two trees say something else: "learning.optimizer.lr is 0.001
+ * there, 0.0005 here", cut to size. The order of keys in a map says nothing. false, and "": there is none. */
+bool gle_node_differs(char *buf, size_t size, const struct gle_node *there, const struct gle_node *here);
+
 /* The tree as YAML text (block style; lists of scalars in flow style), which reads back as the same tree. Heap text:
  * gle_free(). NULL: no memory. */
 char *gle_node_text(const struct gle_node *node);

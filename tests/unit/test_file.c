@@ -381,6 +381,55 @@ static void sha256_equals_the_standard(void **state)
     assert_sha256("aaaaaaaaaa", 100000, 10, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
+static void files_that_belong_together_are_replaced_together(void **state)
+{
+    struct gle_error err = {0};
+    char a[PATH_SIZE], b[PATH_SIZE], c[PATH_SIZE], no[PATH_SIZE];
+
+    (void)state;
+    assert_int_equal(gle_file_write(in_dir(a, "a"), "old", 3, &err), 0);
+    assert_int_equal(gle_file_write(in_dir(b, "b"), "old", 3, &err), 0);
+    in_dir(c, "c");
+    in_dir(no, "no/c");
+    assert_int_equal(
+        gle_file_write_together((struct gle_file_whole[]){{a, "1", 1}, {b, NULL, 0}, {no, "3", 1}}, 3, &err), -1);
+    assert_int_equal(err.code, GLE_EWRITE);
+    assert_string_equal(err.file, no);
+    assert_holds(a, "old", 3);
+    assert_holds(b, "old", 3);
+    assert_int_equal(files_in_dir(), 2);
+
+    err = (struct gle_error){0};
+    assert_int_equal(
+        gle_file_write_together((struct gle_file_whole[]){{a, "1", 1}, {b, NULL, 0}, {c, "3", 1}}, 3, &err), 0);
+    assert_holds(a, "1", 1);
+    assert_holds(c, "3", 1);
+    assert_int_equal(files_in_dir(), 2);
+}
+
+static void of_files_that_belong_together_no_mixture_is_left(void **state)
+{
+    struct gle_error err = {0};
+    char a[PATH_SIZE], b[PATH_SIZE], c[PATH_SIZE];
+
+    (void)state;
+    assert_int_equal(gle_file_write(in_dir(a, "a"), "old", 3, &err), 0);
+    assert_int_equal(gle_file_make_dirs(in_dir(b, "b"), &err), 0); /* in the way of the rename */
+    assert_int_equal(gle_file_write(in_dir(c, "c"), "old", 3, &err), 0);
+    assert_int_equal(
+        gle_file_write_together((struct gle_file_whole[]){{a, "1", 1}, {b, "2", 1}, {c, "3", 1}}, 3, &err), -1);
+    assert_int_equal(err.code, GLE_EWRITE);
+    assert_string_equal(err.file, b);
+    assert_holds(a, "1", 1);
+    assert_int_equal(files_in_dir(), 2); /* with b */
+
+    err = (struct gle_error){0};
+    assert_int_equal(
+        gle_file_write_together((struct gle_file_whole[]){{b, "2", 1}, {a, "3", 1}}, 2, &err), -1);
+    assert_holds(a, "1", 1); /* nothing was replaced, so all stays */
+    assert_int_equal(files_in_dir(), 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
 
 int main(void)
@@ -401,6 +450,8 @@ int main(void)
         TEST(stale_temporary_file_is_stepped_over),
         TEST(directories_are_made_with_those_above),
         TEST(file_in_the_way_of_a_directory_is_named),
+        TEST(files_that_belong_together_are_replaced_together),
+        TEST(of_files_that_belong_together_no_mixture_is_left),
         TEST(sha256_equals_the_standard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

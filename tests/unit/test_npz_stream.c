@@ -169,7 +169,7 @@ static struct gle_npz_stream *open_stream(const struct gle_npz_column *columns, 
     struct gle_error err = {0};
     struct gle_npz_stream *s;
 
-    if (gle_npz_stream_open(&s, path, columns, n, &err))
+    if (gle_npz_stream_open(&s, path, NULL, columns, n, &err))
         fail_msg("%s", err.text);
     return s;
 }
@@ -362,7 +362,7 @@ static void memory_does_not_grow_with_the_records(void **state)
         int rc;
         memset(bytes, 1, sizeof bytes);
         getrusage(RUSAGE_SELF, &before);
-        rc = gle_npz_stream_open(&s, path, columns, 1, &err);
+        rc = gle_npz_stream_open(&s, path, NULL, columns, 1, &err);
         for (size_t r = 0; r < RECORDS && !rc; r++)
             rc = gle_npz_stream_add(s, (const void *const[]){bytes}, &err);
         rc = rc || gle_npz_stream_close(s, &err);
@@ -422,6 +422,91 @@ static void old_file_is_replaced_when_the_stream_is_closed(void **state)
     gle_npz_close(npz);
 }
 
+/* --- spools that stay --- */
+
+static struct gle_npz_stream *open_spooled(const char *spool)
+{
+    struct gle_error err = {0};
+    struct gle_npz_stream *s;
+
+    if (gle_npz_stream_open(&s, path, spool, two, COUNT(two), &err))
+        fail_msg("%s", err.text);
+    return s;
+}
+
+/* Records from `first` on, each with its number. */
+static void add_numbered(struct gle_npz_stream *s, size_t first, size_t n)
+{
+    struct gle_error err = {0};
+
+    for (size_t r = first; r < first + n; r++) {
+        float a[50] = {(float)r};
+        const int32_t b = (int32_t)r;
+        if (gle_npz_stream_add(s, (const void *const[]){a, &b}, &err))
+            fail_msg("%s", err.text);
+    }
+}
+
+/* Whatever was added after the records that were made safe, and however often they were. */
+static void a_stream_goes_on_with_what_another_has_left(void **state)
+{
+    enum { ALL = 60000 }; /* several chunks */
+    static const size_t safe[] = {0, 1, 20559, 20560, 20561, 41120, 45000};
+    char spool[PATH_SIZE + 8];
+    unsigned char *want, *got;
+    struct gle_error err = {0};
+    struct gle_npz_stream *s;
+    size_t n, m;
+
+    (void)state;
+    snprintf(spool, sizeof spool, "%s/spool", dir);
+    s = open_stream(two, COUNT(two));
+    add_numbered(s, 0, ALL);
+    close_stream(s);
+    assert_int_equal(gle_file_read(&want, &n, path, SIZE_MAX / 2, false, GLE_EDATA, &err), 0);
+    for (size_t i = 0; i < COUNT(safe); i++) {
+        s = open_spooled(spool);
+        add_numbered(s, 0, safe[i] / 2);
+        assert_int_equal(gle_npz_stream_sync(s, &err), 0);
+        add_numbered(s, safe[i] / 2, safe[i] - safe[i] / 2);
+        assert_int_equal(gle_npz_stream_sync(s, &err), 0);
+        add_numbered(s, 7, i % 2 ? 30000 : 10); /* of steps that are made again */
+        gle_npz_stream_discard(s);
+        s = open_spooled(spool);
+        assert_int_equal(gle_npz_stream_begin_with(s, safe[i], &err), 0);
+        assert_int_equal(gle_npz_stream_count(s), safe[i]);
+        add_numbered(s, safe[i], ALL - safe[i]);
+        close_stream(s);
+        assert_int_equal(gle_file_read(&got, &m, path, SIZE_MAX / 2, false, GLE_EDATA, &err), 0);
+        assert_int_equal(m, n);
+        assert_memory_equal(got, want, n);
+        gle_free(got);
+        assert_int_equal(unlink(spool), 0);
+    }
+    gle_free(want);
+}
+
+static void more_records_than_the_spool_has_are_an_error(void **state)
+{
+    static const size_t too_many[] = {4, 20560, 1000000};
+    char spool[PATH_SIZE + 8];
+    struct gle_npz_stream *s;
+
+    (void)state;
+    snprintf(spool, sizeof spool, "%s/spool", dir);
+    for (size_t i = 0; i < COUNT(too_many); i++) {
+        struct gle_error err = {0};
+        s = open_spooled(spool);
+        add_two(s, 3);
+        assert_int_equal(gle_npz_stream_sync(s, &err), 0);
+        gle_npz_stream_discard(s);
+        s = open_spooled(spool);
+        assert_int_equal(gle_npz_stream_begin_with(s, too_many[i], &err), -1);
+        assert_int_equal(err.code, GLE_EDATA);
+        gle_npz_stream_discard(s);
+    }
+}
+
 static void mode_follows_the_umask(void **state)
 {
     const mode_t old = umask(027);
@@ -444,7 +529,7 @@ static void archive_is_written_into_the_working_directory(void **state)
     (void)state;
     assert_non_null(getcwd(old, sizeof old));
     assert_int_equal(chdir(dir), 0);
-    assert_int_equal(gle_npz_stream_open(&s, "a.npz", two, COUNT(two), &err), 0);
+    assert_int_equal(gle_npz_stream_open(&s, "a.npz", NULL, two, COUNT(two), &err), 0);
     add_two(s, 3);
     close_stream(s);
     assert_int_equal(chdir(old), 0);
@@ -468,7 +553,7 @@ static void assert_not_opened(const char *where, const struct gle_npz_column *co
     struct gle_npz_stream *s = (struct gle_npz_stream *)path;
     struct gle_error err = {0};
 
-    if (!gle_npz_stream_open(&s, where, columns, n, &err))
+    if (!gle_npz_stream_open(&s, where, NULL, columns, n, &err))
         fail_msg("%s was opened", where);
     assert_null(s);
     assert_int_equal(err.code, code);
@@ -634,7 +719,7 @@ static int stream_some(struct gle_error *err)
     static const float a[50] = {1.0f};
     static const int32_t b = 2;
     struct gle_npz_stream *s;
-    int rc = gle_npz_stream_open(&s, path, two, COUNT(two), err);
+    int rc = gle_npz_stream_open(&s, path, NULL, two, COUNT(two), err);
 
     if (rc)
         return rc;
@@ -677,6 +762,8 @@ int main(void)
         TEST(memory_does_not_grow_with_the_records),
         TEST(discarded_stream_leaves_nothing),
         TEST(old_file_is_replaced_when_the_stream_is_closed),
+        TEST(a_stream_goes_on_with_what_another_has_left),
+        TEST(more_records_than_the_spool_has_are_an_error),
         TEST(mode_follows_the_umask),
         TEST(archive_is_written_into_the_working_directory),
         TEST(interrupted_and_short_transfers_go_on),

@@ -139,7 +139,7 @@ static void record(struct double_entry *d, struct trial *t, const char *yaml, co
 
     *t = trial_open(yaml, 2);
     *d = (struct double_entry){.trial = t, .stop_after = stop_after};
-    if (gle_recorder_open(&d->recorder, path, t->b.graph, &err))
+    if (gle_recorder_open(&d->recorder, path, NULL, t->b.graph, &err))
         fail_msg("%s", err.text);
     trial_run(t, &observer, &d->stop);
     if (t->rc)
@@ -489,7 +489,7 @@ static void what_is_discarded_leaves_no_file(void **state)
     snprintf(path, sizeof path, "%s/recording.npz", dir);
     snprintf(pattern, sizeof pattern, "%s/*", dir);
     for (size_t n = 0; n < 3; n++) {
-        assert_int_equal(gle_recorder_open(&recorder, path, t.b.graph, &err), 0);
+        assert_int_equal(gle_recorder_open(&recorder, path, NULL, t.b.graph, &err), 0);
         for (uint64_t step = 0; step < n; step++)
             assert_int_equal(gle_recorder_moment(recorder, &(struct gle_moment){.net = t.b.net, .step = step, .B = 4},
                                                  &err), 0);
@@ -497,12 +497,12 @@ static void what_is_discarded_leaves_no_file(void **state)
         assert_int_equal(files_like(pattern), 0);
     }
     gle_recorder_discard(NULL);
-    assert_int_equal(gle_recorder_open(&recorder, path, t.b.graph, &err), 0);
+    assert_int_equal(gle_recorder_open(&recorder, path, NULL, t.b.graph, &err), 0);
     assert_int_equal(gle_recorder_close(recorder, &err), 0); /* no record at all */
     assert_int_equal(files_like(pattern), 1);
     unlink(path);
     rmdir(dir);
-    assert_int_equal(gle_recorder_open(&recorder, path, t.b.graph, &err), -1);
+    assert_int_equal(gle_recorder_open(&recorder, path, NULL, t.b.graph, &err), -1);
     assert_int_equal(err.code, GLE_EWRITE);
     assert_null(recorder);
     trial_close(&t);
@@ -526,7 +526,7 @@ static bool records_with(const char *yaml, const char *path, size_t k)
     struct trial t = trial_open(yaml, 1);
 
     gle_memory_fail_after(k);
-    t.rc = gle_recorder_open(&recorder, path, t.b.graph, &t.err);
+    t.rc = gle_recorder_open(&recorder, path, NULL, t.b.graph, &t.err);
     if (t.rc)
         assert_null(recorder);
     else

@@ -447,11 +447,42 @@ static void chunks_beside_the_data_do_not_matter(void **state)
     assert_samples(want, COUNT(want));
 }
 
+/* In such chunks libsndfile reads for minutes, wherever the file ends. */
+static void chunks_that_claim_too_much_end_at_once(void **state)
+{
+    static const char before[] = "RIFF\x50\0\0\0WAVEfmt \x10\0\0\0\x03\0\0\x01\x80\x3e\x02\0WAVE\x04\0\x20\0"
+                                 "LIST\x04\0\xff\xff\xff\0\0\0\0\0\0\0\x08\xff\xff\xff";
+    static const char after[] = "RIFF\x36\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0"
+                                "data\x04\0\0\0\x01\0\x02\0LIST\x04\0\xff\xffINFO";
+    static const char inside[] = "RIFFP\0\0AWAVELIST\x10\0\0\0\x03\0\x01\0\xf8\xff\xff\xffRF64\0\xfa\x79\0";
+    static const int16_t want[] = {1, 2};
+    struct gle_error err = {0};
+    struct gle_sound sound;
+
+    (void)state;
+    alarm(20); /* fails the test instead of letting it hang */
+    store_bytes(before, sizeof before - 1);
+    assert_refused("damaged: a chunk is longer than the file");
+    store_bytes(after, sizeof after - 1);
+    assert_samples(want, COUNT(want));
+    store_bytes(inside, sizeof inside - 1);
+    assert_int_equal(gle_sound_read(&sound, file, RATE, 1.0, &err), -1);
+    assert_memory_equal(err.text, "not a sound file: ", 18);
+    alarm(0);
+}
+
 static void a_sound_without_samples_is_refused(void **state)
 {
+    static const char nothing[] = "RIFF\x2c\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0"
+                                  "data\0\0\0\0LIST\0\x01\0\0\0\xff\xff\xff\xff\xff\xff\xff";
+
     (void)state;
     store(WAV_16, RATE, 1, NULL, 0);
     assert_refused("has no samples");
+    alarm(20); /* libsndfile would look for minutes into what follows */
+    store_bytes(nothing, sizeof nothing - 1);
+    assert_refused("has no samples");
+    alarm(0);
 }
 
 static void a_sound_may_be_as_long_as_allowed_but_not_longer(void **state)
@@ -633,6 +664,7 @@ int main(void)
         cmocka_unit_test(a_file_that_was_cut_short_is_refused),
         cmocka_unit_test(data_of_unknown_length_go_on_to_the_end),
         cmocka_unit_test(chunks_beside_the_data_do_not_matter),
+        cmocka_unit_test(chunks_that_claim_too_much_end_at_once),
         cmocka_unit_test(a_sound_without_samples_is_refused),
         cmocka_unit_test(a_sound_may_be_as_long_as_allowed_but_not_longer),
         cmocka_unit_test(values_that_are_not_finite_are_refused),

@@ -1,0 +1,121 @@
+#include "report/checkpoint.h"
+#include "base/archive.h"
+#include "base/clock.h"
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* One after a stage waits until all of them have taken no more than 1 / RARITY of the time. What the first one takes is
+ * not known before. */
+enum { RARITY = 50 };
+static const double FIRST_COST = 0.01;
+
+void gle_checkpoint_start(struct gle_checkpoint *c, struct gle_report *report, struct gle_recorder *recorder)
+{
+    *c = (struct gle_checkpoint){
+        .report = report, .recorder = recorder, .last = gle_clock(), .cost = FIRST_COST};
+}
+
+bool gle_checkpoint_due(const struct gle_checkpoint *c, enum gle_pause when)
+{
+    const double minutes = c->report->exp->checkpoint_minutes, passed = gle_clock() - c->last;
+
+    return when == GLE_PAUSE_STOP || (when == GLE_PAUSE_STAGE && passed >= RARITY * c->cost) ||
+           (minutes > 0.0 && passed >= 60.0 * minutes);
+}
+
+/* --- whose it is --- */
+
+static int compare_config(const struct gle_checkpoint *c, struct gle_archive *a, struct gle_error *err)
+{
+    struct gle_error wrong = {0};
+    char *there, what[GLE_DIFFERENCE];
+    size_t n;
+    int rc;
+
+    if (gle_archive_length(&n, a, "config", err))
+        return -1;
+    there = gle_calloc(n + 1, 1);
+    if (!there)
+        return gle_fail(err, GLE_ENOMEM, "no memory for the config");
+    rc = gle_archive_bytes(a, "config", there, n, err);
+    if (!rc && gle_report_compare(what, c->report, there, n, &wrong))
+        rc = wrong.code == GLE_ENOMEM ? gle_fail(err, GLE_ENOMEM, "%s", wrong.text)
+                                      : gle_archive_fail(a, "config", err, "%s", wrong.text);
+    else if (!rc && what[0])
+        rc = gle_archive_fail(a, "config", err, "another one: %s", what);
+    gle_free(there);
+    return rc;
+}
+
+static int visit_config(struct gle_checkpoint *c, struct gle_archive *a, struct gle_error *err)
+{
+    char *text;
+    int rc;
+
+    if (gle_archive_restores(a))
+        return compare_config(c, a, err);
+    text = gle_node_text(c->report->exp->src);
+    if (!text)
+        return gle_fail(err, GLE_ENOMEM, "no memory for the config");
+    rc = gle_archive_bytes(a, "config", text, strlen(text), err);
+    gle_free(text);
+    return rc;
+}
+
+static int visit_data(struct gle_checkpoint *c, struct gle_archive *a, struct gle_error *err)
+{
+    const char *now = c->report->data->sha256;
+    char sha256[65];
+
+    memcpy(sha256, now, sizeof sha256);
+    if (gle_archive_bytes(a, "dataset", sha256, sizeof sha256 - 1, err))
+        return -1;
+    if (memcmp(sha256, now, sizeof sha256 - 1))
+        return gle_archive_fail(a, "dataset", err, "another one: its checksum is %.12s... there, %.12s... here", sha256,
+                                now);
+    return 0;
+}
+
+/* --- the whole --- */
+
+static int visit(struct gle_checkpoint *c, struct gle_archive *a, struct gle_run *run, struct gle_error *err)
+{
+    return visit_config(c, a, err) || visit_data(c, a, err) ||
+                   gle_provenance_archive(c->report->provenance, a, err) || gle_run_archive(run, a, err) ||
+                   (c->recorder && gle_recorder_archive(c->recorder, a, err)) || gle_archive_end(a, err)
+               ? -1
+               : 0;
+}
+
+int gle_checkpoint_write(struct gle_checkpoint *c, struct gle_run *run, struct gle_error *err)
+{
+    const double start = gle_clock();
+    char path[GLE_REPORT_PATH];
+    struct gle_archive *a;
+    int rc;
+
+    gle_report_path(path, c->report, GLE_FILE_CHECKPOINT);
+    if (gle_archive_create(&a, err))
+        return -1;
+    rc = visit(c, a, run, err) || gle_archive_write(a, path, err) ? -1 : 0;
+    gle_archive_destroy(a);
+    c->last = gle_clock();
+    c->cost = c->last - start;
+    return rc;
+}
+
+int gle_checkpoint_read(struct gle_checkpoint *c, struct gle_run *run, struct gle_error *err)
+{
+    char path[GLE_REPORT_PATH];
+    struct gle_archive *a;
+    int rc;
+
+    gle_report_path(path, c->report, GLE_FILE_CHECKPOINT);
+    if (gle_archive_open(&a, path, err))
+        return -1;
+    rc = visit(c, a, run, err) ? -1 : gle_provenance_resume(c->report->provenance, err);
+    gle_archive_destroy(a);
+    return rc;
+}

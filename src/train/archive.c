@@ -1,0 +1,361 @@
+/* A run between two steps as named arrays, and back. */
+#include "base/archive.h"
+#include "base/memory.h"
+#include "train/run.h"
+
+#include <string.h>
+
+/* --- random streams --- */
+
+static int visit_rng(struct gle_archive *a, const char *name, struct gle_rng *rng, struct gle_error *err)
+{
+    const size_t n = sizeof rng->state / sizeof *rng->state;
+    size_t next = rng->next;
+    int rc;
+
+    gle_archive_enter(a, name);
+    rc = gle_archive_u32(a, "state", rng->state, n, err) || gle_archive_count(a, "next", &next, 0, n, err) ||
+         gle_archive_bools(a, "has_normal", &rng->has_normal, 1, err) ||
+         gle_archive_f64(a, "normal", &rng->normal, 1, err);
+    gle_archive_leave(a);
+    rng->next = (uint32_t)next;
+    return rc ? -1 : 0;
+}
+
+static int visit_streams(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
+{
+    return visit_rng(a, "rng", &run->rng, err) || visit_rng(a, "order", &run->order.rng, err) ||
+                   gle_archive_bools(a, "forwarded", &run->order.forwarded, 1, err)
+               ? -1
+               : 0;
+}
+
+static int visit_split(struct gle_archive *a, const char *name, enum gle_split *split, struct gle_error *err)
+{
+    size_t number = (size_t)*split;
+
+    if (gle_archive_count(a, name, &number, 0, GLE_SPLITS - 1, err))
+        return -1;
+    *split = (enum gle_split)number;
+    return 0;
+}
+
+/* --- metrics --- */
+
+/* Epochs, as columns. */
+static int visit_epochs(struct gle_archive *a, struct gle_epoch *e, size_t n, struct gle_error *err)
+{
+    const size_t size = sizeof *e;
+
+    if (gle_archive_spread(a, "epoch", GLE_NPY_U64, &e->epoch, n, size, err) ||
+        gle_archive_spread(a, "lr", GLE_NPY_F64, &e->lr, n, size, err) ||
+        gle_archive_spread(a, "seconds", GLE_NPY_F64, &e->seconds, n, size, err))
+        return -1;
+    for (int s = 0; s < GLE_SPLITS; s++) {
+        struct gle_score *score = &e->score[s];
+        int rc;
+        gle_archive_enter(a, gle_split_names[s]);
+        rc = gle_archive_spread(a, "measured", GLE_NPY_BOOL, &score->measured, n, size, err) ||
+             gle_archive_spread(a, "loss", GLE_NPY_F64, &score->loss, n, size, err) ||
+             gle_archive_spread(a, "accuracy", GLE_NPY_F64, &score->accuracy, n, size, err);
+        gle_archive_leave(a);
+        if (rc)
+            return -1;
+    }
+    return 0;
+}
+
+static int visit_phases(struct gle_archive *a, struct gle_phase_score *p, size_t n, struct gle_error *err)
+{
+    const size_t size = sizeof *p;
+
+    return gle_archive_spread(a, "steps", GLE_NPY_U64, &p->steps, n, size, err) ||
+                   gle_archive_spread(a, "seconds", GLE_NPY_F64, &p->seconds, n, size, err) ||
+                   gle_archive_spread(a, "loss", GLE_NPY_F64, &p->loss, n, size, err) ||
+                   gle_archive_spread(a, "last_loss", GLE_NPY_F64, &p->last_loss, n, size, err) ||
+                   gle_archive_spread(a, "last_steps", GLE_NPY_U64, &p->last_steps, n, size, err) ||
+                   gle_archive_spread(a, "accuracy", GLE_NPY_F64, &p->accuracy, n, size, err)
+               ? -1
+               : 0;
+}
+
+enum { NUMBERS = sizeof(struct gle_comparison) / sizeof(double) };
+
+/* values: room for all of them, side by side. */
+static int visit_comparisons(struct gle_metrics *m, struct gle_archive *a, double *values, size_t each,
+                             struct gle_error *err)
+{
+    const size_t bytes = each * NUMBERS * sizeof *values;
+
+    for (size_t i = 0; i < m->n_diagnostics; i++)
+        memcpy(values + i * each * NUMBERS, m->diagnostics[i].of, bytes);
+    if (gle_archive_f64(a, "comparisons", values, m->n_diagnostics * each * NUMBERS, err))
+        return -1;
+    for (size_t i = 0; i < m->n_diagnostics; i++)
+        memcpy(m->diagnostics[i].of, values + i * each * NUMBERS, bytes);
+    return 0;
+}
+
+static int visit_diagnostics(struct gle_metrics *m, size_t n_layers, struct gle_archive *a, struct gle_error *err)
+{
+    const size_t each = n_layers * GLE_PARAMS;
+    size_t n = m->n_diagnostics;
+    double *values;
+    int rc;
+
+    if (gle_archive_restores(a) && gle_archive_length(&n, a, "step", err))
+        return -1;
+    for (size_t i = m->n_diagnostics; i < n; i++) {
+        struct gle_diagnostic *unused;
+        if (gle_metrics_diagnose(&unused, m, 0, n_layers, err))
+            return -1;
+    }
+    values = gle_calloc(n * each * NUMBERS, sizeof *values);
+    if (!values)
+        return gle_fail(err, GLE_ENOMEM, "no memory for the diagnostics");
+    rc = gle_archive_spread(a, "step", GLE_NPY_U64, n ? &m->diagnostics->step : NULL, n, sizeof *m->diagnostics, err) ||
+                 visit_comparisons(m, a, values, each, err)
+             ? -1
+             : 0;
+    gle_free(values);
+    return rc;
+}
+
+static int visit_sums(struct gle_metrics *m, struct gle_archive *a, struct gle_error *err)
+{
+    return gle_archive_u64(a, "train_steps", &m->train_steps, 1, err) ||
+                   gle_archive_u64(a, "eval_steps", &m->eval_steps, 1, err) ||
+                   gle_archive_f64(a, "train_seconds", &m->train_seconds, 1, err) ||
+                   gle_archive_f64(a, "eval_seconds", &m->eval_seconds, 1, err) ||
+                   gle_archive_f64(a, "waited_seconds", &m->waited_seconds, 1, err) ||
+                   gle_archive_f64(a, "train_flops", &m->train_flops, 1, err) ||
+                   gle_archive_f64(a, "eval_flops", &m->eval_flops, 1, err)
+               ? -1
+               : 0;
+}
+
+/* What has been measured so far. */
+static int visit_metrics(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
+{
+    const struct gle_experiment *exp = run->exp;
+    struct gle_metrics *m = run->metrics;
+    int rc;
+
+    if (gle_archive_count(a, "n_epochs", &m->n_epochs, 0, exp->phases ? 0 : exp->epochs, err) ||
+        gle_archive_count(a, "n_phases", &m->n_phases, 0, exp->phases ? exp->n_phases : 0, err) ||
+        gle_archive_count(a, "best", &m->best, 0, m->n_epochs ? m->n_epochs - 1 : 0, err) ||
+        visit_split(a, "confusion_split", &m->confusion_split, err) || visit_sums(m, a, err) ||
+        (m->confusion && gle_archive_u64(a, "confusion", m->confusion, m->n_classes * m->n_classes, err)))
+        return -1;
+    gle_archive_enter(a, "epochs");
+    rc = visit_epochs(a, m->epochs, m->n_epochs, err);
+    gle_archive_leave(a);
+    gle_archive_enter(a, "phases");
+    rc = rc || visit_phases(a, m->phases, m->n_phases, err);
+    gle_archive_leave(a);
+    gle_archive_enter(a, "diagnostics");
+    rc = rc || visit_diagnostics(m, run->graph->n_layers, a, err);
+    gle_archive_leave(a);
+    return rc ? -1 : 0;
+}
+
+/* --- by epochs --- */
+
+static int visit_pass(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
+{
+    struct gle_pass_state *pass = &run->pass;
+    const size_t n = run->data->split[run->split].n;
+
+    return gle_archive_count(a, "done", &pass->done, 0, n, err) ||
+                   gle_archive_count(a, "t", &pass->t, 0, run->data->n_steps, err) ||
+                   gle_archive_u64(a, "steps", &pass->steps, 1, err) ||
+                   gle_archive_f64(a, "shown", &pass->shown, 1, err) ||
+                   gle_archive_f64(a, "loss", &pass->loss, 1, err) ||
+                   gle_archive_count(a, "right", &pass->right, 0, n, err)
+               ? -1
+               : 0;
+}
+
+static int visit_planned(struct gle_run *run, struct gle_planned *planned, struct gle_archive *a,
+                         struct gle_error *err)
+{
+    size_t n;
+
+    if (gle_archive_u64(a, "epoch", &planned->epoch, 1, err) || visit_split(a, "split", &planned->split, err))
+        return -1;
+    n = run->data->split[planned->split].n;
+    if (gle_archive_u32(a, "rows", planned->rows, n, err))
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        if (planned->rows[i] >= n)
+            return gle_archive_fail(a, "rows", err, "there is no sample %u", (unsigned)planned->rows[i]);
+    return 0;
+}
+
+static int visit_plans(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
+{
+    static const char *const names[GLE_FEED_PASSES] = {"now", "next"};
+    int rc = gle_archive_count(a, "n_planned", &run->n_planned, 0, GLE_FEED_PASSES, err) ||
+             gle_archive_u64(a, "ahead_epoch", &run->ahead.epoch, 1, err) ||
+             visit_split(a, "ahead_split", &run->ahead.split, err);
+
+    for (size_t i = 0; i < run->n_planned && !rc; i++) {
+        gle_archive_enter(a, names[i]);
+        rc = visit_planned(run, &run->planned[i], a, err);
+        gle_archive_leave(a);
+    }
+    return rc ? -1 : 0;
+}
+
+static int visit_by_epochs(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
+{
+    const size_t n_classes = run->metrics->n_classes;
+    int rc;
+
+    if (visit_split(a, "split", &run->split, err) || visit_plans(run, a, err) ||
+        visit_split(a, "pass_confusion_split", &run->confusion_split, err) ||
+        (run->confusion && gle_archive_u64(a, "pass_confusion", run->confusion, n_classes * n_classes, err)))
+        return -1;
+    gle_archive_enter(a, "epoch");
+    rc = visit_epochs(a, &run->epoch, 1, err);
+    gle_archive_leave(a);
+    gle_archive_enter(a, "pass");
+    rc = rc || visit_pass(run, a, err);
+    gle_archive_leave(a);
+    return rc ? -1 : 0;
+}
+
+/* --- by phases --- */
+
+static int visit_kept(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
+{
+    const struct gle_settings *set = &run->exp->phases[run->stage - 1].set;
+
+    if (gle_archive_restores(a) && gle_run_make_kept(run, err))
+        return -1;
+    for (size_t i = 0; i < set->n; i++) {
+        int rc;
+        gle_archive_enter(a, run->exp->layers[set->item[i].layer].name);
+        rc = gle_archive_f32(a, gle_params[set->item[i].param].name, run->phase.kept[i],
+                             gle_run_param_size(run, &set->item[i]), err);
+        gle_archive_leave(a);
+        if (rc)
+            return -1;
+    }
+    return 0;
+}
+
+static int visit_phase(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
+{
+    struct gle_phase_state *phase = &run->phase;
+    size_t t = (size_t)phase->t;
+    int rc;
+
+    if (gle_archive_bools(a, "open", &phase->open, 1, err))
+        return -1;
+    if (!phase->open)
+        return 0;
+    if (gle_archive_count(a, "t", &t, 0, run->exp->phases[run->stage - 1].n_steps, err) ||
+        gle_archive_f64(a, "seconds", &phase->seconds, 1, err) || gle_archive_f64(a, "loss", &phase->loss, 1, err) ||
+        gle_archive_f64(a, "recent", &phase->recent, 1, err) ||
+        gle_archive_count(a, "played", &phase->played, 0, SIZE_MAX, err) ||
+        gle_archive_count(a, "right", &phase->right, 0, phase->played, err) ||
+        gle_archive_f64(a, "last", phase->last, GLE_LAST_STEPS, err))
+        return -1;
+    phase->t = t;
+    gle_archive_enter(a, "kept");
+    rc = visit_kept(run, a, err);
+    gle_archive_leave(a);
+    return rc;
+}
+
+static int visit_samples(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
+{
+    const size_t n = run->data->split[GLE_TRAIN].n;
+
+    if (gle_archive_u32(a, "rows", run->rows, run->graph->max_batch, err))
+        return -1;
+    for (size_t b = 0; b < run->graph->max_batch; b++)
+        if (run->rows[b] >= n)
+            return gle_archive_fail(a, "rows", err, "there is no sample %u", (unsigned)run->rows[b]);
+    return 0;
+}
+
+static int visit_by_phases(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
+{
+    int rc;
+
+    if (!run->data->signal.play && visit_samples(run, a, err))
+        return -1;
+    gle_archive_enter(a, "phase");
+    rc = visit_phase(run, a, err);
+    gle_archive_leave(a);
+    return rc;
+}
+
+/* --- all of it --- */
+
+/* A signal's position is that of the steps played, which are played again, into an input that is overwritten after. */
+static void replay(struct gle_run *run)
+{
+    const struct gle_signal *signal = &run->data->signal;
+    size_t ld;
+    float *input = gle_net_input(run->net, &ld);
+
+    for (uint64_t t = 0; signal->play && t < run->step; t++)
+        signal->play(signal->state, input, ld, t);
+}
+
+static int visit_position(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
+{
+    struct gle_schedule_state *s = &run->schedule;
+    const bool by_phases = run->exp->phases != NULL;
+    size_t stage = (size_t)run->stage;
+
+    if (gle_archive_count(a, "stage", &stage, by_phases, by_phases ? run->exp->n_phases : run->exp->epochs, err) ||
+        gle_archive_u64(a, "step", &run->step, 1, err) || gle_archive_f64(a, "work", &run->work, 1, err) ||
+        gle_archive_bools(a, "in_window", &run->in_window, 1, err) ||
+        gle_archive_u64(a, "window_first", &run->window_first, 1, err) || gle_archive_f64(a, "lr", &s->lr, 1, err) ||
+        gle_archive_f64(a, "best_watched", &s->best, 1, err) || gle_archive_u64(a, "bad_epochs", &s->bad, 1, err))
+        return -1;
+    run->stage = stage;
+    return 0;
+}
+
+static int visit_nets(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
+{
+    int rc;
+
+    gle_archive_enter(a, "net");
+    rc = gle_net_archive(run->net, a, err);
+    gle_archive_leave(a);
+    gle_archive_enter(a, "teacher");
+    rc = rc || (run->teacher && gle_net_archive(run->teacher, a, err));
+    gle_archive_leave(a);
+    gle_archive_enter(a, "diagnosis");
+    rc = rc || (run->diagnosis && gle_diagnosis_archive(run->diagnosis, a, err));
+    gle_archive_leave(a);
+    return rc ? -1 : 0;
+}
+
+static int visit_all(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
+{
+    if (visit_position(run, a, err) || visit_streams(run, a, err) ||
+        (run->exp->phases ? visit_by_phases(run, a, err) : visit_by_epochs(run, a, err)) || visit_metrics(run, a, err))
+        return -1;
+    if (gle_archive_restores(a))
+        replay(run);
+    return visit_nets(run, a, err);
+}
+
+int gle_run_archive(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
+{
+    int rc;
+
+    if (!gle_archive_restores(a))
+        gle_run_count_time(run);
+    gle_archive_enter(a, "run");
+    rc = visit_all(run, a, err);
+    gle_archive_leave(a);
+    return rc;
+}

@@ -1,0 +1,238 @@
+"""Makes every call that writes fail in turn, and allocations of the libraries: nothing is lost, nothing is half there.
+
+GLESIM names the program, GLE_FAULTS the library that is preloaded into it (shim.c). Standard library only.
+"""
+
+import concurrent.futures
+import errno
+import hashlib
+import json
+import math
+import os
+import pathlib
+import shutil
+import struct
+import subprocess
+import tempfile
+import unittest
+import zipfile
+
+GLESIM = os.path.abspath(os.environ["GLESIM"])
+SHIM = os.path.abspath(os.environ["GLE_FAULTS"])
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+XOR = [ROOT / "configs" / "xor.yaml", "--set", "training.epochs=3", "--threads", "1"]
+RECORD = ["--set", "record={every: 500, variables: [r], parameters: [weight]}"]
+# At most so many of a library's allocations fail, evenly spread over all.
+ALLOCATIONS = 60
+
+
+def load(path):
+    """JSON as the standard has it: NaN and Infinity are refused."""
+    def refuse(word):
+        raise ValueError(word + " is no JSON")
+    return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
+
+
+def floats(path):
+    """Values of all arrays of single precision; every array's checksum is checked."""
+    arrays = {}
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            data = archive.read(name)
+            begin = 10 + struct.unpack("<H", data[8:10])[0]
+            if b"'<f4'" in data[:begin]:
+                arrays[name.removesuffix(".npy")] = struct.unpack(f"<{(len(data) - begin) // 4}f", data[begin:])
+    return arrays
+
+
+def flat(values):
+    return [x for row in values for x in (flat(row) if isinstance(row, list) else [row])]
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else {}
+
+
+def spread(n):
+    return sorted({1 + i * n // min(n, ALLOCATIONS) for i in range(min(n, ALLOCATIONS))} | {n})
+
+
+def is_needless(calls, n):
+    """Whether a run does without call n: it opens the folder to hold it against other processes, or closes a file that
+    was only made to see whether one can be, or records that are in the recording by then."""
+    name, path = calls[n - 1].split()
+    if name == "open":
+        return path.endswith("/seed_1")
+    return name == "close" and (calls[n - 2] == f"open {path}" or path.endswith("/recording.part"))
+
+
+class Faults(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="glesim-test-")).resolve()
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def run_glesim(self, output, *args, **faults):
+        """Runs with GLE_FAULT_... set; returns exit code and standard error."""
+        env = {**os.environ, "LD_PRELOAD": SHIM,
+               **{"GLE_FAULT_" + key.upper(): str(value) for key, value in faults.items()}}
+        done = subprocess.run([GLESIM, *map(str, args), "--quiet", "--output", str(output)], cwd=self.folder, env=env,
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False)
+        self.assertEqual(done.stdout, b"")
+        return done.returncode, done.stderr.decode()
+
+    def count(self, *args, former=None, **faults):
+        """Lines that the shim logs of a run in which nothing fails."""
+        output, log = self.folder / "counted", self.folder / "log"
+        if former:
+            shutil.copytree(former, output)
+        code, err = self.run_glesim(output, *args, folder=output, log=log, **faults)
+        self.assertEqual((code, err), (0, ""))
+        shutil.rmtree(output)
+        lines = log.read_text(encoding="utf-8").splitlines()
+        log.unlink()
+        return lines
+
+    def for_each(self, numbers, check):
+        """check(number) for all of them, several at a time."""
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            for future in [pool.submit(check, number) for number in numbers]:
+                future.result()
+
+    def check_left(self, run):
+        """What a run that failed has left: whole files, and no completed report but with its own weights and config."""
+        files = {path.name for path in run.iterdir()} if run.exists() else set()
+        self.assertLessEqual(files, {"config.yaml", "metrics.json", "weights.npz", "recording.npz", "checkpoint.npz",
+                                     "recording.part"})
+        values = {name: floats(run / name) for name in files if name.endswith(".npz")}
+        metrics = load(run / "metrics.json") if "metrics.json" in files else None
+        if not metrics or metrics["status"] != "completed":
+            return metrics
+        self.assertEqual(metrics["config_sha256"], hashlib.sha256((run / "config.yaml").read_bytes()).hexdigest())
+        for name, value in metrics["parameters"].items():
+            self.assertTrue(all(map(math.isclose, flat(value), values["weights.npz"][name])), name)
+        return metrics
+
+    def check_message(self, err, output):
+        self.assertRegex(err, rf"^{output}\S*: cannot [^:]+: .*\n$")
+
+    def test_every_call_that_fails_is_told(self):
+        calls = self.count(*XOR, *RECORD)
+        self.assertGreater(len(calls), 80)
+        for name in ("mkdir", "open", "write", "fsync", "close", "rename", "pread"):
+            self.assertIn(name, {line.split()[0] for line in calls})
+
+        def check(n):
+            output = self.folder / str(n)
+            for number in (errno.ENOSPC, errno.EIO):
+                code, err = self.run_glesim(output, *XOR, *RECORD, folder=output, call=n, errno=number)
+                self.assertEqual(code, 0 if is_needless(calls, n) else 3, (calls[n - 1], err))
+                if code:
+                    self.check_message(err, output)
+                self.check_left(output / "seed_1")
+                shutil.rmtree(output, ignore_errors=True)
+        self.for_each(range(1, len(calls) + 1), check)
+
+    def test_a_disk_that_stays_full_is_told(self):
+        n_calls = len(self.count(*XOR, *RECORD))
+
+        def check(n):
+            output = self.folder / str(n)
+            code, err = self.run_glesim(output, *XOR, *RECORD, folder=output, call=n, errno=errno.ENOSPC, onward=1)
+            self.assertEqual(code, 3, err)
+            self.check_message(err, output)
+            self.check_left(output / "seed_1")
+        self.for_each(range(1, n_calls + 1, 3), check)
+
+    def test_a_former_run_stays_whole_or_is_replaced_whole(self):
+        former, forced = self.folder / "former", [*XOR, "--set", "learning.optimizer.lr=1e-2", "--force"]
+        self.assertEqual(self.run_glesim(former, *XOR, *RECORD)[0], 0)
+        old = contents(former / "seed_1")
+        calls = self.count(*forced, former=former)
+
+        def check(n):
+            output = self.folder / str(n)
+            if calls[n - 1].startswith("mkdir ") or is_needless(calls, n): # of a folder that is there
+                return
+            shutil.copytree(former, output)
+            code, err = self.run_glesim(output, *forced, folder=output, call=n, errno=errno.EIO)
+            self.assertEqual(code, 3, (calls[n - 1], err))
+            self.check_message(err, output)
+            metrics = self.check_left(output / "seed_1")
+            if metrics and metrics["config"]["learning"]["optimizer"]["lr"] != 1e-2:
+                self.assertEqual(contents(output / "seed_1"), old, calls[n - 1])
+        self.for_each(range(1, len(calls) + 1), check)
+
+    def test_what_is_left_can_be_resumed(self):
+        """From the checkpoint before, where one could not be written."""
+        often = [ROOT / "configs" / "xor.yaml", "--set", "training.epochs=1", "--threads", "1", *RECORD,
+                 "--set", "checkpoint.minutes=1e-9"]
+        calls = self.count(*often)
+        self.assertGreater(sum(line.startswith("rename ") and "checkpoint.npz" in line for line in calls), 10)
+        self.assertEqual(self.run_glesim(self.folder / "whole", *often)[0], 0)
+        whole = contents(self.folder / "whole" / "seed_1")
+
+        def check(n):
+            output = self.folder / str(n)
+            for more in ({}, {"onward": 1}):
+                code, err = self.run_glesim(output, *often, folder=output, call=n, errno=errno.ENOSPC, **more)
+                self.assertEqual(code, 0 if is_needless(calls, n) and not more else 3, (calls[n - 1], err))
+                if code:
+                    self.check_message(err, output)
+                self.check_left(output / "seed_1")
+                self.assertEqual(self.run_glesim(output, *often, "--resume"), (0, ""), calls[n - 1])
+                left = contents(output / "seed_1")
+                self.assertEqual(set(left), set(whole), calls[n - 1])
+                for name in ("config.yaml", "weights.npz", "recording.npz"):
+                    self.assertEqual(left[name], whole[name], (name, calls[n - 1]))
+                shutil.rmtree(output)
+        self.for_each(spread(len(calls)), check)
+
+    def check_library(self, library, *args, codes=(5,)):
+        """codes: of runs that fail."""
+        lines = self.count(*args, library=library)
+        n_allocations = int(next(line.split()[1] for line in lines if line.startswith("allocations ")))
+        self.assertGreater(n_allocations, 0)
+        self.assertEqual(self.run_glesim(self.folder / "whole", *args)[0], 0)
+        keys = self.all_keys(load(next((self.folder / "whole").glob("**/metrics.json"))))
+        shutil.rmtree(self.folder / "whole")
+
+        def check(n):
+            output = self.folder / f"{library}-{n}"
+            for onward in ({}, {"onward": 1}):
+                code, err = self.run_glesim(output, *args, library=library, call=n, **onward)
+                self.assertIn(code, (0, *codes), (n, err))
+                self.assertEqual(code == 0, err == "", (n, err))
+                if code == 5:
+                    self.assertRegex(err, "memory|[Mm]alloc", n)
+                for report in output.glob("**/metrics.json"):
+                    found = self.all_keys(load(report))
+                    if code == 0:
+                        self.assertEqual(found, keys, n)
+                shutil.rmtree(output, ignore_errors=True)
+        self.for_each(spread(n_allocations), check)
+
+    def all_keys(self, value):
+        """The keys of a report, of all levels, in their order."""
+        if isinstance(value, dict):
+            return [(key, self.all_keys(item)) for key, item in value.items()]
+        return [self.all_keys(item) for item in value] if isinstance(value, list) else None
+
+    def test_memory_that_libyaml_lacks(self):
+        self.check_library("libyaml", *XOR)
+
+    def test_memory_that_the_program_lacks(self):
+        """And jansson, which allocates through it."""
+        self.check_library("glesim", *XOR, *RECORD)
+        self.check_library("glesim", ROOT / "configs" / "lagnet.yaml", "--variant", "adjoint", "--set",
+                           "training.phases=[{duration: 6}]", "--set", "diagnose={window: 3.0, every: 300}")
+        self.check_library("glesim", *XOR, "--set", "sweep={learning.beta: [1, 0.5]}", "--jobs", "1")
+
+    def test_memory_that_libzip_lacks(self):
+        self.assertEqual(self.run_glesim(self.folder / "weights", *XOR)[0], 0)
+        self.check_library("libzip", *XOR, "--set",
+                           f"network.init={{file: {self.folder / 'weights' / 'seed_1' / 'weights.npz'}}}",
+                           codes=(4, 5)) # it says of some that the file is no archive
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,313 @@
+/* Runs that are stopped, saved, and gone on with: to the bits that they would have had. */
+#include "../support/trial.h"
+#include "base/archive.h"
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { YAML_BYTES = 4096 };
+
+static const char *const layers =
+    "{name: a, neurons: {tau_m: [1.0, 0.5, 2.0, 0.8], tau_r: [0.4, 0.5, 0.1, 0.9]}, activation: tanh}, "
+    "{name: b, reset: batch, gamma: 0.1, neurons: {count: 3, tau_m: 0.7, tau_r: 0.5}, activation: sigmoid}, "
+    "{name: c, neurons: {tau_m: [1.0, 0.6], tau_r: [0.5, 1.0]}}";
+static const char *const deep = "{name: a, neurons: {count: 5, tau_m: 1.0, tau_r: 0.4}, activation: tanh}, "
+                                "{name: c, neurons: {count: 2, tau_m: 1.0, tau_r: 0.5}}";
+static const char *const xor7 = "{type: xor, present: 0.7, repeat: 3, noise: 0.3}"; /* samples of seven steps */
+static const char *const noise = "{type: ornstein_uhlenbeck, tau: 1.0, sequences: 3, channels: 2}";
+static const char *const sines = "{type: sines, omega: [1.0, 3.0]}";
+static const char *const teacher = "teacher: {a: {weight: 0.7, tau_m: 1.5}}\n";
+
+struct kind {
+    const char *layers, *learning, *training, *sections;
+};
+
+/* What can be different from one run to another. */
+static struct kind kinds[] = {
+    {NULL, "loss: cross_entropy", "epochs: 2, batch_size: 5", ""},
+    {NULL, "loss: mse, rule: bp, optimizer: {type: sgd, lr: 0.1, momentum: 0.9}",
+     "epochs: 2, batch_size: 5, test_batch_size: 3, validation: 0.4", ""},
+    {NULL, "loss: cross_entropy, schedule: {type: plateau, metric: train_loss, patience: 0, threshold: 0.5}",
+     "epochs: 3, batch_size: 3, state: reset, test: end", ""},
+    {NULL, "loss: mse, rule: bptt, window: 0.3, plastic: [weight, tau_m]", "epochs: 2, batch_size: 4",
+     "diagnose: {window: 0.6, every: 6}\n"},
+    {NULL, "loss: cross_entropy", "epochs: 2, batch_size: 5", "diagnose: {window: 0.4, every: 5}\n"},
+    {NULL, "loss: cross_entropy", "phases: [{duration: 2.0}, {duration: 1.0, learn: false}, {duration: 1.3}]",
+     ""},
+    {NULL, "loss: mse, plastic: [weight, bias, tau_m]",
+     "phases: [{duration: 1.2, set: {a.weight: 0.3, c.tau_m: 2.0}}, {duration: 1.1, learn: false}, {duration: 1.6}, "
+     "{duration: 0.5, set: {a.weight: {init: normal, std: 0.2}}}]", "TEACHER"},
+    {"DEEP", "loss: mse, rule: adjoint, window: 0.5, plastic: [weight, bias, tau_m]",
+     "phases: [{duration: 1.7}, {duration: 1.4}]", "TEACHER"},
+    {NULL, "loss: mse, rule: bptt, window: 0.5, plastic: [weight, bias, tau_m]",
+     "phases: [{duration: 1.7}, {duration: 1.4}]", "TEACHERdiagnose: {window: 1.0, every: 10}\n"},
+};
+enum { KINDS = sizeof kinds / sizeof *kinds, SIGNALS = 6 };
+
+static const char *config(size_t kind, const char *signal)
+{
+    static char yaml[YAML_BYTES];
+    const struct kind *k = &kinds[kind];
+    const bool has_teacher = !strncmp(k->sections, "TEACHER", 7);
+    const int n = snprintf(yaml, sizeof yaml,
+                           "glesim: 1\nname: tiny\ndt: 0.1\nseed: 5\ndataset: %s\n"
+                           "network: {input: %d, layers: [%s]}\nlearning: {%s}\ntraining: {%s}\n"
+                           "record: {every: 1}\n%s%s\n",
+                           has_teacher ? signal : xor7, signal == sines ? 1 : 2,
+                           k->layers ? deep : layers, k->learning, k->training, has_teacher ? teacher : "",
+                           has_teacher ? k->sections + 7 : k->sections);
+
+    assert_in_range(n, 1, YAML_BYTES - 1);
+    return yaml;
+}
+
+/* A process's part of a run. */
+struct part {
+    uint64_t stop_after; /* this step; UINT64_MAX: never */
+    volatile sig_atomic_t stop;
+    uint64_t steps;      /* of the run, so far */
+    const char *path;
+    size_t saved;
+};
+
+static int on_moment(void *ctx, const struct gle_moment *m, struct gle_error *err)
+{
+    struct part *p = ctx;
+
+    (void)err;
+    p->steps = m->step + 1;
+    p->stop = m->step >= p->stop_after;
+    return 0;
+}
+
+static int save(void *ctx, struct gle_run *run, enum gle_pause when, struct gle_error *err)
+{
+    struct part *p = ctx;
+    struct gle_archive *a;
+    int rc;
+
+    if (when != GLE_PAUSE_STOP)
+        return 0;
+    p->saved++;
+    if (gle_archive_create(&a, err))
+        return -1;
+    rc = gle_run_archive(run, a, err) || gle_archive_write(a, p->path, err) ? -1 : 0;
+    gle_archive_destroy(a);
+    return rc;
+}
+
+static int load(void *ctx, struct gle_run *run, struct gle_error *err)
+{
+    struct gle_archive *a;
+    int rc;
+
+    if (gle_archive_open(&a, ((struct part *)ctx)->path, err))
+        return -1;
+    rc = gle_run_archive(run, a, err) || gle_archive_end(a, err) ? -1 : 0;
+    gle_archive_destroy(a);
+    return rc;
+}
+
+static struct trial run_part(struct part *p, const char *yaml, size_t threads, bool resumed)
+{
+    const struct gle_observer observer = {
+        .ctx = p, .moment = on_moment, .pause = save, .resume = resumed ? load : NULL};
+    struct trial t = trial_open(yaml, threads);
+
+    trial_run(&t, &observer, &p->stop);
+    return t;
+}
+
+static bool same_score(const struct gle_score *a, const struct gle_score *b)
+{
+    return a->measured == b->measured && !memcmp(&a->loss, &b->loss, sizeof a->loss) &&
+           !memcmp(&a->accuracy, &b->accuracy, sizeof a->accuracy);
+}
+
+static bool same_metrics(const struct trial *x, const struct trial *y)
+{
+    const struct gle_metrics *a = &x->m, *b = &y->m;
+    const size_t each = x->b.graph->n_layers * GLE_PARAMS, n_classes = a->n_classes;
+    bool same = a->n_epochs == b->n_epochs && a->n_phases == b->n_phases && a->n_diagnostics == b->n_diagnostics &&
+                a->best == b->best && a->confusion_split == b->confusion_split && a->train_steps == b->train_steps &&
+                a->eval_steps == b->eval_steps && a->train_flops == b->train_flops && a->eval_flops == b->eval_flops &&
+                a->status == b->status;
+
+    for (size_t i = 0; same && i < a->n_epochs; i++) {
+        same = a->epochs[i].epoch == b->epochs[i].epoch && a->epochs[i].lr == b->epochs[i].lr;
+        for (int s = 0; s < GLE_SPLITS; s++)
+            same = same && same_score(&a->epochs[i].score[s], &b->epochs[i].score[s]);
+    }
+    for (size_t i = 0; same && i < a->n_phases; i++)
+        same = a->phases[i].steps == b->phases[i].steps && a->phases[i].loss == b->phases[i].loss &&
+               a->phases[i].last_loss == b->phases[i].last_loss &&
+               !memcmp(&a->phases[i].accuracy, &b->phases[i].accuracy, sizeof(double));
+    for (size_t i = 0; same && i < a->n_diagnostics; i++)
+        same = a->diagnostics[i].step == b->diagnostics[i].step &&
+               !memcmp(a->diagnostics[i].of, b->diagnostics[i].of, each * sizeof *a->diagnostics[i].of);
+    return same && (!a->confusion || !memcmp(a->confusion, b->confusion, n_classes * n_classes * sizeof *a->confusion));
+}
+
+static void temporary(char path[32])
+{
+    snprintf(path, 32, "/tmp/glesim_resume_XXXXXX");
+    close(mkstemp(path));
+}
+
+/* Stops after every step of a run in turn. */
+static void check_every_step(const char *text)
+{
+    char path[32], yaml[YAML_BYTES];
+    struct part all = {.stop_after = UINT64_MAX};
+    struct trial whole;
+
+    snprintf(yaml, sizeof yaml, "%s", text);
+    temporary(path);
+    whole = run_part(&all, yaml, 1, false);
+    assert_int_equal(whole.rc, 0);
+    assert_in_range(all.steps, 20, 2000);
+    for (uint64_t step = 0; step + 1 < all.steps; step++) {
+        struct part first = {.stop_after = step, .path = path}, rest = {.stop_after = UINT64_MAX, .path = path};
+        struct trial t = run_part(&first, yaml, 2, false);
+        assert_int_equal(t.m.status, GLE_INTERRUPTED);
+        assert_int_equal(first.saved, 1);
+        trial_close(&t);
+        t = run_part(&rest, yaml, 1 + step % 3, true);
+        if (t.rc)
+            fail_msg("after step %llu: %s: %s", (unsigned long long)step, t.err.path, t.err.text);
+        if (!same_params(&whole.b, &t.b) || !same_metrics(&whole, &t))
+            fail_msg("stopped after step %llu of %llu, the run ends otherwise:\n%s", (unsigned long long)step,
+                     (unsigned long long)all.steps, yaml);
+        trial_close(&t);
+    }
+    trial_close(&whole);
+    unlink(path);
+}
+
+static void a_run_may_be_stopped_after_any_step(void **state)
+{
+    (void)state;
+    for (size_t kind = 0; kind < KINDS; kind++)
+        check_every_step(config(kind, noise));
+    check_every_step(config(SIGNALS, sines));
+}
+
+static void a_run_may_be_stopped_after_all_steps(void **state)
+{
+    (void)state;
+    for (size_t kind = 0; kind < KINDS; kind++) {
+        char path[32], yaml[YAML_BYTES];
+        struct part all = {.stop_after = UINT64_MAX};
+        struct trial whole, t = {.m = {.status = GLE_INTERRUPTED}};
+
+        snprintf(yaml, sizeof yaml, "%s", config(kind, noise));
+        temporary(path);
+        whole = run_part(&all, yaml, 1, false);
+        for (uint64_t step = 0; t.m.status == GLE_INTERRUPTED; step++) {
+            struct part one = {.stop_after = step, .path = path};
+            if (step)
+                trial_close(&t);
+            t = run_part(&one, yaml, 1, step > 0);
+            assert_int_equal(t.rc, 0);
+            assert_int_equal(one.steps, step + 1);
+        }
+        assert_true(same_params(&whole.b, &t.b));
+        assert_true(same_metrics(&whole, &t));
+        trial_close(&t);
+        trial_close(&whole);
+        unlink(path);
+    }
+}
+
+/* --- what does not fit --- */
+
+static void assert_not_resumed(const char *yaml, const char *path, const char *entry, const char *why)
+{
+    struct part rest = {.stop_after = UINT64_MAX, .path = path};
+    struct trial t = run_part(&rest, yaml, 1, true);
+
+    assert_int_equal(t.rc, -1);
+    assert_int_equal(t.err.code, GLE_EDATA);
+    assert_string_equal(t.err.path, entry);
+    assert_string_equal(t.err.text, why);
+    assert_string_equal(t.err.file, path);
+    assert_int_equal(rest.steps, 0);
+    trial_close(&t);
+}
+
+static void other_shapes_are_refused(void **state)
+{
+    char path[32], yaml[YAML_BYTES];
+    struct part first = {.stop_after = 30, .path = path};
+    struct trial t;
+
+    (void)state;
+    temporary(path);
+    t = run_part(&first, config(0, noise), 1, false);
+    trial_close(&t);
+    assert_not_resumed(config(1, noise), path, "run.next.rows", "12 values, where 7 are wanted");
+    snprintf(yaml, sizeof yaml, "%s", config(0, noise));
+    memcpy(strstr(yaml, "name: b"), "name: d", 7);
+    assert_not_resumed(yaml, path, "run.net.d.u", "is not there");
+    assert_not_resumed(config(4, noise), path, "run.diagnosis.sums", "is not there");
+    unlink(path);
+    temporary(path);
+    first = (struct part){.stop_after = 30, .path = path};
+    t = run_part(&first, config(4, noise), 1, false);
+    trial_close(&t);
+    assert_not_resumed(config(0, noise), path, "run.diagnosis.due", "an entry that this run has no use for");
+    unlink(path);
+}
+
+static bool resumes_with(const char *yaml, const char *path, size_t k)
+{
+    struct part rest = {.stop_after = UINT64_MAX, .path = path};
+    const struct gle_observer observer = {.ctx = &rest, .moment = on_moment, .pause = save, .resume = load};
+    struct trial t = trial_open(yaml, 1);
+
+    rest.stop_after = 25; /* so that it also saves */
+    gle_memory_fail_after(k);
+    trial_run(&t, &observer, &rest.stop);
+    gle_memory_fail_after((size_t)-1);
+    if (t.rc && t.err.code != GLE_ENOMEM)
+        fail_msg("allocation %zu: code %d, %s", k, (int)t.err.code, t.err.text);
+    trial_close(&t);
+    return !t.rc;
+}
+
+static void any_allocation_may_fail(void **state)
+{
+    static const size_t some[] = {1, 4, 6, 8};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof some / sizeof *some; i++) {
+        char path[32], yaml[YAML_BYTES];
+        struct part first = {.stop_after = 20, .path = path};
+        struct trial t;
+        size_t k = 0;
+
+        snprintf(yaml, sizeof yaml, "%s", config(some[i], noise));
+        temporary(path);
+        t = run_part(&first, yaml, 1, false);
+        trial_close(&t);
+        while (!resumes_with(yaml, path, k) && k < 20000)
+            k++;
+        assert_in_range(k, 100, 19999);
+        unlink(path);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_run_may_be_stopped_after_any_step),
+        cmocka_unit_test(a_run_may_be_stopped_after_all_steps),
+        cmocka_unit_test(other_shapes_are_refused),
+        cmocka_unit_test(any_allocation_may_fail),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
