@@ -86,12 +86,13 @@ def final(mean, std, seeds):
     return f"{mean[-1]:.1f} ± {std[-1]:.1f} ({seeds} seeds)" if seeds > 1 else f"{mean[-1]:.1f} (1 seed)"
 
 
-def number_clips(path):
-    """Gives the clip paths of an SVG numbers for names, which hash digits that the layout's solver does not repeat."""
+def settle(path):
+    """Takes out of an SVG what hangs on digits that the layout's solver does not repeat: names of clip paths, which
+    become numbers, and the sign of zero."""
     text = path.read_text(encoding="utf-8")
     names = {name: f"clip{i}" for i, name in enumerate(re.findall(r'<clipPath id="(\w+)"', text))}
     text = re.sub(r'(?<=<clipPath id=")\w+|(?<=url\(#)\w+', lambda name: names.get(name[0], name[0]), text)
-    path.write_text(text, encoding="utf-8")
+    path.write_text(re.sub(r'(?<=[ "(,])-0(?=[ ",)])', "0", text), encoding="utf-8")
 
 
 def save(figure, path, formats):
@@ -106,7 +107,7 @@ def save(figure, path, formats):
             try:
                 figure.savefig(temporary, format=suffix, metadata=NO_METADATA[suffix], **SMALL.get(suffix, {}))
                 if suffix == "svg":
-                    number_clips(temporary)
+                    settle(temporary)
                 os.replace(temporary, target)
             finally:
                 temporary.unlink(missing_ok=True)
