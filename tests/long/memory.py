@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Watches the memory of a long run that records: memory.py GLESIM [MINUTES].
+"""Watches the memory of a long run that records and writes checkpoints: memory.py GLESIM [MINUTES].
 
 Prints the resident memory over time, and ends with 1 if it grows by more than 3 % from the first tenth of the time (but
 the first minute) to the last, or if the run, when told to end, does not leave whole files. Standard library only.
@@ -56,7 +56,7 @@ def main():
     seconds = 60 * float(sys.argv[2] if len(sys.argv) > 2 else 10)
     with tempfile.TemporaryDirectory(prefix="glesim-memory-") as folder:
         with subprocess.Popen([sys.argv[1], str(CONFIG), "--variant", "gle", "--set", "training.phases[2].duration=1e9",
-                               "--set", "record.every=200", "--quiet", "--threads", "1", "--output", folder]) as run:
+                               "--set", "record.every=200", "--set", "checkpoint.minutes=0.5", "--quiet", "--threads", "1", "--output", folder]) as run:
             seen = watch(run, seconds)
             run.send_signal(signal.SIGTERM)
             code = run.wait()
