@@ -56,7 +56,8 @@ def main():
     seconds = 60 * float(sys.argv[2] if len(sys.argv) > 2 else 10)
     with tempfile.TemporaryDirectory(prefix="glesim-memory-") as folder:
         with subprocess.Popen([sys.argv[1], str(CONFIG), "--variant", "gle", "--set", "training.phases[2].duration=1e9",
-                               "--set", "record.every=200", "--set", "checkpoint.minutes=0.5", "--quiet", "--threads", "1", "--output", folder]) as run:
+                               "--set", "record.every=200", "--set", "checkpoint.minutes=0.5", "--quiet", "--threads",
+                               "1", "--output", folder]) as run:
             seen = watch(run, seconds)
             run.send_signal(signal.SIGTERM)
             code = run.wait()
