@@ -188,7 +188,7 @@ static int open_dir_of(const char *path)
 }
 
 /* Creates a file that nobody else has. Returns 0 or an errno; then nothing is open. */
-static int open_temporary(struct gle_file_draft *draft, int access)
+static int open_temporary(struct gle_file_draft *draft)
 {
     int number = EEXIST;
 
@@ -197,7 +197,7 @@ static int open_temporary(struct gle_file_draft *draft, int access)
         return errno;
     for (int i = 0; i < TEMPORARY_TRIES && (number == EEXIST || number == EINTR); i++) {
         snprintf(draft->name, sizeof draft->name, "%s%ld-%d%s", draft_prefix, (long)getpid(), i, draft_suffix);
-        draft->fd = openat(draft->dir, draft->name, access | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        draft->fd = openat(draft->dir, draft->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (draft->fd >= 0)
             return 0;
         number = errno;
@@ -211,7 +211,7 @@ int gle_file_begin(struct gle_file_draft *draft, const char *path, struct gle_er
     int number;
 
     *draft = (struct gle_file_draft){.path = path};
-    number = open_temporary(draft, O_WRONLY);
+    number = open_temporary(draft);
     return number ? fail_write(err, path, number) : 0;
 }
 
@@ -257,25 +257,6 @@ void gle_file_drop(struct gle_file_draft *draft)
     close(draft->fd);
     unlinkat(draft->dir, draft->name, 0);
     close(draft->dir);
-}
-
-int gle_file_open_nameless(int *fd, const char *path, struct gle_error *err)
-{
-    struct gle_file_draft draft = {.path = path};
-    int number = open_temporary(&draft, O_RDWR);
-
-    *fd = -1;
-    if (number)
-        return fail_write(err, path, number);
-    if (unlinkat(draft.dir, draft.name, 0))
-        number = errno;
-    close(draft.dir);
-    if (number) {
-        close(draft.fd);
-        return fail_write(err, path, number);
-    }
-    *fd = draft.fd;
-    return 0;
 }
 
 int gle_file_write(const char *path, const void *bytes, size_t size, struct gle_error *err)

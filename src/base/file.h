@@ -43,10 +43,6 @@ GLE_MUST_CHECK int gle_file_begin(struct gle_file_draft *draft, const char *path
 GLE_MUST_CHECK int gle_file_keep(struct gle_file_draft *draft, struct gle_error *err);
 /* Closes and removes it. */
 void gle_file_drop(struct gle_file_draft *draft);
-/* Opens an empty file in the directory of `path`, to write and read, that has no name: it is gone when closed.
- * Owns:   *fd belongs to the caller (close). On error it is -1.
- * Errors: GLE_EWRITE. */
-GLE_MUST_CHECK int gle_file_open_nameless(int *fd, const char *path, struct gle_error *err);
 /* Writes all bytes where fd stands, or at offset `at`; reads all from there; however often interrupted. Return 0 or an
  * errno. */
 GLE_MUST_CHECK int gle_file_put(int fd, const void *bytes, size_t size);

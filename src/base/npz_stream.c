@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zip.h>
+#include <zlib.h>
 
 _Static_assert(sizeof(off_t) >= 8, "arrays may be larger than 4 GiB");
 
@@ -37,13 +38,14 @@ struct column {
 
 struct gle_npz_stream {
     struct gle_arena *arena; /* path, columns */
-    char *path, *spool_path; /* spool_path NULL: it has no name */
+    char *path, *spool_path;
     struct column *columns;
     size_t n_columns;
     size_t record_bytes, chunk_records; /* bytes of a record, records of a full chunk */
     size_t n_records;
     unsigned char *chunk;        /* the records after the last full chunk; column i at chunk_records * before */
     int spool;                   /* -1: not open */
+    uint32_t checksum;           /* of the full chunks */
     struct gle_error failure;    /* GLE_OK: none yet */
     zip_t *zip;                  /* knows the columns from the start, and writes into draft at the end */
     struct gle_file_draft draft; /* while zip writes */
@@ -280,8 +282,6 @@ static int check_path(const char *path, struct gle_error *err)
 
 static int open_spool(struct gle_npz_stream *s, struct gle_error *err)
 {
-    if (!s->spool_path)
-        return gle_file_open_nameless(&s->spool, s->path, err);
     s->spool = open(s->spool_path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     return s->spool >= 0 ? 0
                          : gle_fail_in(err, GLE_EWRITE, s->spool_path, NULL, "cannot write: %s", strerror(errno));
@@ -299,9 +299,9 @@ int gle_npz_stream_open(struct gle_npz_stream **out, const char *path, const cha
         zip_error_init(&s->why);
         s->arena = gle_arena_create();
         s->path = s->arena ? gle_arena_text(s->arena, path, strlen(path)) : NULL;
-        s->spool_path = s->path && spool ? gle_arena_text(s->arena, spool, strlen(spool)) : NULL;
+        s->spool_path = s->path ? gle_arena_text(s->arena, spool, strlen(spool)) : NULL;
     }
-    if (!s || !s->path || (spool && !s->spool_path)) {
+    if (!s || !s->spool_path) {
         gle_npz_stream_discard(s);
         return gle_fail_in(err, GLE_ENOMEM, path, NULL, "no memory to record into it");
     }
@@ -329,20 +329,54 @@ void gle_npz_stream_discard(struct gle_npz_stream *s)
 
 /* --- records --- */
 
-/* Puts the first records of the chunk into the spool. */
-static int spool_chunk(struct gle_npz_stream *s, size_t records)
+/* Moves the first records of the chunk to the spool, or from it. Returns 0 or an errno. */
+static int put_chunk(struct gle_npz_stream *s, size_t records)
 {
-    const uint64_t first = s->n_records - s->n_records % s->chunk_records;
     int number = 0;
 
     for (size_t i = 0; i < s->n_columns && !number; i++) {
         const struct column *c = &s->columns[i];
         number = gle_file_put_at(s->spool, s->chunk + s->chunk_records * c->before, records * c->bytes,
-                                 place_of(c, first));
+                                 place_of(c, s->n_records - s->n_records % s->chunk_records));
     }
-    if (!number)
-        return 0;
+    return number;
+}
+
+static int get_chunk(struct gle_npz_stream *s, size_t records)
+{
+    int number = 0;
+
+    for (size_t i = 0; i < s->n_columns && !number; i++) {
+        const struct column *c = &s->columns[i];
+        number = gle_file_get(s->spool, s->chunk + s->chunk_records * c->before, records * c->bytes,
+                              place_of(c, s->n_records));
+    }
+    return number;
+}
+
+/* The checksum of all records: those of full chunks, and the first of this one. */
+static uint32_t sum_up(const struct gle_npz_stream *s, size_t records)
+{
+    uLong sum = s->checksum;
+
+    for (size_t i = 0; i < s->n_columns; i++) {
+        const struct column *c = &s->columns[i];
+        sum = crc32_z(sum, s->chunk + s->chunk_records * c->before, records * c->bytes);
+    }
+    return (uint32_t)sum;
+}
+
+static int fail_records(struct gle_npz_stream *s, int number)
+{
     return gle_fail_in(&s->failure, GLE_EWRITE, s->path, NULL, "cannot write the records: %s", strerror(number));
+}
+
+/* Puts the first records of the chunk into the spool. */
+static int spool_chunk(struct gle_npz_stream *s, size_t records)
+{
+    const int number = put_chunk(s, records);
+
+    return number ? fail_records(s, number) : 0;
 }
 
 static int fail_again(const struct gle_npz_stream *s, struct gle_error *err)
@@ -361,48 +395,72 @@ int gle_npz_stream_add(struct gle_npz_stream *s, const void *const *values, stru
         if (c->bytes)
             memcpy(s->chunk + s->chunk_records * c->before + at * c->bytes, values[i], c->bytes);
     }
-    if (at + 1 == s->chunk_records && spool_chunk(s, s->chunk_records))
-        return fail_again(s, err);
+    if (at + 1 == s->chunk_records) {
+        if (spool_chunk(s, s->chunk_records))
+            return fail_again(s, err);
+        s->checksum = sum_up(s, s->chunk_records);
+    }
     s->n_records++;
     return 0;
 }
 
-int gle_npz_stream_sync(struct gle_npz_stream *s, struct gle_error *err)
+int gle_npz_stream_sync(struct gle_npz_stream *s, uint32_t *checksum, struct gle_error *err)
 {
+    const size_t in_chunk = s->n_records % s->chunk_records;
     int number;
 
-    if (s->failure.code || spool_chunk(s, s->n_records % s->chunk_records))
+    if (s->failure.code || spool_chunk(s, in_chunk))
         return fail_again(s, err);
     number = gle_file_sync(s->spool);
-    if (!number)
-        return 0;
-    gle_fail_in(&s->failure, GLE_EWRITE, s->path, NULL, "cannot write the records: %s", strerror(number));
-    return fail_again(s, err);
+    if (number) {
+        fail_records(s, number);
+        return fail_again(s, err);
+    }
+    *checksum = sum_up(s, in_chunk);
+    return 0;
 }
 
-int gle_npz_stream_begin_with(struct gle_npz_stream *s, size_t n, struct gle_error *err)
+/* Drops what the spool has after the chunk that is being filled. Returns 0 or an errno. */
+static int cut_spool(const struct gle_npz_stream *s)
 {
-    const size_t in_chunk = n % s->chunk_records, first = n - in_chunk;
-    const uint64_t whole = (uint64_t)first * s->record_bytes;
-    const uint64_t all = whole + (in_chunk ? (uint64_t)s->chunk_records * s->record_bytes : 0);
+    const size_t chunks = s->n_records / s->chunk_records + (s->n_records % s->chunk_records > 0);
+    const uint64_t all = (uint64_t)chunks * s->chunk_records * s->record_bytes;
     struct stat info;
-    int number = fstat(s->spool, &info) ? errno : 0;
+
+    if (fstat(s->spool, &info))
+        return errno;
+    return (uint64_t)info.st_size > all && ftruncate(s->spool, (off_t)all) ? errno : 0;
+}
+
+/* Goes on with a full chunk of the spool. Returns 0 or an errno. */
+static int take_chunk(struct gle_npz_stream *s)
+{
+    const int number = get_chunk(s, s->chunk_records);
+
+    if (number)
+        return number;
+    s->checksum = sum_up(s, s->chunk_records);
+    s->n_records += s->chunk_records;
+    return 0;
+}
+
+int gle_npz_stream_begin_with(struct gle_npz_stream *s, size_t n, uint32_t checksum, struct gle_error *err)
+{
+    int number = 0;
 
     assert(!s->n_records);
-    if (!number && (uint64_t)info.st_size < whole)
-        number = EIO;
-    for (size_t i = 0; i < s->n_columns && !number; i++) {
-        const struct column *c = &s->columns[i];
-        number = gle_file_get(s->spool, s->chunk + s->chunk_records * c->before, in_chunk * c->bytes,
-                              place_of(c, first));
-    }
-    if (!number && (uint64_t)info.st_size > all && ftruncate(s->spool, (off_t)all))
-        number = errno;
-    if (number)
-        return gle_fail_in(err, GLE_EDATA, s->spool_path, NULL, "%zu records cannot be read back: %s", n,
-                           strerror(number));
+    while (!number && n - s->n_records >= s->chunk_records)
+        number = take_chunk(s);
+    if (!number)
+        number = get_chunk(s, n - s->n_records);
+    if (!number && sum_up(s, n - s->n_records) != checksum)
+        return gle_fail_in(err, GLE_EDATA, s->spool_path, NULL, "damaged: the checksum of its records is another one");
     s->n_records = n;
-    return 0;
+    if (!number)
+        number = cut_spool(s);
+    return number ? gle_fail_in(err, GLE_EDATA, s->spool_path, NULL, "%zu records cannot be read back: %s", n,
+                                strerror(number))
+                  : 0;
 }
 
 static int write_archive(struct gle_npz_stream *s, struct gle_error *err)

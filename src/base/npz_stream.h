@@ -5,6 +5,7 @@
 #include "base/npy.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* An array that grows by one entry along its first axis with every record. */
 struct gle_npz_column {
@@ -16,21 +17,23 @@ struct gle_npz_column {
 
 struct gle_npz_stream;
 /* Starts an archive of n > 0 columns that will stand at path. Until it is closed, nothing is to be seen there: the
- * records go to the file `spool`, which is made if it is not there, and stays when the stream is closed or discarded;
- * NULL: to one without a name in the directory of path, so that a crash leaves nothing behind. Memory: some MiB (or one
- * record, if that is larger), however many records come. Disk: twice the records while it is closed.
+ * records go to the file `spool`, which is made if it is not there, and stays when the stream is closed or discarded.
+ * Memory: some MiB (or one record, if that is larger), however many records come. Disk: twice the records while it is
+ * closed.
  * Owns:   *out belongs to the caller (gle_npz_stream_close or gle_npz_stream_discard); path, spool and columns are
  *         copied. On error *out is NULL.
- * Errors: GLE_EWRITE (no such directory or not writable, path is a directory, a name twice or not UTF-8),
+ * Errors: GLE_EWRITE (spool is in no directory or cannot be written, path is a directory, a name twice or not UTF-8),
  *         GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_npz_stream_open(struct gle_npz_stream **out, const char *path, const char *spool,
                                        const struct gle_npz_column *columns, size_t n, struct gle_error *err);
 /* Puts all records so far on the disk: whatever happens then, a stream of the same columns that is opened on the same
- * spool can begin with them. Errors: GLE_EWRITE, as gle_npz_stream_add(). */
-GLE_MUST_CHECK int gle_npz_stream_sync(struct gle_npz_stream *s, struct gle_error *err);
+ * spool can begin with them. *checksum: of their bytes (CRC-32). Errors: GLE_EWRITE, as gle_npz_stream_add(). */
+GLE_MUST_CHECK int gle_npz_stream_sync(struct gle_npz_stream *s, uint32_t *checksum, struct gle_error *err);
 /* Before the first record: begins with the first n of those that a former stream has put into the spool; what came
- * after them is dropped. Errors: GLE_EDATA (there are not so many, or they cannot be read). */
-GLE_MUST_CHECK int gle_npz_stream_begin_with(struct gle_npz_stream *s, size_t n, struct gle_error *err);
+ * after them is dropped. Errors: GLE_EDATA (there are not so many, they cannot be read, or their checksum is another
+ * one). */
+GLE_MUST_CHECK int gle_npz_stream_begin_with(struct gle_npz_stream *s, size_t n, uint32_t checksum,
+                                             struct gle_error *err);
 /* Adds one record: values[i] points to column i's entry (C order, this machine's byte order; unused if it has no
  * elements).
  * Errors: GLE_EWRITE; every later gle_npz_stream_add() or _close() fails with the same error. */
@@ -42,7 +45,7 @@ size_t gle_npz_stream_count(const struct gle_npz_stream *s); /* records so far *
  * Owns:   frees s, also on error.
  * Errors: GLE_EWRITE, GLE_ENOMEM; no file is left over, and an old one stays. */
 GLE_MUST_CHECK int gle_npz_stream_close(struct gle_npz_stream *s, struct gle_error *err);
-/* Drops everything: no file is left, an old one at path stays. NULL is fine. */
+/* Drops everything but the spool; an old file at path stays. NULL is fine. */
 void gle_npz_stream_discard(struct gle_npz_stream *s);
 
 #endif

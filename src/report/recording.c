@@ -479,13 +479,15 @@ static int visit_pending(struct gle_recorder *r, struct gle_archive *a, struct g
 int gle_recorder_archive(struct gle_recorder *r, struct gle_archive *a, struct gle_error *err)
 {
     size_t n = gle_npz_stream_count(r->stream);
-    int rc = gle_archive_restores(a) ? 0 : gle_npz_stream_sync(r->stream, err);
+    uint32_t checksum = 0;
+    int rc = gle_archive_restores(a) ? 0 : gle_npz_stream_sync(r->stream, &checksum, err);
 
     gle_archive_enter(a, "recorder");
-    rc = rc || gle_archive_count(a, "records", &n, 0, SIZE_MAX, err) || visit_pending(r, a, err);
+    rc = rc || gle_archive_count(a, "records", &n, 0, SIZE_MAX, err) ||
+         gle_archive_u32(a, "checksum", &checksum, 1, err) || visit_pending(r, a, err);
     gle_archive_leave(a);
     if (!rc && gle_archive_restores(a))
-        rc = gle_npz_stream_begin_with(r->stream, n, err);
+        rc = gle_npz_stream_begin_with(r->stream, n, checksum, err);
     return rc ? -1 : 0;
 }
 

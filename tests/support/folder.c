@@ -32,6 +32,18 @@ void folder_remove(const char *folder)
     assert_int_equal(nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 
+int folder_setup(void **folder)
+{
+    folder_make(*folder);
+    return 0;
+}
+
+int folder_teardown(void **folder)
+{
+    folder_remove(*folder);
+    return 0;
+}
+
 const char *folder_path(const char *folder, const char *name)
 {
     static char path[PATH_SIZE];

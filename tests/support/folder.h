@@ -11,6 +11,9 @@ enum { FOLDER_SIZE = 64, PATH_SIZE = 512 };
 void folder_make(char folder[FOLDER_SIZE]);
 /* Removes it, with all that is in it. */
 void folder_remove(const char *folder);
+/* For cmocka_unit_test_prestate_setup_teardown(), whose state is char[FOLDER_SIZE]: one for each test. */
+int folder_setup(void **folder);
+int folder_teardown(void **folder);
 
 /* "folder/name". Static buffer. */
 const char *folder_path(const char *folder, const char *name);

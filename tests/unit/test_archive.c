@@ -246,12 +246,12 @@ static void assert_refused(const char *entry, const char *why)
 
 static void whole_archives_that_are_none_of_ours_are_refused(void **state)
 {
-    const uint64_t two = 2, ones[2] = {1, 1};
+    const uint64_t one = 1, ones[2] = {1, 1};
     const double real = 0.5;
 
     (void)state;
-    write_other("format", GLE_NPY_U64, &two, 1, true);
-    assert_refused("", "a checkpoint of format 2; this version reads format 1");
+    write_other("format", GLE_NPY_U64, &one, 1, true);
+    assert_refused("", "a checkpoint of format 1; this version reads format 2");
     write_other("format", GLE_NPY_U64, ones, 2, true);
     assert_refused("", "no checkpoint: it names no format");
     write_other("format", GLE_NPY_F64, &real, 1, true);
@@ -260,11 +260,11 @@ static void whole_archives_that_are_none_of_ours_are_refused(void **state)
     assert_refused("", "no checkpoint: it names no format");
     write_other("sha256", GLE_NPY_U64, NULL, 0, false);
     assert_refused("", "damaged: it has no checksum");
-    write_other("u", GLE_NPY_U64, &two, 1, true);
+    write_other("u", GLE_NPY_U64, &one, 1, true);
     assert_refused("", "damaged: its checksum is another one");
     write_other("u", GLE_NPY_U64, NULL, 0, false);
     assert_refused("", "damaged: its checksum is another one");
-    write_other("new", GLE_NPY_U64, &two, 1, true);
+    write_other("new", GLE_NPY_U64, &one, 1, true);
     assert_refused("", "damaged: its checksum is another one");
 }
 

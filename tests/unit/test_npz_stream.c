@@ -26,6 +26,7 @@
 enum { PATH_SIZE = 512, COLUMNS_MAX = 16, CHUNK_BYTES = 4 << 20, FILE_MAX = 1 << 26 };
 static char dir[PATH_SIZE / 2]; /* fresh for every test */
 static char path[PATH_SIZE];    /* of the archive in it */
+static char spool[PATH_SIZE];   /* of its records */
 static int n_descriptors;       /* open when a test begins, and when it ends */
 
 /* In place of the C library's: `hinder` interrupts every other call and lets the rest move few bytes; `broken` is an
@@ -84,6 +85,7 @@ static int make_dir(void **state)
     if (!mkdtemp(dir))
         return -1;
     snprintf(path, sizeof path, "%s/a.npz", dir);
+    snprintf(spool, sizeof spool, "%s/spool", dir);
     return 0;
 }
 
@@ -120,6 +122,12 @@ static int remove_dir(void **state)
     return rmdir(dir) || open_descriptors() != n_descriptors ? -1 : 0;
 }
 
+/* But the spool. */
+static size_t n_files(void)
+{
+    return each_file(NULL) - !access(spool, F_OK);
+}
+
 static void write_old(void)
 {
     struct gle_error err = {0};
@@ -135,7 +143,7 @@ static void assert_old_alone(void)
     assert_int_equal(gle_file_read(&bytes, &size, path, FILE_MAX, false, GLE_EDATA, &err), 0);
     assert_string_equal((const char *)bytes, "old");
     gle_free(bytes);
-    assert_int_equal(each_file(NULL), 1);
+    assert_int_equal(n_files(), 1);
 }
 
 /* --- records of bytes that tell where they belong --- */
@@ -169,7 +177,7 @@ static struct gle_npz_stream *open_stream(const struct gle_npz_column *columns, 
     struct gle_error err = {0};
     struct gle_npz_stream *s;
 
-    if (gle_npz_stream_open(&s, path, NULL, columns, n, &err))
+    if (gle_npz_stream_open(&s, path, spool, columns, n, &err))
         fail_msg("%s", err.text);
     return s;
 }
@@ -254,11 +262,11 @@ static void check(const struct gle_npz_column *columns, size_t n, size_t records
     for (size_t r = 0; r < records; r++) {
         assert_int_equal(gle_npz_stream_count(s), r);
         assert_int_equal(add_values(s, values, columns, n, r, &err), 0);
-        assert_int_equal(each_file(NULL), 0);
+        assert_int_equal(n_files(), 0);
     }
     assert_int_equal(gle_npz_stream_count(s), records);
     close_stream(s);
-    assert_int_equal(each_file(NULL), 1);
+    assert_int_equal(n_files(), 1);
     assert_reads_back(columns, n, records, values);
     assert_same_as_at_once(columns, n, records, values);
     for (size_t i = 0; i < n; i++)
@@ -362,7 +370,7 @@ static void memory_does_not_grow_with_the_records(void **state)
         int rc;
         memset(bytes, 1, sizeof bytes);
         getrusage(RUSAGE_SELF, &before);
-        rc = gle_npz_stream_open(&s, path, NULL, columns, 1, &err);
+        rc = gle_npz_stream_open(&s, path, spool, columns, 1, &err);
         for (size_t r = 0; r < RECORDS && !rc; r++)
             rc = gle_npz_stream_add(s, (const void *const[]){bytes}, &err);
         rc = rc || gle_npz_stream_close(s, &err);
@@ -396,7 +404,7 @@ static void discarded_stream_leaves_nothing(void **state)
     (void)state;
     add_two(s, 3);
     gle_npz_stream_discard(s);
-    assert_int_equal(each_file(NULL), 0);
+    assert_int_equal(n_files(), 0);
     write_old();
     s = open_stream(two, COUNT(two));
     add_two(s, 40000);
@@ -417,22 +425,12 @@ static void old_file_is_replaced_when_the_stream_is_closed(void **state)
     add_two(s, 3);
     assert_old_alone();
     close_stream(s);
-    assert_int_equal(each_file(NULL), 1);
+    assert_int_equal(n_files(), 1);
     assert_int_equal(gle_npz_open(&npz, path, &err), 0);
     gle_npz_close(npz);
 }
 
 /* --- spools that stay --- */
-
-static struct gle_npz_stream *open_spooled(const char *spool)
-{
-    struct gle_error err = {0};
-    struct gle_npz_stream *s;
-
-    if (gle_npz_stream_open(&s, path, spool, two, COUNT(two), &err))
-        fail_msg("%s", err.text);
-    return s;
-}
 
 /* Records from `first` on, each with its number. */
 static void add_numbered(struct gle_npz_stream *s, size_t first, size_t n)
@@ -452,28 +450,28 @@ static void a_stream_goes_on_with_what_another_has_left(void **state)
 {
     enum { ALL = 60000 }; /* several chunks */
     static const size_t safe[] = {0, 1, 20559, 20560, 20561, 41120, 45000};
-    char spool[PATH_SIZE + 8];
     unsigned char *want, *got;
     struct gle_error err = {0};
     struct gle_npz_stream *s;
+    uint32_t checksum;
     size_t n, m;
 
     (void)state;
-    snprintf(spool, sizeof spool, "%s/spool", dir);
     s = open_stream(two, COUNT(two));
     add_numbered(s, 0, ALL);
     close_stream(s);
+    assert_int_equal(unlink(spool), 0);
     assert_int_equal(gle_file_read(&want, &n, path, SIZE_MAX / 2, false, GLE_EDATA, &err), 0);
     for (size_t i = 0; i < COUNT(safe); i++) {
-        s = open_spooled(spool);
+        s = open_stream(two, COUNT(two));
         add_numbered(s, 0, safe[i] / 2);
-        assert_int_equal(gle_npz_stream_sync(s, &err), 0);
+        assert_int_equal(gle_npz_stream_sync(s, &checksum, &err), 0);
         add_numbered(s, safe[i] / 2, safe[i] - safe[i] / 2);
-        assert_int_equal(gle_npz_stream_sync(s, &err), 0);
+        assert_int_equal(gle_npz_stream_sync(s, &checksum, &err), 0);
         add_numbered(s, 7, i % 2 ? 30000 : 10); /* of steps that are made again */
         gle_npz_stream_discard(s);
-        s = open_spooled(spool);
-        assert_int_equal(gle_npz_stream_begin_with(s, safe[i], &err), 0);
+        s = open_stream(two, COUNT(two));
+        assert_int_equal(gle_npz_stream_begin_with(s, safe[i], checksum, &err), 0);
         assert_int_equal(gle_npz_stream_count(s), safe[i]);
         add_numbered(s, safe[i], ALL - safe[i]);
         close_stream(s);
@@ -486,25 +484,67 @@ static void a_stream_goes_on_with_what_another_has_left(void **state)
     gle_free(want);
 }
 
+/* Makes n records safe in a fresh spool. Returns their checksum. */
+static uint32_t leave_records(size_t n)
+{
+    struct gle_npz_stream *s = open_stream(two, COUNT(two));
+    struct gle_error err = {0};
+    uint32_t checksum;
+
+    add_numbered(s, 0, n);
+    assert_int_equal(gle_npz_stream_sync(s, &checksum, &err), 0);
+    gle_npz_stream_discard(s);
+    return checksum;
+}
+
+static void assert_not_taken(size_t n, uint32_t checksum, const char *why)
+{
+    struct gle_npz_stream *s = open_stream(two, COUNT(two));
+    struct gle_error err = {0};
+
+    assert_int_equal(gle_npz_stream_begin_with(s, n, checksum, &err), -1);
+    assert_int_equal(err.code, GLE_EDATA);
+    assert_string_equal(err.file, spool);
+    if (!strstr(err.text, why))
+        fail_msg("'%s' does not say '%s'", err.text, why);
+    gle_npz_stream_discard(s);
+}
+
 static void more_records_than_the_spool_has_are_an_error(void **state)
 {
-    static const size_t too_many[] = {4, 20560, 1000000};
-    char spool[PATH_SIZE + 8];
-    struct gle_npz_stream *s;
+    static const size_t too_many[] = {4, 20560, 1000000, SIZE_MAX};
 
     (void)state;
-    snprintf(spool, sizeof spool, "%s/spool", dir);
-    for (size_t i = 0; i < COUNT(too_many); i++) {
-        struct gle_error err = {0};
-        s = open_spooled(spool);
-        add_two(s, 3);
-        assert_int_equal(gle_npz_stream_sync(s, &err), 0);
-        gle_npz_stream_discard(s);
-        s = open_spooled(spool);
-        assert_int_equal(gle_npz_stream_begin_with(s, too_many[i], &err), -1);
-        assert_int_equal(err.code, GLE_EDATA);
-        gle_npz_stream_discard(s);
+    for (size_t i = 0; i < COUNT(too_many); i++)
+        assert_not_taken(too_many[i], leave_records(3), "cannot be read back");
+}
+
+/* Of the full chunk, and of each column of the one after it. */
+static void damaged_records_are_an_error(void **state)
+{
+    enum { CHUNK = 20560, RECORDS = CHUNK + 100, RECORD_BYTES = 204 };
+    static const off_t at[] = {0, CHUNK * RECORD_BYTES - 1, CHUNK * RECORD_BYTES, CHUNK * RECORD_BYTES + 50 * 4 * 100 - 1,
+                               CHUNK * (RECORD_BYTES + 200) + 4 * 100 - 1};
+    const uint32_t checksum = leave_records(RECORDS);
+    struct gle_npz_stream *s;
+    struct gle_error err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(at); i++) {
+        const int fd = open(spool, O_RDWR);
+        unsigned char byte;
+        assert_int_equal(gle_file_get(fd, &byte, 1, (uint64_t)at[i]), 0);
+        byte ^= 4;
+        assert_int_equal(gle_file_put_at(fd, &byte, 1, (uint64_t)at[i]), 0);
+        assert_not_taken(RECORDS, checksum, "damaged");
+        byte ^= 4;
+        assert_int_equal(gle_file_put_at(fd, &byte, 1, (uint64_t)at[i]), 0);
+        close(fd);
     }
+    assert_not_taken(RECORDS - 1, checksum, "damaged");
+    s = open_stream(two, COUNT(two));
+    assert_int_equal(gle_npz_stream_begin_with(s, RECORDS, checksum, &err), 0);
+    gle_npz_stream_discard(s);
 }
 
 static void mode_follows_the_umask(void **state)
@@ -529,12 +569,12 @@ static void archive_is_written_into_the_working_directory(void **state)
     (void)state;
     assert_non_null(getcwd(old, sizeof old));
     assert_int_equal(chdir(dir), 0);
-    assert_int_equal(gle_npz_stream_open(&s, "a.npz", NULL, two, COUNT(two), &err), 0);
+    assert_int_equal(gle_npz_stream_open(&s, "a.npz", "spool", two, COUNT(two), &err), 0);
     add_two(s, 3);
     close_stream(s);
     assert_int_equal(chdir(old), 0);
     assert_int_equal(access(path, R_OK), 0);
-    assert_int_equal(each_file(NULL), 1);
+    assert_int_equal(n_files(), 1);
 }
 
 static void interrupted_and_short_transfers_go_on(void **state)
@@ -553,7 +593,7 @@ static void assert_not_opened(const char *where, const struct gle_npz_column *co
     struct gle_npz_stream *s = (struct gle_npz_stream *)path;
     struct gle_error err = {0};
 
-    if (!gle_npz_stream_open(&s, where, NULL, columns, n, &err))
+    if (!gle_npz_stream_open(&s, where, spool, columns, n, &err))
         fail_msg("%s was opened", where);
     assert_null(s);
     assert_int_equal(err.code, code);
@@ -576,8 +616,6 @@ static void unusable_path_is_an_error_at_once(void **state)
     char inner[2 * PATH_SIZE];
 
     (void)state;
-    snprintf(inner, sizeof inner, "%s/no/a.npz", dir);
-    assert_not_opened(inner, two, COUNT(two), GLE_EWRITE, "No such file");
     assert_not_opened(dir, two, COUNT(two), GLE_EWRITE, "Is a directory");
     write_old();
     snprintf(inner, sizeof inner, "%s/b.npz", path);
@@ -586,6 +624,23 @@ static void unusable_path_is_an_error_at_once(void **state)
     snprintf(inner, sizeof inner, "%s/%0300d", dir, 0);
     assert_not_opened(inner, two, COUNT(two), GLE_EWRITE, "File name too long");
     assert_old_alone();
+}
+
+static void unusable_spool_is_an_error_at_once(void **state)
+{
+    static const char *const names[] = {"no/spool", "."}, *const why[] = {"No such file", "Is a directory"};
+    struct gle_npz_stream *s;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(names); i++) {
+        struct gle_error err = {0};
+        snprintf(spool, sizeof spool, "%s/%s", dir, names[i]);
+        assert_int_equal(gle_npz_stream_open(&s, path, spool, two, COUNT(two), &err), -1);
+        assert_null(s);
+        assert_int_equal(err.code, GLE_EWRITE);
+        assert_string_equal(err.file, spool);
+        assert_non_null(strstr(err.text, why[i]));
+    }
 }
 
 static void unusable_columns_are_an_error_at_once(void **state)
@@ -602,7 +657,7 @@ static void unusable_columns_are_an_error_at_once(void **state)
     assert_not_opened(path, large, COUNT(large), GLE_ENOMEM, "memory");
     assert_not_opened(path, sum, COUNT(sum), GLE_ENOMEM, "memory");
     assert_not_opened(path, beyond, COUNT(beyond), GLE_ENOMEM, "memory");
-    assert_int_equal(each_file(NULL), 0);
+    assert_int_equal(n_files(), 0);
 }
 
 static void directory_that_goes_away_is_an_error(void **state)
@@ -612,6 +667,7 @@ static void directory_that_goes_away_is_an_error(void **state)
 
     (void)state;
     add_two(s, 3);
+    assert_int_equal(unlink(spool), 0);
     assert_int_equal(rmdir(dir), 0);
     assert_fails(gle_npz_stream_close(s, &err), &err, "No such file");
     assert_int_equal(mkdir(dir, 0777), 0);
@@ -625,7 +681,7 @@ static void failed_rename_leaves_no_temporary_file(void **state)
     (void)state;
     assert_int_equal(mkdir(path, 0777), 0);
     assert_fails(gle_npz_stream_close(s, &err), &err, "Is a directory");
-    assert_int_equal(each_file(NULL), 1);
+    assert_int_equal(n_files(), 1);
 }
 
 static void unreadable_spool_is_an_error(void **state)
@@ -719,7 +775,7 @@ static int stream_some(struct gle_error *err)
     static const float a[50] = {1.0f};
     static const int32_t b = 2;
     struct gle_npz_stream *s;
-    int rc = gle_npz_stream_open(&s, path, NULL, two, COUNT(two), err);
+    int rc = gle_npz_stream_open(&s, path, spool, two, COUNT(two), err);
 
     if (rc)
         return rc;
@@ -743,7 +799,7 @@ static void every_failing_allocation_is_an_error(void **state)
         gle_memory_fail_after((size_t)-1);
         assert_int_equal(err.code, rc ? GLE_ENOMEM : GLE_OK);
         assert_string_equal(err.file, rc ? path : "");
-        assert_int_equal(each_file(NULL), rc ? 0 : 1);
+        assert_int_equal(n_files(), rc ? 0 : 1);
     }
     assert_true(n > 4);
 }
@@ -764,10 +820,12 @@ int main(void)
         TEST(old_file_is_replaced_when_the_stream_is_closed),
         TEST(a_stream_goes_on_with_what_another_has_left),
         TEST(more_records_than_the_spool_has_are_an_error),
+        TEST(damaged_records_are_an_error),
         TEST(mode_follows_the_umask),
         TEST(archive_is_written_into_the_working_directory),
         TEST(interrupted_and_short_transfers_go_on),
         TEST(unusable_path_is_an_error_at_once),
+        TEST(unusable_spool_is_an_error_at_once),
         TEST(unusable_columns_are_an_error_at_once),
         TEST(directory_that_goes_away_is_an_error),
         TEST(failed_rename_leaves_no_temporary_file),

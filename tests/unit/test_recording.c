@@ -1,10 +1,10 @@
 /* recording.npz of real runs, against what the nets held. */
+#include "../support/folder.h"
 #include "../support/witness.h"
 #include "base/memory.h"
 #include "base/npz.h"
 #include "report/recording.h"
 
-#include <glob.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +35,8 @@ static const char *config(const char *dataset, const char *learning, const char 
     assert_in_range(n, 1, YAML_BYTES - 1);
     return yaml;
 }
+
+static char folder[FOLDER_SIZE];
 
 /* --- what the net held, kept by the hooks of the test itself --- */
 
@@ -131,15 +133,23 @@ static void double_entry_clear(struct double_entry *d)
     free(d->records);
 }
 
-/* Runs and records to path. */
-static void record(struct double_entry *d, struct trial *t, const char *yaml, const char *path, uint64_t stop_after)
+static int open_recorder(struct gle_recorder **recorder, const struct trial *t, struct gle_error *err)
+{
+    char path[PATH_SIZE];
+
+    snprintf(path, sizeof path, "%s", folder_path(folder, "recording.npz"));
+    return gle_recorder_open(recorder, path, folder_path(folder, "recording.part"), t->b.graph, err);
+}
+
+/* Runs and records. */
+static void record(struct double_entry *d, struct trial *t, const char *yaml, uint64_t stop_after)
 {
     const struct gle_observer observer = {.ctx = d, .moment = on_moment, .window = on_window};
     struct gle_error err = {0};
 
     *t = trial_open(yaml, 2);
     *d = (struct double_entry){.trial = t, .stop_after = stop_after};
-    if (gle_recorder_open(&d->recorder, path, NULL, t->b.graph, &err))
+    if (open_recorder(&d->recorder, t, &err))
         fail_msg("%s", err.text);
     trial_run(t, &observer, &d->stop);
     if (t->rc)
@@ -315,15 +325,12 @@ static void check_file(const char *path, const struct double_entry *d)
 /* Records, checks the file, and checks that the run was none the worse. */
 static struct double_entry check(struct trial *t, const char *yaml, uint64_t stop_after)
 {
-    char path[] = "/tmp/glesim_recording_XXXXXX";
     struct double_entry d;
     const struct gle_observer alone = {.ctx = NULL};
     struct trial without;
 
-    temporary_file(path, "");
-    record(&d, t, yaml, path, stop_after);
-    check_file(path, &d);
-    unlink(path);
+    record(&d, t, yaml, stop_after);
+    check_file(folder_path(folder, "recording.npz"), &d);
     if (stop_after == UINT64_MAX) {
         without = trial_open(yaml, 1);
         trial_run(&without, &alone, NULL);
@@ -466,45 +473,36 @@ static void a_stopped_run_leaves_its_records_so_far(void **state)
 
 /* --- files and memory --- */
 
-static size_t files_like(const char *pattern)
+static bool is_there(const char *name)
 {
-    glob_t found;
-    const size_t n = glob(pattern, 0, NULL, &found) ? 0 : found.gl_pathc;
-
-    if (n)
-        globfree(&found);
-    return n;
+    return !access(folder_path(folder, name), F_OK);
 }
 
-static void what_is_discarded_leaves_no_file(void **state)
+static void what_is_discarded_leaves_no_recording(void **state)
 {
-    char dir[] = "/tmp/glesim_recording_XXXXXX", path[64], pattern[64];
     struct gle_recorder *recorder;
     struct gle_error err = {0};
     struct trial t = trial_open(config(noise, "", "phases: [{duration: 1}]",
                                        "record: {variables: [u]}\nteacher: {}\n"), 1);
 
     (void)state;
-    assert_non_null(mkdtemp(dir));
-    snprintf(path, sizeof path, "%s/recording.npz", dir);
-    snprintf(pattern, sizeof pattern, "%s/*", dir);
     for (size_t n = 0; n < 3; n++) {
-        assert_int_equal(gle_recorder_open(&recorder, path, NULL, t.b.graph, &err), 0);
+        assert_int_equal(open_recorder(&recorder, &t, &err), 0);
         for (uint64_t step = 0; step < n; step++)
             assert_int_equal(gle_recorder_moment(recorder, &(struct gle_moment){.net = t.b.net, .step = step, .B = 4},
                                                  &err), 0);
         gle_recorder_discard(recorder);
-        assert_int_equal(files_like(pattern), 0);
+        assert_true(is_there("recording.part") && !is_there("recording.npz"));
     }
     gle_recorder_discard(NULL);
-    assert_int_equal(gle_recorder_open(&recorder, path, NULL, t.b.graph, &err), 0);
+    assert_int_equal(open_recorder(&recorder, &t, &err), 0);
     assert_int_equal(gle_recorder_close(recorder, &err), 0); /* no record at all */
-    assert_int_equal(files_like(pattern), 1);
-    unlink(path);
-    rmdir(dir);
-    assert_int_equal(gle_recorder_open(&recorder, path, NULL, t.b.graph, &err), -1);
+    assert_true(is_there("recording.npz"));
+    folder_remove(folder);
+    assert_int_equal(open_recorder(&recorder, &t, &err), -1);
     assert_int_equal(err.code, GLE_EWRITE);
     assert_null(recorder);
+    folder_make(folder);
     trial_close(&t);
 }
 
@@ -519,14 +517,14 @@ static int window_alone(void *ctx, const struct gle_closed_window *w, struct gle
     return gle_recorder_window(*(struct gle_recorder **)ctx, w, err);
 }
 
-static bool records_with(const char *yaml, const char *path, size_t k)
+static bool records_with(const char *yaml, size_t k)
 {
     struct gle_recorder *recorder;
     const struct gle_observer observer = {.ctx = &recorder, .moment = moment_alone, .window = window_alone};
     struct trial t = trial_open(yaml, 1);
 
     gle_memory_fail_after(k);
-    t.rc = gle_recorder_open(&recorder, path, NULL, t.b.graph, &t.err);
+    t.rc = open_recorder(&recorder, &t, &t.err);
     if (t.rc)
         assert_null(recorder);
     else
@@ -542,38 +540,34 @@ static bool records_with(const char *yaml, const char *path, size_t k)
     return !t.rc;
 }
 
-static void any_allocation_may_fail_and_no_file_is_left(void **state)
+static void any_allocation_may_fail_and_no_recording_is_left(void **state)
 {
-    char dir[] = "/tmp/glesim_recording_XXXXXX", path[64], pattern[64];
     const char *yaml = config(noise, ", rule: bptt, window: 0.4", "phases: [{duration: 1.3}]",
                               "record: {variables: [u, lambda], parameters: [weight]}\nteacher: {}\n");
     size_t k = 0;
 
     (void)state;
-    assert_non_null(mkdtemp(dir));
-    snprintf(path, sizeof path, "%s/recording.npz", dir);
-    snprintf(pattern, sizeof pattern, "%s/*", dir);
-    while (!records_with(yaml, path, k) && k < 5000) {
-        assert_int_equal(files_like(pattern), 0);
+    while (!records_with(yaml, k) && k < 5000) {
+        assert_false(is_there("recording.npz"));
         k++;
     }
     assert_in_range(k, 30, 4999);
-    assert_int_equal(files_like(pattern), 1);
-    unlink(path);
-    rmdir(dir);
+    assert_true(is_there("recording.npz"));
 }
+
+#define TEST(name) cmocka_unit_test_prestate_setup_teardown(name, folder_setup, folder_teardown, folder)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(everything_is_recorded_as_the_net_held_it),
-        cmocka_unit_test(a_choice_of_layers_neurons_and_sequences_stands_in_its_order),
-        cmocka_unit_test(records_come_every_so_many_steps_whatever_the_windows),
-        cmocka_unit_test(lambda_is_nan_where_a_window_was_dropped_or_none_was_open),
-        cmocka_unit_test(lambda_is_recorded_in_phases_that_do_not_learn_too),
-        cmocka_unit_test(a_stopped_run_leaves_its_records_so_far),
-        cmocka_unit_test(what_is_discarded_leaves_no_file),
-        cmocka_unit_test(any_allocation_may_fail_and_no_file_is_left),
+        TEST(everything_is_recorded_as_the_net_held_it),
+        TEST(a_choice_of_layers_neurons_and_sequences_stands_in_its_order),
+        TEST(records_come_every_so_many_steps_whatever_the_windows),
+        TEST(lambda_is_nan_where_a_window_was_dropped_or_none_was_open),
+        TEST(lambda_is_recorded_in_phases_that_do_not_learn_too),
+        TEST(a_stopped_run_leaves_its_records_so_far),
+        TEST(what_is_discarded_leaves_no_recording),
+        TEST(any_allocation_may_fail_and_no_recording_is_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
