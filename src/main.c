@@ -1,17 +1,11 @@
 /* glesim: from a YAML description to a trained network and a JSON report. Wiring, errors and exit codes. */
-#include "base/clock.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "cli/many.h"
 #include "cli/options.h"
-#include "cli/progress.h"
+#include "cli/session.h"
 #include "cli/show.h"
-#include "report/checkpoint.h"
-#include "report/recording.h"
-#include "report/report.h"
 #include "report/schema.h"
-#include "train/measure.h"
-#include "train/train.h"
 
 #include <fcntl.h>
 #include <omp.h>
@@ -30,289 +24,15 @@ static void on_signal(int number)
     signal(number, SIG_DFL);
 }
 
-static int print_error(const struct gle_error *err)
-{
-    char text[1200];
-
-    gle_error_format(text, sizeof text, err);
-    fprintf(stderr, "%s%s\n", err->file[0] ? "" : "glesim: ", text);
-    return gle_code_exit(err->code);
-}
-
 /* All of them, in the order of the file; the exit code is that of the first. */
 static int print_errors(struct gle_errors *errs)
 {
     gle_errors_sort(errs);
     for (size_t i = 0; i < errs->n; i++)
-        print_error(&errs->item[i]);
+        gle_show_error(&errs->item[i]);
     if (errs->dropped)
         fprintf(stderr, "glesim: and %zu more error%s\n", errs->dropped, errs->dropped > 1 ? "s" : "");
     return errs->n ? gle_code_exit(errs->item[0].code) : 5;
-}
-
-static const double TELL_SECONDS = 0.2;
-
-/* What one run holds; freed in one place. */
-struct session {
-    struct gle_data *data;
-    struct gle_graph *graph;
-    struct gle_net *net;
-    struct gle_metrics metrics;
-    struct gle_report report;
-    struct gle_recorder *recorder; /* NULL: none */
-    struct gle_checkpoint checkpoint;
-    bool begun; /* steps were made, and metrics tell of them */
-    struct gle_bar bar;
-    int progress; /* where a run among many tells how far it is; -1: the bar shows it */
-};
-
-static int on_stage(void *ctx, const struct gle_metrics *metrics, struct gle_error *err)
-{
-    struct session *s = ctx;
-
-    gle_bar_stage(&s->bar, metrics, s->report.exp);
-    return gle_report_write(&s->report, metrics, s->net, err);
-}
-
-static int on_moment(void *ctx, const struct gle_moment *moment, struct gle_error *err)
-{
-    return gle_recorder_moment(((struct session *)ctx)->recorder, moment, err);
-}
-
-static int on_window(void *ctx, const struct gle_closed_window *window, struct gle_error *err)
-{
-    return gle_recorder_window(((struct session *)ctx)->recorder, window, err);
-}
-
-/* No checkpoint stands beside the report of a former run. */
-static int on_pause(void *ctx, struct gle_run *training, enum gle_pause when, struct gle_error *err)
-{
-    struct session *s = ctx;
-
-    s->begun = true;
-    if (!gle_checkpoint_due(&s->checkpoint, when))
-        return 0;
-    if (s->report.replaces && gle_report_write(&s->report, &s->metrics, s->net, err))
-        return -1;
-    return gle_checkpoint_write(&s->checkpoint, training, err);
-}
-
-static int on_resume(void *ctx, struct gle_run *training, struct gle_error *err)
-{
-    return gle_checkpoint_read(&((struct session *)ctx)->checkpoint, training, err);
-}
-
-static void on_progress(void *ctx, const struct gle_progress *progress)
-{
-    struct session *s = ctx;
-
-    if (s->progress < 0)
-        gle_bar_progress(&s->bar, progress);
-    else if (gle_clock() - s->bar.last >= TELL_SECONDS) {
-        s->bar.last = gle_clock();
-        if (write(s->progress, progress, sizeof *progress) < 0)
-            s->progress = -1; /* nobody listens */
-    }
-}
-
-static int on_reading(void *ctx, size_t done, size_t total)
-{
-    struct session *s = ctx;
-
-    gle_bar_reading(&s->bar, done, total);
-    return stop_signal != 0;
-}
-
-/* A word on what was not as it should be, and is not worth stopping for. */
-static void print_skipped(const struct session *s, bool quiet)
-{
-    const struct gle_data *data = s->data;
-
-    if (data->n_skipped && !quiet)
-        fprintf(stderr, "glesim: %zu file%s left out; the first: %s\n", data->n_skipped,
-                data->n_skipped > 1 ? "s" : "", data->skipped);
-}
-
-static int open_session(struct session *s, const struct gle_experiment *exp, const struct gle_options *o,
-                        size_t threads, struct gle_error *err)
-{
-    const struct gle_data_context context = {.dt = exp->dt,
-                                             .seed = exp->seed,
-                                             .n_steps = exp->n_steps,
-                                             .has_teacher = exp->has_teacher,
-                                             .n_threads = threads,
-                                             .progress = on_reading,
-                                             .ctx = s};
-    const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
-    struct gle_graph_options options;
-    int rc;
-
-    gle_bar_start(&s->bar, exp, o->quiet || s->progress >= 0);
-    rc = gle_data_open(&s->data, set, exp->dataset.params, exp->validation, &context, err);
-    gle_bar_clear(&s->bar);
-    if (rc) {
-        gle_node_place(err, exp->dataset.src, NULL);
-        return -1;
-    }
-    print_skipped(s, o->quiet);
-    if (gle_train_check(exp, s->data, err))
-        return -1;
-    options = gle_train_options(exp, s->data);
-    if (gle_graph_build(&s->graph, exp, &options, err))
-        return -1;
-    return gle_net_build(&s->net, s->graph, threads, err);
-}
-
-static void close_session(struct session *s)
-{
-    gle_recorder_discard(s->recorder);
-    gle_report_release(&s->report);
-    gle_metrics_clear(&s->metrics);
-    gle_net_destroy(s->net);
-    gle_graph_destroy(s->graph);
-    gle_data_close(s->data);
-}
-
-static void print_result(const struct session *s, double seconds)
-{
-    const struct gle_metrics *m = &s->metrics;
-    const struct gle_experiment *exp = s->report.exp;
-    const struct gle_epoch *last = m->n_epochs ? &m->epochs[m->n_epochs - 1] : NULL;
-    char spent[32];
-
-    gle_format_duration(spent, sizeof spent, seconds);
-    printf("%s/metrics.json: %s", s->report.dir, gle_status_name(m->status));
-    if (last && last->score[m->confusion_split].measured) {
-        const struct gle_score *score = &last->score[m->confusion_split];
-        printf(" after epoch %llu, loss %.4g", (unsigned long long)last->epoch, score->loss);
-        if (m->n_classes)
-            printf(", accuracy %.1f %%", 100.0 * score->accuracy);
-    }
-    if (m->n_phases) {
-        uint64_t steps = 0;
-        for (size_t i = 0; i < m->n_phases; i++)
-            steps += m->phases[i].steps;
-        printf(" after %g time units, loss %.4g in the last %llu steps", (double)steps * exp->dt,
-               m->phases[m->n_phases - 1].last_loss, (unsigned long long)m->phases[m->n_phases - 1].last_steps);
-    }
-    printf(", %s\n", spent);
-}
-
-static int open_recorder(struct session *s, struct gle_error *err)
-{
-    char path[GLE_REPORT_PATH], spool[GLE_REPORT_PATH];
-
-    if (!s->report.exp->record.every)
-        return 0;
-    gle_report_path(path, &s->report, GLE_FILE_RECORDING);
-    gle_report_path(spool, &s->report, GLE_FILE_RECORDS);
-    return gle_recorder_open(&s->recorder, path, spool, s->graph, err);
-}
-
-/* The recording goes between two reports: before it, one that is not final yet and takes away what a former run has
- * left; after it, the one that says how the run ended. Only then it can do without its checkpoint, if it is over. */
-static int write_all(struct session *s, struct gle_error *err)
-{
-    struct gle_recorder *recorder = s->recorder;
-    const enum gle_status status = s->metrics.status;
-
-    if (recorder) {
-        s->recorder = NULL;
-        s->metrics.status = GLE_RUNNING;
-        if (gle_report_write(&s->report, &s->metrics, s->net, err)) {
-            gle_recorder_discard(recorder);
-            return -1;
-        }
-        if (gle_recorder_close(recorder, err))
-            return -1;
-        s->metrics.status = status;
-    }
-    if (gle_report_write(&s->report, &s->metrics, s->net, err))
-        return -1;
-    return status == GLE_INTERRUPTED ? 0 : gle_report_remove_checkpoint(&s->report, err);
-}
-
-/* A run that cannot go on, or whose results cannot be written, is not left as if it were running, where that can be
- * written at all. */
-static void report_failure(struct session *s, const struct gle_error *why)
-{
-    struct gle_error unwritten = {0};
-
-    if (!s->begun && !s->report.resumes && gle_report_remove_checkpoint(&s->report, &unwritten))
-        return;
-    if (!s->begun || s->report.replaces)
-        return;
-    s->metrics.status = GLE_INTERRUPTED;
-    gle_error_format(s->metrics.message, sizeof s->metrics.message, why);
-    if (gle_report_write(&s->report, &s->metrics, s->net, &unwritten) &&
-        gle_report_write_metrics(&s->report, &s->metrics, s->net, &unwritten))
-        return;
-}
-
-static int open_run(struct session *s, const struct gle_options *o, struct gle_error *err)
-{
-    const enum gle_start how = o->resume ? GLE_START_RESUME : o->force ? GLE_START_REPLACE : GLE_START_NEW;
-
-    if (gle_metrics_init(&s->metrics, s->graph->exp, s->data, err) || gle_report_begin(&s->report, how, err) ||
-        open_recorder(s, err))
-        return -1;
-    gle_checkpoint_start(&s->checkpoint, &s->report, s->recorder);
-    return 0;
-}
-
-/* Trains, and writes the report however it ends. */
-static int train(struct session *s, const struct gle_options *o, struct gle_provenance *provenance,
-                 struct gle_error *err)
-{
-    const bool records = s->report.exp->record.every > 0;
-    struct gle_observer observer = {.ctx = s,
-                                    .stage = on_stage,
-                                    .progress = on_progress,
-                                    .moment = records ? on_moment : NULL,
-                                    .window = records ? on_window : NULL,
-                                    .pause = on_pause};
-    struct gle_error write_err = {0};
-    const double start = gle_clock();
-    int rc;
-
-    s->report.graph = s->graph;
-    s->report.data = s->data;
-    s->report.provenance = provenance;
-    if (open_run(s, o, err))
-        return -1;
-    if (s->report.resumes)
-        observer.resume = on_resume;
-    gle_bar_start(&s->bar, s->graph->exp, o->quiet || s->progress >= 0);
-    rc = gle_train(&s->metrics, s->net, s->graph, s->data, &observer, &stop_signal, err);
-    gle_bar_clear(&s->bar);
-    if (rc && err->code != GLE_EDIVERGED) {
-        report_failure(s, err);
-        return -1;
-    }
-    gle_provenance_now(provenance->end);
-    if (write_all(s, &write_err)) {
-        if (rc)
-            print_error(err);
-        *err = write_err;
-        report_failure(s, err);
-        return -1;
-    }
-    if (!o->quiet)
-        print_result(s, gle_clock() - start);
-    return rc;
-}
-
-static int dry_run(struct session *s, size_t threads, struct gle_error *err)
-{
-    static const double SECONDS = 0.5;
-    struct gle_costs costs;
-    double record;
-
-    if (gle_train_measure(&costs, s->net, s->graph, s->data, SECONDS, 0.0, err) ||
-        gle_recorder_measure(&record, s->graph, err))
-        return -1;
-    gle_show_plan(s->graph, s->data, threads, &costs, record);
-    return 0;
 }
 
 /* Processors that this process may use: those it is bound to, and no more than OMP_NUM_THREADS or a Slurm job's share
@@ -326,68 +46,28 @@ static size_t count_processors(void)
     return share && !gle_text_count(&slurm, share) && slurm && slurm < n ? (size_t)slurm : n;
 }
 
-/* Whether a run among many, or one to be resumed, is there already, so that it need not be made again. Errors: also,
- * where it is to be resumed, GLE_EDIVERGED. */
-static int is_there(bool *there, struct gle_report *report, const struct gle_options *o, struct gle_error *err)
-{
-    enum gle_found found;
-
-    *there = false;
-    if (o->force || o->action != GLE_RUN || (!o->resume && !o->n_seeds && !report->exp->sweep.label))
-        return 0;
-    if (gle_report_find(&found, report, err))
-        return -1;
-    if (found == GLE_FOUND_DIVERGED && o->resume)
-        return gle_fail(err, GLE_EDIVERGED, "it has diverged before; --force runs it again");
-    *there = found == GLE_FOUND_COMPLETED;
-    if (*there && gle_report_remove_checkpoint(report, err))
-        return -1;
-    if (*there && !o->quiet)
-        printf("%s/metrics.json: there already\n", report->dir);
-    return 0;
-}
-
 static bool threads_started; /* after which no process may be forked that starts threads of its own */
-
-/* progress: see struct session. */
-static int run(const struct gle_experiment *exp, const struct gle_options *o, const char *command, int progress)
-{
-    struct session s = {.report = {.exp = exp, .lock = -1}, .progress = progress};
-    struct gle_provenance provenance;
-    struct gle_error err = {0};
-    size_t threads = o->threads ? o->threads : count_processors();
-    bool there = false;
-    int rc;
-
-    gle_provenance_collect(&provenance, command);
-    rc = gle_report_dir(s.report.dir, sizeof s.report.dir, o->output, exp, &err) ||
-         (o->action == GLE_RUN && gle_report_hold(&s.report, &err)) || is_there(&there, &s.report, o, &err);
-    if (!rc && !there) {
-        threads_started = true;
-        rc = open_session(&s, exp, o, threads, &err);
-    }
-    if (!rc && !there) {
-        threads = gle_net_threads(s.net);
-        provenance.threads = threads;
-        rc = o->action == GLE_DRY_RUN ? dry_run(&s, threads, &err) : train(&s, o, &provenance, &err);
-    }
-    close_session(&s);
-    gle_provenance_clear(&provenance);
-    if (rc && err.code == GLE_EDIVERGED)
-        gle_error_place(&err, s.report.dir, 0, 0, NULL);
-    return rc ? print_error(&err) : 0;
-}
 
 static int run_one_by_one(const struct gle_plan *plan)
 {
+    const struct gle_options *o = &plan->options;
+    const struct gle_session_how how = {.options = o,
+                                        .command = plan->command,
+                                        .threads = o->threads ? o->threads : count_processors(),
+                                        .progress = -1,
+                                        .stop = plan->stop};
     int code = 0;
 
+    threads_started = true;
     /* the first point of a sweep tells what all will take */
     for (size_t i = 0; i < plan->n_runs && !stop_signal && (!i || !plan->runs[i].exp->sweep.label); i++) {
-        const int one = run(plan->runs[i].exp, &plan->options, plan->command, -1);
-        code = code ? code : one;
+        struct gle_error err = {0};
+        if (gle_session_run(plan->runs[i].exp, &how, &err)) {
+            const int one = gle_show_error(&err);
+            code = code ? code : one;
+        }
     }
-    if (plan->options.action == GLE_DRY_RUN && plan->runs[0].exp->sweep.label)
+    if (o->action == GLE_DRY_RUN && plan->runs[0].exp->sweep.label)
         printf("  sweep             %zu runs, of which this is the first, %s\n", plan->n_runs,
                plan->runs[0].exp->sweep.label);
     return code;
@@ -401,14 +81,14 @@ static int run_side_by_side(struct gle_plan *plan)
     if (threads_started)
         gle_fail(&err, GLE_EUSAGE, "%s: runs side by side must come first on the command line, or alone",
                  plan->runs[0].exp->name);
-    else if (!gle_plan_run(&code, plan, count_processors(), &stop_signal, &err))
+    else if (!gle_plan_run(&code, plan, count_processors(), &err))
         return code;
-    return print_error(&err);
+    return gle_show_error(&err);
 }
 
 static int run_config(const char *path, const struct gle_options *o, const char *command)
 {
-    struct gle_plan plan = {.options = *o, .command = command, .run = run};
+    struct gle_plan plan = {.options = *o, .command = command, .stop = &stop_signal};
     struct gle_errors errs = {0};
     int code = 0;
 
@@ -461,7 +141,7 @@ static int show_schema(void)
     char *text = gle_schema_json();
 
     if (!text)
-        return print_error(&(struct gle_error){.code = GLE_ENOMEM, .text = "no memory for the schema"});
+        return gle_show_error(&(struct gle_error){.code = GLE_ENOMEM, .text = "no memory for the schema"});
     fputs(text, stdout);
     gle_free(text);
     return 0;
@@ -493,7 +173,7 @@ int main(int argc, char **argv)
     if (!command || gle_options_parse(&o, argc, argv, &err)) {
         gle_options_clear(&o);
         gle_free(command);
-        return print_error(&err);
+        return gle_show_error(&err);
     }
     if (o.action == GLE_HELP)
         gle_options_help(stdout);
@@ -510,8 +190,7 @@ int main(int argc, char **argv)
     }
     gle_options_clear(&o);
     gle_free(command);
-    if (fflush(stdout) || ferror(stdout))
-        code = code ? code
-                    : print_error(&(struct gle_error){.code = GLE_EWRITE, .text = "standard output cannot be written"});
+    if ((fflush(stdout) || ferror(stdout)) && !code)
+        code = gle_show_error(&(struct gle_error){.code = GLE_EWRITE, .text = "standard output cannot be written"});
     return stop_signal ? 128 + (int)stop_signal : code;
 }

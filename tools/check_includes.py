@@ -57,6 +57,7 @@ BEYOND = {
 LIBRARIES = {
     "yaml.h": ["yaml"],
     "zip.h": ["base/npz.c", "base/npz_stream.c", "base/npz_zip.h"],
+    "zlib.h": ["base/npz_stream.c"],
     "sha1.h": ["data/corpus.c"],
     "sha2.h": ["base/file.c"],
     "sndfile.h": ["data/sound.c"],

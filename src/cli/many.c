@@ -1,6 +1,8 @@
 #include "cli/many.h"
 #include "base/memory.h"
 #include "cli/jobs.h"
+#include "cli/session.h"
+#include "cli/show.h"
 #include "report/report.h"
 
 #include <stdio.h>
@@ -66,8 +68,14 @@ int gle_plan_load(struct gle_plan *plan, const char *path, struct gle_errors *er
 static int work(void *ctx, size_t i, int progress)
 {
     const struct gle_plan *plan = ctx;
+    const struct gle_session_how how = {.options = &plan->options,
+                                        .command = plan->command,
+                                        .threads = plan->options.threads,
+                                        .progress = progress,
+                                        .stop = plan->stop};
+    struct gle_error err = {0};
 
-    return plan->run(plan->runs[i].exp, &plan->options, plan->command, progress);
+    return gle_session_run(plan->runs[i].exp, &how, &err) ? gle_show_error(&err) : 0;
 }
 
 static void name_run(void *ctx, size_t i, char *buf, size_t size)
@@ -137,12 +145,11 @@ static int summarise(struct gle_plan *plan, struct gle_error *err)
     return plan->runs[0].exp->sweep.label ? summarise_sweeps(plan, err) : 0;
 }
 
-int gle_plan_run(int *code, struct gle_plan *plan, size_t processors, const volatile sig_atomic_t *stop,
-                 struct gle_error *err)
+int gle_plan_run(int *code, struct gle_plan *plan, size_t processors, struct gle_error *err)
 {
     const struct gle_options *o = &plan->options;
     const size_t each = o->threads ? o->threads : 1;
-    struct gle_jobs jobs = {.n = plan->n_runs, .work = work, .name = name_run, .ctx = plan, .stop = stop};
+    struct gle_jobs jobs = {.n = plan->n_runs, .work = work, .name = name_run, .ctx = plan, .stop = plan->stop};
     struct gle_job_end *ends = gle_calloc(plan->n_runs, sizeof *ends);
     struct gle_bar bar;
     int rc;

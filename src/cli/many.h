@@ -11,8 +11,7 @@
 struct gle_plan {
     struct gle_options options; /* of each run */
     const char *command;
-    /* Makes one run; progress: where it tells how far it is (jobs.h), -1: nowhere. Returns the exit code. */
-    int (*run)(const struct gle_experiment *exp, const struct gle_options *options, const char *command, int progress);
+    const volatile sig_atomic_t *stop; /* as struct gle_jobs */
     struct gle_experiments *lists; /* (n_lists): of each seed, all variants */
     size_t n_lists;
     struct gle_seed_run *runs; /* (n_runs): of a variant one after the other, seed by seed */
@@ -26,9 +25,8 @@ GLE_MUST_CHECK int gle_plan_load(struct gle_plan *plan, const char *path, struct
 void gle_plan_clear(struct gle_plan *plan);
 
 /* Makes all runs side by side, options.jobs at a time, or as many as `processors` allow; and summaries: of the seeds of
- * each variant and combination, and of the sweep of each variant. stop: as struct gle_jobs. *code: the exit code of the
- * first that failed. Errors: GLE_ENOMEM, GLE_EWRITE (a summary). */
-GLE_MUST_CHECK int gle_plan_run(int *code, struct gle_plan *plan, size_t processors, const volatile sig_atomic_t *stop,
-                                struct gle_error *err);
+ * each variant and combination, and of the sweep of each variant. *code: the exit code of the first that failed.
+ * Errors: GLE_ENOMEM, GLE_EWRITE (a summary). */
+GLE_MUST_CHECK int gle_plan_run(int *code, struct gle_plan *plan, size_t processors, struct gle_error *err);
 
 #endif

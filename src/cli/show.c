@@ -8,6 +8,15 @@
 #include <math.h>
 #include <stdio.h>
 
+int gle_show_error(const struct gle_error *err)
+{
+    char text[1200];
+
+    gle_error_format(text, sizeof text, err);
+    fprintf(stderr, "%s%s\n", err->file[0] ? "" : "glesim: ", text);
+    return gle_code_exit(err->code);
+}
+
 static void show_keys(const struct gle_key *keys, int indent);
 
 /* What a key of a part can name, unless it has a section of its own. */

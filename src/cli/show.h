@@ -1,4 +1,4 @@
-/* show.h - what the command prints about a config or about itself, on standard output. */
+/* show.h - what the command prints about a config or about itself. On standard output, but for errors. */
 #ifndef GLE_CLI_SHOW_H
 #define GLE_CLI_SHOW_H
 
@@ -8,6 +8,8 @@
 
 #include <stddef.h>
 
+/* An error, on standard error. Returns the exit code that belongs to it. */
+int gle_show_error(const struct gle_error *err);
 /* Every key of a config, and every row of every table, with their helps. */
 void gle_show_list(void);
 /* Version, compiler, libraries, processor. */

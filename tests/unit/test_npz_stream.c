@@ -523,8 +523,8 @@ static void more_records_than_the_spool_has_are_an_error(void **state)
 static void damaged_records_are_an_error(void **state)
 {
     enum { CHUNK = 20560, RECORDS = CHUNK + 100, RECORD_BYTES = 204 };
-    static const off_t at[] = {0, CHUNK * RECORD_BYTES - 1, CHUNK * RECORD_BYTES, CHUNK * RECORD_BYTES + 50 * 4 * 100 - 1,
-                               CHUNK * (RECORD_BYTES + 200) + 4 * 100 - 1};
+    static const uint64_t at[] = {0, CHUNK * RECORD_BYTES - 1, CHUNK * RECORD_BYTES,
+                                  CHUNK * RECORD_BYTES + 50 * 4 * 100 - 1, CHUNK * (RECORD_BYTES + 200) + 4 * 100 - 1};
     const uint32_t checksum = leave_records(RECORDS);
     struct gle_npz_stream *s;
     struct gle_error err = {0};
@@ -533,12 +533,12 @@ static void damaged_records_are_an_error(void **state)
     for (size_t i = 0; i < COUNT(at); i++) {
         const int fd = open(spool, O_RDWR);
         unsigned char byte;
-        assert_int_equal(gle_file_get(fd, &byte, 1, (uint64_t)at[i]), 0);
+        assert_int_equal(gle_file_get(fd, &byte, 1, at[i]), 0);
         byte ^= 4;
-        assert_int_equal(gle_file_put_at(fd, &byte, 1, (uint64_t)at[i]), 0);
+        assert_int_equal(gle_file_put_at(fd, &byte, 1, at[i]), 0);
         assert_not_taken(RECORDS, checksum, "damaged");
         byte ^= 4;
-        assert_int_equal(gle_file_put_at(fd, &byte, 1, (uint64_t)at[i]), 0);
+        assert_int_equal(gle_file_put_at(fd, &byte, 1, at[i]), 0);
         close(fd);
     }
     assert_not_taken(RECORDS - 1, checksum, "damaged");

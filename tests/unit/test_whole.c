@@ -1,19 +1,19 @@
 /* A whole run as the command makes it, from config to report, with the k-th allocation and all later ones failing: for
  * k = 0, 1, 2, ... until there are enough. Under the sanitizers nothing may be lost on the way. */
 #include "../support/folder.h"
+#include "base/file.h"
 #include "base/memory.h"
-#include "config/experiment.h"
-#include "report/recording.h"
+#include "cli/session.h"
 #include "report/report.h"
 #include "report/summary.h"
-#include "train/train.h"
 
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -21,96 +21,20 @@ enum { RATE = 4000, SPEAKERS = 8, LENGTH = 1200 };
 
 static char folder[FOLDER_SIZE];
 
-/* What main.c holds of a run. */
-struct session {
-    struct gle_data *data;
-    struct gle_graph *graph;
-    struct gle_net *net;
-    struct gle_metrics metrics;
-    struct gle_report report;
-    struct gle_provenance provenance;
-    struct gle_recorder *recorder; /* NULL: none */
-};
-
-static int on_stage(void *ctx, const struct gle_metrics *metrics, struct gle_error *err)
+/* As the command runs it. stop: NULL, or the signal that asks for the end. */
+static int run(const struct gle_experiment *exp, bool resume, const volatile sig_atomic_t *stop, struct gle_error *err)
 {
-    struct session *s = ctx;
+    char output[PATH_SIZE];
+    const struct gle_options options = {.output = output, .force = !resume, .resume = resume, .quiet = true};
+    const struct gle_session_how how = {
+        .options = &options, .command = "test", .threads = 2, .progress = -1, .stop = stop};
 
-    return gle_report_write(&s->report, metrics, s->net, err);
-}
-
-static int on_moment(void *ctx, const struct gle_moment *moment, struct gle_error *err)
-{
-    return gle_recorder_moment(((struct session *)ctx)->recorder, moment, err);
-}
-
-static int on_window(void *ctx, const struct gle_closed_window *window, struct gle_error *err)
-{
-    return gle_recorder_window(((struct session *)ctx)->recorder, window, err);
-}
-
-static int build(struct session *s, const struct gle_experiment *exp, struct gle_error *err)
-{
-    const struct gle_data_context context = {
-        .dt = exp->dt, .seed = exp->seed, .n_steps = exp->n_steps, .has_teacher = exp->has_teacher, .n_threads = 2};
-    const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
-    struct gle_graph_options options;
-
-    if (gle_data_open(&s->data, set, exp->dataset.params, exp->validation, &context, err) ||
-        gle_train_check(exp, s->data, err))
-        return -1;
-    options = gle_train_options(exp, s->data);
-    return gle_graph_build(&s->graph, exp, &options, err) || gle_net_build(&s->net, s->graph, 2, err) ||
-                   gle_metrics_init(&s->metrics, exp, s->data, err)
-               ? -1
-               : 0;
-}
-
-static int train(struct session *s, const struct gle_experiment *exp, struct gle_error *err)
-{
-    const bool records = exp->record.every > 0;
-    const struct gle_observer observer = {
-        .ctx = s, .stage = on_stage, .moment = records ? on_moment : NULL, .window = records ? on_window : NULL};
-    char path[GLE_REPORT_PATH], spool[GLE_REPORT_PATH];
-    struct gle_recorder *recorder;
-
-    gle_provenance_collect(&s->provenance, "test");
-    s->report.exp = exp;
-    s->report.graph = s->graph;
-    s->report.data = s->data;
-    s->report.provenance = &s->provenance;
-    if (gle_report_dir(s->report.dir, sizeof s->report.dir, folder_path(folder, "out"), exp, err) ||
-        gle_report_begin(&s->report, GLE_START_REPLACE, err))
-        return -1;
-    gle_report_path(path, &s->report, GLE_FILE_RECORDING);
-    gle_report_path(spool, &s->report, GLE_FILE_RECORDS);
-    if ((records && gle_recorder_open(&s->recorder, path, spool, s->graph, err)) ||
-        gle_train(&s->metrics, s->net, s->graph, s->data, &observer, NULL, err))
-        return -1;
-    recorder = s->recorder;
-    s->recorder = NULL;
-    if (recorder && gle_recorder_close(recorder, err))
-        return -1;
-    return gle_report_write(&s->report, &s->metrics, s->net, err);
-}
-
-static int run(const struct gle_experiment *exp, struct gle_error *err)
-{
-    struct session s = {.report = {.lock = -1}};
-    const int rc = build(&s, exp, err) || train(&s, exp, err) ? -1 : 0;
-
-    gle_recorder_discard(s.recorder);
-    gle_report_release(&s.report);
-    gle_provenance_clear(&s.provenance);
-    gle_metrics_clear(&s.metrics);
-    gle_net_destroy(s.net);
-    gle_graph_destroy(s.graph);
-    gle_data_close(s.data);
-    return rc;
+    snprintf(output, sizeof output, "%s", folder_path(folder, "out"));
+    return gle_session_run(exp, &how, err);
 }
 
 /* All runs of the file, and their summary. Returns whether k allocations were enough. */
-static bool runs_with(const char *path, size_t k)
+static bool runs_with(const char *path, bool resume, size_t k)
 {
     struct gle_experiments list;
     struct gle_errors errs = {0};
@@ -121,7 +45,7 @@ static bool runs_with(const char *path, size_t k)
     gle_memory_fail_after(k);
     rc = gle_experiments_load(&list, path, NULL, 0, NULL, 0, &errs);
     for (size_t i = 0; i < list.n && !rc; i++) {
-        rc = run(list.item[i], &err);
+        rc = run(list.item[i], resume, NULL, &err);
         ended.exp = list.item[i];
         if (!rc)
             rc = gle_report_dir(ended.dir, sizeof ended.dir, folder_path(folder, "out"), list.item[i], &err) ||
@@ -136,19 +60,74 @@ static bool runs_with(const char *path, size_t k)
     return !rc;
 }
 
-/* Most of a run's thousands of allocations are those of its report, many times over: `stride` passes over some. */
-static void assert_survived(const char *yaml, size_t stride)
+static void put_config(char path[PATH_SIZE], const char *yaml)
 {
-    char path[PATH_SIZE];
+    folder_put(folder, "run/config.yaml", yaml);
+    snprintf(path, PATH_SIZE, "%s", folder_path(folder, "run/config.yaml"));
+}
+
+struct contents {
+    unsigned char *bytes;
+    size_t size;
+};
+
+static struct contents read_weights(void)
+{
+    struct contents c;
+    struct gle_error err = {0};
+
+    if (gle_file_read(&c.bytes, &c.size, folder_path(folder, "out/seed_3/weights.npz"), SIZE_MAX / 2, false, GLE_EDATA,
+                      &err))
+        fail_msg("%s", err.text);
+    return c;
+}
+
+/* Runs with ever more allocations, until there are enough. Most of a run's thousands are those of its report, many times
+ * over: `stride` passes over some of them, unless GLE_EVERY_ALLOCATION is set. */
+static void run_with_ever_more(const char *path, bool resume, size_t stride)
+{
     size_t k = 0;
 
-    folder_put(folder, "run/config.yaml", yaml);
-    snprintf(path, sizeof path, "%s", folder_path(folder, "run/config.yaml"));
-    while (!runs_with(path, k)) {
+    if (getenv("GLE_EVERY_ALLOCATION"))
+        stride = 1;
+    while (!runs_with(path, resume, k)) {
         k += k < 300 ? 1 : stride;
         assert_in_range(k, 0, 100000);
     }
     assert_in_range(k, 300, 100000);
+    print_message("%zu%s allocations\n", k, stride > 1 ? " or some less" : "");
+}
+
+static void assert_survived(const char *yaml, size_t stride)
+{
+    char path[PATH_SIZE];
+
+    put_config(path, yaml);
+    run_with_ever_more(path, false, stride);
+}
+
+/* What a first attempt to go on with a run could not do, a later one does. */
+static void assert_resumed(const char *yaml, size_t stride)
+{
+    const volatile sig_atomic_t stop = SIGTERM;
+    struct gle_experiments list;
+    struct gle_errors errs = {0};
+    struct gle_error err = {0};
+    struct contents want, got;
+    char path[PATH_SIZE];
+
+    put_config(path, yaml);
+    assert_int_equal(gle_experiments_load(&list, path, NULL, 0, NULL, 0, &errs), 0);
+    assert_int_equal(run(list.item[0], false, NULL, &err), 0);
+    want = read_weights();
+    assert_int_equal(run(list.item[0], false, &stop, &err), 0);
+    gle_experiments_clear(&list);
+    run_with_ever_more(path, true, stride);
+    got = read_weights();
+    assert_int_equal(got.size, want.size);
+    assert_memory_equal(got.bytes, want.bytes, want.size);
+    gle_free(want.bytes);
+    gle_free(got.bytes);
 }
 
 static void epochs_and_a_sweep(void **state)
@@ -178,6 +157,25 @@ static void phases_with_a_teacher_windows_and_comparisons(void **state)
                     "training: {phases: [{duration: 1, learn: false, set: {top.tau_m: 2}}, {duration: 2}]}\n"
                     "record: {every: 1, variables: [r, e, lambda], parameters: [weight]}\n"
                     "diagnose: {gradient: bptt, window: 0.5, every: 10}\n", 41);
+}
+
+static void runs_that_go_on(void **state)
+{
+    (void)state;
+    assert_resumed("glesim: 1\nname: whole\nseed: 3\ndt: 0.1\ndataset: {type: xor, present: 0.7, repeat: 2}\n"
+                   "network: {input: 2, layers: [\n"
+                   "  {name: readout, neurons: {count: 2, tau_m: 1.0, tau_r: 1.0}}]}\n"
+                   "learning: {loss: cross_entropy, schedule: {type: step, every: 1}}\n"
+                   "training: {epochs: 2, batch_size: 4, validation: 0.25}\n"
+                   "record: {every: 3, variables: [u, e], parameters: [weight]}\n", 41);
+    assert_resumed("glesim: 1\nname: whole\nseed: 3\ndt: 0.1\n"
+                   "dataset: {type: ornstein_uhlenbeck, tau: 1.0, sequences: 2, channels: 1}\n"
+                   "network: {input: 1, layers: [{name: top, neurons: {tau_m: [1.0], tau_r: [0.5]}, bias: none}]}\n"
+                   "teacher: {top: {weight: [[0.5]]}}\n"
+                   "learning: {rule: adjoint, window: 0.5, loss: mse}\n"
+                   "training: {phases: [{duration: 1, learn: false}, {duration: 2}]}\n"
+                   "record: {every: 1, variables: [r, lambda]}\n"
+                   "diagnose: {gradient: bptt, window: 0.5, every: 10}\n", 41);
 }
 
 static void sounds(void **state)
@@ -210,6 +208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(epochs_and_a_sweep),
         TEST(phases_with_a_teacher_windows_and_comparisons),
+        TEST(runs_that_go_on),
         TEST(sounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

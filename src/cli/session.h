@@ -1,0 +1,25 @@
+/* session.h - one run of the command: from an experiment to its report. */
+#ifndef GLE_CLI_SESSION_H
+#define GLE_CLI_SESSION_H
+
+#include "cli/options.h"
+
+#include <signal.h>
+
+/* Pointers are borrowed. */
+struct gle_session_how {
+    const struct gle_options *options; /* its action: GLE_RUN, or GLE_DRY_RUN, which shows what a run would take */
+    const char *command;               /* for the report */
+    size_t threads;                    /* at most */
+    int progress; /* where a run among many writes struct gle_progress (jobs.h); -1: the bar shows it */
+    const volatile sig_atomic_t *stop; /* the signal that asks for the end; NULL: none will */
+};
+
+/* Makes the run and says on standard output what came of it. A run that is there already is not made again where the
+ * options say so. It may start threads.
+ * Errors: GLE_EDATA, GLE_EWRITE, GLE_ENOMEM, GLE_EDIVERGED (with a report), those of the config that only the data
+ *         show. */
+GLE_MUST_CHECK int gle_session_run(const struct gle_experiment *exp, const struct gle_session_how *how,
+                                   struct gle_error *err);
+
+#endif
