@@ -1,15 +1,13 @@
 """Runs tools/bench as a user does, shortly. No speed is asserted. The program is the one that GLESIM_BENCH names.
 """
 
-import json
 import os
-import pathlib
 import subprocess
-import tempfile
 import unittest
 
+from case import CONFIGS, InFolder, load
+
 BENCH = os.path.abspath(os.environ["GLESIM_BENCH"])
-CONFIGS = pathlib.Path(__file__).resolve().parents[2] / "configs"
 SHORT = ["--quick", "--seconds", "0.004"]
 MISSING = """glesim: 1
 name: missing
@@ -21,23 +19,14 @@ training: {epochs: 1, batch_size: 4}
 """
 
 
-class Bench(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-
+class Bench(InFolder):
     def bench(self, *args, threads="1"):
         """The tables as text, and the JSON."""
         path = self.folder / "bench.json"
         done = subprocess.run([BENCH, *map(str, args), *SHORT, "--threads", threads, "--json", path], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, check=False)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-
-        def refuse(constant):
-            raise ValueError(f"{constant} is no JSON")
-
-        return done.stdout, json.loads(path.read_text(), parse_constant=refuse)
+        return done.stdout, load(path)
 
     def check_speed(self, speed):
         for key in ("us_least", "us_median", "us_mean", "mflop", "gflops", "of_fma_peak", "of_sgemm_peak"):

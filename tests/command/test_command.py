@@ -5,34 +5,29 @@ Standard library only; where numpy is installed, it must open what is written, a
 
 import ast
 import hashlib
-import json
 import math
 import os
-import pathlib
 import re
-import shutil
 import signal
 import struct
 import subprocess
-import tempfile
 import time
 import unittest
 import wave
 import zipfile
+
+from case import CONFIGS, Case, GLESIM, XOR, load, timeless
 
 try:
     import numpy
 except ImportError:
     numpy = None
 
-GLESIM = os.path.abspath(os.environ["GLESIM"])
-CONFIGS = pathlib.Path(__file__).resolve().parents[2] / "configs"
-XOR = CONFIGS / "xor.yaml"
 LAGLINE = CONFIGS / "lagline.yaml"
 LAGNET = CONFIGS / "lagnet.yaml"
 SHORT = ["--set", "training.epochs=2"]
 
-# Filled in by Case.config().
+# Filled in by Small.config().
 CONFIG = """glesim: 1
 name: small
 seed: 3
@@ -79,34 +74,11 @@ def read_npz(path):
     return {name: values for name, (_, _, values) in read_npy(path).items()}
 
 
-def load(path):
-    """JSON as the standard has it: NaN and Infinity are refused."""
-    def refuse(word):
-        raise ValueError(word + " is no JSON")
-    return json.loads(pathlib.Path(path).read_text(encoding="utf-8"), parse_constant=refuse)
-
-
-def timeless(epochs):
-    return [{key: value for key, value in epoch.items() if key != "seconds"} for epoch in epochs]
-
 # Where the config asks for the file that an error is about.
 ASKED_FOR = r" \((dataset|network\.\S+), asked for at .*:\d+:\d+\)\n$"
 
 
-class Case(unittest.TestCase):
-    def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="glesim-test-"))
-        self.addCleanup(shutil.rmtree, self.folder)
-
-    def run_glesim(self, *args, code=0, env=None, **kwargs):
-        done = subprocess.run([GLESIM, *map(str, args)], cwd=self.folder, stdin=subprocess.DEVNULL,
-                              stdout=kwargs.pop("stdout", subprocess.PIPE), stderr=subprocess.PIPE, timeout=60,
-                              env={**os.environ, **(env or {})}, check=False, **kwargs)
-        self.assertEqual(done.returncode, code, (done.stdout, done.stderr))
-        done.out = (done.stdout or b"").decode()
-        done.err = done.stderr.decode()
-        return done
-
+class Small(Case):
     def train(self, *args, seed=1, output="out", **kwargs):
         """A run's metrics."""
         self.run_glesim(*args, "--output", output, **kwargs)
@@ -131,7 +103,7 @@ class Case(unittest.TestCase):
         return done.err
 
 
-class Runs(Case):
+class Runs(Small):
     def test_xor_is_learned_and_reported(self):
         done = self.run_glesim(XOR)
         folder = self.folder / "results" / "xor" / "seed_1"
@@ -244,7 +216,7 @@ class Runs(Case):
         self.assertEqual(m["best"]["chosen_by"], "train_loss")
 
 
-class Durations(Case):
+class Durations(Small):
     """Training by duration: phases, teachers, signals, recordings, comparisons of gradients."""
 
     # A variant of its own makes a file whose keys can all be set.
@@ -563,7 +535,7 @@ diagnose: {{window: 6, every: 70}}
         self.assertTrue(numpy.array_equal(r["output"][1:], r["top.r"][:-1]))
 
 
-class Endings(Case):
+class Endings(Small):
     def test_divergence_is_a_result(self):
         config = self.config(loss="mse", optimizer="{type: sgd, lr: 1e6}", epochs=3)
         done = self.run_glesim(config, "--output", "out", code=6)
@@ -657,7 +629,7 @@ class Endings(Case):
         self.assertEqual(len(read_npz(self.folder / "out/seed_1/weights.npz")), 8)
 
 
-class Options(Case):
+class Options(Small):
     def test_set_overrides_the_file(self):
         m = self.train(XOR, *SHORT, "--set", "learning.optimizer.lr=1e-4", "--set", "network.layers[0].neurons.count=3",
                        "--set", "learning.rule=bp")
@@ -741,7 +713,7 @@ SPEECH = """{type: speech_commands, path: words, task: {words: [low, high]}, spl
   sample_rate: 8000, features: {type: mel, bins: 8, window: 256, hop: 200}}"""
 
 
-class Sounds(Case):
+class Sounds(Small):
     def words(self, speakers=10):
         """Two words, which are tones."""
         for word, period in ("low", 40), ("high", 8):
@@ -778,7 +750,7 @@ class Sounds(Case):
                       self.refused(config, "--set", watch))
 
 
-class Variants(Case):
+class Variants(Small):
     def setUp(self):
         super().setUp()
         config = self.config()
@@ -821,7 +793,7 @@ class Variants(Case):
         self.assertEqual(self.weights(4, "out/bp"), self.weights(4, "again"))
 
 
-class Data(Case):
+class Data(Small):
     X = [0, 0, 0, 1, 1, 0, 1, 1]
 
     def npz(self, loss="cross_entropy", outputs=2, more=", present: 1", epochs=2):

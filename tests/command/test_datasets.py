@@ -8,29 +8,25 @@ import hashlib
 import http.server
 import io
 import os
-import pathlib
 import re
 import shutil
 import signal
 import subprocess
 import sys
 import tarfile
-import tempfile
 import threading
 import time
 import unittest
 import wave
 
-DATASETS = pathlib.Path(__file__).resolve().parents[2] / "datasets"
+from case import InFolder, ROOT
+
+DATASETS = ROOT / "datasets"
 # A proxy of the user's must not come between.
 ENVIRONMENT = {**os.environ, "no_proxy": "*", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-class Case(unittest.TestCase):
-    def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="glesim-test-"))
-        self.addCleanup(shutil.rmtree, self.folder)
-
+class Case(InFolder):
     def start(self, script, *args):
         return subprocess.Popen([sys.executable, DATASETS / script, *map(str, args)], cwd=self.folder, env=ENVIRONMENT,
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -2,21 +2,17 @@
 locale with decimal commas, readers that look while a run writes. GLESIM names the program. Standard library only.
 """
 
-import json
 import os
-import pathlib
 import re
 import resource
 import shutil
 import subprocess
-import tempfile
 import time
 import unittest
 import zipfile
 
-GLESIM = os.path.abspath(os.environ["GLESIM"])
-CONFIGS = pathlib.Path(__file__).resolve().parents[2] / "configs"
-XOR = CONFIGS / "xor.yaml"
+from case import Case, GLESIM, XOR, load, without_times
+
 RECORD = ["--set", "training.epochs=20", "--set", "record={every: 1, variables: [r]}", "--threads", "1"]
 MIB = 1 << 20
 DATA = """glesim: 1
@@ -32,47 +28,20 @@ training: {epochs: 1, batch_size: 4}
 """
 
 
-def load(path):
-    """JSON as the standard has it: NaN and Infinity are refused."""
-    def refuse(word):
-        raise ValueError(word + " is no JSON")
-    return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
-
-
 def limit(kind, most):
     return lambda: resource.setrlimit(kind, (most, most))
+
+
+def contents_of(run):
+    """What must be the same in two runs, wherever they write."""
+    return (without_times(load(run / "metrics.json")),
+            [(run / name).read_bytes() for name in ("config.yaml", "weights.npz", "recording.npz")])
 
 
 def memory_can_be_limited():
     """Sanitizers need terabytes of addresses."""
     return subprocess.run([GLESIM, "--version"], preexec_fn=limit(resource.RLIMIT_AS, 2048 * MIB), capture_output=True,
                           check=False).returncode == 0
-
-
-class Case(unittest.TestCase):
-    def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="glesim-test-"))
-        self.addCleanup(shutil.rmtree, self.folder)
-
-    def run_glesim(self, *args, code=0, env=None, **kwargs):
-        done = subprocess.run([GLESIM, *map(str, args)], cwd=self.folder, stdin=subprocess.DEVNULL,
-                              stdout=kwargs.pop("stdout", subprocess.PIPE), stderr=subprocess.PIPE, timeout=60,
-                              env={**os.environ, **(env or {})}, check=False, **kwargs)
-        self.assertEqual(done.returncode, code, (done.stdout, done.stderr))
-        return done
-
-    def run_of(self, output):
-        return self.folder / output / "seed_1"
-
-    def bytes_of(self, output):
-        """What must be the same in two runs, wherever they write."""
-        run = self.run_of(output)
-        metrics = load(run / "metrics.json")
-        for key in ("provenance", "timing"):
-            del metrics[key]
-        for epoch in [*metrics["epochs"], metrics["final"], metrics["best"]]:
-            del epoch["seconds"]
-        return metrics, [(run / name).read_bytes() for name in ("config.yaml", "weights.npz", "recording.npz")]
 
 
 class Limits(Case):
@@ -176,7 +145,7 @@ class Surroundings(Case):
         self.assertEqual(comma.stdout, b",\n")
         plain = self.run_glesim(XOR, *RECORD, "--output", "plain")
         other = self.run_glesim(XOR, *RECORD, "--output", "german", env=german)
-        self.assertEqual(self.bytes_of("german"), self.bytes_of("plain"))
+        self.assertEqual(contents_of(self.run_of("german")), contents_of(self.run_of("plain")))
         self.assertEqual(*(re.sub(r"[\d.]+ m?s|^\w+/", "", done.stdout.decode()) for done in (plain, other)))
         self.assertEqual(self.run_glesim("--list").stdout, self.run_glesim("--list", env=german).stdout)
 
@@ -185,7 +154,7 @@ class Surroundings(Case):
         with open("/dev/full", "wb") as full:
             done = self.run_glesim(XOR, *RECORD, "--output", "full", stdout=full, code=3)
         self.assertIn(b"standard output cannot be written", done.stderr)
-        self.assertEqual(self.bytes_of("full"), self.bytes_of("plain"))
+        self.assertEqual(contents_of(self.run_of("full")), contents_of(self.run_of("plain")))
 
     def test_no_text_goes_into_the_files_of_a_run_whose_outputs_are_closed(self):
         self.run_glesim(XOR, *RECORD, "--output", "plain")
@@ -193,7 +162,7 @@ class Surroundings(Case):
             done = subprocess.run(["sh", "-c", f'exec "{GLESIM}" "$@" --force {closed}', "sh", str(XOR), *RECORD,
                                    "--output", "closed"], cwd=self.folder, check=False)
             self.assertEqual(done.returncode, code, closed)
-            self.assertEqual(self.bytes_of("closed"), self.bytes_of("plain"), closed)
+            self.assertEqual(contents_of(self.run_of("closed")), contents_of(self.run_of("plain")), closed)
 
     def test_a_pipe_gets_no_control_characters(self):
         for args in ([XOR, *RECORD], [XOR, *RECORD, "--seeds", "1-3", "--output", "seeds"], ["--list"], ["--help"],

@@ -10,12 +10,12 @@ import json
 import os
 import pathlib
 import pickle
-import shutil
 import subprocess
 import sys
-import tempfile
 import unittest
 import zipfile
+
+from case import GLESIM, InFolder, ROOT, XOR
 
 try:
     import numpy as np
@@ -23,12 +23,9 @@ except ImportError:
     print("numpy is not installed")
     sys.exit(77)
 
-GLESIM = os.path.abspath(os.environ["GLESIM"])
 TESTS = pathlib.Path(__file__).resolve().parent
-ROOT = TESTS.parents[1]
 SCRIPT = ROOT / "tools" / "import_torch.py"
 FIXTURES = TESTS / "fixtures"
-XOR = ROOT / "configs" / "xor.yaml"
 XOR_MODEL = FIXTURES / "xor_2.15.pt"
 NAMES = ["hidden.weight", "hidden.bias", "readout.weight", "readout.bias"]
 
@@ -60,11 +57,7 @@ def tensor_pickle(storage=b"FloatStorage", count=6, offset=0, shape=(2, 3), stri
             b"\x89}tRs.")
 
 
-class Case(unittest.TestCase):
-    def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="glesim-test-"))
-        self.addCleanup(shutil.rmtree, self.folder)
-
+class Case(InFolder):
     def call(self, *args, code=0):
         """Standard output and standard error."""
         done = subprocess.run([sys.executable, SCRIPT, *map(str, args)], cwd=self.folder, stdin=subprocess.DEVNULL,

@@ -7,18 +7,15 @@ import array
 import json
 import math
 import os
-import pathlib
 import shutil
 import subprocess
 import sys
-import tempfile
 import unittest
 import wave
 import xml.etree.ElementTree
 
-GLESIM = os.path.abspath(os.environ["GLESIM"])
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-CONFIGS = ROOT / "configs"
+from case import CONFIGS, GLESIM, InFolder, ROOT
+
 PLOT = ROOT / "tools" / "plot"
 ENVIRONMENT = {**os.environ, "GLESIM": GLESIM, "PYTHONDONTWRITEBYTECODE": "1"}
 # A stand-in for each network that learns ten classes.
@@ -36,11 +33,7 @@ def text_of(svg):
     return " ".join(" ".join(xml.etree.ElementTree.parse(svg).getroot().itertext()).split())
 
 
-class Case(unittest.TestCase):
-    def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="glesim-test-"))
-        self.addCleanup(shutil.rmtree, self.folder)
-
+class Case(InFolder):
     def call(self, *args, code=0):
         done = subprocess.run([*map(str, args)], cwd=self.folder, env=ENVIRONMENT, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, timeout=100)

@@ -9,8 +9,8 @@ import tempfile
 import unittest
 import xml.etree.ElementTree as ElementTree
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-GLESIM = os.path.abspath(os.environ["GLESIM"])
+from case import GLESIM, InFolder, ROOT
+
 CORRECT = "{duration: 9, learn: false, set: {first.tau_m: 1.0, second.tau_m: 2.0}}"
 SHORT = {"lagline": f"training.phases=[{CORRECT}, {{duration: 9, learn: false}}, {{duration: 40}}]",
          "lagnet": "training.phases=[{duration: 10, learn: false}, {duration: 30}]"}
@@ -27,17 +27,13 @@ def make(folder, name, *options):
                     folder / name], check=True)
 
 
-class TeacherFigures(unittest.TestCase):
+class TeacherFigures(InFolder):
     @classmethod
     def setUpClass(cls):
         cls.runs = pathlib.Path(tempfile.mkdtemp(prefix="glesim-test-"))
         cls.addClassCleanup(shutil.rmtree, cls.runs)
         for name in SHORT:
             make(cls.runs, name)
-
-    def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="glesim-test-"))
-        self.addCleanup(shutil.rmtree, self.folder)
 
     def plot(self, *args, code=0):
         done = subprocess.run([ROOT / "tools" / "plot", *args, "--output", self.folder], cwd=self.folder, text=True,

@@ -6,25 +6,20 @@ Standard library only. tests/long/kill.py does the same to whole configs, many t
 
 import math
 import os
-import pathlib
 import random
-import shutil
 import signal
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 import wave
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "long"))
+from case import CONFIGS, Case, GLESIM, ROOT, XOR
+
+sys.path.insert(0, str(ROOT / "tests" / "long"))
 import kill # pylint: disable=wrong-import-position
 
-GLESIM = os.path.abspath(os.environ["GLESIM"])
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-CONFIGS = ROOT / "configs"
-XOR = CONFIGS / "xor.yaml"
 LONG = ["--set", "training.epochs=100000"]
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 OFTEN = ["--set", "checkpoint.minutes=0.0005"] # every 30 ms
@@ -85,35 +80,22 @@ def write_corpus(folder):
                 sound.writeframes(b"".join(struct.pack("<h", x) for x in tone))
 
 
-class Case(unittest.TestCase):
+class Stopped(Case):
     def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="glesim-test-"))
-        self.addCleanup(shutil.rmtree, self.folder)
+        super().setUp()
         self.choice = random.Random(self.id())
-        self.dir = self.folder / "out/seed_1"
-
-    def glesim(self, *args, code=0):
-        """What is written to standard output and error."""
-        done = subprocess.run([GLESIM, *map(str, args)], cwd=self.folder, stdin=subprocess.DEVNULL, timeout=60,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
-        self.assertEqual(done.returncode, code, (done.stdout, done.stderr))
-        return done.stdout, done.stderr
-
-    def config(self, name, text):
-        path = self.folder / name
-        path.write_text(text, encoding="utf-8")
-        return path
+        self.dir = self.run_of("out")
 
     def report(self):
         """What tells one report from another; None while there is none."""
         path = self.dir / "metrics.json"
         return (path.stat().st_ino, path.stat().st_mtime_ns) if path.exists() else None
 
-    def start(self, *args):
+    def begin(self, *args):
         """A run under way, with a first report of its own."""
         before = self.report()
-        process = subprocess.Popen([GLESIM, *map(str, args), "--quiet"], cwd=self.folder, stdin=subprocess.DEVNULL,
-                                   stderr=subprocess.PIPE, text=True)
+        process = self.start(*args, "--quiet")
+        self.addCleanup(process.stdout.close)
         self.addCleanup(process.stderr.close)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
@@ -124,7 +106,7 @@ class Case(unittest.TestCase):
 
     def stop(self, *args, number=signal.SIGINT):
         """A run that a signal has ended."""
-        process = self.start(*args)
+        process = self.begin(*args)
         process.send_signal(number)
         process.wait(timeout=60)
         self.assertEqual(process.returncode, -number if number == signal.SIGKILL else 128 + number)
@@ -143,7 +125,7 @@ class Case(unittest.TestCase):
         self.assertLessEqual(len(kill.load(killed / "metrics.json")["provenance"]["resumed"]), sent)
 
 
-class Resumed(Case):
+class Resumed(Stopped):
     def test_xor(self):
         self.check(XOR, "--set", "training.epochs=60")
 
@@ -163,29 +145,29 @@ class Resumed(Case):
         self.check(CONFIGS / "lagnet.yaml", "--variant", "adjoint")
 
     def test_a_signal_with_a_teacher_and_comparisons(self):
-        self.check(self.config("teacher.yaml", TEACHER), kills=5)
+        self.check(self.write("teacher.yaml", TEACHER), kills=5)
 
     def test_made_samples(self):
         write_corpus(self.folder / "corpus")
-        self.check(self.config("speech.yaml", SPEECH), kills=5)
+        self.check(self.write("speech.yaml", SPEECH), kills=5)
 
     def test_many_runs_side_by_side(self):
         some = [XOR, "--set", "training.epochs=300", *OFTEN, "--seeds", "0-3"]
-        self.glesim(*some, "--output", "whole", "--quiet")
+        self.run_glesim(*some, "--output", "whole", "--quiet")
         with subprocess.Popen([GLESIM, *map(str, some), "--output", "killed", "--quiet"], cwd=self.folder,
                               stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
             time.sleep(0.3)
             process.send_signal(signal.SIGUSR1)
             process.communicate(timeout=60)
         self.assertEqual(process.returncode, 128 + signal.SIGUSR1)
-        self.glesim(*some, "--output", "killed", "--resume", "--quiet")
+        self.run_glesim(*some, "--output", "killed", "--resume", "--quiet")
         for seed in range(4):
             self.assertIsNone(kill.difference(self.folder / f"whole/seed_{seed}", self.folder / f"killed/seed_{seed}"))
-        out, _ = self.glesim(*some, "--output", "killed", "--resume")
+        out = self.run_glesim(*some, "--output", "killed", "--resume").out
         self.assertEqual(out.count("there already"), 4)
 
 
-class Checkpoints(Case):
+class Checkpoints(Stopped):
     def test_an_interrupt_leaves_a_run_that_can_be_used_and_resumed(self):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
             self.stop(XOR, *LONG, "--output", "out", "--force", number=number)
@@ -205,38 +187,38 @@ class Checkpoints(Case):
             self.assertGreater(len(m["epochs"]), len(first["epochs"]))
 
     def test_nothing_to_resume_begins_anew(self):
-        self.glesim(XOR, "--output", "out", "--resume", "--set", "training.epochs=2")
-        out, _ = self.glesim(XOR, "--output", "out", "--resume", "--set", "training.epochs=2")
+        self.run_glesim(XOR, "--output", "out", "--resume", "--set", "training.epochs=2")
+        out = self.run_glesim(XOR, "--output", "out", "--resume", "--set", "training.epochs=2").out
         self.assertEqual(out, "out/seed_1/metrics.json: there already\n")
 
     def test_a_run_killed_before_its_first_checkpoint_begins_anew(self):
         never = ["--set", "checkpoint.minutes=0"]
         self.stop(XOR, *LONG, *never, "--output", "out", number=signal.SIGKILL)
         (self.dir / "checkpoint.npz").unlink(missing_ok=True)
-        _, err = self.glesim(XOR, *LONG, "--output", "out", code=3)
+        err = self.run_glesim(XOR, *LONG, "--output", "out", code=3).err
         self.assertRegex(err, r"^glesim: out/seed_1 holds a run already \(running\); --resume goes on with it, --force "
                               r"replaces it, --output puts this one elsewhere\n$")
-        _, err = self.glesim(XOR, "--output", "out", "--resume", code=4)
+        err = self.run_glesim(XOR, "--output", "out", "--resume", code=4).err
         self.assertEqual(err, "out/seed_1/config.yaml: a run of another config: training.epochs is 100000 there, 40 "
                               "here; --force replaces it\n")
         self.stop(XOR, *LONG, "--output", "out", "--resume")
 
     def test_force_removes_a_checkpoint(self):
         self.stop(XOR, *LONG, "--output", "out")
-        self.glesim(XOR, "--set", "training.epochs=1", "--output", "out", "--force")
+        self.run_glesim(XOR, "--set", "training.epochs=1", "--output", "out", "--force")
         self.assertEqual(sorted(os.listdir(self.dir)), ["config.yaml", "metrics.json", "weights.npz"])
 
     def test_minutes_change_no_result_and_no_config(self):
-        self.glesim(XOR, "--set", "training.epochs=2", "--output", "out")
+        self.run_glesim(XOR, "--set", "training.epochs=2", "--output", "out")
         config = (self.dir / "config.yaml").read_text(encoding="utf-8")
         self.assertNotIn("checkpoint", config)
-        out, _ = self.glesim(XOR, "--set", "training.epochs=2", *OFTEN, "--output", "out", "--resume")
+        out = self.run_glesim(XOR, "--set", "training.epochs=2", *OFTEN, "--output", "out", "--resume").out
         self.assertIn("there already", out)
-        _, err = self.glesim(XOR, "--set", "checkpoint.minutes=-1", code=2)
+        err = self.run_glesim(XOR, "--set", "checkpoint.minutes=-1", code=2).err
         self.assertIn("checkpoint.minutes", err)
 
 
-class Refusals(Case):
+class Refusals(Stopped):
     def setUp(self):
         super().setUp()
         self.stop(XOR, *LONG, "--output", "out")
@@ -244,17 +226,17 @@ class Refusals(Case):
 
     def refused(self, *args, code=4):
         """The message; nothing is changed."""
-        out, err = self.glesim(*args, "--output", "out", code=code)
-        self.assertEqual(out, "")
+        done = self.run_glesim(*args, "--output", "out", code=code)
+        self.assertEqual(done.out, "")
         self.assertEqual({path.name: path.read_bytes() for path in self.dir.iterdir()}, self.before)
-        return err
+        return done.err
 
     def test_another_config(self):
         self.assertEqual(self.refused(XOR, *LONG, "--resume", "--set", "learning.optimizer.lr=1e-4"),
                          "out/seed_1/checkpoint.npz: config: another one: learning.optimizer.lr is 3.0e-3 there, 1e-4 "
                          "here\n")
         self.assertIn("network.layers is a list of 2 there, a list of 1 here",
-                      self.refused(self.config("one.yaml", "\n".join(self.one_layer())), "--resume"))
+                      self.refused(self.write("one.yaml", "\n".join(self.one_layer())), "--resume"))
 
     def one_layer(self):
         """The same with the readout alone."""
@@ -283,29 +265,41 @@ class Refusals(Case):
                          "glesim: either --resume or --force, not both\n")
 
 
-class OtherRefusals(Case):
+class OtherRefusals(Stopped):
+    def test_damaged_records(self):
+        recorded = [XOR, *LONG, "--set", "record={every: 1, variables: [u]}", "--output", "out"]
+        self.stop(*recorded)
+        records = self.dir / "recording.part"
+        good = records.read_bytes()
+        for bad in (good[:len(good) // 2], good[:100] + bytes([good[100] ^ 1]) + good[101:]):
+            records.write_bytes(bad)
+            self.assertRegex(self.run_glesim(*recorded, "--resume", code=4).err,
+                             r"^out/seed_1/recording\.part: (damaged: the checksum|\d+ records cannot be read back)")
+        records.write_bytes(good)
+        self.stop(*recorded, "--resume")
+
     def test_other_data(self):
         data = self.folder / "corpus"
         write_corpus(data)
-        config = self.config("speech.yaml", SPEECH.replace("seed: 2", "seed: 1"))
+        config = self.write("speech.yaml", SPEECH.replace("seed: 2", "seed: 1"))
         self.stop(config, *LONG, "--output", "out")
         victim = next((data / "low").iterdir())
         victim.write_bytes(victim.read_bytes()[:-2] + b"\0\0")
-        _, err = self.glesim(config, *LONG, "--output", "out", "--resume", code=4)
+        err = self.run_glesim(config, *LONG, "--output", "out", "--resume", code=4).err
         self.assertRegex(err, r"^out/seed_1/checkpoint\.npz: dataset: another one: its checksum is [0-9a-f]{12}\.\.\. "
                               r"there, [0-9a-f]{12}\.\.\. here\n$")
 
     def test_a_run_that_diverged_is_told(self):
         wild = [XOR, "--set", "learning={loss: mse, optimizer: {type: sgd, lr: 1e6}}", "--output", "out"]
-        self.glesim(*wild, code=6)
+        self.run_glesim(*wild, code=6)
         self.assertEqual(sorted(os.listdir(self.dir)), ["config.yaml", "metrics.json", "weights.npz"])
-        _, err = self.glesim(*wild, "--resume", code=6)
+        err = self.run_glesim(*wild, "--resume", code=6).err
         self.assertEqual(err, "out/seed_1: it has diverged before; --force runs it again\n")
 
     def test_a_directory_belongs_to_one_run(self):
-        process = self.start(XOR, *LONG, "--output", "out")
+        process = self.begin(XOR, *LONG, "--output", "out")
         for how in ([], ["--resume"], ["--force"]):
-            _, err = self.glesim(XOR, *LONG, "--output", "out", *how, code=3)
+            err = self.run_glesim(XOR, *LONG, "--output", "out", *how, code=3).err
             self.assertEqual(err, "glesim: out/seed_1: another process is at work on this run\n")
         process.send_signal(signal.SIGINT)
         self.assertEqual(process.wait(timeout=60), 130)
@@ -327,13 +321,13 @@ class OtherRefusals(Case):
         for name in ("checkpoint.npz", "metrics.json", "weights.npz"):
             (self.dir / name).mkdir(parents=True)
             how = [] if name == "weights.npz" else ["--force"]
-            _, err = self.glesim(XOR, *LONG, "--output", "out", *how, code=3)
+            err = self.run_glesim(XOR, *LONG, "--output", "out", *how, code=3).err
             self.assertEqual(err, f"out/seed_1/{name}: cannot write: Is a directory\n")
             self.assertEqual(os.listdir(self.dir), [name])
             (self.dir / name).rmdir()
 
     def test_a_write_that_fails_later_leaves_the_last_checkpoint(self):
-        process = self.start(XOR, *LONG, "--output", "out", *OFTEN)
+        process = self.begin(XOR, *LONG, "--output", "out", *OFTEN)
         end = time.monotonic() + 30
         while not (self.dir / "checkpoint.npz").exists() and time.monotonic() < end:
             time.sleep(0.005)

@@ -3,19 +3,17 @@
 Standard library only.
 """
 
-import json
 import os
 import pathlib
 import shutil
 import signal
 import statistics
 import subprocess
-import tempfile
 import time
 import unittest
 
-GLESIM = os.path.abspath(os.environ["GLESIM"])
-XOR = pathlib.Path(__file__).resolve().parents[2] / "configs" / "xor.yaml"
+from case import Case, GLESIM, XOR, load, without_times
+
 SHORT = ["--set", "training.epochs=3"]
 CONFIG = """glesim: 1
 name: small
@@ -31,40 +29,9 @@ training: {epochs: 2, batch_size: 4}
 """
 
 
-def load(path):
-    return json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda word: 1 / 0)
-
-
-def without_times(m):
-    """What two runs of the same seed have in common, bit for bit."""
-    m = {key: value for key, value in m.items() if key not in ("provenance", "timing")}
-    for e in [*m["epochs"], m["final"], m["best"]]:
-        del e["seconds"]
-    return m
-
-
-class Case(unittest.TestCase):
-    def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="glesim-test-"))
-        self.addCleanup(shutil.rmtree, self.folder)
-
-    def start(self, *args):
-        return subprocess.Popen([GLESIM, *map(str, args)], cwd=self.folder, stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-    def run_glesim(self, *args, code=0):
-        with self.start(*args) as run:
-            out, err = run.communicate(timeout=60)
-        self.assertEqual(run.returncode, code, (out, err))
-        return out, err
-
-    def run_of(self, path, seed):
-        return self.folder / path / f"seed_{seed}"
-
+class Many(Case):
     def config(self, text=""):
-        path = self.folder / "small.yaml"
-        path.write_text(CONFIG + text, encoding="utf-8")
-        return path
+        return self.write("small.yaml", CONFIG + text)
 
     def assert_same_run(self, one, other):
         self.assertEqual((one / "weights.npz").read_bytes(), (other / "weights.npz").read_bytes())
@@ -72,7 +39,7 @@ class Case(unittest.TestCase):
         self.assertEqual(without_times(load(one / "metrics.json")), without_times(load(other / "metrics.json")))
 
 
-class Seeds(Case):
+class Seeds(Many):
     def test_a_seed_among_others_is_the_same_as_alone(self):
         for seed in (0, 2, 5):
             self.run_glesim(XOR, *SHORT, "--seed", seed, "--output", "alone")
@@ -82,10 +49,10 @@ class Seeds(Case):
                 self.assert_same_run(self.run_of("alone", seed), self.run_of(f"jobs{jobs}", seed))
 
     def test_the_summary_is_that_of_the_runs(self):
-        out, err = self.run_glesim(XOR, *SHORT, "--seeds", "1-4")
-        self.assertEqual(err, "")
-        self.assertIn("results/xor/summary.json\n", out)
-        self.assertIn("seed 3: results/xor/seed_3/metrics.json: completed", out)
+        done = self.run_glesim(XOR, *SHORT, "--seeds", "1-4")
+        self.assertEqual(done.err, "")
+        self.assertIn("results/xor/summary.json\n", done.out)
+        self.assertIn("seed 3: results/xor/seed_3/metrics.json: completed", done.out)
         s = load(self.folder / "results/xor/summary.json")
         runs = [load(self.run_of("results/xor", seed) / "metrics.json") for seed in range(1, 5)]
         self.assertEqual((s["name"], s["variant"], s["sweep"], s["completed"]), ("xor", None, None, 4))
@@ -105,8 +72,8 @@ class Seeds(Case):
     def test_runs_that_are_there_are_kept(self):
         self.run_glesim(XOR, *SHORT, "--seeds", "1-2")
         before = (self.run_of("results/xor", 1) / "metrics.json").stat().st_mtime_ns
-        out, _ = self.run_glesim(XOR, *SHORT, "--seeds", "1-3")
-        self.assertIn("seed 1: results/xor/seed_1/metrics.json: there already\n", out)
+        done = self.run_glesim(XOR, *SHORT, "--seeds", "1-3")
+        self.assertIn("seed 1: results/xor/seed_1/metrics.json: there already\n", done.out)
         self.assertEqual((self.run_of("results/xor", 1) / "metrics.json").stat().st_mtime_ns, before)
         self.assertEqual(load(self.folder / "results/xor/summary.json")["completed"], 3)
         self.run_glesim(XOR, *SHORT, "--seeds", "1", "--force")
@@ -114,8 +81,8 @@ class Seeds(Case):
 
     def test_a_seed_that_fails_does_not_stop_the_others(self):
         self.run_glesim(XOR, "--set", "training.epochs=2", "--seed", "2") # another config in the way
-        out, err = self.run_glesim(XOR, *SHORT, "--seeds", "1-3", code=3)
-        self.assertRegex(err, r"\Aseed 2: glesim: results/xor/seed_2 holds a run already \(completed\); .*\n\Z")
+        done = self.run_glesim(XOR, *SHORT, "--seeds", "1-3", code=3)
+        self.assertRegex(done.err, r"\Aseed 2: glesim: results/xor/seed_2 holds a run already \(completed\); .*\n\Z")
         s = load(self.folder / "results/xor/summary.json")
         self.assertEqual([r["status"] for r in s["runs"]], ["completed", "failed", "completed"])
         self.assertEqual((s["runs"][1]["exit_code"], s["completed"], s["final"]["test"]["loss"]["n"]), (3, 2, 2))
@@ -123,9 +90,9 @@ class Seeds(Case):
 
     def test_divergence_is_told_of_each(self):
         config = self.config()
-        _, err = self.run_glesim(config, "--set", "learning.loss=mse", "--set",
+        done = self.run_glesim(config, "--set", "learning.loss=mse", "--set",
                                  "learning.optimizer={type: sgd, lr: 1e6}", "--seeds", "0-1", code=6)
-        self.assertRegex(err, r"(?m)^seed 0: results/small/seed_0: NaN or Inf")
+        self.assertRegex(done.err, r"(?m)^seed 0: results/small/seed_0: NaN or Inf")
         s = load(self.folder / "results/small/summary.json")
         self.assertEqual([(r["status"], r["exit_code"]) for r in s["runs"]], [("diverged", 6)] * 2)
         self.assertIsNone(s["final"])
@@ -193,13 +160,13 @@ class Seeds(Case):
                 (["--seeds", "0-99999999999"], "--seeds 0-99999999999: more than 10000 seeds"),
                 (["--seeds", "1", "--seed", "2"], "either --seed or --seeds, not both"),
                 (["--jobs", "0"], "--jobs 0: a number from 1 to 4096 is wanted")):
-            out, err = self.run_glesim(XOR, *args, code=2)
-            self.assertEqual((out, err), ("", f"glesim: {message}\n"))
+            done = self.run_glesim(XOR, *args, code=2)
+            self.assertEqual((done.out, done.err), ("", f"glesim: {message}\n"))
         self.assertEqual(os.listdir(self.folder), [])
 
     def test_an_error_in_the_config_is_told_once(self):
-        _, err = self.run_glesim(self.config("trainin: {}\n"), "--seeds", "0-5", code=2)
-        self.assertEqual(err.count("\n"), 1, err)
+        done = self.run_glesim(self.config("trainin: {}\n"), "--seeds", "0-5", code=2)
+        self.assertEqual(done.err.count("\n"), 1, done.err)
         self.assertEqual(os.listdir(self.folder), ["small.yaml"])
 
     def test_no_more_processors_than_slurm_gives(self):
@@ -212,10 +179,11 @@ class Seeds(Case):
             self.assertEqual(used, threads or min(len(os.sched_getaffinity(0)), used))
 
     def test_quiet_is_quiet(self):
-        self.assertEqual(self.run_glesim(XOR, *SHORT, "--seeds", "0-2", "--quiet"), ("", ""))
+        done = self.run_glesim(XOR, *SHORT, "--seeds", "0-2", "--quiet")
+        self.assertEqual((done.out, done.err), ("", ""))
 
 
-class Sweeps(Case):
+class Sweeps(Many):
     SWEEP = ("sweep:\n  learning.optimizer.lr: [1.0e-2, 3.0e-3]\n  network.layers[0].activation: [tanh, relu]\n")
     LABELS = ["lr=1.0e-2,activation=tanh", "lr=1.0e-2,activation=relu", "lr=3.0e-3,activation=tanh",
               "lr=3.0e-3,activation=relu"]
@@ -243,8 +211,8 @@ class Sweeps(Case):
     def test_points_that_are_there_are_kept(self):
         config = self.config("sweep: {learning.beta: [1, 0.5]}\n")
         self.run_glesim(config)
-        out, _ = self.run_glesim(config, "--set", "sweep={learning.beta: [1, 0.25]}")
-        self.assertEqual(out.count("there already"), 1)
+        done = self.run_glesim(config, "--set", "sweep={learning.beta: [1, 0.25]}")
+        self.assertEqual(done.out.count("there already"), 1)
         points = load(self.folder / "results/small/summary.json")["points"]
         self.assertEqual([(p["values"]["learning.beta"], p["completed"]) for p in points], [(1, 1), (0.25, 1)])
 
@@ -270,8 +238,8 @@ class Sweeps(Case):
 
     def test_variants_may_run_side_by_side(self):
         config = self.config("variants: {gle: {learning.rule: gle}, bp: {learning.rule: bp}}\n")
-        out, _ = self.run_glesim(config, "--jobs", "2")
-        self.assertIn("bp seed 0: results/small/bp/seed_0/metrics.json: completed", out)
+        done = self.run_glesim(config, "--jobs", "2")
+        self.assertIn("bp seed 0: results/small/bp/seed_0/metrics.json: completed", done.out)
         self.run_glesim(config, "--output", "alone")
         for variant in ("gle", "bp"):
             self.assert_same_run(self.folder / f"alone/{variant}/seed_0",
@@ -282,8 +250,8 @@ class Sweeps(Case):
         self.assertEqual(sorted(os.listdir(self.folder / "results/small")), ["beta=2", "summary.json"])
 
     def test_a_sweep_does_not_follow_a_single_run(self):
-        _, err = self.run_glesim(XOR, *SHORT, self.config(self.SWEEP), code=2)
-        self.assertIn("glesim: small: runs side by side must come first on the command line, or alone\n", err)
+        done = self.run_glesim(XOR, *SHORT, self.config(self.SWEEP), code=2)
+        self.assertIn("glesim: small: runs side by side must come first on the command line, or alone\n", done.err)
         shutil.rmtree(self.folder / "results")
         self.run_glesim(self.folder / "small.yaml", XOR, *SHORT)
         self.assertTrue((self.run_of("results/xor", 1) / "metrics.json").exists())
@@ -291,14 +259,14 @@ class Sweeps(Case):
     def test_there_may_not_be_too_many(self):
         values = ", ".join(str(0.001 * i) for i in range(1, 101))
         config = self.config(f"sweep:\n  learning.beta: [{values}]\n")
-        _, err = self.run_glesim(config, "--seeds", "0-200", code=2)
-        self.assertEqual(err, f"{config}:1:1: 201 seeds of 100 variants or combinations make more than 10000 runs\n")
+        done = self.run_glesim(config, "--seeds", "0-200", code=2)
+        self.assertEqual(done.err, f"{config}:1:1: 201 seeds of 100 variants or combinations make more than 10000 runs\n")
         self.assertEqual(os.listdir(self.folder), ["small.yaml"])
 
     def test_a_dry_run_shows_the_first(self):
-        out, _ = self.run_glesim(self.config(self.SWEEP), "--dry-run")
-        self.assertEqual(out.count("a learning step"), 1)
-        self.assertIn("4 runs", out)
+        done = self.run_glesim(self.config(self.SWEEP), "--dry-run")
+        self.assertEqual(done.out.count("a learning step"), 1)
+        self.assertIn("4 runs", done.out)
         self.assertFalse((self.folder / "results").exists())
 
 

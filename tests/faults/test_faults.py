@@ -6,31 +6,24 @@ GLESIM names the program, GLE_FAULTS the library that is preloaded into it (shim
 import concurrent.futures
 import errno
 import hashlib
-import json
 import math
 import os
 import pathlib
 import shutil
 import struct
 import subprocess
-import tempfile
+import sys
 import unittest
 import zipfile
 
-GLESIM = os.path.abspath(os.environ["GLESIM"])
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "command"))
+from case import GLESIM, InFolder, ROOT, XOR, load # pylint: disable=wrong-import-position
+
 SHIM = os.path.abspath(os.environ["GLE_FAULTS"])
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-XOR = [ROOT / "configs" / "xor.yaml", "--set", "training.epochs=3", "--threads", "1"]
+RUN = [XOR, "--set", "training.epochs=3", "--threads", "1"]
 RECORD = ["--set", "record={every: 500, variables: [r], parameters: [weight]}"]
 # At most so many of a library's allocations fail, evenly spread over all.
 ALLOCATIONS = 60
-
-
-def load(path):
-    """JSON as the standard has it: NaN and Infinity are refused."""
-    def refuse(word):
-        raise ValueError(word + " is no JSON")
-    return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
 
 
 def floats(path):
@@ -66,11 +59,7 @@ def is_needless(calls, n):
     return name == "close" and (calls[n - 2] == f"open {path}" or path.endswith("/recording.part"))
 
 
-class Faults(unittest.TestCase):
-    def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="glesim-test-")).resolve()
-        self.addCleanup(shutil.rmtree, self.folder)
-
+class Faults(InFolder):
     def run_glesim(self, output, *args, **faults):
         """Runs with GLE_FAULT_... set; returns exit code and standard error."""
         env = {**os.environ, "LD_PRELOAD": SHIM,
@@ -116,7 +105,7 @@ class Faults(unittest.TestCase):
         self.assertRegex(err, rf"^{output}\S*: cannot [^:]+: .*\n$")
 
     def test_every_call_that_fails_is_told(self):
-        calls = self.count(*XOR, *RECORD)
+        calls = self.count(*RUN, *RECORD)
         self.assertGreater(len(calls), 80)
         for name in ("mkdir", "open", "write", "fsync", "close", "rename", "pread"):
             self.assertIn(name, {line.split()[0] for line in calls})
@@ -124,7 +113,7 @@ class Faults(unittest.TestCase):
         def check(n):
             output = self.folder / str(n)
             for number in (errno.ENOSPC, errno.EIO):
-                code, err = self.run_glesim(output, *XOR, *RECORD, folder=output, call=n, errno=number)
+                code, err = self.run_glesim(output, *RUN, *RECORD, folder=output, call=n, errno=number)
                 self.assertEqual(code, 0 if is_needless(calls, n) else 3, (calls[n - 1], err))
                 if code:
                     self.check_message(err, output)
@@ -133,19 +122,19 @@ class Faults(unittest.TestCase):
         self.for_each(range(1, len(calls) + 1), check)
 
     def test_a_disk_that_stays_full_is_told(self):
-        n_calls = len(self.count(*XOR, *RECORD))
+        n_calls = len(self.count(*RUN, *RECORD))
 
         def check(n):
             output = self.folder / str(n)
-            code, err = self.run_glesim(output, *XOR, *RECORD, folder=output, call=n, errno=errno.ENOSPC, onward=1)
+            code, err = self.run_glesim(output, *RUN, *RECORD, folder=output, call=n, errno=errno.ENOSPC, onward=1)
             self.assertEqual(code, 3, err)
             self.check_message(err, output)
             self.check_left(output / "seed_1")
         self.for_each(range(1, n_calls + 1, 3), check)
 
     def test_a_former_run_stays_whole_or_is_replaced_whole(self):
-        former, forced = self.folder / "former", [*XOR, "--set", "learning.optimizer.lr=1e-2", "--force"]
-        self.assertEqual(self.run_glesim(former, *XOR, *RECORD)[0], 0)
+        former, forced = self.folder / "former", [*RUN, "--set", "learning.optimizer.lr=1e-2", "--force"]
+        self.assertEqual(self.run_glesim(former, *RUN, *RECORD)[0], 0)
         old = contents(former / "seed_1")
         calls = self.count(*forced, former=former)
 
@@ -218,18 +207,18 @@ class Faults(unittest.TestCase):
         return [self.all_keys(item) for item in value] if isinstance(value, list) else None
 
     def test_memory_that_libyaml_lacks(self):
-        self.check_library("libyaml", *XOR)
+        self.check_library("libyaml", *RUN)
 
     def test_memory_that_the_program_lacks(self):
         """And jansson, which allocates through it."""
-        self.check_library("glesim", *XOR, *RECORD)
+        self.check_library("glesim", *RUN, *RECORD)
         self.check_library("glesim", ROOT / "configs" / "lagnet.yaml", "--variant", "adjoint", "--set",
                            "training.phases=[{duration: 6}]", "--set", "diagnose={window: 3.0, every: 300}")
-        self.check_library("glesim", *XOR, "--set", "sweep={learning.beta: [1, 0.5]}", "--jobs", "1")
+        self.check_library("glesim", *RUN, "--set", "sweep={learning.beta: [1, 0.5]}", "--jobs", "1")
 
     def test_memory_that_libzip_lacks(self):
-        self.assertEqual(self.run_glesim(self.folder / "weights", *XOR)[0], 0)
-        self.check_library("libzip", *XOR, "--set",
+        self.assertEqual(self.run_glesim(self.folder / "weights", *RUN)[0], 0)
+        self.check_library("libzip", *RUN, "--set",
                            f"network.init={{file: {self.folder / 'weights' / 'seed_1' / 'weights.npz'}}}",
                            codes=(4, 5)) # it says of some that the file is no archive
 

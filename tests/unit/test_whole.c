@@ -82,8 +82,8 @@ static struct contents read_weights(void)
     return c;
 }
 
-/* Runs with ever more allocations, until there are enough. Most of a run's thousands are those of its report, many times
- * over: `stride` passes over some of them, unless GLE_EVERY_ALLOCATION is set. */
+/* Runs with ever more allocations, until there are enough. Most of a run's thousands are those of its report,
+ * many times over: `stride` passes over some of them, unless GLE_EVERY_ALLOCATION is set. */
 static void run_with_ever_more(const char *path, bool resume, size_t stride)
 {
     size_t k = 0;

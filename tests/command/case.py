@@ -1,0 +1,66 @@
+"""What the tests of the command share: a folder for each, the program that GLESIM names run in it, and its reports.
+Standard library only.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+GLESIM = os.path.abspath(os.environ.get("GLESIM", "glesim"))
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CONFIGS = ROOT / "configs"
+XOR = CONFIGS / "xor.yaml"
+
+
+def load(path):
+    """JSON as the standard has it: NaN and Infinity are refused."""
+    def refuse(word):
+        raise ValueError(word + " is no JSON")
+    return json.loads(pathlib.Path(path).read_text(encoding="utf-8"), parse_constant=refuse)
+
+
+def timeless(entries):
+    """Epochs or phases, without what no two runs have in common."""
+    return [{key: value for key, value in entry.items() if key != "seconds"} for entry in entries]
+
+
+def without_times(metrics):
+    """What two runs by epochs have in common, bit for bit."""
+    same = {key: value for key, value in metrics.items() if key not in ("provenance", "timing")}
+    same["epochs"] = timeless(same["epochs"])
+    same["final"], same["best"] = timeless([same["final"], same["best"]])
+    return same
+
+
+class InFolder(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="glesim-test-")).resolve()
+        self.addCleanup(shutil.rmtree, self.folder)
+
+
+class Case(InFolder):
+    def run_of(self, output, seed=1):
+        return self.folder / output / f"seed_{seed}"
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def start(self, *args):
+        return subprocess.Popen([GLESIM, *map(str, args)], cwd=self.folder, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def run_glesim(self, *args, code=0, env=None, **kwargs):
+        """What it was and wrote: done.stdout and done.stderr are bytes, done.out and done.err text."""
+        done = subprocess.run([GLESIM, *map(str, args)], cwd=self.folder, stdin=subprocess.DEVNULL,
+                              stdout=kwargs.pop("stdout", subprocess.PIPE), stderr=subprocess.PIPE, timeout=60,
+                              env={**os.environ, **(env or {})}, check=False, **kwargs)
+        self.assertEqual(done.returncode, code, (done.stdout, done.stderr))
+        done.out = (done.stdout or b"").decode()
+        done.err = done.stderr.decode()
+        return done
