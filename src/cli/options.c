@@ -91,9 +91,10 @@ static int add_override(struct gle_options *o, const char *path, const char *val
 {
     struct gle_override *list = gle_resize(o->overrides, o->n_overrides + 1, sizeof *list);
 
+    if (list)
+        o->overrides = list;
     if (!list || !path || !where)
         return no_memory(err);
-    o->overrides = list;
     list[o->n_overrides++] = (struct gle_override){.path = path, .value = value, .where = where};
     return 0;
 }
@@ -102,9 +103,10 @@ static int add_text(const char ***list, size_t *n, const char *text, struct gle_
 {
     const char **longer = gle_resize((void *)*list, *n + 1, sizeof *longer);
 
+    if (longer)
+        *list = longer;
     if (!longer || !text)
         return no_memory(err);
-    *list = longer;
     longer[(*n)++] = text;
     return 0;
 }

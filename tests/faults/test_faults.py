@@ -23,6 +23,7 @@ SHIM = os.path.abspath(os.environ["GLE_FAULTS"])
 RUN = [XOR, "--set", "training.epochs=3", "--threads", "1"]
 RECORD = ["--set", "record={every: 500, variables: [r], parameters: [weight]}"]
 # At most so many of a library's allocations, or of calls that are tried twice, fail, evenly spread over all.
+FIRST = 20
 MOST = 60 if "GLE_EVERY_ALLOCATION" not in os.environ else sys.maxsize
 
 
@@ -47,7 +48,8 @@ def contents(folder):
 
 
 def spread(n):
-    return sorted({1 + i * n // min(n, MOST) for i in range(min(n, MOST))} | {n})
+    """Numbers from 1 to n: the first, those of the command line among them, the last, and some between."""
+    return sorted({1 + i * n // min(n, MOST) for i in range(min(n, MOST))} | set(range(1, min(n, FIRST) + 1)) | {n})
 
 
 def is_needless(calls, n):
