@@ -27,9 +27,10 @@ struct child {
     size_t job;
     int fd[PIPES]; /* -1: closed */
     struct text text[PROGRESS];
-    struct gle_progress progress;
+    bool told; /* progress: something has come */
+    struct gle_job_progress progress;
     size_t partial; /* bytes of it that have come */
-    unsigned char bytes[sizeof(struct gle_progress)];
+    unsigned char bytes[sizeof(struct gle_job_progress)];
 };
 
 struct state {
@@ -124,6 +125,7 @@ static void add_progress(struct child *c, const char *bytes, size_t n)
         c->bytes[c->partial++] = (unsigned char)bytes[i];
         if (c->partial == sizeof c->progress) {
             memcpy(&c->progress, c->bytes, sizeof c->progress);
+            c->told = true;
             c->partial = 0;
         }
     }
@@ -196,12 +198,10 @@ static void show(struct state *s)
     double told = 0.0;
 
     for (size_t i = 0; i < s->jobs->at_once; i++) {
-        const struct gle_progress *of = &s->children[i].progress;
-        if (!s->children[i].pid)
+        const struct gle_job_progress *of = &s->children[i].progress;
+        if (!s->children[i].pid || !s->children[i].told)
             continue;
         p.done += of->done;
-        if (!of->stages) /* it has not told anything yet */
-            continue;
         p.loss += of->loss;
         p.accuracy += of->accuracy;
         told += 1.0;

@@ -6,12 +6,18 @@
 
 #include <signal.h>
 
+/* Where a run is; without padding, since it goes through a pipe. */
+struct gle_job_progress {
+    double done;           /* fraction of its work */
+    double loss, accuracy; /* as in struct gle_progress */
+};
+
 /* What is to be run. Nothing may have started threads before. */
 struct gle_jobs {
     size_t n;       /* runs */
     size_t at_once; /* of them, at most; at least 1 */
     /* Run i, in a process of its own: what it writes to standard output and error is shown when it has ended. It may
-     * write struct gle_progress to `progress`, whole. Returns the exit code. */
+     * write struct gle_job_progress to `progress`, whole. Returns the exit code. */
     int (*work)(void *ctx, size_t i, int progress);
     /* A name for run i, "seed 3"; size: of buf. */
     void (*name)(void *ctx, size_t i, char *buf, size_t size);

@@ -11,7 +11,7 @@ struct gle_session_how {
     const struct gle_options *options; /* its action: GLE_RUN, or GLE_DRY_RUN, which shows what a run would take */
     const char *command;               /* for the report */
     size_t threads;                    /* at most */
-    int progress; /* where a run among many writes struct gle_progress (jobs.h); -1: the bar shows it */
+    int progress; /* where a run among many writes struct gle_job_progress (jobs.h); -1: the bar shows it */
     const volatile sig_atomic_t *stop; /* the signal that asks for the end; NULL: none will */
 };
 
