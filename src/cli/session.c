@@ -67,13 +67,14 @@ static int on_resume(void *ctx, struct gle_run *training, struct gle_error *err)
 static void on_progress(void *ctx, const struct gle_progress *progress)
 {
     struct session *s = ctx;
-    const struct gle_job_progress mine = {.done = progress->done, .loss = progress->loss, .accuracy = progress->accuracy};
+    const struct gle_job_progress told = {
+        .done = progress->done, .loss = progress->loss, .accuracy = progress->accuracy};
 
     if (s->progress < 0)
         gle_bar_progress(&s->bar, progress);
     else if (gle_clock() - s->bar.last >= TELL_SECONDS) {
         s->bar.last = gle_clock();
-        if (write(s->progress, &mine, sizeof mine) < 0)
+        if (write(s->progress, &told, sizeof told) < 0)
             s->progress = -1; /* nobody listens */
     }
 }

@@ -321,13 +321,12 @@ static struct gle_experiment *build(struct gle_doc *doc, const char *variant, co
 static int override(struct gle_doc *doc, const struct gle_override *overrides, size_t n, bool variants,
                     struct gle_errors *errs)
 {
-    static const char section[] = "variants";
     int rc = 0;
 
     for (size_t i = 0; i < n; i++) {
         const char *path = overrides[i].path;
         struct gle_node *value;
-        if (!variants && strcspn(path, ".[") == strlen(section) && !strncmp(path, section, strlen(section)))
+        if (!variants && gle_path_is_within(path, "variants"))
             continue;
         if (gle_node_parse(&value, doc, overrides[i].value, overrides[i].where, errs) ||
             gle_node_set(doc, path, value, errs))
@@ -348,6 +347,11 @@ static int apply_variant(struct gle_doc *doc, const char *name, struct gle_error
         return gle_node_error(errs, GLE_ECONFIG, variant, NULL, "a map (dotted.key: value) is wanted");
     for (size_t i = 0; i < variant->n_items; i++) {
         struct gle_node *value = gle_node_copy(doc, variant->items[i]);
+        const struct gle_node key = gle_node_at_key(variant->items[i]);
+        if (gle_path_is_within(variant->items[i]->key, "variants")) {
+            rc = gle_node_error(errs, GLE_ECONFIG, &key, NULL, "a variant cannot change the variants");
+            continue;
+        }
         if (!value)
             return gle_node_error(errs, GLE_ENOMEM, variant, NULL, "no memory");
         value->key_line = variant->items[i]->key_line;

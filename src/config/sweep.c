@@ -103,7 +103,7 @@ static int check(const struct gle_node *sweep, size_t *n_points, bool names, str
         const struct gle_node at = gle_node_at_key(list);
         if (!strcmp(list->key, "seed"))
             rc = gle_node_error(errs, GLE_ECONFIG, &at, NULL, "several seeds are for the command: --seeds 0-9");
-        else if (!strcmp(list->key, section) || !strncmp(list->key, "variants", strlen("variants")))
+        else if (gle_path_is_within(list->key, section) || gle_path_is_within(list->key, "variants"))
             rc = gle_node_error(errs, GLE_ECONFIG, &at, NULL, "cannot be swept");
         if (list->kind != GLE_NODE_LIST || !list->n_items) {
             rc = gle_node_error(errs, GLE_ECONFIG, list, NULL, "a list of values is wanted");

@@ -365,6 +365,11 @@ static struct gle_node **find_slot(struct gle_doc *doc, struct gle_node *at, con
     return &at->items[at->n_items - 1];
 }
 
+bool gle_path_is_within(const char *path, const char *section)
+{
+    return strcspn(path, ".[") == strlen(section) && !strncmp(path, section, strlen(section));
+}
+
 int gle_node_set(struct gle_doc *doc, const char *path, struct gle_node *value, struct gle_errors *errs)
 {
     struct gle_node *at = doc->root;

@@ -101,6 +101,8 @@ struct gle_node *gle_node_append(struct gle_doc *doc, struct gle_node *parent, c
  * and key_column if they are set, else at value. Several runs of a file
  * differ by this alone (--set, variants). */
 GLE_MUST_CHECK int gle_node_set(struct gle_doc *doc, const char *path, struct gle_node *value, struct gle_errors *errs);
+/* Whether such a path leads to the section of that name, or into it. */
+bool gle_path_is_within(const char *path, const char *section);
 
 /* The first place, in the order of `here`, at which two trees say something else: "learning.optimizer.lr is 0.001
  * there, 0.0005 here", cut to size. The order of keys in a map says nothing. false, and "": there is none. */

@@ -14,6 +14,7 @@ GLESIM = os.path.abspath(os.environ.get("GLESIM", "glesim"))
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "configs"
 XOR = CONFIGS / "xor.yaml"
+PATIENCE = 60 * float(os.environ.get("GLE_SLOWNESS", "1")) # seconds for a command
 
 
 def load(path):
@@ -58,7 +59,7 @@ class Case(InFolder):
     def run_glesim(self, *args, code=0, env=None, **kwargs):
         """What it was and wrote: done.stdout and done.stderr are bytes, done.out and done.err text."""
         done = subprocess.run([GLESIM, *map(str, args)], cwd=self.folder, stdin=subprocess.DEVNULL,
-                              stdout=kwargs.pop("stdout", subprocess.PIPE), stderr=subprocess.PIPE, timeout=60,
+                              stdout=kwargs.pop("stdout", subprocess.PIPE), stderr=subprocess.PIPE, timeout=PATIENCE,
                               env={**os.environ, **(env or {})}, check=False, **kwargs)
         self.assertEqual(done.returncode, code, (done.stdout, done.stderr))
         done.out = (done.stdout or b"").decode()
