@@ -106,13 +106,16 @@ static int start(struct state *s, struct child *c, struct gle_error *err)
 
 /* --- what comes from it --- */
 
-static void add_text(struct text *t, const char *bytes, size_t n)
+/* Kept for the end of the run; what there is no room for is shown at once. */
+static void add_text(struct text *t, const char *bytes, size_t n, FILE *shown)
 {
     enum { BYTES_MAX = 1 << 20 };
     char *longer = t->n + n < BYTES_MAX ? gle_resize(t->bytes, t->n + n + 1, 1) : NULL;
 
-    if (!longer)
+    if (!longer) {
+        fwrite(bytes, 1, n, shown);
         return;
+    }
     t->bytes = longer;
     memcpy(longer + t->n, bytes, n);
     t->n += n;
@@ -144,7 +147,7 @@ static void receive(struct child *c, int p)
     } else if (p == PROGRESS) {
         add_progress(c, bytes, (size_t)n);
     } else {
-        add_text(&c->text[p], bytes, (size_t)n);
+        add_text(&c->text[p], bytes, (size_t)n, p == ERR ? stderr : stdout);
     }
 }
 
