@@ -171,10 +171,8 @@ class Seeds(Many):
 
     def test_no_more_processors_than_slurm_gives(self):
         for share, threads in (("1", 1), ("none", None)):
-            run = subprocess.run([GLESIM, XOR.with_name("mnist1d_e2e.yaml"), "--set", "training.epochs=0", "--output",
-                                  share], cwd=self.folder, env={**os.environ, "SLURM_CPUS_PER_TASK": share},
-                                 capture_output=True, timeout=60, check=False)
-            self.assertEqual(run.returncode, 0, run.stderr)
+            self.run_glesim(XOR.with_name("mnist1d_e2e.yaml"), "--set", "training.epochs=0", "--output", share,
+                            env={"SLURM_CPUS_PER_TASK": share})
             used = load(self.run_of(share, 12) / "metrics.json")["provenance"]["threads"]
             self.assertEqual(used, threads or min(len(os.sched_getaffinity(0)), used))
 
