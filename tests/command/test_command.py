@@ -16,7 +16,7 @@ import unittest
 import wave
 import zipfile
 
-from case import CONFIGS, Case, GLESIM, XOR, load, timeless
+from case import CONFIGS, Case, GLESIM, PATIENCE, XOR, load, timeless
 
 try:
     import numpy
@@ -399,7 +399,7 @@ diagnose: {{window: 6, every: 70}}
         with subprocess.Popen(args, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE) as run:
             folder = self.folder / "out/gle/seed_0"
-            end = time.monotonic() + 30
+            end = time.monotonic() + PATIENCE
             while run.poll() is None and time.monotonic() < end:
                 if (folder / "metrics.json").exists() and len(load(folder / "metrics.json")["phases"]) == 2:
                     break
@@ -407,7 +407,7 @@ diagnose: {{window: 6, every: 70}}
             self.assertNotIn("recording.npz", os.listdir(folder)) # whole or not at all
             time.sleep(0.1)
             run.send_signal(signal.SIGINT)
-            out, err = run.communicate(timeout=30)
+            out, err = run.communicate(timeout=PATIENCE)
         self.assertEqual(run.returncode, 130, err)
         self.assertIn(b"interrupted after", out)
         m = load(folder / "metrics.json")
@@ -425,11 +425,11 @@ diagnose: {{window: 6, every: 70}}
         args = [GLESIM, str(LAGLINE), "--variant", "gle", "--set", "training.phases[1].duration=1e6", "--output", "out",
                 "--force", "--quiet"]
         with subprocess.Popen(args, cwd=self.folder, stdin=subprocess.DEVNULL) as run:
-            end = time.monotonic() + 30
+            end = time.monotonic() + PATIENCE
             while load(self.folder_of_run / "metrics.json")["status"] != "running" and time.monotonic() < end:
                 time.sleep(0.01)
             run.kill()
-            run.wait(timeout=30)
+            run.wait(timeout=PATIENCE)
         self.assertEqual(len(load(self.folder_of_run / "metrics.json")["phases"]), 1)
         # The former run's recording is gone, and nothing half-written is left but what --resume would need.
         self.assertEqual(sorted(set(os.listdir(self.folder_of_run)) - {"checkpoint.npz", "recording.part"}),
@@ -551,12 +551,12 @@ class Endings(Small):
         with subprocess.Popen(args, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE) as run:
             report = self.folder / output / "seed_1" / "metrics.json"
-            end = time.monotonic() + 30
+            end = time.monotonic() + PATIENCE
             while not report.exists() and run.poll() is None and time.monotonic() < end:
                 time.sleep(0.01)
             time.sleep(0.1)
             run.send_signal(number)
-            out, err = run.communicate(timeout=30)
+            out, err = run.communicate(timeout=PATIENCE)
         self.assertEqual(run.returncode, 128 + number, err)
         m = load(report)
         self.assertEqual(m["status"], "interrupted")
@@ -581,11 +581,11 @@ class Endings(Small):
         with subprocess.Popen([GLESIM, "small.yaml"], cwd=self.folder, stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL) as run:
             report = self.folder / "results/small/a/seed_3/metrics.json"
-            end = time.monotonic() + 30
+            end = time.monotonic() + PATIENCE
             while not report.exists() and run.poll() is None and time.monotonic() < end:
                 time.sleep(0.01)
             run.send_signal(signal.SIGINT)
-            run.wait(timeout=30)
+            run.wait(timeout=PATIENCE)
         self.assertEqual(run.returncode, 130)
         self.assertFalse((self.folder / "results/small/b").exists())
 
@@ -731,11 +731,11 @@ class Sounds(Small):
             pass
         config = self.config(dataset=SPEECH, inputs=8)
         shown = rb"words/low/x\?\[31m\?\?\?\?\?\xff_nohash_0.wav: not a sound file: it is empty"
-        done = subprocess.run([GLESIM, config], cwd=self.folder, capture_output=True, timeout=60, check=False)
+        done = subprocess.run([GLESIM, config], cwd=self.folder, capture_output=True, timeout=PATIENCE, check=False)
         self.assertEqual(done.returncode, 4)
         self.assertRegex(done.stderr, shown)
         done = subprocess.run([GLESIM, config, "--set", "dataset.skip_bad=true"], cwd=self.folder,
-                              capture_output=True, timeout=60, check=False)
+                              capture_output=True, timeout=PATIENCE, check=False)
         self.assertEqual(done.returncode, 0)
         self.assertRegex(done.stderr, b"^glesim: 1 file left out; the first: [^\n]*" + shown)
         skipped = load(self.folder / "results" / "small" / "seed_3" / "metrics.json")["dataset"]["skipped"]

@@ -11,7 +11,7 @@ import time
 import unittest
 import zipfile
 
-from case import Case, GLESIM, XOR, load, without_times
+from case import Case, GLESIM, PATIENCE, XOR, load, without_times
 
 RECORD = ["--set", "training.epochs=20", "--set", "record={every: 1, variables: [r]}", "--threads", "1"]
 MIB = 1 << 20
@@ -107,7 +107,7 @@ class Damage(Case):
             for cut, damaged in ((True, original[:at]), (False, bytes(flipped))):
                 whole.write_bytes(damaged)
                 done = subprocess.run([GLESIM, *map(str, args), "--output", output, "--quiet", "--force"],
-                                      cwd=self.folder, capture_output=True, timeout=60, check=False)
+                                      cwd=self.folder, capture_output=True, timeout=PATIENCE, check=False)
                 self.assertIn(done.returncode, (4,) if cut else (0, 4), (at, cut, done.stderr))
                 if done.returncode:
                     self.assertIn(whole.name, done.stderr.decode())

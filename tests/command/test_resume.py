@@ -15,7 +15,7 @@ import time
 import unittest
 import wave
 
-from case import CONFIGS, Case, GLESIM, ROOT, XOR
+from case import CONFIGS, Case, GLESIM, PATIENCE, ROOT, XOR
 
 sys.path.insert(0, str(ROOT / "tests" / "long"))
 import kill # pylint: disable=wrong-import-position
@@ -99,7 +99,7 @@ class Stopped(Case):
         self.addCleanup(process.stderr.close)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE
         while self.report() == before and time.monotonic() < end:
             time.sleep(0.005)
         return process
@@ -108,7 +108,7 @@ class Stopped(Case):
         """A run that a signal has ended."""
         process = self.begin(*args)
         process.send_signal(number)
-        process.wait(timeout=60)
+        process.wait(timeout=PATIENCE)
         self.assertEqual(process.returncode, -number if number == signal.SIGKILL else 128 + number)
 
     def check(self, *args, kills=3, status="completed"):
@@ -158,7 +158,7 @@ class Resumed(Stopped):
                               stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
             time.sleep(0.3)
             process.send_signal(signal.SIGUSR1)
-            process.communicate(timeout=60)
+            process.communicate(timeout=PATIENCE)
         self.assertEqual(process.returncode, 128 + signal.SIGUSR1)
         self.run_glesim(*some, "--output", "killed", "--resume", "--quiet")
         for seed in range(4):
@@ -302,18 +302,18 @@ class OtherRefusals(Stopped):
             err = self.run_glesim(XOR, *LONG, "--output", "out", *how, code=3).err
             self.assertEqual(err, "glesim: out/seed_1: another process is at work on this run\n")
         process.send_signal(signal.SIGINT)
-        self.assertEqual(process.wait(timeout=60), 130)
+        self.assertEqual(process.wait(timeout=PATIENCE), 130)
 
     def test_two_that_start_at_once(self):
         command = [GLESIM, XOR, *LONG, "--output", "out", "--quiet"]
         both = [subprocess.Popen(command, cwd=self.folder, stderr=subprocess.PIPE) for _ in range(2)]
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE
         while all(process.poll() is None for process in both) and time.monotonic() < end:
             time.sleep(0.01)
         codes = []
         for process in both:
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=60)
+            process.communicate(timeout=PATIENCE)
             codes.append(process.returncode)
         self.assertEqual(sorted(codes), [3, 130])
 
@@ -328,7 +328,7 @@ class OtherRefusals(Stopped):
 
     def test_a_write_that_fails_later_leaves_the_last_checkpoint(self):
         process = self.begin(XOR, *LONG, "--output", "out", *OFTEN)
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE
         while not (self.dir / "checkpoint.npz").exists() and time.monotonic() < end:
             time.sleep(0.005)
         (self.dir / "weights.npz").unlink(missing_ok=True)
@@ -338,7 +338,7 @@ class OtherRefusals(Stopped):
                 break
             except FileExistsError:
                 (self.dir / "weights.npz").unlink(missing_ok=True)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=PATIENCE)
         self.assertEqual(process.returncode, 3, err)
         m = kill.load(self.dir / "metrics.json")
         self.assertEqual(m["status"], "interrupted")

@@ -8,11 +8,10 @@ import pathlib
 import shutil
 import signal
 import statistics
-import subprocess
 import time
 import unittest
 
-from case import Case, GLESIM, XOR, load, without_times
+from case import Case, PATIENCE, XOR, load, without_times
 
 SHORT = ["--set", "training.epochs=3"]
 CONFIG = """glesim: 1
@@ -99,7 +98,7 @@ class Seeds(Many):
 
     def children(self, run, n):
         """The processes of n runs."""
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE
         path = pathlib.Path(f"/proc/{run.pid}/task/{run.pid}/children")
         while time.monotonic() < end:
             pids = [int(pid) for pid in path.read_text().split()]
@@ -116,7 +115,7 @@ class Seeds(Many):
             with self.long_runs() as run:
                 self.children(run, 2)
                 run.send_signal(number)
-                out, err = run.communicate(timeout=30)
+                out, err = run.communicate(timeout=PATIENCE)
             self.assertEqual(run.returncode, 128 + number, (out, err))
             s = load(self.folder / "results/xor/summary.json")
             self.assertEqual([r["status"] for r in s["runs"]], ["interrupted", "interrupted", "not begun"])
@@ -127,11 +126,11 @@ class Seeds(Many):
         with self.long_runs() as run:
             pids = self.children(run, 2)
             os.kill(pids[0], signal.SIGKILL)
-            end = time.monotonic() + 30
+            end = time.monotonic() + PATIENCE
             while not (self.run_of("results/xor", 2) / "metrics.json").exists() and time.monotonic() < end:
                 time.sleep(0.02) # the third has taken its place
             run.send_signal(signal.SIGINT)
-            out, err = run.communicate(timeout=30)
+            out, err = run.communicate(timeout=PATIENCE)
         self.assertEqual(run.returncode, 128 + signal.SIGINT, (out, err))
         s = load(self.folder / "results/xor/summary.json")
         self.assertEqual([(r["status"], r["message"]) for r in s["runs"]],
@@ -142,8 +141,8 @@ class Seeds(Many):
         with self.long_runs() as run:
             pids = self.children(run, 2)
             run.kill()
-            run.communicate(timeout=30)
-        end = time.monotonic() + 30
+            run.communicate(timeout=PATIENCE)
+        end = time.monotonic() + PATIENCE
         reports = [self.run_of("results/xor", seed) / "metrics.json" for seed in range(2)]
         while time.monotonic() < end and any(load(path)["status"] == "running" for path in reports):
             time.sleep(0.05)
