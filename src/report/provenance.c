@@ -40,6 +40,7 @@ void gle_provenance_now(char text[32])
     struct tm utc;
 
     gmtime_r(&t, &utc);
+    memset(text, 0, 32); /* a checkpoint has all of it */
     strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
 }
 

@@ -14,6 +14,7 @@ import sys
 import time
 import unittest
 import wave
+import zipfile
 
 from case import CONFIGS, Case, GLESIM, PATIENCE, ROOT, XOR
 
@@ -183,6 +184,9 @@ class Checkpoints(Stopped):
             self.stop(XOR, *LONG, "--output", "out", "--resume", number=signal.SIGTERM)
             m = kill.load(self.dir / "metrics.json")
             self.assertEqual(len(m["provenance"]["resumed"]), n)
+            with zipfile.ZipFile(self.dir / "checkpoint.npz") as archive: # nothing stands behind the texts
+                for name, texts in (("start.npy", 1), ("resumed.npy", n)):
+                    self.assertRegex(archive.read(name)[-32 * texts:], rb"\A([-0-9:TZ]{20}\0{12})+\Z")
             self.assertEqual(m["provenance"]["start"], first["provenance"]["start"])
             self.assertGreater(len(m["epochs"]), len(first["epochs"]))
 
