@@ -170,7 +170,8 @@ class Seeds(Many):
 
     def test_no_more_processors_than_slurm_gives(self):
         for share, threads in (("1", 1), ("none", None)):
-            self.run_glesim(XOR.with_name("mnist1d_e2e.yaml"), "--set", "training.epochs=0", "--output", share,
+            self.run_glesim(XOR.with_name("mnist1d_e2e.yaml"), "--set", "training.epochs=0", "--set",
+                            "dataset.samples=500", "--output", share,
                             env={"SLURM_CPUS_PER_TASK": share})
             used = load(self.run_of(share, 12) / "metrics.json")["provenance"]["threads"]
             self.assertEqual(used, threads or min(len(os.sched_getaffinity(0)), used))
