@@ -157,7 +157,9 @@ class Resumed(Stopped):
         self.run_glesim(*some, "--output", "whole", "--quiet")
         with subprocess.Popen([GLESIM, *map(str, some), "--output", "killed", "--quiet"], cwd=self.folder,
                               stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-            time.sleep(0.3)
+            end = time.monotonic() + PATIENCE
+            while not (self.folder / "killed/seed_0/metrics.json").exists() and time.monotonic() < end:
+                time.sleep(0.01)
             process.send_signal(signal.SIGUSR1)
             process.communicate(timeout=PATIENCE)
         self.assertEqual(process.returncode, 128 + signal.SIGUSR1)
