@@ -181,7 +181,10 @@ static uint64_t in_whole_steps(double time, double dt, const struct gle_node *ma
 
     if (!n || fabs(time / dt - (double)n) <= ROUNDING * fmax(1.0, (double)n))
         return n;
-    gle_node_error(errs, GLE_ERANGE, map, key, "%g is no whole number of steps of dt = %g: %.9g and %.9g are", time,
+    if (below < 1.0)
+        gle_node_error(errs, GLE_ERANGE, map, key, "%g is less than one step of dt = %g", time, dt);
+    else
+        gle_node_error(errs, GLE_ERANGE, map, key, "%g is no whole number of steps of dt = %g: %.9g and %.9g are", time,
                    dt, below * dt, (below + 1.0) * dt);
     return 0;
 }

@@ -49,6 +49,7 @@ static void compare(const struct built *b, const struct oracle *o, size_t net, s
             {"prosp_u", GLE_VAR_PROSP_U, l->prosp_u, l->n, true},
             {"v", GLE_VAR_V, l->v, l->n, g->needs_error},
             {"e", GLE_VAR_E, l->e, l->n, g->needs_error},
+            {"e_inst", GLE_VAR_E_INST, l->e_inst, l->n, g->needs_error},
             {"e_below", GLE_VAR_E_BELOW, l->e_below, l->n_in, g->sends_error},
         };
         for (size_t k = 0; k < sizeof vars / sizeof *vars; k++) {
