@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LAYERS = 3, B = 4 };
+enum { LAYERS = 3, B = 4, YAML_BYTES = 4096 };
 
 static const char *const names[LAYERS] = {"a", "b", "c"};
 static const size_t neurons_of[LAYERS] = {4, 3, 2}, inputs_of[LAYERS] = {2, 4, 3};
@@ -36,9 +36,8 @@ struct recorded {
     size_t n; /* records, one for each step */
 };
 
-static struct recorded run_and_record(const char *learning, const char *lambda, const char *training)
+static struct recorded run_and_record(const char *yaml)
 {
-    static char yaml[4096];
     struct gle_recorder *recorder;
     struct gle_observer observer = {.moment = on_moment, .window = on_window};
     struct recorded r = {.n = 0};
@@ -46,16 +45,6 @@ static struct recorded run_and_record(const char *learning, const char *lambda, 
     struct gle_array time;
     char path[PATH_SIZE];
 
-    snprintf(yaml, sizeof yaml,
-             "glesim: 1\nname: tiny\ndt: 0.1\nseed: 5\n"
-             "dataset: {type: ornstein_uhlenbeck, tau: 1.0, sequences: 4, channels: 2}\n"
-             "network: {input: 2, layers: [{name: a, neurons: {tau_m: [1.0, 0.5, 2.0, 0.8], tau_r: [0.4, 0.5, 0.1, "
-             "0.9]}, activation: tanh}, {name: b, neurons: {count: 3, tau_m: 0.7, tau_r: 0.5}, activation: softplus}, "
-             "{name: c, neurons: {tau_m: [1.0, 0.6], tau_r: [0.5, 1.0]}}]}\n"
-             "learning: {loss: mse, plastic: [weight, bias, tau_m], optimizer: {type: sgd, lr: 0.02, momentum: 0.9}, "
-             "%s}\ntraining: {phases: [%s]}\nteacher: {a: {weight: 0.7, tau_m: 1.5}, b: {bias: [0.3, -0.2, 0.1]}}\n"
-             "record: {variables: [u, v, r, e, prosp_u, r_prime, e_inst, e_below%s], parameters: [weight, bias, "
-             "tau_m], gradients: [weight, bias, tau_m]}\n", learning, training, lambda);
     r.t = trial_open(yaml, 2);
     snprintf(path, sizeof path, "%s", folder_path(folder, "recording.npz"));
     if (gle_recorder_open(&recorder, path, folder_path(folder, "recording.part"), r.t.b.graph, &err))
@@ -70,6 +59,23 @@ static struct recorded run_and_record(const char *learning, const char *lambda, 
     r.n = time.shape[0];
     gle_array_clear(&time);
     return r;
+}
+
+static struct recorded run_three_layers(const char *learning, const char *lambda, const char *training)
+{
+    static char yaml[YAML_BYTES];
+
+    snprintf(yaml, sizeof yaml,
+             "glesim: 1\nname: tiny\ndt: 0.1\nseed: 5\n"
+             "dataset: {type: ornstein_uhlenbeck, tau: 1.0, sequences: 4, channels: 2}\n"
+             "network: {input: 2, layers: [{name: a, neurons: {tau_m: [1.0, 0.5, 2.0, 0.8], tau_r: [0.4, 0.5, 0.1, "
+             "0.9]}, activation: tanh}, {name: b, neurons: {count: 3, tau_m: 0.7, tau_r: 0.5}, activation: softplus}, "
+             "{name: c, neurons: {tau_m: [1.0, 0.6], tau_r: [0.5, 1.0]}}]}\n"
+             "learning: {loss: mse, plastic: [weight, bias, tau_m], optimizer: {type: sgd, lr: 0.02, momentum: 0.9}, "
+             "%s}\ntraining: {phases: [%s]}\nteacher: {a: {weight: 0.7, tau_m: 1.5}, b: {bias: [0.3, -0.2, 0.1]}}\n"
+             "record: {variables: [u, v, r, e, prosp_u, r_prime, e_inst, e_below%s], parameters: [weight, bias, "
+             "tau_m], gradients: [weight, bias, tau_m]}\n", learning, training, lambda);
+    return run_and_record(yaml);
 }
 
 static void recorded_clear(struct recorded *r)
@@ -199,7 +205,7 @@ static bool told(struct beside all[LAYERS][ARRAYS], size_t t)
 
 static void check_steps(const char *learning)
 {
-    struct recorded r = run_and_record(learning, "", "{duration: 3}, {duration: 1, learn: false}");
+    struct recorded r = run_three_layers(learning, "", "{duration: 3}, {duration: 1, learn: false}");
     struct beside all[LAYERS][ARRAYS];
     struct oracle *o = oracle_of(&r);
     double *x = series(&r, LAYERS, "input", B * 2), *y = series(&r, LAYERS, "target", B * 2);
@@ -339,7 +345,7 @@ static void follow_params(struct oracle *o, struct beside all[LAYERS][ARRAYS], s
  * dropped, and in the second phase nothing learns. */
 static void check_windows(const char *learning, bool continuous)
 {
-    struct recorded r = run_and_record(learning, ", lambda", "{duration: 2.3}, {duration: 1, learn: false}");
+    struct recorded r = run_three_layers(learning, ", lambda", "{duration: 2.3}, {duration: 1, learn: false}");
     struct beside all[LAYERS][ARRAYS];
     struct oracle *o = oracle_of(&r);
     double *x = series(&r, LAYERS, "input", B * 2), *y = series(&r, LAYERS, "target", B * 2);
@@ -387,6 +393,136 @@ static void gradients_of_the_adjoint_equations_are_those_of_plain_loops(void **s
     check_windows("rule: adjoint, window: 0.5", true);
 }
 
+/* --- what is known --- */
+
+static bool all_known(const struct gle_npz *npz, const char *name, size_t from, size_t to)
+{
+    struct gle_error err = {0};
+    struct gle_array a;
+    size_t each, known = 0;
+
+    if (gle_npz_read(&a, npz, name, &err))
+        fail_msg("%s", err.text);
+    each = a.n / a.shape[0];
+    for (size_t k = from * each; k < to * each; k++)
+        known += isnan(gle_array_real(&a, k)) ? 0 : 1;
+    gle_array_clear(&a);
+    if (known && known < (to - from) * each)
+        fail_msg("%s: %zu of %zu are known", name, known, (to - from) * each);
+    return known > 0;
+}
+
+/* Records of a run whose lowest layer does not learn: which of them are known. */
+static void errors_that_nothing_learns_from_are_nan(void **state)
+{
+    static const char yaml[] =
+        "glesim: 1\nname: tiny\ndt: 0.1\ndataset: {type: ornstein_uhlenbeck, sequences: 4, channels: 2}\n"
+        "network: {input: 2, layers: [{name: a, plastic: [], neurons: {count: 4, tau_m: 1, tau_r: 0.5}}, "
+        "{name: bare, bias: none, plastic: [weight], neurons: {count: 3, tau_m: 1, tau_r: 0.5}}, "
+        "{name: b, neurons: {count: 2, tau_m: 1, tau_r: 0.5}}]}\nlearning: {loss: mse, rule: %s}\n"
+        "training: {phases: [{duration: 1}, {duration: 1, learn: false}, {duration: 1, set: {b.weight: 0.3}}]}\n"
+        "teacher: {a: {weight: 0.5}}\n"
+        "record: {variables: [u, v, r_prime, e, e_inst, e_below], gradients: [weight, bias]}\n";
+    static const struct {
+        const char *name;
+        bool known[3]; /* in each phase */
+    } wanted[] = {
+        {"a.u", {true, true, true}},
+        {"a.r_prime", {true, true, true}},
+        {"a.v", {false, false, false}},
+        {"a.e", {false, false, false}},
+        {"a.e_inst", {false, false, false}},
+        {"a.e_below", {false, false, false}},
+        {"a.grad_weight", {false, false, false}},
+        {"bare.v", {true, true, true}},
+        {"bare.e", {true, true, true}},
+        {"bare.e_inst", {true, true, true}},
+        {"bare.e_below", {false, false, false}}, /* nobody wants them */
+        {"bare.grad_weight", {true, false, true}},
+        {"b.e_below", {true, true, true}},
+        {"b.grad_weight", {true, false, false}},
+        {"b.grad_bias", {true, false, true}},
+    };
+    static const char *const rules[] = {"gle", "bp", "gle, gamma: 0.1"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        char text[YAML_BYTES];
+        struct recorded r;
+        snprintf(text, sizeof text, yaml, rules[i]);
+        r = run_and_record(text);
+        assert_false(gle_npz_has(r.npz, "bare.grad_bias"));
+        for (size_t k = 0; k < sizeof wanted / sizeof *wanted; k++)
+            for (size_t p = 0; p < 3; p++) {
+                const char *name = wanted[k].name;
+                /* errors that feed back into membranes are computed everywhere; nobody is below the first layer */
+                const bool fed_back = i == 2 && strcmp(name, "a.e_below") && !strstr(name, "grad");
+                if (all_known(r.npz, name, p * 10, p * 10 + 10) != (wanted[k].known[p] || fed_back))
+                    fail_msg("%s in phase %zu under %s", name, p + 1, rules[i]);
+            }
+        recorded_clear(&r);
+    }
+}
+
+/* By epochs the data set says how many steps there are: 16 samples by 4, twice, and three times four of the test set, of
+ * 7 steps each. */
+static void an_offset_behind_the_run_is_refused(void **state)
+{
+    static const char yaml[] = "glesim: 1\nname: tiny\ndt: 0.1\ndataset: {type: xor, present: 0.7, repeat: 4}\n"
+                               "network: {input: 2, layers: [{name: a, neurons: {count: 2, tau_m: 1, tau_r: 1}}]}\n"
+                               "learning: {loss: mse}\ntraining: {epochs: 2, batch_size: 4}\nrecord: {offset: %zu}\n";
+
+    (void)state;
+    for (size_t offset = 75; offset < 79; offset++) {
+        char text[YAML_BYTES];
+        struct gle_error err = {0};
+        struct built b;
+        struct gle_data *data;
+        snprintf(text, sizeof text, yaml, offset);
+        b = built_load(text);
+        assert_int_equal(gle_data_open(&data, (const struct gle_dataset *)b.exp->dataset.row, b.exp->dataset.params,
+                                       0.0, &(struct gle_data_context){.dt = 0.1}, &err), 0);
+        assert_int_equal(gle_train_check(b.exp, data, &err), offset < 77 ? 0 : -1);
+        assert_string_equal(err.path, offset < 77 ? "" : "record.offset");
+        assert_string_equal(err.text,
+                            offset < 77 ? "" : "nothing would be recorded: the run has the steps 0 to 76");
+        gle_data_close(data);
+        built_clear(&b);
+    }
+}
+
+/* Four samples of the test set, in batches that are larger than those of training, or not. */
+static void a_test_is_recorded_whole_although_training_has_fewer_rows(void **state)
+{
+    static const char yaml[] = "glesim: 1\nname: tiny\ndt: 0.1\ndataset: {type: xor, present: 0.7, repeat: 3}\n"
+                               "network: {input: 2, layers: [{name: a, neurons: {count: 2, tau_m: 1, tau_r: 1}}]}\n"
+                               "learning: {loss: mse}\ntraining: {epochs: 1, batch_size: %zu, test_batch_size: %zu}\n"
+                               "record: {variables: [r]}\n";
+    static const size_t train[] = {2, 2, 3}, test[] = {3, 100, 2}, most[] = {3, 4, 3};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        char text[YAML_BYTES];
+        struct recorded r;
+        double *rates, *split;
+        snprintf(text, sizeof text, yaml, train[i], test[i]);
+        r = run_and_record(text);
+        rates = series(&r, 0, "r", most[i] * 2);
+        split = series(&r, LAYERS, "split", 1);
+        for (size_t s = 0; s < r.n; s++) {
+            const size_t limit = split[s] > 0.0 ? test[i] : train[i];
+            for (size_t row = 0; row < most[i]; row++)
+                if (row >= limit || row < 1) /* the last batch of a pass may be smaller, but has a row */
+                    assert_int_equal(isnan(rates[(s * most[i] + row) * 2]) != 0, row >= limit);
+        }
+        for (size_t row = 0; row < most[i]; row++) /* of the first record, which is one of the test */
+            assert_int_equal(isnan(rates[row * 2]) != 0, row >= test[i]);
+        free(rates);
+        free(split);
+        recorded_clear(&r);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_prestate_setup_teardown(name, folder_setup, folder_teardown, folder)
 
 int main(void)
@@ -396,6 +532,9 @@ int main(void)
         TEST(instantaneous_errors_and_their_gradients_are_those_of_the_oracle),
         TEST(gradients_of_windows_are_those_of_the_oracle),
         TEST(gradients_of_the_adjoint_equations_are_those_of_plain_loops),
+        TEST(errors_that_nothing_learns_from_are_nan),
+        TEST(an_offset_behind_the_run_is_refused),
+        TEST(a_test_is_recorded_whole_although_training_has_fewer_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

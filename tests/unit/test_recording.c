@@ -498,6 +498,28 @@ static void lambda_is_recorded_in_phases_that_do_not_learn_too(void **state)
     trial_close(&t);
 }
 
+static void the_first_record_is_that_of_the_offset(void **state)
+{
+    static const size_t offsets[] = {0, 1, 4, 21, 54}, every[] = {1, 3, 7, 100};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++)
+        for (size_t k = 0; k < sizeof every / sizeof *every; k++) {
+            char sections[256];
+            struct double_entry d;
+            struct trial t;
+            snprintf(sections, sizeof sections, "record: {every: %zu, offset: %zu, variables: [u, lambda], gradients: "
+                                                "[weight]}\n%s", every[k], offsets[i], teacher);
+            d = check(&t, config(noise, ", rule: bptt, window: 0.5", "phases: [{duration: 2.3}, {duration: 3.2}]",
+                                 sections), UINT64_MAX);
+            assert_int_equal(d.n, (55 - offsets[i] + every[k] - 1) / every[k]);
+            for (size_t r = 0; r < d.n; r++)
+                assert_int_equal(d.records[r].moment.step, offsets[i] + r * every[k]);
+            double_entry_clear(&d);
+            trial_close(&t);
+        }
+}
+
 static void a_stopped_run_leaves_its_records_so_far(void **state)
 {
     (void)state;
@@ -609,6 +631,7 @@ int main(void)
         TEST(records_come_every_so_many_steps_whatever_the_windows),
         TEST(lambda_is_nan_where_a_window_was_dropped_or_none_was_open),
         TEST(lambda_is_recorded_in_phases_that_do_not_learn_too),
+        TEST(the_first_record_is_that_of_the_offset),
         TEST(a_stopped_run_leaves_its_records_so_far),
         TEST(what_is_discarded_leaves_no_recording),
         TEST(any_allocation_may_fail_and_no_recording_is_left),
