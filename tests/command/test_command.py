@@ -487,6 +487,68 @@ diagnose: {{window: 6, every: 70}}
         self.assertGreater(m["final"]["loss"], 0.0)
         self.assertIsNone(m["final"]["accuracy"])
 
+    def evaluated(self):
+        """A config that evaluates at the times 0, 2, 4, and 5."""
+        config = self.config()
+        text = config.read_text(encoding="utf-8").replace(
+            "{epochs: 2, batch_size: 4}", "{phases: [{duration: 3}, {duration: 2}], batch_size: 2, test_batch_size: 3, "
+                                          "evaluate: {every: 2}}")
+        config.write_text(text, encoding="utf-8")
+        return config
+
+    def test_the_test_set_is_evaluated_on_the_way(self):
+        config = self.evaluated()
+        m = self.phases(config, seed=3)
+        self.assertEqual([(e["time"], e["step"], e["split"]) for e in m["evaluations"]],
+                         [(0.0, 0, "test"), (2.0, 20, "test"), (4.0, 40, "test"), (5.0, 50, "test")])
+        for e in m["evaluations"]:
+            self.assertEqual(list(e), ["time", "step", "split", "loss", "accuracy"])
+            self.assertIn(e["accuracy"], (0.0, 0.25, 0.5, 0.75, 1.0)) # of four samples
+        self.assertEqual(m["final"]["test"], {key: m["evaluations"][-1][key] for key in ("loss", "accuracy")})
+        self.assertEqual((m["timing"]["train_steps"], m["timing"]["eval_steps"]), (50, 4 * 2 * 20))
+        done = self.run_glesim(config, "--output", "again")
+        score = f"{m['final']['test']['loss']:.4f} ({100 * m['final']['test']['accuracy']:.1f} %)"
+        self.assertRegex(done.err, r"(?m)^small seed 3  phase 1/2  \S+ \S+  time 0  test \d\S* \(\d\S* %\)$")
+        self.assertRegex(done.err, rf"(?m)^small seed 3  phase 2/2  \S+ \S+  time 5  test {re.escape(score)}$")
+        self.assertRegex(done.out, r", test loss \d\S*, test accuracy \d\S* %, ")
+        self.assertRegex(self.run_glesim(config, "--dry-run").out, r"\n  evaluations +4 of 4 test samples, ")
+        without = self.phases(config, "--set", "training={phases: [{duration: 3}, {duration: 2}], batch_size: 2}",
+                              seed=3, output="without")
+        self.assertEqual((without["evaluations"], without["parameters"]), ([], m["parameters"]))
+        self.assertNotIn("test", without["final"])
+
+    def test_evaluations_of_seeds_have_a_mean(self):
+        config = self.evaluated()
+        self.run_glesim(config, "--seeds", "0-2", "--output", "out", "--quiet")
+        losses = [load(self.folder / f"out/seed_{n}/metrics.json")["evaluations"][2]["loss"] for n in range(3)]
+        s = load(self.folder / "out/summary.json")
+        self.assertEqual((s["evaluations"][2]["time"]["mean"], s["evaluations"][2]["split"]), (4.0, "test"))
+        self.assertAlmostEqual(s["evaluations"][2]["loss"]["mean"], sum(losses) / 3)
+        self.assertAlmostEqual(s["final"]["test"]["loss"]["mean"],
+                               sum(load(self.folder / f"out/seed_{n}/metrics.json")["final"]["test"]["loss"]
+                                   for n in range(3)) / 3)
+
+    def test_data_without_a_test_set_cannot_be_evaluated(self):
+        write_npz(self.folder / "d.npz", x=("f4", (3, 2), [0.5] * 6), y=("i8", (3,), [0, 1, 0]))
+        config = self.evaluated()
+        err = self.refused(config, "--set", "dataset={type: npz, file: d.npz, present: 1.0}", "--output", "no")
+        self.assertRegex(err, r"small\.yaml:\d+:\d+: training\.evaluate: the data set has no test set\n$")
+
+    def test_gradients_are_recorded_where_windows_end(self):
+        self.phases(LAGLINE, "--variant", "bptt_tw1", "--set", "training.phases[2].duration=10", "--set",
+                    "record={every: 50, offset: 2500, variables: [e_inst, e_below, r_prime], gradients: [weight, tau_m]}")
+        arrays = read_npy(self.folder_of_run / "recording.npz")
+        steps = arrays["step"][2]
+        self.assertEqual(steps[:3], (2500, 2550, 2600))
+        for name in ("first.grad_weight", "second.grad_tau_m"):
+            each = len(arrays[name][2]) // len(steps)
+            self.assertEqual(each, 1)
+            for step, value in zip(steps, arrays[name][2], strict=True): # those of 100 steps, while it learns
+                self.assertEqual(math.isnan(value), not (step > 5000 and step % 100 == 0), (name, step))
+        self.assertEqual(arrays["second.e_below"][1], (len(steps), 100, 1))
+        self.assertTrue(all(math.isnan(value) for value in arrays["first.e_below"][2]))
+        self.assertFalse(any(math.isnan(value) for value in arrays["first.e_inst"][2]))
+
     def test_windowed_rules_learn_by_epochs(self):
         for rule in ("bptt", "adjoint"):
             m = self.train(XOR, "--set", f"learning.rule={rule}", "--set", "learning.window=2", "--set",

@@ -117,7 +117,7 @@ def draw_evaluations(axes, evaluations, key):
     """Of the test set, over the time of training by duration."""
     scale = 100 if key == "accuracy" else 1
     mean, std = (scale * np.array([of(e[key]) for e in evaluations]) for of in (mean_of, std_of))
-    style.band(axes, [e["time"] for e in evaluations], mean, std, style.COLOURS["test"], label="test",
+    style.band(axes, [mean_of(e["time"]) for e in evaluations], mean, std, style.COLOURS["test"], label="test",
                marker="o" if len(evaluations) < 20 else None, markersize=2.5)
     axes.set(xlabel=style.TIME, ylabel="accuracy (%)" if key == "accuracy" else "loss")
     if key == "accuracy":
