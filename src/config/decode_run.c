@@ -15,7 +15,8 @@ const struct gle_variable_row gle_variables[] = {
                       .of_errors = true},
     [GLE_RECORD_PROSP_U] = {.row = {.name = "prosp_u", .help = "prospective potential u + tau_r du/dt"},
                             .derived = true},
-    [GLE_RECORD_R_PRIME] = {.row = {.name = "r_prime", .help = "slope phi'(prosp_u), which scales the next step's error"},
+    [GLE_RECORD_R_PRIME] = {.row = {.name = "r_prime",
+                                    .help = "slope phi'(prosp_u), which scales the next step's error"},
                             .derived = true},
     [GLE_RECORD_E_INST] = {.row = {.name = "e_inst",
                                    .help = "instantaneous error, before it looks ahead: the last step's phi' times the "

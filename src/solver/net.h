@@ -21,8 +21,8 @@ void gle_net_destroy(struct gle_net *net); /* NULL is fine */
 /* The number of threads that steps use: no more than the work is worth. */
 size_t gle_net_threads(const struct gle_net *net);
 
-/* Has the net work with the threads of another one of the same layers, which outlives it and makes no step meanwhile; on
- * one thread, where the other's number does not suit it. */
+/* Has the net work with the threads of another one of the same layers, which outlives it and makes no step meanwhile;
+ * on one thread, where their number does not suit it. */
 void gle_net_borrow_threads(struct gle_net *net, const struct gle_net *from);
 
 /* Sets all parameters to their initial values, drawing from rng layer by layer, weight then bias; the state becomes

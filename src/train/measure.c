@@ -138,6 +138,7 @@ double gle_train_estimate(double *total, const struct gle_costs *costs, const st
     const struct gle_step_counts n = gle_train_count_steps(exp, data);
     const double once = n.learn * costs->learn.mean + n.eval * costs->eval.mean;
 
-    *total = exp->phases ? once + gle_train_estimate_evaluations(costs, exp, data) : once * (double)exp->epochs + n.further_eval * costs->eval.mean;
+    *total = exp->phases ? once + gle_train_estimate_evaluations(costs, exp, data)
+                         : once * (double)exp->epochs + n.further_eval * costs->eval.mean;
     return once;
 }

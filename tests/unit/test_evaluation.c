@@ -11,7 +11,7 @@
 
 enum { YAML_BYTES = 4096, MOST = 64, ROWS = 2, TEST_ROWS = 3 };
 
-static const char *const xor7 = "{type: xor, present: 0.7, repeat: 3, noise: 0.3}"; /* samples of seven steps; four of the test set */
+static const char *const xor7 = "{type: xor, present: 0.7, repeat: 3, noise: 0.3}"; /* four test samples of 7 steps */
 
 /* Keys of learning beside the loss, of training, and further sections. */
 static const char *config(const char *learning, const char *training, const char *sections)
@@ -45,6 +45,7 @@ static void assert_times(const char *every, const uint64_t *steps, size_t n)
         assert_int_equal(t.m.evaluations[i].step, steps[i]);
     assert_int_equal(t.m.eval_steps, n * 2 * 7); /* two batches */
     assert_int_equal(t.m.train_steps, 35);
+    assert_true(t.m.eval_flops == (double)(n * 4 * 7) * 2.0 * (2.0 * 4.0 + 4.0 * 2.0)); /* without errors */
     assert_ptr_equal(gle_metrics_final_test(&t.m, t.b.exp), &t.m.evaluations[n - 1]);
     trial_close(&t);
 }
@@ -274,13 +275,34 @@ static void threads_change_no_score(void **state)
     trial_close(&one);
 }
 
+/* How far the run was when it told of progress last. */
+static void on_progress(void *ctx, const struct gle_progress *p)
+{
+    double *done = ctx;
+
+    assert_true(p->done >= *done && p->done <= 1.0);
+    *done = p->done;
+}
+
+static void evaluations_are_a_part_of_the_work(void **state)
+{
+    double done = 0.0;
+    const struct gle_observer observer = {.ctx = &done, .progress = on_progress};
+    struct trial t = trial_open(config("", "phases: [{duration: 4.8}], evaluate: {every: 0.5}", ""), 1);
+
+    (void)state;
+    trial_run(&t, &observer, NULL);
+    assert_true(done > 0.97); /* the last batch of the last evaluation tells of its first step */
+    trial_close(&t);
+}
+
 /* --- what may go wrong --- */
 
 static void a_network_that_explodes_under_evaluation_says_so(void **state)
 {
     static const char yaml[] = "glesim: 1\nname: wild\ndt: 0.1\ndataset: {type: xor, present: 0.7}\n"
-                               "network: {input: 2, layers: [{name: a, neurons: {count: 2, tau_m: 1, tau_r: 1}, weight: "
-                               "1e30}, {name: b, neurons: {count: 2, tau_m: 1, tau_r: 1}, weight: 1e30}]}\n"
+                               "network: {input: 2, layers: [{name: a, neurons: {count: 2, tau_m: 1, tau_r: 1}, "
+                               "weight: 1e30}, {name: b, neurons: {count: 2, tau_m: 1, tau_r: 1}, weight: 1e30}]}\n"
                                "learning: {loss: mse}\n"
                                "training: {phases: [{duration: 1, set: {a.weight: 0.1, b.weight: 0.1}}], evaluate: "
                                "{every: 1}}\n";
@@ -344,6 +366,7 @@ int main(void)
         cmocka_unit_test(between_phases_parameters_are_the_networks_own),
         cmocka_unit_test(training_goes_on_as_if_nothing_had_happened),
         cmocka_unit_test(threads_change_no_score),
+        cmocka_unit_test(evaluations_are_a_part_of_the_work),
         cmocka_unit_test(a_network_that_explodes_under_evaluation_says_so),
         cmocka_unit_test(data_without_a_test_set_are_refused),
         IN_FOLDER(any_allocation_may_fail),

@@ -464,8 +464,8 @@ static void errors_that_nothing_learns_from_are_nan(void **state)
     }
 }
 
-/* By epochs the data set says how many steps there are: 16 samples by 4, twice, and three times four of the test set, of
- * 7 steps each. */
+/* By epochs the data set says how many steps there are: 16 samples by 4, twice, and three times four of the test set,
+ * of 7 steps each. */
 static void an_offset_behind_the_run_is_refused(void **state)
 {
     static const char yaml[] = "glesim: 1\nname: tiny\ndt: 0.1\ndataset: {type: xor, present: 0.7, repeat: 4}\n"

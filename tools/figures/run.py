@@ -280,7 +280,8 @@ def traces_of(recording):
                                 if "." in key and key.rpartition(".")[2] not in PARAMETERS))
     for layer in layers if len(layers) <= MOST_LAYERS else [*layers[:MOST_LAYERS - 1], layers[-1]]:
         for together in TOGETHER:
-            names = [name for name in together if f"{layer}.{name}" in recording.files]
+            names = [name for name in together if f"{layer}.{name}" in recording.files
+                     and np.isfinite(recording[f"{layer}.{name}"]).any()] # errors may never have been computed
             if names:
                 panels.append((f"{layer}: {names[0]}" if len(names) == 1 else layer,
                                [f"{layer}.{name}" for name in names]))
