@@ -105,15 +105,16 @@ static void show_layers(const struct gle_graph *g)
 {
     printf("  %-16s %7s %7s  %-12s %-10s %-10s %10s  %s\n", "layer", "inputs", "neurons", "activation", "tau_m",
            "tau_r", "parameters", "learns");
-    for (size_t i = 0; i < g->n_layers; i++) {
-        const struct gle_graph_layer *l = &g->layers[i];
+    for (size_t i = 0; i < g->n_populations; i++) {
+        const struct gle_population *l = &g->populations[i];
+        const size_t n_in = g->projections[l->in].n_in;
         const bool *plastic = l->cfg->plastic;
         char tau_m[32], tau_r[32];
 
         format_range(tau_m, sizeof tau_m, l->cfg->tau_m, l->n);
         format_range(tau_r, sizeof tau_r, l->cfg->tau_r, l->n);
-        printf("  %-16s %7zu %7zu  %-12s %-10s %-10s %10zu ", l->cfg->name, l->n_in, l->n, l->cfg->act->row.name, tau_m,
-               tau_r, l->n * l->n_in + (l->cfg->bias.row ? l->n : 0));
+        printf("  %-16s %7zu %7zu  %-12s %-10s %-10s %10zu ", l->cfg->name, n_in, l->n, l->cfg->act->row.name, tau_m,
+               tau_r, l->n * n_in + (l->cfg->bias.row ? l->n : 0));
         for (size_t p = 0; p < GLE_PARAMS; p++)
             if (plastic[p])
                 printf(" %s", gle_params[p].name);
@@ -125,9 +126,9 @@ static void show_parameters(const struct gle_graph *g)
 {
     size_t taus = 0;
 
-    for (size_t i = 0; i < g->n_layers; i++)
-        if (g->layers[i].cfg->plastic[GLE_TAU_M])
-            taus += g->layers[i].n;
+    for (size_t i = 0; i < g->n_parameters; i++)
+        if (g->parameters[i].kind == GLE_TAU_M && g->parameters[i].plastic)
+            taus += gle_field_size(&g->parameters[i].field);
     if (taus)
         printf("  parameters        %zu, and %zu plastic time constant%s; %zu of all these learn\n", g->n_params, taus,
                taus == 1 ? "" : "s", g->n_plastic);

@@ -20,6 +20,11 @@ const struct gle_row gle_params[] = {
     [GLE_TAU_M] = {.name = "tau_m", .help = "membrane time constants"},
     [GLE_PARAMS] = {.name = NULL},
 };
+const char *gle_param_name(enum gle_param kind)
+{
+    return kind == GLE_TAU_R ? "tau_r" : gle_params[kind].name;
+}
+
 const struct gle_table gle_param_table = {"parameter", gle_params, sizeof *gle_params};
 
 static const struct gle_row states[] = {

@@ -23,9 +23,11 @@ enum {
     GLE_EXPERIMENTS_MAX = 10000, /* of a file: variants and combinations of a sweep */
 };
 
-enum gle_param { GLE_WEIGHT, GLE_BIAS, GLE_TAU_M, GLE_PARAMS };
-/* Their names: row p is parameter p. */
+/* Kinds of parameters: those that a config can have learn, set and record, of which row p of gle_params is kind p; and
+ * others that a network has. */
+enum gle_param { GLE_WEIGHT, GLE_BIAS, GLE_TAU_M, GLE_PARAMS, GLE_TAU_R = GLE_PARAMS, GLE_PARAM_KINDS };
 extern const struct gle_row gle_params[];
+const char *gle_param_name(enum gle_param kind); /* of any kind */
 
 /* When the test set is evaluated (training.test); in the order of their rows. */
 enum gle_test { GLE_TEST_AUTO, GLE_TEST_EPOCHS, GLE_TEST_END };

@@ -1,105 +1,115 @@
-/* graph.h - what is connected to what. Immutable after build; holds shapes and offsets, never activations. */
+/* graph.h - what is connected to what, and where its arrays lie. Immutable after build; holds shapes and places, never
+ * values. */
 #ifndef GLE_GRAPH_GRAPH_H
 #define GLE_GRAPH_GRAPH_H
 
 #include "config/experiment.h"
-
-/* Variables of a layer. U ... E_BELOW are the state that runs on from step to step; the rest is derived in a step, and
- * kept for each layer only when somebody wants to see it. */
-enum gle_var {
-    GLE_VAR_U,       /* membrane potential (B, n) */
-    GLE_VAR_V,       /* error, low-pass (B, n) */
-    GLE_VAR_R,       /* rate (B, n), kept for the last step and the one before */
-    GLE_VAR_DR,      /* phi'(prosp_u) (B, n) */
-    GLE_VAR_E_BELOW, /* W^T e (B, n_in), kept likewise */
-    GLE_VAR_E,       /* prospective error (B, n) */
-    GLE_VAR_PROSP_U, /* prospective potential (B, n) */
-    GLE_VAR_S,       /* W r_below + b + gamma e - u (B, n) = tau_m u_dot */
-    GLE_VAR_E_INST,  /* old phi' times the error from above (B, n): only of a graph that has options.e_inst */
-    GLE_VARS,
-    GLE_STATE_VARS = GLE_VAR_E, /* the first derived one */
-};
-
-/* Time constants of a layer as the kernels want them, (n) each. */
-enum gle_coef {
-    GLE_COEF_LEAK_U, /* dt / tau_m */
-    GLE_COEF_LOOK_U, /* tau_r / tau_m */
-    GLE_COEF_LEAK_V, /* dt / tau_r */
-    GLE_COEF_LOOK_V, /* tau_m / tau_r */
-    GLE_COEF_MEAN,   /* 1 / (B tau_m), for the gradient of tau_m */
-    GLE_COEFS
-};
+#include "graph/field.h"
 
 enum { GLE_SOURCE_INPUT = -1 };
 
-/* What a window of T steps keeps of a layer, one entry of (B, ld) after the other, so that a sweep back over the window
- * can find exact gradients. Those marked + have T + 1 entries: entry t is what step t read, entry t + 1 what it
- * left. */
-enum gle_tape {
-    GLE_TAPE_R,       /* + rates */
-    GLE_TAPE_DR,      /* + phi'(prosp_u) */
-    GLE_TAPE_S,       /* tau_m u_dot, where tau_m learns */
-    GLE_TAPE_LAMBDA,  /* the adjoint variable, by the sweep */
+/* A parameter: what a config sets or has learn, a file of weights holds, and a gradient is found of. */
+struct gle_parameter {
+    struct gle_field field;
+    enum gle_param kind;
+    bool given;         /* the config has it; a bias that is not given is zero for ever, and in no file */
+    bool plastic;       /* it learns, unless it is held */
+    const struct gle_bounds *bounds; /* kept after every step of the optimizer; NULL: none */
+};
+
+/* What a window of T steps keeps of a population: copy t of a field is for step t, (B, n). Of those marked + copy t is
+ * what step t read, and copy t + 1 what it left. */
+struct gle_population_tape {
+    struct gle_field r;      /* + rates */
+    struct gle_field dr;     /* + phi'(prosp_u) */
+    struct gle_field s;      /* tau_m u_dot, where tau_m learns */
+    struct gle_field lambda; /* the adjoint variable, by the sweep */
     /* Where errors feed back into membranes, here or below: */
-    GLE_TAPE_V,         /* + low-pass errors */
-    GLE_TAPE_E,         /* errors */
-    GLE_TAPE_PROSP_U,   /* prospective potentials */
-    GLE_TAPE_E_ABOVE,   /* errors that came from above */
-    GLE_TAPE_BELOW_BAR, /* by the sweep: gradient with respect to the errors sent below (B, ld_in) */
-    GLE_TAPES
+    struct gle_field v;       /* + low-pass errors */
+    struct gle_field e;       /* errors */
+    struct gle_field prosp_u; /* prospective potentials */
+    struct gle_field e_above; /* errors that came from above */
 };
 
-/* What the sweep itself needs of a layer: adjoints (gradients with respect to variables), (B, ld) but for the last
- * two. */
-enum gle_adjoint {
-    GLE_ADJOINT_U,     /* of the membrane potential */
-    GLE_ADJOINT_V,     /* of the low-pass error */
-    GLE_ADJOINT_DR,    /* of phi' */
-    GLE_ADJOINT_R,     /* of the rate, through the layer above, which writes it; two copies */
-    GLE_ADJOINT_ABOVE, /* of the error from above, for the layer above; two copies */
-    GLE_ADJOINT_E,     /* of the error */
-    GLE_ADJOINT_A,     /* of the prospective potential */
-    GLE_ADJOINT_WORK,  /* room for one more */
-    GLE_ADJOINT_TAU,   /* of tau_m, through the errors (ld) */
-    GLE_ADJOINT_GRAD,  /* part of a gradient (n, ld_in), or (ld) */
-    GLE_ADJOINTS
+/* What the sweep itself needs of a population: gradients with respect to variables, (B, n) but for the last. */
+struct gle_population_adjoint {
+    struct gle_field u;     /* of the membrane potential */
+    struct gle_field v;     /* of the low-pass error */
+    struct gle_field dr;    /* of phi' */
+    struct gle_field r;     /* of the rate, through its readers, which write it; two copies */
+    struct gle_field above; /* of the error from above, for those who sent it; two copies */
+    struct gle_field e;     /* of the error */
+    struct gle_field a;     /* of the prospective potential */
+    struct gle_field work;  /* room for one more */
+    struct gle_field tau_m; /* of tau_m, through the errors (1, n) */
+    struct gle_field part;  /* of a gradient of bias or tau_m (1, n) */
 };
 
-/* Offsets count floats; every array starts on a 64-byte boundary of its slab and has rows ld (ld_in) floats apart. */
-struct gle_graph_layer {
+/* Neurons: what they have, whoever they are connected to. */
+struct gle_population {
     const struct gle_layer_cfg *cfg;
-    long source;           /* the layer it reads: a layer number, or GLE_SOURCE_INPUT */
-    size_t n_in, n;        /* inputs, neurons */
-    size_t ld_in, ld;      /* padded */
-    bool needs_error;      /* steps compute its errors: it or a layer below learns from them, or has them feed back */
-    bool sends_error;      /* the layer below needs errors */
-    bool swept;            /* a sweep back over a window goes through it: it or a layer below learns, or is nudged */
-    bool sweeps_below;     /* the layer below is swept */
-    bool nudged;           /* errors feed back into a membrane of it or of a layer below */
-    size_t param[GLE_PARAMS]; /* in the slabs of parameters, gradients, moments: W (n, ld_in), b (ld), tau_m (ld) */
-    size_t var[GLE_VARS][2];  /* in the state slab, for max_batch rows; [1] differs where two copies are kept.
-                                 Derived ones, if not observed, lie in a scratch of each thread, or of the net */
-    size_t tape[GLE_TAPES];   /* in the tape slab, for tape_steps steps of train_rows rows; where used */
-    size_t adjoint[GLE_ADJOINTS][2];  /* in the slab of adjoints, likewise; [1] differs where two copies are kept */
-    size_t wt;                /* W transposed (n_in, ld), in the coefficient slab */
-    size_t coef;              /* there too: GLE_COEFS rows of ld */
+    size_t n, ld;     /* neurons; padded */
+    size_t in;        /* the projection through which it reads */
+    long out;         /* the one that reads it; GLE_NO_PROJECTION: none, it is the output */
+    bool needs_error; /* steps find its errors: it or a population below learns from them, or has them feed back */
+    bool swept;       /* a sweep back over a window goes through it: it or one below learns, or is nudged */
+    bool nudged;      /* errors feed back into a membrane of it or of one below */
+    struct gle_parameter *bias, *tau_m, *tau_r; /* (1, n) each */
+    /* Coefficients (1, n), as the kernels want time constants. */
+    struct gle_field leak_u; /* dt / tau_m */
+    struct gle_field look_u; /* tau_r / tau_m */
+    struct gle_field leak_v; /* dt / tau_r */
+    struct gle_field look_v; /* tau_m / tau_r */
+    struct gle_field mean;   /* 1 / (B tau_m), for the gradient of tau_m */
+    /* State (B, n). */
+    struct gle_field u;  /* membrane potential */
+    struct gle_field v;  /* error, low-pass */
+    struct gle_field r;  /* rate; two copies */
+    struct gle_field dr; /* phi'(prosp_u) */
+    /* Derived (B, n). */
+    struct gle_field e;       /* prospective error */
+    struct gle_field prosp_u; /* prospective potential */
+    struct gle_field s;       /* W r_below + b + gamma e - u = tau_m u_dot */
+    struct gle_field e_inst;  /* old phi' times the error from above; of a graph that has options.e_inst */
+    struct gle_population_tape tape;
+    struct gle_population_adjoint adjoint;
+};
+
+enum { GLE_NO_PROJECTION = -1 };
+
+/* What connects a source with a target: weights. */
+struct gle_projection {
+    long source;        /* a population, or GLE_SOURCE_INPUT */
+    size_t target;      /* a population */
+    size_t n_in, ld_in; /* width of the source; padded */
+    bool sends_error;   /* the source needs errors */
+    bool sweeps_below;  /* the source is swept */
+    struct gle_parameter *weight; /* W (n, n_in) */
+    struct gle_field weight_t;    /* coefficient: W transposed (n_in, n) */
+    struct gle_field e_below;     /* state: W^T e (B, n_in), what the source reads; two copies */
+    struct gle_field below_bar;   /* tape, by the sweep: gradient with respect to e_below (B, n_in), where nudged */
+    struct gle_field part;        /* adjoint: part of a gradient of the weights (n, n_in) */
 };
 
 struct gle_graph {
     const struct gle_experiment *exp; /* borrowed */
-    struct gle_graph_layer *layers;
-    size_t n_layers;
+    struct gle_population *populations; /* in step order */
+    struct gle_projection *projections; /* likewise, by target */
+    struct gle_parameter *parameters;   /* of all: population by population weight, bias, tau_m, tau_r */
+    const struct gle_field **fields;    /* all of them, population by population; tapes and adjoints come last */
+    size_t n_populations, n_projections, n_parameters, n_fields;
     size_t n_input, ld_input;
     size_t max_batch;  /* rows */
     size_t tape_steps; /* the longest window; 0: none is ever opened */
     size_t train_rows; /* rows of a learning step, and of a window */
-    size_t tape_input, tape_target_error; /* in the tape slab: inputs (T, B, ld_input), target errors (T, B, ld) */
-    bool observed; /* derived variables are kept for each layer */
-    bool e_inst;   /* GLE_VAR_E_INST is found, too */
+    struct gle_field tape_input, tape_target_error; /* tapes (B, n_input), (B, n of the last population) */
+    bool observed; /* derived variables are kept for each population */
+    bool e_inst;   /* instantaneous errors are found, too */
     bool passive;  /* nothing learns, no errors flow */
-    size_t param_floats, state_floats, coef_floats, scratch_floats, tape_floats, adjoint_floats; /* slab sizes */
+    size_t floats[GLE_ROLES]; /* sizes of slabs. Of derived variables, if not observed: of the largest population, which
+                                 each thread has, or the net has for each population */
     size_t n_params;  /* weights and biases, padding not counted */
-    size_t n_plastic; /* parameters that learn, plastic tau_m included */
+    size_t n_plastic; /* numbers that learn, plastic tau_m included */
 };
 
 /* What a network is built for. */
@@ -113,12 +123,18 @@ struct gle_graph_options {
     bool passive;      /* a teacher: nothing learns, no errors flow */
 };
 
-/* Turns a checked experiment into layers in step order, with slab offsets.
+/* Turns a checked experiment into populations and projections in step order, with their fields.
  * Owns:   *out belongs to the caller (gle_graph_destroy); it borrows exp, so destroy it before exp.
  * Errors: GLE_ENOMEM. On error *out is NULL. */
 GLE_MUST_CHECK int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp,
                                    const struct gle_graph_options *options, struct gle_error *err);
 void gle_graph_destroy(struct gle_graph *graph); /* NULL is fine */
+
+/* The number of a parameter of a population, by its kind. */
+size_t gle_graph_parameter(const struct gle_graph *graph, size_t population, enum gle_param kind);
+/* The number of a variable (a state, or derived) of a population, or of what it reads through, by its name; SIZE_MAX:
+ * there is none of that name. */
+size_t gle_graph_variable(const struct gle_graph *graph, size_t population, const char *name);
 
 /* Floating-point operations (a multiply-add is two) that the products of one step take, per sample: with learning
  * (its share of a sweep included), or without. */

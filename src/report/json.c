@@ -181,18 +181,19 @@ static json_t *network(const struct gle_graph *g)
 {
     json_t *out = json_object(), *layers = json_array();
 
-    for (size_t i = 0; i < g->n_layers; i++) {
-        const struct gle_graph_layer *l = &g->layers[i];
+    for (size_t i = 0; i < g->n_populations; i++) {
+        const struct gle_population *l = &g->populations[i];
+        const size_t n_in = g->projections[l->in].n_in;
         json_t *layer = json_object(), *plastic = json_array();
 
         for (size_t p = 0; p < GLE_PARAMS; p++)
             if (l->cfg->plastic[p])
                 json_array_append_new(plastic, json_string(gle_params[p].name));
         json_object_set_new(layer, "name", json_string(l->cfg->name));
-        json_object_set_new(layer, "inputs", count(l->n_in));
+        json_object_set_new(layer, "inputs", count(n_in));
         json_object_set_new(layer, "neurons", count(l->n));
         json_object_set_new(layer, "activation", json_string(l->cfg->act->row.name));
-        json_object_set_new(layer, "parameters", count(l->n * l->n_in + (l->cfg->bias.row ? l->n : 0)));
+        json_object_set_new(layer, "parameters", count(l->n * n_in + (l->cfg->bias.row ? l->n : 0)));
         json_object_set_new(layer, "plastic", plastic);
         json_array_append_new(layers, layer);
     }
@@ -226,8 +227,9 @@ static json_t *epoch(const struct gle_epoch *e)
     return out;
 }
 
-static json_t *phase(const struct gle_experiment *exp, const struct gle_metrics *m, size_t i)
+static json_t *phase(const struct gle_graph *g, const struct gle_metrics *m, size_t i)
 {
+    const struct gle_experiment *exp = g->exp;
     const struct gle_phase *cfg = &exp->phases[i];
     const struct gle_phase_score *p = &m->phases[i];
     json_t *out = json_object(), *set = json_array();
@@ -237,8 +239,8 @@ static json_t *phase(const struct gle_experiment *exp, const struct gle_metrics 
         start += exp->phases[k].n_steps;
     for (size_t k = 0; k < cfg->set.n; k++) {
         const struct gle_setting *s = &cfg->set.item[k];
-        char name[128];
-        snprintf(name, sizeof name, "%.90s.%s", exp->layers[s->layer].name, gle_params[s->param].name);
+        char name[GLE_FIELD_LABEL];
+        gle_field_label(name, sizeof name, &g->parameters[gle_graph_parameter(g, s->layer, s->param)].field);
         json_array_append_new(set, json_string(name));
     }
     json_object_set_new(out, "phase", count(i + 1));
@@ -272,38 +274,54 @@ static json_t *evaluations(const struct gle_experiment *exp, const struct gle_me
     return out;
 }
 
+static json_t *reals(const float *values, size_t n)
+{
+    json_t *out = json_array();
+
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(out, real((double)values[i]));
+    return out;
+}
+
+static json_t *rows_of(const float *values, const struct gle_field *f)
+{
+    json_t *out = json_array();
+
+    for (size_t i = 0; i < f->rows; i++)
+        json_array_append_new(out, reals(values + i * f->cols, f->cols));
+    return out;
+}
+
+/* What cannot change, and stands in the config, is left out. */
+static bool listed(const struct gle_parameter *p)
+{
+    return p->given && p->kind != GLE_TAU_R;
+}
+
 /* Parameters of a network that is small enough for a reader; null for larger ones, which weights.npz has. */
 static json_t *parameters(const struct gle_graph *g, const struct gle_net *net)
 {
     json_t *out = json_object();
     size_t total = 0;
 
-    for (size_t i = 0; i < g->n_layers; i++)
-        total += g->layers[i].n * (g->layers[i].n_in + 2);
+    for (size_t i = 0; i < g->n_parameters; i++)
+        total += listed(&g->parameters[i]) ? gle_field_size(&g->parameters[i].field) : 0;
     if (total > PARAMETERS_MAX) {
         json_decref(out);
         return json_null();
     }
-    for (size_t i = 0; i < g->n_layers; i++)
-        for (int p = 0; p < GLE_PARAMS; p++) {
-            const struct gle_graph_layer *l = &g->layers[i];
-            float values[PARAMETERS_MAX];
-            json_t *array = json_array();
-            char name[128];
+    for (size_t i = 0; i < g->n_parameters; i++) {
+        const struct gle_parameter *p = &g->parameters[i];
+        float values[PARAMETERS_MAX];
+        char name[GLE_FIELD_LABEL];
 
-            snprintf(name, sizeof name, "%.90s.%s", l->cfg->name, gle_params[p].name);
-            gle_net_get_param(net, i, (enum gle_param)p, values);
-            for (size_t j = 0; j < l->n; j++) {
-                json_t *row = p == GLE_WEIGHT ? json_array() : real((double)values[j]);
-                for (size_t k = 0; p == GLE_WEIGHT && k < l->n_in; k++)
-                    json_array_append_new(row, real((double)values[j * l->n_in + k]));
-                json_array_append_new(array, row);
-            }
-            if (p == GLE_BIAS && !l->cfg->bias.row)
-                json_decref(array);
-            else
-                json_object_set_new(out, name, array);
-        }
+        if (!listed(p))
+            continue;
+        gle_field_label(name, sizeof name, &p->field);
+        gle_net_get_param(net, i, values);
+        json_object_set_new(out, name, p->kind == GLE_WEIGHT ? rows_of(values, &p->field)
+                                                             : reals(values, p->field.cols));
+    }
     return out;
 }
 
@@ -315,23 +333,31 @@ static void add_comparison(json_t *out, const struct gle_comparison *c)
     json_object_set_new(out, "norm_ratio", real(sqrt(c->update / c->gradient)));
 }
 
-static json_t *layer_diagnostic(const struct gle_graph_layer *l, const struct gle_comparison *of)
+/* Of a population: of all that learns, and of each parameter; NULL: nothing learns. */
+static json_t *layer_diagnostic(const struct gle_graph *g, size_t i, const struct gle_comparison *of)
 {
-    json_t *out = json_object();
+    json_t *out = json_object(), *each = json_object();
     struct gle_comparison all = {0};
 
-    for (int p = 0; p < GLE_PARAMS; p++) {
-        all.dot += of[p].dot;
-        all.update += of[p].update;
-        all.gradient += of[p].gradient;
+    for (size_t k = 0; k < g->n_parameters; k++) {
+        const struct gle_parameter *p = &g->parameters[k];
+        json_t *one;
+        if (p->field.population != i || !p->plastic)
+            continue;
+        all.dot += of[k].dot;
+        all.update += of[k].update;
+        all.gradient += of[k].gradient;
+        one = json_object();
+        add_comparison(one, &of[k]);
+        json_object_set_new(each, p->field.name, one);
     }
     add_comparison(out, &all);
-    for (int p = 0; p < GLE_PARAMS; p++)
-        if (l->cfg->plastic[p]) {
-            json_t *one = json_object();
-            add_comparison(one, &of[p]);
-            json_object_set_new(out, gle_params[p].name, one);
-        }
+    json_object_update(out, each);
+    if (!json_object_size(each)) {
+        json_decref(out);
+        out = NULL;
+    }
+    json_decref(each);
     return out;
 }
 
@@ -357,10 +383,10 @@ static json_t *diagnostics(const struct gle_report *r, const struct gle_metrics 
     for (size_t i = 0; i < m->n_diagnostics; i++) {
         const struct gle_diagnostic *d = &m->diagnostics[i];
         json_t *one = json_object(), *layers = json_object();
-        for (size_t k = 0; k < r->graph->n_layers; k++) {
-            const struct gle_graph_layer *l = &r->graph->layers[k];
-            if (l->cfg->plastic[GLE_WEIGHT] || l->cfg->plastic[GLE_BIAS] || l->cfg->plastic[GLE_TAU_M])
-                json_object_set_new(layers, l->cfg->name, layer_diagnostic(l, d->of + k * GLE_PARAMS));
+        for (size_t k = 0; k < r->graph->n_populations; k++) {
+            json_t *layer = layer_diagnostic(r->graph, k, d->of);
+            if (layer)
+                json_object_set_new(layers, r->graph->populations[k].cfg->name, layer);
         }
         json_object_set_new(one, "step", count(d->step));
         json_object_set_new(one, "time", real((double)d->step * exp->dt));
@@ -427,12 +453,13 @@ static json_t *timing(const struct gle_metrics *m)
 }
 
 /* The last phase, with the test set after it. */
-static json_t *final_phase(const struct gle_experiment *exp, const struct gle_metrics *m)
+static json_t *final_phase(const struct gle_graph *g, const struct gle_metrics *m)
 {
+    const struct gle_experiment *exp = g->exp;
     const struct gle_evaluated *e = gle_metrics_final_test(m, exp);
     const struct gle_score tested = {
         .measured = e != NULL, .loss = e ? e->loss : 0.0, .accuracy = e ? e->accuracy : 0.0};
-    json_t *out = phase(exp, m, m->n_phases - 1);
+    json_t *out = phase(g, m, m->n_phases - 1);
 
     if (exp->evaluate_steps)
         json_object_set_new(out, gle_split_names[GLE_TEST], score(&tested));
@@ -443,7 +470,7 @@ static json_t *final_phase(const struct gle_experiment *exp, const struct gle_me
 static json_t *final(const struct gle_report *r, const struct gle_metrics *m)
 {
     if (r->exp->phases)
-        return m->n_phases ? final_phase(r->exp, m) : json_null();
+        return m->n_phases ? final_phase(r->graph, m) : json_null();
     return m->n_epochs ? epoch(&m->epochs[m->n_epochs - 1]) : json_null();
 }
 
@@ -455,7 +482,7 @@ char *gle_report_json(const struct gle_report *r, const struct gle_metrics *m, c
     for (size_t i = 0; i < m->n_epochs; i++)
         json_array_append_new(epochs, epoch(&m->epochs[i]));
     for (size_t i = 0; i < m->n_phases; i++)
-        json_array_append_new(phases, phase(r->exp, m, i));
+        json_array_append_new(phases, phase(r->graph, m, i));
     json_object_set_new(root, "schema", count(SCHEMA));
     json_object_set_new(root, "status", json_string(gle_status_name(m->status)));
     json_object_set_new(root, "message", text_or_null(m->message));

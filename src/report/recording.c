@@ -13,10 +13,9 @@ struct column {
     enum gle_npy_type type;
     size_t n_dims, shape[2];
     size_t offset; /* bytes */
-    size_t layer;
     /* Fills the entry; NULL: the recorder does. */
     void (*fill)(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to);
-    int what; /* enum gle_read, gle_var or gle_param */
+    size_t what; /* an enum gle_read, or the number of a variable, of a parameter, or, of lambda, of a population */
     bool windowed; /* the end of a window tells the entry */
 };
 
@@ -53,84 +52,77 @@ static size_t entry_size(const struct column *c)
     return size;
 }
 
-/* Neuron k of those recorded of a layer, or SIZE_MAX after the last. */
-static size_t neuron(const struct gle_recorder *r, const struct gle_graph_layer *l, size_t k)
+/* Neuron k of those recorded of a layer of n, or SIZE_MAX after the last. */
+static size_t neuron(const struct gle_recorder *r, size_t n, size_t k)
 {
     const struct gle_indices *chosen = &r->cfg->neurons;
 
     if (!chosen->n)
-        return k < l->n ? k : SIZE_MAX;
+        return k < n ? k : SIZE_MAX;
     for (size_t i = 0; i < chosen->n; i++)
-        if (chosen->v[i] < l->n && k-- == 0)
+        if (chosen->v[i] < n && k-- == 0)
             return chosen->v[i];
     return SIZE_MAX;
 }
 
-static size_t count_neurons(const struct gle_recorder *r, const struct gle_graph_layer *l)
+static size_t count_neurons(const struct gle_recorder *r, size_t n)
 {
-    size_t n = 0;
+    size_t count = 0;
 
-    while (neuron(r, l, n) != SIZE_MAX)
-        n++;
-    return n;
+    while (neuron(r, n, count) != SIZE_MAX)
+        count++;
+    return count;
 }
 
-/* Columns of (n) picked from rows of `width`. */
-static void pick(const struct gle_recorder *r, const struct gle_graph_layer *l, float *to, const float *from,
-                 size_t n_rows, size_t width)
+/* The recorded ones of n neurons, from rows of as many. */
+static void pick(const struct gle_recorder *r, float *to, const float *from, size_t n_rows, size_t n)
 {
     size_t k = 0;
 
     for (size_t b = 0; b < n_rows; b++)
-        for (size_t j = 0; neuron(r, l, j) != SIZE_MAX; j++)
-            to[k++] = from[b * width + neuron(r, l, j)];
+        for (size_t j = 0; neuron(r, n, j) != SIZE_MAX; j++)
+            to[k++] = from[b * n + neuron(r, n, j)];
 }
 
 /* Calls get for all sequences at once or, when the batch lacks some, for one at a time with NaN for those. */
 static void get_rows(const struct gle_recorder *r, size_t B, size_t width, float *to,
-                     void (*get)(const struct gle_net *net, size_t layer, int what, const size_t *rows, size_t n_rows,
-                                 float *values),
-                     const struct gle_net *net, size_t layer, int what)
+                     void (*get)(const struct gle_net *net, size_t what, size_t step, const size_t *rows,
+                                 size_t n_rows, float *values),
+                     const struct gle_net *net, size_t what, size_t step)
 {
     bool all = true;
 
     for (size_t b = 0; b < r->n_rows; b++)
         all = all && r->rows[b] < B;
     if (all) {
-        get(net, layer, what, r->rows, r->n_rows, to);
+        get(net, what, step, r->rows, r->n_rows, to);
         return;
     }
     for (size_t b = 0; b < r->n_rows; b++)
         if (r->rows[b] < B)
-            get(net, layer, what, &r->rows[b], 1, to + b * width);
+            get(net, what, step, &r->rows[b], 1, to + b * width);
         else
             for (size_t k = 0; k < width; k++)
                 to[b * width + k] = NAN;
 }
 
-static void get_read(const struct gle_net *net, size_t layer, int what, const size_t *rows, size_t n_rows,
+static void get_read(const struct gle_net *net, size_t what, size_t step, const size_t *rows, size_t n_rows,
                      float *values)
 {
-    (void)layer;
+    (void)step;
     gle_net_get_read(net, (enum gle_read)what, rows, n_rows, values);
 }
 
-static void get_var(const struct gle_net *net, size_t layer, int what, const size_t *rows, size_t n_rows,
+static void get_var(const struct gle_net *net, size_t what, size_t step, const size_t *rows, size_t n_rows,
                     float *values)
 {
-    gle_net_get_rows(net, layer, (enum gle_var)what, rows, n_rows, values);
-}
-
-/* what: the step of the window. */
-static void get_lambda(const struct gle_net *net, size_t layer, int what, const size_t *rows, size_t n_rows,
-                       float *values)
-{
-    gle_net_get_lambda(net, layer, (size_t)what, rows, n_rows, values);
+    (void)step;
+    gle_net_get_rows(net, what, rows, n_rows, values);
 }
 
 static void fill_read(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to)
 {
-    get_rows(r, m->B, c->shape[1], to, get_read, m->net, 0, c->what);
+    get_rows(r, m->B, c->shape[1], to, get_read, m->net, c->what, 0);
 }
 
 static void fill_nan(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to)
@@ -141,55 +133,47 @@ static void fill_nan(struct gle_recorder *r, const struct column *c, const struc
         to[k] = NAN;
 }
 
-/* Of neurons. */
+/* A variable of neurons, or of inputs: then of all, whatever neurons are chosen. */
 static void fill_var(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to)
 {
-    const struct gle_graph_layer *l = &r->graph->layers[c->layer];
+    const struct gle_field *f = r->graph->fields[c->what];
 
-    if (!gle_net_has_var(m->net, c->layer, (enum gle_var)c->what)) {
+    if (!gle_net_has_var(m->net, c->what)) {
         fill_nan(r, c, m, to);
         return;
     }
-    get_rows(r, m->B, l->n, r->values, get_var, m->net, c->layer, c->what);
-    pick(r, l, to, r->values, r->n_rows, l->n);
-}
-
-/* Of inputs: all of them, whatever neurons are chosen. */
-static void fill_input_var(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to)
-{
-    if (gle_net_has_var(m->net, c->layer, (enum gle_var)c->what))
-        get_rows(r, m->B, c->shape[1], to, get_var, m->net, c->layer, c->what);
-    else
-        fill_nan(r, c, m, to);
+    get_rows(r, m->B, f->cols, f->of_inputs ? to : r->values, get_var, m->net, c->what, 0);
+    if (!f->of_inputs)
+        pick(r, to, r->values, r->n_rows, f->cols);
 }
 
 /* Chosen neurons of r->values, which has the shape of a parameter. */
-static void pick_param(const struct gle_recorder *r, const struct column *c, float *to)
+static void pick_param(const struct gle_recorder *r, const struct gle_parameter *p, float *to)
 {
-    const struct gle_graph_layer *l = &r->graph->layers[c->layer];
+    const struct gle_field *f = &p->field;
 
-    if (c->what != GLE_WEIGHT) {
-        pick(r, l, to, r->values, 1, l->n);
+    if (p->kind != GLE_WEIGHT) {
+        pick(r, to, r->values, 1, f->cols);
         return;
     }
-    for (size_t j = 0; neuron(r, l, j) != SIZE_MAX; j++)
-        memcpy(to + j * l->n_in, r->values + neuron(r, l, j) * l->n_in, l->n_in * sizeof *to);
+    for (size_t j = 0; neuron(r, f->rows, j) != SIZE_MAX; j++)
+        memcpy(to + j * f->cols, r->values + neuron(r, f->rows, j) * f->cols, f->cols * sizeof *to);
 }
 
 static void fill_param(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to)
 {
-    gle_net_get_param(m->net, c->layer, (enum gle_param)c->what, r->values);
-    pick_param(r, c, to);
+    gle_net_get_param(m->net, c->what, r->values);
+    pick_param(r, &r->graph->parameters[c->what], to);
 }
 
 static void fill_gradient(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to)
 {
-    if (!m->learned || !gle_net_learns(m->net, c->layer, (enum gle_param)c->what)) {
+    if (!m->learned || !gle_net_learns(m->net, c->what)) {
         fill_nan(r, c, m, to);
         return;
     }
-    gle_net_get_gradient(m->net, c->layer, (enum gle_param)c->what, r->values);
-    pick_param(r, c, to);
+    gle_net_get_gradient(m->net, c->what, r->values);
+    pick_param(r, &r->graph->parameters[c->what], to);
 }
 
 /* --- columns --- */
@@ -229,77 +213,70 @@ static int add_numbers(struct gle_recorder *r, bool by_phases, struct gle_error 
 static int add_read(struct gle_recorder *r, const char *name, enum gle_read what, size_t width, struct gle_error *err)
 {
     struct column c = {
-        .type = GLE_NPY_F32, .n_dims = 2, .shape = {r->n_rows, width}, .fill = fill_read, .what = (int)what};
+        .type = GLE_NPY_F32, .n_dims = 2, .shape = {r->n_rows, width}, .fill = fill_read, .what = what};
 
     snprintf(c.name, sizeof c.name, "%s", name);
     return add_column(r, c, err);
 }
 
-/* Where the recorded variables come from. */
-static const struct source {
-    void (*fill)(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to);
-    enum gle_var var;
-    bool of_inputs; /* one for each input of a layer, not for each neuron */
-} sources[GLE_RECORD_VARS] = {
-    [GLE_RECORD_U] = {fill_var, GLE_VAR_U, false},
-    [GLE_RECORD_V] = {fill_var, GLE_VAR_V, false},
-    [GLE_RECORD_R] = {fill_var, GLE_VAR_R, false},
-    [GLE_RECORD_E] = {fill_var, GLE_VAR_E, false},
-    [GLE_RECORD_PROSP_U] = {fill_var, GLE_VAR_PROSP_U, false},
-    [GLE_RECORD_R_PRIME] = {fill_var, GLE_VAR_DR, false},
-    [GLE_RECORD_E_INST] = {fill_var, GLE_VAR_E_INST, false},
-    [GLE_RECORD_E_BELOW] = {fill_input_var, GLE_VAR_E_BELOW, true},
-    [GLE_RECORD_LAMBDA] = {fill_nan, GLE_VARS, false}, /* until its window is closed */
-};
-
-static int add_variable(struct gle_recorder *r, size_t layer, size_t n, int v, struct gle_error *err)
+/* n: recorded neurons. */
+static int add_variable(struct gle_recorder *r, size_t i, size_t n, const struct gle_variable_row *row,
+                        struct gle_error *err)
 {
-    const struct gle_graph_layer *l = &r->graph->layers[layer];
+    const struct gle_population *p = &r->graph->populations[i];
     struct column c = {.type = GLE_NPY_F32,
                        .n_dims = 2,
-                       .shape = {r->n_rows, sources[v].of_inputs ? l->n_in : n},
-                       .layer = layer,
-                       .fill = sources[v].fill,
-                       .what = (int)sources[v].var,
-                       .windowed = gle_variables[v].windowed};
+                       .shape = {r->n_rows, n},
+                       .fill = row->windowed ? fill_nan : fill_var, /* until the window is closed */
+                       .windowed = row->windowed};
 
-    snprintf(c.name, sizeof c.name, "%.90s.%s", l->cfg->name, gle_variables[v].row.name);
+    c.what = row->windowed ? i : gle_graph_variable(r->graph, i, row->row.name);
+    if (row->windowed) {
+        gle_field_label(c.name, sizeof c.name,
+                        &(struct gle_field){.owner = p->cfg->name, .name = row->row.name});
+    } else {
+        const struct gle_field *f = r->graph->fields[c.what];
+        c.shape[1] = f->of_inputs ? f->cols : n;
+        gle_field_label(c.name, sizeof c.name, f);
+    }
     return add_column(r, c, err);
 }
 
-/* prefix: of the parameter's name. */
-static int add_param(struct gle_recorder *r, size_t layer, size_t n, int p, const char *prefix,
-                     void (*fill)(struct gle_recorder *r, const struct column *c, const struct gle_moment *m,
-                                  float *to),
-                     struct gle_error *err)
+/* A parameter or its gradient, whose name is the parameter's with "grad_" before it. */
+static int add_param(struct gle_recorder *r, size_t param, size_t n, bool gradient, struct gle_error *err)
 {
-    const struct gle_graph_layer *l = &r->graph->layers[layer];
+    const struct gle_parameter *p = &r->graph->parameters[param];
+    struct gle_field f = p->field;
+    char name[32];
     struct column c = {.type = GLE_NPY_F32,
-                       .n_dims = p == GLE_WEIGHT ? 2 : 1,
-                       .shape = {n, l->n_in},
-                       .layer = layer,
-                       .fill = fill,
-                       .what = p};
+                       .n_dims = p->kind == GLE_WEIGHT ? 2 : 1,
+                       .shape = {n, f.cols},
+                       .fill = gradient ? fill_gradient : fill_param,
+                       .what = param};
 
-    if (p == GLE_BIAS && !l->cfg->bias.row)
+    if (!p->given)
         return 0;
-    snprintf(c.name, sizeof c.name, "%.90s.%s%s", l->cfg->name, prefix, gle_params[p].name);
+    snprintf(name, sizeof name, "grad_%s", f.name);
+    f.name = gradient ? name : f.name;
+    gle_field_label(c.name, sizeof c.name, &f);
     return add_column(r, c, err);
 }
 
-static int add_layer(struct gle_recorder *r, size_t layer, struct gle_error *err)
+static int add_layer(struct gle_recorder *r, size_t i, struct gle_error *err)
 {
     const struct gle_record *cfg = r->cfg;
-    const size_t n = count_neurons(r, &r->graph->layers[layer]);
+    const size_t n = count_neurons(r, r->graph->populations[i].n);
 
     for (int v = 0; v < GLE_RECORD_VARS && n; v++)
-        if (cfg->variables[v] && add_variable(r, layer, n, v, err))
+        if (cfg->variables[v] && add_variable(r, i, n, &gle_variables[v], err))
             return -1;
-    for (int p = 0; p < GLE_PARAMS && n; p++)
-        if (cfg->parameters[p] && add_param(r, layer, n, p, "", fill_param, err))
+    for (int kind = 0; kind < GLE_PARAMS && n; kind++)
+        if (cfg->parameters[kind] &&
+            add_param(r, gle_graph_parameter(r->graph, i, (enum gle_param)kind), n, false, err))
             return -1;
-    for (int p = 0; p < GLE_PARAMS && n; p++)
-        if (cfg->gradients[p] && add_param(r, layer, n, p, "grad_", fill_gradient, err))
+    for (int kind = 0; kind < GLE_PARAMS && n; kind++)
+        if (cfg->gradients[kind] &&
+            add_param(r, gle_graph_parameter(r->graph, i, (enum gle_param)kind), n, true, err))
             return -1;
     return 0;
 }
@@ -323,11 +300,11 @@ static int make_room(struct gle_recorder *r, struct gle_error *err)
 {
     size_t most = 1;
 
-    for (size_t i = 0; i < r->graph->n_layers; i++) {
-        const struct gle_graph_layer *l = &r->graph->layers[i];
-        const size_t rows = r->n_rows * l->n, weights = l->n * l->n_in;
-        most = rows > most ? rows : most;
-        most = weights > most ? weights : most;
+    for (size_t i = 0; i < r->graph->n_populations; i++)
+        most = r->n_rows * r->graph->populations[i].n > most ? r->n_rows * r->graph->populations[i].n : most;
+    for (size_t i = 0; i < r->graph->n_parameters; i++) {
+        const size_t size = gle_field_size(&r->graph->parameters[i].field);
+        most = size > most ? size : most;
     }
     r->values = gle_calloc(most, sizeof *r->values);
     r->entries = gle_calloc(r->n_columns, sizeof *r->entries);
@@ -354,7 +331,7 @@ static int open_stream(struct gle_recorder *r, const char *path, const char *spo
 static int choose_columns(struct gle_recorder *r, struct gle_error *err)
 {
     const struct gle_graph *g = r->graph;
-    const size_t n_out = g->layers[g->n_layers - 1].n;
+    const size_t n_out = g->populations[g->n_populations - 1].n;
 
     if (choose_rows(r, err) || add_numbers(r, g->exp->phases != NULL, err) ||
         add_read(r, "input", GLE_READ_INPUT, g->n_input, err) ||
@@ -496,11 +473,12 @@ int gle_recorder_window(struct gle_recorder *r, const struct gle_closed_window *
             continue;
         for (size_t k = 0; k < r->n_columns; k++) {
             const struct column *c = &r->columns[k];
-            const struct gle_graph_layer *l = &r->graph->layers[c->layer];
+            size_t n;
             if (!c->windowed)
                 continue;
-            get_rows(r, w->B, l->n, r->values, get_lambda, w->net, c->layer, (int)(record->step - w->first_step));
-            pick(r, l, (float *)(void *)(record->bytes + c->offset), r->values, r->n_rows, l->n);
+            n = r->graph->populations[c->what].n;
+            get_rows(r, w->B, n, r->values, gle_net_get_lambda, w->net, c->what, record->step - w->first_step);
+            pick(r, (float *)(void *)(record->bytes + c->offset), r->values, r->n_rows, n);
         }
     }
     return flush(r, err);

@@ -230,36 +230,22 @@ int gle_report_begin(struct gle_report *report, enum gle_start how, struct gle_e
 
 /* --- what is written --- */
 
-static int add_param(struct gle_npz_writer *npz, const struct gle_report *report, const struct gle_net *net, size_t i,
-                     enum gle_param p, struct gle_error *err)
+static int add_param(struct gle_npz_writer *npz, const struct gle_graph *graph, size_t param, const struct gle_net *net,
+                     struct gle_error *err)
 {
-    const struct gle_graph_layer *l = &report->graph->layers[i];
-    const size_t shape[2] = {l->n, l->n_in};
-    float *values = gle_calloc(l->n * (p == GLE_WEIGHT ? l->n_in : 1), sizeof *values);
-    char name[96];
+    const struct gle_parameter *p = &graph->parameters[param];
+    const struct gle_field *f = &p->field;
+    const bool matrix = p->kind == GLE_WEIGHT;
+    const size_t shape[2] = {matrix ? f->rows : f->cols, f->cols};
+    float *values = gle_calloc(gle_field_size(f), sizeof *values);
+    char name[GLE_FIELD_LABEL];
     int rc;
 
     if (!values)
         return gle_fail(err, GLE_ENOMEM, "no memory for a copy of the weights");
-    snprintf(name, sizeof name, "%s.%s", l->cfg->name, gle_params[p].name);
-    gle_net_get_param(net, i, p, values);
-    rc = gle_npz_add(npz, name, GLE_NPY_F32, values, p == GLE_WEIGHT ? 2 : 1, shape, err);
-    gle_free(values);
-    return rc;
-}
-
-static int add_tau_r(struct gle_npz_writer *npz, const struct gle_graph_layer *l, struct gle_error *err)
-{
-    float *values = gle_calloc(l->n, sizeof *values);
-    char name[96];
-    int rc;
-
-    if (!values)
-        return gle_fail(err, GLE_ENOMEM, "no memory for a copy of the time constants");
-    snprintf(name, sizeof name, "%s.tau_r", l->cfg->name);
-    for (size_t i = 0; i < l->n; i++)
-        values[i] = (float)l->cfg->tau_r[i];
-    rc = gle_npz_add(npz, name, GLE_NPY_F32, values, 1, &l->n, err);
+    gle_field_label(name, sizeof name, f);
+    gle_net_get_param(net, param, values);
+    rc = gle_npz_add(npz, name, GLE_NPY_F32, values, matrix ? 2 : 1, shape, err);
     gle_free(values);
     return rc;
 }
@@ -272,14 +258,9 @@ static int pack_weights(unsigned char **bytes, size_t *size, const struct gle_re
     char path[GLE_REPORT_PATH];
     int rc = npz ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for weights.npz");
 
-    for (size_t i = 0; i < report->graph->n_layers && !rc; i++) {
-        const struct gle_graph_layer *l = &report->graph->layers[i];
-        rc = add_param(npz, report, net, i, GLE_WEIGHT, err);
-        if (!rc && l->cfg->bias.row)
-            rc = add_param(npz, report, net, i, GLE_BIAS, err);
-        rc = rc ? rc : add_param(npz, report, net, i, GLE_TAU_M, err);
-        rc = rc ? rc : add_tau_r(npz, l, err);
-    }
+    for (size_t i = 0; i < report->graph->n_parameters && !rc; i++)
+        if (report->graph->parameters[i].given)
+            rc = add_param(npz, report->graph, i, net, err);
     *bytes = NULL;
     gle_report_path(path, report, "weights.npz");
     rc = rc ? rc : gle_npz_pack(bytes, size, npz, path, err);

@@ -7,9 +7,11 @@
 
 static int visit_params(struct gle_net *net, struct gle_archive *a, struct gle_error *err)
 {
-    const size_t n = net->graph->param_floats;
+    const struct gle_graph *g = net->graph;
+    const size_t n = g->floats[GLE_PARAMETER];
 
-    if (gle_archive_f32(a, "params", net->params, n, err) || gle_archive_f32(a, "kept", net->kept, n, err))
+    if (gle_archive_f32(a, "params", net->slabs[GLE_PARAMETER], n, err) ||
+        gle_archive_f32(a, "kept", net->kept, n, err))
         return -1;
     for (size_t m = 0; net->updates && m < net->optimizer->n_moments; m++) { /* zero before the first update */
         char name[32];
@@ -17,37 +19,23 @@ static int visit_params(struct gle_net *net, struct gle_archive *a, struct gle_e
         if (gle_archive_f32(a, name, net->moments[m], n, err))
             return -1;
     }
-    return 0;
-}
-
-/* The rows that there are now, padded. */
-static int visit_layer(struct gle_net *net, size_t i, struct gle_archive *a, struct gle_error *err)
-{
-    static const char *const names[GLE_STATE_VARS] = {[GLE_VAR_U] = "u",
-                                                      [GLE_VAR_V] = "v",
-                                                      [GLE_VAR_R] = "r",
-                                                      [GLE_VAR_DR] = "dr",
-                                                      [GLE_VAR_E_BELOW] = "e_below"};
-    const struct gle_graph_layer *l = gle_layer_of(net, i);
-
-    for (int v = 0; v < GLE_STATE_VARS; v++) {
-        const size_t ld = v == GLE_VAR_E_BELOW ? l->ld_in : l->ld;
-        if (gle_archive_f32(a, names[v], gle_var_of(net, l, (enum gle_var)v, net->now), net->B * ld, err))
-            return -1;
-    }
-    return gle_archive_bools(a, "plastic", net->plastic[i], GLE_PARAMS, err) ||
-                   gle_archive_u64(a, "missed", net->missed[i], GLE_PARAMS, err)
+    return gle_archive_bools(a, "learns", net->learns, g->n_parameters, err) ||
+                   gle_archive_u64(a, "missed", net->missed, g->n_parameters, err)
                ? -1
                : 0;
 }
 
-static int visit_layers(struct gle_net *net, struct gle_archive *a, struct gle_error *err)
+/* The rows that there are now, padded. */
+static int visit_state(struct gle_net *net, struct gle_archive *a, struct gle_error *err)
 {
     int rc = 0;
 
-    for (size_t i = 0; i < net->graph->n_layers && !rc; i++) {
-        gle_archive_enter(a, gle_layer_of(net, i)->cfg->name);
-        rc = visit_layer(net, i, a, err);
+    for (size_t i = 0; i < net->graph->n_fields && !rc; i++) {
+        const struct gle_field *f = net->graph->fields[i];
+        if (f->role != GLE_STATE)
+            continue;
+        gle_archive_enter(a, f->owner);
+        rc = gle_archive_f32(a, f->name, gle_old_of(net, f), net->B * f->ld, err);
         gle_archive_leave(a);
     }
     return rc;
@@ -75,19 +63,16 @@ static int visit_window(struct gle_net *net, struct gle_archive *a, struct gle_e
         return -1;
     if (net->taping && (!g->tape_steps || net->B > g->train_rows))
         return gle_archive_fail(a, "taping", err, "a window that this network has no room for");
-    return net->taping ? gle_archive_f32(a, "tape", net->tape, g->tape_floats, err) : 0;
+    return net->taping ? gle_archive_f32(a, "tape", net->slabs[GLE_TAPE], g->floats[GLE_TAPE], err) : 0;
 }
 
 int gle_net_archive(struct gle_net *net, struct gle_archive *a, struct gle_error *err)
 {
     if (gle_archive_count(a, "batch", &net->B, 1, net->graph->max_batch, err) ||
         gle_archive_u64(a, "steps", &net->steps, 1, err) || gle_archive_u64(a, "updates", &net->updates, 1, err) ||
-        visit_params(net, a, err) || visit_layers(net, a, err) || visit_ends(net, a, err) || visit_window(net, a, err))
+        visit_params(net, a, err) || visit_state(net, a, err) || visit_ends(net, a, err) || visit_window(net, a, err))
         return -1;
-    for (size_t i = 0; gle_archive_restores(a) && i < net->graph->n_layers; i++) {
-        const struct gle_graph_layer *l = gle_layer_of(net, i);
-        gle_net_follow_weight(net, l, 0, l->n);
-        gle_net_follow_tau_m(net, l, 0, l->n);
-    }
+    if (gle_archive_restores(a))
+        gle_net_follow_all(net);
     return 0;
 }

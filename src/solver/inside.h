@@ -24,28 +24,26 @@ struct gle_net {
     const struct gle_graph *graph;
     const struct gle_kernels *kernels;
     struct gle_rule_kernels rule;
-    const struct gle_act **act; /* per layer */
+    const struct gle_act **act; /* per population */
     const struct gle_loss *loss;
     const struct gle_optimizer *optimizer;
 
-    float *params, *grads, *kept;
+    float *slabs[GLE_ROLES]; /* of derived variables, if the graph is not observed: one for each place */
+    float *grads, *kept;     /* like the slab of parameters */
     float *moments[GLE_MOMENTS_MAX];
-    float *state, *coefs, *scratch;
     float *input, *target, *top_error, *output_sum;
-    float *tape, *adjoints;         /* of windows */
-    bool (*plastic)[GLE_PARAMS];    /* per layer: what learns now */
-    uint64_t (*missed)[GLE_PARAMS]; /* per layer: optimizer steps that passed while a plastic parameter was held */
+    bool *learns;     /* per parameter: it learns now */
+    uint64_t *missed; /* per parameter: optimizer steps that passed while it was held, though plastic */
 
     struct gle_split split;
     size_t B;
-    int now;            /* which of two copies is that of the last step */
     uint64_t steps;     /* since init */
     bool errorless;     /* the last step left errors out */
     uint64_t updates;   /* optimizer steps since init */
     struct gle_team *team;
     bool borrows; /* the team, of another net */
-    int *wild;        /* per thread and layer: NaN or Inf in this step, or in this sweep */
-    double *row_loss; /* of the output before the step, of each row, or, if no layer is shared, of all in the first */
+    int *wild;        /* per thread and population: NaN or Inf in this step, or in this sweep */
+    double *row_loss; /* of the output before the step, of each row, or, if none is shared, of all in the first */
     const struct gle_step *step; /* the one being taken */
     struct gle_optimizer_step optimizer_step; /* of parameters that were never held */
 
@@ -59,44 +57,77 @@ struct gle_net {
     double shared_seconds, thread_seconds; /* of what threads did side by side; the same, times their number */
 };
 
-static inline const struct gle_graph_layer *gle_layer_of(const struct gle_net *net, size_t i)
+static inline const struct gle_population *gle_population_of(const struct gle_net *net, size_t i)
 {
-    return &net->graph->layers[i];
+    return &net->graph->populations[i];
 }
 
-static inline const struct gle_graph_layer *gle_top_of(const struct gle_net *net)
+static inline const struct gle_population *gle_top_of(const struct gle_net *net)
 {
-    return gle_layer_of(net, net->graph->n_layers - 1);
+    return gle_population_of(net, net->graph->n_populations - 1);
 }
 
-static inline float *gle_coef_of(const struct gle_net *net, const struct gle_graph_layer *l, enum gle_coef which)
+/* The projection through which a population reads. */
+static inline const struct gle_projection *gle_source_of(const struct gle_net *net, const struct gle_population *p)
 {
-    return net->coefs + l->coef + (size_t)which * l->ld;
+    return &net->graph->projections[p->in];
 }
 
-static inline float *gle_var_of(const struct gle_net *net, const struct gle_graph_layer *l, enum gle_var v, int copy)
+/* The population that a projection reads; NULL: the input. */
+static inline const struct gle_population *gle_below_of(const struct gle_net *net, const struct gle_projection *c)
 {
-    return net->state + l->var[v][copy];
+    return c->source == GLE_SOURCE_INPUT ? NULL : gle_population_of(net, (size_t)c->source);
 }
 
-/* Where derived variables of layer i are kept for learning, of which thread t computes some or all; places below
+/* Copy `copy` of a field; not of a tape, nor of a derived variable. */
+static inline float *gle_field_of(const struct gle_net *net, const struct gle_field *f, size_t copy)
+{
+    return net->slabs[f->role] + f->place + copy * f->stride;
+}
+
+/* What the last step left of a state, and where the next one puts its own. */
+static inline float *gle_old_of(const struct gle_net *net, const struct gle_field *f)
+{
+    return gle_field_of(net, f, net->steps % f->copies);
+}
+
+static inline float *gle_new_of(const struct gle_net *net, const struct gle_field *f)
+{
+    return gle_field_of(net, f, (net->steps + 1) % f->copies);
+}
+
+/* Whether a parameter learns now. */
+static inline bool gle_learns(const struct gle_net *net, const struct gle_parameter *p)
+{
+    return net->learns[p - net->graph->parameters];
+}
+
+static inline float *gle_param_of(const struct gle_net *net, const struct gle_parameter *p)
+{
+    return gle_field_of(net, &p->field, 0);
+}
+
+static inline float *gle_grad_of(const struct gle_net *net, const struct gle_parameter *p)
+{
+    return net->grads + p->field.place;
+}
+
+/* Where derived variables of population i are kept for learning, of which thread t computes some or all; places below
  * n_threads are the threads' own. */
 static inline size_t gle_place_of(const struct gle_net *net, size_t i, size_t t)
 {
     return net->split.shared ? net->split.n_threads + i : t;
 }
 
-static inline float *gle_derived_of(const struct gle_net *net, const struct gle_graph_layer *l, enum gle_var v,
-                                    size_t place)
+static inline float *gle_derived_of(const struct gle_net *net, const struct gle_field *f, size_t place)
 {
-    return net->graph->observed ? gle_var_of(net, l, v, 0)
-                                : net->scratch + place * net->graph->scratch_floats + l->var[v][0];
+    return net->slabs[GLE_DERIVED] + (net->graph->observed ? 0 : place * net->graph->floats[GLE_DERIVED]) + f->place;
 }
 
 /* What threads have found wild lies on different lines of cache. */
 static inline size_t gle_wild_apart(const struct gle_graph *graph)
 {
-    return (graph->n_layers + 15) / 16 * 16;
+    return (graph->n_populations + 15) / 16 * 16;
 }
 
 static inline int *gle_wild_of(const struct gle_net *net, size_t i, size_t t)
@@ -104,11 +135,10 @@ static inline int *gle_wild_of(const struct gle_net *net, size_t i, size_t t)
     return &net->wild[t * gle_wild_apart(net->graph) + i];
 }
 
-/* Entry t of a tape. */
-static inline float *gle_tape_of(const struct gle_net *net, const struct gle_graph_layer *l, enum gle_tape tape,
-                                 size_t t)
+/* Copy t of a tape. */
+static inline float *gle_tape_of(const struct gle_net *net, const struct gle_field *f, size_t t)
 {
-    return net->tape + l->tape[tape] + t * net->B * (tape == GLE_TAPE_BELOW_BAR ? l->ld_in : l->ld);
+    return net->slabs[GLE_TAPE] + f->place + t * net->B * f->ld;
 }
 
 /* The work of thread t since its last lap was of this kind; GLE_LAP_NONE: none of the net's, where a share begins. */
@@ -125,12 +155,13 @@ void gle_net_share(struct gle_net *net, void (*work)(void *net, size_t t));
 /* Rows `rows` (n_rows) of an array with rows ld apart, n columns of them, dense. */
 void gle_copy_chosen(float *to, const float *from, size_t ld, size_t n, const size_t *rows, size_t n_rows);
 
-/* What follows from parameters that were changed: W transposed, n rows of it from `first` on; the coefficients made of
- * tau_m, likewise. */
-void gle_net_follow_weight(struct gle_net *net, const struct gle_graph_layer *l, size_t first, size_t n);
-void gle_net_follow_tau_m(struct gle_net *net, const struct gle_graph_layer *l, size_t first, size_t n);
+/* What follows from a parameter that was changed, for n neurons from `first` on: W transposed, or the coefficients that
+ * are made of time constants. */
+void gle_net_follow(struct gle_net *net, const struct gle_parameter *p, size_t first, size_t n);
+/* The same of all parameters. */
+void gle_net_follow_all(struct gle_net *net);
 
-/* What lies between the cuts of thread t: work(net, layer, range, t) for each layer. Rows of the batch, or neurons. */
+/* What lies between the cuts of thread t: work(net, population, range, t) for each population. Rows of the batch, or neurons. */
 struct gle_range {
     size_t first, n;
 };
@@ -138,16 +169,16 @@ typedef void gle_net_work(struct gle_net *net, size_t i, struct gle_range range,
 void gle_net_steps_of(struct gle_net *net, size_t t, gle_net_work *work);
 void gle_net_learning_of(struct gle_net *net, size_t t, gle_net_work *work);
 
-/* The optimizer's step along net->grads, for neurons of layer i, by thread t. */
+/* The optimizer's step along net->grads, for neurons of population i, by thread t. */
 void gle_net_descend(struct gle_net *net, size_t i, struct gle_range neurons, size_t t);
 
-/* Keeps on the tape what layer i, whose step has just been made on thread t, read and left in some rows; e_above: the
+/* Keeps on the tape what population i, whose step has just been made on thread t, read and left in some rows; e_above: the
  * errors that it had from above, of all rows. */
 void gle_net_tape(struct gle_net *net, size_t i, struct gle_range rows, size_t t, const float *e_above);
 
-/* Whether a layer has gone wild, on any thread. */
+/* Whether a population has gone wild, on any thread. */
 bool gle_net_is_wild(const struct gle_net *net, size_t i);
-/* The error of a step or sweep in which a layer has gone wild, or 0. */
+/* The error of a step or sweep in which one has gone wild, or 0. */
 int gle_net_check(const struct gle_net *net, struct gle_error *err);
 
 #endif

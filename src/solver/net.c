@@ -7,7 +7,6 @@
 #include "solver/inside.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 /* --- threads --- */
@@ -75,6 +74,12 @@ void gle_net_get_profile(const struct gle_net *net, struct gle_profile *profile)
 
 /* --- building --- */
 
+/* Each thread has derived variables of its own and, where populations are shared, so has each population. */
+static size_t places_of(const struct gle_net *net)
+{
+    return net->split.n_threads + (net->split.shared ? net->graph->n_populations : 0);
+}
+
 int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_threads, struct gle_error *err)
 {
     const struct gle_experiment *exp = graph->exp;
@@ -97,40 +102,35 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
         return -1;
     }
 
-    net->act = gle_calloc(graph->n_layers, sizeof(struct gle_act *));
+    net->act = gle_calloc(graph->n_populations, sizeof(struct gle_act *));
     net->wild = gle_calloc(net->split.n_threads * gle_wild_apart(graph), sizeof *net->wild);
     net->row_loss = gle_calloc(B, sizeof *net->row_loss);
     net->laps = (void *)gle_floats(net->split.n_threads * sizeof *net->laps / sizeof(float)); /* for the alignment */
-    net->params = gle_floats(graph->param_floats + GLE_SLACK);
-    net->grads = gle_floats(graph->param_floats + GLE_SLACK);
-    net->kept = gle_floats(graph->param_floats);
-    net->state = gle_floats(graph->state_floats + GLE_SLACK);
-    net->coefs = gle_floats(graph->coef_floats + GLE_SLACK);
-    net->scratch = gle_floats(graph->scratch_floats *
-                              (net->split.n_threads + (net->split.shared ? graph->n_layers : 0)));
+    net->grads = gle_floats(graph->floats[GLE_PARAMETER] + GLE_SLACK);
+    net->kept = gle_floats(graph->floats[GLE_PARAMETER]);
     net->input = gle_floats(B * graph->ld_input + GLE_SLACK);
     net->target = gle_floats(B * gle_top_of(net)->ld);
     net->top_error = gle_floats(B * gle_top_of(net)->ld);
     net->output_sum = gle_floats(B * gle_top_of(net)->ld);
-    net->plastic = gle_calloc(graph->n_layers, sizeof *net->plastic);
-    net->missed = gle_calloc(graph->n_layers, sizeof *net->missed);
-    net->tape = gle_floats(graph->tape_floats + GLE_SLACK);
-    net->adjoints = gle_floats(graph->adjoint_floats + GLE_SLACK);
-    ok = net->act && net->wild && net->plastic && net->missed && net->row_loss && net->laps && net->params &&
-         net->grads && net->kept && net->state && net->coefs && net->scratch && net->input && net->target &&
-         net->top_error && net->output_sum && net->tape && net->adjoints;
+    net->learns = gle_calloc(graph->n_parameters, sizeof *net->learns);
+    net->missed = gle_calloc(graph->n_parameters, sizeof *net->missed);
+    ok = net->act && net->wild && net->learns && net->missed && net->row_loss && net->laps && net->grads &&
+         net->kept && net->input && net->target && net->top_error && net->output_sum;
+    for (int role = 0; role < GLE_ROLES; role++) {
+        const size_t places = role == GLE_DERIVED && !graph->observed ? places_of(net) : 1;
+        ok = (net->slabs[role] = gle_floats(places * graph->floats[role] + GLE_SLACK)) && ok;
+    }
     for (size_t m = 0; m < net->optimizer->n_moments; m++)
-        ok = (net->moments[m] = gle_floats(graph->param_floats)) && ok;
+        ok = (net->moments[m] = gle_floats(graph->floats[GLE_PARAMETER])) && ok;
     if (!ok) {
         gle_net_destroy(net);
         return gle_fail(err, GLE_ENOMEM, "no memory for a network of %.0f MB",
                         1e-6 * gle_graph_bytes(graph, GLE_MOMENTS_MAX));
     }
-    for (size_t i = 0; i < graph->n_layers; i++) {
-        net->act[i] = gle_act_for(graph->layers[i].cfg->act, isa);
-        if (!graph->passive)
-            memcpy(net->plastic[i], graph->layers[i].cfg->plastic, sizeof *net->plastic);
-    }
+    for (size_t i = 0; i < graph->n_populations; i++)
+        net->act[i] = gle_act_for(graph->populations[i].cfg->act, isa);
+    for (size_t i = 0; i < graph->n_parameters; i++)
+        net->learns[i] = graph->parameters[i].plastic;
     if (gle_team_create(&net->team, net->split.n_threads, err)) {
         gle_net_destroy(net);
         return -1;
@@ -148,20 +148,16 @@ void gle_net_destroy(struct gle_net *net)
     if (!net->borrows)
         gle_team_destroy(net->team);
     gle_split_clear(&net->split);
-    gle_free(net->tape);
-    gle_free(net->adjoints);
-    gle_free(net->plastic);
+    for (int role = 0; role < GLE_ROLES; role++)
+        gle_free(net->slabs[role]);
+    gle_free(net->learns);
     gle_free(net->missed);
     gle_free(net->act);
     gle_free(net->wild);
     gle_free(net->row_loss);
     gle_free(net->laps);
-    gle_free(net->params);
     gle_free(net->grads);
     gle_free(net->kept);
-    gle_free(net->state);
-    gle_free(net->coefs);
-    gle_free(net->scratch);
     gle_free(net->input);
     gle_free(net->target);
     gle_free(net->top_error);
@@ -172,32 +168,43 @@ void gle_net_destroy(struct gle_net *net)
 /* --- parameters --- */
 
 /* The coefficients that follow from tau_m and tau_r. Padding keeps harmless ones. */
-void gle_net_follow_tau_m(struct gle_net *net, const struct gle_graph_layer *l, size_t first, size_t n)
+static void follow_taus(struct gle_net *net, const struct gle_population *p, size_t first, size_t n)
 {
-    const float *tau_m = net->params + l->param[GLE_TAU_M];
+    const float *tau_m = gle_param_of(net, p->tau_m);
     const double dt = net->graph->exp->dt;
 
     for (size_t i = first; i < first + n; i++) {
-        const double m = (double)tau_m[i], r = l->cfg->tau_r[i];
-        gle_coef_of(net, l, GLE_COEF_LEAK_U)[i] = (float)(dt / m);
-        gle_coef_of(net, l, GLE_COEF_LOOK_U)[i] = (float)(r / m);
-        gle_coef_of(net, l, GLE_COEF_LEAK_V)[i] = (float)(dt / r);
-        gle_coef_of(net, l, GLE_COEF_LOOK_V)[i] = (float)(m / r);
-        gle_coef_of(net, l, GLE_COEF_MEAN)[i] = (float)(1.0 / ((double)net->B * m));
+        const double m = (double)tau_m[i], r = p->cfg->tau_r[i];
+        gle_field_of(net, &p->leak_u, 0)[i] = (float)(dt / m);
+        gle_field_of(net, &p->look_u, 0)[i] = (float)(r / m);
+        gle_field_of(net, &p->leak_v, 0)[i] = (float)(dt / r);
+        gle_field_of(net, &p->look_v, 0)[i] = (float)(m / r);
+        gle_field_of(net, &p->mean, 0)[i] = (float)(1.0 / ((double)net->B * m));
     }
 }
 
-void gle_net_follow_weight(struct gle_net *net, const struct gle_graph_layer *l, size_t first, size_t n)
+static void follow_weight(struct gle_net *net, const struct gle_projection *c, size_t first, size_t n)
 {
-    net->kernels->transpose(net->coefs + l->wt + first, l->ld, net->params + l->param[GLE_WEIGHT] + first * l->ld_in,
-                            l->ld_in, n, l->n_in);
+    net->kernels->transpose(gle_field_of(net, &c->weight_t, 0) + first, c->weight_t.ld,
+                            gle_param_of(net, c->weight) + first * c->ld_in, c->ld_in, n, c->n_in);
 }
 
-static size_t param_rows(const struct gle_graph_layer *l, enum gle_param p, size_t *cols, size_t *ld)
+void gle_net_follow(struct gle_net *net, const struct gle_parameter *param, size_t first, size_t n)
 {
-    *cols = p == GLE_WEIGHT ? l->n_in : l->n;
-    *ld = p == GLE_WEIGHT ? l->ld_in : l->ld;
-    return p == GLE_WEIGHT ? l->n : 1;
+    const struct gle_population *p = gle_population_of(net, param->field.population);
+
+    if (param->kind == GLE_WEIGHT)
+        follow_weight(net, gle_source_of(net, p), first, n);
+    else if (param->kind == GLE_TAU_M)
+        follow_taus(net, p, first, n);
+}
+
+void gle_net_follow_all(struct gle_net *net)
+{
+    for (size_t i = 0; i < net->graph->n_parameters; i++) {
+        const struct gle_parameter *p = &net->graph->parameters[i];
+        gle_net_follow(net, p, 0, gle_population_of(net, p->field.population)->n);
+    }
 }
 
 static void copy_rows(float *to, size_t ld_to, const float *from, size_t ld_from, size_t rows, size_t cols)
@@ -206,117 +213,129 @@ static void copy_rows(float *to, size_t ld_to, const float *from, size_t ld_from
         memcpy(to + i * ld_to, from + i * ld_from, cols * sizeof *to);
 }
 
-void gle_net_get_param(const struct gle_net *net, size_t layer, enum gle_param param, float *values)
+/* A field without its padding. */
+static void get_dense(float *values, const struct gle_field *f, const float *from)
 {
-    const struct gle_graph_layer *l = &net->graph->layers[layer];
-    size_t cols, ld, rows = param_rows(l, param, &cols, &ld);
-
-    copy_rows(values, cols, net->params + l->param[param], ld, rows, cols);
+    copy_rows(values, f->cols, from, f->ld, f->rows, f->cols);
 }
 
-void gle_net_set_param(struct gle_net *net, size_t layer, enum gle_param param, const float *values)
+void gle_net_get_param(const struct gle_net *net, size_t param, float *values)
 {
-    const struct gle_graph_layer *l = &net->graph->layers[layer];
-    size_t cols, ld, rows = param_rows(l, param, &cols, &ld);
+    const struct gle_parameter *p = &net->graph->parameters[param];
 
-    copy_rows(net->params + l->param[param], ld, values, cols, rows, cols);
-    if (param == GLE_WEIGHT)
-        gle_net_follow_weight(net, l, 0, l->n);
-    if (param == GLE_TAU_M)
-        gle_net_follow_tau_m(net, l, 0, l->n);
+    get_dense(values, &p->field, gle_param_of(net, p));
 }
 
-void gle_net_get_gradient(const struct gle_net *net, size_t layer, enum gle_param param, float *values)
+void gle_net_set_param(struct gle_net *net, size_t param, const float *values)
 {
-    const struct gle_graph_layer *l = &net->graph->layers[layer];
-    size_t cols, ld, rows = param_rows(l, param, &cols, &ld);
+    const struct gle_parameter *p = &net->graph->parameters[param];
+    const struct gle_field *f = &p->field;
 
-    copy_rows(values, cols, net->grads + l->param[param], ld, rows, cols);
+    copy_rows(gle_param_of(net, p), f->ld, values, f->cols, f->rows, f->cols);
+    gle_net_follow(net, p, 0, gle_population_of(net, f->population)->n);
+}
+
+void gle_net_get_gradient(const struct gle_net *net, size_t param, float *values)
+{
+    const struct gle_parameter *p = &net->graph->parameters[param];
+
+    get_dense(values, &p->field, gle_grad_of(net, p));
 }
 
 /* Values from a file that the config could not be checked with; file NULL: from the config itself. */
-static int check_tau_m(const float *values, const struct gle_graph_layer *l, double dt, const char *file,
-                       const char *name, struct gle_error *err)
+static int check_tau_m(const float *values, const struct gle_field *f, double dt, const char *file, const char *name,
+                       struct gle_error *err)
 {
-    for (size_t i = 0; i < l->n; i++)
+    for (size_t i = 0; i < gle_field_size(f); i++)
         if ((double)values[i] < (1.0 - 1e-6) * dt)
             return gle_fail_in(err, GLE_EDATA, file, name, "[%zu] = %g is below dt = %g", i, (double)values[i], dt);
     return 0;
 }
 
-/* tau_m of a whole-network file, where it has one; the config's otherwise. */
-static int init_tau_m(float *values, const struct gle_graph_layer *l, const struct gle_experiment *exp,
-                      struct gle_error *err)
+/* What an initialiser is told of a parameter; of those that are no matrix it fills a column. */
+static struct gle_init_target target_of(const struct gle_net *net, const struct gle_parameter *p, const char *name)
 {
-    const char *file = exp->init_file;
-    const double dt = exp->dt;
+    const bool matrix = p->kind == GLE_WEIGHT;
+    const struct gle_projection *c = gle_source_of(net, gle_population_of(net, p->field.population));
+
+    return (struct gle_init_target){.name = name,
+                                    .rows = matrix ? p->field.rows : p->field.cols,
+                                    .cols = matrix ? p->field.cols : 1,
+                                    .fan_in = c->n_in,
+                                    .bias = !matrix};
+}
+
+/* The time constants of a config; tau_m of a whole-network file instead, where it has one. */
+static int init_taus(float *values, const struct gle_net *net, const struct gle_parameter *p, struct gle_error *err)
+{
+    const struct gle_layer_cfg *cfg = gle_population_of(net, p->field.population)->cfg;
+    const char *file = net->graph->exp->init_file;
+    const double *given = p->kind == GLE_TAU_M ? cfg->tau_m : cfg->tau_r;
     const struct gle_init *init = (const struct gle_init *)gle_table_find(&gle_init_table, "file");
+    char name[GLE_FIELD_LABEL];
+    struct gle_init_target target;
     struct gle_npz *npz;
-    char name[96];
     int has;
 
-    for (size_t i = 0; i < l->n; i++)
-        values[i] = (float)l->cfg->tau_m[i];
-    if (!file)
+    for (size_t i = 0; i < p->field.cols; i++)
+        values[i] = (float)given[i];
+    if (!file || p->kind != GLE_TAU_M)
         return 0;
-    snprintf(name, sizeof name, "%s.tau_m", l->cfg->name);
+    gle_field_label(name, sizeof name, &p->field);
     if (gle_npz_open(&npz, file, err))
         return -1;
     has = gle_npz_has(npz, name);
     gle_npz_close(npz);
     if (!has)
         return 0;
-    if (init->fill(values, &(struct gle_init_target){.name = name, .rows = l->n, .cols = 1}, l->cfg->weight.params,
-                   NULL, err))
+    target = target_of(net, p, name);
+    target.bias = false;
+    if (init->fill(values, &target, cfg->weight.params, NULL, err))
         return -1;
-    return check_tau_m(values, l, dt, file, name, err);
+    return check_tau_m(values, &p->field, net->graph->exp->dt, file, name, err);
 }
 
-static int init_layer(struct gle_net *net, size_t i, float *values, struct gle_rng *rng, struct gle_error *err)
+/* Errors point at the config's own words on the parameter. */
+static int init_parameter(struct gle_net *net, size_t param, float *values, struct gle_rng *rng, struct gle_error *err)
 {
-    const struct gle_graph_layer *l = &net->graph->layers[i];
-    const struct gle_part *parts[] = {&l->cfg->weight, &l->cfg->bias};
+    const struct gle_parameter *p = &net->graph->parameters[param];
+    const struct gle_layer_cfg *cfg = gle_population_of(net, p->field.population)->cfg;
+    const struct gle_part *part = p->kind == GLE_BIAS ? &cfg->bias : &cfg->weight;
+    const struct gle_init *init = (const struct gle_init *)part->row;
+    char name[GLE_FIELD_LABEL];
+    const struct gle_init_target target = target_of(net, p, name);
+    int rc;
 
-    for (size_t p = 0; p < 2; p++) {
-        const struct gle_init *init = (const struct gle_init *)parts[p]->row;
-        char name[96];
-        const struct gle_init_target target = {.name = name,
-                                               .rows = l->n,
-                                               .cols = p == GLE_WEIGHT ? l->n_in : 1,
-                                               .fan_in = l->n_in,
-                                               .bias = p == GLE_BIAS};
-        if (!init)
-            continue;
-        snprintf(name, sizeof name, "%s.%s", l->cfg->name, gle_params[p].name);
-        if (init->fill(values, &target, parts[p]->params, rng, err)) {
-            gle_node_place(err, parts[p]->src, NULL);
-            return -1;
-        }
-        gle_net_set_param(net, i, (enum gle_param)p, values);
-    }
-    if (init_tau_m(values, l, net->graph->exp, err)) {
-        gle_node_place(err, l->cfg->weight.src, NULL);
+    if (!p->given)
+        return 0;
+    gle_field_label(name, sizeof name, &p->field);
+    rc = p->kind == GLE_WEIGHT || p->kind == GLE_BIAS ? init->fill(values, &target, part->params, rng, err)
+                                                      : init_taus(values, net, p, err);
+    if (rc) {
+        gle_node_place(err, part->src, NULL);
         return -1;
     }
-    gle_net_set_param(net, i, GLE_TAU_M, values);
+    gle_net_set_param(net, param, values);
     return 0;
 }
 
 int gle_net_init(struct gle_net *net, struct gle_rng *rng, struct gle_error *err)
 {
     const struct gle_graph *g = net->graph;
+    const size_t n_params = g->floats[GLE_PARAMETER];
     int rc = 0;
 
-    for (size_t i = 0; i < g->n_layers && !rc; i++) {
-        float *values = gle_calloc(g->layers[i].n * (g->layers[i].n_in + 1), sizeof *values);
-        rc = values ? init_layer(net, i, values, rng, err) : gle_fail(err, GLE_ENOMEM, "no memory for initial weights");
+    for (size_t i = 0; i < g->n_parameters && !rc; i++) {
+        float *values = gle_calloc(gle_field_size(&g->parameters[i].field), sizeof *values);
+        rc = values ? init_parameter(net, i, values, rng, err)
+                    : gle_fail(err, GLE_ENOMEM, "no memory for initial weights");
         gle_free(values);
     }
-    memset(net->state, 0, g->state_floats * sizeof *net->state);
-    memset(net->grads, 0, g->param_floats * sizeof *net->grads);
+    memset(net->slabs[GLE_STATE], 0, g->floats[GLE_STATE] * sizeof(float));
+    memset(net->grads, 0, n_params * sizeof *net->grads);
     for (size_t m = 0; m < net->optimizer->n_moments; m++)
-        memset(net->moments[m], 0, g->param_floats * sizeof *net->moments[m]);
-    memset(net->missed, 0, g->n_layers * sizeof *net->missed);
+        memset(net->moments[m], 0, n_params * sizeof *net->moments[m]);
+    memset(net->missed, 0, g->n_parameters * sizeof *net->missed);
     net->steps = net->updates = 0;
     net->taping = false;
     net->taped = 0;
@@ -325,28 +344,24 @@ int gle_net_init(struct gle_net *net, struct gle_rng *rng, struct gle_error *err
 
 static int apply(struct gle_net *net, const struct gle_setting *setting, struct gle_rng *rng, struct gle_error *err)
 {
-    const struct gle_graph_layer *l = gle_layer_of(net, setting->layer);
+    const size_t param = gle_graph_parameter(net->graph, setting->layer, setting->param);
+    const struct gle_parameter *p = &net->graph->parameters[param];
     const struct gle_init *init = (const struct gle_init *)setting->value.row;
-    const bool weight = setting->param == GLE_WEIGHT;
-    float *values = gle_calloc(l->n * l->n_in + l->n, sizeof *values);
-    char name[96];
-    const struct gle_init_target target = {.name = name,
-                                           .rows = l->n,
-                                           .cols = weight ? l->n_in : 1,
-                                           .fan_in = l->n_in,
-                                           .bias = !weight};
+    float *values = gle_calloc(gle_field_size(&p->field), sizeof *values);
+    char name[GLE_FIELD_LABEL];
+    const struct gle_init_target target = target_of(net, p, name);
     int rc;
 
     if (!values)
         return gle_fail(err, GLE_ENOMEM, "no memory for values of parameters");
-    snprintf(name, sizeof name, "%s.%s", l->cfg->name, gle_params[setting->param].name);
+    gle_field_label(name, sizeof name, &p->field);
     rc = init->fill(values, &target, setting->value.params, rng, err);
-    if (!rc && setting->param == GLE_TAU_M)
-        rc = check_tau_m(values, l, net->graph->exp->dt, NULL, name, err);
+    if (!rc && p->kind == GLE_TAU_M)
+        rc = check_tau_m(values, &p->field, net->graph->exp->dt, NULL, name, err);
     if (rc)
         gle_node_place(err, setting->value.src, NULL);
     else
-        gle_net_set_param(net, setting->layer, setting->param, values);
+        gle_net_set_param(net, param, values);
     gle_free(values);
     return rc;
 }
@@ -359,70 +374,61 @@ int gle_net_apply(struct gle_net *net, const struct gle_settings *settings, stru
     return 0;
 }
 
-void gle_net_hold(struct gle_net *net, size_t layer, enum gle_param param, bool hold)
+void gle_net_hold(struct gle_net *net, size_t param, bool hold)
 {
-    const struct gle_graph_layer *l = gle_layer_of(net, layer);
+    const struct gle_parameter *p = &net->graph->parameters[param];
 
-    net->plastic[layer][param] = !hold && !net->graph->passive && l->cfg->plastic[param];
+    net->learns[param] = !hold && p->plastic;
     if (hold)
-        memset(net->grads + l->param[param], 0, (param == GLE_WEIGHT ? l->n * l->ld_in : l->ld) * sizeof(float));
+        memset(gle_grad_of(net, p), 0, p->field.rows * p->field.ld * sizeof(float));
+}
+
+bool gle_net_learns(const struct gle_net *net, size_t param)
+{
+    return net->learns[param];
 }
 
 void gle_net_keep(struct gle_net *net)
 {
-    memcpy(net->kept, net->params, net->graph->param_floats * sizeof *net->kept);
+    memcpy(net->kept, net->slabs[GLE_PARAMETER], net->graph->floats[GLE_PARAMETER] * sizeof *net->kept);
 }
 
 void gle_net_recall(struct gle_net *net)
 {
-    memcpy(net->params, net->kept, net->graph->param_floats * sizeof *net->kept);
-    for (size_t i = 0; i < net->graph->n_layers; i++) {
-        const struct gle_graph_layer *l = gle_layer_of(net, i);
-        gle_net_follow_weight(net, l, 0, l->n);
-        gle_net_follow_tau_m(net, l, 0, l->n);
-    }
-}
-
-bool gle_net_learns(const struct gle_net *net, size_t layer, enum gle_param param)
-{
-    return net->plastic[layer][param];
+    memcpy(net->slabs[GLE_PARAMETER], net->kept, net->graph->floats[GLE_PARAMETER] * sizeof *net->kept);
+    gle_net_follow_all(net);
 }
 
 /* --- state --- */
 
-static size_t var_width(const struct gle_graph_layer *l, enum gle_var v, size_t *ld)
+/* A variable after the last step. */
+static const float *look_at(const struct gle_net *net, const struct gle_field *f)
 {
-    *ld = v == GLE_VAR_E_BELOW ? l->ld_in : l->ld;
-    return v == GLE_VAR_E_BELOW ? l->n_in : l->n;
+    assert(f->role == GLE_STATE || (f->role == GLE_DERIVED && net->graph->observed));
+    return f->role == GLE_STATE ? gle_old_of(net, f) : gle_derived_of(net, f, 0);
 }
 
-void gle_net_get_var(const struct gle_net *net, size_t layer, enum gle_var v, float *values)
+void gle_net_get_var(const struct gle_net *net, size_t field, float *values)
 {
-    const struct gle_graph_layer *l = &net->graph->layers[layer];
-    size_t ld, n = var_width(l, v, &ld);
+    const struct gle_field *f = net->graph->fields[field];
 
-    copy_rows(values, n, gle_var_of(net, l, v, net->now), ld, net->B, n);
+    copy_rows(values, f->cols, look_at(net, f), f->ld, net->B, f->cols);
 }
 
-bool gle_net_has_var(const struct gle_net *net, size_t layer, enum gle_var v)
+bool gle_net_has_var(const struct gle_net *net, size_t field)
 {
-    const struct gle_graph_layer *l = gle_layer_of(net, layer);
+    const struct gle_field *f = net->graph->fields[field];
+    const struct gle_population *p = gle_population_of(net, f->population);
+    const struct gle_projection *c = gle_source_of(net, p);
+    const bool errors = p->needs_error && !net->errorless;
 
-    switch (v) {
-    case GLE_VAR_E_BELOW:
-        return l->needs_error && l->sends_error && !net->errorless;
-    case GLE_VAR_V:
-    case GLE_VAR_E:
-        return l->needs_error && !net->errorless;
-    case GLE_VAR_E_INST:
-        return l->needs_error && !net->errorless && net->graph->e_inst;
-    case GLE_VAR_DR:
-    case GLE_VAR_PROSP_U:
-    case GLE_VAR_S:
-        return net->graph->observed;
-    default:
+    if (f == &c->e_below)
+        return errors && c->sends_error;
+    if (f == &p->v || f == &p->e || f == &p->e_inst)
+        return errors && f->copies;
+    if (f == &p->u || f == &p->r)
         return true;
-    }
+    return net->graph->observed;
 }
 
 void gle_copy_chosen(float *to, const float *from, size_t ld, size_t n, const size_t *rows, size_t n_rows)
@@ -431,62 +437,60 @@ void gle_copy_chosen(float *to, const float *from, size_t ld, size_t n, const si
         memcpy(to + b * n, from + rows[b] * ld, n * sizeof *to);
 }
 
-void gle_net_get_rows(const struct gle_net *net, size_t layer, enum gle_var v, const size_t *rows, size_t n_rows,
-                      float *values)
+void gle_net_get_rows(const struct gle_net *net, size_t field, const size_t *rows, size_t n_rows, float *values)
 {
-    const struct gle_graph_layer *l = gle_layer_of(net, layer);
-    size_t ld, n = var_width(l, v, &ld);
+    const struct gle_field *f = net->graph->fields[field];
 
-    gle_copy_chosen(values, gle_var_of(net, l, v, net->now), ld, n, rows, n_rows);
+    gle_copy_chosen(values, look_at(net, f), f->ld, f->cols, rows, n_rows);
 }
 
 void gle_net_get_read(const struct gle_net *net, enum gle_read what, const size_t *rows, size_t n_rows, float *values)
 {
     const struct gle_graph *g = net->graph;
-    const struct gle_graph_layer *top = gle_top_of(net);
+    const struct gle_population *top = gle_top_of(net);
 
     if (what == GLE_READ_INPUT)
         gle_copy_chosen(values, net->input, g->ld_input, g->n_input, rows, n_rows);
     else
-        gle_copy_chosen(values, what == GLE_READ_TARGET ? net->target : gle_var_of(net, top, GLE_VAR_R, !net->now),
+        gle_copy_chosen(values, what == GLE_READ_TARGET ? net->target : gle_new_of(net, &top->r),
                         top->ld, top->n, rows, n_rows);
 }
 
 void gle_net_get_output_sum(const struct gle_net *net, float *sum)
 {
-    const struct gle_graph_layer *top = gle_top_of(net);
+    const struct gle_population *top = gle_top_of(net);
 
     copy_rows(sum, top->n, net->output_sum, top->ld, net->B, top->n);
 }
 
 void gle_net_set_batch(struct gle_net *net, size_t B)
 {
+    const struct gle_graph *g = net->graph;
     const size_t old = net->B;
 
     net->B = B;
-    for (size_t i = 0; i < net->graph->n_layers; i++) {
-        const struct gle_graph_layer *l = &net->graph->layers[i];
-        for (int v = 0; v < GLE_STATE_VARS; v++) {
-            const size_t ld = v == GLE_VAR_E_BELOW ? l->ld_in : l->ld;
-            float *rows = gle_var_of(net, l, (enum gle_var)v, net->now);
-            for (size_t b = old; b < B; b++)
-                memcpy(rows + b * ld, rows + b % old * ld, ld * sizeof *rows);
-        }
-        gle_net_follow_tau_m(net, l, 0, l->n);
+    for (size_t i = 0; i < g->n_fields; i++) {
+        const struct gle_field *f = g->fields[i];
+        float *rows;
+        if (f->role != GLE_STATE)
+            continue;
+        rows = gle_old_of(net, f);
+        for (size_t b = old; b < B; b++)
+            memcpy(rows + b * f->ld, rows + b % old * f->ld, f->ld * sizeof *rows);
     }
+    for (size_t i = 0; i < g->n_populations; i++) /* their means */
+        gle_net_follow(net, g->populations[i].tau_m, 0, g->populations[i].n);
 }
 
 void gle_net_begin_batch(struct gle_net *net, bool reset_all)
 {
+    const struct gle_graph *g = net->graph;
+
     memset(net->output_sum, 0, net->B * gle_top_of(net)->ld * sizeof *net->output_sum);
-    for (size_t i = 0; i < net->graph->n_layers; i++) {
-        const struct gle_graph_layer *l = &net->graph->layers[i];
-        if (!reset_all && !l->cfg->reset)
-            continue;
-        for (int v = 0; v < GLE_STATE_VARS; v++) {
-            const size_t ld = v == GLE_VAR_E_BELOW ? l->ld_in : l->ld;
-            memset(gle_var_of(net, l, (enum gle_var)v, net->now), 0, net->B * ld * sizeof(float));
-        }
+    for (size_t i = 0; i < g->n_fields; i++) {
+        const struct gle_field *f = g->fields[i];
+        if (f->role == GLE_STATE && (reset_all || gle_population_of(net, f->population)->cfg->reset))
+            memset(gle_old_of(net, f), 0, net->B * f->ld * sizeof(float));
     }
 }
 
@@ -494,9 +498,9 @@ void gle_net_begin_batch(struct gle_net *net, bool reset_all)
 
 void gle_net_aim(struct gle_net *net, const struct gle_net *teacher)
 {
-    const struct gle_graph_layer *top = gle_top_of(teacher);
+    const struct gle_population *top = gle_top_of(teacher);
 
-    memcpy(net->target, gle_var_of(teacher, top, GLE_VAR_R, teacher->now), net->B * top->ld * sizeof *net->target);
+    memcpy(net->target, gle_old_of(teacher, &top->r), net->B * top->ld * sizeof *net->target);
 }
 
 void gle_net_feed(struct gle_net *net, const struct gle_net *from)
@@ -507,19 +511,17 @@ void gle_net_feed(struct gle_net *net, const struct gle_net *from)
 
 void gle_net_copy(struct gle_net *net, const struct gle_net *from)
 {
-    assert(from->B <= net->graph->max_batch);
+    assert(from->B <= net->graph->max_batch && net->graph->n_parameters == from->graph->n_parameters);
     net->B = from->B;
-    net->now = from->now;
     net->steps = from->steps;
-    memcpy(net->params, from->params, from->graph->param_floats * sizeof *net->params);
-    for (size_t i = 0; i < net->graph->n_layers; i++) {
-        const struct gle_graph_layer *l = gle_layer_of(net, i), *other = gle_layer_of(from, i);
-        for (int v = 0; v < GLE_STATE_VARS; v++)
-            memcpy(gle_var_of(net, l, (enum gle_var)v, net->now), gle_var_of(from, other, (enum gle_var)v, from->now),
-                   net->B * (v == GLE_VAR_E_BELOW ? l->ld_in : l->ld) * sizeof *net->state);
-        gle_net_follow_weight(net, l, 0, l->n);
-        gle_net_follow_tau_m(net, l, 0, l->n);
+    memcpy(net->slabs[GLE_PARAMETER], from->slabs[GLE_PARAMETER],
+           from->graph->floats[GLE_PARAMETER] * sizeof(float));
+    for (size_t i = 0; i < net->graph->n_fields; i++) { /* tapes, which may differ, come after all states */
+        const struct gle_field *f = net->graph->fields[i];
+        if (f->role == GLE_STATE)
+            memcpy(gle_old_of(net, f), gle_old_of(from, from->graph->fields[i]), net->B * f->ld * sizeof(float));
     }
+    gle_net_follow_all(net);
 }
 
 /* --- input and target --- */

@@ -92,23 +92,24 @@ GLE_MUST_CHECK int gle_net_end_window(struct gle_net *net, const struct gle_rule
 void gle_net_get_lambda(const struct gle_net *net, size_t layer, size_t t, const size_t *rows, size_t n_rows,
                         float *values);
 
-/* Copies, dense. The output summed over the steps since gle_net_begin_batch(): (B, n of the last layer). */
+/* Parameters and fields go by their numbers in the graph, which are the same in all graphs of an experiment (those of
+ * tapes aside). Copies, dense. The output summed over the steps since gle_net_begin_batch(): (B, n of the last layer). */
 void gle_net_get_output_sum(const struct gle_net *net, float *sum);
-/* A parameter: W (n, n_in), b (n), tau_m (n). */
-void gle_net_get_param(const struct gle_net *net, size_t layer, enum gle_param param, float *values);
-void gle_net_set_param(struct gle_net *net, size_t layer, enum gle_param param, const float *values);
+/* A parameter, in the shape of its field. */
+void gle_net_get_param(const struct gle_net *net, size_t param, float *values);
+void gle_net_set_param(struct gle_net *net, size_t param, const float *values);
 /* The gradient that the last learning step followed, or that the last window found, likewise; zero if the parameter is
  * not plastic or is held. */
-void gle_net_get_gradient(const struct gle_net *net, size_t layer, enum gle_param param, float *values);
+void gle_net_get_gradient(const struct gle_net *net, size_t param, float *values);
 /* Whether a parameter learns now: it is plastic, and not held. */
-bool gle_net_learns(const struct gle_net *net, size_t layer, enum gle_param param);
-/* Whether the last step has found a variable of a layer: errors are found only where something learns from them, here
+bool gle_net_learns(const struct gle_net *net, size_t param);
+/* Whether the last step has found a variable: errors are found only where something learns from them, here
  * or below, or they feed back into membranes; those sent below, only where a layer below wants them. */
-bool gle_net_has_var(const struct gle_net *net, size_t layer, enum gle_var var);
-/* A variable after the last step: (B, n), or (B, n_in) for GLE_VAR_E_BELOW. Derived ones only of an observed graph. */
-void gle_net_get_var(const struct gle_net *net, size_t layer, enum gle_var var, float *values);
-/* The same for chosen rows, below B: (n_rows, n). */
-void gle_net_get_rows(const struct gle_net *net, size_t layer, enum gle_var var, const size_t *rows, size_t n_rows,
+bool gle_net_has_var(const struct gle_net *net, size_t field);
+/* A variable (a state, or derived: of an observed graph) after the last step: (B, cols of the field). */
+void gle_net_get_var(const struct gle_net *net, size_t field, float *values);
+/* The same for chosen rows, below B: (n_rows, cols). */
+void gle_net_get_rows(const struct gle_net *net, size_t field, const size_t *rows, size_t n_rows,
                       float *values);
 /* What the last step read, for chosen rows: the input (n_rows, n_input); the target, and the output that was held
  * against it, (n_rows, n of the last layer). */
@@ -121,7 +122,7 @@ GLE_MUST_CHECK int gle_net_apply(struct gle_net *net, const struct gle_settings 
                                  struct gle_error *err);
 /* Whether a parameter, if plastic, is kept from learning for the time being. The optimizer does not see that time: it
  * goes on with the moments, and the count of steps, that the parameter had. */
-void gle_net_hold(struct gle_net *net, size_t layer, enum gle_param param, bool hold);
+void gle_net_hold(struct gle_net *net, size_t param, bool hold);
 
 /* Between nets of the same layers and the same number of rows. The target becomes the output of the teacher that its
  * next step reads. */

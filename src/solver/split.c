@@ -17,16 +17,16 @@ static const double SLIVER = 0.05;
 
 /* What a layer costs in a step, and what more if the step is a learning one, as floating-point operations: products,
  * and the above. */
-static double step_cost(const struct gle_graph_layer *l, size_t rows)
+static double step_cost(const struct gle_population *p, const struct gle_projection *c, size_t rows)
 {
-    return (double)rows * (double)l->n * (2.0 * (1.0 + l->sends_error) * (double)l->n_in + STEP);
+    return (double)rows * (double)p->n * (2.0 * (1.0 + c->sends_error) * (double)c->n_in + STEP);
 }
 
-static double learning_cost(const struct gle_graph_layer *l, size_t rows)
+static double learning_cost(const struct gle_population *p, const struct gle_projection *c, size_t rows)
 {
-    const double weights = l->swept && l->cfg->plastic[GLE_WEIGHT] ? (double)l->n * (double)l->n_in : 0.0;
+    const double weights = c->weight->plastic ? (double)p->n * (double)c->n_in : 0.0;
 
-    return (double)rows * (2.0 * weights + LEARN * (double)l->n) + WEIGHT * weights;
+    return (double)rows * (2.0 * weights + LEARN * (double)p->n) + WEIGHT * weights;
 }
 
 static double sum(const double *costs, size_t n)
@@ -102,9 +102,9 @@ static void cut_evenly(struct gle_cut *cuts, const double *costs, size_t n, size
 
 static bool may_share(const struct gle_graph *graph, const struct gle_kernels *kernels)
 {
-    for (size_t i = 0; i < graph->n_layers; i++)
-        if (!gle_product_rows_apart(kernels, graph->layers[i].n) ||
-            !gle_product_rows_apart(kernels, graph->layers[i].n_in))
+    for (size_t i = 0; i < graph->n_projections; i++)
+        if (!gle_product_rows_apart(kernels, graph->populations[graph->projections[i].target].n) ||
+            !gle_product_rows_apart(kernels, graph->projections[i].n_in))
             return false;
     return true;
 }
@@ -129,7 +129,7 @@ static int allocate(struct gle_split *split, size_t n_threads, struct gle_error 
 int gle_split_make(struct gle_split *split, const struct gle_graph *graph, const struct gle_kernels *kernels,
                    size_t n_threads, struct gle_error *err)
 {
-    const size_t n = graph->n_layers, rows = graph->train_rows;
+    const size_t n = graph->n_populations, rows = graph->train_rows;
     double *steps = gle_calloc(3 * n, sizeof *steps), *learning, *both, work, load;
     size_t threads;
 
@@ -139,8 +139,10 @@ int gle_split_make(struct gle_split *split, const struct gle_graph *graph, const
     learning = steps + n;
     both = learning + n;
     for (size_t i = 0; i < n; i++) {
-        steps[i] = step_cost(&graph->layers[i], rows);
-        learning[i] = learning_cost(&graph->layers[i], rows);
+        const struct gle_population *p = &graph->populations[i];
+        const struct gle_projection *c = &graph->projections[p->in];
+        steps[i] = step_cost(p, c, rows);
+        learning[i] = learning_cost(p, c, rows);
         both[i] = steps[i] + learning[i];
     }
     work = sum(both, n);

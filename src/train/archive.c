@@ -96,9 +96,8 @@ static int visit_comparisons(struct gle_metrics *m, struct gle_archive *a, doubl
     return 0;
 }
 
-static int visit_diagnostics(struct gle_metrics *m, size_t n_layers, struct gle_archive *a, struct gle_error *err)
+static int visit_diagnostics(struct gle_metrics *m, size_t each, struct gle_archive *a, struct gle_error *err)
 {
-    const size_t each = n_layers * GLE_PARAMS;
     size_t n = m->n_diagnostics;
     double *values;
     int rc;
@@ -107,7 +106,7 @@ static int visit_diagnostics(struct gle_metrics *m, size_t n_layers, struct gle_
         return -1;
     for (size_t i = m->n_diagnostics; i < n; i++) {
         struct gle_diagnostic *unused;
-        if (gle_metrics_diagnose(&unused, m, 0, n_layers, err))
+        if (gle_metrics_diagnose(&unused, m, 0, each, err))
             return -1;
     }
     values = gle_calloc(n * each * NUMBERS, sizeof *values);
@@ -189,7 +188,7 @@ static int visit_metrics(struct gle_run *run, struct gle_archive *a, struct gle_
     rc = rc || (exp->evaluate_steps && visit_evaluations(run, a, err));
     gle_archive_leave(a);
     gle_archive_enter(a, "diagnostics");
-    rc = rc || visit_diagnostics(m, run->graph->n_layers, a, err);
+    rc = rc || visit_diagnostics(m, run->graph->n_parameters, a, err);
     gle_archive_leave(a);
     return rc ? -1 : 0;
 }
@@ -269,10 +268,10 @@ static int visit_kept(struct gle_run *run, struct gle_archive *a, struct gle_err
     if (gle_archive_restores(a) && gle_run_make_kept(run, err))
         return -1;
     for (size_t i = 0; i < set->n; i++) {
+        const struct gle_field *f = &run->graph->parameters[gle_run_param(run, &set->item[i])].field;
         int rc;
-        gle_archive_enter(a, run->exp->layers[set->item[i].layer].name);
-        rc = gle_archive_f32(a, gle_params[set->item[i].param].name, run->phase.kept[i],
-                             gle_run_param_size(run, &set->item[i]), err);
+        gle_archive_enter(a, f->owner);
+        rc = gle_archive_f32(a, f->name, run->phase.kept[i], gle_field_size(f), err);
         gle_archive_leave(a);
         if (rc)
             return -1;

@@ -9,19 +9,14 @@ struct gle_diagnosis {
     const struct gle_experiment *exp;
     struct gle_graph *graph; /* of the shadow */
     struct gle_net *shadow;
-    size_t n_params;
-    double *sums;  /* of the gradients that the rule followed: all n_params, layer by layer */
+    size_t n_params; /* numbers */
+    double *sums;  /* of the gradients that the rule followed: of all that is plastic, in the order of the graph */
     float *values; /* one parameter */
     uint64_t learned; /* learning steps so far */
     uint64_t due;     /* when the next comparison may begin */
     uint64_t left;    /* steps of the present one; 0: none is going on */
     uint64_t first;   /* step of the run at which it began */
 };
-
-static size_t param_size(const struct gle_graph_layer *l, int p)
-{
-    return p == GLE_WEIGHT ? l->n * l->n_in : l->n;
-}
 
 int gle_diagnosis_open(struct gle_diagnosis **out, const struct gle_graph *graph, struct gle_error *err)
 {
@@ -32,12 +27,11 @@ int gle_diagnosis_open(struct gle_diagnosis **out, const struct gle_graph *graph
     size_t most = 0, n = 0;
 
     *out = NULL;
-    for (size_t i = 0; i < graph->n_layers; i++)
-        for (int p = 0; p < GLE_PARAMS; p++) {
-            const size_t size = param_size(&graph->layers[i], p);
-            n += size;
-            most = size > most ? size : most;
-        }
+    for (size_t i = 0; i < graph->n_parameters; i++) {
+        const size_t size = gle_field_size(&graph->parameters[i].field);
+        n += graph->parameters[i].plastic ? size : 0;
+        most = size > most ? size : most;
+    }
     if (d) {
         d->exp = exp;
         d->n_params = n;
@@ -67,9 +61,9 @@ void gle_diagnosis_close(struct gle_diagnosis *d)
     gle_free(d);
 }
 
-void gle_diagnosis_hold(struct gle_diagnosis *d, size_t layer, enum gle_param param, bool hold)
+void gle_diagnosis_hold(struct gle_diagnosis *d, size_t param, bool hold)
 {
-    gle_net_hold(d->shadow, layer, param, hold);
+    gle_net_hold(d->shadow, param, hold);
 }
 
 void gle_diagnosis_before(struct gle_diagnosis *d, const struct gle_net *net, uint64_t step, uint64_t steps_left,
@@ -96,25 +90,23 @@ void gle_diagnosis_add(struct gle_diagnosis *d, const struct gle_net *net)
 
     if (!d->left)
         return;
-    for (size_t i = 0; i < d->graph->n_layers; i++)
-        for (int p = 0; p < GLE_PARAMS; p++) {
-            const struct gle_graph_layer *l = &d->graph->layers[i];
-            const size_t n = param_size(l, p);
-            if (l->cfg->plastic[p]) {
-                gle_net_get_gradient(net, i, (enum gle_param)p, d->values);
-                for (size_t k = 0; k < n; k++)
-                    sums[k] += (double)d->values[k];
-            }
-            sums += n;
-        }
+    for (size_t i = 0; i < d->graph->n_parameters; i++) {
+        const size_t n = gle_field_size(&d->graph->parameters[i].field);
+        if (!d->graph->parameters[i].plastic)
+            continue;
+        gle_net_get_gradient(net, i, d->values);
+        for (size_t k = 0; k < n; k++)
+            sums[k] += (double)d->values[k];
+        sums += n;
+    }
 }
 
-static struct gle_comparison compare_param(struct gle_diagnosis *d, size_t layer, int param, const double *sums)
+static struct gle_comparison compare_param(struct gle_diagnosis *d, size_t param, const double *sums)
 {
-    const size_t n = param_size(&d->graph->layers[layer], param);
+    const size_t n = gle_field_size(&d->graph->parameters[param].field);
     struct gle_comparison c = {0};
 
-    gle_net_get_gradient(d->shadow, layer, (enum gle_param)param, d->values);
+    gle_net_get_gradient(d->shadow, param, d->values);
     for (size_t k = 0; k < n; k++) {
         const double exact = (double)d->values[k];
         c.dot += sums[k] * exact;
@@ -131,15 +123,15 @@ static int compare(struct gle_diagnosis *d, bool known, struct gle_metrics *metr
     struct gle_diagnostic *found;
     const double *sums = d->sums;
 
-    if (gle_metrics_diagnose(&found, metrics, d->first, d->graph->n_layers, err))
+    if (gle_metrics_diagnose(&found, metrics, d->first, d->graph->n_parameters, err))
         return -1;
-    for (size_t i = 0; i < d->graph->n_layers; i++)
-        for (int p = 0; p < GLE_PARAMS; p++) {
-            struct gle_comparison *c = &found->of[i * GLE_PARAMS + (size_t)p];
-            if (d->graph->layers[i].cfg->plastic[p])
-                *c = known ? compare_param(d, i, p, sums) : unknown;
-            sums += param_size(&d->graph->layers[i], p);
-        }
+    for (size_t i = 0; i < d->graph->n_parameters; i++) {
+        const struct gle_parameter *p = &d->graph->parameters[i];
+        if (!p->plastic)
+            continue;
+        found->of[i] = known ? compare_param(d, i, sums) : unknown;
+        sums += gle_field_size(&p->field);
+    }
     return 0;
 }
 

@@ -101,7 +101,7 @@ static void copy_nets(struct gle_evaluation *e, const struct gle_run *run, bool 
 
     gle_net_copy(e->net, run->net);
     for (size_t i = 0; own_values && i < set->n; i++)
-        gle_net_set_param(e->net, set->item[i].layer, set->item[i].param, run->phase.kept[i]);
+        gle_net_set_param(e->net, gle_run_param(run, &set->item[i]), run->phase.kept[i]);
     if (run->teacher)
         gle_net_copy(e->teacher, run->teacher);
 }

@@ -31,10 +31,10 @@ int gle_metrics_init(struct gle_metrics *m, const struct gle_experiment *exp, co
     return 0;
 }
 
-int gle_metrics_diagnose(struct gle_diagnostic **out, struct gle_metrics *m, uint64_t step, size_t n_layers,
+int gle_metrics_diagnose(struct gle_diagnostic **out, struct gle_metrics *m, uint64_t step, size_t n_parameters,
                          struct gle_error *err)
 {
-    struct gle_comparison *of = gle_calloc(n_layers * GLE_PARAMS, sizeof *of);
+    struct gle_comparison *of = gle_calloc(n_parameters, sizeof *of);
     struct gle_diagnostic *longer = gle_resize(m->diagnostics, m->n_diagnostics + 1, sizeof *longer);
 
     if (longer)

@@ -52,7 +52,7 @@ struct gle_comparison {
 /* One comparison of the rule's updates, summed over a window, with an exact gradient of the same window. */
 struct gle_diagnostic {
     uint64_t step; /* at which the window began */
-    struct gle_comparison *of; /* (n_layers, GLE_PARAMS); zeros where nothing learns */
+    struct gle_comparison *of; /* of each parameter of the graph; zeros where it does not learn */
 };
 
 struct gle_metrics {
@@ -88,7 +88,7 @@ GLE_MUST_CHECK int gle_metrics_init(struct gle_metrics *m, const struct gle_expe
                                     const struct gle_data *data, struct gle_error *err);
 /* Appends a diagnostic with all comparisons zero, in (*out)->of. Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_metrics_diagnose(struct gle_diagnostic **out, struct gle_metrics *m, uint64_t step,
-                                        size_t n_layers, struct gle_error *err);
+                                        size_t n_parameters, struct gle_error *err);
 /* Appends an evaluation. Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_metrics_evaluate(struct gle_metrics *m, uint64_t step, double loss, double accuracy,
                                         struct gle_error *err);

@@ -13,11 +13,9 @@ static const struct gle_phase *phase_of(const struct gle_run *run)
     return &run->exp->phases[run->stage - 1];
 }
 
-size_t gle_run_param_size(const struct gle_run *run, const struct gle_setting *s)
+size_t gle_run_param(const struct gle_run *run, const struct gle_setting *s)
 {
-    const struct gle_graph_layer *l = &run->graph->layers[s->layer];
-
-    return s->param == GLE_WEIGHT ? l->n * l->n_in : l->n;
+    return gle_graph_parameter(run->graph, s->layer, s->param);
 }
 
 /* --- input --- */
@@ -70,7 +68,8 @@ int gle_run_make_kept(struct gle_run *run, struct gle_error *err)
 
     run->phase.kept = kept;
     for (size_t i = 0; kept && i < set->n; i++) {
-        kept[i] = gle_calloc(gle_run_param_size(run, &set->item[i]), sizeof **kept);
+        const struct gle_field *f = &run->graph->parameters[gle_run_param(run, &set->item[i])].field;
+        kept[i] = gle_calloc(gle_field_size(f), sizeof **kept);
         if (!kept[i])
             return gle_fail(err, GLE_ENOMEM, "no memory for the phase");
     }
@@ -90,9 +89,9 @@ static void hold_params(struct gle_run *run, bool hold)
     const struct gle_settings *set = &phase_of(run)->set;
 
     for (size_t i = 0; i < set->n; i++) {
-        gle_net_hold(run->net, set->item[i].layer, set->item[i].param, hold);
+        gle_net_hold(run->net, gle_run_param(run, &set->item[i]), hold);
         if (run->diagnosis)
-            gle_diagnosis_hold(run->diagnosis, set->item[i].layer, set->item[i].param, hold);
+            gle_diagnosis_hold(run->diagnosis, gle_run_param(run, &set->item[i]), hold);
     }
 }
 
@@ -103,7 +102,7 @@ static int open_phase(struct gle_run *run, struct gle_error *err)
     if (gle_run_make_kept(run, err))
         return -1;
     for (size_t i = 0; i < set->n; i++)
-        gle_net_get_param(run->net, set->item[i].layer, set->item[i].param, run->phase.kept[i]);
+        gle_net_get_param(run->net, gle_run_param(run, &set->item[i]), run->phase.kept[i]);
     run->phase.open = true;
     if (gle_net_apply(run->net, set, &run->rng, err))
         return -1;
@@ -120,7 +119,7 @@ static void close_phase(struct gle_run *run)
     gle_run_drop_window(run);
     hold_params(run, false);
     for (size_t i = 0; i < set->n; i++)
-        gle_net_set_param(run->net, set->item[i].layer, set->item[i].param, run->phase.kept[i]);
+        gle_net_set_param(run->net, gle_run_param(run, &set->item[i]), run->phase.kept[i]);
     gle_run_free_kept(run);
     run->phase = (struct gle_phase_state){.last = run->phase.last};
 }

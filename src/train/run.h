@@ -109,8 +109,8 @@ void gle_run_count_time(struct gle_run *run);
  * GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_run_make_kept(struct gle_run *run, struct gle_error *err);
 void gle_run_free_kept(struct gle_run *run);
-/* Floats of a parameter. */
-size_t gle_run_param_size(const struct gle_run *run, const struct gle_setting *s);
+/* The number of the parameter that is set. */
+size_t gle_run_param(const struct gle_run *run, const struct gle_setting *s);
 /* Whether right and wrong answers can be told apart. */
 bool gle_run_labelled(const struct gle_run *run);
 void gle_run_tell(const struct gle_run *run, double loss, double accuracy);
