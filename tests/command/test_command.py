@@ -511,7 +511,9 @@ diagnose: {{window: 6, every: 70}}
         self.assertRegex(done.err, r"(?m)^small seed 3  phase 1/2  \S+ \S+  time 0  test \d\S* \(\d\S* %\)$")
         self.assertRegex(done.err, rf"(?m)^small seed 3  phase 2/2  \S+ \S+  time 5  test {re.escape(score)}$")
         self.assertRegex(done.out, r", test loss \d\S*, test accuracy \d\S* %, ")
-        self.assertRegex(self.run_glesim(config, "--dry-run").out, r"\n  evaluations +4 of 4 test samples, ")
+        plan = self.run_glesim(config, "--dry-run", "--set", "record={every: 10, offset: 11}").out
+        self.assertRegex(plan, r"\n  evaluations +4 of 4 test samples, [1-9]\S* \S+\n")
+        self.assertRegex(plan, r"\n  recording +4 records, ")
         without = self.phases(config, "--set", "training={phases: [{duration: 3}, {duration: 2}], batch_size: 2}",
                               seed=3, output="without")
         self.assertEqual((without["evaluations"], without["parameters"]), ([], m["parameters"]))
