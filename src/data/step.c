@@ -19,11 +19,11 @@ static const struct gle_row edge_rows[] = {
     [EXACT] = {.name = "exact", .help = "a rising edge every 2 width"},
     [PUBLISHED] = {.name = "published",
                    .help = "rising edges where the published code has them: of n steps and w of a half period, at "
-                           "int(linspace(0, n, n // (2 w) + 1)) in single precision; n up to 16777216"},
+                           "int(linspace(0, n, n // (2 w) + 1)) in single precision; n up to 4194304 w"},
     {.name = NULL},
 };
 static const struct gle_table edge_table = {"edges", edge_rows, sizeof *edge_rows};
-static const uint64_t published_steps_max = 1 << 24; /* single precision counts no further */
+static const uint64_t published_widths_max = 1 << 22; /* of a run; beyond, rounding moves edges by half a width */
 
 struct step_params {
     double width;
@@ -118,11 +118,12 @@ static int64_t edge(const struct wave *w, int64_t k)
  * step i included both times. */
 static bool is_high(int64_t *since, int64_t *left, const struct wave *w, int64_t i)
 {
-    int64_t k = w->n_periods ? i * w->n_periods / w->n : i / (2 * w->width), begin, end;
+    int64_t k = w->n_periods ? (int64_t)((double)i / (double)w->n * (double)w->n_periods) : i / (2 * w->width);
+    int64_t begin, end;
     bool high;
 
     if (k)
-        k--; /* rounding moves edges by a step or so */
+        k--; /* rounding moves edges, by less than half a width */
     while (edge(w, k + 1) <= i)
         k++;
     begin = edge(w, k);
@@ -261,11 +262,11 @@ int gle_step_open(struct gle_data *data, const void *params, const struct gle_da
     if (width >= ctx->n_steps)
         return gle_fail(err, GLE_ERANGE, "width = %g is %zu steps of dt = %g, not less than the %llu of the whole run",
                         p->width, width, ctx->dt, (unsigned long long)ctx->n_steps);
-    if (p->edges == &edge_rows[PUBLISHED] && ctx->n_steps > published_steps_max)
+    if (p->edges == &edge_rows[PUBLISHED] && ctx->n_steps > published_widths_max * width)
         return gle_fail(err, GLE_ERANGE,
-                        "published edges are counted in single precision, up to %llu steps; the run has %llu "
-                        "(edges: exact has no such limit)", (unsigned long long)published_steps_max,
-                        (unsigned long long)ctx->n_steps);
+                        "published edges are placed in single precision, which is good for %llu steps of this width; "
+                        "the run has %llu (edges: exact has no such limit)",
+                        (unsigned long long)published_widths_max * width, (unsigned long long)ctx->n_steps);
     w = gle_calloc(1, sizeof *w);
     data->n_channels = 1;
     data->signal = (struct gle_signal){

@@ -246,6 +246,41 @@ static void published_edges_of_the_long_run_are_where_single_precision_puts_them
     gle_free(exact);
 }
 
+/* Where single precision counts in fours and eights. Numbers: the rule as PyTorch computes it, made with numpy. */
+static void published_edges_of_longer_runs_are_rounded_as_published(void **state)
+{
+    static const struct {
+        const char *yaml;
+        uint64_t n;
+        uint32_t width;
+        uint64_t edges[6];
+    } runs[] = {
+        {"{width: 200, edges: published}", 100000001, 200, {400, 2800, 400000, 49999600, 50000000, 99999600}},
+        {"{width: 33, edges: published}", 123456789, 33, {66, 528, 66000, 61728364, 61728432, 123456728}},
+        {"{width: 200, edges: published}", 838860800, 200, {400, 3200, 400000, 419430016, 419430400, 838860416}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(runs); i++) {
+        const uint32_t width = runs[i].width;
+        struct gle_data *data = open_signal("step", runs[i].yaml, 1.0, runs[i].n);
+        struct gle_rng rng;
+        uint32_t shift;
+        gle_rng_seed(&rng, 0);
+        shift = gle_torch_randint(&rng, 0, width);
+        for (size_t k = 0; k < COUNT(runs[i].edges); k++) {
+            const uint64_t at = runs[i].edges[k] + shift, steps[4] = {at - 1, at, at + width - 1, at + width};
+            for (size_t j = 0; j < 4 && steps[j] < runs[i].n; j++) {
+                float x;
+                data->signal.play(data->signal.state, &x, 1, steps[j]);
+                if (x != (j == 1 || j == 2 ? 1.0f : -1.0f))
+                    fail_msg("run %zu, edge %zu: step %zu is %g", i, k, (size_t)steps[j], (double)x);
+            }
+        }
+        gle_data_close(data);
+    }
+}
+
 /* More steps of the wave are in use at a time than are kept. */
 static void wide_waves_are_right_at_any_step(void **state)
 {
@@ -348,10 +383,11 @@ static void step_refuses_what_makes_no_sense(void **state)
     assert_refused("step", "{width: 2}", 4, GLE_ERANGE,
                    "width = 2 is 4 steps of dt = 0.5, not less than the 4 of the whole run");
     gle_data_close(open_signal("step", "{width: 2}", 0.5, 5));
-    assert_refused("step", "{edges: published}", 16777217, GLE_ERANGE,
-                   "published edges are counted in single precision, up to 16777216 steps; the run has 16777217 "
-                   "(edges: exact has no such limit)");
-    gle_data_close(open_signal("step", "{edges: published}", 0.5, 16777216));
+    assert_refused("step", "{edges: published, width: 1.5}", 12582913, GLE_ERANGE,
+                   "published edges are placed in single precision, which is good for 12582912 steps of this width; "
+                   "the run has 12582913 (edges: exact has no such limit)");
+    gle_data_close(open_signal("step", "{edges: published, width: 1.5}", 0.5, 12582912));
+    gle_data_close(open_signal("step", "{edges: exact, width: 1.5}", 0.5, 12582913));
 }
 
 /* --- sines --- */
@@ -587,6 +623,7 @@ int main(void)
         cmocka_unit_test(step_rounds_its_width),
         cmocka_unit_test(step_is_rolled_and_smoothed_as_by_a_plain_loop),
         cmocka_unit_test(published_edges_of_the_long_run_are_where_single_precision_puts_them),
+        cmocka_unit_test(published_edges_of_longer_runs_are_rounded_as_published),
         cmocka_unit_test(wide_waves_are_right_at_any_step),
         cmocka_unit_test(steps_may_be_played_in_any_order),
         cmocka_unit_test(step_without_filter_has_two_values_only),
