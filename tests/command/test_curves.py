@@ -293,8 +293,8 @@ def lag_net(n, rule, lr):
 
 class Curves(Case):
     def compare(self, config, variant, seed, phase, n, names, wanted):
-        """Every step's recording with [step][column]: outputs to 3e-6 of their range; parameters, which are of the order
-        of 1 and rounded to 3e-8 as often as they move, to 1e-5."""
+        """Every step's recording with [step][column]: outputs to 3e-6 of their range; parameters, which are of the
+        order of 1 and rounded to 3e-8 as often as they move, to 1e-5."""
         self.run_glesim(CONFIGS / config, "--variant", variant, *phase, "--set", "record.every=1", "--set",
                         "record.sequences=[0]", "--output", "out")
         recorded = read_npz(self.folder / "out" / variant / f"seed_{seed}" / "recording.npz")

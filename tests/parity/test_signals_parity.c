@@ -30,8 +30,8 @@ static float *play(const char *name, const char *yaml, uint64_t n, size_t n_kept
 
 enum { STEPS = 6000, STEP_SEQUENCES = 4, STEP_CHANNELS = 2 };
 
-/* Channel 0; the published channel 1, twice as slow, is used nowhere. In a run of 15 whole periods edges are at the same
- * steps by both rules. */
+/* Channel 0; the published channel 1, twice as slow, is used nowhere. In a run of 15 whole periods both rules put edges
+ * at the same steps. */
 static void steps_are_the_published_ones(void **state)
 {
     static const char *const rules[] = {"{sequences: 4, edges: published}", "{sequences: 4, edges: exact}"};

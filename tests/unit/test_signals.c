@@ -95,14 +95,16 @@ struct wave {
 enum { SEQUENCES = 7, N_MAX = 1000 };
 
 /* torch.linspace(0, n, m) in single precision, written in the order in which it is computed: from the nearer end, pairs
- * of vectors of eight elements, then the others. Rounding the double is the fused multiply-add: the product is exact. */
+ * of vectors of eight elements, then the others. The products are exact in double precision, so that what is rounded is
+ * the sum alone, as by a fused multiply-add. */
 static void linspace(float *x, size_t n, size_t m)
 {
     const float step = m > 1 ? (float)n / (float)(m - 1) : 0.0f;
     size_t i = 0;
 
     while (i < m) {
-        const double from_start = (double)step * (double)i, from_end = (double)n - (double)step * (double)(m - 1 - i);
+        const double from_start = (double)step * (double)i;
+        const double from_end = (double)n - (double)step * (double)(m - 1 - i);
         const float element = (float)(i < m / 2 || m == 1 ? from_start : from_end);
         if (i < m / 16 * 16)
             for (int lane = 0; lane < 8; lane++)
