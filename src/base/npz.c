@@ -267,8 +267,8 @@ static int check_header(struct gle_npy_header *h, struct reader *r)
         return gle_fail_in(r->err, GLE_EDATA, r->path, r->name,
                            "an array of Python objects (pickled); only numbers and bool can be read");
     if (!gle_npy_find_type(h))
-        return gle_fail_in(r->err, GLE_EDATA, r->path, r->name,
-                           "element type '%s'; only float16, float32, float64, integers and bool can be read", h->descr);
+        return gle_fail_in(r->err, GLE_EDATA, r->path, r->name, "element type '%s'; only float16, float32, float64, "
+                           "integers and bool can be read", h->descr);
     if (h->n_dims > GLE_NPY_DIMS_MAX)
         return gle_fail_in(r->err, GLE_EDATA, r->path, r->name, "%zu dimensions; at most %d can be read", h->n_dims,
                            GLE_NPY_DIMS_MAX);

@@ -291,9 +291,10 @@ static int read_all(struct gle_data *data, struct reading *r, struct gle_error *
 {
     if (list_files(r, err) || read_files(r, err))
         return -1;
-    data->n_skipped = r->n_skipped;
-    if (r->n_skipped)
-        gle_error_format(data->skipped, sizeof data->skipped, &r->skipped.err);
+    data->n_skipped = r->corpus->n_passed + r->n_skipped;
+    if (data->n_skipped)
+        gle_error_format(data->skipped, sizeof data->skipped,
+                         r->corpus->n_passed ? &r->corpus->passed : &r->skipped.err);
     if (take_sounds(data, r, err) || check_classes(data, err))
         return -1;
     measure(data, r->s);

@@ -140,7 +140,8 @@ static int check_scale(const struct track *track, const char *path, struct gle_e
     if (track->peak <= PEAK_MAX && (double)track->n_beyond <= BEYOND_MAX * (double)track->n)
         return 0;
     return gle_fail_in(err, GLE_EDATA, path, NULL, "its samples go up to %.6g, where full scale is 1 (%zu of %zu lie "
-                       "beyond): divide them, so that all are between -1 and 1", track->peak, track->n_beyond, track->n);
+                       "beyond): divide them, so that all are between -1 and 1", track->peak, track->n_beyond,
+                       track->n);
 }
 
 /* The track at another rate, of its length times the ratio, rounded: where the library's last sample falls short of

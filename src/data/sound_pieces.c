@@ -271,8 +271,8 @@ static int refuse(const unsigned char head[LOOK], size_t n, const char *path, st
         return gle_fail_in(err, GLE_EDATA, path, NULL,
                            "not a sound file: it begins with zeros, as files do whose copy was broken off");
     if (!memcmp(head, "RIFF", 4) && n >= RIFF_HEAD)
-        return gle_fail_in(err, GLE_EDATA, path, NULL, "not a sound file: RIFF of the kind '%.4s', where WAVE is wanted",
-                           (const char *)head + 8);
+        return gle_fail_in(err, GLE_EDATA, path, NULL,
+                           "not a sound file: RIFF of the kind '%.4s', where WAVE is wanted", (const char *)head + 8);
     return gle_fail_in(err, GLE_EDATA, path, NULL, "not a sound file: neither WAV nor FLAC");
 }
 

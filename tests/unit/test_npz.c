@@ -306,8 +306,8 @@ static void missing_array_gets_a_suggestion(void **state)
 
     (void)state;
     assert_refused(npz, "flaot32", "no array 'flaot32' (did you mean 'float32'?)");
-    assert_refused(npz, "weight", "no array 'weight': it has bool, float16, float32, float64, int16, int32, int64, int8, "
-                                  "uint16, uint32, uint64 and uint8");
+    assert_refused(npz, "weight", "no array 'weight': it has bool, float16, float32, float64, int16, int32, int64, "
+                                  "int8, uint16, uint32, uint64 and uint8");
     gle_npz_close(npz);
     npz = open_fixture("empty");
     assert_refused(npz, "weight", "no array 'weight': it has no arrays");
