@@ -27,6 +27,19 @@ static int check_sequences(const struct gle_experiment *exp, size_t rows, struct
     return 0;
 }
 
+/* Settings for sets that are not there. */
+static int check_sets(const struct gle_experiment *exp, const struct gle_data *data, struct gle_error *err)
+{
+    if (exp->validation > 0.0 && data->own_validation)
+        return gle_node_fail(err, GLE_ECONFIG, exp->training_src, "validation",
+                             "%g of the training set is not taken where the data set brings a validation set of its "
+                             "own, as here (%zu sample%s): leave one of the two out", exp->validation,
+                             data->split[GLE_VALIDATION].n, data->split[GLE_VALIDATION].n == 1 ? "" : "s");
+    if (exp->test != GLE_TEST_AUTO && !data->split[GLE_TEST].n)
+        return gle_node_fail(err, GLE_ECONFIG, exp->training_src, "test", "the data set has no test set");
+    return 0;
+}
+
 int gle_train_check(const struct gle_experiment *exp, const struct gle_data *data, struct gle_error *err)
 {
     const struct gle_layer_cfg *top = &exp->layers[exp->n_layers - 1];
@@ -47,7 +60,7 @@ int gle_train_check(const struct gle_experiment *exp, const struct gle_data *dat
                              "%s wants labels, and the data set has target values", exp->loss->row.name);
     if (!data->signal.play && !data->split[GLE_TRAIN].n && (exp->epochs || exp->phases))
         return gle_node_fail(err, GLE_ESHAPE, exp->dataset.src, NULL, "the training set is empty");
-    if (check_sequences(exp, gle_train_rows(exp, data), err))
+    if (check_sequences(exp, gle_train_rows(exp, data), err) || check_sets(exp, data, err))
         return -1;
     if (metric && ((metric->metric == GLE_METRIC_VALIDATION_LOSS && !data->split[GLE_VALIDATION].n) ||
                    (metric->metric == GLE_METRIC_TEST_LOSS && !data->split[GLE_TEST].n)))
