@@ -85,12 +85,14 @@ static void on_progress(void *ctx, const struct gle_progress *progress)
     }
 }
 
+/* A signal that comes while data are made ends the run without a report, since there is nothing to report; so data that
+ * take no time are made all the same, and leave a run that can be resumed. */
 static int on_making(void *ctx, const char *what, size_t done, size_t total)
 {
     struct session *s = ctx;
 
     gle_bar_making(&s->bar, what, done, total);
-    return s->how->stop && *s->how->stop;
+    return s->how->stop && *s->how->stop && gle_clock() - s->bar.start > TELL_SECONDS;
 }
 
 static int open_session(struct session *s, struct gle_error *err)
@@ -118,12 +120,14 @@ static int open_session(struct session *s, struct gle_error *err)
     }
     if (gle_train_check(exp, s->data, err))
         return -1;
-    if (!quiet)
-        gle_notes_print(exp, s->data);
     options = gle_train_options(exp, s->data);
     if (gle_graph_build(&s->graph, exp, &options, err))
         return -1;
-    return gle_net_build(&s->net, s->graph, threads, err);
+    if (gle_net_build(&s->net, s->graph, threads, err))
+        return -1;
+    if (!quiet)
+        gle_notes_print(exp, s->data);
+    return 0;
 }
 
 static void close_session(struct session *s)

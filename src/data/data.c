@@ -91,11 +91,12 @@ int gle_data_room(struct gle_data *data, enum gle_split split, size_t n, struct 
     if (larger && n > SIZE_MAX / sizeof(float) / 2 / larger)
         return gle_fail(err, GLE_ENOMEM, "no memory for %zu samples", n);
     s->n = n;
-    s->x = input_size(data) ? gle_floats(n * input_size(data)) : NULL;
+    /* gle_calloc(): pages of large arrays are zeroed as they are filled, so that a signal need not wait for all */
+    s->x = input_size(data) ? gle_calloc(n * input_size(data), sizeof *s->x) : NULL;
     if (data->labelled)
         s->labels = gle_calloc(n, sizeof *s->labels);
     else if (targets)
-        s->targets = gle_floats(n * targets);
+        s->targets = gle_calloc(n * targets, sizeof *s->targets);
     if ((input_size(data) && !s->x) || (data->labelled && !s->labels) || (targets && !s->targets))
         return gle_fail(err, GLE_ENOMEM, "no memory for %zu samples", n);
     return 0;

@@ -852,6 +852,71 @@ static void npz_refuses_targets_of_some_sets_only(void **state)
                               "has no labels, so 'classes' does not apply");
 }
 
+/* --- signals --- */
+
+struct told {
+    size_t calls, stop_at;
+    char what[64];
+};
+
+static int count_progress(void *ctx, const char *what, size_t done, size_t total)
+{
+    struct told *told = ctx;
+
+    assert_true(done <= total);
+    snprintf(told->what, sizeof told->what, "%s", what);
+    return ++told->calls == told->stop_at;
+}
+
+/* Every so many values, so that nobody waits, whatever the data set is at. */
+static void long_work_asks_often(void **state)
+{
+    static const struct {
+        const char *name, *yaml;
+        double validation;
+        size_t calls;
+    } sets[] = {
+        {"mnist1d", "{samples: 5000, length: 1000, shuffle_seq: true}", 0.5, 5000 + 4 * (5000 / 17)},
+        {"yinyang", "{train: 20000, test: 5000}", 0.5, 25000 / 256},
+        {"xor", "{repeat: 50000, noise: 0.1}", 0.5, 400000 / 16384 + 100000 / 16384 + 200000 / 16384},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(sets); i++) {
+        struct told told = {0};
+        const struct gle_data_context ctx = {.dt = 0.5, .progress = count_progress, .ctx = &told};
+        struct gle_data *data = open_data(sets[i].name, sets[i].yaml, sets[i].validation, &ctx);
+        if (told.calls < sets[i].calls)
+            fail_msg("%s asks %zu times", sets[i].name, told.calls);
+        gle_data_close(data);
+    }
+}
+
+/* Reading an array, taking its values and labels, and what follows. */
+static void npz_stops_wherever_it_is(void **state)
+{
+    static const struct stored arrays[] = {{"x", 3, {3, 2, 1}, NULL}, {"y", 1, {3}, three_labels}, {0}};
+    static const char *const at[] = {"reading bytes", "reading bytes", "taking values", "taking labels",
+                                     "making the checksum", "making the checksum"};
+    struct told told = {0};
+    const struct gle_data_context ctx = {.dt = 0.5, .progress = count_progress, .ctx = &told};
+    char buf[256], want[128];
+
+    (void)state;
+    store(arrays);
+    for (size_t i = 0; i < COUNT(at); i++) {
+        struct gle_error err;
+        struct gle_data *data;
+        told = (struct told){.stop_at = i + 1};
+        assert_int_equal(try_open(&data, "npz", settings(buf, ""), 0.0, &ctx, &err), -1);
+        assert_null(data);
+        assert_int_equal(err.code, GLE_ESTOPPED);
+        assert_string_equal(told.what, at[i]);
+        snprintf(want, sizeof want, "stopped while %s", i < 2 ? "it was read" : at[i]);
+        assert_string_equal(err.text, want);
+    }
+}
+
 /* --- memory --- */
 
 static void every_failed_allocation_is_survived(void **state)
@@ -951,6 +1016,8 @@ int main(void)
         cmocka_unit_test(npz_needs_no_targets_where_a_teacher_has_them),
         cmocka_unit_test(npz_keeps_targets_beside_a_teacher),
         cmocka_unit_test(npz_refuses_targets_of_some_sets_only),
+        cmocka_unit_test(long_work_asks_often),
+        cmocka_unit_test(npz_stops_wherever_it_is),
         cmocka_unit_test(every_failed_allocation_is_survived),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
