@@ -79,8 +79,9 @@ static void on_progress(void *ctx, const struct gle_progress *progress)
     if (s->progress < 0)
         gle_bar_progress(&s->bar, progress);
     else if (gle_clock() - s->bar.last >= TELL_SECONDS) {
+        const struct gle_job_progress told = s->told;
         s->bar.last = gle_clock();
-        if (write(s->progress, &s->told, sizeof s->told) < 0)
+        if (write(s->progress, &told, sizeof told) < 0)
             s->progress = -1; /* nobody listens */
     }
 }
