@@ -9,7 +9,7 @@
 /* Where a run is; without padding, since it goes through a pipe. */
 struct gle_job_progress {
     double done;           /* fraction of its work */
-    double loss, accuracy; /* as in struct gle_progress */
+    double loss, accuracy; /* of training, as in struct gle_progress; NaN: none yet */
 };
 
 /* What is to be run. Nothing may have started threads before. */

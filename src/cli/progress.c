@@ -52,6 +52,12 @@ static size_t add_score(char *buf, size_t size, size_t at, const char *name, dou
     return n > 0 && at + (size_t)n < size ? at + (size_t)n : at;
 }
 
+/* Whose score it is. By duration the samples of the training set are played; a signal has none. */
+static const char *name_of(const struct gle_progress *p)
+{
+    return p->by_phases && p->split == GLE_TRAIN && isnan(p->accuracy) ? "loss" : gle_split_names[p->split];
+}
+
 /* Columns of the terminal: a longer line would wrap, and could not be overwritten. */
 static int terminal_width(void)
 {
@@ -80,12 +86,6 @@ static size_t begin_line(char *buf, size_t size, const struct gle_bar *bar, cons
                             (unsigned long long)n, spent);
 }
 
-/* What a loss that is told of belongs to. */
-static const char *shown_of(const struct gle_progress *p)
-{
-    return p->by_phases && p->split == GLE_TRAIN ? "loss" : gle_split_names[p->split];
-}
-
 /* A phase, or an epoch, may last for hours, and has no other sign of life where there is no terminal. */
 static void tell_life(struct gle_bar *bar, const struct gle_progress *p)
 {
@@ -97,7 +97,7 @@ static void tell_life(struct gle_bar *bar, const struct gle_progress *p)
         return;
     at = begin_line(line, sizeof line, bar, p->by_phases ? "phase" : "epoch", p->stage, p->stages);
     at += (size_t)snprintf(line + at, sizeof line - at, "  %.*f %%", p->by_phases ? 0 : 2, 100.0 * p->done);
-    add_score(line, sizeof line, at, shown_of(p), p->loss, p->accuracy);
+    add_score(line, sizeof line, at, name_of(p), p->loss, p->accuracy);
     fprintf(stderr, "%s\n", line);
 }
 
@@ -123,19 +123,19 @@ static bool redraw_due(struct gle_bar *bar)
     return true;
 }
 
-void gle_bar_reading(struct gle_bar *bar, size_t done, size_t total)
+void gle_bar_making(struct gle_bar *bar, const char *what, size_t done, size_t total)
 {
     char line[256];
     int width;
     size_t at;
 
     if (!bar->terminal && gle_clock() - bar->start > LINE_SECONDS && line_due(bar, false, false))
-        fprintf(stderr, "%s  reading files  %zu/%zu\n", bar->label, done, total);
+        fprintf(stderr, "%s  %s  %zu/%zu\n", bar->label, what, done, total);
     if (!redraw_due(bar))
         return;
     width = terminal_width();
-    at = draw_bar(line, sizeof line, bar, width, (double)done / (double)total);
-    snprintf(line + at, sizeof line - at, "  reading file %zu of %zu", done, total);
+    at = draw_bar(line, sizeof line, bar, width, total ? (double)done / (double)total : 1.0);
+    snprintf(line + at, sizeof line - at, "  %s  %zu/%zu", what, done, total);
     fprintf(stderr, "\r%.*s\033[K", width - 1, line);
 }
 
@@ -166,7 +166,7 @@ void gle_bar_jobs(struct gle_bar *bar, const struct gle_jobs_progress *p)
     if (p->n_failed)
         at += (size_t)snprintf(line + at, sizeof line - at, ", %zu failed", p->n_failed);
     if (isfinite(p->loss))
-        add_score(line, sizeof line, at, "mean", p->loss, p->accuracy);
+        add_score(line, sizeof line, at, "mean train", p->loss, p->accuracy);
     if (redraw)
         fprintf(stderr, "\r%.*s\033[K", width - 1, line);
     else
@@ -190,7 +190,7 @@ void gle_bar_progress(struct gle_bar *bar, const struct gle_progress *p)
     at = draw_bar(line, sizeof line, bar, width, p->done);
     at += (size_t)snprintf(line + at, sizeof line - at, "  %s %llu/%llu  %s left", p->by_phases ? "phase" : "epoch",
                            (unsigned long long)p->stage, (unsigned long long)p->stages, eta);
-    at = add_score(line, sizeof line, at, shown_of(p), p->loss, p->accuracy);
+    at = add_score(line, sizeof line, at, name_of(p), p->loss, p->accuracy);
     if (p->split != held_out && bar->newest[held_out].measured)
         add_score(line, sizeof line, at, gle_split_names[held_out], bar->newest[held_out].loss,
                   bar->newest[held_out].accuracy);
@@ -220,8 +220,8 @@ static void phase_over(struct gle_bar *bar, const struct gle_metrics *m, size_t 
 
     if (!line_due(bar, m->n_phases == 1, m->n_phases == phases))
         return;
-    add_score(line, sizeof line, begin_line(line, sizeof line, bar, "phase", m->n_phases, phases), "loss",
-              p->last_loss, p->accuracy);
+    add_score(line, sizeof line, begin_line(line, sizeof line, bar, "phase", m->n_phases, phases),
+              isnan(p->accuracy) ? "loss" : gle_split_names[GLE_TRAIN], p->last_loss, p->accuracy);
     fprintf(stderr, "%s\n", line);
 }
 

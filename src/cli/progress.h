@@ -15,8 +15,8 @@ struct gle_bar {
 
 /* Looks whether standard error is a terminal. */
 void gle_bar_start(struct gle_bar *bar, const struct gle_experiment *exp, bool quiet);
-/* While the data set's files are read. */
-void gle_bar_reading(struct gle_bar *bar, size_t done, size_t total);
+/* While the data set's files are read, or its samples made: `what`. */
+void gle_bar_making(struct gle_bar *bar, const char *what, size_t done, size_t total);
 /* For struct gle_observer's hooks. */
 void gle_bar_progress(struct gle_bar *bar, const struct gle_progress *p);
 void gle_bar_stage(struct gle_bar *bar, const struct gle_metrics *m, const struct gle_experiment *exp);

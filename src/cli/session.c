@@ -1,6 +1,7 @@
 #include "cli/session.h"
 #include "base/clock.h"
 #include "cli/jobs.h"
+#include "cli/notes.h"
 #include "cli/show.h"
 #include "report/checkpoint.h"
 #include "report/recording.h"
@@ -8,6 +9,7 @@
 #include "train/measure.h"
 #include "train/train.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -26,6 +28,7 @@ struct session {
     struct gle_bar bar;
     const struct gle_session_how *how;
     int progress; /* as there, until nobody listens */
+    struct gle_job_progress told;
 };
 
 static int on_stage(void *ctx, const struct gle_metrics *metrics, struct gle_error *err)
@@ -74,34 +77,30 @@ static int on_resume(void *ctx, struct gle_run *training, struct gle_error *err)
 static void on_progress(void *ctx, const struct gle_progress *progress)
 {
     struct session *s = ctx;
-    const struct gle_job_progress told = {
-        .done = progress->done, .loss = progress->loss, .accuracy = progress->accuracy};
 
+    s->told.done = progress->done;
+    if (progress->split == GLE_TRAIN) { /* a mean over runs is to be of one set */
+        s->told.loss = progress->loss;
+        s->told.accuracy = progress->accuracy;
+    }
     if (s->progress < 0)
         gle_bar_progress(&s->bar, progress);
     else if (gle_clock() - s->bar.last >= TELL_SECONDS) {
+        const struct gle_job_progress told = s->told;
         s->bar.last = gle_clock();
         if (write(s->progress, &told, sizeof told) < 0)
             s->progress = -1; /* nobody listens */
     }
 }
 
-static int on_reading(void *ctx, size_t done, size_t total)
+/* A signal that comes while data are made ends the run without a report, since there is nothing to report; so data that
+ * take no time are made all the same, and leave a run that can be resumed. */
+static int on_making(void *ctx, const char *what, size_t done, size_t total)
 {
     struct session *s = ctx;
 
-    gle_bar_reading(&s->bar, done, total);
-    return s->how->stop && *s->how->stop;
-}
-
-/* A word on what was not as it should be, and is not worth stopping for. */
-static void print_skipped(const struct session *s, bool quiet)
-{
-    const struct gle_data *data = s->data;
-
-    if (data->n_skipped && !quiet)
-        fprintf(stderr, "glesim: %zu file%s left out; the first: %s\n", data->n_skipped,
-                data->n_skipped > 1 ? "s" : "", data->skipped);
+    gle_bar_making(&s->bar, what, done, total);
+    return s->how->stop && *s->how->stop && gle_clock() - s->bar.start > TELL_SECONDS;
 }
 
 static int open_session(struct session *s, struct gle_error *err)
@@ -114,7 +113,7 @@ static int open_session(struct session *s, struct gle_error *err)
                                              .n_steps = exp->n_steps,
                                              .has_teacher = exp->has_teacher,
                                              .n_threads = threads,
-                                             .progress = on_reading,
+                                             .progress = on_making,
                                              .ctx = s};
     const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
     struct gle_graph_options options;
@@ -127,13 +126,16 @@ static int open_session(struct session *s, struct gle_error *err)
         gle_node_place(err, exp->dataset.src, NULL);
         return -1;
     }
-    print_skipped(s, quiet);
     if (gle_train_check(exp, s->data, err))
         return -1;
     options = gle_train_options(exp, s->data);
     if (gle_graph_build(&s->graph, exp, &options, err))
         return -1;
-    return gle_net_build(&s->net, s->graph, threads, err);
+    if (gle_net_build(&s->net, s->graph, threads, err))
+        return -1;
+    if (!quiet)
+        gle_notes_print(exp, s->data);
+    return 0;
 }
 
 static void close_session(struct session *s)
@@ -158,9 +160,10 @@ static void print_result(const struct session *s, double seconds)
     printf("%s/metrics.json: %s", s->report.dir, gle_status_name(m->status));
     if (last && last->score[m->confusion_split].measured) {
         const struct gle_score *score = &last->score[m->confusion_split];
-        printf(" after epoch %llu, loss %.4g", (unsigned long long)last->epoch, score->loss);
+        const char *set = gle_split_names[m->confusion_split];
+        printf(" after epoch %llu, %s loss %.4g", (unsigned long long)last->epoch, set, score->loss);
         if (m->n_classes)
-            printf(", accuracy %.1f %%", 100.0 * score->accuracy);
+            printf(", %s accuracy %.1f %%", set, 100.0 * score->accuracy);
     }
     if (m->n_phases) {
         uint64_t steps = 0;
@@ -319,7 +322,8 @@ static int is_there(bool *there, struct gle_report *report, const struct gle_opt
 
 int gle_session_run(const struct gle_experiment *exp, const struct gle_session_how *how, struct gle_error *err)
 {
-    struct session s = {.report = {.exp = exp, .lock = -1}, .how = how, .progress = how->progress};
+    struct session s = {.report = {.exp = exp, .lock = -1}, .how = how, .progress = how->progress,
+                        .told = {.loss = NAN, .accuracy = NAN}};
     const bool trains = how->options->action == GLE_RUN;
     struct gle_provenance provenance;
     bool there = false;

@@ -155,6 +155,9 @@ static int build_training(struct gle_experiment *exp, const struct gle_training_
     if (phases && exp->validation > 0.0)
         rc = gle_node_error(errs, GLE_ECONFIG, src, "validation",
                             "training by duration (phases) has no training set to take a part of");
+    if (phases && exp->test != GLE_TEST_AUTO)
+        rc = gle_node_error(errs, GLE_ECONFIG, src, "test",
+                            "training by duration (phases) has no epochs after which the test set is evaluated");
     if (epochs && phases)
         return gle_node_error(errs, GLE_ECONFIG, src, "phases", "either epochs or phases, not both");
     if (!epochs && !phases)

@@ -110,8 +110,8 @@ class Runs(Small):
         self.assertEqual(sorted(os.listdir(folder)), ["config.yaml", "metrics.json", "weights.npz"])
         m = load(folder / "metrics.json")
         self.assertEqual(m["final"]["test"]["accuracy"], 1.0)
-        self.assertRegex(done.out, r"^results/xor/seed_1/metrics\.json: completed after epoch 40, loss \S+, "
-                                   r"accuracy 100\.0 %, .*\n$")
+        self.assertRegex(done.out, r"^results/xor/seed_1/metrics\.json: completed after epoch 40, "
+                                   r"test loss \S+, test accuracy 100\.0 %, .*\n$")
         self.assertEqual(m["schema"], 1)
         self.assertEqual((m["status"], m["message"], m["diverged"]), ("completed", None, False))
         self.assertEqual((m["name"], m["variant"], m["seed"]), ("xor", None, 1))
@@ -506,7 +506,7 @@ diagnose: {{window: 6, every: 70}}
                                            x[(sample * 4 + t % 4) * 2 + channel], delta=1e-6)
         # Beside a teacher, neither labels nor targets are needed.
         write_npz(self.folder / "d.npz", x=("f4", (3, 4, 2), x))
-        self.assertRegex(self.refused(config, "--output", "no", code=4), r"d\.npz: has neither labels y nor targets"
+        self.assertRegex(self.refused(config, "--output", "no", code=4), r"d\.npz: has neither labels y nor targets: it has x"
                          + ASKED_FOR)
         m = self.phases(config, "--set", "teacher={hidden: {weight: 1.0}}", "--set", "learning.loss=mse", seed=3,
                         output="taught")

@@ -225,6 +225,50 @@ static void every_signal_begins_anew_and_stays_in_its_columns(void **state)
     for_each_opened(check_played);
 }
 
+struct told {
+    size_t calls, stop_at;
+};
+
+static int count_progress(void *ctx, const char *what, size_t done, size_t total)
+{
+    struct told *told = ctx;
+
+    assert_true(strlen(what) > 0 && done <= total);
+    return ++told->calls == told->stop_at;
+}
+
+/* Wherever it is told to stop, it does, at once, and says what it was at. */
+static void check_stops(const struct gle_dataset *set, const void *params, struct gle_data *data)
+{
+    struct told all = {0};
+    struct gle_data_context context = context_of(set);
+    struct gle_error err = {0};
+    struct gle_data *again;
+
+    context.progress = count_progress;
+    context.ctx = &all;
+    assert_int_equal(gle_data_open(&again, set, params, set->signal ? 0.0 : 0.25, &context, &err), 0);
+    assert_string_equal(again->sha256, data->sha256);
+    gle_data_close(again);
+    assert_true(all.calls > 0);
+    for (size_t stop = 1; stop <= all.calls; stop += 1 + all.calls / 50) {
+        struct told told = {.stop_at = stop};
+        context.ctx = &told;
+        err = (struct gle_error){0};
+        assert_int_equal(gle_data_open(&again, set, params, set->signal ? 0.0 : 0.25, &context, &err), -1);
+        assert_null(again);
+        assert_int_equal(err.code, GLE_ESTOPPED);
+        assert_memory_equal(err.text, "stopped while ", 14);
+        assert_int_equal(told.calls, stop);
+    }
+}
+
+static void every_data_set_stops_when_it_is_told_to(void **state)
+{
+    (void)state;
+    for_each_opened(check_stops);
+}
+
 static void check_refused(const struct gle_dataset *set, const void *params, double validation, uint64_t n_steps,
                           const char *why)
 {
@@ -264,6 +308,7 @@ int main(void)
         cmocka_unit_test(the_same_settings_give_the_same_data),
         cmocka_unit_test(every_data_set_is_whole),
         cmocka_unit_test(every_signal_begins_anew_and_stays_in_its_columns),
+        cmocka_unit_test(every_data_set_stops_when_it_is_told_to),
         cmocka_unit_test(signals_are_for_training_by_duration_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,7 +41,7 @@ static double *generate(int32_t **labels, size_t length, uint64_t seed)
     size_t n, n_classes;
     double *x;
 
-    assert_int_equal(gle_mnist1d_generate(&x, labels, &n, &n_classes, &how, &err), 0);
+    assert_int_equal(gle_mnist1d_generate(&x, labels, &n, &n_classes, &how, &(struct gle_data_context){0}, &err), 0);
     assert_int_equal(n, ALL);
     assert_int_equal(n_classes, 10);
     return x;
