@@ -92,7 +92,7 @@ struct gle_graph {
     size_t max_batch;  /* rows */
     size_t tape_steps; /* the longest window; 0: none is ever opened */
     size_t train_rows; /* rows of a learning step, and of a window */
-    size_t tape_input, tape_target_error; /* in the tape slab: inputs (T, B, ld_input), target errors (T, B, ld) */
+    size_t tape_input, tape_target; /* in the tape slab: inputs (T, B, ld_input), targets (T, B, ld) */
     bool observed; /* derived variables are kept for each layer */
     bool passive;  /* nothing learns, no errors flow */
     size_t param_floats, state_floats, coef_floats, scratch_floats, tape_floats, adjoint_floats; /* slab sizes */
