@@ -1,8 +1,8 @@
 """Every config of tests/bad must be refused with the messages in its .err file; every config of tests/good must pass.
 
-Where a message lists the rows of a table, an .err file has "(known: ...)" or "(one of: ...)", so that a new row changes
-none. The program is the one that GLESIM names. With --update the .err files are written anew: read the difference before
-keeping it. Standard library only.
+Where a message lists the rows of a table, an .err file has "(known: ...)" or "(one of: ...)", so that a new row
+changes none. The program is the one that GLESIM names. With --update the .err files are written anew: read the
+difference before keeping it. Standard library only.
 """
 
 import difflib

@@ -125,7 +125,7 @@ static void curve_elu(float *restrict ddr, const float *restrict u, size_t n)
         ddr[i] = u[i] < 0.0f ? gle_expf(u[i]) : 0.0f;
 }
 
-/* As torch.nn.Softsign. A quotient rather than a product with 1 / (1 + |u|), which large u would lose. */
+/* As torch.nn.Softsign. r is a quotient, not u y: y is no normal number where u is among the largest. */
 static void eval_softsign(float *restrict r, float *restrict dr, const float *restrict u, size_t B, size_t n, size_t ld)
 {
     (void)n;

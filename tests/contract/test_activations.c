@@ -49,7 +49,8 @@ static void every_activation_matches_its_slope(void **state)
             if (a->log_probabilities)
                 continue;
             eval_list(gle_act_for(a, (enum gle_isa)isa), r, dr, u, GRID);
-            check_slope(&(struct sampled){r, dr, GRID, 0x1p-7, INFINITY, 4}, "slope", a->row.name, gle_isa_name((enum gle_isa)isa));
+            check_slope(&(struct sampled){r, dr, GRID, 0x1p-7, INFINITY, 4}, "slope", a->row.name,
+                        gle_isa_name((enum gle_isa)isa));
         }
 }
 
@@ -87,6 +88,24 @@ static void every_slope_matches_its_own(void **state)
         }
 }
 
+static void curves_of_any_potential_are_finite(void **state)
+{
+    float u[160], ddr[160];
+
+    (void)state;
+    for (size_t i = 0; i < 160; i++)
+        u[i] = (i % 2 ? 1.0f : -1.0f) * powf(10.0f, 38.5f - (float)(i / 2));
+    for (int isa = 0; isa < n_isas(); isa++)
+        for (const struct gle_act *a = gle_act_table.rows; a->row.name; a++) {
+            if (!a->curve)
+                continue;
+            gle_act_for(a, (enum gle_isa)isa)->curve(ddr, u, 160);
+            for (size_t i = 0; i < 160; i++)
+                if (!isfinite(ddr[i]))
+                    fail_msg("the slope of the slope of %s at %g is %g", a->row.name, (double)u[i], (double)ddr[i]);
+        }
+}
+
 static void check_formula(const struct gle_act *act, const char *isa)
 {
     static float u[20 * POINTS], r[20 * POINTS], dr[20 * POINTS];
@@ -95,10 +114,10 @@ static void check_formula(const struct gle_act *act, const char *isa)
 
     if (!formula->phi)
         return;
-    for (size_t i = 0; i < m; i++) /* fine around 0, wider, then up to 1e30 */
+    for (size_t i = 0; i < m; i++) /* fine around 0, wider, then up to 3e38 */
         u[i] = i < m / 2   ? -12.0f + 48.0f / (float)m * (float)i
-               : i < m - 62 ? -120.0f + 480.0f / (float)m * (float)(i - m / 2)
-                            : (i % 2 ? 1.0f : -1.0f) * powf(10.0f, (float)(m - i) / 2.0f - 1.0f);
+               : i < m - 78 ? -120.0f + 480.0f / (float)m * (float)(i - m / 2)
+                            : (i % 2 ? 1.0f : -1.0f) * powf(10.0f, (float)(m - i) / 2.0f - 0.5f);
     eval_list(act, r, dr, u, m);
     for (size_t i = 0; i < m; i++) {
         double slope = 0.0, want = formula->phi((double)u[i], &slope);
@@ -233,6 +252,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_activation_matches_its_slope),
         cmocka_unit_test(every_slope_matches_its_own),
+        cmocka_unit_test(curves_of_any_potential_are_finite),
         cmocka_unit_test(activations_match_their_libm_formulas),
         cmocka_unit_test(small_rates_keep_their_digits),
         cmocka_unit_test(tanh_stays_within_one_at_every_float_near_its_end),

@@ -161,7 +161,8 @@ static void every_slope_of_an_error_is_added_times_beta(void **state)
 /* Outputs that are far from their targets, near, and the same. */
 static void check_loss_formula(const struct subject *s)
 {
-    static const float distances[] = {0.0f, 1e-12f, 1e-6f, 1e-4f, 1e-2f, 0.1f, 0.37f, 0.9f, 1.2f, 1.3f, 3.0f, 20.0f, 300.0f};
+    static const float distances[] = {0.0f, 1e-12f, 1e-6f, 1e-4f, 1e-2f, 0.1f,  0.37f,
+                                      0.9f, 1.2f,   1.3f,  3.0f,  20.0f, 300.0f};
     const struct loss_formula *formula = find_loss_formula(s->loss->row.name);
 
     for (size_t n = 1; n <= 20; n++)
@@ -292,6 +293,39 @@ static void every_loss_passes_nan_on(void **state)
     with_every_loss(check_nan);
 }
 
+/* --- in a config --- */
+
+/* What the resolved config says of a loss: its name, as before any loss had settings, or a map with all of them. */
+static void a_loss_without_settings_stays_a_name(void **state)
+{
+    static const char *const losses[][2] = {
+        {"mse", "mse"}, {"log_cosh", "log_cosh"}, {"huber", NULL}, {"{type: huber, delta: 1.0}", NULL}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof losses / sizeof *losses; i++) {
+        const struct gle_node *loss;
+        struct built b;
+        char yaml[512];
+        snprintf(yaml, sizeof yaml,
+                 "glesim: 1\nname: resolved\ndt: 0.1\ndataset: {type: npz, file: none.npz}\n"
+                 "network: {input: 2, layers: [{name: a, neurons: {count: 2, tau_m: 1.0, tau_r: 0.5}}]}\n"
+                 "learning: {loss: %s}\ntraining: {epochs: 1, batch_size: 4}\n",
+                 losses[i][0]);
+        b = built_load(yaml);
+        loss = gle_node_get(gle_node_get(b.exp->src, "learning"), "loss");
+        if (losses[i][1]) {
+            assert_int_equal(loss->kind, GLE_NODE_SCALAR);
+            assert_string_equal(loss->text, losses[i][1]);
+            assert_null(b.exp->loss_params);
+        } else {
+            assert_string_equal(gle_node_get(loss, "type")->text, "huber");
+            assert_string_equal(gle_node_get(loss, "delta")->text, "1.0");
+            assert_true(setting_of(&b.exp->loss->row, b.exp->loss_params, "delta") == 1.0);
+        }
+        built_clear(&b);
+    }
+}
+
 /* --- parts without second derivatives --- */
 
 /* One layer after the other feeds back, its own gamma or all layers'; expects these errors, one a line. */
@@ -342,6 +376,8 @@ static void what_lacks_a_second_derivative_is_refused_where_one_is_needed(void *
     static const char still[] = "learning: {loss: huber, rule: bptt, window: 1.0}";
     static const char gle[] = "learning: {loss: huber, rule: gle, gamma: 0.1}";
     static const char adjoint[] = "learning: {loss: huber, rule: adjoint, window: 1.0}";
+    static const char beside[] = "diagnose: {gradient: adjoint, window: 1.0, every: 10}\n"
+                                 "learning: {loss: huber, gamma: 0.1}"; /* has no feedback of errors */
     static const char diagnosed[] = "diagnose: {window: 1.0, every: 10}\nlearning: {loss: huber, gamma: 0.1}";
 
     (void)state;
@@ -350,12 +386,13 @@ static void what_lacks_a_second_derivative_is_refused_where_one_is_needed(void *
     check_refused(gle, "", true, "tanh", "");
     check_refused(still, "", true, "tanh", "");
     check_refused(adjoint, "", true, "tanh", "");
+    check_refused(beside, "", true, "tanh", "");
     check_refused(bptt, "", true, NULL,
-                  "11:57: learning.gamma: the loss huber has no second derivative (curve), which the exact gradients of "
-                  "bptt need where errors feed back into membranes: gamma must be 0\n");
+                  "11:57: learning.gamma: the loss huber has no second derivative (curve), which the exact gradients "
+                  "of bptt need where errors feed back into membranes: gamma must be 0\n");
     check_refused(diagnosed, "", true, NULL,
-                  "12:32: learning.gamma: the loss huber has no second derivative (curve), which the exact gradients of "
-                  "bptt need where errors feed back into membranes: gamma must be 0\n");
+                  "12:32: learning.gamma: the loss huber has no second derivative (curve), which the exact gradients "
+                  "of bptt need where errors feed back into membranes: gamma must be 0\n");
     check_refused(still, ", gamma: 0.2", true, "softplus",
                   "9:87: network.layers[1].gamma: the loss huber has no second derivative (curve), which the exact "
                   "gradients of bptt need where errors feed back into membranes: gamma must be 0\n"
@@ -377,6 +414,7 @@ int main(void)
         cmocka_unit_test(the_loss_of_a_batch_is_the_sum_over_its_rows),
         cmocka_unit_test(losses_of_extreme_outputs_are_finite_and_right),
         cmocka_unit_test(every_loss_passes_nan_on),
+        cmocka_unit_test(a_loss_without_settings_stays_a_name),
         cmocka_unit_test(what_lacks_a_second_derivative_is_refused_where_one_is_needed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

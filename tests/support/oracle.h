@@ -53,12 +53,12 @@ struct oracle {
     double tau_low; /* bound of tau_m */
     unsigned long t;
     double loss_spread; /* of what the last step returned */
-    double rough; /* how much rounding may be off, ORACLE_SPREADS spreads, of the largest error or rate of a layer: in the
-                     layer and step so far where that is most */
+    double rough; /* how much rounding may be off, ORACLE_SPREADS spreads, of the largest error or rate of a layer: in
+                     the layer and step so far where that is most */
     bool fragile; /* rounding decides a slope, since a potential came close to a kink of its activation; or `rough` has
                      grown to a hundredth; or an error is so large that the network is about to diverge */
-    bool bent;    /* rounding decides the slope of a slope, or of the target error, and so a gradient through the feedback
-                     of errors */
+    bool bent;    /* rounding decides the slope of a slope, or of the target error, and so a gradient through the
+                     feedback of errors */
 };
 
 /* Takes shapes, settings and the present parameters from a net; the state is zero. */
@@ -68,7 +68,8 @@ void oracle_destroy(struct oracle *o);
 /* One step: x (B, n_in), y (B, n_out). Returns the loss summed over rows. */
 double oracle_step(struct oracle *o, const double *x, const double *y, bool learning);
 /* The loss, a mean over rows, summed over T steps from here on, driven by the target error and without learning; the
- * oracle stays as it is, but for what only grows. x (T, B, n_in), y (T, B, n_out). Its central differences are gradients. */
+ * oracle stays as it is, but for `rough`, `fragile` and `bent`. x (T, B, n_in), y (T, B, n_out). Its central
+ * differences are gradients. */
 double oracle_window(struct oracle *o, const double *x, const double *y, size_t T);
 /* Grows or shrinks the batch as the design says. */
 void oracle_set_batch(struct oracle *o, size_t B);

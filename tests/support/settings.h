@@ -17,8 +17,8 @@ struct settings {
 /* What a row that needs a file is given. */
 extern const char *settings_file;
 
-/* Of the settings in yaml, "{key: value}"; NULL: what the row needs at least, in range, the others by default. Fails the
- * test if they cannot be decoded. */
+/* Of the settings in yaml, "{key: value}"; NULL: what the row needs at least, in range, the others by default. Fails
+ * the test if they cannot be decoded. */
 struct settings settings_of(const struct gle_row *row, const char *yaml);
 
 #endif

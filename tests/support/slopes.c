@@ -11,8 +11,8 @@ static double bend_at(const struct sampled *s, size_t i)
 
 /* Between neighbouring points f must grow by the integral of its slope, and so by the mean of the two slopes. The mean
  * is off by half of what the slope bends there (its second difference) at most: by a twelfth where the slope is smooth,
- * by a quarter where the slope of the slope jumps, by a half where the slope itself jumps between the two points. Returns
- * the first point from which that is not so; 0 if there is none. */
+ * by a quarter where the slope of the slope jumps, by a half where the slope itself jumps between the two points.
+ * Returns the first point from which that is not so; 0 if there is none. */
 static size_t misfit(const struct sampled *s)
 {
     const double noise = 1e-6; /* of f, of its size or of 1; of the slope */
