@@ -275,8 +275,8 @@ static const struct gle_key bounds_keys[] = {
 
 static const struct gle_key learning_keys[] = {
     GLE_KEY_NAME(struct gle_learning_keys, rule, "gle", &gle_rule_table, "how errors reach the parameters"),
-    GLE_KEY_NAME(struct gle_learning_keys, loss, NULL, &gle_loss_table,
-                 "what is minimised: how far outputs are from targets"),
+    {.name = "loss", .kind = GLE_KEY_KIND_PART, .offset = offsetof(struct gle_learning_keys, loss), .unit = "",
+     .help = "what is minimised: how far outputs are from targets", .more = &gle_loss_table, .bare = true},
     GLE_KEY_REAL(struct gle_learning_keys, beta, "1.0", 0.0, 1e6, "",
                  "strength with which the output error nudges the last layer"),
     GLE_KEY_REAL(struct gle_learning_keys, gamma, "0.0", 0.0, 1e6, "",

@@ -45,7 +45,8 @@ struct gle_bounds_keys {
 };
 
 struct gle_learning_keys {
-    const struct gle_row *rule, *loss;
+    const struct gle_row *rule;
+    struct gle_part loss;
     double beta, gamma, window;
     struct gle_names plastic;
     struct gle_bounds_keys bounds;

@@ -81,7 +81,8 @@ static int build_learning(struct gle_experiment *exp, const struct gle_learning_
     int rc = 0;
 
     exp->rule = (const struct gle_rule *)keys->rule;
-    exp->loss = (const struct gle_loss *)keys->loss;
+    exp->loss = (const struct gle_loss *)keys->loss.row;
+    exp->loss_params = keys->loss.params;
     exp->beta = keys->beta;
     exp->optimizer = keys->optimizer;
     exp->schedule = keys->schedule;
@@ -289,7 +290,7 @@ static int build_sections(struct gle_experiment *exp, const struct gle_file_keys
         rc |= check_signal(exp, errs) | check_made(exp, errs);
     return rc | gle_teacher_build(exp, &file->teacher, errs) | gle_phases_build(exp, &file->training.phases, errs) |
            gle_evaluate_build(exp, &file->training.evaluate, errs) | gle_record_build(exp, &file->record, errs) |
-           gle_diagnose_build(exp, &file->diagnose, errs);
+           gle_diagnose_build(exp, &file->diagnose, errs) | gle_curves_check(exp, errs);
 }
 
 /* Takes doc over. */

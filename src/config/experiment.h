@@ -139,6 +139,7 @@ struct gle_experiment {
 
     const struct gle_rule *rule;
     const struct gle_loss *loss;
+    const void *loss_params; /* its settings; NULL: it has none */
     double beta;
     struct gle_bounds bounds[GLE_PARAMS];
     struct gle_part optimizer; /* row: struct gle_optimizer */

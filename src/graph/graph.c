@@ -151,8 +151,7 @@ int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp, co
     }
     if (g->tape_steps) {
         g->tape_input = take(&g->tape_floats, g->tape_steps * g->train_rows * g->ld_input);
-        g->tape_target_error =
-            take(&g->tape_floats, g->tape_steps * g->train_rows * g->layers[g->n_layers - 1].ld);
+        g->tape_target = take(&g->tape_floats, g->tape_steps * g->train_rows * g->layers[g->n_layers - 1].ld);
     }
     *out = g;
     return 0;

@@ -93,7 +93,7 @@ struct gle_graph {
     size_t max_batch;  /* rows */
     size_t tape_steps; /* the longest window; 0: none is ever opened */
     size_t train_rows; /* rows of a learning step, and of a window */
-    size_t tape_input, tape_target_error; /* in the tape slab: inputs (T, B, ld_input), target errors (T, B, ld) */
+    size_t tape_input, tape_target; /* in the tape slab: inputs (T, B, ld_input), targets (T, B, ld) */
     bool observed; /* derived variables are kept for each layer */
     bool e_inst;   /* GLE_VAR_E_INST is found, too */
     bool passive;  /* nothing learns, no errors flow */

@@ -37,9 +37,9 @@ static float *tape_input(const struct gle_net *net, size_t t)
     return net->tape + net->graph->tape_input + t * net->B * net->graph->ld_input;
 }
 
-static float *tape_target_error(const struct gle_net *net, size_t t)
+static float *tape_target(const struct gle_net *net, size_t t)
 {
-    return net->tape + net->graph->tape_target_error + t * net->B * gle_top_of(net)->ld;
+    return net->tape + net->graph->tape_target + t * net->B * gle_top_of(net)->ld;
 }
 
 void gle_net_tape(struct gle_net *net, size_t i, struct gle_range rows, size_t thread, const float *e_above)
@@ -54,8 +54,7 @@ void gle_net_tape(struct gle_net *net, size_t i, struct gle_range rows, size_t t
     if (i == 0)
         memcpy(tape_input(net, t) + at_input, net->input + at_input, rows.n * g->ld_input * sizeof(float));
     if (i + 1 == g->n_layers)
-        (void)net->loss->eval(tape_target_error(net, t) + at, gle_var_of(net, l, GLE_VAR_R, net->now) + at,
-                              net->target + at, 1.0f, rows.n, l->n, l->ld);
+        memcpy(tape_target(net, t) + at, net->target + at, bytes);
     if (l->swept)
         memcpy(gle_tape_of(net, l, GLE_TAPE_DR, t + 1) + at, gle_var_of(net, l, GLE_VAR_DR, 0) + at, bytes);
     if (l->cfg->plastic[GLE_TAU_M])
@@ -85,21 +84,24 @@ static bool feeds_back(const struct gle_net *net, const struct gle_graph_layer *
  * error that the step after it had from them. */
 static const float *rate_bar(struct gle_net *net, size_t i, struct gle_range rows, size_t t, int old)
 {
+    const struct gle_experiment *exp = net->graph->exp;
     const struct gle_graph_layer *l = gle_layer_of(net, i);
-    const size_t at = rows.first * l->ld, bytes = rows.n * l->ld * sizeof(float);
+    const size_t at = rows.first * l->ld;
     float *bar = adjoint_of(net, l, GLE_ADJOINT_R, old) + at;
+    const float *r, *y;
 
     if (i + 1 < net->graph->n_layers)
         return bar;
     if (t + 1 == net->taped) {
-        memset(bar, 0, bytes);
+        memset(bar, 0, rows.n * l->ld * sizeof *bar);
         return bar;
     }
-    memcpy(bar, tape_target_error(net, t + 1) + at, bytes);
+    r = gle_tape_of(net, l, GLE_TAPE_R, t + 1) + at;
+    y = tape_target(net, t + 1) + at;
+    (void)net->loss->eval(bar, r, y, 1.0f, exp->loss_params, rows.n, l->n, l->ld);
     if (feeds_back(net, l))
-        net->loss->curve(bar, gle_tape_of(net, l, GLE_TAPE_R, t + 1) + at,
-                         adjoint_of(net, l, GLE_ADJOINT_ABOVE, old) + at, (float)net->graph->exp->beta, rows.n, l->n,
-                         l->ld);
+        net->loss->curve(bar, r, y, adjoint_of(net, l, GLE_ADJOINT_ABOVE, old) + at, (float)exp->beta,
+                         exp->loss_params, rows.n, l->n, l->ld);
     return bar;
 }
 

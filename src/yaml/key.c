@@ -396,16 +396,23 @@ static int check_keys(const struct gle_key *keys, const char *skip, const struct
     return rc;
 }
 
-static int decode_named_part(struct gle_part *part, const struct gle_table *table, struct gle_doc *doc,
+static int decode_named_part(struct gle_part *part, const struct gle_key *key, struct gle_doc *doc,
                              struct gle_node *node, struct gle_errors *errs)
 {
+    const struct gle_table *table = key->more;
     const struct gle_node *wrong;
     const struct gle_row *row;
     struct gle_node *type;
     struct known known;
 
     if (node->kind == GLE_NODE_SCALAR) {
-        if (decode_name(&row, table, node, errs) || expand_name(doc, node, errs))
+        if (decode_name(&row, table, node, errs))
+            return -1;
+        if (key->bare && !row->keys) {
+            *part = (struct gle_part){.row = row, .src = node};
+            return 0;
+        }
+        if (expand_name(doc, node, errs))
             return -1;
     } else if (node->kind == GLE_NODE_LIST) {
         return kind_fail(node, "a name or a map with a type", errs);
@@ -448,7 +455,7 @@ int gle_decode_value(void *field, const struct gle_key *key, struct gle_doc *doc
     case GLE_KEY_KIND_NAMES:
         return decode_names(field, key->more, doc, node, errs);
     case GLE_KEY_KIND_PART:
-        return decode_named_part(field, key->more, doc, node, errs);
+        return decode_named_part(field, key, doc, node, errs);
     case GLE_KEY_KIND_MAP:
         return gle_decode(field, key->more, doc, node, errs);
     case GLE_KEY_KIND_CUSTOM:

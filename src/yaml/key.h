@@ -34,6 +34,8 @@ struct gle_key {
     const char *unit;     /* "" if none */
     const char *help;     /* one sentence */
     const void *more;
+    bool bare;            /* of a part: the name of a row without settings stays as it is in the resolved config, as
+                             it was before rows of this table had any; else it becomes {type: name} */
 };
 #define GLE_ABSENT ""
 
