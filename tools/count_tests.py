@@ -51,7 +51,10 @@ def counts(test):
 
 def skipped_of(test):
     """A line for each function that was skipped, as far as its program names it, or for the program."""
-    named = [": ".join(filter(None, found)) for found in CMOCKA_SKIPPED.findall(test.get("stdout", ""))]
+    output = test.get("stdout", "")
+    if test["result"] == "SKIP":
+        return [f"skipped: {test['name']}: {output.strip() or 'all of it'}".splitlines()[0]]
+    named = [": ".join(filter(None, found)) for found in CMOCKA_SKIPPED.findall(output)]
     others = counts(test)[2] - len(named)
     return [f"skipped: {test['name']}: {what}" for what in named + [f"{others} of its tests"] * (others > 0)]
 

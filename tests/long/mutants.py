@@ -206,6 +206,9 @@ def run_test(cmd, env, seconds, **more):
         except subprocess.TimeoutExpired:
             os.killpg(run.pid, signal.SIGKILL)
             return None
+        except BaseException:
+            os.killpg(run.pid, signal.SIGKILL)
+            raise
 
 
 # --- which test runs which line ---
@@ -343,6 +346,7 @@ def sources(paths):
 
 
 def main():
+    signal.signal(signal.SIGTERM, signal.default_int_handler) # so that the test which is running ends as well
     args = options()
     digest = copy_tree()
     paths = list(sources(args.paths))
