@@ -1,6 +1,6 @@
 /* reference.h - the reference numbers for the parity tests: what tests/fixtures/reference has of them, else the folder
- * that the environment variable GLE_REFERENCE names. Every function here belongs inside a test: what is in neither skips
- * the test, and anything else that is missing, or different, fails it. */
+ * that the environment variable GLE_REFERENCE names. Every function here belongs inside a test: what is in neither
+ * skips the test, and anything else that is missing, or different, fails it. */
 #ifndef GLE_TESTS_REFERENCE_H
 #define GLE_TESTS_REFERENCE_H
 

@@ -31,8 +31,8 @@ struct built built_load(const char *yaml);
 struct built build_file(const char *path, const struct gle_override *overrides, size_t n_overrides, size_t threads);
 void built_clear(struct built *b);
 
-/* Nets that are built from now on use an instruction set, or, if name is NULL, the fastest one again. Skips the test, and
- * says why, where the processor lacks it. */
+/* Nets that are built from now on use an instruction set, or, if name is NULL, the fastest one again. Skips the test,
+ * and says why, where the processor lacks it. */
 void use_isa(const char *name);
 /* Rows of a group's tests, one for each instruction set, whose name *state then is. */
 #define ISA_TEST(test, isa) {#test "_with_" isa, test, NULL, NULL, isa}
