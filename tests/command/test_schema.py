@@ -98,7 +98,8 @@ UNSEEN = {
     "that one number must be below or above another, or a multiple of it": """
         bounds diagnose_window diagnose_window_every diagnose_window_multiple signal_step_flat speech_coefficients
         speech_window_longest speech_split tau_below_dt tau_below_dt_in_group tau_below_dt_in_list
-        tau_below_dt_repeated window_below_dt window_of_one_step xor_low_above_high phases_window speech_window""",
+        tau_below_dt_repeated window_below_dt window_of_one_step xor_low_above_high phases_window speech_window
+        phases_window_of_signal""",
     "how many numbers a list must have, and that rows must be of the same length": """
         bias_length bounds_single padding_of_mnist1d signal_amplitudes signal_phases speech_levels tau_list_and_count
         weight_ragged weight_rows""",

@@ -35,6 +35,7 @@ COVERED, PLAIN = WORK / "covered", WORK / "plain"
 SAME = ROOT / "tests" / "long" / "mutants.txt"
 MEMORY = 8 << 30 # bytes of addresses, for mutants that ask for more and more
 FILE_SIZE = 1 << 30
+SKIPPED = 77 # the exit code of a program that lacks something
 
 Mutant = collections.namedtuple("Mutant", "id path line operator start end text")
 Test = collections.namedtuple("Test", "name cmd env targets seconds lines")
@@ -194,15 +195,15 @@ def processor_time():
     return used.ru_utime + used.ru_stime
 
 
-def run_test(cmd, env, seconds, **more):
-    """Whether it ended well; None if it took too long."""
+def run_test(folder, cmd, env, seconds, **more):
+    """Its exit code; None if it took too long."""
     environment = {**os.environ, **env, **more}
     if (ROOT.parent / "shared" / "reference").is_dir():
         environment["GLE_REFERENCE"] = str(ROOT.parent / "shared" / "reference")
-    with subprocess.Popen(cmd, cwd=TREE, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+    with subprocess.Popen(cmd, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                           stderr=subprocess.DEVNULL, start_new_session=True, preexec_fn=limits) as run:
         try:
-            return run.wait(timeout=seconds) == 0
+            return run.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
             os.killpg(run.pid, signal.SIGKILL)
             return None
@@ -240,13 +241,14 @@ def measure(jobs):
         folder = WORK / "gcov"
         shutil.rmtree(folder, ignore_errors=True)
         before = processor_time()
-        good = run_test(cmd, env, 600, GCOV_PREFIX=str(folder))
+        code = run_test(COVERED, cmd, env, 600, GCOV_PREFIX=str(folder))
         seconds = processor_time() - before
-        if good:
+        if code == 0:
             lines = {path: dict(counts) for path, counts in lines_run(folder).items()}
             yield {"name": name, "seconds": seconds, "lines": lines}
         else:
-            print(f"{name}: {'fails' if good is False else 'takes too long'} on the tree as it is", flush=True)
+            what = {None: "takes too long", SKIPPED: "is skipped"}.get(code, "fails")
+            print(f"{name}: {what} on the tree as it is", flush=True)
 
 
 def covering_tests(jobs, slowest, digest):
@@ -277,7 +279,7 @@ class Sweep:
         self.tests, self.jobs, self.trusted = tests, jobs, set()
 
     def run(self, test):
-        return run_test(test.cmd, test.env, max(60, 20 * test.seconds))
+        return run_test(PLAIN, test.cmd, test.env, max(60, 20 * test.seconds))
 
     def build(self, test):
         return not ninja(PLAIN, self.jobs, *test.targets).returncode
@@ -287,7 +289,7 @@ class Sweep:
         if test.name not in self.trusted:
             changed = source.read_text(encoding="utf-8")
             source.write_text(text, encoding="utf-8")
-            if not self.build(test) or not self.run(test):
+            if not self.build(test) or self.run(test) != 0:
                 print(f"{test.name}: fails on the tree as it is, and is left out", flush=True)
                 self.tests.remove(test)
                 source.write_text(changed, encoding="utf-8")
@@ -308,9 +310,9 @@ class Sweep:
             for test in chosen:
                 if not self.build(test):
                     return None
-                good = self.run(test)
-                if not good and self.trust(test, source, text):
-                    return f"killed by {test.name}" + (" (time)" if good is None else "")
+                code = self.run(test)
+                if code != 0 and self.trust(test, source, text):
+                    return f"killed by {test.name}" + (" (time)" if code is None else "")
             return "SURVIVED " + (" ".join(test.name for test in chosen) or "(no test runs this line)")
         finally:
             source.write_text(text, encoding="utf-8")
