@@ -116,18 +116,27 @@ int gle_teacher_build(struct gle_experiment *exp, const struct gle_setting_list 
     return build_settings(&exp->teacher, exp, keys, errs);
 }
 
+/* Whether windows also end where the state is reset: the data set knows when. A signal has no samples at which that
+ * could be. */
+static bool resets(const struct gle_experiment *exp)
+{
+    const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
+    bool any = exp->reset_state;
+
+    for (size_t i = 0; exp->layers && i < exp->n_layers; i++)
+        any = any || exp->layers[i].reset;
+    return any && !(set && set->signal);
+}
+
 /* Under a windowed rule parameters move when a window ends: after a step of the run whose number is a multiple of the
  * window's length, but never the first one of a phase. A phase in which none ends would pretend to learn. */
 static int check_windows(const struct gle_experiment *exp, struct gle_errors *errs)
 {
     const uint64_t window = exp->window_steps;
     uint64_t begin = 0;
-    bool resets = exp->reset_state; /* windows end there, too; the data set knows when */
     int rc = 0;
 
-    for (size_t i = 0; exp->layers && i < exp->n_layers; i++)
-        resets = resets || exp->layers[i].reset;
-    for (size_t i = 0; window && !resets && i < exp->n_phases; begin += exp->phases[i++].n_steps) {
+    for (size_t i = 0; window && !resets(exp) && i < exp->n_phases; begin += exp->phases[i++].n_steps) {
         const struct gle_phase *phase = &exp->phases[i];
         const uint64_t last = begin + phase->n_steps - 1;
         if (phase->learn && phase->n_steps && last - last % window <= begin)

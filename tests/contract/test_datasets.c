@@ -28,23 +28,26 @@ static void every_data_set_is_explained(void **state)
     }
 }
 
-static void only_pending_data_sets_cannot_be_opened(void **state)
+static void only_pending_data_sets_lack_a_function(void **state)
 {
     (void)state;
-    for (const struct gle_dataset *set = gle_datasets; set->row.name; set++) {
-        const struct gle_data_context context = context_of(set);
-        struct gle_error err = {0};
-        struct gle_data *data;
-        char want[128];
+    for (const struct gle_dataset *set = gle_datasets; set->row.name; set++)
         assert_int_equal(set->row.pending, !set->open);
-        if (!set->row.pending)
-            continue;
-        snprintf(want, sizeof want, "the data set '%s' is not built yet in this version", set->row.name);
-        assert_int_equal(gle_data_open(&data, set, NULL, 0.0, &context, &err), -1);
-        assert_null(data);
-        assert_int_equal(err.code, GLE_EPENDING);
-        assert_string_equal(err.text, want);
-    }
+}
+
+/* The table may have none. */
+static void a_pending_data_set_cannot_be_opened(void **state)
+{
+    static const struct gle_dataset later = {.row = {.name = "later", .help = "a data set to come", .pending = true}};
+    const struct gle_data_context context = context_of(&later);
+    struct gle_error err = {0};
+    struct gle_data *data;
+
+    (void)state;
+    assert_int_equal(gle_data_open(&data, &later, NULL, 0.0, &context, &err), -1);
+    assert_null(data);
+    assert_int_equal(err.code, GLE_EPENDING);
+    assert_string_equal(err.text, "the data set 'later' is not built yet in this version");
 }
 
 static int is_number(const struct gle_key *key)
@@ -303,7 +306,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_data_set_is_explained),
-        cmocka_unit_test(only_pending_data_sets_cannot_be_opened),
+        cmocka_unit_test(only_pending_data_sets_lack_a_function),
+        cmocka_unit_test(a_pending_data_set_cannot_be_opened),
         cmocka_unit_test(defaults_pass_the_check),
         cmocka_unit_test(the_same_settings_give_the_same_data),
         cmocka_unit_test(every_data_set_is_whole),

@@ -3,11 +3,13 @@
 #include "../support/oracle.h"
 #include "../support/random_net.h"
 #include "base/memory.h"
-#include "kernel/isa.h"
+#include "base/npz.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { NETS = 200, STEPS = 25 };
 
@@ -134,15 +136,12 @@ static void random_nets_follow_the_oracle(void **state)
     assert_true(steps > NETS * STEPS); /* of NETS * STEPS * 7 / 5 */
 }
 
-static void they_do_so_with_every_instruction_set(void **state)
+static void they_do_so(void **state)
 {
-    (void)state;
-    for (int isa = 0; isa < GLE_ISA_COUNT; isa++) {
-        setenv("GLESIM_ISA", gle_isa_name((enum gle_isa)isa), 1);
-        for (size_t net = NETS; net < NETS + 10; net++)
-            run_random_net(net, 1);
-    }
-    unsetenv("GLESIM_ISA");
+    use_isa(*state);
+    for (size_t net = NETS; net < NETS + 10; net++)
+        run_random_net(net, 1);
+    use_isa(NULL);
 }
 
 /* Products that copy panels, and weights that learn block by block of rows, the last one smaller. */
@@ -170,6 +169,133 @@ static void large_nets_follow_the_oracle_on_any_threads(void **state)
         oracle_destroy(o);
         built_clear(&b);
     }
+}
+
+/* One layer that learns fast towards targets which it cannot reach, with these bounds. */
+static struct built bounded_net(const char *bounds)
+{
+    char yaml[1024];
+
+    snprintf(yaml, sizeof yaml,
+             "glesim: 1\nname: bounded\ndt: 0.1\nseed: 3\ndataset: {type: npz, file: none.npz}\n"
+             "network: {input: 6, layers: [{name: a, neurons: {count: 8, tau_m: 1.0, tau_r: 0.5}}]}\n"
+             "learning: {loss: mse, plastic: [weight, bias, tau_m], bounds: {%s}, "
+             "optimizer: {type: sgd, lr: 5.0e-2}}\n"
+             "training: {epochs: 1, batch_size: 4}\n", bounds);
+    return build_text(yaml, 1);
+}
+
+/* The lowest and highest value that each parameter takes in 100 steps. */
+static void learn_fast(struct built *b, float low[GLE_PARAMS], float high[GLE_PARAMS])
+{
+    const struct gle_step learn = {.learn = true, .lr = 5e-2};
+    struct gle_error err = {0};
+    struct gle_rng rng;
+    size_t ld_x, ld_y;
+    float *input = gle_net_input(b->net, &ld_x), *target = gle_net_target(b->net, &ld_y);
+    double loss;
+
+    gle_rng_seed(&rng, 5);
+    gle_net_set_batch(b->net, 4);
+    for (int p = 0; p < GLE_PARAMS; p++)
+        low[p] = INFINITY, high[p] = -INFINITY;
+    for (size_t step = 0; step < 100; step++) {
+        for (size_t r = 0; r < 4; r++) {
+            for (size_t k = 0; k < 6; k++)
+                input[r * ld_x + k] = (float)draw(&rng, -1.0, 1.0);
+            for (size_t k = 0; k < 8; k++)
+                target[r * ld_y + k] = k % 2 ? 9.0f : -9.0f;
+        }
+        assert_int_equal(gle_net_step(b->net, &learn, &loss, &err), 0);
+        for (int p = 0; p < GLE_PARAMS; p++) {
+            const size_t n = p == GLE_WEIGHT ? 48 : 8;
+            float values[48];
+            gle_net_get_param(b->net, 0, (enum gle_param)p, values);
+            for (size_t i = 0; step && i < n; i++) { /* the first step learns nothing yet */
+                low[p] = fminf(low[p], values[i]);
+                high[p] = fmaxf(high[p], values[i]);
+            }
+        }
+    }
+}
+
+static void bounds_hold_on_both_sides(void **state)
+{
+    static const float wanted_low[GLE_PARAMS] = {[GLE_WEIGHT] = -0.25f, [GLE_BIAS] = -0.5f, [GLE_TAU_M] = 0.9f};
+    static const float wanted_high[GLE_PARAMS] = {[GLE_WEIGHT] = 0.3f, [GLE_BIAS] = 0.7f, [GLE_TAU_M] = 1.05f};
+    float low[GLE_PARAMS], high[GLE_PARAMS];
+    struct built free_net = bounded_net(""), b = bounded_net("weight: [-0.25, 0.3], bias: [-0.5, 0.7], "
+                                                             "tau_m: [0.9, 1.05]");
+
+    (void)state;
+    learn_fast(&free_net, low, high);
+    for (int p = 0; p < GLE_PARAMS; p++)
+        assert_true(low[p] < wanted_low[p] && high[p] > wanted_high[p]);
+    learn_fast(&b, low, high);
+    for (int p = 0; p < GLE_PARAMS; p++)
+        assert_true(low[p] == wanted_low[p] && high[p] == wanted_high[p]);
+    built_clear(&free_net);
+    built_clear(&b);
+}
+
+static void write_tau_m(const char *path, float tau_m)
+{
+    struct gle_npz_writer *npz = gle_npz_create();
+    const size_t matrix[] = {1, 1}, list[] = {1};
+    const float one = 1.0f;
+    struct gle_error err = {0};
+
+    if (gle_npz_add(npz, "a.weight", GLE_NPY_F32, &one, 2, matrix, &err) ||
+        gle_npz_add(npz, "a.bias", GLE_NPY_F32, &one, 1, list, &err) ||
+        gle_npz_add(npz, "a.tau_m", GLE_NPY_F32, &tau_m, 1, list, &err) || gle_npz_write(npz, path, &err))
+        fail_msg("%s", err.text);
+    gle_npz_destroy(npz);
+}
+
+/* Of a network, of a teacher. Single precision makes 0.01 a little less than dt, and it is taken all the same. */
+static void a_tau_m_from_a_file_may_be_dt_but_for_rounding(void **state)
+{
+    static const struct {
+        float tau_m;
+        bool good;
+    } cases[] = {{0.01f, true}, {0.02f, true}, {0.0099999f, false}, {0.005f, false}, {-1.0f, false}};
+    char path[] = "/tmp/glesim_tau_m_XXXXXX", yaml[1024];
+    struct gle_error err;
+    struct gle_rng rng;
+    struct built b;
+
+    (void)state;
+    assert_true((double)0.01f < 0.01);
+    temporary_file(path, "");
+    write_tau_m(path, 0.01f);
+    snprintf(yaml, sizeof yaml,
+             "glesim: 1\nname: file\ndt: 0.01\ndataset: {type: npz, file: none.npz}\n"
+             "network: {input: 1, init: {file: %s}, layers: [{name: a, neurons: {count: 1, tau_m: 1.0, tau_r: 0.5}}]}\n"
+             "teacher: {a: {tau_m: {file: %s}}}\n"
+             "learning: {loss: mse}\ntraining: {epochs: 1}\n", path, path);
+    b = build_text(yaml, 1);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const int want = cases[i].good ? 0 : -1;
+        char text[64];
+        float tau_m;
+        write_tau_m(path, cases[i].tau_m);
+        snprintf(text, sizeof text, "[0] = %g is below dt = 0.01", (double)cases[i].tau_m);
+        for (size_t k = 0; k < 2; k++) {
+            err = (struct gle_error){0};
+            gle_rng_seed(&rng, 0);
+            assert_int_equal(k ? gle_net_apply(b.net, &b.exp->teacher, &rng, &err) : gle_net_init(b.net, &rng, &err),
+                             want);
+            if (cases[i].good) {
+                gle_net_get_param(b.net, 0, GLE_TAU_M, &tau_m);
+                assert_true(tau_m == cases[i].tau_m);
+            } else {
+                assert_int_equal(err.code, GLE_EDATA);
+                assert_non_null(strstr(err.text, text));
+            }
+        }
+    }
+    unlink(path);
+    built_clear(&b);
 }
 
 static void a_profile_accounts_for_the_time_of_all_threads(void **state)
@@ -258,8 +384,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_nets_follow_the_oracle),
-        cmocka_unit_test(they_do_so_with_every_instruction_set),
+        ISA_TESTS(they_do_so),
         cmocka_unit_test(large_nets_follow_the_oracle_on_any_threads),
+        cmocka_unit_test(bounds_hold_on_both_sides),
+        cmocka_unit_test(a_tau_m_from_a_file_may_be_dt_but_for_rounding),
         cmocka_unit_test(a_profile_accounts_for_the_time_of_all_threads),
         cmocka_unit_test(a_step_says_which_variables_it_has_found),
         cmocka_unit_test(a_step_allocates_nothing),

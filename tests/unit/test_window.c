@@ -3,7 +3,6 @@
 #include "../support/oracle.h"
 #include "../support/random_net.h"
 #include "base/memory.h"
-#include "kernel/isa.h"
 #include "parts/rule.h"
 
 #include <math.h>
@@ -168,15 +167,12 @@ static void and_with_prospective_errors(void **state)
     assert_true(compared > NETS / 2);
 }
 
-static void every_instruction_set_sweeps(void **state)
+static void sweeps_are_exact(void **state)
 {
-    (void)state;
-    for (int isa = 0; isa < GLE_ISA_COUNT; isa++) {
-        setenv("GLESIM_ISA", gle_isa_name((enum gle_isa)isa), 1);
-        for (size_t net = 0; net < 8; net++)
-            check_random_net(2 * NETS + net, net % 2 ? "gle" : "bp", 1);
-    }
-    unsetenv("GLESIM_ISA");
+    use_isa(*state);
+    for (size_t net = 0; net < 8; net++)
+        check_random_net(2 * NETS + net, net % 2 ? "gle" : "bp", 1);
+    use_isa(NULL);
 }
 
 /* --- adjoint --- */
@@ -385,7 +381,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bptt_is_the_exact_gradient_with_instantaneous_errors),
         cmocka_unit_test(and_with_prospective_errors),
-        cmocka_unit_test(every_instruction_set_sweeps),
+        ISA_TESTS(sweeps_are_exact),
         cmocka_unit_test(the_adjoint_gradient_converges_to_that_of_bptt),
         cmocka_unit_test(threads_change_no_bit_of_a_sweep),
         cmocka_unit_test(a_window_allocates_nothing_and_may_be_short_or_empty),
