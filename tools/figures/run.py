@@ -7,10 +7,13 @@ import numpy as np
 
 from . import style
 from .failure import DATA, Failure
-from .runs import Run, read_json, shown
+from .runs import KEYS, NONE, Run, check_kinds, read_json, shown
 
 PARAMETERS = ("weight", "bias", "tau_m", "tau_r")
 SPLITS = ("train", "validation", "test")
+# What every summary has, and of which kind.
+SUMMARY = {**{key: KEYS[key] for key in ("name", "variant", "final", "parameters")}, "sweep": (str, NONE),
+           "completed": (int,), "runs": (list,), "epochs": (list, NONE), "phases": (list, NONE)}
 TOGETHER = (("u", "prosp_u"), ("r",), ("e", "v", "lambda")) # variables that share a panel
 # What a page shows at most of things that there may be thousands of.
 MOST_POINTS, MOST_LINES, MOST_NEURONS, MOST_LAYERS, MOST_NAMES = 1000, 8, 3, 4, 40
@@ -26,9 +29,9 @@ class Summary:
 
     def __init__(self, folder):
         self.metrics = read_json(folder / "summary.json")
-        wanted = {"name", "variant", "sweep", "completed", "runs", "epochs", "phases", "final", "parameters"}
-        if not wanted <= set(self.metrics):
-            raise Failure(DATA, f"{shown(folder / 'summary.json')}: not a summary of runs")
+        if "points" in self.metrics:
+            raise Failure(DATA, f"{shown(folder)}: a sweep; which of its folders?")
+        check_kinds(self.metrics, SUMMARY, folder / "summary.json")
         m = self.metrics
         self.title = " / ".join(filter(None, (m["name"], m["variant"], m["sweep"])))
         self.title += f", {m['completed']} of {len(m['runs'])} seeds completed: mean ± s.d." + outcome(m["final"])
