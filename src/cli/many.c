@@ -110,12 +110,14 @@ static void tell(const struct gle_plan *plan, const char *dir, const struct gle_
     if (plan->options.quiet)
         return;
     printf("%s/summary.json", dir);
-    if (!came->written)
+    if (came->was_richer)
+        printf(": left as it is, since it is of more runs, on other data; --force replaces runs and summary");
+    else if (!came->written)
         printf(": left as it is, since no run came to a report");
-    if (came->n_more)
+    if (came->written && came->n_more)
         printf(": with %zu more run%s of the same config that %s there", came->n_more, came->n_more > 1 ? "s" : "",
                came->n_more > 1 ? "are" : "is");
-    if (came->n_left_out)
+    if (came->written && came->n_left_out)
         printf("%s %zu of another config or other data left out", came->n_more ? ";" : ":", came->n_left_out);
     putchar('\n');
 }
@@ -129,7 +131,7 @@ static int summarise_seeds(struct gle_plan *plan, struct gle_error *err)
 
     for (size_t i = 0; i < plan->n_runs; i += n) {
         folder_above(dir, &plan->runs[i], 1);
-        if (gle_summary_write(&came, dir, plan->runs + i, n, err))
+        if (gle_summary_write(&came, dir, plan->runs + i, n, plan->options.force, err))
             return -1;
         tell(plan, dir, &came);
     }
@@ -148,7 +150,8 @@ static int summarise_sweeps(struct gle_plan *plan, struct gle_error *err)
             if (variant && strcmp(plan->runs[next].exp->variant, variant))
                 break;
         folder_above(dir, &plan->runs[i], 2);
-        if (gle_summary_write_sweep(&came, dir, plan->runs + i, (next - i) / plan->n_lists, plan->n_lists, err))
+        if (gle_summary_write_sweep(&came, dir, plan->runs + i, (next - i) / plan->n_lists, plan->n_lists,
+                                    plan->options.force, err))
             return -1;
         tell(plan, dir, &came);
     }

@@ -34,9 +34,9 @@ struct gle_share {
 };
 struct gle_share gle_plan_share(const struct gle_plan *plan, size_t n_runs, size_t processors);
 
-/* Makes all runs side by side, as gle_plan_share() says, fewer at a time where the system allows no more, which is told;
- * and summaries: of the seeds of each variant and combination, and of the sweep of each variant. *code: the exit code of
- * the first that failed. The runs have their directories.
+/* Makes all runs side by side, as gle_plan_share() says, fewer at a time where the system allows no more, which is
+ * told; and summaries: of the seeds of each variant and combination, and of the sweep of each variant. *code: the exit
+ * code of the first that failed. The runs have their directories.
  * Errors: GLE_ENOMEM (also: not even one process is allowed), GLE_EWRITE (a summary). */
 GLE_MUST_CHECK int gle_plan_run(int *code, struct gle_plan *plan, size_t processors, struct gle_error *err);
 

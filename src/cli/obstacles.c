@@ -92,8 +92,8 @@ static int check_summaries(const struct gle_plan *plan, struct gle_error *err)
         *strrchr(dir, '/') = '\0';
         if (gle_summary_is_other(&seed, dir, plan->runs[i].exp))
             return gle_fail(err, GLE_EWRITE,
-                            "%.200s/summary.json is of runs of another config, seed %llu among them; --force replaces it, "
-                            "--output puts these runs elsewhere",
+                            "%.200s/summary.json is of runs of another config, seed %llu among them; --force replaces "
+                            "it, --output puts these runs elsewhere",
                             dir, (unsigned long long)seed);
     }
     return 0;

@@ -1,5 +1,5 @@
-/* obstacles.h - what stands in the way of the runs of a command. Found before the first of them starts, so that a command
- * that is refused has changed nothing. */
+/* obstacles.h - what stands in the way of the runs of a command. Found before the first of them starts, so that a
+ * command that is refused has changed nothing. */
 #ifndef GLE_CLI_OBSTACLES_H
 #define GLE_CLI_OBSTACLES_H
 

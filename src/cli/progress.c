@@ -7,7 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { CELLS = 24, USUAL_WIDTH = 80, LINE_MAX = 256, ADDED_MAX = 128 };
+enum { CELLS = 24, BRACKETS = 3, LABEL_LEAST = 8, USUAL_WIDTH = 80, LINE_MAX = 256, ADDED_MAX = 128 };
 static const double BAR_SECONDS = 0.1, LINE_SECONDS = 10.0, EPOCH_SECONDS = 60.0;
 
 void gle_format_duration(char *buf, size_t size, double seconds)
@@ -114,7 +114,7 @@ static void tell_life(struct gle_bar *bar, const struct gle_progress *p)
 }
 
 /* Writes over the terminal's line: label, bar, percentage, what follows it (shorter than ADDED_MAX), n scores. Where
- * there is little room, scores and bar become shorter: the last score stays as long as anything can. */
+ * there is little room, scores, bar and label become shorter: the last score stays as long as anything can. */
 static void redraw(const struct gle_bar *bar, double done, const char *after, const struct shown *scores, size_t n)
 {
     /* how few cells of the bar are worth a form of the scores that takes more room */
@@ -122,19 +122,24 @@ static void redraw(const struct gle_bar *bar, double done, const char *after, co
     const size_t last = n ? n - 1 : 0;
     const int width = terminal_width() - 1;
     char line[LINE_MAX], tail[ADDED_MAX];
-    int cells = 0, full;
+    int cells = 0, full, name = 40; /* characters of the label */
     size_t at;
 
     for (int form = 0; form < 3; form++) {
         tail[0] = '\0';
         add_shown(tail, sizeof tail, 0, form < 2 ? scores : scores + last, form < 2 ? n : n - last, form > 0);
-        cells = width - snprintf(line, sizeof line, "%.40s [] %3.0f %%%s%s", bar->label, 100.0 * done, after, tail);
+        cells = width - snprintf(line, sizeof line, "%.*s [] %3.0f %%%s%s", name, bar->label, 100.0 * done, after,
+                                 tail);
         if (cells >= least[form])
             break;
     }
+    if (cells + BRACKETS < 0) {
+        name = (int)strnlen(bar->label, (size_t)name) + cells + BRACKETS;
+        name = name > LABEL_LEAST ? name : LABEL_LEAST;
+    }
     cells = cells < CELLS ? cells : CELLS;
     full = (int)(done * cells);
-    at = (size_t)snprintf(line, sizeof line, "%.40s", bar->label);
+    at = (size_t)snprintf(line, sizeof line, "%.*s", name, bar->label);
     if (cells >= least[1]) {
         at += (size_t)snprintf(line + at, sizeof line - at, " [");
         for (int i = 0; i < cells; i++)

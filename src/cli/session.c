@@ -155,8 +155,8 @@ static int open_session(struct session *s, struct gle_error *err)
     if (gle_net_build(&s->net, s->graph, s->how->threads, err))
         return -1;
     if (gle_net_threads(s->net) > threads)
-        return gle_fail(err, GLE_ENOMEM, "only %zu of %zu threads can be made; --threads %zu does with so many", threads,
-                        gle_net_threads(s->net), threads);
+        return gle_fail(err, GLE_ENOMEM, "only %zu of %zu threads can be made; --threads %zu does with so many",
+                        threads, gle_net_threads(s->net), threads);
     return 0;
 }
 

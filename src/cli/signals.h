@@ -7,7 +7,7 @@
 #include <sys/types.h>
 
 /* Takes hold of all signals of the table; once, before any other thread starts. A hang-up that is ignored already, as
- * under nohup, stays ignored. Returns where the number of the signal that asks for the end will be found, 0 until then. */
+ * under nohup, stays ignored. Returns where the number of the signal that asks for the end will be found; 0 before. */
 const volatile sig_atomic_t *gle_signals_catch(void);
 
 /* In a process of its own that `parent` has started and hands signals on to: one that comes from there and from

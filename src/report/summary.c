@@ -170,8 +170,8 @@ static json_t *assemble(const struct making *m)
 }
 
 /* The summary of the runs named, in dir, and of those beside them. Owns: *out, the caller. */
-static int summarise(json_t **out, struct gle_summary *came, struct making *m, const struct gle_seed_run *runs, size_t n,
-                     struct gle_error *err)
+static int summarise(json_t **out, struct gle_summary *came, struct making *m, const struct gle_seed_run *runs,
+                     size_t n, struct gle_error *err)
 {
     int rc = 0;
 
@@ -192,6 +192,12 @@ static int summarise(json_t **out, struct gle_summary *came, struct making *m, c
     json_decref(m->runs);
     json_decref(m->left_out);
     return rc;
+}
+
+/* Whether what is there, a summary or a point of one, is of more runs, which the new one would leave out. */
+static bool is_poorer(const struct making *m, const json_t *old, size_t n_left_out)
+{
+    return n_left_out && (size_t)json_integer_value(json_object_get(old, "completed")) > m->n_completed;
 }
 
 /* Takes root. begun: see gle_json_end(). */
@@ -218,17 +224,23 @@ static bool has_summary(const char *dir)
 }
 
 int gle_summary_write(struct gle_summary *out, const char *dir, const struct gle_seed_run *runs, size_t n,
-                      struct gle_error *err)
+                      bool replaces, struct gle_error *err)
 {
     const size_t begun = gle_json_begin();
     struct making m = {.dir = dir, .exp = runs->exp};
-    json_t *root = NULL;
+    json_t *root = NULL, *old = gle_folder_summary(dir);
     int rc = 0;
 
     find_reference(&m, runs, n);
     *out = (struct gle_summary){.written = m.came || !has_summary(dir)};
     if (out->written)
-        rc = summarise(&root, out, &m, runs, n, err) || write_summary(dir, root, begun, err) ? -1 : 0;
+        rc = summarise(&root, out, &m, runs, n, err);
+    out->was_richer = root && !replaces && is_poorer(&m, old, out->n_left_out);
+    out->written = out->written && !out->was_richer;
+    if (!rc && out->written)
+        rc = write_summary(dir, json_incref(root), begun, err);
+    json_decref(root);
+    json_decref(old);
     json_decref(m.same);
     return rc;
 }
@@ -290,18 +302,24 @@ static json_t *point_of(json_t *points, const char *label)
 }
 
 /* The point of n runs; the one that was there before, if none of them has come to a report. */
-static int add_point(json_t *points, struct gle_summary *out, struct making *m, const struct gle_seed_run *runs, size_t n,
-                     json_t *before, struct gle_error *err)
+static int add_point(json_t *points, struct gle_summary *out, struct making *m, const struct gle_seed_run *runs,
+                     size_t n, json_t *before, bool replaces, struct gle_error *err)
 {
     static const char *const details[] = {"schema", "name", "variant", "epochs", "phases", "parameters", "timing"};
-    json_t *old = m->came ? NULL : point_of(before, m->exp->sweep.label), *point;
+    json_t *old = point_of(before, m->exp->sweep.label), *point;
+    const size_t left_out = out->n_left_out;
 
-    if (old) {
+    if (old && !m->came) {
         json_array_append(points, old);
         return 0;
     }
     if (summarise(&point, out, m, runs, n, err))
         return -1;
+    if (old && !replaces && is_poorer(m, old, out->n_left_out - left_out)) {
+        json_decref(point);
+        json_array_append(points, old);
+        return 0;
+    }
     for (size_t i = 0; i < sizeof details / sizeof *details; i++)
         json_object_del(point, details[i]);
     json_object_set_new(point, "values", values_of(m));
@@ -356,7 +374,7 @@ static void keep_points(json_t *points, json_t *others, struct gle_summary *out,
 }
 
 int gle_summary_write_sweep(struct gle_summary *out, const char *dir, const struct gle_seed_run *runs, size_t n_points,
-                            size_t n, struct gle_error *err)
+                            size_t n, bool replaces, struct gle_error *err)
 {
     const size_t begun = gle_json_begin();
     const struct gle_experiment *exp = runs->exp;
@@ -375,7 +393,7 @@ int gle_summary_write_sweep(struct gle_summary *out, const char *dir, const stru
         struct making m = {.dir = of_point, .exp = runs->exp};
         snprintf(of_point, sizeof of_point, "%.3800s/%.200s", dir, runs->exp->sweep.label);
         find_reference(&m, runs, n);
-        rc = add_point(points, out, &m, runs, n, before, err);
+        rc = add_point(points, out, &m, runs, n, before, replaces, err);
         if (!same && m.came)
             same = json_incref(m.same);
         json_decref(m.same);

@@ -6,10 +6,10 @@
 
 #include <jansson.h>
 
-/* The numbers of one place within the values. The first value that is there says what they are: numbers with a fraction
- * become {mean, std, min, max, n}, std being that of the population; whole numbers, too, unless they are the same in all,
- * and then stay what they are, as words do; lists and objects are gone through. Where a value has nothing, or something
- * else, it does not count. */
+/* The values of one place. The first one that is there says what they are: numbers with a fraction become {mean, std,
+ * min, max, n}, std being that of the population (over n), as the published ones are; whole numbers, too, unless they
+ * are the same in all, and then stay what they are, as words do; lists and objects are gone through. Where a value has
+ * nothing, or something else, it does not count. */
 struct gle_tally;
 
 /* Owns: the caller, gle_tally_destroy(). NULL: no memory. */
