@@ -116,12 +116,14 @@ static int start(struct state *s, struct child *c, struct gle_error *err)
 
     while (n < PIPES && !pipe(pipes[n]))
         n++;
+    number = errno;
     fflush(stdout);
     fflush(stderr);
     *c = (struct child){.job = s->next, .fd = {-1, -1, -1}};
-    if (n == PIPES)
+    if (n == PIPES) {
         c->pid = fork();
-    number = errno;
+        number = errno;
+    }
     if (n < PIPES || c->pid < 0) {
         close_pipes(pipes, n);
         c->pid = 0;

@@ -4,6 +4,7 @@ Standard library only; skipped where tools/plot would have to install numpy or m
 """
 
 import array
+import fcntl
 import json
 import math
 import os
@@ -166,6 +167,38 @@ class Pages(Case):
         (report.parent / "recording.npz").unlink()
         report.write_text(json.dumps({**metrics, "parameters": None}))
         self.assertIn("nothing to draw", self.plot("run", report.parent, code=4))
+
+    def test_a_run_that_was_killed_is_broken_off(self):
+        self.glesim("xor.yaml", "--set", "training.epochs=1", "--output", "xor")
+        report = self.folder / "xor/seed_1/metrics.json"
+        report.write_text(json.dumps({**json.loads(report.read_text()), "status": "running"}))
+        svg, = self.plot("run", "xor/seed_1", "--format", "svg")
+        self.assertIn("seed 1: broken off", text_of(svg))
+        held = os.open(report.parent, os.O_RDONLY)
+        self.addCleanup(os.close, held)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        svg, = self.plot("run", "xor/seed_1", "--format", "svg")
+        self.assertIn("seed 1: running", text_of(svg))
+
+    def test_what_glesim_has_not_written_is_refused(self):
+        self.glesim("xor.yaml", "--set", "training.epochs=2", "--output", "xor")
+        report = self.folder / "xor/seed_1/metrics.json"
+        good = json.loads(report.read_text())
+        for key, forged in (("epochs", 3), ("epochs", [1, 2]), ("epochs", [{}]), ("phases", {}), ("name", None),
+                            ("config", []), ("final", 1.5), ("parameters", [[1]]), ("parameters", {"a": {"b": 1}}),
+                            ("confusion", {"matrix": 3}), ("confusion", {"split": "test", "matrix": [[1], [2, 3]]}),
+                            ("diagnostics", {"comparisons": [3]}), ("dataset", None), ("seed", "one"), ("status", 7)):
+            report.write_text(json.dumps({**good, key: forged}))
+            err = self.plot("run", report.parent, code=4)
+            self.assertEqual(err.count("\n"), 1, (key, forged, err))
+        for text in ("[" * 100000, '"\\ud800"', "\0"):
+            report.write_text(text)
+            self.assertEqual(self.plot("run", report.parent, code=4).count("\n"), 1)
+        report.unlink()
+        os.mkfifo(report)
+        self.assertIn("metrics.json: not a regular file", self.plot("run", report.parent, code=4))
+        os.mkfifo(self.folder / "summary.json")
+        self.assertIn("summary.json: not a regular file", self.plot("run", ".", code=4))
 
     def test_folders_without_a_run(self):
         self.glesim("xor.yaml", "--set", "training.epochs=1", "--output", "xor")

@@ -158,6 +158,19 @@ class Limits(Surroundings):
         self.assertEqual(done.err, "glesim: too few open files are allowed for a run in a process of its own\n")
         self.assertFalse((self.folder / "out").exists())
 
+    def test_a_wait_that_fails_burns_no_processor(self):
+        with self.popen(XOR, *LONG, "--seeds", "0-1", "--jobs", "2", "--output", "out") as run:
+            self.children(run, 2)
+            self.until(lambda: all(self.has_report("out", i) for i in range(2)), "the runs begin")
+            resource.prlimit(run.pid, resource.RLIMIT_NOFILE, (3, 3)) # poll() fails for more than these
+            time.sleep(1.0)
+            stat = pathlib.Path(f"/proc/{run.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+            self.assertLess(sum(map(int, stat[11:13])) / os.sysconf("SC_CLK_TCK"), 0.3, "seconds of processor time")
+            run.send_signal(signal.SIGINT)
+            out, err = run.communicate(timeout=PATIENCE)
+        self.assertEqual(run.returncode, 128 + signal.SIGINT, err)
+        self.assertEqual(out.count("interrupted after epoch"), 2)
+
     def test_fewer_runs_at_a_time_where_few_processes_may_be(self):
         user = os.geteuid() or 54321 # root has no such limit, and becomes another one for it
         mine = sum(path.stat().st_uid == user for path in pathlib.Path("/proc").glob("[0-9]*/task/*"))

@@ -24,8 +24,9 @@ def as_written(what):
     """Files that glesim has not written, or that were changed since, do not fit together somewhere."""
     try:
         yield
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise Failure(DATA, f"{what} is not as glesim writes it: {type(error).__name__}: {error}") from error
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        words = " ".join(str(error).split())
+        raise Failure(DATA, f"{what} is not as glesim writes it: {type(error).__name__}: {words}") from error
 
 
 def draw_figures(names, args):
