@@ -135,11 +135,14 @@ class Summaries(Case):
         self.assertEqual(self.summary()["completed"], 3)
 
     def test_what_a_stopped_command_did_not_come_to_stays_in(self):
-        self.run_glesim(XOR, *SHORT, "--seeds", "0-5")
-        with self.start(XOR, *SHORT, "--seeds", "0-5", "--jobs", "1") as run:
+        self.run_glesim(XOR, *SHORT, "--seeds", "0-49", "--quiet")
+        with self.start(XOR, *SHORT, "--seeds", "0-49", "--jobs", "1") as run:
+            self.assertIn("there already", run.stdout.readline())
             run.send_signal(signal.SIGINT)
-            run.communicate(timeout=PATIENCE)
-        self.assertEqual(self.summary()["completed"], 6)
+            out, _ = run.communicate(timeout=PATIENCE)
+        self.assertLess(out.count("there already"), 49)
+        s = self.summary()
+        self.assertEqual((s["completed"], s["runs"][49]["status"], s["runs"][49]["exit_code"]), (50, "completed", None))
 
     def test_a_run_that_fails_again_stays_in(self):
         self.run_glesim(XOR, *SHORT, "--seeds", "0-1")
