@@ -32,8 +32,8 @@ static const struct entry entries[] = {
     {"quiet", NULL, "no progress, no closing line", QUIET},
     {"list", NULL, "show everything a config can name", LIST},
     {"schema", NULL, "show the format of configs as a JSON Schema, which editors can use", SCHEMA},
-    {"version", NULL, "show the version of the program", VERSION},
-    {"help", NULL, "show this text", HELP},
+    {"version", NULL, "show the version of the program; also -v", VERSION},
+    {"help", NULL, "show this text; also -h", HELP},
 };
 enum { N_ENTRIES = sizeof entries / sizeof *entries };
 
@@ -236,9 +236,11 @@ static int parse_option(struct gle_options *o, int option, const char *name, str
         o->action = GLE_SHOW_SCHEMA;
         return 0;
     case VERSION:
+    case 'v':
         o->action = GLE_SHOW_VERSION;
         return 0;
     case HELP:
+    case 'h':
         o->action = GLE_HELP;
         return 0;
     case SET:
@@ -279,7 +281,7 @@ int gle_options_parse(struct gle_options *o, int argc, char **argv, struct gle_e
     opterr = 0;
     optind = 1;
     for (;;) {
-        option = getopt_long(argc, argv, "", known, &index);
+        option = getopt_long(argc, argv, "hv", known, &index);
         if (option == -1)
             break;
         if (option == '?' && optopt && optopt < CHECK) /* one letter */

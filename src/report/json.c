@@ -1,4 +1,5 @@
 #include "report/json.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "parts/activation.h"
@@ -105,6 +106,11 @@ static json_t *config(const struct gle_node *node)
     if (node->as == GLE_SCALAR_NUMBER && isfinite(node->number))
         return json_real(node->number);
     return json_string(node->text);
+}
+
+json_t *gle_json_config(const struct gle_experiment *exp)
+{
+    return config(exp->src);
 }
 
 json_t *gle_json_sweep(const struct gle_sweep *s)
@@ -482,9 +488,23 @@ char *gle_report_json(const struct gle_report *r, const struct gle_metrics *m, c
     return gle_json_end(root, GLE_JSON_INDENT, begun);
 }
 
+json_t *gle_json_load(const char *path)
+{
+    struct gle_error unread = {0};
+    unsigned char *bytes;
+    size_t size;
+    json_t *root;
+
+    if (gle_file_read(&bytes, &size, path, SIZE_MAX / 4, false, GLE_EDATA, &unread))
+        return NULL;
+    root = json_loadb((const char *)bytes, size, 0, NULL);
+    gle_free(bytes);
+    return root;
+}
+
 void gle_report_status(char *status, size_t size, char config_sha256[65], const char *path)
 {
-    json_t *root = json_load_file(path, 0, NULL);
+    json_t *root = gle_json_load(path);
     const char *word = json_string_value(json_object_get(root, "status"));
     const char *sha256 = json_string_value(json_object_get(root, "config_sha256"));
 

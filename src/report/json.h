@@ -20,6 +20,12 @@ char *gle_report_json(const struct gle_report *report, const struct gle_metrics 
 /* Keys and values of a sweep at a run; null: the file has none. Owns: the caller. */
 json_t *gle_json_sweep(const struct gle_sweep *sweep);
 
+/* A resolved config, as reports have it. Owns: the caller. */
+json_t *gle_json_config(const struct gle_experiment *exp);
+
+/* The object or list in a file, which is not waited for where a pipe lies in its place. Owns: the caller. NULL: it
+ * cannot be read, or is no JSON. */
+json_t *gle_json_load(const char *path);
 /* The status word of the metrics.json at path, and the checksum of its config; "" if it cannot be read. */
 void gle_report_status(char *status, size_t size, char config_sha256[65], const char *path);
 

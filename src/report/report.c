@@ -77,6 +77,16 @@ void gle_report_release(struct gle_report *report)
     report->lock = -1;
 }
 
+bool gle_report_is_held(const char *dir)
+{
+    const int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const bool held = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
+
+    if (fd >= 0)
+        close(fd);
+    return held;
+}
+
 /* --- what is there already --- */
 
 int gle_report_compare(char what[GLE_DIFFERENCE], const struct gle_report *report, const char *config, size_t size,
@@ -119,25 +129,30 @@ static int compare_file(char what[GLE_DIFFERENCE], const struct gle_report *repo
     return rc;
 }
 
-int gle_report_find(enum gle_found *found, struct gle_report *report, struct gle_error *err)
+int gle_report_find(enum gle_found *found, char what[GLE_DIFFERENCE], struct gle_report *report, struct gle_error *err)
 {
-    char path[GLE_REPORT_PATH], status[32], sha256[65], what[GLE_DIFFERENCE];
+    char path[GLE_REPORT_PATH], status[32], sha256[65];
     struct gle_error unread = {0};
     char *text = make_config(report, err);
 
     *found = GLE_FOUND_NOTHING;
+    what[0] = '\0';
     gle_free(text);
     if (!text)
         return -1;
+    if (!has_file(report, "metrics.json") && !has_file(report, GLE_FILE_CHECKPOINT))
+        return 0;
     gle_report_path(path, report, "metrics.json");
     gle_report_status(status, sizeof status, sha256, path);
-    if (!status[0] || (strcmp(sha256, report->config_sha256) && (compare_file(what, report, &unread) || what[0])))
-        return 0;
-    if (!strcmp(status, "completed"))
+    if (strcmp(sha256, report->config_sha256) && (compare_file(what, report, &unread) || what[0]))
+        *found = GLE_FOUND_OTHER;
+    else if (!strcmp(status, "completed"))
         *found = GLE_FOUND_COMPLETED;
     else if (!strcmp(status, "diverged"))
         *found = GLE_FOUND_DIVERGED;
-    return 0;
+    else
+        *found = GLE_FOUND_BROKEN_OFF;
+    return unread.code == GLE_ENOMEM ? gle_fail(err, GLE_ENOMEM, "%s", unread.text) : 0;
 }
 
 int gle_report_remove_checkpoint(const struct gle_report *report, struct gle_error *err)
@@ -158,6 +173,8 @@ static int refuse_old(const struct gle_report *report, struct gle_error *err)
 
     gle_report_path(path, report, "metrics.json");
     gle_report_status(status, sizeof status, sha256, path);
+    if (!strcmp(status, "running") && report->lock >= 0) /* not by this process, nor by any other */
+        snprintf(status, sizeof status, "broken off");
     over = !strcmp(status, "completed") || !strcmp(status, "diverged");
     return gle_fail(err, GLE_EWRITE,
                     "%s holds a run already (%s); %s--force replaces it, --output puts this one elsewhere", report->dir,

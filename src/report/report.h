@@ -32,11 +32,22 @@ GLE_MUST_CHECK int gle_report_dir(char *dir, size_t size, const char *output, co
  * Errors: GLE_EWRITE (another process holds it). */
 GLE_MUST_CHECK int gle_report_hold(struct gle_report *report, struct gle_error *err);
 void gle_report_release(struct gle_report *report);
+/* Whether some process holds the directory of a run. */
+bool gle_report_is_held(const char *dir);
 
-/* What there is of a run already, by the same config. */
-enum gle_found { GLE_FOUND_NOTHING, GLE_FOUND_COMPLETED, GLE_FOUND_DIVERGED };
-/* NOTHING: also one that was broken off. Errors: GLE_ENOMEM. */
-GLE_MUST_CHECK int gle_report_find(enum gle_found *found, struct gle_report *report, struct gle_error *err);
+/* What there is of a run already: none; one of the same config, which was completed, diverged, or did not come to its
+ * end; one of another config. */
+enum gle_found {
+    GLE_FOUND_NOTHING,
+    GLE_FOUND_COMPLETED,
+    GLE_FOUND_DIVERGED,
+    GLE_FOUND_BROKEN_OFF,
+    GLE_FOUND_OTHER,
+};
+enum { GLE_DIFFERENCE = 400 };
+/* what: of another config, the difference; "" if nobody can tell. Errors: GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_report_find(enum gle_found *found, char what[GLE_DIFFERENCE], struct gle_report *report,
+                                   struct gle_error *err);
 
 /* What may happen to a run that is there already. */
 enum gle_start {
@@ -53,7 +64,6 @@ GLE_MUST_CHECK int gle_report_begin(struct gle_report *report, enum gle_start ho
 
 /* What the config differs in from another one, given as text; "" if in nothing. Errors: GLE_EDATA (no such text),
  * GLE_ENOMEM. */
-enum { GLE_DIFFERENCE = 400 };
 GLE_MUST_CHECK int gle_report_compare(char what[GLE_DIFFERENCE], const struct gle_report *report, const char *config,
                                       size_t size, struct gle_error *err);
 

@@ -7,11 +7,14 @@ import numpy as np
 
 from . import style
 from .failure import DATA, Failure
-from .runs import Run, read_json, shown
+from .runs import KEYS, NONE, Run, check_kinds, read_json, shown
 
 PARAMETERS = ("weight", "bias", "tau_m", "tau_r")
 SPLITS = ("train", "validation", "test")
 GRADIENTS = tuple(f"grad_{name}" for name in PARAMETERS)
+# What every summary has, and of which kind.
+SUMMARY = {**{key: KEYS[key] for key in ("name", "variant", "final", "parameters")}, "sweep": (str, NONE),
+           "completed": (int,), "runs": (list,), "epochs": (list, NONE), "phases": (list, NONE)}
 # Variables that share a panel.
 TOGETHER = (("u", "prosp_u"), ("r",), ("r_prime",), ("e", "e_inst", "v", "lambda"), ("e_below",),
             *((name,) for name in GRADIENTS))
@@ -30,9 +33,9 @@ class Summary:
 
     def __init__(self, folder):
         self.metrics = read_json(folder / "summary.json")
-        wanted = {"name", "variant", "sweep", "completed", "runs", "epochs", "phases", "final", "parameters"}
-        if not wanted <= set(self.metrics):
-            raise Failure(DATA, f"{shown(folder / 'summary.json')}: not a summary of runs")
+        if "points" in self.metrics:
+            raise Failure(DATA, f"{shown(folder)}: a sweep; which of its folders?")
+        check_kinds(self.metrics, SUMMARY, folder / "summary.json")
         m = self.metrics
         self.title = " / ".join(filter(None, (m["name"], m["variant"], m["sweep"])))
         self.title += f", {m['completed']} of {len(m['runs'])} seeds completed: mean ± s.d." + outcome(m["final"])
