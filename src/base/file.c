@@ -436,7 +436,7 @@ int gle_file_sha256(char hex[65], const char *path, enum gle_code code, struct g
     int number;
 
     if (fd < 0)
-        return fail(err, code, path, "cannot be read", errno);
+        return fail(err, code, path, "cannot read", errno);
     if (fstat(fd, &info) || !S_ISREG(info.st_mode)) {
         close(fd);
         return fail(err, code, path, "not a regular file", 0);
@@ -448,5 +448,5 @@ int gle_file_sha256(char hex[65], const char *path, enum gle_code code, struct g
         gle_sha256_end(sha, hex);
     if (number == ENOMEM)
         return fail(err, GLE_ENOMEM, path, "no memory to read it", 0);
-    return number ? fail(err, code, path, "cannot be read", number) : 0;
+    return number ? fail(err, code, path, "cannot read", number) : 0;
 }

@@ -33,6 +33,8 @@ static int on_stage(void *ctx, const struct gle_metrics *metrics, struct gle_err
     struct session *s = ctx;
 
     gle_bar_stage(&s->bar, metrics, s->report.exp);
+    if (gle_metrics_complete(metrics, s->report.exp) || !gle_report_due(&s->report)) /* the last one comes with the end */
+        return 0;
     return gle_report_write(&s->report, metrics, s->net, err);
 }
 
@@ -61,7 +63,18 @@ static int on_pause(void *ctx, struct gle_run *training, enum gle_pause when, st
 
 static int on_resume(void *ctx, struct gle_run *training, struct gle_error *err)
 {
-    return gle_checkpoint_read(&((struct session *)ctx)->checkpoint, training, err);
+    struct session *s = ctx;
+    const struct gle_provenance *p = s->report.provenance;
+    char now[GLE_MAKER];
+
+    if (gle_checkpoint_read(&s->checkpoint, training, err))
+        return -1;
+    gle_provenance_maker(now, p);
+    if (p->changed)
+        fprintf(stderr, "glesim: %s: another instruction set or program goes on with it, so that its bits are those of "
+                        "neither: %s; before: %s\n",
+                s->report.dir, now, p->earlier[p->n_earlier - 1]);
+    return 0;
 }
 
 static void on_progress(void *ctx, const struct gle_progress *progress)
@@ -97,7 +110,7 @@ static void print_skipped(const struct session *s, bool quiet)
                 data->n_skipped > 1 ? "s" : "", data->skipped);
 }
 
-static int open_session(struct session *s, struct gle_error *err)
+static int open_data(struct session *s, struct gle_error *err)
 {
     const struct gle_experiment *exp = s->report.exp;
     const size_t threads = s->how->threads;
@@ -110,7 +123,6 @@ static int open_session(struct session *s, struct gle_error *err)
                                              .progress = on_reading,
                                              .ctx = s};
     const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
-    struct gle_graph_options options;
     int rc;
 
     gle_bar_start(&s->bar, exp, quiet || s->progress >= 0);
@@ -120,13 +132,24 @@ static int open_session(struct session *s, struct gle_error *err)
         gle_node_place(err, exp->dataset.src, NULL);
         return -1;
     }
-    print_skipped(s, quiet);
+    s->report.data = s->data;
+    return 0;
+}
+
+static int open_session(struct session *s, struct gle_error *err)
+{
+    const struct gle_experiment *exp = s->report.exp;
+    struct gle_graph_options options;
+
+    if (open_data(s, err))
+        return -1;
+    print_skipped(s, s->how->options->quiet);
     if (gle_train_check(exp, s->data, err))
         return -1;
     options = gle_train_options(exp, s->data);
     if (gle_graph_build(&s->graph, exp, &options, err))
         return -1;
-    return gle_net_build(&s->net, s->graph, threads, err);
+    return gle_net_build(&s->net, s->graph, s->how->threads, err);
 }
 
 static void close_session(struct session *s)
@@ -243,7 +266,6 @@ static int train(struct session *s, struct gle_provenance *provenance, struct gl
     int rc;
 
     s->report.graph = s->graph;
-    s->report.data = s->data;
     s->report.provenance = provenance;
     if (open_run(s, err))
         return -1;
@@ -282,10 +304,11 @@ static int dry_run(struct session *s, struct gle_error *err)
     return 0;
 }
 
-/* Whether a run among many, or one to be resumed, is there already, so that it need not be made again. Errors: also,
- * where it is to be resumed, GLE_EDIVERGED. */
-static int is_there(bool *there, struct gle_report *report, const struct gle_options *o, struct gle_error *err)
+/* Whether a run among many, or one to be resumed, is there already, so that it need not be made again. Errors: also
+ * GLE_EDATA, where it was made of other data than there are now, and GLE_EDIVERGED, where it is to be resumed. */
+static int is_there(bool *there, struct session *s, const struct gle_options *o, struct gle_error *err)
 {
+    struct gle_report *report = &s->report;
     enum gle_found found;
 
     *there = false;
@@ -296,7 +319,8 @@ static int is_there(bool *there, struct gle_report *report, const struct gle_opt
     if (found == GLE_FOUND_DIVERGED && o->resume)
         return gle_fail(err, GLE_EDIVERGED, "it has diverged before; --force runs it again");
     *there = found == GLE_FOUND_COMPLETED;
-    if (*there && gle_report_remove_checkpoint(report, err))
+    if (*there && (open_data(s, err) || gle_report_check_inputs(report, err) ||
+                   gle_report_remove_checkpoint(report, err)))
         return -1;
     if (*there && !o->quiet)
         printf("%s/metrics.json: there already\n", report->dir);
@@ -313,7 +337,7 @@ int gle_session_run(const struct gle_experiment *exp, const struct gle_session_h
 
     gle_provenance_collect(&provenance, how->command);
     rc = gle_report_dir(s.report.dir, sizeof s.report.dir, how->options->output, exp, err) ||
-         (trains && gle_report_hold(&s.report, err)) || is_there(&there, &s.report, how->options, err);
+         (trains && gle_report_hold(&s.report, err)) || is_there(&there, &s, how->options, err);
     if (!rc && !there)
         rc = open_session(&s, err);
     if (!rc && !there) {

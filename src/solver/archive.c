@@ -127,7 +127,8 @@ int gle_net_archive(struct gle_net *net, struct gle_archive *a, struct gle_error
 {
     if (gle_archive_count(a, "batch", &net->B, 1, net->graph->max_batch, err) ||
         gle_archive_u64(a, "steps", &net->steps, 1, err) || gle_archive_u64(a, "updates", &net->updates, 1, err) ||
-        visit_params(net, a, err) || visit_moments(net, a, err) || visit_layers(net, a, err) || visit_ends(net, a, err) || visit_window(net, a, err))
+        visit_params(net, a, err) || visit_moments(net, a, err) || visit_layers(net, a, err) ||
+        visit_ends(net, a, err) || visit_window(net, a, err))
         return -1;
     for (size_t i = 0; gle_archive_restores(a) && i < net->graph->n_layers; i++) {
         const struct gle_graph_layer *l = gle_layer_of(net, i);

@@ -389,6 +389,11 @@ static int visit_all(struct gle_run *run, struct gle_archive *a, struct gle_erro
     return gle_archive_restores(a) ? gle_run_check_nets(run, a, err) : 0;
 }
 
+uint64_t gle_run_steps(const struct gle_run *run)
+{
+    return run->step;
+}
+
 int gle_run_archive(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
 {
     int rc;

@@ -386,10 +386,9 @@ static int check_window(const struct gle_run *run, const struct gle_archive *a, 
 
 int gle_run_check_place(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
 {
-    return (run->exp->phases ? check_by_phases(run, a, err) : check_by_epochs(run, a, err)) || check_sums(run, a, err) ||
-                   check_window(run, a, err)
-               ? -1
-               : 0;
+    if (run->exp->phases ? check_by_phases(run, a, err) : check_by_epochs(run, a, err))
+        return -1;
+    return check_sums(run, a, err) || check_window(run, a, err) ? -1 : 0;
 }
 
 /* --- networks --- */

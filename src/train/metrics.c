@@ -93,6 +93,11 @@ int gle_metrics_diagnose(struct gle_diagnostic **out, struct gle_metrics *m, uin
     return 0;
 }
 
+bool gle_metrics_complete(const struct gle_metrics *m, const struct gle_experiment *exp)
+{
+    return exp->phases ? m->n_phases == exp->n_phases : m->n_epochs > exp->epochs;
+}
+
 void gle_metrics_clear(struct gle_metrics *m)
 {
     for (size_t i = 0; i < m->n_diagnostics; i++)

@@ -88,6 +88,8 @@ size_t gle_metrics_best(const struct gle_metrics *m, size_t n);
 /* Appends a diagnostic with all comparisons zero, in (*out)->of. Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_metrics_diagnose(struct gle_diagnostic **out, struct gle_metrics *m, uint64_t step,
                                         size_t n_layers, struct gle_error *err);
+/* Whether all epochs or phases are over. */
+bool gle_metrics_complete(const struct gle_metrics *m, const struct gle_experiment *exp);
 void gle_metrics_clear(struct gle_metrics *m);
 const char *gle_status_name(enum gle_status status);
 

@@ -141,8 +141,8 @@ GLE_MUST_CHECK int gle_run_step(struct gle_run *run, const struct gle_stride *st
 void gle_run_begin_window(struct gle_run *run);
 void gle_run_drop_window(struct gle_run *run);
 
-/* By epochs: whether an epoch has a pass over a split; the pass that follows one (false: it is the last one of the run);
- * the split whose confusion matrix an epoch has; samples that run side by side. */
+/* By epochs: whether an epoch has a pass over a split; the pass that follows one (false: it is the run's last); the
+ * split whose confusion matrix an epoch has; samples that run side by side. */
 bool gle_run_has_pass(const struct gle_run *run, uint64_t epoch, enum gle_split split);
 bool gle_run_next_pass(const struct gle_run *run, struct gle_pass_id *at);
 enum gle_split gle_run_confusion_split(const struct gle_run *run, uint64_t epoch);
