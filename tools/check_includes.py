@@ -46,6 +46,7 @@ BEYOND = {
         "parts/loss.h": "scale of the gradients that a diagnosis compares",
         "parts/rule.h": "names of rows",
     },
+    "report/inputs.c": {"parts/init.h": "which initialisers read a file"},
     "report/recording.h": {"graph/graph.h": "shapes of the layers"},
     "report/provenance.c": {
         "kernel/kernel.h": "name of the instruction set and of the BLAS library",

@@ -43,6 +43,8 @@ static int on_stage(void *ctx, const struct gle_metrics *metrics, struct gle_err
     struct session *s = ctx;
 
     gle_bar_stage(&s->bar, metrics, s->report.exp);
+    if (gle_metrics_complete(metrics, s->report.exp) || !gle_report_due(&s->report)) /* the last one comes with the end */
+        return 0;
     return gle_report_write(&s->report, metrics, s->net, err);
 }
 
@@ -78,7 +80,18 @@ static int on_pause(void *ctx, struct gle_run *training, enum gle_pause when, st
 
 static int on_resume(void *ctx, struct gle_run *training, struct gle_error *err)
 {
-    return gle_checkpoint_read(&((struct session *)ctx)->checkpoint, training, err);
+    struct session *s = ctx;
+    const struct gle_provenance *p = s->report.provenance;
+    char now[GLE_MAKER];
+
+    if (gle_checkpoint_read(&s->checkpoint, training, err))
+        return -1;
+    gle_provenance_maker(now, p);
+    if (p->changed)
+        fprintf(stderr, "glesim: %s: another instruction set or program goes on with it, so that its bits are those of "
+                        "neither: %s; before: %s\n",
+                s->report.dir, now, p->earlier[p->n_earlier - 1]);
+    return 0;
 }
 
 /* To the process that shows many runs as one. */
@@ -124,7 +137,7 @@ static int on_making(void *ctx, const char *what, size_t done, size_t total)
     return s->how->stop && *s->how->stop && gle_clock() - s->bar.start > TELL_SECONDS;
 }
 
-static int open_session(struct session *s, struct gle_error *err)
+static int open_data(struct session *s, struct gle_error *err)
 {
     const struct gle_experiment *exp = s->report.exp;
     const size_t threads = gle_limits_threads(s->how->threads);
@@ -137,7 +150,6 @@ static int open_session(struct session *s, struct gle_error *err)
                                              .progress = on_making,
                                              .ctx = s};
     const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
-    struct gle_graph_options options;
     int rc;
 
     gle_bar_start(&s->bar, exp, quiet || s->progress >= 0);
@@ -147,6 +159,18 @@ static int open_session(struct session *s, struct gle_error *err)
         gle_node_place(err, exp->dataset.src, NULL);
         return -1;
     }
+    s->report.data = s->data;
+    return 0;
+}
+
+static int open_session(struct session *s, struct gle_error *err)
+{
+    const struct gle_experiment *exp = s->report.exp;
+    const size_t threads = gle_limits_threads(s->how->threads);
+    struct gle_graph_options options;
+
+    if (open_data(s, err))
+        return -1;
     if (gle_train_check(exp, s->data, err))
         return -1;
     options = gle_train_options(exp, s->data);
@@ -157,7 +181,7 @@ static int open_session(struct session *s, struct gle_error *err)
     if (gle_net_threads(s->net) > threads)
         return gle_fail(err, GLE_ENOMEM, "only %zu of %zu threads can be made; --threads %zu does with so many",
                         threads, gle_net_threads(s->net), threads);
-    if (!quiet)
+    if (!s->how->options->quiet)
         gle_notes_print(exp, s->data);
     return 0;
 }
@@ -318,7 +342,6 @@ static int train(struct session *s, struct gle_provenance *provenance, struct gl
     int rc;
 
     s->report.graph = s->graph;
-    s->report.data = s->data;
     s->report.provenance = provenance;
     if (open_run(s, err))
         return -1;
@@ -377,9 +400,11 @@ bool gle_session_keeps(const struct gle_options *o, const struct gle_experiment 
     return !o->force && (o->resume || o->n_seeds || exp->sweep.label);
 }
 
-/* Whether the run is there already and kept. Errors: also GLE_EDIVERGED, where that is how it ended. */
-static int is_there(bool *there, struct gle_report *report, const struct gle_options *o, struct gle_error *err)
+/* Whether the run is there already and kept. Errors: also GLE_EDATA, where it was made of other data than there are
+ * now, and GLE_EDIVERGED, where that is how it ended. */
+static int is_there(bool *there, struct session *s, const struct gle_options *o, struct gle_error *err)
 {
+    struct gle_report *report = &s->report;
     char what[GLE_DIFFERENCE];
     enum gle_found found;
 
@@ -391,7 +416,8 @@ static int is_there(bool *there, struct gle_report *report, const struct gle_opt
     if (found == GLE_FOUND_DIVERGED)
         return gle_fail(err, GLE_EDIVERGED, "it has diverged before; --force runs it again");
     *there = found == GLE_FOUND_COMPLETED;
-    if (*there && gle_report_remove_checkpoint(report, err))
+    if (*there && (open_data(s, err) || gle_report_check_inputs(report, err) ||
+                   gle_report_remove_checkpoint(report, err)))
         return -1;
     if (*there && !o->quiet)
         printf("%s/metrics.json: there already\n", report->dir);
@@ -423,7 +449,7 @@ int gle_session_run(const struct gle_experiment *exp, const struct gle_session_h
 
     gle_provenance_collect(&provenance, how->command);
     rc = gle_report_dir(s.report.dir, sizeof s.report.dir, how->options->output, exp, err) ||
-         (trains && hold(&s, err)) || is_there(&there, &s.report, how->options, err);
+         (trains && hold(&s, err)) || is_there(&there, &s, how->options, err);
     if (!rc && !there)
         rc = open_session(&s, err);
     if (!rc && !there) {

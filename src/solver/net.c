@@ -239,7 +239,7 @@ static int check_tau_m(const float *values, const struct gle_graph_layer *l, dou
                        const char *name, struct gle_error *err)
 {
     for (size_t i = 0; i < l->n; i++)
-        if ((double)values[i] < (1.0 - 1e-6) * dt)
+        if ((double)values[i] < (1.0 - GLE_TAU_TOLERANCE) * dt)
             return gle_fail_in(err, GLE_EDATA, file, name, "[%zu] = %g is below dt = %g", i, (double)values[i], dt);
     return 0;
 }

@@ -312,7 +312,7 @@ static void other_shapes_are_refused(void **state)
     snprintf(yaml, sizeof yaml, "%s", config(0, noise));
     memcpy(strstr(yaml, "name: b"), "name: d", 7);
     assert_not_resumed(yaml, path, "run.net.d.u", "is not there");
-    assert_not_resumed(config(4, noise), path, "run.diagnosis.sums", "is not there");
+    assert_not_resumed(config(4, noise), path, "run.diagnosis.learned", "is not there");
     unlink(path);
     temporary(path);
     first = (struct part){.stop_after = 30, .path = path};
