@@ -333,6 +333,36 @@ static size_t edit_entry(const char *yaml, const char *folder, const char *kind,
     return tried;
 }
 
+static struct gle_array *find(struct copy *c, const char *name)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (!strcmp(c->names[i], name))
+            return &c->arrays[i];
+    return NULL;
+}
+
+/* An open window that began at another step, with all that tells of it in agreement. */
+static void edit_window(const char *yaml, const char *folder, const char *kind, struct copy *c)
+{
+    enum { LONGEST = 8 }; /* beyond any tape here */
+    const struct gle_array *open = find(c, "run.in_window"), *step = find(c, "run.step");
+    struct gle_array *first = find(c, "run.window_first"), *taped = find(c, "run.net.taped");
+
+    if (!*(const unsigned char *)open->values)
+        return;
+    for (uint64_t t = 0; t < LONGEST; t++) {
+        const uint64_t then = *(const uint64_t *)step->values - t, first_was = *(uint64_t *)first->values;
+        const uint64_t taped_was = *(uint64_t *)taped->values;
+        snprintf(editing, sizeof editing, "%s: a window of %zu steps", kind, (size_t)t);
+        *(uint64_t *)first->values = then;
+        *(uint64_t *)taped->values = t;
+        write_copy(c, folder, c->n, 0);
+        (void)check_edited(yaml, folder, c, (size_t)(first - c->arrays));
+        *(uint64_t *)first->values = first_was;
+        *(uint64_t *)taped->values = taped_was;
+    }
+}
+
 static void check_kind(const struct kind *kind, const char *folder)
 {
     char yaml[YAML_SIZE], text[YAML_SIZE];
@@ -354,6 +384,7 @@ static void check_kind(const struct kind *kind, const char *folder)
         close_world(&w);
         for (size_t of = 0; of < c->n; of++)
             tried += is_tried(&c->arrays[of], i) ? edit_entry(yaml, folder, kind->name, c, of) : 0;
+        edit_window(yaml, folder, kind->name, c);
         free_copy(c);
     }
     print_message("%s: %zu edits\n", kind->name, tried);

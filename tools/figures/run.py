@@ -29,7 +29,7 @@ ROW = 48 # mm, the height of a row of panels
 class Summary:
     """The folder above the seeds of a config. What is a number in a run has mean and std here."""
 
-    recording = weights = None
+    recording = weights = confusion = None
 
     def __init__(self, folder):
         self.metrics = read_json(folder / "summary.json")
@@ -340,8 +340,8 @@ def panels_of(run):
     for key in ("loss", "accuracy"):
         if any(e[key] is not None for e in evaluations):
             panels.append(functools.partial(draw_evaluations, evaluations=evaluations, key=key))
-    if m.get("confusion") and len(m["confusion"]["matrix"]) <= SMALL_MATRIX:
-        panels.append(functools.partial(draw_confusion, **m["confusion"], classes=m["dataset"].get("classes")))
+    if run.confusion and len(run.confusion["matrix"]) <= SMALL_MATRIX:
+        panels.append(functools.partial(draw_confusion, **run.confusion, classes=m["dataset"].get("classes")))
     teacher, moving = teacher_values(config), 0
     for kind in PARAMETERS:
         lines, count = moving_parameters(recording, kind)
@@ -385,8 +385,8 @@ def blocks_of(run):
     """Heights in mm, and functions that draw into a figure of that height."""
     m, recording, panels = run.metrics, run.recording, panels_of(run)
     blocks = [(ROW, functools.partial(draw_pair, panels=panels[i:i + 2])) for i in range(0, len(panels), 2)]
-    if m.get("confusion") and len(m["confusion"]["matrix"]) > SMALL_MATRIX:
-        blocks.append((3 * ROW, lambda figure: draw_confusion(figure.subplots(), **m["confusion"],
+    if run.confusion and len(run.confusion["matrix"]) > SMALL_MATRIX:
+        blocks.append((3 * ROW, lambda figure: draw_confusion(figure.subplots(), **run.confusion,
                                                               classes=m["dataset"].get("classes"))))
     if recording and len(recording["time"]) > 1:
         traces = traces_of(recording)

@@ -137,6 +137,17 @@ class Run:
         return read_npz(self.folder / "recording.npz")
 
     @functools.cached_property
+    def confusion(self):
+        """{"split", "matrix"}, or None. A large matrix lies in a file beside the report."""
+        found = self.metrics.get("confusion")
+        if not found or not found.get("file"):
+            return found
+        arrays = read_npz(self.folder / "confusion.npz")
+        if not arrays or "matrix" not in arrays:
+            raise Failure(DATA, f"{shown(self.folder / 'confusion.npz')}: no confusion matrix, which the report names")
+        return {"split": found["split"], "matrix": arrays["matrix"]}
+
+    @functools.cached_property
     def weights(self):
         """The arrays of weights.npz by name, or None."""
         return read_npz(self.folder / "weights.npz")
