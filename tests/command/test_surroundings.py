@@ -162,10 +162,12 @@ class Limits(Surroundings):
         with self.popen(XOR, *LONG, "--seeds", "0-1", "--jobs", "2", "--output", "out") as run:
             self.children(run, 2)
             self.until(lambda: all(self.has_report("out", i) for i in range(2)), "the runs begin")
-            resource.prlimit(run.pid, resource.RLIMIT_NOFILE, (3, 3)) # poll() fails for more than these
+            usual = resource.prlimit(run.pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(run.pid, resource.RLIMIT_NOFILE, (3, usual[1])) # poll() fails for more than these
             time.sleep(1.0)
             stat = pathlib.Path(f"/proc/{run.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
             self.assertLess(sum(map(int, stat[11:13])) / os.sysconf("SC_CLK_TCK"), 0.3, "seconds of processor time")
+            resource.prlimit(run.pid, resource.RLIMIT_NOFILE, usual)
             run.send_signal(signal.SIGINT)
             out, err = run.communicate(timeout=PATIENCE)
         self.assertEqual(run.returncode, 128 + signal.SIGINT, err)

@@ -21,7 +21,7 @@ class Tools(InFolder):
         self.calls = self.folder / "calls"
         self.copy = self.folder / "a copy"
         (self.copy / "tools").mkdir(parents=True)
-        for name in ("setup", "plot", "figures"):
+        for name in ("setup", "test", "plot", "figures"):
             (shutil.copytree if name == "figures" else shutil.copy)(ROOT / "tools" / name, self.copy / "tools" / name)
         shutil.copy(ROOT / "meson.build", self.copy)
         (self.folder / "bin").mkdir()
@@ -49,6 +49,7 @@ class Tools(InFolder):
         self.stand_in("meson", "ninja", "apt-get", "sudo", "dpkg-query")
         for tool, args, code, word in (("setup", ["--help"], 0, "usage: tools/setup"), ("setup", ["-h"], 0, "usage:"),
                                        ("setup", ["--hepl"], 2, "unknown option --hepl"),
+                                       ("test", ["--help"], 0, "usage: tools/test"), ("test", ["-x"], 2, "usage:"),
                                        ("plot", ["--help"], 0, "usage: plot"), ("plot", ["-h"], 0, "fig10"),
                                        ("plot", ["--version"], 0, "glesim 0."), ("plot", [], 2, "required"),
                                        ("plot", ["fig7"], 2, "no figure 'fig7'"), ("plot", ["run"], 2, "which run?"),

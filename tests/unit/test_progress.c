@@ -81,7 +81,8 @@ static struct gle_bar terminal_bar(const char *label)
 
 static void the_test_score_is_seen_at_80_columns_under_its_name(void **state)
 {
-    static const char *const labels[] = {"xor seed 1", "mnist1d_e2e seed 12", "a_name_that_is_rather_long seed 1000000"};
+    static const char *const labels[] = {
+        "xor seed 1", "mnist1d_e2e seed 12", "a_name_that_is_rather_long seed 1000000"};
     char line[TEXT_MAX];
 
     (void)state;
