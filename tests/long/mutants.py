@@ -228,7 +228,7 @@ def lines_run(folder):
             path = os.path.relpath(os.path.join(COVERED, file["file"]), TREE)
             if path.startswith("src/"):
                 for entry in file["lines"]:
-                    found[path][entry["line_number"]] += entry["count"]
+                    found[path][str(entry["line_number"])] += entry["count"]
     return found
 
 
