@@ -385,7 +385,7 @@ static int visit_position(struct gle_run *run, struct gle_archive *a, struct gle
 
     if (gle_archive_count(a, "stage", &stage, by_phases, by_phases ? run->exp->n_phases : run->exp->epochs, err) ||
         gle_archive_u64(a, "step", &run->step, 1, err) ||
-        gle_archive_real(a, "work", &run->work, 0.0, run->total_work, err) ||
+        gle_archive_real(a, "work", &run->work, 0.0, by_phases ? DBL_MAX : run->total_work, err) || /* see check.c */
         gle_archive_bools(a, "in_window", &run->in_window, 1, err) ||
         gle_archive_u64(a, "window_first", &run->window_first, 1, err) || gle_archive_f64(a, "lr", &s->lr, 1, err) ||
         visit_loss(a, "best_watched", &s->best, err) || gle_archive_u64(a, "bad_epochs", &s->bad, 1, err))

@@ -319,18 +319,25 @@ static uint64_t learned(const struct gle_run *run)
     return run->metrics->train_steps + (learns(run) ? steps_of_stage(run) : 0);
 }
 
+/* Steps of evaluations during phases, which stand beside those of the run. */
+static uint64_t evaluated(const struct gle_run *run)
+{
+    return run->exp->phases ? run->metrics->n_evaluations * gle_evaluation_steps_each(run) : 0;
+}
+
 static int check_sums(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
 {
     const struct gle_metrics *m = run->metrics;
-    const uint64_t now = steps_of_stage(run);
+    const uint64_t now = steps_of_stage(run), aside = evaluated(run);
+    const double shown = (double)m->n_evaluations * (double)run->data->n_steps * (double)run->data->split[GLE_TEST].n;
 
-    if (m->train_steps > run->step || m->eval_steps > run->step || now > run->step ||
-        m->train_steps + m->eval_steps + now != run->step)
+    if (m->train_steps > run->step || m->eval_steps < aside || m->eval_steps - aside > run->step || now > run->step ||
+        m->train_steps + (m->eval_steps - aside) + now != run->step)
         return gle_archive_fail(a, "step", err, "%llu, where %llu learning and %llu other ones are over, and %llu of "
                                                 "those of now",
                                 (unsigned long long)run->step, (unsigned long long)m->train_steps,
-                                (unsigned long long)m->eval_steps, (unsigned long long)now);
-    if (run->exp->phases && run->work != (double)run->step * (double)run->graph->max_batch)
+                                (unsigned long long)(m->eval_steps - aside), (unsigned long long)now);
+    if (run->exp->phases && run->work != (double)run->step * (double)run->graph->max_batch + shown)
         return gle_archive_fail(a, "work", err, "%g, where %llu steps are over", run->work,
                                 (unsigned long long)run->step);
     for (size_t i = 0; i < m->n_diagnostics; i++)

@@ -158,7 +158,7 @@ class Stops(DataCase):
                 self.assertEqual(run.returncode, 128 + signal.SIGTERM)
                 self.assertLess(time.monotonic() - start, 5.0 * PATIENCE / 60)
                 self.assertEqual(out, b"")
-                self.assertRegex(err.decode(), r"small\.yaml:5:10: dataset: stopped while \w+ samples\n$")
+                self.assertRegex(err.decode(), r"small\.yaml:5:10: dataset: stopped while \w+ samples\n")
         self.assertFalse((self.folder / "out" / "seed_3" / "metrics.json").exists())
 
     def test_a_terminal_shows_how_far_it_is(self):
