@@ -116,7 +116,7 @@ UNSEEN = {
         nll_without_log_softmax phases_schedule record_lambda signal_alone signal_by_epochs signal_cross_entropy
         signal_without_teacher speech_phases speech_validation teacher_labels test_at_the_end""",
     "totals: steps of all phases, weights, combinations of a sweep": """
-        phases_total size_layers sweep_many""",
+        phases_total size_layers sweep_many sweep_one_list_too_many""",
     "which characters there are": """
         surrogate""",
     "NaN, which JSON has no word for": """

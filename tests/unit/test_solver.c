@@ -354,6 +354,28 @@ static void a_step_says_which_variables_it_has_found(void **state)
     built_clear(&b);
 }
 
+static void a_net_is_whole_or_there_is_none(void **state)
+{
+    struct built b = build_text(wide_net, 2);
+    struct gle_error err;
+    struct gle_net *net;
+    size_t k = 0;
+    int rc;
+
+    (void)state;
+    do {
+        err = (struct gle_error){0};
+        gle_memory_fail_after(k++);
+        rc = gle_net_build(&net, b.graph, 2, &err);
+        gle_memory_fail_after((size_t)-1);
+        assert_int_equal(rc, net ? 0 : -1);
+        assert_int_equal(err.code, net ? 0 : GLE_ENOMEM);
+    } while (rc);
+    assert_true(k > 20);
+    gle_net_destroy(net);
+    built_clear(&b);
+}
+
 static void a_step_allocates_nothing(void **state)
 {
     const struct gle_step learn = {.learn = true, .lr = 1e-3}, evaluate = {.learn = false};
@@ -390,6 +412,7 @@ int main(void)
         cmocka_unit_test(a_tau_m_from_a_file_may_be_dt_but_for_rounding),
         cmocka_unit_test(a_profile_accounts_for_the_time_of_all_threads),
         cmocka_unit_test(a_step_says_which_variables_it_has_found),
+        cmocka_unit_test(a_net_is_whole_or_there_is_none),
         cmocka_unit_test(a_step_allocates_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
