@@ -43,6 +43,8 @@ static int decode_value(struct gle_setting_keys *s, const char *param, struct gl
 
     at.text = param;
     s->param = gle_table_find(&gle_param_table, param);
+    if (!s->param && gle_noted(gle_param_notes, &at, errs))
+        return -1;
     if (!s->param)
         return gle_unknown_name(&gle_param_table, &at, errs);
     if (s->param == &gle_params[GLE_BIAS] && node->kind == GLE_NODE_SCALAR && !strcmp(node->text, "none"))
@@ -219,8 +221,8 @@ const struct gle_key gle_record_key_table[] = {
                    "numbers of the sequences that are recorded of the batch, from 0; default: all"),
     GLE_KEY_NAMES(struct gle_record_keys, variables, "[]", &gle_variable_table,
                   "variables that are recorded of the layers"),
-    GLE_KEY_NAMES(struct gle_record_keys, parameters, "[]", &gle_param_table,
-                  "parameters that are recorded of the layers"),
+    GLE_KEY_NAMES_NOTED(struct gle_record_keys, parameters, "[]", &gle_param_table,
+                        "parameters that are recorded of the layers", gle_param_notes),
     GLE_KEY_END,
 };
 
