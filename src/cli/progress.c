@@ -80,6 +80,12 @@ static size_t begin_line(char *buf, size_t size, const struct gle_bar *bar, cons
                             (unsigned long long)n, spent);
 }
 
+/* What a loss that is told of belongs to. */
+static const char *shown_of(const struct gle_progress *p)
+{
+    return p->by_phases && p->split == GLE_TRAIN ? "loss" : gle_split_names[p->split];
+}
+
 /* A phase, or an epoch, may last for hours, and has no other sign of life where there is no terminal. */
 static void tell_life(struct gle_bar *bar, const struct gle_progress *p)
 {
@@ -91,7 +97,7 @@ static void tell_life(struct gle_bar *bar, const struct gle_progress *p)
         return;
     at = begin_line(line, sizeof line, bar, p->by_phases ? "phase" : "epoch", p->stage, p->stages);
     at += (size_t)snprintf(line + at, sizeof line - at, "  %.*f %%", p->by_phases ? 0 : 2, 100.0 * p->done);
-    add_score(line, sizeof line, at, p->by_phases ? "loss" : gle_split_names[p->split], p->loss, p->accuracy);
+    add_score(line, sizeof line, at, shown_of(p), p->loss, p->accuracy);
     fprintf(stderr, "%s\n", line);
 }
 
@@ -184,7 +190,7 @@ void gle_bar_progress(struct gle_bar *bar, const struct gle_progress *p)
     at = draw_bar(line, sizeof line, bar, width, p->done);
     at += (size_t)snprintf(line + at, sizeof line - at, "  %s %llu/%llu  %s left", p->by_phases ? "phase" : "epoch",
                            (unsigned long long)p->stage, (unsigned long long)p->stages, eta);
-    at = add_score(line, sizeof line, at, p->by_phases ? "loss" : gle_split_names[p->split], p->loss, p->accuracy);
+    at = add_score(line, sizeof line, at, shown_of(p), p->loss, p->accuracy);
     if (p->split != held_out && bar->newest[held_out].measured)
         add_score(line, sizeof line, at, gle_split_names[held_out], bar->newest[held_out].loss,
                   bar->newest[held_out].accuracy);
@@ -216,6 +222,21 @@ static void phase_over(struct gle_bar *bar, const struct gle_metrics *m, size_t 
         return;
     add_score(line, sizeof line, begin_line(line, sizeof line, bar, "phase", m->n_phases, phases), "loss",
               p->last_loss, p->accuracy);
+    fprintf(stderr, "%s\n", line);
+}
+
+void gle_bar_evaluated(struct gle_bar *bar, const struct gle_metrics *m, const struct gle_experiment *exp)
+{
+    const struct gle_evaluated *e = &m->evaluations[m->n_evaluations - 1];
+    char line[256];
+    size_t at;
+
+    bar->newest[GLE_TEST] = (struct gle_score){.measured = true, .loss = e->loss, .accuracy = e->accuracy};
+    if (!line_due(bar, m->n_evaluations == 1, e->step == exp->n_steps))
+        return;
+    at = begin_line(line, sizeof line, bar, "phase", m->n_phases + (m->n_phases < exp->n_phases), exp->n_phases);
+    at += (size_t)snprintf(line + at, sizeof line - at, "  time %g", (double)e->step * exp->dt);
+    add_score(line, sizeof line, at, gle_split_names[GLE_TEST], e->loss, e->accuracy);
     fprintf(stderr, "%s\n", line);
 }
 

@@ -20,6 +20,7 @@ void gle_bar_reading(struct gle_bar *bar, size_t done, size_t total);
 /* For struct gle_observer's hooks. */
 void gle_bar_progress(struct gle_bar *bar, const struct gle_progress *p);
 void gle_bar_stage(struct gle_bar *bar, const struct gle_metrics *m, const struct gle_experiment *exp);
+void gle_bar_evaluated(struct gle_bar *bar, const struct gle_metrics *m, const struct gle_experiment *exp);
 /* Many runs side by side. */
 struct gle_jobs_progress {
     size_t n, n_done, n_failed, n_running; /* runs; those that failed are done, too */

@@ -36,6 +36,13 @@ static int on_stage(void *ctx, const struct gle_metrics *metrics, struct gle_err
     return gle_report_write(&s->report, metrics, s->net, err);
 }
 
+static void on_evaluated(void *ctx, const struct gle_metrics *metrics)
+{
+    struct session *s = ctx;
+
+    gle_bar_evaluated(&s->bar, metrics, s->report.exp);
+}
+
 static int on_moment(void *ctx, const struct gle_moment *moment, struct gle_error *err)
 {
     return gle_recorder_moment(((struct session *)ctx)->recorder, moment, err);
@@ -144,6 +151,7 @@ static void print_result(const struct session *s, double seconds)
     const struct gle_metrics *m = &s->metrics;
     const struct gle_experiment *exp = s->report.exp;
     const struct gle_epoch *last = m->n_epochs ? &m->epochs[m->n_epochs - 1] : NULL;
+    const struct gle_evaluated *tested = gle_metrics_final_test(m, exp);
     char spent[32];
 
     gle_format_duration(spent, sizeof spent, seconds);
@@ -160,6 +168,11 @@ static void print_result(const struct session *s, double seconds)
             steps += m->phases[i].steps;
         printf(" after %g time units, loss %.4g in the last %llu steps", (double)steps * exp->dt,
                m->phases[m->n_phases - 1].last_loss, (unsigned long long)m->phases[m->n_phases - 1].last_steps);
+    }
+    if (tested) {
+        printf(", test loss %.4g", tested->loss);
+        if (m->n_classes)
+            printf(", test accuracy %.1f %%", 100.0 * tested->accuracy);
     }
     printf(", %s\n", spent);
 }
@@ -234,6 +247,7 @@ static int train(struct session *s, struct gle_provenance *provenance, struct gl
     const bool records = s->report.exp->record.every > 0;
     struct gle_observer observer = {.ctx = s,
                                     .stage = on_stage,
+                                    .evaluated = on_evaluated,
                                     .progress = on_progress,
                                     .moment = records ? on_moment : NULL,
                                     .window = records ? on_window : NULL,

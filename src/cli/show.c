@@ -4,6 +4,7 @@
 #include "parts/activation.h"
 #include "parts/optimizer.h"
 #include "report/provenance.h"
+#include "train/evaluation.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -176,6 +177,11 @@ static void show_phases(const struct gle_experiment *exp, const struct gle_data 
                (unsigned long long)p->n_steps, p->learn ? "learning" : "not learning",
                p->set.n ? ", some parameters set" : "", text);
     }
+    if (exp->evaluate_steps) {
+        gle_format_duration(text, sizeof text, gle_train_estimate_evaluations(costs, exp, data));
+        printf("  evaluations       %llu of %zu test samples, %s\n",
+               (unsigned long long)gle_evaluation_count(exp), data->split[GLE_TEST].n, text);
+    }
     gle_train_estimate(&total, costs, exp, data);
     gle_format_duration(text, sizeof text, total);
     printf("  estimated time    %s\n", text);
@@ -184,9 +190,8 @@ static void show_phases(const struct gle_experiment *exp, const struct gle_data 
 /* How large recording.npz will be, which only the disk limits. */
 static void show_recording(const struct gle_experiment *exp, const struct gle_data *data, double record)
 {
-    const struct gle_step_counts n = gle_train_count_steps(exp, data);
-    const double steps = exp->phases ? (double)exp->n_steps : (double)exp->epochs * (n.learn + n.eval) + n.further_eval;
-    const double records = ceil(steps / (double)exp->record.every), bytes = records * record;
+    const double steps = gle_train_steps(exp, data) - (double)exp->record.offset;
+    const double records = ceil(fmax(0.0, steps) / (double)exp->record.every), bytes = records * record;
 
     printf("  recording         %.16g records, about %.3g %cB\n", records, bytes < 1e9 ? 1e-6 * bytes : 1e-9 * bytes,
            bytes < 1e9 ? 'M' : 'G');

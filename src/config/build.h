@@ -30,13 +30,15 @@ GLE_MUST_CHECK int gle_layers_build(struct gle_experiment *exp, const struct gle
 GLE_MUST_CHECK int gle_values_fit(const struct gle_part *value, enum gle_param param, size_t n, size_t n_in,
                                   struct gle_errors *errs);
 
-/* What the teacher's and the phases' settings, record and diagnose refer to. The checks that need layers, rule or batch
- * size are left out where exp->layers or exp->rule is NULL or exp->batch_size is 0.
+/* What the teacher's and the phases' settings, evaluate, record and diagnose refer to. The checks that need layers,
+ * rule or batch size are left out where exp->layers or exp->rule is NULL or exp->batch_size is 0.
  * Errors: GLE_ECONFIG (no such layer, no bias, twice the same, unsuitable), GLE_ESHAPE, GLE_ERANGE, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_teacher_build(struct gle_experiment *exp, const struct gle_setting_list *keys,
                                      struct gle_errors *errs);
 GLE_MUST_CHECK int gle_phases_build(struct gle_experiment *exp, const struct gle_phase_list *keys,
                                     struct gle_errors *errs);
+GLE_MUST_CHECK int gle_evaluate_build(struct gle_experiment *exp, const struct gle_evaluate_keys *keys,
+                                      struct gle_errors *errs);
 GLE_MUST_CHECK int gle_record_build(struct gle_experiment *exp, const struct gle_record_keys *keys,
                                     struct gle_errors *errs);
 GLE_MUST_CHECK int gle_diagnose_build(struct gle_experiment *exp, const struct gle_diagnose_keys *keys,

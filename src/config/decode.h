@@ -85,10 +85,10 @@ struct gle_index_keys {
 };
 
 struct gle_record_keys {
-    uint64_t every;
+    uint64_t every, offset;
     struct gle_texts layers;
     struct gle_index_keys neurons, sequences;
-    struct gle_names variables, parameters;
+    struct gle_names variables, parameters, gradients;
 };
 
 struct gle_diagnose_keys {
@@ -97,11 +97,16 @@ struct gle_diagnose_keys {
     uint64_t every;
 };
 
+struct gle_evaluate_keys {
+    double every;
+};
+
 struct gle_training_keys {
     uint64_t epochs, batch_size, test_batch_size;
     double validation;
     const struct gle_row *state, *test;
     struct gle_phase_list phases;
+    struct gle_evaluate_keys evaluate;
 };
 
 struct gle_checkpoint_keys {
@@ -130,7 +135,7 @@ struct gle_file_keys {
 
 /* Of decode_run.c */
 extern const struct gle_custom gle_teacher_custom, gle_phases_custom;
-extern const struct gle_key gle_record_key_table[], gle_diagnose_key_table[];
+extern const struct gle_key gle_evaluate_key_table[], gle_record_key_table[], gle_diagnose_key_table[];
 extern const struct gle_table gle_variable_table;
 
 /* What people take for parameters. */

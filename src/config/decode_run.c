@@ -6,14 +6,29 @@
 
 #include <string.h>
 
-const struct gle_row gle_variables[] = {
-    [GLE_RECORD_U] = {.name = "u", .help = "membrane potential u"},
-    [GLE_RECORD_V] = {.name = "v", .help = "error v, smoothed with tau_r"},
-    [GLE_RECORD_R] = {.name = "r", .help = "rate r = phi(prosp_u)"},
-    [GLE_RECORD_E] = {.name = "e", .help = "error e, prospective under the rule gle"},
-    [GLE_RECORD_PROSP_U] = {.name = "prosp_u", .help = "prospective potential u + tau_r du/dt"},
-    [GLE_RECORD_LAMBDA] = {.name = "lambda", .help = "adjoint variable, under the rules bptt and adjoint"},
-    [GLE_RECORD_VARS] = {.name = NULL},
+const struct gle_variable_row gle_variables[] = {
+    [GLE_RECORD_U] = {.row = {.name = "u", .help = "membrane potential u"}},
+    [GLE_RECORD_V] = {.row = {.name = "v", .help = "error v, smoothed with tau_r"}, .of_errors = true},
+    [GLE_RECORD_R] = {.row = {.name = "r", .help = "rate r = phi(prosp_u)"}},
+    [GLE_RECORD_E] = {.row = {.name = "e", .help = "error e, prospective under the rule gle"},
+                      .derived = true,
+                      .of_errors = true},
+    [GLE_RECORD_PROSP_U] = {.row = {.name = "prosp_u", .help = "prospective potential u + tau_r du/dt"},
+                            .derived = true},
+    [GLE_RECORD_R_PRIME] = {.row = {.name = "r_prime",
+                                    .help = "slope phi'(prosp_u), which scales the next step's error"},
+                            .derived = true},
+    [GLE_RECORD_E_INST] = {.row = {.name = "e_inst",
+                                   .help = "instantaneous error, before it looks ahead: the last step's phi' times the "
+                                           "error from above"},
+                           .derived = true,
+                           .of_errors = true},
+    [GLE_RECORD_E_BELOW] = {.row = {.name = "e_below",
+                                    .help = "error W^T e that the layer sends back to what it reads (inputs)"},
+                            .of_errors = true},
+    [GLE_RECORD_LAMBDA] = {.row = {.name = "lambda", .help = "adjoint variable, under the rules bptt and adjoint"},
+                           .windowed = true},
+    [GLE_RECORD_VARS] = {.row = {.name = NULL}},
 };
 const struct gle_table gle_variable_table = {"variable", gle_variables, sizeof *gle_variables};
 
@@ -166,6 +181,12 @@ static const struct gle_form phases_forms[] = {{.kind = GLE_FORM_LIST, .key = &p
 const struct gle_custom gle_phases_custom = {
     .decode = decode_phases, .type = "list of phases", .forms = phases_forms};
 
+const struct gle_key gle_evaluate_key_table[] = {
+    GLE_KEY_REAL(struct gle_evaluate_keys, every, NULL, 1e-9, 1e12, "time",
+                 "time from one evaluation to the next, a whole number of dt"),
+    GLE_KEY_END,
+};
+
 /* --- recording --- */
 
 _Static_assert(GLE_BATCH_MAX <= GLE_NEURONS_MAX, "sequences are numbered as neurons are");
@@ -214,15 +235,22 @@ static const struct gle_custom indices_custom = {
 
 const struct gle_key gle_record_key_table[] = {
     GLE_KEY_COUNT(struct gle_record_keys, every, "1", 1, 1e12, "steps", "steps from one record to the next"),
+    GLE_KEY_COUNT(struct gle_record_keys, offset, "0", 0, 1e15, "steps",
+                  "the first step that is recorded, counted from 0 over the whole run"),
     GLE_KEY_TEXTS(struct gle_record_keys, layers, GLE_ABSENT, "names of the layers that are recorded; default: all"),
     GLE_KEY_CUSTOM(struct gle_record_keys, neurons, GLE_ABSENT, &indices_custom,
                    "numbers of the neurons that are recorded of each layer, from 0; default: all"),
     GLE_KEY_CUSTOM(struct gle_record_keys, sequences, GLE_ABSENT, &indices_custom,
-                   "numbers of the sequences that are recorded of the batch, from 0; default: all"),
+                   "numbers of the sequences that are recorded of the batch, from 0; default: all of the largest "
+                   "batch that runs, with NaN where a smaller one has none"),
     GLE_KEY_NAMES(struct gle_record_keys, variables, "[]", &gle_variable_table,
                   "variables that are recorded of the layers"),
     GLE_KEY_NAMES_NOTED(struct gle_record_keys, parameters, "[]", &gle_param_table,
                         "parameters that are recorded of the layers", gle_param_notes),
+    GLE_KEY_NAMES_NOTED(struct gle_record_keys, gradients, "[]", &gle_param_table,
+                        "parameters whose gradients are recorded of the layers, as the optimizer saw them; NaN where it "
+                        "made no step",
+                        gle_param_notes),
     GLE_KEY_END,
 };
 

@@ -68,9 +68,26 @@ struct gle_phase {
 };
 
 /* Variables that can be recorded; row v of gle_variables is variable v. */
-enum gle_variable { GLE_RECORD_U, GLE_RECORD_V, GLE_RECORD_R, GLE_RECORD_E, GLE_RECORD_PROSP_U, GLE_RECORD_LAMBDA,
-                    GLE_RECORD_VARS };
-extern const struct gle_row gle_variables[];
+enum gle_variable {
+    GLE_RECORD_U,
+    GLE_RECORD_V,
+    GLE_RECORD_R,
+    GLE_RECORD_E,
+    GLE_RECORD_PROSP_U,
+    GLE_RECORD_R_PRIME,
+    GLE_RECORD_E_INST,
+    GLE_RECORD_E_BELOW,
+    GLE_RECORD_LAMBDA,
+    GLE_RECORD_VARS
+};
+/* A row: what the variable asks of a run that it is recorded from. */
+struct gle_variable_row {
+    struct gle_row row;
+    bool derived;   /* steps keep it only where somebody wants to see it */
+    bool of_errors; /* it follows from errors, which steps may leave out */
+    bool windowed;  /* it is known under windowed rules alone, once a window is closed */
+};
+extern const struct gle_variable_row gle_variables[];
 
 /* Numbers in the order written. */
 struct gle_indices {
@@ -80,10 +97,11 @@ struct gle_indices {
 
 /* What goes into recording.npz. */
 struct gle_record {
-    uint64_t every; /* steps; 0: nothing is recorded */
+    uint64_t every;  /* steps; 0: nothing is recorded */
+    uint64_t offset; /* the first step that is recorded */
     struct gle_indices layers; /* at least one */
     struct gle_indices neurons, sequences; /* n == 0: all */
-    bool variables[GLE_RECORD_VARS], parameters[GLE_PARAMS];
+    bool variables[GLE_RECORD_VARS], parameters[GLE_PARAMS], gradients[GLE_PARAMS];
     const struct gle_node *src;
 };
 
@@ -133,6 +151,7 @@ struct gle_experiment {
     struct gle_phase *phases; /* training by duration; NULL: by epochs */
     size_t n_phases;
     uint64_t n_steps; /* of all phases */
+    uint64_t evaluate_steps; /* from one evaluation of the test set to the next, in training by duration; 0: none */
     uint64_t epochs, batch_size, test_batch_size;
     double validation; /* fraction taken off the training set */
     bool reset_state;  /* training.state: reset */

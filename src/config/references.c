@@ -1,8 +1,9 @@
-/* What teacher, phases, record and diagnose refer to: layers by name, neurons and sequences by number, times in steps.
- * Those sections are built here. */
+/* What teacher, phases, evaluate, record and diagnose refer to: layers by name, neurons and sequences by number, times
+ * in steps. Those sections are built here. */
 #include "base/memory.h"
 #include "base/text.h"
 #include "config/build.h"
+#include "data/data.h"
 #include "parts/rule.h"
 
 #include <float.h>
@@ -186,6 +187,45 @@ int gle_phases_build(struct gle_experiment *exp, const struct gle_phase_list *ke
     return rc ? rc : check_windows(exp, errs);
 }
 
+/* --- evaluation --- */
+
+/* As in_steps(), of a time that is a whole number of dt, but for what rounding explains. */
+static uint64_t in_whole_steps(double time, double dt, const struct gle_node *map, const char *key,
+                               struct gle_errors *errs)
+{
+    static const double ROUNDING = 1e-6;
+    const uint64_t n = in_steps(time, dt, map, key, errs);
+    const double below = floor(time / dt);
+
+    if (!n || fabs(time / dt - (double)n) <= ROUNDING * fmax(1.0, (double)n))
+        return n;
+    if (below < 1.0)
+        gle_node_error(errs, GLE_ERANGE, map, key, "%g is less than one step of dt = %g", time, dt);
+    else
+        gle_node_error(errs, GLE_ERANGE, map, key, "%g is no whole number of steps of dt = %g: %.9g and %.9g are", time,
+                   dt, below * dt, (below + 1.0) * dt);
+    return 0;
+}
+
+int gle_evaluate_build(struct gle_experiment *exp, const struct gle_evaluate_keys *keys, struct gle_errors *errs)
+{
+    const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
+    const struct gle_node *src = exp->training_src ? gle_node_get(exp->training_src, "evaluate") : NULL;
+    int rc = 0;
+
+    if (!src)
+        return 0;
+    if (gle_node_get(exp->training_src, "epochs"))
+        rc = gle_node_error(errs, GLE_ECONFIG, exp->training_src, "evaluate",
+                            "goes with phases (training by duration); in training by epochs the key 'test' says when "
+                            "the test set is evaluated");
+    if (set && set->signal)
+        rc = gle_node_error(errs, GLE_ECONFIG, exp->training_src, "evaluate",
+                            "the data set %s is a signal, which has no test set", set->row.name);
+    exp->evaluate_steps = in_whole_steps(keys->every, exp->dt, src, "every", errs);
+    return exp->evaluate_steps ? rc : -1;
+}
+
 /* --- recording --- */
 
 /* "bptt and adjoint" */
@@ -200,23 +240,32 @@ static const char *windowed_rules(char *buf, size_t size)
     return buf;
 }
 
-/* Marks the named rows of a table that begins at `first`. */
-static int take_names(bool *taken, const struct gle_names *names, const struct gle_row *first, struct gle_errors *errs)
+/* The number of a row in its table. */
+static size_t row_number(const struct gle_table *table, const struct gle_row *row)
+{
+    return (size_t)((const unsigned char *)row - (const unsigned char *)table->rows) / table->stride;
+}
+
+/* Marks the named rows of a table. */
+static int take_names(bool *taken, const struct gle_names *names, const struct gle_table *table,
+                      struct gle_errors *errs)
 {
     int rc = 0;
 
     for (size_t i = 0; i < names->n; i++) {
+        size_t number;
         if (!names->v[i]) /* unknown, an error by now */
             continue;
-        if (taken[names->v[i] - first])
+        number = row_number(table, names->v[i]);
+        if (taken[number])
             rc = gle_node_error(errs, GLE_ECONFIG, names->src->items[i], NULL, "%s is listed twice",
                                 names->v[i]->name);
-        taken[names->v[i] - first] = true;
+        taken[number] = true;
     }
     return rc;
 }
 
-static int check_lambda(const struct gle_experiment *exp, const struct gle_names *variables, struct gle_errors *errs)
+static int check_windowed(const struct gle_experiment *exp, const struct gle_names *variables, struct gle_errors *errs)
 {
     char rules[64];
     int rc = 0;
@@ -224,10 +273,29 @@ static int check_lambda(const struct gle_experiment *exp, const struct gle_names
     if (!exp->rule || exp->rule->windowed)
         return 0;
     for (size_t i = 0; i < variables->n; i++)
-        if (variables->v[i] == &gle_variables[GLE_RECORD_LAMBDA])
+        if (variables->v[i] && gle_variables[row_number(&gle_variable_table, variables->v[i])].windowed)
             rc = gle_node_error(errs, GLE_ECONFIG, variables->src->items[i], NULL,
-                                "lambda is known under the rules %s only; the rule here is %s",
+                                "%s is known under the rules %s only; the rule here is %s", variables->v[i]->name,
                                 windowed_rules(rules, sizeof rules), exp->rule->row.name);
+    return rc;
+}
+
+/* There is nothing to record of a gradient that no layer follows. */
+static int check_gradients(const struct gle_experiment *exp, const struct gle_names *gradients,
+                           struct gle_errors *errs)
+{
+    int rc = 0;
+
+    for (size_t i = 0; exp->rule && exp->record.layers.n && i < gradients->n; i++) {
+        bool learns = !gradients->v[i];
+        for (size_t k = 0; k < exp->record.layers.n; k++)
+            learns = learns ||
+                     exp->layers[exp->record.layers.v[k]].plastic[row_number(&gle_param_table, gradients->v[i])];
+        if (!learns)
+            rc = gle_node_error(errs, GLE_ECONFIG, gradients->src->items[i], NULL,
+                                "%s learns in none of the recorded layers, and so has no gradient",
+                                gradients->v[i]->name);
+    }
     return rc;
 }
 
@@ -292,15 +360,27 @@ static int check_neurons(const struct gle_experiment *exp, const struct gle_inde
 static int check_sequences(const struct gle_experiment *exp, const struct gle_index_keys *sequences,
                            struct gle_errors *errs)
 {
+    const bool tests = exp->test_batch_size > exp->batch_size;
+    const uint64_t most = tests ? exp->test_batch_size : exp->batch_size;
     int rc = 0;
 
-    for (size_t i = 0; exp->batch_size && !exp->phases && i < sequences->list.n; i++)
-        if (sequences->list.v[i] >= exp->batch_size)
+    for (size_t i = 0; most && !exp->phases && i < sequences->list.n; i++)
+        if (sequences->list.v[i] >= most)
             rc = gle_node_error(errs, GLE_ERANGE, sequences->item[i], NULL,
-                                "there is no sequence %zu: a batch has %" PRIu64
-                                " (training.batch_size), counted from 0",
-                                sequences->list.v[i], exp->batch_size);
+                                "there is no sequence %zu: a batch has %" PRIu64 " (training.%s), counted from 0",
+                                sequences->list.v[i], most, tests ? "test_batch_size" : "batch_size");
     return rc;
+}
+
+/* In training by epochs the data set says how many steps there are. */
+static int check_offset(const struct gle_experiment *exp, struct gle_errors *errs)
+{
+    const struct gle_record *record = &exp->record;
+
+    if (!exp->n_steps || record->offset < exp->n_steps)
+        return 0;
+    return gle_node_error(errs, GLE_ERANGE, record->src, "offset",
+                          "nothing would be recorded: the run has the steps 0 to %" PRIu64, exp->n_steps - 1);
 }
 
 int gle_record_build(struct gle_experiment *exp, const struct gle_record_keys *keys, struct gle_errors *errs)
@@ -312,12 +392,15 @@ int gle_record_build(struct gle_experiment *exp, const struct gle_record_keys *k
     if (!record->src)
         return 0;
     record->every = keys->every;
+    record->offset = keys->offset;
     record->neurons = keys->neurons.list;
     record->sequences = keys->sequences.list;
-    rc = take_names(record->variables, &keys->variables, gle_variables, errs) |
-         take_names(record->parameters, &keys->parameters, gle_params, errs) |
-         check_lambda(exp, &keys->variables, errs) | take_layers(&record->layers, exp, &keys->layers, errs);
-    return rc | check_neurons(exp, &keys->neurons, errs) | check_sequences(exp, &keys->sequences, errs);
+    rc = take_names(record->variables, &keys->variables, &gle_variable_table, errs) |
+         take_names(record->parameters, &keys->parameters, &gle_param_table, errs) |
+         take_names(record->gradients, &keys->gradients, &gle_param_table, errs) |
+         check_windowed(exp, &keys->variables, errs) | take_layers(&record->layers, exp, &keys->layers, errs);
+    return rc | check_gradients(exp, &keys->gradients, errs) | check_neurons(exp, &keys->neurons, errs) |
+           check_sequences(exp, &keys->sequences, errs) | check_offset(exp, errs);
 }
 
 /* --- comparing gradients --- */

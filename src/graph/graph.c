@@ -32,7 +32,8 @@ static void place_state(struct gle_graph *g, struct gle_graph_layer *l)
     size_t scratch = 0;
 
     for (size_t v = 0; v < GLE_VARS; v++) {
-        const size_t n = g->max_batch * (v == GLE_VAR_E_BELOW ? l->ld_in : l->ld);
+        const size_t rows = v == GLE_VAR_E_INST && !g->e_inst ? 0 : g->max_batch;
+        const size_t n = rows * (v == GLE_VAR_E_BELOW ? l->ld_in : l->ld);
         size_t *slab = v < GLE_STATE_VARS || g->observed ? &g->state_floats : &scratch;
         l->var[v][0] = take(slab, n);
         l->var[v][1] = v == GLE_VAR_R || v == GLE_VAR_E_BELOW ? take(slab, n) : l->var[v][0];
@@ -88,7 +89,8 @@ static void place_tapes(struct gle_graph *g, struct gle_graph_layer *l)
 
 /* Which errors flow through a layer. Under a windowed rule steps need them only for the feedback into membranes, and
  * for whoever wants to see them. */
-static void set_errors(const struct gle_graph *g, struct gle_graph_layer *l, const struct gle_graph_layer *below)
+static void set_errors(const struct gle_graph *g, struct gle_graph_layer *l, const struct gle_graph_layer *below,
+                       bool shown)
 {
     const bool *plastic = l->cfg->plastic;
     const bool learns = plastic[GLE_WEIGHT] || plastic[GLE_BIAS] || plastic[GLE_TAU_M];
@@ -96,7 +98,7 @@ static void set_errors(const struct gle_graph *g, struct gle_graph_layer *l, con
     l->nudged = !g->passive && ((below && below->nudged) || l->cfg->gamma > 0.0);
     l->swept = !g->passive && ((below && below->swept) || learns || l->nudged);
     l->sweeps_below = below && below->swept;
-    l->needs_error = g->exp->rule->windowed && !g->observed ? l->nudged : l->swept;
+    l->needs_error = g->exp->rule->windowed && !shown ? l->nudged : l->swept;
     l->sends_error = below && below->needs_error;
 }
 
@@ -115,6 +117,7 @@ int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp, co
     }
     g->exp = exp;
     g->observed = options->observed;
+    g->e_inst = options->e_inst;
     g->passive = options->passive;
     g->tape_steps = options->tape_steps;
     g->n_layers = exp->n_layers;
@@ -139,7 +142,7 @@ int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp, co
         l->n = cfg->n;
         l->ld_in = gle_padded(n_in);
         l->ld = gle_padded(cfg->n);
-        set_errors(g, l, i ? l - 1 : NULL);
+        set_errors(g, l, i ? l - 1 : NULL, options->errors);
         place_params(g, l);
         place_state(g, l);
         if (g->tape_steps)

@@ -15,6 +15,7 @@ enum gle_var {
     GLE_VAR_E,       /* prospective error (B, n) */
     GLE_VAR_PROSP_U, /* prospective potential (B, n) */
     GLE_VAR_S,       /* W r_below + b + gamma e - u (B, n) = tau_m u_dot */
+    GLE_VAR_E_INST,  /* old phi' times the error from above (B, n): only of a graph that has options.e_inst */
     GLE_VARS,
     GLE_STATE_VARS = GLE_VAR_E, /* the first derived one */
 };
@@ -94,6 +95,7 @@ struct gle_graph {
     size_t train_rows; /* rows of a learning step, and of a window */
     size_t tape_input, tape_target_error; /* in the tape slab: inputs (T, B, ld_input), target errors (T, B, ld) */
     bool observed; /* derived variables are kept for each layer */
+    bool e_inst;   /* GLE_VAR_E_INST is found, too */
     bool passive;  /* nothing learns, no errors flow */
     size_t param_floats, state_floats, coef_floats, scratch_floats, tape_floats, adjoint_floats; /* slab sizes */
     size_t n_params;  /* weights and biases, padding not counted */
@@ -105,7 +107,9 @@ struct gle_graph_options {
     size_t batch;      /* rows that a step may have; 0: the larger of the experiment's batch sizes */
     size_t train_rows; /* rows that a learning step may have; 0: the experiment's batch size */
     size_t tape_steps; /* the longest window that will be opened; 0: none */
-    bool observed;     /* v, e, prosp_u and s of every layer can be looked at after a step */
+    bool observed;     /* phi', e, prosp_u and s of every layer can be looked at after any step */
+    bool errors;       /* errors can be looked at under a windowed rule, too, whose steps may do without */
+    bool e_inst;       /* observed: instantaneous errors can be looked at, too */
     bool passive;      /* a teacher: nothing learns, no errors flow */
 };
 

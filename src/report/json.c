@@ -267,6 +267,23 @@ static json_t *phase(const struct gle_experiment *exp, const struct gle_metrics 
     return out;
 }
 
+static json_t *evaluations(const struct gle_experiment *exp, const struct gle_metrics *m)
+{
+    json_t *out = json_array();
+
+    for (size_t i = 0; i < m->n_evaluations; i++) {
+        const struct gle_evaluated *e = &m->evaluations[i];
+        json_t *one = json_object();
+        json_object_set_new(one, "time", real((double)e->step * exp->dt));
+        json_object_set_new(one, "step", count(e->step));
+        json_object_set_new(one, "split", json_string(gle_split_names[GLE_TEST]));
+        json_object_set_new(one, "loss", real(e->loss));
+        json_object_set_new(one, "accuracy", real(e->accuracy));
+        json_array_append_new(out, one);
+    }
+    return out;
+}
+
 /* Parameters of a network that is small enough for a reader; null for larger ones, which weights.npz has. */
 static json_t *parameters(const struct gle_graph *g, const struct gle_net *net)
 {
@@ -421,11 +438,24 @@ static json_t *timing(const struct gle_metrics *m)
     return out;
 }
 
+/* The last phase, with the test set after it. */
+static json_t *final_phase(const struct gle_experiment *exp, const struct gle_metrics *m)
+{
+    const struct gle_evaluated *e = gle_metrics_final_test(m, exp);
+    const struct gle_score tested = {
+        .measured = e != NULL, .loss = e ? e->loss : 0.0, .accuracy = e ? e->accuracy : 0.0};
+    json_t *out = phase(exp, m, m->n_phases - 1);
+
+    if (exp->evaluate_steps)
+        json_object_set_new(out, gle_split_names[GLE_TEST], score(&tested));
+    return out;
+}
+
 /* The last epoch or phase. */
 static json_t *final(const struct gle_report *r, const struct gle_metrics *m)
 {
     if (r->exp->phases)
-        return m->n_phases ? phase(r->exp, m, m->n_phases - 1) : json_null();
+        return m->n_phases ? final_phase(r->exp, m) : json_null();
     return m->n_epochs ? epoch(&m->epochs[m->n_epochs - 1]) : json_null();
 }
 
@@ -453,6 +483,7 @@ char *gle_report_json(const struct gle_report *r, const struct gle_metrics *m, c
     json_object_set_new(root, "network", network(r->graph));
     json_object_set_new(root, "epochs", epochs);
     json_object_set_new(root, "phases", phases);
+    json_object_set_new(root, "evaluations", evaluations(r->exp, m));
     json_object_set_new(root, "final", final(r, m));
     json_object_set_new(root, "best", m->n_epochs ? best(m) : json_null());
     json_object_set_new(root, "confusion", m->n_epochs ? confusion(m) : json_null());

@@ -17,7 +17,7 @@ struct column {
     /* Fills the entry; NULL: the recorder does. */
     void (*fill)(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to);
     int what; /* enum gle_read, gle_var or gle_param */
-    bool lambda;
+    bool windowed; /* the end of a window tells the entry */
 };
 
 /* A record that waits for the end of its window. */
@@ -35,14 +35,23 @@ struct gle_recorder {
     size_t record_size;  /* bytes */
     size_t *rows;        /* sequences */
     size_t n_rows;
-    bool waits;          /* lambda is recorded */
+    bool waits;          /* some column is windowed */
     struct record *pending;
     size_t n_pending, n_room; /* records in use, and made */
-    float *values;       /* a variable of all rows, or a parameter */
+    float *values;       /* a variable of all rows, a parameter, or a gradient */
     const void **entries;
 };
 
 /* --- what is recorded --- */
+
+static size_t entry_size(const struct column *c)
+{
+    size_t size = gle_npy_item(c->type);
+
+    for (size_t d = 0; d < c->n_dims; d++)
+        size *= c->shape[d];
+    return size;
+}
 
 /* Neuron k of those recorded of a layer, or SIZE_MAX after the last. */
 static size_t neuron(const struct gle_recorder *r, const struct gle_graph_layer *l, size_t k)
@@ -124,19 +133,41 @@ static void fill_read(struct gle_recorder *r, const struct column *c, const stru
     get_rows(r, m->B, c->shape[1], to, get_read, m->net, 0, c->what);
 }
 
+static void fill_nan(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to)
+{
+    (void)r;
+    (void)m;
+    for (size_t k = 0; k < entry_size(c) / sizeof *to; k++)
+        to[k] = NAN;
+}
+
+/* Of neurons. */
 static void fill_var(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to)
 {
     const struct gle_graph_layer *l = &r->graph->layers[c->layer];
 
+    if (!gle_net_has_var(m->net, c->layer, (enum gle_var)c->what)) {
+        fill_nan(r, c, m, to);
+        return;
+    }
     get_rows(r, m->B, l->n, r->values, get_var, m->net, c->layer, c->what);
     pick(r, l, to, r->values, r->n_rows, l->n);
 }
 
-static void fill_param(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to)
+/* Of inputs: all of them, whatever neurons are chosen. */
+static void fill_input_var(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to)
+{
+    if (gle_net_has_var(m->net, c->layer, (enum gle_var)c->what))
+        get_rows(r, m->B, c->shape[1], to, get_var, m->net, c->layer, c->what);
+    else
+        fill_nan(r, c, m, to);
+}
+
+/* Chosen neurons of r->values, which has the shape of a parameter. */
+static void pick_param(const struct gle_recorder *r, const struct column *c, float *to)
 {
     const struct gle_graph_layer *l = &r->graph->layers[c->layer];
 
-    gle_net_get_param(m->net, c->layer, (enum gle_param)c->what, r->values);
     if (c->what != GLE_WEIGHT) {
         pick(r, l, to, r->values, 1, l->n);
         return;
@@ -145,24 +176,23 @@ static void fill_param(struct gle_recorder *r, const struct column *c, const str
         memcpy(to + j * l->n_in, r->values + neuron(r, l, j) * l->n_in, l->n_in * sizeof *to);
 }
 
-static void fill_nan(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to)
+static void fill_param(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to)
 {
-    (void)r;
-    (void)m;
-    for (size_t k = 0; k < c->shape[0] * c->shape[1]; k++)
-        to[k] = NAN;
+    gle_net_get_param(m->net, c->layer, (enum gle_param)c->what, r->values);
+    pick_param(r, c, to);
+}
+
+static void fill_gradient(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to)
+{
+    if (!m->learned || !gle_net_learns(m->net, c->layer, (enum gle_param)c->what)) {
+        fill_nan(r, c, m, to);
+        return;
+    }
+    gle_net_get_gradient(m->net, c->layer, (enum gle_param)c->what, r->values);
+    pick_param(r, c, to);
 }
 
 /* --- columns --- */
-
-static size_t entry_size(const struct column *c)
-{
-    size_t size = gle_npy_item(c->type);
-
-    for (size_t d = 0; d < c->n_dims; d++)
-        size *= c->shape[d];
-    return size;
-}
 
 static int add_column(struct gle_recorder *r, struct column c, struct gle_error *err)
 {
@@ -205,37 +235,72 @@ static int add_read(struct gle_recorder *r, const char *name, enum gle_read what
     return add_column(r, c, err);
 }
 
+/* Where the recorded variables come from. */
+static const struct source {
+    void (*fill)(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to);
+    enum gle_var var;
+    bool of_inputs; /* one for each input of a layer, not for each neuron */
+} sources[GLE_RECORD_VARS] = {
+    [GLE_RECORD_U] = {fill_var, GLE_VAR_U, false},
+    [GLE_RECORD_V] = {fill_var, GLE_VAR_V, false},
+    [GLE_RECORD_R] = {fill_var, GLE_VAR_R, false},
+    [GLE_RECORD_E] = {fill_var, GLE_VAR_E, false},
+    [GLE_RECORD_PROSP_U] = {fill_var, GLE_VAR_PROSP_U, false},
+    [GLE_RECORD_R_PRIME] = {fill_var, GLE_VAR_DR, false},
+    [GLE_RECORD_E_INST] = {fill_var, GLE_VAR_E_INST, false},
+    [GLE_RECORD_E_BELOW] = {fill_input_var, GLE_VAR_E_BELOW, true},
+    [GLE_RECORD_LAMBDA] = {fill_nan, GLE_VARS, false}, /* until its window is closed */
+};
+
+static int add_variable(struct gle_recorder *r, size_t layer, size_t n, int v, struct gle_error *err)
+{
+    const struct gle_graph_layer *l = &r->graph->layers[layer];
+    struct column c = {.type = GLE_NPY_F32,
+                       .n_dims = 2,
+                       .shape = {r->n_rows, sources[v].of_inputs ? l->n_in : n},
+                       .layer = layer,
+                       .fill = sources[v].fill,
+                       .what = (int)sources[v].var,
+                       .windowed = gle_variables[v].windowed};
+
+    snprintf(c.name, sizeof c.name, "%.90s.%s", l->cfg->name, gle_variables[v].row.name);
+    return add_column(r, c, err);
+}
+
+/* prefix: of the parameter's name. */
+static int add_param(struct gle_recorder *r, size_t layer, size_t n, int p, const char *prefix,
+                     void (*fill)(struct gle_recorder *r, const struct column *c, const struct gle_moment *m,
+                                  float *to),
+                     struct gle_error *err)
+{
+    const struct gle_graph_layer *l = &r->graph->layers[layer];
+    struct column c = {.type = GLE_NPY_F32,
+                       .n_dims = p == GLE_WEIGHT ? 2 : 1,
+                       .shape = {n, l->n_in},
+                       .layer = layer,
+                       .fill = fill,
+                       .what = p};
+
+    if (p == GLE_BIAS && !l->cfg->bias.row)
+        return 0;
+    snprintf(c.name, sizeof c.name, "%.90s.%s%s", l->cfg->name, prefix, gle_params[p].name);
+    return add_column(r, c, err);
+}
+
 static int add_layer(struct gle_recorder *r, size_t layer, struct gle_error *err)
 {
-    static const enum gle_var vars[GLE_RECORD_VARS] = {
-        [GLE_RECORD_U] = GLE_VAR_U, [GLE_RECORD_V] = GLE_VAR_V,           [GLE_RECORD_R] = GLE_VAR_R,
-        [GLE_RECORD_E] = GLE_VAR_E, [GLE_RECORD_PROSP_U] = GLE_VAR_PROSP_U};
-    const struct gle_graph_layer *l = &r->graph->layers[layer];
-    const size_t n = count_neurons(r, l);
+    const struct gle_record *cfg = r->cfg;
+    const size_t n = count_neurons(r, &r->graph->layers[layer]);
 
-    for (int v = 0; v < GLE_RECORD_VARS && n; v++) {
-        struct column c = {.type = GLE_NPY_F32,
-                           .n_dims = 2,
-                           .shape = {r->n_rows, n},
-                           .layer = layer,
-                           .fill = v == GLE_RECORD_LAMBDA ? fill_nan : fill_var,
-                           .what = (int)vars[v],
-                           .lambda = v == GLE_RECORD_LAMBDA};
-        snprintf(c.name, sizeof c.name, "%.90s.%s", l->cfg->name, gle_variables[v].name);
-        if (r->cfg->variables[v] && add_column(r, c, err))
+    for (int v = 0; v < GLE_RECORD_VARS && n; v++)
+        if (cfg->variables[v] && add_variable(r, layer, n, v, err))
             return -1;
-    }
-    for (int p = 0; p < GLE_PARAMS && n; p++) {
-        struct column c = {.type = GLE_NPY_F32,
-                           .n_dims = p == GLE_WEIGHT ? 2 : 1,
-                           .shape = {n, l->n_in},
-                           .layer = layer,
-                           .fill = fill_param,
-                           .what = p};
-        snprintf(c.name, sizeof c.name, "%.90s.%s", l->cfg->name, gle_params[p].name);
-        if (r->cfg->parameters[p] && (p != GLE_BIAS || l->cfg->bias.row) && add_column(r, c, err))
+    for (int p = 0; p < GLE_PARAMS && n; p++)
+        if (cfg->parameters[p] && add_param(r, layer, n, p, "", fill_param, err))
             return -1;
-    }
+    for (int p = 0; p < GLE_PARAMS && n; p++)
+        if (cfg->gradients[p] && add_param(r, layer, n, p, "grad_", fill_gradient, err))
+            return -1;
     return 0;
 }
 
@@ -245,7 +310,7 @@ static int choose_rows(struct gle_recorder *r, struct gle_error *err)
 {
     const struct gle_indices *chosen = &r->cfg->sequences;
 
-    r->n_rows = chosen->n ? chosen->n : r->graph->train_rows;
+    r->n_rows = chosen->n ? chosen->n : r->graph->max_batch;
     r->rows = gle_calloc(r->n_rows, sizeof *r->rows);
     if (!r->rows)
         return gle_fail(err, GLE_ENOMEM, "no memory for the recording");
@@ -312,7 +377,8 @@ static struct gle_recorder *create(const struct gle_graph *graph, struct gle_err
     }
     r->graph = graph;
     r->cfg = &graph->exp->record;
-    r->waits = r->cfg->variables[GLE_RECORD_LAMBDA];
+    for (int v = 0; v < GLE_RECORD_VARS; v++)
+        r->waits = r->waits || (r->cfg->variables[v] && gle_variables[v].windowed);
     if (choose_columns(r, err)) {
         gle_recorder_discard(r);
         return NULL;
@@ -431,7 +497,7 @@ int gle_recorder_window(struct gle_recorder *r, const struct gle_closed_window *
         for (size_t k = 0; k < r->n_columns; k++) {
             const struct column *c = &r->columns[k];
             const struct gle_graph_layer *l = &r->graph->layers[c->layer];
-            if (!c->lambda)
+            if (!c->windowed)
                 continue;
             get_rows(r, w->B, l->n, r->values, get_lambda, w->net, c->layer, (int)(record->step - w->first_step));
             pick(r, l, (float *)(void *)(record->bytes + c->offset), r->values, r->n_rows, l->n);

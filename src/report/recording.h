@@ -12,9 +12,12 @@ struct gle_recorder;
  * array with the records along its first axis:
  *   time (step * dt), step, loss; phase, or epoch and split (0 train, 1 validation, 2 test);
  *   input (sequences, channels), target, output (sequences, outputs): what the step read;
- *   <layer>.<variable> (sequences, neurons): what the step left; lambda: NaN outside of windows;
- *   <layer>.<parameter> (neurons), weights (neurons, inputs): after the step.
- * A sequence that a smaller batch does not have is NaN.
+ *   <layer>.<variable> (sequences, neurons): what the step left, e_inst: what it used; e_below (sequences, inputs);
+ *   <layer>.<parameter> (neurons), weights (neurons, inputs): after the step;
+ *   <layer>.grad_<parameter>, likewise: the gradient that the optimizer followed, if it made a step.
+ * NaN: a sequence that a smaller batch does not have; lambda outside of windows; errors that were not computed
+ * (gle_net_has_var()); gradients of steps that did not learn, and of parameters that did not.
+ * Sequences: those chosen, or all of the largest batch (graph->max_batch).
  * Memory does not grow with the number of records, which are kept in the file `spool` until then, and stay there.
  * Owns:   *out belongs to the caller (gle_recorder_close or _discard); borrows graph. On error *out is NULL.
  * Errors: GLE_EWRITE, GLE_ENOMEM. */

@@ -139,7 +139,7 @@ static json_t *describe(const struct gle_seed_run *run, const json_t *metrics)
 
 static json_t *summarise(const struct gle_seed_run *runs, size_t n, json_t **metrics)
 {
-    static const char *const parts[] = {"epochs", "phases", "final", "best", "parameters", "timing"};
+    static const char *const parts[] = {"epochs", "phases", "evaluations", "final", "best", "parameters", "timing"};
     json_t *out = json_object(), *list = json_array(), **done = gle_calloc(n, sizeof *done);
     size_t n_done = 0;
 
@@ -200,7 +200,8 @@ int gle_summary_write(const char *dir, const struct gle_seed_run *runs, size_t n
 int gle_summary_write_sweep(const char *dir, const struct gle_seed_run *runs, size_t n_points, size_t n,
                             struct gle_error *err)
 {
-    static const char *const details[] = {"schema", "name", "variant", "epochs", "phases", "parameters", "timing"};
+    static const char *const details[] = {"schema", "name", "variant", "epochs", "phases", "evaluations",
+                                          "parameters", "timing"};
     const size_t begun = gle_json_begin();
     json_t *root = json_object(), *points = json_array();
 

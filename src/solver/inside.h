@@ -40,8 +40,10 @@ struct gle_net {
     size_t B;
     int now;            /* which of two copies is that of the last step */
     uint64_t steps;     /* since init */
+    bool errorless;     /* the last step left errors out */
     uint64_t updates;   /* optimizer steps since init */
     struct gle_team *team;
+    bool borrows; /* the team, of another net */
     int *wild;        /* per thread and layer: NaN or Inf in this step, or in this sweep */
     double *row_loss; /* of the output before the step, of each row, or, if no layer is shared, of all in the first */
     const struct gle_step *step; /* the one being taken */

@@ -17,6 +17,15 @@ size_t gle_net_threads(const struct gle_net *net)
     return net->split.n_threads;
 }
 
+void gle_net_borrow_threads(struct gle_net *net, const struct gle_net *from)
+{
+    if (net->borrows || net->split.n_threads != from->split.n_threads)
+        return;
+    gle_team_destroy(net->team);
+    net->team = from->team;
+    net->borrows = true;
+}
+
 void gle_net_count_lap(struct gle_net *net, size_t t, enum gle_lap kind)
 {
     struct gle_laps *laps = &net->laps[t];
@@ -136,7 +145,8 @@ void gle_net_destroy(struct gle_net *net)
         return;
     for (size_t m = 0; m < GLE_MOMENTS_MAX; m++)
         gle_free(net->moments[m]);
-    gle_team_destroy(net->team);
+    if (!net->borrows)
+        gle_team_destroy(net->team);
     gle_split_clear(&net->split);
     gle_free(net->tape);
     gle_free(net->adjoints);
@@ -373,6 +383,11 @@ void gle_net_recall(struct gle_net *net)
     }
 }
 
+bool gle_net_learns(const struct gle_net *net, size_t layer, enum gle_param param)
+{
+    return net->plastic[layer][param];
+}
+
 /* --- state --- */
 
 static size_t var_width(const struct gle_graph_layer *l, enum gle_var v, size_t *ld)
@@ -387,6 +402,27 @@ void gle_net_get_var(const struct gle_net *net, size_t layer, enum gle_var v, fl
     size_t ld, n = var_width(l, v, &ld);
 
     copy_rows(values, n, gle_var_of(net, l, v, net->now), ld, net->B, n);
+}
+
+bool gle_net_has_var(const struct gle_net *net, size_t layer, enum gle_var v)
+{
+    const struct gle_graph_layer *l = gle_layer_of(net, layer);
+
+    switch (v) {
+    case GLE_VAR_E_BELOW:
+        return l->needs_error && l->sends_error && !net->errorless;
+    case GLE_VAR_V:
+    case GLE_VAR_E:
+        return l->needs_error && !net->errorless;
+    case GLE_VAR_E_INST:
+        return l->needs_error && !net->errorless && net->graph->e_inst;
+    case GLE_VAR_DR:
+    case GLE_VAR_PROSP_U:
+    case GLE_VAR_S:
+        return net->graph->observed;
+    default:
+        return true;
+    }
 }
 
 void gle_copy_chosen(float *to, const float *from, size_t ld, size_t n, const size_t *rows, size_t n_rows)

@@ -21,6 +21,10 @@ void gle_net_destroy(struct gle_net *net); /* NULL is fine */
 /* The number of threads that steps use: no more than the work is worth. */
 size_t gle_net_threads(const struct gle_net *net);
 
+/* Has the net work with the threads of another one of the same layers, which outlives it and makes no step meanwhile;
+ * on one thread, where their number does not suit it. */
+void gle_net_borrow_threads(struct gle_net *net, const struct gle_net *from);
+
 /* Sets all parameters to their initial values, drawing from rng layer by layer, weight then bias; the state becomes
  * zero.
  * Errors: GLE_EDATA (an init file: unreadable, wrong shapes, a tau_m below dt), GLE_ENOMEM. */
@@ -96,6 +100,11 @@ void gle_net_set_param(struct gle_net *net, size_t layer, enum gle_param param, 
 /* The gradient that the last learning step followed, or that the last window found, likewise; zero if the parameter is
  * not plastic or is held. */
 void gle_net_get_gradient(const struct gle_net *net, size_t layer, enum gle_param param, float *values);
+/* Whether a parameter learns now: it is plastic, and not held. */
+bool gle_net_learns(const struct gle_net *net, size_t layer, enum gle_param param);
+/* Whether the last step has found a variable of a layer: errors are found only where something learns from them, here
+ * or below, or they feed back into membranes; those sent below, only where a layer below wants them. */
+bool gle_net_has_var(const struct gle_net *net, size_t layer, enum gle_var var);
 /* A variable after the last step: (B, n), or (B, n_in) for GLE_VAR_E_BELOW. Derived ones only of an observed graph. */
 void gle_net_get_var(const struct gle_net *net, size_t layer, enum gle_var var, float *values);
 /* The same for chosen rows, below B: (n_rows, n). */

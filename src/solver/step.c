@@ -192,6 +192,8 @@ static void step_layer(struct gle_net *net, size_t i, struct gle_range rows, siz
     for (size_t b = rows.first; b < end; b += block) {
         const size_t B = end - b < block ? end - b : block, at = b * ld, at_in = b * ld_in;
 
+        if (has_error && g->e_inst) /* the product that the kernel takes of the same numbers */
+            k->multiply(gle_var_of(net, l, GLE_VAR_E_INST, 0) + at, dr + at, e_above + at, B * ld);
         if (has_error)
             wild |= net->rule.error(e, v + at, e_above + at, dr + at, gle_coef_of(net, l, GLE_COEF_LOOK_V),
                                     gle_coef_of(net, l, GLE_COEF_LEAK_V), B, ld);
@@ -295,6 +297,7 @@ int gle_net_step(struct gle_net *net, const struct gle_step *step, double *loss,
         gle_net_share(net, learn_layers);
     net->now = !net->now;
     net->steps++;
+    net->errorless = step->forward_only;
     net->taped += net->taping;
     *loss = 0.0;
     for (size_t b = 0; b < net->B; b += loss_rows(net))

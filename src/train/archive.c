@@ -121,6 +121,38 @@ static int visit_diagnostics(struct gle_metrics *m, size_t n_layers, struct gle_
     return rc;
 }
 
+/* Evaluations have their places in a run. */
+static int check_evaluations(const struct gle_run *run, struct gle_archive *a, struct gle_error *err)
+{
+    const struct gle_metrics *m = run->metrics;
+
+    for (size_t i = 0; i < m->n_evaluations; i++)
+        if (m->evaluations[i].step != gle_evaluation_step(run->exp, i) || m->evaluations[i].step > run->step)
+            return gle_archive_fail(a, "step", err, "evaluation %zu is not one of this run", i);
+    return 0;
+}
+
+static int visit_evaluations(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
+{
+    struct gle_metrics *m = run->metrics;
+    size_t n = m->n_evaluations;
+    struct gle_evaluated *e;
+
+    if (gle_archive_restores(a) && gle_archive_length(&n, a, "step", err))
+        return -1;
+    if (n > gle_evaluation_count(run->exp))
+        return gle_archive_fail(a, "step", err, "%zu evaluations, where the run has fewer", n);
+    while (m->n_evaluations < n)
+        if (gle_metrics_evaluate(m, 0, 0.0, 0.0, err))
+            return -1;
+    e = m->evaluations;
+    if (gle_archive_spread(a, "step", GLE_NPY_U64, e ? &e->step : NULL, n, sizeof *e, err) ||
+        gle_archive_spread(a, "loss", GLE_NPY_F64, e ? &e->loss : NULL, n, sizeof *e, err) ||
+        gle_archive_spread(a, "accuracy", GLE_NPY_F64, e ? &e->accuracy : NULL, n, sizeof *e, err))
+        return -1;
+    return check_evaluations(run, a, err);
+}
+
 static int visit_sums(struct gle_metrics *m, struct gle_archive *a, struct gle_error *err)
 {
     return gle_archive_u64(a, "train_steps", &m->train_steps, 1, err) ||
@@ -152,6 +184,9 @@ static int visit_metrics(struct gle_run *run, struct gle_archive *a, struct gle_
     gle_archive_leave(a);
     gle_archive_enter(a, "phases");
     rc = rc || visit_phases(a, m->phases, m->n_phases, err);
+    gle_archive_leave(a);
+    gle_archive_enter(a, "evaluations");
+    rc = rc || (exp->evaluate_steps && visit_evaluations(run, a, err));
     gle_archive_leave(a);
     gle_archive_enter(a, "diagnostics");
     rc = rc || visit_diagnostics(m, run->graph->n_layers, a, err);

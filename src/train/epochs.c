@@ -113,10 +113,10 @@ static int order_rows(struct gle_run *run, enum gle_split split, uint32_t *rows,
 
 static struct gle_pass pass_over(const struct gle_run *run, enum gle_split split, const uint32_t *rows)
 {
-    return (struct gle_pass){.split = split,
-                             .rows = rows,
-                             .n = run->data->split[split].n,
-                             .batch_size = split == GLE_TRAIN ? run->exp->batch_size : run->exp->test_batch_size};
+    const size_t n = run->data->split[split].n;
+    const size_t limit = (size_t)(split == GLE_TRAIN ? run->exp->batch_size : run->exp->test_batch_size);
+
+    return (struct gle_pass){.split = split, .rows = rows, .n = n, .batch_size = n < limit ? n : limit};
 }
 
 /* Hands a planned pass to the feed, without the samples of its first batches, which are over. */
@@ -177,10 +177,11 @@ static void pass_is_over(struct gle_run *run)
  * no effect unless they feed back into membranes. */
 static bool without_errors(const struct gle_run *run)
 {
-    const bool *recorded = run->exp->record.variables;
-    bool feedback = false;
+    bool feedback = false, recorded = false;
 
-    if (learns(run) || recorded[GLE_RECORD_V] || recorded[GLE_RECORD_E] || recorded[GLE_RECORD_LAMBDA])
+    for (int v = 0; v < GLE_RECORD_VARS; v++)
+        recorded = recorded || (run->exp->record.variables[v] && gle_variables[v].of_errors);
+    if (learns(run) || recorded)
         return false;
     for (size_t i = 0; i < run->exp->n_layers; i++)
         feedback = feedback || run->exp->layers[i].gamma > 0.0;

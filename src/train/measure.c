@@ -117,12 +117,28 @@ struct gle_step_counts gle_train_count_steps(const struct gle_experiment *exp, c
     return counts;
 }
 
+double gle_train_steps(const struct gle_experiment *exp, const struct gle_data *data)
+{
+    const struct gle_step_counts n = gle_train_count_steps(exp, data);
+
+    return exp->phases ? (double)exp->n_steps : (double)exp->epochs * (n.learn + n.eval) + n.further_eval;
+}
+
+double gle_train_estimate_evaluations(const struct gle_costs *costs, const struct gle_experiment *exp,
+                                      const struct gle_data *data)
+{
+    const double shown = (double)data->n_steps * (double)data->split[GLE_TEST].n;
+
+    return (double)gle_evaluation_count(exp) * shown * costs->eval.mean / (double)gle_train_rows(exp, data);
+}
+
 double gle_train_estimate(double *total, const struct gle_costs *costs, const struct gle_experiment *exp,
                           const struct gle_data *data)
 {
     const struct gle_step_counts n = gle_train_count_steps(exp, data);
     const double once = n.learn * costs->learn.mean + n.eval * costs->eval.mean;
 
-    *total = exp->phases ? once : once * (double)exp->epochs + n.further_eval * costs->eval.mean;
+    *total = exp->phases ? once + gle_train_estimate_evaluations(costs, exp, data)
+                         : once * (double)exp->epochs + n.further_eval * costs->eval.mean;
     return once;
 }

@@ -39,6 +39,12 @@ struct gle_step_counts {
 };
 struct gle_step_counts gle_train_count_steps(const struct gle_experiment *exp, const struct gle_data *data);
 
+/* Of a whole run, as records count them: evaluations in training by duration are no part of it. Made samples: at
+ * most. */
+double gle_train_steps(const struct gle_experiment *exp, const struct gle_data *data);
+/* Seconds that all evaluations of training by duration take; 0 if there are none. */
+double gle_train_estimate_evaluations(const struct gle_costs *costs, const struct gle_experiment *exp,
+                                      const struct gle_data *data);
 /* Seconds for an epoch, or for all phases; and for the whole run. */
 double gle_train_estimate(double *total, const struct gle_costs *costs, const struct gle_experiment *exp,
                           const struct gle_data *data);

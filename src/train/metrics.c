@@ -48,11 +48,30 @@ int gle_metrics_diagnose(struct gle_diagnostic **out, struct gle_metrics *m, uin
     return 0;
 }
 
+int gle_metrics_evaluate(struct gle_metrics *m, uint64_t step, double loss, double accuracy, struct gle_error *err)
+{
+    struct gle_evaluated *longer = gle_resize(m->evaluations, m->n_evaluations + 1, sizeof *longer);
+
+    if (!longer)
+        return gle_fail(err, GLE_ENOMEM, "no memory for the evaluations");
+    m->evaluations = longer;
+    longer[m->n_evaluations++] = (struct gle_evaluated){.step = step, .loss = loss, .accuracy = accuracy};
+    return 0;
+}
+
+const struct gle_evaluated *gle_metrics_final_test(const struct gle_metrics *m, const struct gle_experiment *exp)
+{
+    const struct gle_evaluated *last = m->n_evaluations ? &m->evaluations[m->n_evaluations - 1] : NULL;
+
+    return last && last->step == exp->n_steps ? last : NULL;
+}
+
 void gle_metrics_clear(struct gle_metrics *m)
 {
     for (size_t i = 0; i < m->n_diagnostics; i++)
         gle_free(m->diagnostics[i].of);
     gle_free(m->diagnostics);
+    gle_free(m->evaluations);
     gle_free(m->phases);
     gle_free(m->epochs);
     gle_free(m->confusion);

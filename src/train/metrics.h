@@ -36,6 +36,13 @@ struct gle_phase_score {
 };
 enum { GLE_LAST_STEPS = 10000 };
 
+/* An evaluation of the test set during training by duration. */
+struct gle_evaluated {
+    uint64_t step; /* before which it was made */
+    double loss;     /* mean over steps and samples */
+    double accuracy; /* fraction of samples right; NaN without labels */
+};
+
 /* What a rule's update and an exact gradient have to do with each other: sums over the entries of one parameter. The
  * cosine is dot / sqrt(update * gradient), the ratio of norms sqrt(update / gradient). */
 struct gle_comparison {
@@ -55,6 +62,8 @@ struct gle_metrics {
     size_t n_epochs;
     struct gle_phase_score *phases; /* of training by duration: those that are over, or were broken off */
     size_t n_phases;
+    struct gle_evaluated *evaluations; /* likewise */
+    size_t n_evaluations;
     struct gle_diagnostic *diagnostics;
     size_t n_diagnostics;
     size_t best;               /* index of the best epoch, by best_split */
@@ -80,6 +89,11 @@ GLE_MUST_CHECK int gle_metrics_init(struct gle_metrics *m, const struct gle_expe
 /* Appends a diagnostic with all comparisons zero, in (*out)->of. Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_metrics_diagnose(struct gle_diagnostic **out, struct gle_metrics *m, uint64_t step,
                                         size_t n_layers, struct gle_error *err);
+/* Appends an evaluation. Errors: GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_metrics_evaluate(struct gle_metrics *m, uint64_t step, double loss, double accuracy,
+                                        struct gle_error *err);
+/* That which came after the last step of the run; NULL: there is none, or not yet. */
+const struct gle_evaluated *gle_metrics_final_test(const struct gle_metrics *m, const struct gle_experiment *exp);
 void gle_metrics_clear(struct gle_metrics *m);
 const char *gle_status_name(enum gle_status status);
 

@@ -26,6 +26,8 @@ struct gle_moment {
     size_t B;             /* rows */
     double loss;          /* of the output that the step read, mean over rows */
     bool in_window;       /* it belongs to an open window, whose end will tell lambda */
+    bool learned;         /* the optimizer made a step, along the gradients that the net shows: with this step, or with
+                             the window that ended with it */
 };
 
 /* A window that has just been closed; gle_net_get_lambda() tells lambda of its steps. */
@@ -53,9 +55,12 @@ struct gle_observer {
     void *ctx;
     /* After each epoch or phase, with metrics up to it. */
     int (*stage)(void *ctx, const struct gle_metrics *metrics, struct gle_error *err);
+    /* After each evaluation in training by duration, with metrics up to it. */
+    void (*evaluated)(void *ctx, const struct gle_metrics *metrics);
     /* Now and then, many times a second. */
     void (*progress)(void *ctx, const struct gle_progress *progress);
-    /* After the first step, and every record.every steps from there. */
+    /* After step record.offset of the run, and every record.every steps from there. Not within evaluations of
+     * training by duration, which are no part of the run's time. */
     int (*moment)(void *ctx, const struct gle_moment *moment, struct gle_error *err);
     /* After each window of a windowed rule. */
     int (*window)(void *ctx, const struct gle_closed_window *window, struct gle_error *err);

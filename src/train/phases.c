@@ -204,6 +204,22 @@ static bool has_windows(const struct gle_run *run, bool learn)
     return learn || run->exp->record.variables[GLE_RECORD_LAMBDA];
 }
 
+/* Evaluates the test set, if it is time to. Where a phase begins or ends, it is one of the network with all parameters
+ * of its own. */
+static int evaluate_if_due(struct gle_run *run, struct gle_error *err)
+{
+    const size_t n = run->metrics->n_evaluations;
+    const bool between = !run->phase.t || run->phase.t == phase_of(run)->n_steps;
+
+    if (!run->evaluation || !gle_evaluation_due(run))
+        return 0;
+    if (gle_evaluation_make(run->evaluation, run, between, err))
+        return -1;
+    if (run->metrics->n_evaluations > n && run->observer->evaluated)
+        run->observer->evaluated(run->observer->ctx, run->metrics);
+    return 0;
+}
+
 /* From where the phase is. */
 static int run_steps(struct gle_run *run, struct gle_error *err)
 {
@@ -214,6 +230,10 @@ static int run_steps(struct gle_run *run, struct gle_error *err)
     while (run->phase.t < cfg->n_steps && !gle_run_stopped(run)) {
         const uint64_t t = run->phase.t;
         double loss;
+        if (evaluate_if_due(run, err))
+            return -1;
+        if (gle_run_stopped(run))
+            return 0;
         if (t && t % GLE_LAST_STEPS == 0)
             gle_net_keep(run->net);
         show(run);
@@ -225,7 +245,13 @@ static int run_steps(struct gle_run *run, struct gle_error *err)
         if (gle_run_step(run, &stride, &loss, err) || count(run, loss, err))
             return -1;
     }
-    return 0;
+    return run->phase.t == cfg->n_steps && !gle_run_stopped(run) ? evaluate_if_due(run, err) : 0;
+}
+
+/* Whether an evaluation is left to be made at the end of the phase, because the run was stopped. */
+static bool is_over(const struct gle_run *run)
+{
+    return run->phase.t == phase_of(run)->n_steps && !(run->evaluation && gle_evaluation_due(run));
 }
 
 static void score_phase(const struct gle_run *run, struct gle_phase_score *s)
@@ -269,7 +295,7 @@ static int run_phase(struct gle_run *run, struct gle_error *err)
     gle_run_count_time(run);
     if (rc && err->code == GLE_EDIVERGED)
         gle_net_recall(run->net);
-    if (rc || run->phase.t < phase_of(run)->n_steps)
+    if (rc || !is_over(run))
         return rc;
     end_phase(run);
     run->stage++;
@@ -283,7 +309,9 @@ void gle_run_phases(struct gle_run *run)
 {
     const struct gle_experiment *exp = run->exp;
 
-    run->total_work = (double)exp->n_steps * (double)run->graph->max_batch;
+    run->total_work = (double)exp->n_steps * (double)run->graph->max_batch +
+                      (double)gle_evaluation_count(exp) * (double)run->data->n_steps *
+                          (double)run->data->split[GLE_TEST].n;
     run->clock = gle_clock();
     if (!run->resumed)
         run->stage = 1;

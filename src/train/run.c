@@ -92,6 +92,8 @@ int gle_run_start(struct gle_run *run, struct gle_error *err)
     if (run->exp->diagnose.every &&
         gle_diagnosis_open(&run->diagnosis, run->graph, err))
         return -1;
+    if (run->exp->evaluate_steps && gle_evaluation_open(&run->evaluation, run, err))
+        return -1;
     gle_order_start(&run->order, run->exp->seed);
     run->schedule.base = run->schedule.lr = optimizer->lr(run->exp->optimizer.params);
     run->schedule.best = INFINITY;
@@ -102,6 +104,7 @@ int gle_run_start(struct gle_run *run, struct gle_error *err)
 void gle_run_finish(struct gle_run *run)
 {
     gle_diagnosis_close(run->diagnosis);
+    gle_evaluation_close(run->evaluation);
     gle_feed_close(run->feed);
     gle_net_destroy(run->teacher);
     gle_graph_destroy(run->teacher_graph);
@@ -226,7 +229,17 @@ static int end_window(struct gle_run *run, bool learn, struct gle_error *err)
 
 /* --- the step --- */
 
-static int tell_moment(const struct gle_run *run, const struct gle_stride *stride, double loss, struct gle_error *err)
+/* Whether the step run->step is to be recorded. */
+static bool is_recorded(const struct gle_run *run)
+{
+    const struct gle_record *record = &run->exp->record;
+
+    return record->every && run->step >= record->offset && (run->step - record->offset) % record->every == 0;
+}
+
+/* learned: the optimizer has made a step. */
+static int tell_moment(const struct gle_run *run, const struct gle_stride *stride, bool learned, double loss,
+                       struct gle_error *err)
 {
     const struct gle_moment moment = {
         .net = run->net,
@@ -236,6 +249,7 @@ static int tell_moment(const struct gle_run *run, const struct gle_stride *strid
         .B = stride->B,
         .loss = loss / (double)stride->B,
         .in_window = run->in_window,
+        .learned = learned,
     };
 
     return run->observer->moment(run->observer->ctx, &moment, err);
@@ -279,8 +293,7 @@ static int step_nets(struct gle_run *run, const struct gle_stride *stride, doubl
 
 int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *loss, struct gle_error *err)
 {
-    const uint64_t every = run->exp->record.every;
-    bool closes;
+    bool closes, learned;
 
     if (run->teacher)
         gle_net_aim(run->net, run->teacher);
@@ -294,7 +307,8 @@ int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *l
     closes = run->in_window && stride->end_window;
     if (closes && end_window(run, stride->learn, err))
         return -1;
-    if (every && run->step % every == 0 && run->observer->moment && tell_moment(run, stride, *loss, err))
+    learned = stride->learn && (closes || !run->exp->rule->windowed);
+    if (is_recorded(run) && run->observer->moment && tell_moment(run, stride, learned, *loss, err))
         return -1;
     if (closes && run->observer->window && tell_window(run, stride, err))
         return -1;

@@ -5,6 +5,7 @@
 #include "data/feed.h"
 #include "parts/schedule.h"
 #include "train/diagnosis.h"
+#include "train/evaluation.h"
 #include "train/meter.h"
 #include "train/order.h"
 #include "train/train.h"
@@ -53,6 +54,7 @@ struct gle_run {
     struct gle_graph *teacher_graph;
     struct gle_net *teacher; /* NULL: none */
     struct gle_diagnosis *diagnosis; /* NULL: none */
+    struct gle_evaluation *evaluation; /* of phases; NULL: none */
     struct gle_rng rng; /* of initial values */
     struct gle_order order;
     struct gle_schedule_state schedule;

@@ -3,8 +3,10 @@
 #include "parts/loss.h"
 #include "parts/rule.h"
 #include "parts/schedule.h"
+#include "train/measure.h"
 #include "train/run.h"
 
+#include <math.h>
 #include <stdio.h>
 
 size_t gle_train_rows(const struct gle_experiment *exp, const struct gle_data *data)
@@ -16,6 +18,18 @@ size_t gle_train_rows(const struct gle_experiment *exp, const struct gle_data *d
     return n < exp->batch_size ? n : (size_t)exp->batch_size;
 }
 
+/* Rows of the largest batch that runs, evaluation included. */
+static size_t rows_max(const struct gle_experiment *exp, const struct gle_data *data)
+{
+    size_t most = gle_train_rows(exp, data);
+
+    for (int s = GLE_VALIDATION; !exp->phases && s < GLE_SPLITS; s++) {
+        const size_t n = data->split[s].n, limit = (size_t)exp->test_batch_size, rows = n < limit ? n : limit;
+        most = rows > most ? rows : most;
+    }
+    return most;
+}
+
 static int check_sequences(const struct gle_experiment *exp, size_t rows, struct gle_error *err)
 {
     const struct gle_indices *chosen = &exp->record.sequences;
@@ -25,6 +39,27 @@ static int check_sequences(const struct gle_experiment *exp, size_t rows, struct
             return gle_node_fail(err, GLE_ERANGE, exp->record.src, "sequences",
                                  "there is no sequence %zu: %zu run side by side, counted from 0", chosen->v[i], rows);
     return 0;
+}
+
+/* What is recorded must be there. */
+static int check_record(const struct gle_experiment *exp, const struct gle_data *data, struct gle_error *err)
+{
+    const struct gle_record *record = &exp->record;
+    const double steps = record->every ? gle_train_steps(exp, data) : 0.0;
+
+    if (check_sequences(exp, rows_max(exp, data), err))
+        return -1;
+    if (!record->every || (double)record->offset < fmax(1.0, steps))
+        return 0;
+    return gle_node_fail(err, GLE_ERANGE, record->src, "offset",
+                         "nothing would be recorded: the run has the steps 0 to %.16g", steps - 1.0);
+}
+
+static int check_test_set(const struct gle_experiment *exp, const struct gle_data *data, struct gle_error *err)
+{
+    if (!exp->evaluate_steps || data->split[GLE_TEST].n)
+        return 0;
+    return gle_node_fail(err, GLE_ESHAPE, exp->training_src, "evaluate", "the data set has no test set");
 }
 
 int gle_train_check(const struct gle_experiment *exp, const struct gle_data *data, struct gle_error *err)
@@ -47,7 +82,7 @@ int gle_train_check(const struct gle_experiment *exp, const struct gle_data *dat
                              "%s wants labels, and the data set has target values", exp->loss->row.name);
     if (!data->signal.play && !data->split[GLE_TRAIN].n && (exp->epochs || exp->phases))
         return gle_node_fail(err, GLE_ESHAPE, exp->dataset.src, NULL, "the training set is empty");
-    if (check_sequences(exp, gle_train_rows(exp, data), err))
+    if (check_record(exp, data, err) || check_test_set(exp, data, err))
         return -1;
     if (metric && ((metric->metric == GLE_METRIC_VALIDATION_LOSS && !data->split[GLE_VALIDATION].n) ||
                    (metric->metric == GLE_METRIC_TEST_LOSS && !data->split[GLE_TEST].n)))
@@ -61,14 +96,16 @@ int gle_train_check(const struct gle_experiment *exp, const struct gle_data *dat
 
 struct gle_graph_options gle_train_options(const struct gle_experiment *exp, const struct gle_data *data)
 {
-    const bool *recorded = exp->record.variables;
     struct gle_graph_options options = {
+        .batch = rows_max(exp, data),
         .train_rows = gle_train_rows(exp, data),
-        .observed = recorded[GLE_RECORD_V] || recorded[GLE_RECORD_E] || recorded[GLE_RECORD_PROSP_U],
+        .e_inst = exp->record.variables[GLE_RECORD_E_INST],
     };
 
-    if (exp->phases)
-        options.batch = options.train_rows;
+    for (int v = 0; v < GLE_RECORD_VARS; v++) {
+        options.observed = options.observed || (exp->record.variables[v] && gle_variables[v].derived);
+        options.errors = options.errors || (exp->record.variables[v] && gle_variables[v].of_errors);
+    }
     if (exp->rule->windowed) {
         const uint64_t longest = exp->window_steps + (exp->phases ? 1 : 0); /* the first one of a phase */
         const uint64_t all = exp->phases ? exp->n_steps : data->n_steps;
@@ -97,7 +134,9 @@ static int conclude(struct gle_run *run, struct gle_error *err)
     const bool by_phases = run->exp->phases != NULL;
     const char *stage = by_phases ? "phase" : "epoch";
     const size_t reached = !by_phases ? m->n_epochs : m->n_phases ? m->n_phases : 1;
-    const bool whole = by_phases ? run->step == run->exp->n_steps : m->n_epochs > run->exp->epochs;
+    const bool whole = by_phases ? run->step == run->exp->n_steps &&
+                                       m->n_evaluations == gle_evaluation_count(run->exp)
+                                 : m->n_epochs > run->exp->epochs;
 
     if (run->rc && err->code == GLE_EDIVERGED) {
         m->status = GLE_DIVERGED;

@@ -147,6 +147,19 @@ class Pages(Case):
         svg, = self.plot("run", "lagline/gle/seed_0", "--format", "svg")
         self.assertIn("value at the end", text_of(svg))
 
+    def test_evaluations_errors_and_gradients(self):
+        self.glesim("xor.yaml", "--output", "xor", "--set", "training={batch_size: 2, test_batch_size: 4, phases: "
+                    "[{duration: 20}], evaluate: {every: 2}}", "--set",
+                    "record={variables: [r_prime, e, e_inst, v, e_below], gradients: [weight, bias]}", "--seeds", "0-1")
+        svg, = self.plot("run", "xor/seed_1", "--format", "svg")
+        text = text_of(svg)
+        for part in ("xor, seed 1: completed; loss", "; test accuracy", "accuracy (%)", "hidden: r_prime", "e_inst",
+                     "readout: e_below", "hidden: grad_weight", "readout: grad_bias"):
+            self.assertIn(part, text)
+        svg, = self.plot("run", "xor", "--format", "svg")
+        self.assertRegex(text_of(svg), r"2 of 2 seeds completed: mean ± s\.d\.; loss \S+; test accuracy \S+ ± \S+ %")
+        self.assertIn("accuracy (%)", text_of(svg))
+
     def test_recordings_by_epochs_show_training(self):
         self.glesim("mnist1d_e2e.yaml", *TINY, "--output", "run",
                     "--set", "record={every: 5, neurons: [0, 9], variables: [r]}")

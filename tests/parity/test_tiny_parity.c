@@ -14,6 +14,7 @@ static const struct {
 } vars[] = {
     {GLE_VAR_U, "u"},           {GLE_VAR_V, "v"},      {GLE_VAR_R, "r"},          {GLE_VAR_DR, "r_prime"},
     {GLE_VAR_PROSP_U, "prosp_u"}, {GLE_VAR_E, "prosp_v"}, {GLE_VAR_E_BELOW, "e_bottom"},
+    {GLE_VAR_E_INST, "inst_e"},
 };
 static const struct {
     enum gle_param param;
@@ -80,8 +81,8 @@ static void check_vars(const struct built *b, const struct reference *ref, const
             float values[256];
             char name[64];
 
-            if (vars[k].var == GLE_VAR_E_BELOW && !l->sends_error)
-                continue; /* of the lowest layer: never used, not computed */
+            if (!gle_net_has_var(b->net, i, vars[k].var))
+                continue; /* sent below by the lowest layer: never used, not computed; or after no step at all */
             snprintf(name, sizeof name, "%sL%zu_%s", prefix, i, vars[k].name);
             if (!reference_has(ref, name))
                 continue;

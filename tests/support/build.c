@@ -33,14 +33,15 @@ static struct built build(const char *path, const struct gle_override *overrides
                           size_t tape_steps, size_t threads)
 {
     struct built b = load(path, overrides, n_overrides);
+    struct gle_graph_options options = {
+        .observed = true, .errors = true, .e_inst = true, .tape_steps = tape_steps};
     struct gle_error err = {0};
     struct gle_rng rng;
 
     if (!tape_steps && b.exp->window_steps)
-        tape_steps = b.exp->window_steps + 1;
+        options.tape_steps = b.exp->window_steps + 1;
     gle_rng_seed(&rng, b.exp->seed);
-    if (gle_graph_build(&b.graph, b.exp, &(struct gle_graph_options){.observed = true, .tape_steps = tape_steps},
-                        &err) ||
+    if (gle_graph_build(&b.graph, b.exp, &options, &err) ||
         gle_net_build(&b.net, b.graph, threads ? threads : 1, &err) || gle_net_init(b.net, &rng, &err))
         fail_msg("%s", err.text);
     return b;

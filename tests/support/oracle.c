@@ -68,7 +68,7 @@ struct oracle *oracle_build(const struct gle_graph *graph, const struct gle_net 
         l->gtau = numbers(n), l->mtau = numbers(n), l->stau = numbers(n);
         l->u = numbers(B * n), l->v = numbers(B * n), l->r = numbers(B * n), l->dr = numbers(B * n);
         l->e_below = numbers(B * l->n_in);
-        l->e = numbers(B * n), l->prosp_u = numbers(B * n);
+        l->e = numbers(B * n), l->prosp_u = numbers(B * n), l->e_inst = numbers(B * n);
     }
     return o;
 }
@@ -77,8 +77,9 @@ void oracle_destroy(struct oracle *o)
 {
     for (size_t i = 0; i < o->n_layers; i++) {
         struct oracle_layer *l = &o->layers[i];
-        double *all[] = {l->W,  l->b,    l->tau_m, l->tau_r, l->gW, l->gb, l->gtau, l->mW, l->mb,     l->mtau,
-                         l->sW, l->sb,   l->stau,  l->u,     l->v,  l->r,  l->dr,   l->e,  l->prosp_u, l->e_below};
+        double *all[] = {l->W,  l->b,    l->tau_m, l->tau_r, l->gW, l->gb, l->gtau, l->mW, l->mb,      l->mtau,
+                         l->sW, l->sb,   l->stau,  l->u,     l->v,  l->r,  l->dr,   l->e,  l->prosp_u, l->e_below,
+                         l->e_inst};
         for (size_t k = 0; k < sizeof all / sizeof *all; k++)
             free(all[k]);
     }
@@ -106,6 +107,7 @@ void oracle_set_batch(struct oracle *o, size_t B)
         l->e_below = resized(l->e_below, l->n_in, o->B, B);
         l->e = resized(l->e, l->n, o->B, B);
         l->prosp_u = resized(l->prosp_u, l->n, o->B, B);
+        l->e_inst = resized(l->e_inst, l->n, o->B, B);
     }
     o->B = B;
 }
@@ -264,6 +266,7 @@ double oracle_step(struct oracle *o, const double *x, const double *y, bool lear
                 l->u[at] += o->dt * u_dot;
                 l->r[at] = phi(o, l->act, l->prosp_u[at], &l->dr[at]);
                 l->e[at] = e;
+                l->e_inst[at] = e_inst;
                 o->fragile |= fabs(e) > LARGE;
                 for (size_t k = 0; k < l->n_in; k++) {
                     l->gW[j * l->n_in + k] -= e * r_below[b * l->n_in + k] / (double)B;

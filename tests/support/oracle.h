@@ -18,7 +18,7 @@ struct oracle_layer {
     double *gW, *gb, *gtau;              /* gradients */
     double *mW, *mb, *mtau, *sW, *sb, *stau; /* first and second moments, or momentum */
     double *u, *v, *r, *dr, *e_below;    /* (B, n), e_below (B, n_in) */
-    double *e, *prosp_u;                 /* of the last step */
+    double *e, *prosp_u, *e_inst;        /* of the last step */
 };
 
 enum oracle_optimizer { ORACLE_ADAM, ORACLE_SGD };

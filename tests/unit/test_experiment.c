@@ -134,6 +134,7 @@ static void what_is_recorded_stands_in_the_order_written(void **state)
 
     (void)state;
     assert_int_equal(r->every, 10);
+    assert_int_equal(r->offset, 7);
     assert_indices(&r->layers, 2, (const size_t[]){3, 1});
     assert_indices(&r->neurons, 2, (const size_t[]){2, 0});
     assert_indices(&r->sequences, 1, (const size_t[]){3});
@@ -141,6 +142,22 @@ static void what_is_recorded_stands_in_the_order_written(void **state)
         assert_int_equal(r->variables[v], v == GLE_RECORD_PROSP_U || v == GLE_RECORD_U || v == GLE_RECORD_E);
     for (size_t p = 0; p < GLE_PARAMS; p++)
         assert_int_equal(r->parameters[p], p != GLE_BIAS);
+    for (size_t p = 0; p < GLE_PARAMS; p++)
+        assert_int_equal(r->gradients[p], p == GLE_TAU_M);
+    assert_int_equal(list.item[0]->evaluate_steps, 0);
+    gle_experiments_clear(&list);
+}
+
+static void evaluations_are_counted_in_steps(void **state)
+{
+    struct gle_experiments list = load(test_path("good/evaluated.yaml"));
+    const struct gle_record *r = &list.item[0]->record;
+
+    (void)state;
+    assert_int_equal(list.item[0]->evaluate_steps, 3);
+    for (size_t v = 0; v < GLE_RECORD_VARS; v++)
+        assert_int_equal(r->variables[v],
+                         v == GLE_RECORD_R_PRIME || v == GLE_RECORD_E_INST || v == GLE_RECORD_E_BELOW);
     gle_experiments_clear(&list);
 }
 
@@ -170,13 +187,14 @@ static void what_is_left_out_has_a_default(void **state)
     assert_int_equal(exp->n_steps, 0);
     assert_int_equal(exp->window_steps, 5);
     assert_int_equal(r->every, 1);
+    assert_int_equal(r->offset, 0);
     assert_indices(&r->layers, 2, (const size_t[]){0, 1});
     assert_indices(&r->neurons, 1, (const size_t[]){2}); /* a number by itself */
     assert_indices(&r->sequences, 2, (const size_t[]){0, 3});
     for (size_t v = 0; v < GLE_RECORD_VARS; v++)
         assert_int_equal(r->variables[v], v == GLE_RECORD_LAMBDA || v == GLE_RECORD_R || v == GLE_RECORD_V);
     for (size_t p = 0; p < GLE_PARAMS; p++)
-        assert_false(r->parameters[p]);
+        assert_false(r->parameters[p] || r->gradients[p]);
     assert_string_equal(exp->diagnose.gradient->row.name, "bptt");
     assert_int_equal(exp->diagnose.n_steps, 10);
     assert_int_equal(exp->diagnose.every, 1000);
@@ -445,6 +463,7 @@ int main(void)
         cmocka_unit_test(a_teacher_has_layers_parameters_and_values),
         cmocka_unit_test(phases_are_counted_in_steps),
         cmocka_unit_test(what_is_recorded_stands_in_the_order_written),
+        cmocka_unit_test(evaluations_are_counted_in_steps),
         cmocka_unit_test(a_comparison_has_a_gradient_and_a_length),
         cmocka_unit_test(what_is_left_out_has_a_default),
         cmocka_unit_test(absent_sections_ask_for_nothing),

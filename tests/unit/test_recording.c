@@ -40,13 +40,13 @@ static char folder[FOLDER_SIZE];
 
 /* --- what the net held, kept by the hooks of the test itself --- */
 
-enum { SHOWN = GLE_RECORD_VARS }; /* u, v, r, e, prosp_u, lambda */
 
 /* One record: all neurons and sequences. */
 struct held {
     struct gle_moment moment;
-    float *vars[LAYERS][SHOWN];        /* (B, n); lambda NULL until it is told */
-    float *params[LAYERS][GLE_PARAMS]; /* (n, n_in) or (n) */
+    float *vars[LAYERS][GLE_RECORD_VARS]; /* (B, n), e_below (B, n_in); NULL: not known, as lambda until it is told */
+    float *params[LAYERS][GLE_PARAMS];    /* (n, n_in) or (n) */
+    float *grads[LAYERS][GLE_PARAMS];     /* likewise; NULL: the optimizer saw none */
     float *input, *target, *output;    /* (B, n) */
 };
 
@@ -59,6 +59,11 @@ struct double_entry {
     volatile sig_atomic_t stop;
 };
 
+static size_t width_of(size_t layer, size_t v)
+{
+    return v == GLE_RECORD_E_BELOW ? inputs_of[layer] : neurons_of[layer];
+}
+
 static float *read_back(const struct gle_moment *m, enum gle_read what, size_t width)
 {
     float *values = calloc(m->B * width, sizeof *values);
@@ -70,8 +75,13 @@ static float *read_back(const struct gle_moment *m, enum gle_read what, size_t w
 
 static int on_moment(void *ctx, const struct gle_moment *m, struct gle_error *err)
 {
-    static const enum gle_var vars[] = {GLE_VAR_U, GLE_VAR_V, GLE_VAR_R, GLE_VAR_E, GLE_VAR_PROSP_U};
+    static const enum gle_var vars[GLE_RECORD_LAMBDA] = {
+        [GLE_RECORD_U] = GLE_VAR_U,           [GLE_RECORD_V] = GLE_VAR_V,
+        [GLE_RECORD_R] = GLE_VAR_R,           [GLE_RECORD_E] = GLE_VAR_E,
+        [GLE_RECORD_PROSP_U] = GLE_VAR_PROSP_U, [GLE_RECORD_R_PRIME] = GLE_VAR_DR,
+        [GLE_RECORD_E_INST] = GLE_VAR_E_INST, [GLE_RECORD_E_BELOW] = GLE_VAR_E_BELOW};
     struct double_entry *d = ctx;
+    const struct gle_experiment *exp = d->trial->b.exp;
     struct held *h;
 
     d->records = realloc(d->records, (d->n + 1) * sizeof *d->records);
@@ -79,13 +89,18 @@ static int on_moment(void *ctx, const struct gle_moment *m, struct gle_error *er
     *h = (struct held){.moment = *m};
     for (size_t i = 0; i < LAYERS; i++) {
         for (size_t v = 0; v < GLE_RECORD_LAMBDA; v++) {
-            h->vars[i][v] = calloc(m->B * neurons_of[i], sizeof(float));
-            if (v < GLE_RECORD_E || d->trial->b.graph->observed)
-                gle_net_get_var(m->net, i, vars[v], h->vars[i][v]);
+            if (!exp->record.variables[v] || (v == GLE_RECORD_E_BELOW && i == 0)) /* nobody is below */
+                continue;
+            h->vars[i][v] = calloc(m->B * width_of(i, v), sizeof(float));
+            gle_net_get_var(m->net, i, vars[v], h->vars[i][v]);
         }
         for (int p = 0; p < GLE_PARAMS; p++) {
             h->params[i][p] = calloc(neurons_of[i] * (inputs_of[i] + 1), sizeof(float));
             gle_net_get_param(m->net, i, (enum gle_param)p, h->params[i][p]);
+            if (!m->learned || !gle_net_learns(m->net, i, (enum gle_param)p))
+                continue;
+            h->grads[i][p] = calloc(neurons_of[i] * (inputs_of[i] + 1), sizeof(float));
+            gle_net_get_gradient(m->net, i, (enum gle_param)p, h->grads[i][p]);
         }
     }
     h->input = read_back(m, GLE_READ_INPUT, 2);
@@ -121,10 +136,12 @@ static void double_entry_clear(struct double_entry *d)
     for (size_t r = 0; r < d->n; r++) {
         struct held *h = &d->records[r];
         for (size_t i = 0; i < LAYERS; i++) {
-            for (size_t v = 0; v < SHOWN; v++)
+            for (size_t v = 0; v < GLE_RECORD_VARS; v++)
                 free(h->vars[i][v]);
-            for (int p = 0; p < GLE_PARAMS; p++)
+            for (int p = 0; p < GLE_PARAMS; p++) {
                 free(h->params[i][p]);
+                free(h->grads[i][p]);
+            }
         }
         free(h->input);
         free(h->target);
@@ -205,10 +222,22 @@ struct choice {
     size_t sequences[8], n_sequences, neurons[8], n_neurons;
 };
 
+/* Rows of the largest batch that runs. */
+static size_t largest_batch(const struct trial *t)
+{
+    size_t most = t->data->signal.n_sequences;
+
+    for (int s = 0; s < (t->b.exp->phases ? 1 : GLE_SPLITS); s++) {
+        const size_t n = t->data->split[s].n, limit = s ? t->b.exp->test_batch_size : t->b.exp->batch_size;
+        most = n < limit && n > most ? n : n >= limit && limit > most ? limit : most;
+    }
+    return most;
+}
+
 static struct choice choose(const struct double_entry *d, size_t n)
 {
     const struct gle_record *cfg = &d->trial->b.exp->record;
-    struct choice c = {.n_sequences = cfg->sequences.n ? cfg->sequences.n : d->trial->b.graph->train_rows};
+    struct choice c = {.n_sequences = cfg->sequences.n ? cfg->sequences.n : largest_batch(d->trial)};
 
     for (size_t b = 0; b < c.n_sequences; b++)
         c.sequences[b] = cfg->sequences.n ? cfg->sequences.v[b] : b;
@@ -257,7 +286,7 @@ static const float *get_read(const struct held *h, size_t layer, size_t v)
 }
 
 static void check_params(const struct gle_npz *npz, const char *name, const struct double_entry *d,
-                         const struct choice *c, size_t layer, int p)
+                         const struct choice *c, size_t layer, int p, bool gradient)
 {
     const size_t width = p == GLE_WEIGHT ? inputs_of[layer] : 1;
     struct gle_array a = array_of(npz, name, GLE_NPY_F32, d->n, p == GLE_WEIGHT ? 3 : 2, c->n_neurons, width);
@@ -265,11 +294,13 @@ static void check_params(const struct gle_npz *npz, const char *name, const stru
 
     for (size_t r = 0; r < d->n; r++)
         for (size_t k = 0; k < c->n_neurons; k++) {
-            const float *want = d->records[r].params[layer][p] + c->neurons[k] * width;
-            if (memcmp(got, want, width * sizeof *got))
-                fail_msg("%s, step %zu, neuron %zu: %.9g, not %.9g", name, (size_t)d->records[r].moment.step,
-                         c->neurons[k], (double)*got, (double)*want);
-            got += width;
+            const float *all = gradient ? d->records[r].grads[layer][p] : d->records[r].params[layer][p];
+            for (size_t j = 0; j < width; j++, got++) {
+                const float want = all ? all[c->neurons[k] * width + j] : (float)NAN;
+                if (!same_bits(*got, want))
+                    fail_msg("%s, step %zu, neuron %zu: %.9g, not %.9g", name, (size_t)d->records[r].moment.step,
+                             c->neurons[k], (double)*got, (double)want);
+            }
         }
     gle_array_clear(&a);
 }
@@ -282,17 +313,27 @@ static size_t check_layer(const struct gle_npz *npz, const struct double_entry *
     size_t n_arrays = 0;
     char name[64];
 
-    for (size_t v = 0; v < SHOWN && c.n_neurons; v++) {
-        snprintf(name, sizeof name, "%s.%s", names[i], gle_variables[v].name);
+    for (size_t v = 0; v < GLE_RECORD_VARS && c.n_neurons; v++) {
+        struct choice inputs = c;
+        snprintf(name, sizeof name, "%s.%s", names[i], gle_variables[v].row.name);
+        for (inputs.n_neurons = 0; inputs.n_neurons < inputs_of[i]; inputs.n_neurons++)
+            inputs.neurons[inputs.n_neurons] = inputs.n_neurons;
         if (cfg->variables[v])
-            check_rows(npz, name, d, &c, get_var, i, v, neurons_of[i]);
+            check_rows(npz, name, d, v == GLE_RECORD_E_BELOW ? &inputs : &c, get_var, i, v, width_of(i, v));
         n_arrays += cfg->variables[v];
     }
     for (int p = 0; p < GLE_PARAMS && c.n_neurons; p++) {
         const bool there = cfg->parameters[p] && !(i == 1 && p == GLE_BIAS);
         snprintf(name, sizeof name, "%s.%s", names[i], gle_params[p].name);
         if (there)
-            check_params(npz, name, d, &c, i, p);
+            check_params(npz, name, d, &c, i, p, false);
+        n_arrays += there;
+    }
+    for (int p = 0; p < GLE_PARAMS && c.n_neurons; p++) {
+        const bool there = cfg->gradients[p] && !(i == 1 && p == GLE_BIAS);
+        snprintf(name, sizeof name, "%s.grad_%s", names[i], gle_params[p].name);
+        if (there)
+            check_params(npz, name, d, &c, i, p, true);
         n_arrays += there;
     }
     return n_arrays;
@@ -342,8 +383,8 @@ static struct double_entry check(struct trial *t, const char *yaml, uint64_t sto
 
 static void everything_is_recorded_as_the_net_held_it(void **state)
 {
-    static const char *const everything = "record: {variables: [u, v, r, e, prosp_u%s], parameters: [weight, bias, "
-                                          "tau_m]}\n%s";
+    static const char *const everything = "record: {variables: [u, v, r, e, prosp_u, r_prime, e_inst, e_below%s], "
+                                          "parameters: [weight, bias, tau_m], gradients: [tau_m, bias, weight]}\n%s";
     static const struct {
         const char *dataset, *learning, *training, *lambda, *teacher;
     } runs[] = {
@@ -352,6 +393,8 @@ static void everything_is_recorded_as_the_net_held_it(void **state)
          ", lambda", teacher},
         {xor7, ", rule: adjoint, window: 0.3", "batch_size: 3, state: reset, phases: [{duration: 3}]", ", lambda", ""},
         {xor7, ", rule: bp", "epochs: 2, batch_size: 3", "", ""},
+        {xor7, "", "epochs: 1, batch_size: 3, test_batch_size: 8, validation: 0.5, state: reset", "", ""},
+        {xor7, ", rule: bp", "epochs: 1, batch_size: 5, test_batch_size: 2", "", ""},
         {xor7, ", rule: bptt, window: 0.3", "epochs: 2, batch_size: 3", ", lambda", teacher},
     };
 
@@ -374,6 +417,7 @@ static void a_choice_of_layers_neurons_and_sequences_stands_in_its_order(void **
         "record: {layers: [b, a], neurons: [1, 0], sequences: [2, 0], variables: [u, r], parameters: [weight]}\n",
         "record: {neurons: [3], sequences: 1, variables: [v, prosp_u, lambda], parameters: [bias, weight]}\n",
         "record: {layers: [bare], sequences: [3, 2, 1, 0], parameters: [bias, tau_m], variables: [lambda]}\n",
+        "record: {neurons: [3, 1], sequences: [0, 2], variables: [e_below, e_inst], gradients: [weight, bias]}\n",
         "record: {}\n", /* all layers, but nothing of them */
     };
 
@@ -452,6 +496,28 @@ static void lambda_is_recorded_in_phases_that_do_not_learn_too(void **state)
     assert_true(most > 0.0);
     double_entry_clear(&d);
     trial_close(&t);
+}
+
+static void the_first_record_is_that_of_the_offset(void **state)
+{
+    static const size_t offsets[] = {0, 1, 4, 21, 54}, every[] = {1, 3, 7, 100};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++)
+        for (size_t k = 0; k < sizeof every / sizeof *every; k++) {
+            char sections[256];
+            struct double_entry d;
+            struct trial t;
+            snprintf(sections, sizeof sections, "record: {every: %zu, offset: %zu, variables: [u, lambda], gradients: "
+                                                "[weight]}\n%s", every[k], offsets[i], teacher);
+            d = check(&t, config(noise, ", rule: bptt, window: 0.5", "phases: [{duration: 2.3}, {duration: 3.2}]",
+                                 sections), UINT64_MAX);
+            assert_int_equal(d.n, (55 - offsets[i] + every[k] - 1) / every[k]);
+            for (size_t r = 0; r < d.n; r++)
+                assert_int_equal(d.records[r].moment.step, offsets[i] + r * every[k]);
+            double_entry_clear(&d);
+            trial_close(&t);
+        }
 }
 
 static void a_stopped_run_leaves_its_records_so_far(void **state)
@@ -565,6 +631,7 @@ int main(void)
         TEST(records_come_every_so_many_steps_whatever_the_windows),
         TEST(lambda_is_nan_where_a_window_was_dropped_or_none_was_open),
         TEST(lambda_is_recorded_in_phases_that_do_not_learn_too),
+        TEST(the_first_record_is_that_of_the_offset),
         TEST(a_stopped_run_leaves_its_records_so_far),
         TEST(what_is_discarded_leaves_no_recording),
         TEST(any_allocation_may_fail_and_no_recording_is_left),

@@ -44,8 +44,14 @@ static struct kind kinds[] = {
      "phases: [{duration: 1.7}, {duration: 1.4}]", "TEACHER"},
     {NULL, "loss: mse, rule: bptt, window: 0.5, plastic: [weight, bias, tau_m]",
      "phases: [{duration: 1.7}, {duration: 1.4}]", "TEACHERdiagnose: {window: 1.0, every: 10}\n"},
+    {NULL, "loss: cross_entropy",
+     "batch_size: 3, test_batch_size: 4, evaluate: {every: 0.5}, "
+     "phases: [{duration: 1.6, set: {a.weight: 0.3}}, {duration: 1.2}]", ""},
+    {NULL, "loss: mse, rule: bptt, window: 0.4",
+     "batch_size: 3, test_batch_size: 2, evaluate: {every: 0.7}, state: reset, "
+     "phases: [{duration: 1.6}, {duration: 1.2}]", ""},
 };
-enum { KINDS = sizeof kinds / sizeof *kinds, SIGNALS = 6 };
+enum { KINDS = sizeof kinds / sizeof *kinds, SIGNALS = 6, EVALUATED = KINDS - 2 };
 
 static const char *config(size_t kind, const char *signal)
 {
@@ -68,7 +74,9 @@ static const char *config(size_t kind, const char *signal)
 struct part {
     uint64_t stop_after; /* this step; UINT64_MAX: never */
     volatile sig_atomic_t stop;
+    size_t stop_in;      /* this evaluation, counted from 1; 0: none */
     uint64_t steps;      /* of the run, so far */
+    size_t evaluated;
     const char *path;
     size_t saved;
 };
@@ -81,6 +89,21 @@ static int on_moment(void *ctx, const struct gle_moment *m, struct gle_error *er
     p->steps = m->step + 1;
     p->stop = m->step >= p->stop_after;
     return 0;
+}
+
+static void on_evaluated(void *ctx, const struct gle_metrics *m)
+{
+    struct part *p = ctx;
+
+    p->evaluated = m->n_evaluations;
+}
+
+static void on_progress(void *ctx, const struct gle_progress *progress)
+{
+    struct part *p = ctx;
+
+    if (progress->by_phases && progress->split == GLE_TEST && p->stop_in == p->evaluated + 1)
+        p->stop = 1;
 }
 
 static int save(void *ctx, struct gle_run *run, enum gle_pause when, struct gle_error *err)
@@ -114,7 +137,8 @@ static int load(void *ctx, struct gle_run *run, struct gle_error *err)
 static struct trial run_part(struct part *p, const char *yaml, size_t threads, bool resumed)
 {
     const struct gle_observer observer = {
-        .ctx = p, .moment = on_moment, .pause = save, .resume = resumed ? load : NULL};
+        .ctx = p, .moment = on_moment, .evaluated = on_evaluated, .progress = on_progress, .pause = save,
+        .resume = resumed ? load : NULL};
     struct trial t = trial_open(yaml, threads);
 
     trial_run(&t, &observer, &p->stop);
@@ -132,6 +156,7 @@ static bool same_metrics(const struct trial *x, const struct trial *y)
     const struct gle_metrics *a = &x->m, *b = &y->m;
     const size_t each = x->b.graph->n_layers * GLE_PARAMS, n_classes = a->n_classes;
     bool same = a->n_epochs == b->n_epochs && a->n_phases == b->n_phases && a->n_diagnostics == b->n_diagnostics &&
+                a->n_evaluations == b->n_evaluations &&
                 a->best == b->best && a->confusion_split == b->confusion_split && a->train_steps == b->train_steps &&
                 a->eval_steps == b->eval_steps && a->train_flops == b->train_flops && a->eval_flops == b->eval_flops &&
                 a->status == b->status;
@@ -145,6 +170,9 @@ static bool same_metrics(const struct trial *x, const struct trial *y)
         same = a->phases[i].steps == b->phases[i].steps && a->phases[i].loss == b->phases[i].loss &&
                a->phases[i].last_loss == b->phases[i].last_loss &&
                !memcmp(&a->phases[i].accuracy, &b->phases[i].accuracy, sizeof(double));
+    for (size_t i = 0; same && i < a->n_evaluations; i++)
+        same = a->evaluations[i].step == b->evaluations[i].step && a->evaluations[i].loss == b->evaluations[i].loss &&
+               a->evaluations[i].accuracy == b->evaluations[i].accuracy;
     for (size_t i = 0; same && i < a->n_diagnostics; i++)
         same = a->diagnostics[i].step == b->diagnostics[i].step &&
                !memcmp(a->diagnostics[i].of, b->diagnostics[i].of, each * sizeof *a->diagnostics[i].of);
@@ -212,11 +240,43 @@ static void a_run_may_be_stopped_after_all_steps(void **state)
                 trial_close(&t);
             t = run_part(&one, yaml, 1, step > 0);
             assert_int_equal(t.rc, 0);
-            assert_int_equal(one.steps, step + 1);
+            if (one.steps || kind < EVALUATED) /* else all that was left was the last evaluation */
+                assert_int_equal(one.steps, step + 1);
         }
         assert_true(same_params(&whole.b, &t.b));
         assert_true(same_metrics(&whole, &t));
         trial_close(&t);
+        trial_close(&whole);
+        unlink(path);
+    }
+}
+
+static void a_run_may_be_stopped_within_any_evaluation(void **state)
+{
+    (void)state;
+    for (size_t kind = EVALUATED; kind < KINDS; kind++) {
+        char path[32], yaml[YAML_BYTES];
+        struct part all = {.stop_after = UINT64_MAX};
+        struct trial whole;
+
+        snprintf(yaml, sizeof yaml, "%s", config(kind, noise));
+        temporary(path);
+        whole = run_part(&all, yaml, 1, false);
+        assert_true(whole.m.n_evaluations >= 5);
+        assert_int_equal(all.evaluated, whole.m.n_evaluations);
+        for (size_t k = 1; k <= whole.m.n_evaluations; k++) {
+            struct part first = {.stop_after = UINT64_MAX, .stop_in = k, .path = path};
+            struct part rest = {.stop_after = UINT64_MAX, .evaluated = k - 1, .path = path};
+            struct trial t = run_part(&first, yaml, 2, false);
+            assert_int_equal(t.m.status, GLE_INTERRUPTED);
+            assert_int_equal(t.m.n_evaluations, k - 1);
+            assert_int_equal(first.saved, 1);
+            trial_close(&t);
+            t = run_part(&rest, yaml, 1 + k % 3, true);
+            assert_int_equal(t.m.status, GLE_COMPLETED);
+            assert_true(same_params(&whole.b, &t.b) && same_metrics(&whole, &t));
+            trial_close(&t);
+        }
         trial_close(&whole);
         unlink(path);
     }
@@ -262,6 +322,24 @@ static void other_shapes_are_refused(void **state)
     unlink(path);
 }
 
+static void evaluations_of_another_time_are_refused(void **state)
+{
+    char path[32], yaml[YAML_BYTES];
+    struct part first = {.stop_after = 18, .path = path};
+    struct trial t;
+
+    (void)state;
+    temporary(path);
+    t = run_part(&first, config(EVALUATED, noise), 1, false); /* at steps 0, 5, 10, 15 */
+    trial_close(&t);
+    snprintf(yaml, sizeof yaml, "%s", config(EVALUATED, noise));
+    memcpy(strstr(yaml, "every: 0.5"), "every: 0.7", 10);
+    assert_not_resumed(yaml, path, "run.evaluations.step", "evaluation 1 is not one of this run");
+    memcpy(strstr(yaml, "every: 0.7"), "every: 2.0", 10);
+    assert_not_resumed(yaml, path, "run.evaluations.step", "4 evaluations, where the run has fewer");
+    unlink(path);
+}
+
 static bool resumes_with(const char *yaml, const char *path, size_t k)
 {
     struct part rest = {.stop_after = UINT64_MAX, .path = path};
@@ -280,7 +358,7 @@ static bool resumes_with(const char *yaml, const char *path, size_t k)
 
 static void any_allocation_may_fail(void **state)
 {
-    static const size_t some[] = {1, 4, 6, 8};
+    static const size_t some[] = {1, 4, 6, 8, EVALUATED};
 
     (void)state;
     for (size_t i = 0; i < sizeof some / sizeof *some; i++) {
@@ -305,7 +383,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_may_be_stopped_after_any_step),
         cmocka_unit_test(a_run_may_be_stopped_after_all_steps),
+        cmocka_unit_test(a_run_may_be_stopped_within_any_evaluation),
         cmocka_unit_test(other_shapes_are_refused),
+        cmocka_unit_test(evaluations_of_another_time_are_refused),
         cmocka_unit_test(any_allocation_may_fail),
     };
 

@@ -49,6 +49,7 @@ static void compare(const struct built *b, const struct oracle *o, size_t net, s
             {"prosp_u", GLE_VAR_PROSP_U, l->prosp_u, l->n, true},
             {"v", GLE_VAR_V, l->v, l->n, g->needs_error},
             {"e", GLE_VAR_E, l->e, l->n, g->needs_error},
+            {"e_inst", GLE_VAR_E_INST, l->e_inst, l->n, g->needs_error},
             {"e_below", GLE_VAR_E_BELOW, l->e_below, l->n_in, g->sends_error},
         };
         for (size_t k = 0; k < sizeof vars / sizeof *vars; k++) {
@@ -207,6 +208,37 @@ static void a_profile_accounts_for_the_time_of_all_threads(void **state)
     built_clear(&b);
 }
 
+static void a_step_says_which_variables_it_has_found(void **state)
+{
+    static const char yaml[] = "glesim: 1\nname: chain\ndt: 0.2\ndataset: {type: npz, file: none.npz}\n"
+                               "network: {input: 2, layers: [{name: a, plastic: [], neurons: {count: 3, tau_m: 1, "
+                               "tau_r: 1}}, {name: b, neurons: {count: 3, tau_m: 1, tau_r: 1}}, {name: c, neurons: "
+                               "{count: 2, tau_m: 1, tau_r: 1}}]}\n"
+                               "learning: {loss: mse}\ntraining: {epochs: 1, batch_size: 2}\n";
+    static const enum gle_var of_errors[] = {GLE_VAR_V, GLE_VAR_E, GLE_VAR_E_INST}, others[] = {
+        GLE_VAR_U, GLE_VAR_R, GLE_VAR_DR, GLE_VAR_PROSP_U, GLE_VAR_S};
+    const struct gle_step steps[] = {{.learn = true, .lr = 1e-3}, {.forward_only = true}, {.nudge = true}};
+    struct built b = build_text(yaml, 1);
+    struct gle_error err = {0};
+    double loss;
+
+    (void)state;
+    for (size_t s = 0; s < 3; s++) {
+        assert_int_equal(gle_net_step(b.net, &steps[s], &loss, &err), 0);
+        for (size_t i = 0; i < 3; i++) {
+            for (size_t k = 0; k < sizeof of_errors / sizeof *of_errors; k++)
+                assert_int_equal(gle_net_has_var(b.net, i, of_errors[k]), i > 0 && !steps[s].forward_only);
+            for (size_t k = 0; k < sizeof others / sizeof *others; k++)
+                assert_true(gle_net_has_var(b.net, i, others[k]));
+            assert_int_equal(gle_net_has_var(b.net, i, GLE_VAR_E_BELOW), i == 2 && !steps[s].forward_only);
+        }
+    }
+    assert_true(gle_net_learns(b.net, 1, GLE_WEIGHT) && !gle_net_learns(b.net, 0, GLE_WEIGHT));
+    gle_net_hold(b.net, 1, GLE_WEIGHT, true);
+    assert_true(!gle_net_learns(b.net, 1, GLE_WEIGHT) && gle_net_learns(b.net, 1, GLE_BIAS));
+    built_clear(&b);
+}
+
 static void a_step_allocates_nothing(void **state)
 {
     const struct gle_step learn = {.learn = true, .lr = 1e-3}, evaluate = {.learn = false};
@@ -240,6 +272,7 @@ int main(void)
         cmocka_unit_test(they_do_so_with_every_instruction_set),
         cmocka_unit_test(large_nets_follow_the_oracle_on_any_threads),
         cmocka_unit_test(a_profile_accounts_for_the_time_of_all_threads),
+        cmocka_unit_test(a_step_says_which_variables_it_has_found),
         cmocka_unit_test(a_step_allocates_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

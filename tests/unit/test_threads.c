@@ -21,7 +21,7 @@ static struct built chain(const size_t *sizes, size_t n, size_t batch, const cha
     size_t at = (size_t)snprintf(yaml, sizeof yaml,
                                  "glesim: 1\nname: chain\ndt: 0.2\nseed: 3\ndataset: {type: npz, file: none.npz}\n"
                                  "network:\n  input: 20\n  layers:\n");
-    struct gle_graph_options options = {.observed = observed};
+    struct gle_graph_options options = {.observed = observed, .errors = observed, .e_inst = observed};
     struct gle_error err = {0};
     struct gle_rng rng;
     struct built b;

@@ -11,7 +11,11 @@ from .runs import Run, read_json, shown
 
 PARAMETERS = ("weight", "bias", "tau_m", "tau_r")
 SPLITS = ("train", "validation", "test")
-TOGETHER = (("u", "prosp_u"), ("r",), ("e", "v", "lambda")) # variables that share a panel
+GRADIENTS = tuple(f"grad_{name}" for name in PARAMETERS)
+# Variables that share a panel.
+TOGETHER = (("u", "prosp_u"), ("r",), ("r_prime",), ("e", "e_inst", "v", "lambda"), ("e_below",),
+            *((name,) for name in GRADIENTS))
+DASHES = "-", (0, (3, 1.5)), ":", (0, (5, 1, 1, 1)) # as many as the longest of these
 # What a page shows at most of things that there may be thousands of.
 MOST_POINTS, MOST_LINES, MOST_NEURONS, MOST_LAYERS, MOST_NAMES = 1000, 8, 3, 4, 40
 SMALL_MATRIX = 12 # classes, up to which a confusion matrix is a panel like others
@@ -43,14 +47,13 @@ def title_of(run):
 
 def outcome(final):
     """In words: accuracy of the last epoch, or loss at the end of the last phase, if there is any."""
-    if final and "last_loss" in final:
-        return f"; loss {mean_of(final['last_loss']):.2g}"
+    words = f"; loss {mean_of(final['last_loss']):.2g}" if final and "last_loss" in final else ""
     for split in reversed(SPLITS):
         value = ((final or {}).get(split) or {}).get("accuracy")
         if value is not None:
             spread = f" ± {100 * std_of(value):.1f}" if isinstance(value, dict) else ""
-            return f"; {split} accuracy {100 * mean_of(value):.1f}{spread} %"
-    return ""
+            return f"{words}; {split} accuracy {100 * mean_of(value):.1f}{spread} %"
+    return words
 
 
 def is_number(value):
@@ -107,6 +110,20 @@ def draw_epochs(axes, epochs, key):
         axes.set_ylim(0, 102)
     else:
         set_scale(axes, drawn)
+    style.legend_outside(axes)
+
+
+def draw_evaluations(axes, evaluations, key):
+    """Of the test set, over the time of training by duration."""
+    scale = 100 if key == "accuracy" else 1
+    mean, std = (scale * np.array([of(e[key]) for e in evaluations]) for of in (mean_of, std_of))
+    style.band(axes, [mean_of(e["time"]) for e in evaluations], mean, std, style.COLOURS["test"], label="test",
+               marker="o" if len(evaluations) < 20 else None, markersize=2.5)
+    axes.set(xlabel=style.TIME, ylabel="accuracy (%)" if key == "accuracy" else "loss")
+    if key == "accuracy":
+        axes.set_ylim(0, 102)
+    else:
+        set_scale(axes, [mean])
     style.legend_outside(axes)
 
 
@@ -263,7 +280,8 @@ def traces_of(recording):
                                 if "." in key and key.rpartition(".")[2] not in PARAMETERS))
     for layer in layers if len(layers) <= MOST_LAYERS else [*layers[:MOST_LAYERS - 1], layers[-1]]:
         for together in TOGETHER:
-            names = [name for name in together if f"{layer}.{name}" in recording.files]
+            names = [name for name in together if f"{layer}.{name}" in recording.files
+                     and np.isfinite(recording[f"{layer}.{name}"]).any()] # errors may never have been computed
             if names:
                 panels.append((f"{layer}: {names[0]}" if len(names) == 1 else layer,
                                [f"{layer}.{name}" for name in names]))
@@ -272,11 +290,14 @@ def traces_of(recording):
 
 def draw_trace(axes, time, which, arrays, recording):
     """Neurons of the first sequence by colour, arrays by dashes."""
-    for array, line in zip(arrays, ("-", (0, (3, 1.5)), ":")):
+    for array, line in zip(arrays, DASHES):
         values = recording[array][which]
-        values = values.reshape(len(values), -1) if values.ndim < 3 else values[:, 0]
+        by_sequence = values.ndim == 3 and array.rpartition(".")[2] not in GRADIENTS
+        values = values[:, 0] if by_sequence else values.reshape(len(values), -1)
         for neuron in range(min(values.shape[1], MOST_NEURONS)):
-            axes.plot(time, values[:, neuron], color=style.CYCLE[neuron], linestyle=line, linewidth=0.9)
+            known = np.isfinite(values[:, neuron]) # gradients, where windows end; errors, where they were computed
+            axes.plot(time[known], values[known, neuron], color=style.CYCLE[neuron], linestyle=line, linewidth=0.9,
+                      marker="." if 0 < known.sum() < 20 else None, markersize=3)
         axes.plot([], [], color=style.BLACK, linestyle=line, linewidth=0.9, label=array.rpartition(".")[2])
     if len(arrays) > 1:
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncol=3, columnspacing=1, borderpad=0)
@@ -312,6 +333,10 @@ def panels_of(run):
             panels.append(functools.partial(draw_learning_rate, epochs=epochs))
     if phases:
         panels.append(functools.partial(draw_phases, phases=phases, recording=recording))
+    evaluations = m.get("evaluations") or []
+    for key in ("loss", "accuracy"):
+        if any(e[key] is not None for e in evaluations):
+            panels.append(functools.partial(draw_evaluations, evaluations=evaluations, key=key))
     if m.get("confusion") and len(m["confusion"]["matrix"]) <= SMALL_MATRIX:
         panels.append(functools.partial(draw_confusion, **m["confusion"], classes=m["dataset"].get("classes")))
     teacher, moving = teacher_values(config), 0

@@ -19,8 +19,8 @@ class Traces:
             array = self.arrays[name]
         except KeyError:
             raise Failure(DATA, f"{self.source}: has no {name}, which the figure shows") from None
-        is_parameter = name.rsplit(".", 1)[-1] in ("weight", "bias", "tau_m", "tau_r")
-        return array if array.ndim < 3 or is_parameter else array[:, 0]
+        of_parameter = name.rsplit(".", 1)[-1].removeprefix("grad_") in ("weight", "bias", "tau_m", "tau_r")
+        return array if array.ndim < 3 or of_parameter else array[:, 0]
 
     def within(self, start, end):
         """The records of start <= time < end, as a mask."""

@@ -1,0 +1,207 @@
+#include "train/evaluation.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "train/run.h"
+
+#include <math.h>
+
+struct gle_evaluation {
+    struct gle_graph *graph, *teacher_graph;
+    struct gle_net *net, *teacher; /* teacher NULL: none */
+    float *output_sum;             /* (batch, n of the last layer) */
+    uint32_t *rows;                /* the samples of the test set, in order */
+};
+
+/* --- when --- */
+
+uint64_t gle_evaluation_count(const struct gle_experiment *exp)
+{
+    return exp->evaluate_steps ? (exp->n_steps - 1) / exp->evaluate_steps + 2 : 0;
+}
+
+uint64_t gle_evaluation_step(const struct gle_experiment *exp, uint64_t k)
+{
+    return k + 1 < gle_evaluation_count(exp) ? k * exp->evaluate_steps : exp->n_steps;
+}
+
+bool gle_evaluation_due(const struct gle_run *run)
+{
+    const uint64_t n = run->metrics->n_evaluations;
+
+    return n < gle_evaluation_count(run->exp) && run->step == gle_evaluation_step(run->exp, n);
+}
+
+/* --- copies --- */
+
+static size_t batch_of(const struct gle_run *run)
+{
+    const size_t n = run->data->split[GLE_TEST].n, most = (size_t)run->exp->test_batch_size;
+
+    return n < most ? n : most;
+}
+
+static int build(struct gle_graph **graph, struct gle_net **net, const struct gle_run *run,
+                 const struct gle_graph_options *options, const struct gle_net *from, struct gle_error *err)
+{
+    if (gle_graph_build(graph, run->exp, options, err) ||
+        gle_net_build(net, *graph, gle_net_threads(from), err))
+        return -1;
+    gle_net_borrow_threads(*net, from);
+    return 0;
+}
+
+static int build_all(struct gle_evaluation *e, const struct gle_run *run, struct gle_error *err)
+{
+    const size_t B = batch_of(run), rows = run->graph->max_batch, n = run->data->split[GLE_TEST].n;
+    struct gle_graph_options options = {.batch = B > rows ? B : rows, .train_rows = run->graph->train_rows};
+
+    e->output_sum = gle_calloc(options.batch * run->exp->layers[run->exp->n_layers - 1].n, sizeof *e->output_sum);
+    e->rows = gle_calloc(n, sizeof *e->rows);
+    if (!e->output_sum || !e->rows)
+        return gle_fail(err, GLE_ENOMEM, "no memory for the test set");
+    for (size_t i = 0; i < n; i++)
+        e->rows[i] = (uint32_t)i;
+    if (build(&e->graph, &e->net, run, &options, run->net, err))
+        return -1;
+    options.passive = true;
+    return run->teacher ? build(&e->teacher_graph, &e->teacher, run, &options, run->teacher, err) : 0;
+}
+
+int gle_evaluation_open(struct gle_evaluation **out, struct gle_run *run, struct gle_error *err)
+{
+    struct gle_evaluation *e = gle_calloc(1, sizeof *e);
+
+    *out = NULL;
+    if (!e)
+        return gle_fail(err, GLE_ENOMEM, "no memory for the test set");
+    if (build_all(e, run, err)) {
+        gle_evaluation_close(e);
+        return -1;
+    }
+    *out = e;
+    return 0;
+}
+
+void gle_evaluation_close(struct gle_evaluation *e)
+{
+    if (!e)
+        return;
+    gle_net_destroy(e->teacher);
+    gle_graph_destroy(e->teacher_graph);
+    gle_net_destroy(e->net);
+    gle_graph_destroy(e->graph);
+    gle_free(e->output_sum);
+    gle_free(e->rows);
+    gle_free(e);
+}
+
+static void copy_nets(struct gle_evaluation *e, const struct gle_run *run, bool own_values)
+{
+    const struct gle_settings *set = &run->exp->phases[run->stage - 1].set;
+
+    gle_net_copy(e->net, run->net);
+    for (size_t i = 0; own_values && i < set->n; i++)
+        gle_net_set_param(e->net, set->item[i].layer, set->item[i].param, run->phase.kept[i]);
+    if (run->teacher)
+        gle_net_copy(e->teacher, run->teacher);
+}
+
+/* --- the pass --- */
+
+/* Sums of a pass, over steps and samples. */
+struct sums {
+    double loss;
+    double shown; /* steps, each as often as there were samples in it */
+    size_t right, done;
+};
+
+static double accuracy(const struct gle_run *copy, const struct sums *s)
+{
+    return s->done && gle_run_labelled(copy) ? (double)s->right / (double)s->done : (double)NAN;
+}
+
+static int show_batch(struct gle_run *copy, const struct gle_batch *batch, bool forward_only, struct sums *s,
+                      struct gle_error *err)
+{
+    const struct gle_stride stride = {.B = batch->B, .forward_only = forward_only};
+
+    gle_run_begin_batch(copy, batch->B);
+    for (size_t t = 0; t < batch->n_steps && !gle_run_stopped(copy); t++) {
+        double loss;
+        gle_run_show(copy, batch, t);
+        if (gle_run_step(copy, &stride, &loss, err))
+            return -1;
+        s->loss += loss;
+        s->shown += (double)batch->B;
+        copy->work += (double)batch->B;
+        if (t % GLE_PROGRESS_STEPS == 0)
+            gle_run_tell(copy, s->loss / s->shown, accuracy(copy, s));
+    }
+    s->right += gle_run_count_right(copy, batch);
+    s->done += batch->B;
+    return 0;
+}
+
+/* Whether errors can be left out: their target is zero, and they change nothing but each other unless they feed back
+ * into membranes, or where they begin at zero. */
+static bool without_errors(const struct gle_experiment *exp)
+{
+    bool feedback = false;
+
+    for (size_t i = 0; i < exp->n_layers; i++)
+        feedback = feedback || exp->layers[i].gamma > 0.0;
+    return exp->reset_state || !feedback;
+}
+
+static int show_all(struct gle_run *copy, const struct gle_evaluation *e, struct sums *s, struct gle_error *err)
+{
+    const size_t n = copy->data->split[GLE_TEST].n, B = batch_of(copy);
+    const bool forward_only = without_errors(copy->exp);
+    const double time = (double)copy->step * copy->exp->dt;
+    struct gle_error own = {0};
+
+    while (s->done < n && !gle_run_stopped(copy)) {
+        const struct gle_batch batch = {.split = GLE_TEST,
+                                        .rows = e->rows + s->done,
+                                        .B = n - s->done < B ? n - s->done : B,
+                                        .n_steps = copy->data->n_steps};
+        if (show_batch(copy, &batch, forward_only, s, &own))
+            return gle_fail(err, own.code, "%s (counted on through the evaluation at time %g)", own.text, time);
+    }
+    return 0;
+}
+
+int gle_evaluation_make(struct gle_evaluation *e, struct gle_run *run, bool own_values, struct gle_error *err)
+{
+    const struct gle_observer listener = {.ctx = run->observer->ctx, .progress = run->observer->progress};
+    const uint64_t step = run->step;
+    struct gle_metrics *m = run->metrics;
+    struct gle_run copy = {.exp = run->exp,
+                           .graph = e->graph,
+                           .net = e->net,
+                           .data = run->data,
+                           .observer = &listener,
+                           .stop = run->stop,
+                           .teacher = e->teacher,
+                           .output_sum = e->output_sum,
+                           .stage = run->stage,
+                           .split = GLE_TEST,
+                           .step = step,
+                           .work = run->work,
+                           .total_work = run->total_work};
+    struct sums s = {0};
+
+    gle_run_count_time(run);
+    copy_nets(e, run, own_values);
+    if (show_all(&copy, e, &s, err))
+        return -1;
+    m->eval_seconds += gle_clock() - run->clock;
+    run->clock = gle_clock();
+    if (gle_run_stopped(run))
+        return 0;
+    run->work = copy.work;
+    m->eval_steps += copy.step - step;
+    m->eval_flops += s.shown * (without_errors(run->exp) ? gle_graph_forward_flops(e->graph)
+                                                         : gle_graph_flops(e->graph, false));
+    return gle_metrics_evaluate(m, step, s.loss / s.shown, accuracy(&copy, &s), err);
+}

@@ -1,0 +1,32 @@
+/* evaluation.h - the test set during training by duration: shown to a copy of the network, which leaves no trace in the
+ * one that learns. */
+#ifndef GLE_TRAIN_EVALUATION_H
+#define GLE_TRAIN_EVALUATION_H
+
+#include "train/metrics.h"
+
+struct gle_evaluation;
+struct gle_run;
+
+/* How many evaluations a run has (training.evaluate), and the step before which evaluation k = 0, 1, ... comes: the
+ * first comes before step 0, the last after the last step. 0: none. */
+uint64_t gle_evaluation_count(const struct gle_experiment *exp);
+uint64_t gle_evaluation_step(const struct gle_experiment *exp, uint64_t k);
+
+/* Makes the copies of the run's net and teacher, which are there already.
+ * Owns:   *out belongs to the caller (gle_evaluation_close); borrows run, whose net lends its threads.
+ * Errors: GLE_ENOMEM. On error *out is NULL. */
+GLE_MUST_CHECK int gle_evaluation_open(struct gle_evaluation **out, struct gle_run *run, struct gle_error *err);
+void gle_evaluation_close(struct gle_evaluation *e); /* NULL is fine */
+
+/* Whether the next evaluation comes before the step that the run would make next. */
+bool gle_evaluation_due(const struct gle_run *run);
+/* Makes it. Shows all samples of the test set in order, in batches of training.test_batch_size. training.state: carry
+ * begins with the state that the network has, and takes it from batch to batch, as tests between epochs do; reset
+ * begins every batch from zero. own_values: parameters that the open phase has put to others are what they will be
+ * after it. The score is added to run->metrics, unless the run was stopped meanwhile: then nothing has happened.
+ * Errors: GLE_EDIVERGED, GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_evaluation_make(struct gle_evaluation *e, struct gle_run *run, bool own_values,
+                                       struct gle_error *err);
+
+#endif
