@@ -189,24 +189,6 @@ int gle_phases_build(struct gle_experiment *exp, const struct gle_phase_list *ke
 
 /* --- evaluation --- */
 
-/* As in_steps(), of a time that is a whole number of dt, but for what rounding explains. */
-static uint64_t in_whole_steps(double time, double dt, const struct gle_node *map, const char *key,
-                               struct gle_errors *errs)
-{
-    static const double ROUNDING = 1e-6;
-    const uint64_t n = in_steps(time, dt, map, key, errs);
-    const double below = floor(time / dt);
-
-    if (!n || fabs(time / dt - (double)n) <= ROUNDING * fmax(1.0, (double)n))
-        return n;
-    if (below < 1.0)
-        gle_node_error(errs, GLE_ERANGE, map, key, "%g is less than one step of dt = %g", time, dt);
-    else
-        gle_node_error(errs, GLE_ERANGE, map, key, "%g is no whole number of steps of dt = %g: %.9g and %.9g are", time,
-                   dt, below * dt, (below + 1.0) * dt);
-    return 0;
-}
-
 int gle_evaluate_build(struct gle_experiment *exp, const struct gle_evaluate_keys *keys, struct gle_errors *errs)
 {
     const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
@@ -222,7 +204,7 @@ int gle_evaluate_build(struct gle_experiment *exp, const struct gle_evaluate_key
     if (set && set->signal)
         rc = gle_node_error(errs, GLE_ECONFIG, exp->training_src, "evaluate",
                             "the data set %s is a signal, which has no test set", set->row.name);
-    exp->evaluate_steps = in_whole_steps(keys->every, exp->dt, src, "every", errs);
+    exp->evaluate_steps = gle_steps_in(keys->every, exp->dt, src, "every", errs);
     return exp->evaluate_steps ? rc : -1;
 }
 
