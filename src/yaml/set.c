@@ -72,16 +72,24 @@ static int check_path(const char *path, const struct gle_node *value, struct gle
     return 0;
 }
 
+/* A list that is not there; or a map above it, which was made on the way to it because of a name that is nearly there. */
 static int no_list_fail(const char *key, const struct gle_node *map, const char *path, const struct gle_node *value,
                         struct gle_errors *errs)
 {
-    struct gle_suggestion near = {.word = key};
+    const char *what = "list";
+    struct gle_suggestion near;
 
+    for (; map->parent && map->parent->kind == GLE_NODE_MAP && !map->n_items; map = map->parent) {
+        what = "key";
+        key = map->key;
+    }
+    near = (struct gle_suggestion){.word = key};
     for (size_t i = 0; i < map->n_items; i++)
-        gle_suggest(&near, map->items[i]->key);
+        if (strcmp(map->items[i]->key, key))
+            gle_suggest(&near, map->items[i]->key);
     if (near.best)
-        return set_fail(errs, path, value, GLE_ECONFIG, "no list '%.60s' (did you mean '%.60s'?)", key, near.best);
-    return set_fail(errs, path, value, GLE_ECONFIG, "no list '%.60s'", key);
+        return set_fail(errs, path, value, GLE_ECONFIG, "no %s '%.60s' (did you mean '%.60s'?)", what, key, near.best);
+    return set_fail(errs, path, value, GLE_ECONFIG, "no %s '%.60s'", what, key);
 }
 
 static int kind_fail(const struct gle_node *at, const struct gle_step *step, const char *path, const struct gle_node *value,
