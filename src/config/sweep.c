@@ -263,23 +263,37 @@ static const struct gle_node *first_other(const struct gle_experiment *a, const 
     return b->sweep.values[i].value;
 }
 
+/* The first combination that says the same as points[i], which are sorted; NULL: none does. */
+static const struct gle_experiment *first_same(const struct point *points, size_t i)
+{
+    const struct gle_experiment *same = NULL;
+    char what[8];
+
+    for (size_t j = i; j-- > 0 && points[j].hash == points[i].hash;)
+        if (!gle_node_differs(what, sizeof what, points[j].exp->src, points[i].exp->src, NULL))
+            same = points[j].exp;
+    return same;
+}
+
 int gle_sweep_compare(struct gle_experiment *const *all, size_t n, struct gle_errors *errs)
 {
     struct point *points = gle_calloc(n + 1, sizeof *points);
-    char what[8];
-    int rc = 0;
+    const struct gle_experiment **same = gle_calloc(n + 1, sizeof *same);
+    int rc = points && same ? 0 : no_memory(n ? all[0]->src : NULL, errs);
 
-    if (!points)
-        return no_memory(n ? all[0]->src : NULL, errs);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; !rc && i < n; i++)
         points[i] = (struct point){.exp = all[i], .hash = gle_node_hash(all[i]->src), .order = i};
-    qsort(points, n, sizeof *points, by_hash);
-    for (size_t i = 1; i < n; i++) {
-        const struct gle_experiment *a = points[i - 1].exp, *b = points[i].exp;
-        if (points[i].hash == points[i - 1].hash && !gle_node_differs(what, sizeof what, a->src, b->src, NULL))
-            rc = gle_node_error(errs, GLE_ECONFIG, first_other(a, b), NULL, "%s says the same as %s: one run, made twice",
-                                b->sweep.label, a->sweep.label);
+    if (!rc) {
+        qsort(points, n, sizeof *points, by_hash);
+        for (size_t i = 1; i < n; i++)
+            same[points[i].order] = first_same(points, i);
     }
+    for (size_t i = 0; same && i < n; i++)
+        if (same[i])
+            rc = gle_node_error(errs, GLE_ECONFIG, first_other(same[i], all[i]), NULL,
+                                "%s says the same as %s: one run, made twice", all[i]->sweep.label,
+                                same[i]->sweep.label);
     gle_free(points);
+    gle_free(same);
     return rc;
 }

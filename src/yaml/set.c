@@ -72,24 +72,31 @@ static int check_path(const char *path, const struct gle_node *value, struct gle
     return 0;
 }
 
-/* A list that is not there; or a map above it, which was made on the way to it because of a name that is nearly there. */
-static int no_list_fail(const char *key, const struct gle_node *map, const char *path, const struct gle_node *value,
-                        struct gle_errors *errs)
+/* The name in a map that is nearly `key`, which may be there, too; NULL: none. */
+static const char *near_name(const char *key, const struct gle_node *map)
 {
-    const char *what = "list";
-    struct gle_suggestion near;
+    struct gle_suggestion near = {.word = key};
 
-    for (; map->parent && map->parent->kind == GLE_NODE_MAP && !map->n_items; map = map->parent) {
-        what = "key";
-        key = map->key;
-    }
-    near = (struct gle_suggestion){.word = key};
     for (size_t i = 0; i < map->n_items; i++)
         if (strcmp(map->items[i]->key, key))
             gle_suggest(&near, map->items[i]->key);
-    if (near.best)
-        return set_fail(errs, path, value, GLE_ECONFIG, "no %s '%.60s' (did you mean '%.60s'?)", what, key, near.best);
-    return set_fail(errs, path, value, GLE_ECONFIG, "no %s '%.60s'", what, key);
+    return near.best;
+}
+
+/* A list that is not there, maybe because a map on the way to it was not, which is empty then. */
+static int no_list_fail(const char *key, const struct gle_node *map, const char *path, const struct gle_node *value,
+                        struct gle_errors *errs)
+{
+    const char *word = key, *near = near_name(key, map);
+
+    for (; !near && !map->n_items && map->key && map->parent->kind == GLE_NODE_MAP; map = map->parent) {
+        word = map->key;
+        near = near_name(word, map->parent);
+    }
+    if (near)
+        return set_fail(errs, path, value, GLE_ECONFIG, "no %s '%.60s' (did you mean '%.60s'?)",
+                        word == key ? "list" : "key", word, near);
+    return set_fail(errs, path, value, GLE_ECONFIG, "no list '%.60s'", key);
 }
 
 static int kind_fail(const struct gle_node *at, const struct gle_step *step, const char *path, const struct gle_node *value,
