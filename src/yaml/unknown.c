@@ -134,6 +134,8 @@ int gle_known_fail(const struct gle_known *known, const struct gle_node *node, s
     at.text = node->key;
     if (gle_node_key_invisible(node, errs) || gle_noted(known->notes, &at, errs))
         return -1;
+    if (errs->dropped) /* nobody will read it: a search for each would take long where there are many */
+        return gle_node_error(errs, GLE_ECONFIG, &at, NULL, "unknown key '%s'", node->key);
     if (known->skip)
         gle_names_add(&names, known->skip);
     for (const struct gle_key *k = known->keys; k->name; k++)
