@@ -735,7 +735,7 @@ class Options(Small):
                 ("dt=[0.1", "this '[' is never closed"),
                 ("network.layers[7].repeat=2", "network.layers[7].repeat: no list item 7: there are 2"),
                 ("dt=0.1.2", "dt: a number is wanted, not '0.1.2'")):
-            self.assertEqual(self.refused("--check", XOR, "--set", change), f"--set {change}:1:1: {message}\n")
+            self.assertEqual(self.refused("--check", XOR, "--set", change), f"--set {change}: {message}\n")
         for change in ("dt", "dt=", "=3"):
             self.assertEqual(self.refused("--check", XOR, "--set", change),
                              f"glesim: --set {change}: key=value is wanted, as in learning.optimizer.lr=1e-4\n")
