@@ -188,7 +188,8 @@ void gle_text_portable(char *buf, size_t size, const char *text)
         n_whole--;
     n = (size_t)snprintf(buf, size, "%.*s%.*s", (int)n_sign, text, n_whole ? (int)n_whole : 1, n_whole ? whole : "0");
     if (point || *power)
-        n += (size_t)snprintf(buf + n, size - n, ".%.*s", n_fraction ? (int)n_fraction : 1, n_fraction ? fraction : "0");
+        n += (size_t)snprintf(buf + n, size - n, ".%.*s",
+                              n_fraction ? (int)n_fraction : 1, n_fraction ? fraction : "0");
     if (*power)
         snprintf(buf + n, size - n, "e%s%s", strchr("+-", power[1]) ? "" : "+", power + 1);
 }

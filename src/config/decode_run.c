@@ -248,8 +248,8 @@ const struct gle_key gle_record_key_table[] = {
     GLE_KEY_NAMES_NOTED(struct gle_record_keys, parameters, "[]", &gle_param_table,
                         "parameters that are recorded of the layers", gle_param_notes),
     GLE_KEY_NAMES_NOTED(struct gle_record_keys, gradients, "[]", &gle_param_table,
-                        "parameters whose gradients are recorded of the layers, as the optimizer saw them; NaN where it "
-                        "made no step",
+                        "parameters whose gradients are recorded of the layers, as the optimizer saw them; NaN where "
+                        "it made no step",
                         gle_param_notes),
     GLE_KEY_END,
 };

@@ -113,7 +113,8 @@ static void remove_notes(struct gle_node *root)
     root->n_items = n;
 }
 
-/* Changes doc, a copy of the file without its variants, into what a variant (NULL: none) says at a point of its sweep. */
+/* Changes doc, a copy of the file without its variants, into what a variant (NULL: none) says at a point of its
+ * sweep. */
 static int change(struct gle_sweep *sweep, struct gle_doc *doc, const struct source *source,
                   const struct gle_node *variant, size_t point, size_t *n_points, struct gle_errors *errs)
 {
@@ -156,7 +157,7 @@ static struct gle_experiment *load_one(const struct source *source, const struct
     }
     remove_notes(doc->root);
     exp = gle_experiment_build(doc, name, &sweep, errs);
-    for (size_t i = 0; exp && i < exp->sweep.n; i++) /* as the run takes it: what lies below may have been changed, too */
+    for (size_t i = 0; exp && i < exp->sweep.n; i++) /* as the run takes it: what lies below may differ */
         exp->sweep.values[i].value = gle_node_find(doc->root, exp->sweep.values[i].key);
     return exp;
 }

@@ -61,8 +61,8 @@ static bool is_taken(const struct gle_node *list, const char *name)
     return false;
 }
 
-/* What stands for a value in a folder's name: its text, as far as that can; of lists and maps, their number in the sweep's
- * list, with a _ before it where a text is called so. */
+/* What stands for a value in a folder's name: its text, as far as that can; of lists and maps, their number in the
+ * sweep's list, with a _ before it where a text is called so. */
 static void name_value(char name[LABEL_MAX + 2], const struct gle_node *list, size_t chosen)
 {
     char number[LABEL_MAX + 2];

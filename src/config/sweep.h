@@ -4,9 +4,9 @@
 
 #include "config/changes.h"
 
-/* Adds the values of combination `point` to the changes, for which there is room, and takes the section out of the tree,
- * which then is a file of its own; the last key varies fastest. Without a section there is one combination, and *out is
- * empty. *n_points: how many there are; 1 if the section is wrong.
+/* Adds the values of combination `point` to the changes, for which there is room, and takes the section out of the
+ * tree, which then is a file of its own; the last key varies fastest. Without a section there is one combination, and
+ * *out is empty. *n_points: how many there are; 1 if the section is wrong.
  * Owns:   what *out points to lives in doc's arena.
  * Errors: GLE_ECONFIG (not a map of lists, an empty list, `seed` or `variants` as a key, the same name for two
  *         combinations), GLE_ERANGE (more than GLE_SWEEP_MAX), GLE_ENOMEM. */

@@ -56,8 +56,8 @@ GLE_MUST_CHECK int gle_report_begin(struct gle_report *report, enum gle_start ho
  * error (GLE_ENOMEM). */
 char *gle_report_config(const struct gle_report *report, struct gle_error *err);
 
-/* What the config differs in from another one, given as such a text; "" if in nothing. Errors: GLE_EDATA (no such text),
- * GLE_ENOMEM. */
+/* What the config differs in from another one, given as such a text; "" if in nothing. Errors: GLE_EDATA (no such
+ * text), GLE_ENOMEM. */
 enum { GLE_DIFFERENCE = 400 };
 GLE_MUST_CHECK int gle_report_compare(char what[GLE_DIFFERENCE], const struct gle_report *report, const char *config,
                                       size_t size, struct gle_error *err);

@@ -49,7 +49,8 @@ static bool escape_at(unsigned *code, const char *t, size_t left)
 /* Whether the first two of the four digits are of one case, which is what a disguise can keep. */
 static bool one_case(const char *escape)
 {
-    return isdigit((unsigned char)escape[3]) || !islower((unsigned char)escape[2]) == !islower((unsigned char)escape[3]);
+    return isdigit((unsigned char)escape[3]) ||
+           !islower((unsigned char)escape[2]) == !islower((unsigned char)escape[3]);
 }
 
 /* Whether both halves of a character begin at t, whose backslash counts. */
@@ -138,7 +139,7 @@ int gle_disguise_put(struct gle_disguise *d, const char *text, size_t len)
     find_used(used, text, len);
     d->pairs = n_pairs ? unused(used, 0, N_BLOCKS * N_PAIRS, N_PAIRS) : 0;
     d->breaks = n_breaks ? unused(used, N_BLOCKS * N_PAIRS, N_PRIVATE, N_BREAKS) : 0;
-    to = d->text = gle_calloc(len + n_breaks + 1, 1); /* the shortest line end has a byte less than what stands for it */
+    to = d->text = gle_calloc(len + n_breaks + 1, 1); /* the shortest line end has a byte less */
     if (!to)
         return -1;
     for (size_t i = 0; i < len;) {

@@ -1,7 +1,7 @@
-/* disguise.h - what libyaml takes for something else than YAML 1.2 does goes through it in disguise: the characters next
- * line, line separator and paragraph separator, which end a line for libyaml, and characters that JSON writes as a pair
- * of surrogates (\ud83e\udde0), which it refuses. Each passes as a character for private use that the text does not
- * hold, so that lines and columns stay. */
+/* disguise.h - what libyaml takes for something else than YAML 1.2 does goes through it in disguise: the characters
+ * next line, line separator and paragraph separator, which end a line for libyaml, and characters that JSON writes as
+ * a pair of surrogates (\ud83e\udde0), which it refuses. Each passes as a character for private use that the text does
+ * not hold, so that lines and columns stay. */
 #ifndef GLE_YAML_DISGUISE_H
 #define GLE_YAML_DISGUISE_H
 
@@ -13,8 +13,8 @@
 struct gle_disguise {
     char *text; /* in place of the one given; NULL: that one will do */
     size_t len;
-    unsigned pairs, breaks; /* where the characters for private use begin that stand for surrogates and for line ends; 0:
-                               none */
+    unsigned pairs, breaks; /* the first characters for private use that stand for surrogates and for line
+                               ends; 0: none */
 };
 
 /* Owns: d->text, gle_free(). Returns -1: no memory. */

@@ -92,7 +92,8 @@ static int take_whole(struct gle_loaded *loaded, struct gle_doc *doc, const char
     }
     if (loaded->end < (size_t)(from - text) + len)
         return gle_node_error(errs, GLE_ECONFIG, node, NULL,
-                              "'%.60s' stands behind the value; put a text that holds it in quotes", text + loaded->end);
+                              "'%.60s' stands behind the value; put a text that holds it in quotes",
+                               text + loaded->end);
     return 0;
 }
 

@@ -252,7 +252,7 @@ static int check_keys(const struct gle_known *known, const struct gle_node *map,
     for (const struct gle_key *k = known->keys; k->name; k++)
         if (!k->fallback && !gle_node_get(map, k->name)) {
             rc = -1;
-            if (errs->dropped || !gle_known_misspelt(known, map, k->name)) /* who has so many errors need not wait for it */
+            if (errs->dropped || !gle_known_misspelt(known, map, k->name)) /* with so many, none is shown */
                 gle_node_error(errs, GLE_ECONFIG, map, NULL, "needs the key '%s' (%s)", k->name, k->help);
         }
     return rc;
@@ -374,6 +374,7 @@ int gle_decode_part(struct gle_part *part, const struct gle_row *row, const char
     part->params = NULL;
     if (row->params_size && !(part->params = gle_arena_alloc(doc->arena, 1, row->params_size)))
         return no_memory(node, errs);
-    return decode_map(part->params, &(struct gle_known){.keys = row->keys ? row->keys : no_keys, .skip = skip}, doc, node,
+    return decode_map(part->params, &(struct gle_known){.keys = row->keys ? row->keys : no_keys, .skip = skip}, doc,
+                      node,
                       errs);
 }

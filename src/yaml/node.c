@@ -139,7 +139,8 @@ int gle_node_error(struct gle_errors *errs, enum gle_code code, const struct gle
     return gle_errors_add(errs, &err);
 }
 
-/* Where `text`, which begins at a place of node, has a character that cannot be seen. whole: its place is known, too. */
+/* Where `text`, which begins at a place of node, has a character that cannot be seen. whole: its place is known,
+ * too. */
 static int invisible(const struct gle_node *node, const char *text, size_t line, size_t column, bool whole,
                      struct gle_errors *errs)
 {

@@ -63,8 +63,8 @@ GLE_MUST_CHECK int gle_doc_load(struct gle_doc **out, const char *path, struct g
 /* The same from memory; `name` is used in messages. */
 GLE_MUST_CHECK int gle_doc_parse(struct gle_doc **out, const char *text, size_t len, const char *name,
                                  struct gle_errors *errs);
-/* A copy, without what stands under the key `except` of the root, that shares nothing with the original. NULL: no memory.
- * Owns: the caller (gle_doc_destroy). */
+/* A copy, without what stands under the key `except` of the root, that shares nothing with the original. NULL: no
+ * memory. Owns: the caller (gle_doc_destroy). */
 struct gle_doc *gle_doc_copy(const struct gle_doc *from, const char *except);
 void gle_doc_destroy(struct gle_doc *doc); /* NULL is fine */
 
@@ -85,8 +85,8 @@ int gle_node_fail(struct gle_error *err, enum gle_code code, const struct gle_no
 int gle_node_error(struct gle_errors *errs, enum gle_code code, const struct gle_node *node, const char *key,
                    const char *fmt, ...) GLE_PRINTF(5, 6);
 
-/* Says where the text of a node has a character that cannot be seen, since that may be why it is not understood. Returns
- * -1 if it has one, else 0. */
+/* Says where the text of a node has a character that cannot be seen, since that may be why it is not understood.
+ * Returns -1 if it has one, else 0. */
 int gle_node_invisible(const struct gle_node *node, struct gle_errors *errs);
 /* The same of the key of a node. */
 int gle_node_key_invisible(const struct gle_node *node, struct gle_errors *errs);
@@ -98,8 +98,8 @@ void gle_node_place(struct gle_error *err, const struct gle_node *node, const ch
 void gle_node_remove(struct gle_node *map, const char *key);
 
 /* Parses `text` as one YAML value (scalar or flow collection) into doc's arena, detached. `name` says in messages where
- * it was given; nodes have no lines. A text without quotes is taken whole, with what would be a comment in a file; behind
- * other values nothing can follow. */
+ * it was given; nodes have no lines. A text without quotes is taken whole, with what would be a comment in a file;
+ * behind other values nothing can follow. */
 GLE_MUST_CHECK int gle_node_parse(struct gle_node **out, struct gle_doc *doc, const char *text, const char *name,
                                   struct gle_errors *errs);
 /* A deep copy in doc's arena, detached; NULL: no memory. */
@@ -126,9 +126,9 @@ int gle_path_compare(const char *a, const char *b, bool *above);
 bool gle_path_is_within(const char *path, const char *section);
 
 /* The first place, in the order of `here`, at which two trees say something else: "learning.optimizer.lr is 0.001
- * there, 0.0005 here", cut to size. The order of keys in a map, and how a number is written, say nothing. dir: the folder
- * that relative paths of `there` start from, if those of `here` are decoded; NULL: they are compared as texts. false, and
- * "": there is none. */
+ * there, 0.0005 here", cut to size. The order of keys in a map, and how a number is written, say nothing. dir: the
+ * folder that relative paths of `there` start from, if those of `here` are decoded; NULL: they are compared as texts.
+ * false, and "": there is none. */
 bool gle_node_differs(char *buf, size_t size, const struct gle_node *there, const struct gle_node *here,
                       const char *dir);
 /* A number that two decoded trees share if they say the same, and else most probably not. */
@@ -140,8 +140,8 @@ char *gle_node_text(const struct gle_node *node);
 /* The same, for a file in the folder `dir`: relative paths lead to their files from there (NULL: as in the config). */
 char *gle_node_text_in(const struct gle_node *node, const char *dir);
 /* What a config in the folder `dir` has to say to name the file of a decoded path: an absolute path if that was given,
- * or if dir and the file share no folder but the root, or if a link on the way would make a relative one lead elsewhere;
- * else a relative one. Owns: gle_free(). NULL: no memory. */
+ * or if dir and the file share no folder but the root, or if a link on the way would make a relative one lead
+ * elsewhere; else a relative one. Owns: gle_free(). NULL: no memory. */
 char *gle_path_from(const char *dir, const struct gle_node *node);
 
 #endif

@@ -82,7 +82,7 @@ static char *relative(struct gle_arena *arena, const char *dir, const char *path
 {
     const size_t common = !strcmp(dir, "/") ? 0 : shared(dir, path);
     const char *rest = path + common + strspn(path + common, "/");
-    const size_t size = 2 * strlen(dir) + strlen(path) + sizeof "./"; /* each folder of dir has at least two characters */
+    const size_t size = 2 * strlen(dir) + strlen(path) + sizeof "./"; /* a folder of dir has two or more */
     char *out = room(arena, size);
     size_t n = 0;
 

@@ -74,7 +74,8 @@ static void search_rows(struct hunt *hunt, const struct gle_table *table, const 
 static void search_value(struct hunt *hunt, const struct gle_key *key, const struct gle_node *value, const char *path,
                          size_t depth)
 {
-    const struct gle_form *form = key->kind == GLE_KEY_KIND_CUSTOM ? ((const struct gle_custom *)key->more)->forms : NULL;
+    const struct gle_form *form =
+        key->kind == GLE_KEY_KIND_CUSTOM ? ((const struct gle_custom *)key->more)->forms : NULL;
 
     if (key->kind == GLE_KEY_KIND_MAP)
         search(hunt, key->more, value, path, depth);

@@ -99,8 +99,8 @@ static int no_list_fail(const char *key, const struct gle_node *map, const char 
     return set_fail(errs, path, value, GLE_ECONFIG, "no list '%.60s'", key);
 }
 
-static int kind_fail(const struct gle_node *at, const struct gle_step *step, const char *path, const struct gle_node *value,
-                     struct gle_errors *errs)
+static int kind_fail(const struct gle_node *at, const struct gle_step *step, const char *path,
+                     const struct gle_node *value, struct gle_errors *errs)
 {
     char here[PATH_BYTES];
 
@@ -115,8 +115,8 @@ static int kind_fail(const struct gle_node *at, const struct gle_step *step, con
 }
 
 /* Slot of the child that step names, or NULL after an error. A key that is missing gets an empty map. */
-static struct gle_node **find_slot(struct gle_doc *doc, struct gle_node *at, const struct gle_step *step, const char *path,
-                                   struct gle_node *value, struct gle_errors *errs)
+static struct gle_node **find_slot(struct gle_doc *doc, struct gle_node *at, const struct gle_step *step,
+                                   const char *path, struct gle_node *value, struct gle_errors *errs)
 {
     struct gle_node *child;
     char *key;

@@ -159,12 +159,14 @@ static void tell_invisible(struct text *t)
 
     for (size_t l = 1; l < err->line && at < t->len; at++)
         l += t->bytes[at] == '\n' || (t->bytes[at] == '\r' && at + 1 < t->len && t->bytes[at + 1] != '\n');
-    for (length = 0; at + length < t->len && length < sizeof line - 1 && !strchr("\r\n", t->bytes[at + length]); length++)
+    for (length = 0; at + length < t->len && length < sizeof line - 1 && !strchr("\r\n", t->bytes[at + length]);
+         length++)
         line[length] = t->bytes[at + length];
     line[length] = '\0';
     name = gle_utf8_invisible(line, &before, &code);
     if (name)
-        snprintf(err->text + n, sizeof err->text - n, "; U+%04X (%s), which cannot be seen, is in this line, column %zu",
+        snprintf(err->text + n, sizeof err->text - n, "; U+%04X (%s), which cannot be seen, is in this line, "
+                 "column %zu",
                  code, name, before + 1);
 }
 
