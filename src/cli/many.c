@@ -17,28 +17,9 @@ void gle_plan_clear(struct gle_plan *plan)
     gle_free(plan->runs);
 }
 
-/* The experiments of a file, with one more override, the seed; NULL: none. */
-static int load_seed(struct gle_experiments *list, const char *path, const struct gle_options *o, const uint64_t *seed,
-                     struct gle_errors *errs)
-{
-    struct gle_override *overrides = gle_calloc(o->n_overrides + 1, sizeof *overrides);
-    char value[32];
-    int rc;
-
-    if (!overrides)
-        return gle_node_error(errs, GLE_ENOMEM, NULL, NULL, "no memory for the config");
-    if (o->n_overrides)
-        memcpy(overrides, o->overrides, o->n_overrides * sizeof *overrides);
-    snprintf(value, sizeof value, "%llu", seed ? (unsigned long long)*seed : 0);
-    overrides[o->n_overrides] = (struct gle_override){.path = "seed", .value = value, .where = "--seeds"};
-    rc = gle_experiments_load(list, path, overrides, o->n_overrides + (seed != NULL), o->variants, o->n_variants, errs);
-    gle_free(overrides);
-    return rc;
-}
-
 enum { RUNS_MAX = 10000 }; /* of a command: each has its config in memory */
 
-int gle_plan_load(struct gle_plan *plan, const char *path, struct gle_errors *errs)
+static int load(struct gle_plan *plan, const struct gle_doc *file, struct gle_errors *errs)
 {
     const struct gle_options *o = &plan->options;
     const size_t n = o->n_seeds && o->action == GLE_RUN ? o->n_seeds : 1;
@@ -48,7 +29,8 @@ int gle_plan_load(struct gle_plan *plan, const char *path, struct gle_errors *er
     if (!plan->lists)
         return gle_node_error(errs, GLE_ENOMEM, NULL, NULL, "no memory for the config");
     while (plan->n_lists < n) {
-        if (load_seed(&plan->lists[plan->n_lists], path, o, o->n_seeds ? &o->seeds[plan->n_lists] : NULL, errs))
+        if (gle_experiments_build(&plan->lists[plan->n_lists], file, o->overrides, o->n_overrides, o->variants,
+                                  o->n_variants, o->n_seeds ? &o->seeds[plan->n_lists] : NULL, errs))
             return -1;
         plan->n_lists++;
         if (n * plan->lists[0].n > RUNS_MAX)
@@ -64,6 +46,18 @@ int gle_plan_load(struct gle_plan *plan, const char *path, struct gle_errors *er
         for (size_t s = 0; s < n; s++)
             plan->runs[plan->n_runs++].exp = plan->lists[s].item[v];
     return 0;
+}
+
+int gle_plan_load(struct gle_plan *plan, const char *path, struct gle_errors *errs)
+{
+    struct gle_doc *file; /* read once, so that all runs are of one text, and it may come through a pipe */
+    int rc;
+
+    if (gle_doc_load(&file, path, errs))
+        return -1;
+    rc = load(plan, file, errs);
+    gle_doc_destroy(file);
+    return rc;
 }
 
 int gle_plan_place(struct gle_plan *plan, struct gle_error *err)

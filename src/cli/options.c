@@ -19,8 +19,8 @@ struct entry {
 static const struct entry entries[] = {
     {"check", NULL, "only say whether the configs are right", CHECK},
     {"dry-run", NULL, "show shapes, parameters, memory and the estimated time, train nothing", DRY_RUN},
-    {"set", "a.b=VALUE", "put VALUE at a key of the config, as in learning.optimizer.lr=1e-4 or "
-                         "network.layers[1].repeat=3", SET},
+    {"set", "a.b=VALUE", "put VALUE at a key of the config, as in learning.beta=2 or "
+                         "'network.layers[1].repeat=3' (quoted)", SET},
     {"seed", "N", "the same as --set seed=N", SEED},
     {"seeds", "0-9,12", "one run for each of these seeds, side by side, and a summary.json of all", SEEDS},
     {"jobs", "N", "runs at a time, also of variants; default under --seeds: one for each processor", JOBS},

@@ -16,7 +16,7 @@ enum { CLASSES_MAX = 1000000 }; /* a label beyond is a mistake, and each class c
 
 const struct gle_key gle_npz_set_keys[] = {
     GLE_KEY_PATH(struct npz_params, file, NULL, "the .npz file, as numpy.savez writes it"),
-    GLE_KEY_REAL(struct npz_params, present, GLE_ABSENT, 1e-9, 1e9, "time",
+    GLE_KEY_STEPS(struct npz_params, present, GLE_ABSENT, 1e-9, 1e9,
                  "how long a point is held; needed for x of shape (samples, channels)"),
     GLE_KEY_COUNT(struct npz_params, classes, "0", 0, CLASSES_MAX, "", "number of classes; 0: largest label + 1"),
     GLE_KEY_END,

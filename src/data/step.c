@@ -36,7 +36,7 @@ struct step_params {
 _Static_assert(sizeof(struct step_params) <= GLE_DATASET_PARAMS_SIZE, "settings of step");
 
 const struct gle_key gle_step_keys[] = {
-    GLE_KEY_REAL(struct step_params, width, "2.0", 1e-9, 1e9, "time",
+    GLE_KEY_STEPS(struct step_params, width, "2.0", 1e-9, 1e9,
                  "half a period: how long the wave stays high, then low"),
     GLE_KEY_NAME(struct step_params, edges, "exact", &edge_table, "where the rising edges are"),
     GLE_KEY_REAL(struct step_params, smooth, "0.0", 0.0, 1e6, "steps",

@@ -13,7 +13,7 @@ _Static_assert(sizeof(struct xor_params) <= GLE_DATASET_PARAMS_SIZE, "settings o
 const struct gle_key gle_xor_keys[] = {
     GLE_KEY_REAL(struct xor_params, low, "0.0", -1e6, 1e6, "", "input that stands for false"),
     GLE_KEY_REAL(struct xor_params, high, "1.0", -1e6, 1e6, "", "input that stands for true"),
-    GLE_KEY_REAL(struct xor_params, present, "2.0", 1e-9, 1e9, "time", "how long a point is held"),
+    GLE_KEY_STEPS(struct xor_params, present, "2.0", 1e-9, 1e9, "how long a point is held"),
     GLE_KEY_COUNT(struct xor_params, repeat, "25", 1, 1e6, "", "copies of the four points in the training set"),
     GLE_KEY_REAL(struct xor_params, noise, "0.0", 0.0, 1e6, "",
                  "standard deviation of Gaussian noise on the training inputs"),

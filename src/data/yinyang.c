@@ -17,7 +17,7 @@ const struct gle_key gle_yinyang_keys[] = {
     GLE_KEY_COUNT(struct yinyang_params, validation, "0", 0, 1e8, "samples", "size of the validation set"),
     GLE_KEY_REAL(struct yinyang_params, r_small, "0.1", 1e-6, 1e3, "", "radius of the two dots"),
     GLE_KEY_REAL(struct yinyang_params, r_big, "0.5", 1e-3, 1e3, "", "radius of the whole figure"),
-    GLE_KEY_REAL(struct yinyang_params, present, "2.0", 1e-9, 1e9, "time", "how long a point is held"),
+    GLE_KEY_STEPS(struct yinyang_params, present, "2.0", 1e-9, 1e9, "how long a point is held"),
     GLE_KEY_COUNT(struct yinyang_params, seed, "42", 0, 4294967295.0, "", "seed of the training set"),
     GLE_KEY_COUNT(struct yinyang_params, validation_seed, "41", 0, 4294967295.0, "", "seed of the validation set"),
     GLE_KEY_COUNT(struct yinyang_params, test_seed, "40", 0, 4294967295.0, "", "seed of the test set"),

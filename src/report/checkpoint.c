@@ -55,9 +55,9 @@ static int visit_config(struct gle_checkpoint *c, struct gle_archive *a, struct 
 
     if (gle_archive_restores(a))
         return compare_config(c, a, err);
-    text = gle_node_text(c->report->exp->src);
+    text = gle_report_config(c->report, err);
     if (!text)
-        return gle_fail(err, GLE_ENOMEM, "no memory for the config");
+        return -1;
     rc = gle_archive_bytes(a, "config", text, strlen(text), err);
     gle_free(text);
     return rc;

@@ -79,8 +79,18 @@ static json_t *text_or_null(const char *bytes)
     return bytes && bytes[0] ? text(bytes) : json_null();
 }
 
+/* A path, as config.yaml in the folder dir has it (NULL: as the config given has it). */
+static json_t *path_from(const struct gle_node *node, const char *dir)
+{
+    char *path = dir ? gle_path_from(dir, node) : NULL;
+    json_t *out = text(path ? path : node->text);
+
+    gle_free(path);
+    return out;
+}
+
 /* A resolved config's node; numbers that JSON has no word for stay text. */
-static json_t *config(const struct gle_node *node)
+static json_t *config(const struct gle_node *node, const char *dir)
 {
     json_t *out;
     uint64_t whole;
@@ -89,15 +99,17 @@ static json_t *config(const struct gle_node *node)
     if (node->kind == GLE_NODE_MAP) {
         out = json_object();
         for (size_t i = 0; i < node->n_items; i++)
-            json_object_set_new(out, node->items[i]->key, config(node->items[i]));
+            json_object_set_new(out, node->items[i]->key, config(node->items[i], dir));
         return out;
     }
     if (node->kind == GLE_NODE_LIST) {
         out = json_array();
         for (size_t i = 0; i < node->n_items; i++)
-            json_array_append_new(out, config(node->items[i]));
+            json_array_append_new(out, config(node->items[i], dir));
         return out;
     }
+    if (node->absolute)
+        return path_from(node, dir);
     if (node->as == GLE_SCALAR_BOOL && !gle_text_bool(&flag, node->text))
         return json_boolean(flag);
     if (node->as == GLE_SCALAR_NUMBER && strspn(node->text, "0123456789") == strlen(node->text) &&
@@ -108,9 +120,9 @@ static json_t *config(const struct gle_node *node)
     return json_string(node->text);
 }
 
-json_t *gle_json_config(const struct gle_experiment *exp)
+json_t *gle_json_config(const struct gle_experiment *exp, const char *dir)
 {
-    return config(exp->src);
+    return config(exp->src, dir);
 }
 
 json_t *gle_json_sweep(const struct gle_sweep *s)
@@ -118,7 +130,7 @@ json_t *gle_json_sweep(const struct gle_sweep *s)
     json_t *out = s->label ? json_object() : json_null();
 
     for (size_t i = 0; i < s->n; i++)
-        json_object_set_new(out, s->values[i].key, config(s->values[i].value));
+        json_object_set_new(out, s->values[i].key, config(s->values[i].value, NULL));
     return out;
 }
 
@@ -516,7 +528,7 @@ char *gle_report_json(const struct gle_report *r, const struct gle_metrics *m, c
     json_object_set_new(root, "variant", text_or_null(r->exp->variant));
     json_object_set_new(root, "seed", count(r->exp->seed));
     json_object_set_new(root, "sweep", gle_json_sweep(&r->exp->sweep));
-    json_object_set_new(root, "config", config(r->exp->src));
+    json_object_set_new(root, "config", config(r->exp->src, r->dir));
     json_object_set_new(root, "config_sha256", json_string(r->config_sha256));
     json_object_set_new(root, "provenance", provenance(r->provenance));
     json_object_set_new(root, "dataset", dataset(r));

@@ -37,8 +37,8 @@ static bool has_file(const struct gle_report *report, const char *name)
     return !stat(path, &st);
 }
 
-/* The resolved config, which is hashed on the way. Owns: gle_free(); NULL after an error. */
-static char *make_config(struct gle_report *report, struct gle_error *err)
+/* Sets config_sha256: of the config as it stands in its own folder, so that it does not depend on where that lies. */
+static int hash_config(struct gle_report *report, struct gle_error *err)
 {
     char *text = gle_node_text(report->exp->src);
     struct gle_sha256 *sha = gle_sha256_start();
@@ -47,11 +47,17 @@ static char *make_config(struct gle_report *report, struct gle_error *err)
         gle_sha256_add(sha, text, strlen(text));
     if (sha)
         gle_sha256_end(sha, report->config_sha256);
-    if (text && sha)
-        return text;
     gle_free(text);
-    gle_fail(err, GLE_ENOMEM, "no memory for the config");
-    return NULL;
+    return text && sha ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the config");
+}
+
+char *gle_report_config(const struct gle_report *report, struct gle_error *err)
+{
+    char *text = gle_node_text_in(report->exp->src, report->dir);
+
+    if (!text)
+        gle_fail(err, GLE_ENOMEM, "no memory for the config");
+    return text;
 }
 
 /* --- the directory --- */
@@ -111,24 +117,21 @@ int gle_report_compare(char what[GLE_DIFFERENCE], const struct gle_report *repor
                        struct gle_error *err)
 {
     struct gle_errors errs = {0};
-    struct gle_doc *there = NULL, *here = NULL;
-    char *text = gle_node_text(report->exp->src);
+    struct gle_doc *there;
+    struct gle_node *here;
     int rc = 0;
 
     what[0] = '\0';
-    if (!text)
-        return gle_fail(err, GLE_ENOMEM, "no memory for the config");
-    if (gle_doc_parse(&there, config, size, "config", &errs) ||
-        gle_doc_parse(&here, text, strlen(text), "config", &errs))
+    if (gle_doc_parse(&there, config, size, "config", &errs))
         rc = gle_fail(err, errs.item[0].code == GLE_ENOMEM ? GLE_ENOMEM : GLE_EDATA, "%s", errs.item[0].text);
+    else if (!(here = gle_node_copy(there, report->exp->src)))
+        rc = gle_fail(err, GLE_ENOMEM, "no memory for the config");
     else {
         forget_words(there->root);
-        forget_words(here->root);
-        gle_node_differs(what, GLE_DIFFERENCE, there->root, here->root);
+        forget_words(here);
+        gle_node_differs(what, GLE_DIFFERENCE, there->root, here, report->dir);
     }
     gle_doc_destroy(there);
-    gle_doc_destroy(here);
-    gle_free(text);
     return rc;
 }
 
@@ -154,12 +157,10 @@ int gle_report_find(enum gle_found *found, char what[GLE_DIFFERENCE], struct gle
 {
     char path[GLE_REPORT_PATH], status[32], sha256[65];
     struct gle_error unread = {0};
-    char *text = make_config(report, err);
 
     *found = GLE_FOUND_NOTHING;
     what[0] = '\0';
-    gle_free(text);
-    if (!text)
+    if (hash_config(report, err))
         return -1;
     if (!has_file(report, "metrics.json") && !has_file(report, GLE_FILE_CHECKPOINT))
         return 0;
@@ -281,7 +282,7 @@ int gle_report_begin(struct gle_report *report, enum gle_start how, struct gle_e
     if (check_dir(report, err) || (!report->resumes && gle_report_remove_checkpoint(report, err)))
         return -1;
     report->replaces = old && !report->resumes;
-    text = make_config(report, err);
+    text = hash_config(report, err) ? NULL : gle_report_config(report, err);
     if (!text)
         return -1;
     gle_report_path(path, report, "config.yaml");

@@ -16,7 +16,8 @@ struct gle_report {
     const struct gle_data *data;
     struct gle_provenance *provenance;
     char dir[4096];
-    char config_sha256[65]; /* of config.yaml; set by gle_report_find() or _begin() */
+    char config_sha256[65]; /* of config.yaml, but with relative paths as the config given has them; set by
+                               gle_report_find() or _begin() */
     bool config_written;    /* config.yaml there is this run's */
     bool replaces;          /* a former run is there, and whole; so is its config.yaml */
     bool resumes;           /* from the checkpoint that is there */
@@ -76,9 +77,13 @@ enum gle_start {
  *         another config, which it names), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_report_begin(struct gle_report *report, enum gle_start how, struct gle_error *err);
 
-/* What the config differs in from another one, given as text; "" if in nothing that matters to a result: a description
- * does not, nor the backend `auto` in place of the one that it takes. Errors: GLE_EDATA (no such text),
- * GLE_ENOMEM. */
+/* The text of config.yaml: relative paths lead to their files from the run's directory. Owns: gle_free(). NULL after an
+ * error (GLE_ENOMEM). */
+char *gle_report_config(const struct gle_report *report, struct gle_error *err);
+
+/* What the config differs in from another one, given as such a text; "" if in nothing that matters to a result: a
+ * description does not, nor the backend `auto` in place of the one that it takes, nor a key that the other program did
+ * not know and that has its default. Errors: GLE_EDATA (no such text), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_report_compare(char what[GLE_DIFFERENCE], const struct gle_report *report, const char *config,
                                       size_t size, struct gle_error *err);
 

@@ -75,7 +75,7 @@ def read_npz(path):
 
 
 # Where the config asks for the file that an error is about.
-ASKED_FOR = r" \((dataset|network\.\S+), asked for at .*:\d+:\d+\)\n$"
+ASKED_FOR = r" \((dataset|network\.\S+), asked for (at .*:\d+:\d+|by --set .*)\)\n$"
 
 
 class Small(Case):
@@ -735,7 +735,7 @@ class Options(Small):
                 ("dt=[0.1", "this '[' is never closed"),
                 ("network.layers[7].repeat=2", "network.layers[7].repeat: no list item 7: there are 2"),
                 ("dt=0.1.2", "dt: a number is wanted, not '0.1.2'")):
-            self.assertEqual(self.refused("--check", XOR, "--set", change), f"--set {change}:1:1: {message}\n")
+            self.assertEqual(self.refused("--check", XOR, "--set", change), f"--set {change}: {message}\n")
         for change in ("dt", "dt=", "=3"):
             self.assertEqual(self.refused("--check", XOR, "--set", change),
                              f"glesim: --set {change}: key=value is wanted, as in learning.optimizer.lr=1e-4\n")
@@ -944,7 +944,7 @@ class Data(Small):
         write_npz(self.folder / "sub/d.npz", x=("f4", (4, 2), self.X), y=("i8", (4,), [0, 1, 1, 0]))
         self.npz().rename(self.folder / "sub/small.yaml")
         m = self.train("sub/small.yaml", seed=3)
-        self.assertEqual(m["config"]["dataset"]["file"], str((self.folder / "sub/d.npz").resolve()))
+        self.assertEqual(m["config"]["dataset"]["file"], "../../sub/d.npz")
 
     def test_parameters_of_a_former_run_are_read_back(self):
         former = self.train(XOR, *SHORT)["final"]["test"]

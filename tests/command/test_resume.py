@@ -239,8 +239,8 @@ class Refusals(Stopped):
 
     def test_another_config(self):
         self.assertEqual(self.refused(XOR, *LONG, "--resume", "--set", "learning.optimizer.lr=1e-4"),
-                         "out/seed_1/checkpoint.npz: config: another one: learning.optimizer.lr is 3.0e-3 there, 1e-4 "
-                         "here\n")
+                         "out/seed_1/checkpoint.npz: config: another one: learning.optimizer.lr is 3.0e-3 there, "
+                         "1.0e-4 here\n")
         self.assertIn("network.layers is a list of 2 there, a list of 1 here",
                       self.refused(self.write("one.yaml", "\n".join(self.one_layer())), "--resume"))
 

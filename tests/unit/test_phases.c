@@ -422,7 +422,7 @@ static void a_held_phase_leaves_the_memory_of_the_optimizer_alone(void **state)
     }
 }
 
-static void durations_are_rounded_to_steps_and_losses_are_means_of_each_phase(void **state)
+static void durations_are_whole_steps_and_losses_are_means_of_each_phase(void **state)
 {
     static const size_t want[] = {12, 3, 1, 17};
     struct witness w;
@@ -430,8 +430,8 @@ static void durations_are_rounded_to_steps_and_losses_are_means_of_each_phase(vo
     size_t at = 0;
 
     (void)state;
-    witness_run(&w, &t, config(noise, two_layers, "", "phases: [{duration: 1.2}, {duration: 0.26, learn: false}, "
-                                                      "{duration: 0.05}, {duration: 1.74}]", other_teacher), 1);
+    witness_run(&w, &t, config(noise, two_layers, "", "phases: [{duration: 1.2}, {duration: 0.3, learn: false}, "
+                                                      "{duration: 0.1}, {duration: 1.7}]", other_teacher), 1);
     for (size_t p = 0; p < 4; p++) {
         double sum = 0.0;
         assert_int_equal(t.m.phases[p].steps, want[p]);
@@ -831,7 +831,7 @@ int main(void)
         cmocka_unit_test(they_come_back_too_when_the_run_is_stopped),
         cmocka_unit_test(they_come_back_too_when_it_diverges),
         cmocka_unit_test(a_held_phase_leaves_the_memory_of_the_optimizer_alone),
-        cmocka_unit_test(durations_are_rounded_to_steps_and_losses_are_means_of_each_phase),
+        cmocka_unit_test(durations_are_whole_steps_and_losses_are_means_of_each_phase),
         cmocka_unit_test(the_last_loss_is_that_of_the_last_ten_thousand_steps),
         cmocka_unit_test(cutting_a_run_into_phases_changes_no_bit),
         cmocka_unit_test(progress_tells_the_mean_loss_of_the_steps_since_it_last_did),
