@@ -20,8 +20,8 @@ char *gle_report_json(const struct gle_report *report, const struct gle_metrics 
 /* Keys and values of a sweep at a run; null: the file has none. Owns: the caller. */
 json_t *gle_json_sweep(const struct gle_sweep *sweep);
 
-/* A resolved config, as reports have it. Owns: the caller. */
-json_t *gle_json_config(const struct gle_experiment *exp);
+/* A resolved config, as the report in the folder dir has it. Owns: the caller. */
+json_t *gle_json_config(const struct gle_experiment *exp, const char *dir);
 
 /* The object or list in a file, which is not waited for where a pipe lies in its place. Owns: the caller. NULL: it
  * cannot be read, or is no JSON. */

@@ -404,7 +404,7 @@ struct contents {
 static int make_contents(struct contents *c, struct gle_report *report, const struct gle_metrics *metrics,
                          const struct gle_net *net, struct gle_error *err)
 {
-    if (!report->config_written && !(c->config = make_config(report, err)))
+    if (!report->config_written && !(c->config = gle_report_config(report, err)))
         return -1;
     if (pack_weights(&c->weights, &c->weights_size, report, net, err) ||
         (gle_json_names_matrix(metrics) && pack_confusion(&c->confusion, &c->confusion_size, report, metrics, err)))

@@ -53,7 +53,7 @@ static void find_reference(struct making *m, const struct gle_seed_run *runs, si
         json_decref(report);
     }
     if (!m->came)
-        json_object_set_new(m->same, "config", gle_json_config(runs->exp));
+        json_object_set_new(m->same, "config", gle_json_config(runs->exp, runs->dir));
 }
 
 /* Why a report is not one of those that the summary is of; NULL: it is. */
@@ -248,13 +248,15 @@ int gle_summary_write(struct gle_summary *out, const char *dir, const struct gle
 bool gle_summary_is_other(uint64_t *seed, const char *dir, const struct gle_experiment *exp)
 {
     json_t *summary, *config, *runs, *run;
+    char own[DIR_SIZE];
     bool other = false;
     size_t i;
 
     gle_json_begin();
     summary = gle_folder_summary(dir);
     runs = json_object_get(summary, "runs");
-    config = summary ? gle_json_config(exp) : NULL;
+    snprintf(own, sizeof own, "%.4000s/seed_%llu", dir, (unsigned long long)exp->seed);
+    config = summary ? gle_json_config(exp, own) : NULL;
     json_array_foreach (runs, i, run) {
         const char *status = json_string_value(json_object_get(run, "status"));
         char path[DIR_SIZE];
