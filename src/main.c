@@ -1,28 +1,23 @@
 /* glesim: from a YAML description to a trained network and a JSON report. Wiring, errors and exit codes. */
+#include "base/clock.h"
 #include "base/memory.h"
-#include "base/text.h"
+#include "cli/limits.h"
 #include "cli/many.h"
+#include "cli/obstacles.h"
 #include "cli/options.h"
+#include "cli/progress.h"
 #include "cli/session.h"
 #include "cli/show.h"
+#include "cli/signals.h"
 #include "report/schema.h"
 
 #include <fcntl.h>
-#include <omp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static volatile sig_atomic_t stop_signal;
-
-/* The first signal ends the run after the step that it is in, with a checkpoint; a second one ends the program. */
-static void on_signal(int number)
-{
-    stop_signal = number;
-    signal(number, SIG_DFL);
-}
 
 /* All of them, in the order of the file; the exit code is that of the first. */
 static int print_errors(struct gle_errors *errs)
@@ -35,45 +30,67 @@ static int print_errors(struct gle_errors *errs)
     return errs->n ? gle_code_exit(errs->item[0].code) : 5;
 }
 
-/* Processors that this process may use: those it is bound to, and no more than OMP_NUM_THREADS or a Slurm job's share
- * say. */
-static size_t count_processors(void)
-{
-    const char *share = getenv("SLURM_CPUS_PER_TASK");
-    const size_t n = (size_t)omp_get_max_threads();
-    uint64_t slurm;
-
-    return share && !gle_text_count(&slurm, share) && slurm && slurm < n ? (size_t)slurm : n;
-}
-
 static bool threads_started; /* after which no process may be forked that starts threads of its own */
 
-static int run_one_by_one(const struct gle_plan *plan)
+/* What all runs of a dry run take, each point measured for a moment; beyond that time the others are taken to be like
+ * those. */
+static int show_all(const struct gle_plan *plan, const struct gle_session_how *how, struct gle_share share)
+{
+    static const double EACH = 0.05, AT_MOST = 10.0; /* seconds */
+    const size_t n_seeds = plan->options.n_seeds ? plan->options.n_seeds : 1, n = plan->n_runs * n_seeds;
+    const double start = gle_clock();
+    double all = 0.0, one;
+    char text[32], together[32];
+    size_t i = 0;
+
+    for (; i < plan->n_runs && !*plan->stop && (!i || gle_clock() - start < AT_MOST); i++) {
+        struct gle_error err = {0};
+        if (gle_session_estimate(&one, plan->runs[i].exp, how, EACH, &err))
+            return gle_show_error(&err);
+        all += one;
+    }
+    if (*plan->stop)
+        return 0;
+    all *= (double)n / (double)i;
+    gle_format_duration(text, sizeof text, all);
+    gle_format_duration(together, sizeof together, all / (double)share.at_once);
+    printf("  all %zu runs%*s %s one after the other, %s with %zu at a time", n, n < 10 ? 7 : n < 100 ? 6 : 5, "", text,
+           together, share.at_once);
+    if (i < plan->n_runs)
+        printf(", by %zu of %zu combinations", i, plan->n_runs);
+    putchar('\n');
+    return 0;
+}
+
+static int run_one_by_one(const struct gle_plan *plan, size_t processors)
 {
     const struct gle_options *o = &plan->options;
+    const bool sweeps = plan->runs[0].exp->sweep.label != NULL, dry = o->action == GLE_DRY_RUN;
+    const bool many = dry && (o->n_seeds || o->jobs || sweeps);
+    const struct gle_share share = gle_plan_share(plan, plan->n_runs * (o->n_seeds ? o->n_seeds : 1), processors);
     const struct gle_session_how how = {.options = o,
                                         .command = plan->command,
-                                        .threads = o->threads ? o->threads : count_processors(),
+                                        .threads = many ? share.threads : o->threads ? o->threads : processors,
                                         .progress = -1,
                                         .stop = plan->stop};
     int code = 0;
 
     threads_started = true;
     /* the first point of a sweep tells what all will take */
-    for (size_t i = 0; i < plan->n_runs && !stop_signal && (!i || !plan->runs[i].exp->sweep.label); i++) {
+    for (size_t i = 0; i < plan->n_runs && !*plan->stop && (!i || !sweeps); i++) {
         struct gle_error err = {0};
         if (gle_session_run(plan->runs[i].exp, &how, &err)) {
             const int one = gle_show_error(&err);
             code = code ? code : one;
         }
     }
-    if (o->action == GLE_DRY_RUN && plan->runs[0].exp->sweep.label)
-        printf("  sweep             %zu runs, of which this is the first, %s\n", plan->n_runs,
+    if (dry && sweeps)
+        printf("  sweep             %zu combinations, of which this is the first, %s\n", plan->n_runs,
                plan->runs[0].exp->sweep.label);
-    return code;
+    return many && !code ? show_all(plan, &how, share) : code;
 }
 
-static int run_side_by_side(struct gle_plan *plan)
+static int run_side_by_side(struct gle_plan *plan, size_t processors)
 {
     struct gle_error err = {0};
     int code;
@@ -81,14 +98,30 @@ static int run_side_by_side(struct gle_plan *plan)
     if (threads_started)
         gle_fail(&err, GLE_EUSAGE, "%s: runs side by side must come first on the command line, or alone",
                  plan->runs[0].exp->name);
-    else if (!gle_plan_run(&code, plan, count_processors(), &err))
+    else if (!gle_plan_run(&code, plan, processors, &err))
         return code;
     return gle_show_error(&err);
 }
 
-static int run_config(const char *path, const struct gle_options *o, const char *command)
+/* Runs, or a dry run, of a plan that is loaded. */
+static int run_plan(struct gle_plan *plan)
 {
-    struct gle_plan plan = {.options = *o, .command = command, .stop = &stop_signal};
+    const struct gle_options *o = &plan->options;
+    struct gle_error err = {0};
+    size_t processors;
+
+    if (gle_limits_processors(&processors, &err) || gle_plan_place(plan, &err) ||
+        (o->action == GLE_RUN && gle_plan_check(plan, &err)))
+        return gle_show_error(&err);
+    if (o->action == GLE_RUN && (o->n_seeds || o->jobs || plan->runs[0].exp->sweep.label))
+        return run_side_by_side(plan, processors);
+    return run_one_by_one(plan, processors);
+}
+
+static int run_config(const char *path, const struct gle_options *o, const char *command,
+                      const volatile sig_atomic_t *stop)
+{
+    struct gle_plan plan = {.options = *o, .command = command, .stop = stop};
     struct gle_errors errs = {0};
     int code = 0;
 
@@ -102,10 +135,8 @@ static int run_config(const char *path, const struct gle_options *o, const char 
         code = print_errors(&errs);
     else if (o->action == GLE_CHECK && !o->quiet)
         printf("%s: ok\n", path);
-    else if (o->action == GLE_RUN && (o->n_seeds || o->jobs || plan.runs[0].exp->sweep.label))
-        code = run_side_by_side(&plan);
     else if (o->action != GLE_CHECK)
-        code = run_one_by_one(&plan);
+        code = run_plan(&plan);
     gle_plan_clear(&plan);
     return code;
 }
@@ -124,16 +155,6 @@ static char *join(int argc, char **argv)
         strcat(text, argv[i]);
     }
     return text;
-}
-
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = on_signal};
-
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGUSR1, &action, NULL); /* Slurm's --signal, before a job's time is up */
 }
 
 static int show_schema(void)
@@ -160,14 +181,48 @@ static void occupy_standard_streams(void)
         close(fd);
 }
 
+/* Whether what is written to standard output goes nowhere, since its reader, as `head -1`, has gone. */
+static bool reader_left(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+    return poll(&out, 1, 0) > 0 && out.revents & (POLLERR | POLLHUP);
+}
+
+/* Work is not spoilt by a reader that did not wait for its end; an output that was lost in another way is an error. */
+static int close_output(const struct gle_options *o, int code)
+{
+    if (!fflush(stdout) && !ferror(stdout))
+        return code;
+    if (!reader_left())
+        return code ? code : gle_show_error(&(struct gle_error){.code = GLE_EWRITE,
+                                                                .text = "standard output cannot be written"});
+    if (o->action == GLE_RUN && !o->quiet)
+        fputs("glesim: nobody read standard output to its end; the runs have gone on without\n", stderr);
+    return code;
+}
+
+static bool runs_under_way;
+
+/* The library of OpenMP ends the program by exit(1) when it cannot make a thread. */
+static void on_exit_within(void)
+{
+    if (!runs_under_way)
+        return;
+    fputs("glesim: no more threads are to be had; fewer may do: --threads N\n", stderr);
+    _exit(gle_code_exit(GLE_ENOMEM));
+}
+
 int main(int argc, char **argv)
 {
     struct gle_options o = {.action = GLE_RUN};
     struct gle_error err = {0};
     char *command = join(argc, argv);
+    const volatile sig_atomic_t *stop;
     int code = 0;
 
     occupy_standard_streams();
+    stop = gle_signals_catch();
     if (!command)
         gle_fail(&err, GLE_ENOMEM, "no memory for the command line");
     if (!command || gle_options_parse(&o, argc, argv, &err)) {
@@ -183,14 +238,17 @@ int main(int argc, char **argv)
         gle_show_list();
     else if (o.action == GLE_SHOW_SCHEMA)
         code = show_schema();
-    catch_signals();
-    for (size_t i = 0; o.action <= GLE_DRY_RUN && i < o.n_configs && !stop_signal; i++) {
-        const int one = run_config(o.configs[i], &o, command);
+    atexit(on_exit_within);
+    runs_under_way = true;
+    for (size_t i = 0; o.action <= GLE_DRY_RUN && i < o.n_configs && !*stop; i++) {
+        const int one = run_config(o.configs[i], &o, command, stop);
         code = code ? code : one;
     }
+    runs_under_way = false;
+    code = close_output(&o, code);
+    if (*stop && o.action == GLE_RUN && !o.quiet)
+        fputs("glesim: stopped; the same command with --resume goes on\n", stderr);
     gle_options_clear(&o);
     gle_free(command);
-    if ((fflush(stdout) || ferror(stdout)) && !code)
-        code = gle_show_error(&(struct gle_error){.code = GLE_EWRITE, .text = "standard output cannot be written"});
-    return stop_signal ? 128 + (int)stop_signal : code;
+    return *stop ? 128 + (int)*stop : code;
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Counts test functions in meson's logs and prints "N passed, N failed[, N skipped]".
+"""Counts test functions in meson's logs: names those that were skipped, and ends with the line "N passed, N failed[, N
+skipped]".
 
 usage: count_tests.py [--broken N] TESTLOG.json...
 
@@ -15,6 +16,7 @@ import sys
 
 CMOCKA = {kind: re.compile(rf"^\[ +{kind.upper()} +\] (?:[^:\n]*: )?(\d+) test\(s\)", re.M)
           for kind in ("passed", "failed", "skipped")}
+CMOCKA_SKIPPED = re.compile(r"^\[ RUN +\] (\S+)\n(?:(.*)\n)?\[ +SKIPPED +\] \1$", re.M) # and what it said before
 UNITTEST_RAN = re.compile(r"^Ran (\d+) tests? in ", re.M)
 UNITTEST_END = re.compile(r"^(?:OK|FAILED)(?: \(([^)]*)\))?$", re.M)
 GOOD = {"OK", "EXPECTEDFAIL"}
@@ -47,6 +49,16 @@ def counts(test):
     return passed, failed, skipped
 
 
+def skipped_of(test):
+    """A line for each function that was skipped, as far as its program names it, or for the program."""
+    output = test.get("stdout", "")
+    if test["result"] == "SKIP":
+        return [f"skipped: {test['name']}: {output.strip() or 'all of it'}".splitlines()[0]]
+    named = [": ".join(filter(None, found)) for found in CMOCKA_SKIPPED.findall(output)]
+    others = counts(test)[2] - len(named)
+    return [f"skipped: {test['name']}: {what}" for what in named + [f"{others} of its tests"] * (others > 0)]
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--broken", type=int, default=0)
@@ -63,6 +75,8 @@ def main():
             print(f"{log}: no test was run", file=sys.stderr)
             total[1] += 1
         for test in tests:
+            for line in skipped_of(test):
+                print(line)
             total = [a + b for a, b in zip(total, counts(test))]
     sys.stderr.flush()
     print(f"{total[0]} passed, {total[1]} failed" + (f", {total[2]} skipped" if total[2] else ""), flush=True)

@@ -5,12 +5,13 @@
 #include "base/npz.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { FORMAT = 2, NAME_SIZE = 256, DIGITS = 64 };
+enum { FORMAT = 3, NAME_SIZE = 256, DIGITS = 64 };
 static const uint64_t entry_bytes_max = (UINT64_C(1) << 32) - GLE_NPY_FORMAT_MAX; /* gle_npz_read() takes no more */
 static const char format_name[] = "format", checksum_name[] = "sha256";
 
@@ -317,6 +318,7 @@ static int restore(struct gle_archive *a, const char *name, enum gle_npy_type ty
 {
     const size_t item = gle_npy_item(type);
     struct entry *e = ask_for(a, name, err);
+    const unsigned char *bytes;
 
     if (!e)
         return -1;
@@ -325,10 +327,14 @@ static int restore(struct gle_archive *a, const char *name, enum gle_npy_type ty
     if (e->array.n != n)
         return gle_archive_fail(a, name, err, "%zu value%s, where %zu %s wanted", e->array.n,
                                 e->array.n == 1 ? "" : "s", n, n == 1 ? "is" : "are");
+    bytes = e->array.values;
+    for (size_t i = 0; type == GLE_NPY_BOOL && i < n; i++)
+        if (bytes[i] > 1)
+            return gle_archive_fail(a, name, err, "neither true nor false");
     if (stride == item && n)
-        memcpy(first, e->array.values, n * item);
+        memcpy(first, bytes, n * item);
     for (size_t i = 0; stride != item && i < n; i++)
-        memcpy(first + i * stride, (const unsigned char *)e->array.values + i * item, item);
+        memcpy(first + i * stride, bytes + i * item, item);
     e->used = true;
     return 0;
 }
@@ -344,14 +350,39 @@ int gle_archive_spread(struct gle_archive *a, const char *name, enum gle_npy_typ
     return save(a, full, type, first, n, stride, err);
 }
 
+static int fail_wild(const struct gle_archive *a, const char *name, size_t i, bool nan, struct gle_error *err)
+{
+    return gle_archive_fail(a, name, err, "value %zu is %s", i, nan ? "NaN" : "infinite");
+}
+
 int gle_archive_f32(struct gle_archive *a, const char *name, float *x, size_t n, struct gle_error *err)
 {
-    return gle_archive_spread(a, name, GLE_NPY_F32, x, n, sizeof *x, err);
+    if (gle_archive_spread(a, name, GLE_NPY_F32, x, n, sizeof *x, err))
+        return -1;
+    for (size_t i = 0; a->restores && i < n; i++)
+        if (!isfinite(x[i]))
+            return fail_wild(a, name, i, isnan(x[i]), err);
+    return 0;
 }
 
 int gle_archive_f64(struct gle_archive *a, const char *name, double *x, size_t n, struct gle_error *err)
 {
-    return gle_archive_spread(a, name, GLE_NPY_F64, x, n, sizeof *x, err);
+    if (gle_archive_spread(a, name, GLE_NPY_F64, x, n, sizeof *x, err))
+        return -1;
+    for (size_t i = 0; a->restores && i < n; i++)
+        if (!isfinite(x[i]))
+            return fail_wild(a, name, i, isnan(x[i]), err);
+    return 0;
+}
+
+int gle_archive_real(struct gle_archive *a, const char *name, double *x, double low, double high,
+                     struct gle_error *err)
+{
+    if (gle_archive_spread(a, name, GLE_NPY_F64, x, 1, sizeof *x, err))
+        return -1;
+    if (a->restores && !(*x >= low && *x <= high))
+        return gle_archive_fail(a, name, err, "%g, where %g to %g is possible", *x, low, high);
+    return 0;
 }
 
 int gle_archive_u64(struct gle_archive *a, const char *name, uint64_t *x, size_t n, struct gle_error *err)
@@ -369,19 +400,9 @@ int gle_archive_bytes(struct gle_archive *a, const char *name, void *x, size_t n
     return gle_archive_spread(a, name, GLE_NPY_U8, x, n, 1, err);
 }
 
-/* As bytes 0 and 1. */
 int gle_archive_bools(struct gle_archive *a, const char *name, bool *x, size_t n, struct gle_error *err)
 {
-    const unsigned char *bytes;
-
     _Static_assert(sizeof *x == 1, "a bool is a byte of numpy");
-    if (a->restores) {
-        const struct entry *e = ask_for(a, name, err);
-        bytes = e ? e->array.values : NULL;
-        for (size_t i = 0; e && e->array.type == GLE_NPY_BOOL && i < e->array.n; i++)
-            if (bytes[i] > 1)
-                return gle_archive_fail(a, name, err, "neither true nor false");
-    }
     return gle_archive_spread(a, name, GLE_NPY_BOOL, x, n, sizeof *x, err);
 }
 
@@ -396,6 +417,23 @@ int gle_archive_count(struct gle_archive *a, const char *name, size_t *x, size_t
         return gle_archive_fail(a, name, err, "%llu, where %zu to %zu is possible", (unsigned long long)value, low,
                                 high);
     *x = (size_t)value;
+    return 0;
+}
+
+int gle_archive_text(struct gle_archive *a, const char *name, char *text, size_t size, struct gle_error *err)
+{
+    size_t n = strlen(text);
+
+    if (a->restores && gle_archive_length(&n, a, name, err))
+        return -1;
+    if (n >= size)
+        return gle_archive_fail(a, name, err, "%zu bytes, where %zu are possible", n, size - 1);
+    if (gle_archive_bytes(a, name, text, n, err))
+        return -1;
+    text[n] = '\0';
+    for (size_t i = 0; a->restores && i < n; i++)
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+            return gle_archive_fail(a, name, err, "byte %zu is a control character", i);
     return 0;
 }
 

@@ -32,7 +32,7 @@ void gle_archive_leave(struct gle_archive *a);
  * names file and entry), GLE_EWRITE (saving: more than a file can hold), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_archive_spread(struct gle_archive *a, const char *name, enum gle_npy_type type, void *first,
                                       size_t n, size_t stride, struct gle_error *err);
-/* The same of values side by side. */
+/* The same of values side by side. Real ones that are restored are finite, or GLE_EDATA. */
 GLE_MUST_CHECK int gle_archive_f32(struct gle_archive *a, const char *name, float *x, size_t n, struct gle_error *err);
 GLE_MUST_CHECK int gle_archive_f64(struct gle_archive *a, const char *name, double *x, size_t n, struct gle_error *err);
 GLE_MUST_CHECK int gle_archive_u64(struct gle_archive *a, const char *name, uint64_t *x, size_t n,
@@ -44,6 +44,12 @@ GLE_MUST_CHECK int gle_archive_bools(struct gle_archive *a, const char *name, bo
 /* A number that others depend on: restored, it is in low ... high, or GLE_EDATA. */
 GLE_MUST_CHECK int gle_archive_count(struct gle_archive *a, const char *name, size_t *x, size_t low, size_t high,
                                      struct gle_error *err);
+/* Likewise a real one. NaN is in no such range; with low -INFINITY or high INFINITY, infinity is. */
+GLE_MUST_CHECK int gle_archive_real(struct gle_archive *a, const char *name, double *x, double low, double high,
+                                    struct gle_error *err);
+/* Text of at most size - 1 bytes without control characters. Restored, it is that and ends in a NUL, or GLE_EDATA. */
+GLE_MUST_CHECK int gle_archive_text(struct gle_archive *a, const char *name, char *text, size_t size,
+                                    struct gle_error *err);
 /* Restoring: how many values an entry has, so that room can be made for them. */
 GLE_MUST_CHECK int gle_archive_length(size_t *n, const struct gle_archive *a, const char *name, struct gle_error *err);
 /* Records that an entry is not as it should be: GLE_EDATA, with the file's name. Returns -1. */

@@ -71,8 +71,9 @@ int gle_errors_add(struct gle_errors *errs, const struct gle_error *err)
 {
     for (size_t i = 0; i < errs->n; i++) {
         const struct gle_error *old = &errs->item[i];
-        if (err->line && old->line == err->line && old->column == err->column && !strcmp(old->file, err->file) &&
-            !strcmp(old->text, err->text))
+        const bool placed = err->line || err->file[0]; /* what was given on the command line has no line */
+        if (placed && old->line == err->line && old->column == err->column && !strcmp(old->file, err->file) &&
+            (err->line || !strcmp(old->path, err->path)) && !strcmp(old->text, err->text))
             return -1;
     }
     if (errs->n == GLE_ERRORS_MAX)

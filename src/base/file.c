@@ -412,3 +412,41 @@ void gle_sha256_end(struct gle_sha256 *sha, char hex[65])
     SHA256End(&sha->context, hex);
     gle_free(sha);
 }
+
+/* Adds what there is to read from fd. Returns 0 or an errno. */
+static int hash_open(struct gle_sha256 *sha, int fd)
+{
+    enum { PIECE = 1 << 16 };
+    unsigned char *bytes = gle_calloc(PIECE, 1);
+    ssize_t n = 0;
+    int number;
+
+    while (bytes && (n = read_all(fd, bytes, PIECE)) > 0)
+        gle_sha256_add(sha, bytes, (size_t)n);
+    number = !bytes ? ENOMEM : n < 0 ? errno : 0;
+    gle_free(bytes);
+    return number;
+}
+
+int gle_file_sha256(char hex[65], const char *path, enum gle_code code, struct gle_error *err)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a pipe is not waited for */
+    struct gle_sha256 *sha;
+    struct stat info;
+    int number;
+
+    if (fd < 0)
+        return fail(err, code, path, "cannot read", errno);
+    if (fstat(fd, &info) || !S_ISREG(info.st_mode)) {
+        close(fd);
+        return fail(err, code, path, "not a regular file", 0);
+    }
+    sha = gle_sha256_start();
+    number = sha ? hash_open(sha, fd) : ENOMEM;
+    close(fd);
+    if (sha)
+        gle_sha256_end(sha, hex);
+    if (number == ENOMEM)
+        return fail(err, GLE_ENOMEM, path, "no memory to read it", 0);
+    return number ? fail(err, code, path, "cannot read", number) : 0;
+}

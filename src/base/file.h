@@ -65,5 +65,8 @@ struct gle_sha256;
 struct gle_sha256 *gle_sha256_start(void);                                     /* NULL: no memory */
 void gle_sha256_add(struct gle_sha256 *sha, const void *bytes, size_t size);
 void gle_sha256_end(struct gle_sha256 *sha, char hex[65]);                     /* frees sha */
+/* That of a file, which is read piece by piece. Errors: `code` for one that cannot be read, or is no regular file;
+ * GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_file_sha256(char hex[65], const char *path, enum gle_code code, struct gle_error *err);
 
 #endif

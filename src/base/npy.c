@@ -17,6 +17,7 @@ static const struct {
     [GLE_NPY_F32] = {"f4", 4}, [GLE_NPY_F64] = {"f8", 8}, [GLE_NPY_I8] = {"i1", 1},  [GLE_NPY_I16] = {"i2", 2},
     [GLE_NPY_I32] = {"i4", 4}, [GLE_NPY_I64] = {"i8", 8}, [GLE_NPY_U8] = {"u1", 1},  [GLE_NPY_U16] = {"u2", 2},
     [GLE_NPY_U32] = {"u4", 4}, [GLE_NPY_U64] = {"u8", 8}, [GLE_NPY_BOOL] = {"b1", 1},
+    [GLE_NPY_F16] = {"f2", 2},
 };
 
 size_t gle_npy_item(enum gle_npy_type type)
@@ -181,6 +182,17 @@ void gle_array_clear(struct gle_array *array)
     *array = (struct gle_array){.n = 0};
 }
 
+/* IEEE 754 binary16: a sign, 5 bits of exponent, 10 of fraction. Every value is a double, too. */
+static double half_to_real(uint16_t half)
+{
+    const unsigned exponent = half >> 10 & 0x1f, fraction = half & 0x3ff;
+    const double sign = half & 0x8000 ? -1.0 : 1.0;
+
+    if (exponent == 0x1f)
+        return fraction ? (double)NAN : sign * (double)INFINITY;
+    return sign * (exponent ? ldexp(1024 + fraction, (int)exponent - 25) : ldexp(fraction, -24));
+}
+
 double gle_array_real(const struct gle_array *array, size_t i)
 {
     const void *v = array->values;
@@ -209,6 +221,8 @@ double gle_array_real(const struct gle_array *array, size_t i)
         return (double)((const uint64_t *)v)[i];
     case GLE_NPY_BOOL:
         return ((const uint8_t *)v)[i] != 0;
+    case GLE_NPY_F16:
+        return half_to_real(((const uint16_t *)v)[i]);
     case GLE_NPY_TYPES:
         break;
     }

@@ -12,7 +12,7 @@ enum { GLE_NPY_DIMS_MAX = 8 };
 /* Element types that are read and written; any other is an error that names it. */
 enum gle_npy_type {
     GLE_NPY_F32, GLE_NPY_F64, GLE_NPY_I8, GLE_NPY_I16, GLE_NPY_I32, GLE_NPY_I64, GLE_NPY_U8, GLE_NPY_U16, GLE_NPY_U32,
-    GLE_NPY_U64, GLE_NPY_BOOL, GLE_NPY_TYPES
+    GLE_NPY_U64, GLE_NPY_BOOL, GLE_NPY_F16, GLE_NPY_TYPES
 };
 
 /* An array in memory: C order, this machine's byte order, whatever the file had. */

@@ -14,6 +14,7 @@
 enum {
     HEADER_MAX = 10000,   /* numpy refuses longer headers, too */
     CHUNK = 4096,
+    PIECE = 1 << 20,      /* bytes that are read between two words on the progress */
     DEFLATE_RATIO = 1032, /* more than that many bytes cannot come out of one */
 };
 static const uint64_t entry_max = UINT64_C(1) << 32;
@@ -31,6 +32,8 @@ struct gle_npz {
     const char *path;
     struct entry *entries; /* sorted by name */
     size_t n;
+    int (*progress)(void *ctx, size_t done, size_t total); /* NULL: nobody is told */
+    void *ctx;
 };
 
 /* --- opening --- */
@@ -46,18 +49,22 @@ static const struct entry *find(const struct gle_npz *npz, const char *name)
     return npz->n ? bsearch(&key, npz->entries, npz->n, sizeof key, by_name) : NULL;
 }
 
-/* What is wrong with a name, or NULL. Nothing is unpacked under it, but no honest archive has such a name. */
-static const char *name_problem(const char *name)
+/* What people and their programs put beside arrays is none of ours: a text, a folder, what macOS keeps of a file. */
+static bool is_array(const char *name)
 {
     const size_t len = strlen(name), tail = sizeof suffix - 1;
 
+    return len > tail && !strcmp(name + len - tail, suffix) && strncmp(name, "__MACOSX/", 9);
+}
+
+/* What is wrong with a name, or NULL. Nothing is unpacked under it, but no honest archive has such a name. */
+static const char *name_problem(const char *name)
+{
     if (name[0] == '/' || strstr(name, ".."))
         return "a name with '..' or a leading '/'";
     for (const char *c = name; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             return "a control character in its name";
-    if (len <= tail || strcmp(name + len - tail, suffix))
-        return "a name that is not like NAME.npy";
     return NULL;
 }
 
@@ -84,6 +91,8 @@ static int list_entry(struct gle_npz *npz, zip_uint64_t index, uint64_t archive_
     /* raw: libzip would turn a control character into an arrow of code page 437 */
     if (zip_stat_index(npz->zip, index, ZIP_FL_ENC_RAW, &info) || (info.valid & needed) != needed)
         problem = "a damaged directory entry";
+    else if (!is_array(info.name))
+        return 0;
     else if (!(problem = name_problem(info.name)))
         problem = size_problem(&info, archive_bytes);
     if (problem)
@@ -183,13 +192,35 @@ int gle_npz_has(const struct gle_npz *npz, const char *name)
     return find(npz, name) != NULL;
 }
 
+void gle_npz_list(char *buf, size_t size, const struct gle_npz *npz)
+{
+    const size_t tail = sizeof " and 18446744073709551615 more";
+    size_t at = (size_t)snprintf(buf, size, npz->n ? "it has " : "it has no arrays"), i = 0;
+
+    for (; i < npz->n; i++) {
+        const char *between = !i ? "" : i + 1 < npz->n ? ", " : " and ";
+        if (at + strlen(between) + strlen(npz->entries[i].name) + tail > size)
+            break;
+        at += (size_t)snprintf(buf + at, size - at, "%s%s", between, npz->entries[i].name);
+    }
+    if (i < npz->n && at < size)
+        snprintf(buf + at, size - at, i ? " and %zu more" : "%zu arrays", npz->n - i);
+}
+
+void gle_npz_watch(struct gle_npz *npz, int (*progress)(void *ctx, size_t done, size_t total), void *ctx)
+{
+    npz->progress = progress;
+    npz->ctx = ctx;
+}
+
 /* --- reading --- */
 
 /* One array while it is read. */
 struct reader {
+    const struct gle_npz *npz;
     zip_file_t *file;
     const char *path, *name;
-    uint64_t left; /* bytes of the entry not read yet, as the archive declares them */
+    uint64_t size, left; /* bytes of the entry, and those not read yet, as the archive declares them */
     struct gle_error *err;
 };
 
@@ -214,6 +245,15 @@ static int read_bytes(struct reader *r, void *bytes, size_t size)
     return 0;
 }
 
+static int tell(struct reader *r)
+{
+    const struct gle_npz *npz = r->npz;
+
+    if (!npz->progress || !npz->progress(npz->ctx, (size_t)(r->size - r->left), (size_t)r->size))
+        return 0;
+    return gle_fail_in(r->err, GLE_ESTOPPED, r->path, r->name, "stopped while it was read");
+}
+
 /* libzip compares the checksum when it meets the end, so the end must be read, too. */
 static int read_end(struct reader *r)
 {
@@ -227,8 +267,8 @@ static int check_header(struct gle_npy_header *h, struct reader *r)
         return gle_fail_in(r->err, GLE_EDATA, r->path, r->name,
                            "an array of Python objects (pickled); only numbers and bool can be read");
     if (!gle_npy_find_type(h))
-        return gle_fail_in(r->err, GLE_EDATA, r->path, r->name,
-                           "element type '%s'; only float32, float64, integers and bool can be read", h->descr);
+        return gle_fail_in(r->err, GLE_EDATA, r->path, r->name, "element type '%s'; only float16, float32, float64, "
+                           "integers and bool can be read", h->descr);
     if (h->n_dims > GLE_NPY_DIMS_MAX)
         return gle_fail_in(r->err, GLE_EDATA, r->path, r->name, "%zu dimensions; at most %d can be read", h->n_dims,
                            GLE_NPY_DIMS_MAX);
@@ -264,6 +304,33 @@ static int read_header(struct gle_npy_header *h, struct reader *r)
     return check_header(h, r);
 }
 
+static void swap_bytes(unsigned char *values, size_t n, size_t item)
+{
+    for (unsigned char *v = values; n-- > 0; v += item)
+        for (size_t i = 0, j = item - 1; i < j; i++, j--) {
+            const unsigned char kept = v[i];
+            v[i] = v[j];
+            v[j] = kept;
+        }
+}
+
+/* Reads the next n values, in this machine's byte order. */
+static int read_values(unsigned char *values, size_t n, const struct gle_npy_header *h, struct reader *r)
+{
+    const size_t piece = PIECE / h->item;
+
+    for (size_t done = 0, more; done < n; done += more) {
+        more = n - done < piece ? n - done : piece;
+        if (read_bytes(r, values + done * h->item, more * h->item))
+            return -1;
+        if (h->swap)
+            swap_bytes(values + done * h->item, more, h->item);
+        if (tell(r))
+            return -1;
+    }
+    return 0;
+}
+
 /* Reads values whose first index runs fastest, and puts each where the last index runs fastest. */
 static int read_fortran(unsigned char *values, const struct gle_npy_header *h, struct reader *r)
 {
@@ -274,7 +341,7 @@ static int read_fortran(unsigned char *values, const struct gle_npy_header *h, s
         stride[d] = step;
     for (size_t done = 0, n; done < h->n; done += n) {
         n = h->n - done < CHUNK / h->item ? h->n - done : CHUNK / h->item;
-        if (read_bytes(r, chunk, n * h->item))
+        if (read_values(chunk, n, h, r))
             return -1;
         for (size_t k = 0; k < n; k++) {
             memcpy(values + offset * h->item, chunk + k * h->item, h->item);
@@ -290,16 +357,6 @@ static int read_fortran(unsigned char *values, const struct gle_npy_header *h, s
     return 0;
 }
 
-static void swap_bytes(unsigned char *values, size_t n, size_t item)
-{
-    for (unsigned char *v = values; n-- > 0; v += item)
-        for (size_t i = 0, j = item - 1; i < j; i++, j--) {
-            const unsigned char kept = v[i];
-            v[i] = v[j];
-            v[j] = kept;
-        }
-}
-
 static int read_array(struct gle_array *array, struct reader *r)
 {
     struct gle_npy_header h = {.n = 0};
@@ -310,12 +367,10 @@ static int read_array(struct gle_array *array, struct reader *r)
     values = gle_resize(NULL, h.n, h.item);
     if (!values)
         return gle_fail_in(r->err, GLE_ENOMEM, r->path, r->name, "no memory for %zu values", h.n);
-    if ((h.fortran ? read_fortran(values, &h, r) : read_bytes(r, values, h.n * h.item)) || read_end(r)) {
+    if ((h.fortran ? read_fortran(values, &h, r) : read_values(values, h.n, &h, r)) || read_end(r)) {
         gle_free(values);
         return -1;
     }
-    if (h.swap)
-        swap_bytes(values, h.n, h.item);
     *array = (struct gle_array){.type = h.type, .n_dims = h.n_dims, .n = h.n, .values = values};
     memcpy(array->shape, h.shape, sizeof array->shape);
     return 0;
@@ -324,24 +379,26 @@ static int read_array(struct gle_array *array, struct reader *r)
 static int fail_missing(const struct gle_npz *npz, const char *name, struct gle_error *err)
 {
     struct gle_suggestion s = {.word = name};
+    char list[300];
 
     for (size_t i = 0; i < npz->n; i++)
         gle_suggest(&s, npz->entries[i].name);
     if (s.best)
         return gle_fail_in(err, GLE_EDATA, npz->path, NULL, "no array '%s' (did you mean '%s'?)", name, s.best);
-    return gle_fail_in(err, GLE_EDATA, npz->path, NULL, "no array '%s'", name);
+    gle_npz_list(list, sizeof list, npz);
+    return gle_fail_in(err, GLE_EDATA, npz->path, NULL, "no array '%.100s': %s", name, list);
 }
 
 int gle_npz_read(struct gle_array *array, const struct gle_npz *npz, const char *name, struct gle_error *err)
 {
     const struct entry *e = find(npz, name);
-    struct reader r = {.path = npz->path, .name = name, .err = err};
+    struct reader r = {.npz = npz, .path = npz->path, .name = name, .err = err};
     int rc;
 
     *array = (struct gle_array){.n = 0};
     if (!e)
         return fail_missing(npz, name, err);
-    r.left = e->size;
+    r.size = r.left = e->size;
     r.file = zip_fopen_index(npz->zip, e->index, 0);
     if (!r.file)
         return gle_fail_in(err, GLE_EDATA, npz->path, name, "cannot unpack: %s", zip_strerror(npz->zip));

@@ -9,20 +9,26 @@
 
 /* --- reading --- */
 struct gle_npz;
-/* Opens an archive from np.savez, np.savez_compressed or this program.
+/* Opens an archive from np.savez, np.savez_compressed or this program. Files in it that are no arrays, because they are
+ * not called NAME.npy or lie in the folder __MACOSX, are passed over.
  * Errors: GLE_EDATA (not there, not a zip file, a name twice, names with '..' or a leading '/',
- *         entries that are no arrays or larger than 4 GiB or than their packed bytes can be), GLE_ENOMEM. */
+ *         arrays larger than 4 GiB or than their packed bytes can be), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_npz_open(struct gle_npz **out, const char *path, struct gle_error *err);
+/* Whom gle_npz_read() tells now and then, many times a second, how many bytes of the array it has read; nonzero: it is
+ * to stop, and fails with GLE_ESTOPPED. NULL: nobody. */
+void gle_npz_watch(struct gle_npz *npz, int (*progress)(void *ctx, size_t done, size_t total), void *ctx);
 void gle_npz_close(struct gle_npz *npz); /* NULL is fine */
 size_t gle_npz_count(const struct gle_npz *npz);
 /* Name of array i, without ".npy"; in the order of strcmp(). */
 const char *gle_npz_name(const struct gle_npz *npz, size_t i);
 int gle_npz_has(const struct gle_npz *npz, const char *name);
+/* Which arrays there are, in words: "it has a, b and c", as many as there is room for, or "it has no arrays". */
+void gle_npz_list(char *buf, size_t size, const struct gle_npz *npz);
 /* Reads one array: any supported type, either byte order, C or Fortran order (turned into C order here), shape checked
  * against the bytes there.
  * Owns:   array->values (gle_array_clear).
- * Errors: GLE_EDATA names file, array and what is wrong (no such array, with a suggestion; object arrays; a shape that
- *         the bytes do not fill; too many dimensions; damage), GLE_ENOMEM. */
+ * Errors: GLE_EDATA names file, array and what is wrong (no such array, with a suggestion or what there is; object
+ *         arrays; a shape that the bytes do not fill; too many dimensions; damage), GLE_ESTOPPED, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_npz_read(struct gle_array *array, const struct gle_npz *npz, const char *name,
                                 struct gle_error *err);
 

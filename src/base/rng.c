@@ -163,16 +163,21 @@ void gle_torch_normal(struct gle_rng *rng, float *out, size_t n, double mean, do
 }
 
 /* Fisher-Yates from the bottom, by plain modulo. */
-void gle_torch_randperm(struct gle_rng *rng, uint32_t *out, size_t n)
+void gle_torch_permute(struct gle_rng *rng, uint32_t *out, size_t n, size_t from, size_t to)
 {
-    for (size_t i = 0; i < n; i++)
-        out[i] = (uint32_t)i;
-    for (size_t i = 0; i + 1 < n; i++) {
+    for (size_t i = from; i < to && i + 1 < n; i++) {
         const size_t j = i + gle_rng_u32(rng) % (uint32_t)(n - i);
         const uint32_t kept = out[i];
         out[i] = out[j];
         out[j] = kept;
     }
+}
+
+void gle_torch_randperm(struct gle_rng *rng, uint32_t *out, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = (uint32_t)i;
+    gle_torch_permute(rng, out, n, 0, n);
 }
 
 /* multinomial_with_replacement_apply: cumulated weights over their sum, the last one exactly 1; a draw is the first
@@ -259,16 +264,21 @@ uint32_t gle_numpy_interval(struct gle_rng *rng, uint32_t max)
 }
 
 /* Fisher-Yates from the top, by masked rejection. */
-void gle_numpy_permutation(struct gle_rng *rng, uint32_t *out, size_t n)
+void gle_numpy_permute(struct gle_rng *rng, uint32_t *out, size_t from, size_t to)
 {
-    for (size_t i = 0; i < n; i++)
-        out[i] = (uint32_t)i;
-    for (size_t i = n; i-- > 1;) {
+    for (size_t i = from; i-- > to;) {
         const uint32_t j = gle_numpy_interval(rng, (uint32_t)i);
         const uint32_t kept = out[i];
         out[i] = out[j];
         out[j] = kept;
     }
+}
+
+void gle_numpy_permutation(struct gle_rng *rng, uint32_t *out, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = (uint32_t)i;
+    gle_numpy_permute(rng, out, n, 1);
 }
 
 /* random_seed of _randommodule.c: the words of the number, without zeros at the high end. */

@@ -38,6 +38,9 @@ uint32_t gle_torch_randint(struct gle_rng *rng, uint32_t lo, uint32_t hi); /* [l
 void gle_torch_normal(struct gle_rng *rng, float *out, size_t n, double mean, double std);
 /* torch.randperm(n). */
 void gle_torch_randperm(struct gle_rng *rng, uint32_t *out, size_t n);
+/* The same in parts, for those who cannot wait: out begins as 0 ... n-1, and places from ... to - 1 are drawn; the
+ * first part is from 0, the last one to n. */
+void gle_torch_permute(struct gle_rng *rng, uint32_t *out, size_t n, size_t from, size_t to);
 /* torch.multinomial(weights, n_draws, replacement=True) on a double tensor: indices below n, drawn with probabilities
  * proportional to weights (n), which are not negative and not all zero. cumulated: room for n. */
 void gle_torch_multinomial(struct gle_rng *rng, uint32_t *out, size_t n_draws, const double *weights, size_t n,
@@ -51,6 +54,9 @@ double gle_numpy_randn(struct gle_rng *rng); /* polar method, the second value c
 /* 0 ... max by masked rejection; choice(n): max = n - 1 */
 uint32_t gle_numpy_interval(struct gle_rng *rng, uint32_t max);
 void gle_numpy_permutation(struct gle_rng *rng, uint32_t *out, size_t n);
+/* The same in parts, for those who cannot wait: out begins as 0 ... n-1, and places from - 1 ... to are drawn; the
+ * first part is from n, the last one to 1. */
+void gle_numpy_permute(struct gle_rng *rng, uint32_t *out, size_t from, size_t to);
 
 /* --- Python's random module --- */
 void gle_python_seed(struct gle_rng *rng, uint64_t seed);            /* random.seed(seed) */

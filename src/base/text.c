@@ -43,6 +43,15 @@ static size_t distance(const char *a, const char *b)
     return rows[na % 3][nb];
 }
 
+static bool differs_in_case_alone(const char *a, const char *b)
+{
+    while (*a && lower(*a) == lower(*b)) {
+        a++;
+        b++;
+    }
+    return !*a && !*b;
+}
+
 /* How much longer or shorter a candidate is than n characters. */
 static size_t unlike(size_t n, const char *candidate)
 {
@@ -52,7 +61,8 @@ static size_t unlike(size_t n, const char *candidate)
 
 void gle_suggest(struct gle_suggestion *s, const char *candidate)
 {
-    const size_t d = distance(s->word, candidate), n = strlen(s->word);
+    const size_t d = differs_in_case_alone(s->word, candidate) ? 0 : distance(s->word, candidate);
+    const size_t n = strlen(s->word);
     const size_t allowed = n < 3 ? 1 : n < 6 ? 2 : 3;
 
     if (d <= allowed && d < n &&
@@ -157,4 +167,29 @@ void gle_text_from_real(char *buf, size_t size, double value)
         if (strtod(buf, NULL) == value)
             return;
     }
+}
+
+void gle_text_portable(char *buf, size_t size, const char *text)
+{
+    static const char digits[] = "0123456789";
+    const size_t n_sign = strspn(text, "+-");
+    const char *whole = text + n_sign, *fraction, *power;
+    size_t n_whole = strspn(whole, digits), n_fraction, n;
+    const bool point = whole[n_whole] == '.';
+
+    fraction = whole + n_whole + point;
+    n_fraction = strspn(fraction, digits);
+    power = fraction + n_fraction;
+    if (!n_whole && !n_fraction) { /* .inf, .nan */
+        snprintf(buf, size, "%s", text);
+        return;
+    }
+    for (; n_whole > 1 && *whole == '0'; whole++)
+        n_whole--;
+    n = (size_t)snprintf(buf, size, "%.*s%.*s", (int)n_sign, text, n_whole ? (int)n_whole : 1, n_whole ? whole : "0");
+    if (point || *power)
+        n += (size_t)snprintf(buf + n, size - n, ".%.*s",
+                              n_fraction ? (int)n_fraction : 1, n_fraction ? fraction : "0");
+    if (*power)
+        snprintf(buf + n, size - n, "e%s%s", strchr("+-", power[1]) ? "" : "+", power + 1);
 }

@@ -7,7 +7,8 @@
 #include <stdint.h>
 
 /* Keeps the best suggestion for a misspelt word: feed it every candidate; *best (start with NULL) is the nearest one,
- * if near enough to be worth suggesting (edits, a swap of neighbours counting as one; case ignored). */
+ * if near enough to be worth suggesting (edits, a swap of neighbours counting as one; case ignored, so that a word that
+ * differs in case alone has the distance 0). */
 struct gle_suggestion {
     const char *word; /* what was written */
     const char *best;
@@ -22,6 +23,9 @@ int gle_text_real(double *value, const char *text);
 int gle_text_count(uint64_t *value, const char *text);
 /* true/false, yes/no, on/off in any of YAML's spellings. Returns 0, or -1 when the text is none of them. */
 int gle_text_bool(bool *value, const char *text);
+/* Writes a text that gle_text_real() takes so that readers of YAML 1.1 and of YAML 1.2 take it for the same number:
+ * 1e-8 as 1.0e-8 (without the point it is text in 1.1), 010 as 10 (octal in 1.1). size >= strlen(text) + 6. */
+void gle_text_portable(char *buf, size_t size, const char *text);
 /* Shortest decimal text that reads back as the same double; size >= 32. */
 void gle_text_from_real(char *buf, size_t size, double value);
 

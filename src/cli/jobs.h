@@ -6,11 +6,15 @@
 
 #include <signal.h>
 
-/* Where a run is; without padding, since it goes through a pipe. */
+/* Where a run is; it goes through a pipe. */
 struct gle_job_progress {
-    double done;           /* fraction of its work */
-    double loss, accuracy; /* as in struct gle_progress */
+    double done;  /* fraction of its work */
+    double begun; /* the fraction that it began with, where it was resumed */
+    bool by_phases;
+    struct gle_score score[GLE_SPLITS]; /* what is known of the splits by now */
 };
+
+enum { GLE_JOB_PIPES = 3 }; /* open files that a run takes here: for its output, its errors, and how far it is */
 
 /* What is to be run. Nothing may have started threads before. */
 struct gle_jobs {

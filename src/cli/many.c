@@ -1,6 +1,7 @@
 #include "cli/many.h"
 #include "base/memory.h"
 #include "cli/jobs.h"
+#include "cli/limits.h"
 #include "cli/session.h"
 #include "cli/show.h"
 #include "report/report.h"
@@ -16,28 +17,9 @@ void gle_plan_clear(struct gle_plan *plan)
     gle_free(plan->runs);
 }
 
-/* The experiments of a file, with one more override, the seed; NULL: none. */
-static int load_seed(struct gle_experiments *list, const char *path, const struct gle_options *o, const uint64_t *seed,
-                     struct gle_errors *errs)
-{
-    struct gle_override *overrides = gle_calloc(o->n_overrides + 1, sizeof *overrides);
-    char value[32];
-    int rc;
-
-    if (!overrides)
-        return gle_node_error(errs, GLE_ENOMEM, NULL, NULL, "no memory for the config");
-    if (o->n_overrides)
-        memcpy(overrides, o->overrides, o->n_overrides * sizeof *overrides);
-    snprintf(value, sizeof value, "%llu", seed ? (unsigned long long)*seed : 0);
-    overrides[o->n_overrides] = (struct gle_override){.path = "seed", .value = value, .where = "--seeds"};
-    rc = gle_experiments_load(list, path, overrides, o->n_overrides + (seed != NULL), o->variants, o->n_variants, errs);
-    gle_free(overrides);
-    return rc;
-}
-
 enum { RUNS_MAX = 10000 }; /* of a command: each has its config in memory */
 
-int gle_plan_load(struct gle_plan *plan, const char *path, struct gle_errors *errs)
+static int load(struct gle_plan *plan, const struct gle_doc *file, struct gle_errors *errs)
 {
     const struct gle_options *o = &plan->options;
     const size_t n = o->n_seeds && o->action == GLE_RUN ? o->n_seeds : 1;
@@ -47,7 +29,8 @@ int gle_plan_load(struct gle_plan *plan, const char *path, struct gle_errors *er
     if (!plan->lists)
         return gle_node_error(errs, GLE_ENOMEM, NULL, NULL, "no memory for the config");
     while (plan->n_lists < n) {
-        if (load_seed(&plan->lists[plan->n_lists], path, o, o->n_seeds ? &o->seeds[plan->n_lists] : NULL, errs))
+        if (gle_experiments_build(&plan->lists[plan->n_lists], file, o->overrides, o->n_overrides, o->variants,
+                                  o->n_variants, o->n_seeds ? &o->seeds[plan->n_lists] : NULL, errs))
             return -1;
         plan->n_lists++;
         if (n * plan->lists[0].n > RUNS_MAX)
@@ -62,6 +45,26 @@ int gle_plan_load(struct gle_plan *plan, const char *path, struct gle_errors *er
     for (size_t v = 0; v < n_variants; v++)
         for (size_t s = 0; s < n; s++)
             plan->runs[plan->n_runs++].exp = plan->lists[s].item[v];
+    return 0;
+}
+
+int gle_plan_load(struct gle_plan *plan, const char *path, struct gle_errors *errs)
+{
+    struct gle_doc *file; /* read once, so that all runs are of one text, and it may come through a pipe */
+    int rc;
+
+    if (gle_doc_load(&file, path, errs))
+        return -1;
+    rc = load(plan, file, errs);
+    gle_doc_destroy(file);
+    return rc;
+}
+
+int gle_plan_place(struct gle_plan *plan, struct gle_error *err)
+{
+    for (size_t i = 0; i < plan->n_runs; i++)
+        if (gle_report_dir(plan->runs[i].dir, sizeof plan->runs[i].dir, plan->options.output, plan->runs[i].exp, err))
+            return -1;
     return 0;
 }
 
@@ -96,23 +99,35 @@ static void folder_above(char dir[DIR_SIZE], const struct gle_seed_run *run, int
         *strrchr(dir, '/') = '\0';
 }
 
-static void tell(const struct gle_plan *plan, const char *dir)
+static void tell(const struct gle_plan *plan, const char *dir, const struct gle_summary *came)
 {
-    if (!plan->options.quiet)
-        printf("%s/summary.json\n", dir);
+    if (plan->options.quiet)
+        return;
+    printf("%s/summary.json", dir);
+    if (came->was_richer)
+        printf(": left as it is, since it is of more runs, on other data; --force replaces runs and summary");
+    else if (!came->written)
+        printf(": left as it is, since no run came to a report");
+    if (came->written && came->n_more)
+        printf(": with %zu more run%s of the same config that %s there", came->n_more, came->n_more > 1 ? "s" : "",
+               came->n_more > 1 ? "are" : "is");
+    if (came->written && came->n_left_out)
+        printf("%s %zu of another config or other data left out", came->n_more ? ";" : ":", came->n_left_out);
+    putchar('\n');
 }
 
 /* A summary for each variant and point of a sweep, beside the folders of its seeds. */
 static int summarise_seeds(struct gle_plan *plan, struct gle_error *err)
 {
     const size_t n = plan->n_lists;
+    struct gle_summary came;
     char dir[DIR_SIZE];
 
     for (size_t i = 0; i < plan->n_runs; i += n) {
         folder_above(dir, &plan->runs[i], 1);
-        if (gle_summary_write(dir, plan->runs + i, n, err))
+        if (gle_summary_write(&came, dir, plan->runs + i, n, plan->options.force, err))
             return -1;
-        tell(plan, dir);
+        tell(plan, dir, &came);
     }
     return 0;
 }
@@ -120,6 +135,7 @@ static int summarise_seeds(struct gle_plan *plan, struct gle_error *err)
 /* A summary of the sweep of each variant, beside the folders of its points. */
 static int summarise_sweeps(struct gle_plan *plan, struct gle_error *err)
 {
+    struct gle_summary came;
     char dir[DIR_SIZE];
 
     for (size_t i = 0, next; i < plan->n_runs; i = next) {
@@ -128,39 +144,66 @@ static int summarise_sweeps(struct gle_plan *plan, struct gle_error *err)
             if (variant && strcmp(plan->runs[next].exp->variant, variant))
                 break;
         folder_above(dir, &plan->runs[i], 2);
-        if (gle_summary_write_sweep(dir, plan->runs + i, (next - i) / plan->n_lists, plan->n_lists, err))
+        if (gle_summary_write_sweep(&came, dir, plan->runs + i, (next - i) / plan->n_lists, plan->n_lists,
+                                    plan->options.force, err))
             return -1;
-        tell(plan, dir);
+        tell(plan, dir, &came);
     }
     return 0;
 }
 
 static int summarise(struct gle_plan *plan, struct gle_error *err)
 {
-    for (size_t i = 0; i < plan->n_runs; i++)
-        if (gle_report_dir(plan->runs[i].dir, DIR_SIZE, plan->options.output, plan->runs[i].exp, err))
-            return -1;
     if (plan->options.n_seeds && summarise_seeds(plan, err))
         return -1;
     return plan->runs[0].exp->sweep.label ? summarise_sweeps(plan, err) : 0;
 }
 
-int gle_plan_run(int *code, struct gle_plan *plan, size_t processors, struct gle_error *err)
+struct gle_share gle_plan_share(const struct gle_plan *plan, size_t n_runs, size_t processors)
 {
     const struct gle_options *o = &plan->options;
     const size_t each = o->threads ? o->threads : 1;
+    struct gle_share share = {.at_once = o->jobs ? o->jobs : processors > each ? processors / each : 1};
+
+    share.at_once = share.at_once < n_runs ? share.at_once : n_runs;
+    share.threads = o->threads ? o->threads : processors > share.at_once ? processors / share.at_once : 1;
+    return share;
+}
+
+/* No more at once than the system lets them be. */
+static int fit_in(struct gle_share *share, bool quiet, struct gle_error *err)
+{
+    enum { MAKERS = 4 }; /* threads that may make samples, beside those of the network */
+    const size_t makers = share->threads < MAKERS ? share->threads : MAKERS;
+    const char *what;
+    const size_t n = gle_limits_runs(&what, share->at_once, share->threads + makers, GLE_JOB_PIPES);
+
+    if (!n)
+        return gle_fail(err, GLE_ENOMEM, "too few %s are allowed for a run in a process of its own", what);
+    if (n < share->at_once && !quiet)
+        fprintf(stderr, "glesim: %zu run%s at a time in place of %zu: more %s are not allowed\n", n, n > 1 ? "s" : "",
+                share->at_once, what);
+    share->at_once = n;
+    return 0;
+}
+
+int gle_plan_run(int *code, struct gle_plan *plan, size_t processors, struct gle_error *err)
+{
+    const struct gle_options *o = &plan->options;
+    struct gle_share share = gle_plan_share(plan, plan->n_runs, processors);
     struct gle_jobs jobs = {.n = plan->n_runs, .work = work, .name = name_run, .ctx = plan, .stop = plan->stop};
-    struct gle_job_end *ends = gle_calloc(plan->n_runs, sizeof *ends);
+    struct gle_job_end *ends;
     struct gle_bar bar;
     int rc;
 
     *code = 0;
+    if (fit_in(&share, o->quiet, err))
+        return -1;
+    ends = gle_calloc(plan->n_runs, sizeof *ends);
     if (!ends)
         return gle_fail(err, GLE_ENOMEM, "no memory for the runs");
-    jobs.at_once = o->jobs ? o->jobs : processors > each ? processors / each : 1;
-    jobs.at_once = jobs.at_once < jobs.n ? jobs.at_once : jobs.n;
-    if (!o->threads)
-        plan->options.threads = processors > jobs.at_once ? processors / jobs.at_once : 1;
+    jobs.at_once = share.at_once;
+    plan->options.threads = share.threads;
     gle_bar_start(&bar, plan->runs[0].exp, o->quiet);
     snprintf(bar.label, sizeof bar.label, "%.100s", plan->runs[0].exp->name);
     rc = gle_jobs_run(&jobs, ends, &bar, err);

@@ -24,9 +24,20 @@ struct gle_plan {
 GLE_MUST_CHECK int gle_plan_load(struct gle_plan *plan, const char *path, struct gle_errors *errs);
 void gle_plan_clear(struct gle_plan *plan);
 
-/* Makes all runs side by side, options.jobs at a time, or as many as `processors` allow; and summaries: of the seeds of
- * each variant and combination, and of the sweep of each variant. *code: the exit code of the first that failed.
- * Errors: GLE_ENOMEM, GLE_EWRITE (a summary). */
+/* Puts the runs' directories into plan->runs. Errors: GLE_EWRITE (too long). */
+GLE_MUST_CHECK int gle_plan_place(struct gle_plan *plan, struct gle_error *err);
+
+/* How many runs go on at a time, and threads of each: options.jobs and options.threads, or what goes well with so many
+ * processors. */
+struct gle_share {
+    size_t at_once, threads;
+};
+struct gle_share gle_plan_share(const struct gle_plan *plan, size_t n_runs, size_t processors);
+
+/* Makes all runs side by side, as gle_plan_share() says, fewer at a time where the system allows no more, which is
+ * told; and summaries: of the seeds of each variant and combination, and of the sweep of each variant. *code: the exit
+ * code of the first that failed. The runs have their directories.
+ * Errors: GLE_ENOMEM (also: not even one process is allowed), GLE_EWRITE (a summary). */
 GLE_MUST_CHECK int gle_plan_run(int *code, struct gle_plan *plan, size_t processors, struct gle_error *err);
 
 #endif

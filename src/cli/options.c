@@ -19,8 +19,8 @@ struct entry {
 static const struct entry entries[] = {
     {"check", NULL, "only say whether the configs are right", CHECK},
     {"dry-run", NULL, "show shapes, parameters, memory and the estimated time, train nothing", DRY_RUN},
-    {"set", "a.b=VALUE", "put VALUE at a key of the config, as in learning.optimizer.lr=1e-4 or "
-                         "network.layers[1].repeat=3", SET},
+    {"set", "a.b=VALUE", "put VALUE at a key of the config, as in learning.beta=2 or "
+                         "'network.layers[1].repeat=3' (quoted)", SET},
     {"seed", "N", "the same as --set seed=N", SEED},
     {"seeds", "0-9,12", "one run for each of these seeds, side by side, and a summary.json of all", SEEDS},
     {"jobs", "N", "runs at a time, also of variants; default under --seeds: one for each processor", JOBS},
@@ -32,8 +32,8 @@ static const struct entry entries[] = {
     {"quiet", NULL, "no progress, no closing line", QUIET},
     {"list", NULL, "show everything a config can name", LIST},
     {"schema", NULL, "show the format of configs as a JSON Schema, which editors can use", SCHEMA},
-    {"version", NULL, "show the version of the program", VERSION},
-    {"help", NULL, "show this text", HELP},
+    {"version", NULL, "show the version of the program; also -v", VERSION},
+    {"help", NULL, "show this text; also -h", HELP},
 };
 enum { N_ENTRIES = sizeof entries / sizeof *entries };
 
@@ -236,9 +236,11 @@ static int parse_option(struct gle_options *o, int option, const char *name, str
         o->action = GLE_SHOW_SCHEMA;
         return 0;
     case VERSION:
+    case 'v':
         o->action = GLE_SHOW_VERSION;
         return 0;
     case HELP:
+    case 'h':
         o->action = GLE_HELP;
         return 0;
     case SET:
@@ -279,7 +281,7 @@ int gle_options_parse(struct gle_options *o, int argc, char **argv, struct gle_e
     opterr = 0;
     optind = 1;
     for (;;) {
-        option = getopt_long(argc, argv, "", known, &index);
+        option = getopt_long(argc, argv, "hv", known, &index);
         if (option == -1)
             break;
         if (option == '?' && optopt && optopt < CHECK) /* one letter */

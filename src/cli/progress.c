@@ -7,7 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { CELLS = 24, CELLS_NARROW = 10, WIDE = 120, USUAL_WIDTH = 80 };
+enum { CELLS = 24, BRACKETS = 3, LABEL_LEAST = 8, USUAL_WIDTH = 80, LINE_MAX = 256, ADDED_MAX = 128 };
 static const double BAR_SECONDS = 0.1, LINE_SECONDS = 10.0, EPOCH_SECONDS = 60.0;
 
 void gle_format_duration(char *buf, size_t size, double seconds)
@@ -52,6 +52,30 @@ static size_t add_score(char *buf, size_t size, size_t at, const char *name, dou
     return n > 0 && at + (size_t)n < size ? at + (size_t)n : at;
 }
 
+/* Whose score it is. By duration the samples of the training set are played; a signal has none. */
+static const char *name_of(const struct gle_progress *p)
+{
+    return p->by_phases && p->split == GLE_TRAIN && isnan(p->accuracy) ? "loss" : gle_split_names[p->split];
+}
+
+/* What is shown of a split. */
+struct shown {
+    const char *name;
+    double loss, accuracy;
+};
+
+/* brief: accuracy alone, where there are labels. */
+static size_t add_shown(char *buf, size_t size, size_t at, const struct shown *s, size_t n, bool brief)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (brief && !isnan(s[i].accuracy))
+            at += (size_t)snprintf(buf + at, size - at, "  %s %.1f %%", s[i].name, 100.0 * s[i].accuracy);
+        else
+            at = add_score(buf, size, at, s[i].name, s[i].loss, s[i].accuracy);
+    }
+    return at;
+}
+
 /* Columns of the terminal: a longer line would wrap, and could not be overwritten. */
 static int terminal_width(void)
 {
@@ -80,12 +104,6 @@ static size_t begin_line(char *buf, size_t size, const struct gle_bar *bar, cons
                             (unsigned long long)n, spent);
 }
 
-/* What a loss that is told of belongs to. */
-static const char *shown_of(const struct gle_progress *p)
-{
-    return p->by_phases && p->split == GLE_TRAIN ? "loss" : gle_split_names[p->split];
-}
-
 /* A phase, or an epoch, may last for hours, and has no other sign of life where there is no terminal. */
 static void tell_life(struct gle_bar *bar, const struct gle_progress *p)
 {
@@ -97,19 +115,45 @@ static void tell_life(struct gle_bar *bar, const struct gle_progress *p)
         return;
     at = begin_line(line, sizeof line, bar, p->by_phases ? "phase" : "epoch", p->stage, p->stages);
     at += (size_t)snprintf(line + at, sizeof line - at, "  %.*f %%", p->by_phases ? 0 : 2, 100.0 * p->done);
-    add_score(line, sizeof line, at, shown_of(p), p->loss, p->accuracy);
+    add_score(line, sizeof line, at, name_of(p), p->loss, p->accuracy);
     fprintf(stderr, "%s\n", line);
 }
 
-/* Begins the line of a terminal: label, bar, percentage. */
-static size_t draw_bar(char *line, size_t size, const struct gle_bar *bar, int width, double done)
+/* Writes over the terminal's line: label, bar, percentage, what follows it (shorter than ADDED_MAX), n scores. Where
+ * there is little room, scores, bar and label become shorter: the last score stays as long as anything can. */
+static void redraw(const struct gle_bar *bar, double done, const char *after, const struct shown *scores, size_t n)
 {
-    const int cells = width < WIDE ? CELLS_NARROW : CELLS, full = (int)(done * cells);
-    size_t at = (size_t)snprintf(line, size, "%.40s [", bar->label);
+    /* how few cells of the bar are worth a form of the scores that takes more room */
+    static const int least[] = {10, 4, 0};
+    const size_t last = n ? n - 1 : 0;
+    const int width = terminal_width() - 1;
+    char line[LINE_MAX], tail[ADDED_MAX];
+    int cells = 0, full, name = 40; /* characters of the label */
+    size_t at;
 
-    for (int i = 0; i < cells; i++)
-        line[at++] = i < full ? '=' : i == full ? '>' : ' ';
-    return at + (size_t)snprintf(line + at, size - at, "] %3.0f %%", 100.0 * done);
+    for (int form = 0; form < 3; form++) {
+        tail[0] = '\0';
+        add_shown(tail, sizeof tail, 0, form < 2 ? scores : scores + last, form < 2 ? n : n - last, form > 0);
+        cells = width - snprintf(line, sizeof line, "%.*s [] %3.0f %%%s%s", name, bar->label, 100.0 * done, after,
+                                 tail);
+        if (cells >= least[form])
+            break;
+    }
+    if (cells + BRACKETS < 0) {
+        name = (int)strnlen(bar->label, (size_t)name) + cells + BRACKETS;
+        name = name > LABEL_LEAST ? name : LABEL_LEAST;
+    }
+    cells = cells < CELLS ? cells : CELLS;
+    full = (int)(done * cells);
+    at = (size_t)snprintf(line, sizeof line, "%.*s", name, bar->label);
+    if (cells >= least[1]) {
+        at += (size_t)snprintf(line + at, sizeof line - at, " [");
+        for (int i = 0; i < cells; i++)
+            line[at++] = i < full ? '=' : i == full ? '>' : ' ';
+        line[at++] = ']';
+    }
+    snprintf(line + at, sizeof line - at, " %3.0f %%%s%s", 100.0 * done, after, tail);
+    fprintf(stderr, "\r%.*s\033[K", width, line);
 }
 
 /* Whether the terminal's line is due. */
@@ -123,78 +167,78 @@ static bool redraw_due(struct gle_bar *bar)
     return true;
 }
 
-void gle_bar_reading(struct gle_bar *bar, size_t done, size_t total)
+void gle_bar_making(struct gle_bar *bar, const char *what, size_t done, size_t total)
 {
-    char line[256];
-    int width;
-    size_t at;
+    char after[ADDED_MAX];
 
     if (!bar->terminal && gle_clock() - bar->start > LINE_SECONDS && line_due(bar, false, false))
-        fprintf(stderr, "%s  reading files  %zu/%zu\n", bar->label, done, total);
+        fprintf(stderr, "%s  %s  %zu/%zu\n", bar->label, what, done, total);
     if (!redraw_due(bar))
         return;
-    width = terminal_width();
-    at = draw_bar(line, sizeof line, bar, width, (double)done / (double)total);
-    snprintf(line + at, sizeof line - at, "  reading file %zu of %zu", done, total);
-    fprintf(stderr, "\r%.*s\033[K", width - 1, line);
+    snprintf(after, sizeof after, "  %s  %zu/%zu", what, done, total);
+    redraw(bar, total ? (double)done / (double)total : 1.0, after, NULL, 0);
 }
 
-/* "3 min 20 s", or "..." as long as nobody can tell. */
-static void format_left(char *buf, size_t size, double elapsed, double done)
+/* "3 min 20 s", or "..." as long as nobody can tell. made: the fraction of the work that was done in `elapsed`. */
+static void format_left(char *buf, size_t size, double elapsed, double done, double made)
 {
-    if (elapsed > 0.5 && done > 0.0)
-        gle_format_duration(buf, size, elapsed * (1.0 - done) / done);
+    if (elapsed > 0.5 && made > 0.0)
+        gle_format_duration(buf, size, elapsed * (1.0 - done) / made);
     else
         snprintf(buf, size, "...");
 }
 
 void gle_bar_jobs(struct gle_bar *bar, const struct gle_jobs_progress *p)
 {
-    const bool redraw = redraw_due(bar);
-    char line[256], left[32];
-    int width;
-    size_t at;
+    static const char *const names[GLE_SPLITS] = {"mean train", "mean validation", "mean test"};
+    const int held_out = p->score[GLE_TEST].measured ? GLE_TEST : GLE_VALIDATION;
+    const bool redraws = redraw_due(bar);
+    char after[ADDED_MAX], line[LINE_MAX], left[32];
+    struct shown scores[2];
+    size_t n = 0, at;
 
-    if (!redraw && (gle_clock() - bar->start < LINE_SECONDS || !line_due(bar, false, false)))
+    if (!redraws && (gle_clock() - bar->start < LINE_SECONDS || !line_due(bar, false, false)))
         return;
-    format_left(left, sizeof left, gle_clock() - bar->start, p->done);
-    width = terminal_width();
-    at = redraw ? draw_bar(line, sizeof line, bar, width, p->done)
-                : (size_t)snprintf(line, sizeof line, "%.40s  %.0f %%", bar->label, 100.0 * p->done);
-    at += (size_t)snprintf(line + at, sizeof line - at, "  %s left  %zu of %zu done, %zu running", left, p->n_done,
-                           p->n, p->n_running);
+    for (int s = GLE_TRAIN; s < GLE_SPLITS; s++)
+        if (p->score[s].measured && (s == GLE_TRAIN || s == held_out))
+            scores[n++] = (struct shown){s == GLE_TRAIN && p->by_phases ? "mean loss" : names[s], p->score[s].loss,
+                                         p->score[s].accuracy};
+    format_left(left, sizeof left, gle_clock() - bar->start, p->done, p->made);
+    at = (size_t)snprintf(after, sizeof after, "  %s left  %zu of %zu done, %zu running", left, p->n_done, p->n,
+                          p->n_running);
     if (p->n_failed)
-        at += (size_t)snprintf(line + at, sizeof line - at, ", %zu failed", p->n_failed);
-    if (isfinite(p->loss))
-        add_score(line, sizeof line, at, "mean", p->loss, p->accuracy);
-    if (redraw)
-        fprintf(stderr, "\r%.*s\033[K", width - 1, line);
-    else
-        fprintf(stderr, "%s\n", line);
+        snprintf(after + at, sizeof after - at, ", %zu failed", p->n_failed);
+    if (redraws) {
+        redraw(bar, p->done, after, scores, n);
+        return;
+    }
+    at = (size_t)snprintf(line, sizeof line, "%.40s  %.0f %%%s", bar->label, 100.0 * p->done, after);
+    add_shown(line, sizeof line, at, scores, n, false);
+    fprintf(stderr, "%s\n", line);
 }
 
 void gle_bar_progress(struct gle_bar *bar, const struct gle_progress *p)
 {
     const enum gle_split held_out = bar->newest[GLE_TEST].measured ? GLE_TEST : GLE_VALIDATION;
-    const double elapsed = gle_clock() - bar->start;
-    char line[256], eta[32];
-    int width;
-    size_t at;
+    const struct gle_score *newest = &bar->newest[held_out];
+    struct shown scores[2] = {{name_of(p), p->loss, p->accuracy}};
+    char after[ADDED_MAX], left[32];
+    size_t n = 1;
 
+    if (bar->begun_at <= 0.0) {
+        bar->begun = p->done;
+        bar->begun_at = gle_clock();
+    }
     if (!bar->terminal)
         tell_life(bar, p);
     if (!redraw_due(bar))
         return;
-    width = terminal_width();
-    format_left(eta, sizeof eta, elapsed, p->done);
-    at = draw_bar(line, sizeof line, bar, width, p->done);
-    at += (size_t)snprintf(line + at, sizeof line - at, "  %s %llu/%llu  %s left", p->by_phases ? "phase" : "epoch",
-                           (unsigned long long)p->stage, (unsigned long long)p->stages, eta);
-    at = add_score(line, sizeof line, at, shown_of(p), p->loss, p->accuracy);
-    if (p->split != held_out && bar->newest[held_out].measured)
-        add_score(line, sizeof line, at, gle_split_names[held_out], bar->newest[held_out].loss,
-                  bar->newest[held_out].accuracy);
-    fprintf(stderr, "\r%.*s\033[K", width - 1, line);
+    format_left(left, sizeof left, gle_clock() - bar->begun_at, p->done, p->done - bar->begun);
+    snprintf(after, sizeof after, "  %s %llu/%llu  %s left", p->by_phases ? "phase" : "epoch",
+             (unsigned long long)p->stage, (unsigned long long)p->stages, left);
+    if (p->split != held_out && newest->measured)
+        scores[n++] = (struct shown){gle_split_names[held_out], newest->loss, newest->accuracy};
+    redraw(bar, p->done, after, scores, n);
 }
 
 static void epoch_over(struct gle_bar *bar, const struct gle_metrics *m, uint64_t epochs)
@@ -220,8 +264,8 @@ static void phase_over(struct gle_bar *bar, const struct gle_metrics *m, size_t 
 
     if (!line_due(bar, m->n_phases == 1, m->n_phases == phases))
         return;
-    add_score(line, sizeof line, begin_line(line, sizeof line, bar, "phase", m->n_phases, phases), "loss",
-              p->last_loss, p->accuracy);
+    add_score(line, sizeof line, begin_line(line, sizeof line, bar, "phase", m->n_phases, phases),
+              isnan(p->accuracy) ? "loss" : gle_split_names[GLE_TRAIN], p->last_loss, p->accuracy);
     fprintf(stderr, "%s\n", line);
 }
 

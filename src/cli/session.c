@@ -1,6 +1,8 @@
 #include "cli/session.h"
 #include "base/clock.h"
 #include "cli/jobs.h"
+#include "cli/limits.h"
+#include "cli/notes.h"
 #include "cli/show.h"
 #include "report/checkpoint.h"
 #include "report/recording.h"
@@ -8,10 +10,17 @@
 #include "train/measure.h"
 #include "train/train.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-static const double TELL_SECONDS = 0.2;
+/* How long to wait for a process that is still at work on a run that is to be resumed: the orphan of a command that was
+ * killed a moment ago writes its checkpoint. */
+static const double TELL_SECONDS = 0.2, ORPHAN_SECONDS = 5.0;
+/* A loss that is so many times that of the untrained network is worth a word. */
+static const double FAR_ABOVE = 10.0;
 
 /* What one run holds; freed in one place. */
 struct session {
@@ -27,12 +36,16 @@ struct session {
     const struct gle_session_how *how;
     int progress; /* as there, until nobody listens */
 };
+enum { NOBODY = -1 };
 
 static int on_stage(void *ctx, const struct gle_metrics *metrics, struct gle_error *err)
 {
     struct session *s = ctx;
 
     gle_bar_stage(&s->bar, metrics, s->report.exp);
+    /* the last one comes with the end */
+    if (gle_metrics_complete(metrics, s->report.exp) || !gle_report_due(&s->report))
+        return 0;
     return gle_report_write(&s->report, metrics, s->net, err);
 }
 
@@ -68,56 +81,76 @@ static int on_pause(void *ctx, struct gle_run *training, enum gle_pause when, st
 
 static int on_resume(void *ctx, struct gle_run *training, struct gle_error *err)
 {
-    return gle_checkpoint_read(&((struct session *)ctx)->checkpoint, training, err);
+    struct session *s = ctx;
+    const struct gle_provenance *p = s->report.provenance;
+    char now[GLE_MAKER];
+
+    if (gle_checkpoint_read(&s->checkpoint, training, err))
+        return -1;
+    gle_provenance_maker(now, p);
+    if (p->changed)
+        fprintf(stderr, "glesim: %s: another instruction set or program goes on with it, so that its bits are those of "
+                        "neither: %s; before: %s\n",
+                s->report.dir, now, p->earlier[p->n_earlier - 1]);
+    return 0;
+}
+
+/* To the process that shows many runs as one. */
+static void tell_parent(struct session *s, const struct gle_progress *progress)
+{
+    struct gle_job_progress told;
+    struct gle_score *live;
+
+    if (gle_clock() - s->bar.last < TELL_SECONDS)
+        return;
+    if (s->bar.begun_at <= 0.0)
+        s->bar.begun = progress->done;
+    s->bar.begun_at = s->bar.last = gle_clock();
+    memset(&told, 0, sizeof told); /* also what lies between its members */
+    told.done = progress->done;
+    told.begun = s->bar.begun;
+    told.by_phases = progress->by_phases;
+    memcpy(told.score, s->bar.newest, sizeof told.score);
+    live = &told.score[progress->split];
+    if (progress->split == GLE_TRAIN || !live->measured)
+        *live = (struct gle_score){.measured = true, .loss = progress->loss, .accuracy = progress->accuracy};
+    if (write(s->progress, &told, sizeof told) < 0)
+        s->progress = NOBODY;
 }
 
 static void on_progress(void *ctx, const struct gle_progress *progress)
 {
     struct session *s = ctx;
-    const struct gle_job_progress told = {
-        .done = progress->done, .loss = progress->loss, .accuracy = progress->accuracy};
 
-    if (s->progress < 0)
+    if (s->how->progress < 0)
         gle_bar_progress(&s->bar, progress);
-    else if (gle_clock() - s->bar.last >= TELL_SECONDS) {
-        s->bar.last = gle_clock();
-        if (write(s->progress, &told, sizeof told) < 0)
-            s->progress = -1; /* nobody listens */
-    }
+    else if (s->progress != NOBODY)
+        tell_parent(s, progress);
 }
 
-static int on_reading(void *ctx, size_t done, size_t total)
+/* A signal that comes while data are made ends the run without a report, since there is nothing to report; so data that
+ * take no time are made all the same, and leave a run that can be resumed. */
+static int on_making(void *ctx, const char *what, size_t done, size_t total)
 {
     struct session *s = ctx;
 
-    gle_bar_reading(&s->bar, done, total);
-    return s->how->stop && *s->how->stop;
+    gle_bar_making(&s->bar, what, done, total);
+    return s->how->stop && *s->how->stop && gle_clock() - s->bar.start > TELL_SECONDS;
 }
 
-/* A word on what was not as it should be, and is not worth stopping for. */
-static void print_skipped(const struct session *s, bool quiet)
-{
-    const struct gle_data *data = s->data;
-
-    if (data->n_skipped && !quiet)
-        fprintf(stderr, "glesim: %zu file%s left out; the first: %s\n", data->n_skipped,
-                data->n_skipped > 1 ? "s" : "", data->skipped);
-}
-
-static int open_session(struct session *s, struct gle_error *err)
+static int open_data(struct session *s, struct gle_error *err)
 {
     const struct gle_experiment *exp = s->report.exp;
-    const size_t threads = s->how->threads;
+    const size_t threads = gle_limits_threads(s->how->threads);
     const bool quiet = s->how->options->quiet;
     const struct gle_data_context context = {.dt = exp->dt,
                                              .seed = exp->seed,
                                              .n_steps = exp->n_steps,
                                              .has_teacher = exp->has_teacher,
                                              .n_threads = threads,
-                                             .progress = on_reading,
+                                             .progress = on_making,
                                              .ctx = s};
     const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
-    struct gle_graph_options options;
     int rc;
 
     gle_bar_start(&s->bar, exp, quiet || s->progress >= 0);
@@ -127,13 +160,31 @@ static int open_session(struct session *s, struct gle_error *err)
         gle_node_place(err, exp->dataset.src, NULL);
         return -1;
     }
-    print_skipped(s, quiet);
+    s->report.data = s->data;
+    return 0;
+}
+
+static int open_session(struct session *s, struct gle_error *err)
+{
+    const struct gle_experiment *exp = s->report.exp;
+    const size_t threads = gle_limits_threads(s->how->threads);
+    struct gle_graph_options options;
+
+    if (open_data(s, err))
+        return -1;
     if (gle_train_check(exp, s->data, err))
         return -1;
     options = gle_train_options(exp, s->data);
     if (gle_graph_build(&s->graph, exp, &options, err))
         return -1;
-    return gle_net_build(&s->net, s->graph, threads, err);
+    if (gle_net_build(&s->net, s->graph, s->how->threads, err))
+        return -1;
+    if (gle_net_threads(s->net) > threads)
+        return gle_fail(err, GLE_ENOMEM, "only %zu of %zu threads can be made; --threads %zu does with so many",
+                        threads, gle_net_threads(s->net), threads);
+    if (!s->how->options->quiet)
+        gle_notes_print(exp, s->data);
+    return 0;
 }
 
 static void close_session(struct session *s)
@@ -158,9 +209,10 @@ static void print_result(const struct session *s, double seconds)
     printf("%s/metrics.json: %s", s->report.dir, gle_status_name(m->status));
     if (last && last->score[m->confusion_split].measured) {
         const struct gle_score *score = &last->score[m->confusion_split];
-        printf(" after epoch %llu, loss %.4g", (unsigned long long)last->epoch, score->loss);
+        const char *set = gle_split_names[m->confusion_split];
+        printf(" after epoch %llu, %s loss %.4g", (unsigned long long)last->epoch, set, score->loss);
         if (m->n_classes)
-            printf(", accuracy %.1f %%", 100.0 * score->accuracy);
+            printf(", %s accuracy %.1f %%", set, 100.0 * score->accuracy);
     }
     if (m->n_phases) {
         uint64_t steps = 0;
@@ -175,6 +227,40 @@ static void print_result(const struct session *s, double seconds)
             printf(", test accuracy %.1f %%", 100.0 * tested->accuracy);
     }
     printf(", %s\n", spent);
+}
+
+/* The loss of the untrained network, or what comes next to it, and that at the end; false: nobody can tell. */
+static bool first_and_last(double *first, double *last, const char **of, const struct gle_metrics *m)
+{
+    if (m->n_phases > 1) {
+        *of = "first phase";
+        *first = m->phases[0].loss;
+        *last = m->phases[m->n_phases - 1].last_loss;
+        return true;
+    }
+    if (m->n_epochs < 2 || !m->epochs[m->n_epochs - 1].score[GLE_TRAIN].measured)
+        return false;
+    *of = "first epoch";
+    *first = m->epochs[1].score[GLE_TRAIN].loss;
+    *last = m->epochs[m->n_epochs - 1].score[GLE_TRAIN].loss;
+    for (int s = 0; s < GLE_SPLITS; s++)
+        if (m->epochs[0].score[s].measured) {
+            *of = "untrained network";
+            *first = m->epochs[0].score[s].loss;
+        }
+    return true;
+}
+
+/* A run that came to its end, and to nothing. */
+static void warn_of_loss(const struct session *s)
+{
+    double first, last;
+    const char *of;
+
+    if (s->metrics.status == GLE_COMPLETED && first_and_last(&first, &last, &of, &s->metrics) &&
+        last > FAR_ABOVE * first)
+        fprintf(stderr, "glesim: %s: the training loss is %.4g at the end, far above the %.4g of the %s; a smaller "
+                        "learning rate may help\n", s->report.dir, last, first, of);
 }
 
 static int open_recorder(struct session *s, struct gle_error *err)
@@ -257,7 +343,6 @@ static int train(struct session *s, struct gle_provenance *provenance, struct gl
     int rc;
 
     s->report.graph = s->graph;
-    s->report.data = s->data;
     s->report.provenance = provenance;
     if (open_run(s, err))
         return -1;
@@ -280,6 +365,7 @@ static int train(struct session *s, struct gle_provenance *provenance, struct gl
     }
     if (!quiet)
         print_result(s, gle_clock() - start);
+    warn_of_loss(s);
     return rc;
 }
 
@@ -296,25 +382,62 @@ static int dry_run(struct session *s, struct gle_error *err)
     return 0;
 }
 
-/* Whether a run among many, or one to be resumed, is there already, so that it need not be made again. Errors: also,
- * where it is to be resumed, GLE_EDIVERGED. */
-static int is_there(bool *there, struct gle_report *report, const struct gle_options *o, struct gle_error *err)
+int gle_session_estimate(double *estimate, const struct gle_experiment *exp, const struct gle_session_how *how,
+                         double seconds, struct gle_error *err)
 {
+    struct session s = {.report = {.exp = exp, .lock = -1}, .how = how, .progress = NOBODY};
+    struct gle_costs costs;
+    int rc = open_session(&s, err);
+
+    rc = rc ? rc : gle_train_measure(&costs, s.net, s.graph, s.data, seconds, 0.0, err);
+    if (!rc)
+        gle_train_estimate(estimate, &costs, exp, s.data);
+    close_session(&s);
+    return rc ? -1 : 0;
+}
+
+bool gle_session_keeps(const struct gle_options *o, const struct gle_experiment *exp)
+{
+    return !o->force && (o->resume || o->n_seeds || exp->sweep.label);
+}
+
+/* Whether the run is there already and kept. Errors: also GLE_EDATA, where it was made of other data than there are
+ * now, and GLE_EDIVERGED, where that is how it ended. */
+static int is_there(bool *there, struct session *s, const struct gle_options *o, struct gle_error *err)
+{
+    struct gle_report *report = &s->report;
+    char what[GLE_DIFFERENCE];
     enum gle_found found;
 
     *there = false;
-    if (o->force || o->action != GLE_RUN || (!o->resume && !o->n_seeds && !report->exp->sweep.label))
+    if (o->action != GLE_RUN || !gle_session_keeps(o, report->exp))
         return 0;
-    if (gle_report_find(&found, report, err))
+    if (gle_report_find(&found, what, report, err))
         return -1;
-    if (found == GLE_FOUND_DIVERGED && o->resume)
+    if (found == GLE_FOUND_DIVERGED)
         return gle_fail(err, GLE_EDIVERGED, "it has diverged before; --force runs it again");
     *there = found == GLE_FOUND_COMPLETED;
-    if (*there && gle_report_remove_checkpoint(report, err))
+    if (*there && (open_data(s, err) || gle_report_check_inputs(report, err) ||
+                   gle_report_remove_checkpoint(report, err)))
         return -1;
     if (*there && !o->quiet)
         printf("%s/metrics.json: there already\n", report->dir);
     return 0;
+}
+
+/* Takes hold of the run's directory; for one that is to be resumed, another process may need a moment to let it go. */
+static int hold(struct session *s, struct gle_error *err)
+{
+    static const struct timespec NAP = {0, 50 * 1000000L};
+    const double end = gle_clock() + (s->how->options->resume ? ORPHAN_SECONDS : 0.0);
+    const volatile sig_atomic_t *stop = s->how->stop;
+    struct gle_error held = {0};
+
+    while (gle_report_hold(&s->report, &held) && gle_clock() < end && !(stop && *stop)) {
+        nanosleep(&NAP, NULL);
+        held = (struct gle_error){0};
+    }
+    return held.code ? gle_fail(err, held.code, "%s", held.text) : 0;
 }
 
 int gle_session_run(const struct gle_experiment *exp, const struct gle_session_how *how, struct gle_error *err)
@@ -327,7 +450,7 @@ int gle_session_run(const struct gle_experiment *exp, const struct gle_session_h
 
     gle_provenance_collect(&provenance, how->command);
     rc = gle_report_dir(s.report.dir, sizeof s.report.dir, how->options->output, exp, err) ||
-         (trains && gle_report_hold(&s.report, err)) || is_there(&there, &s.report, how->options, err);
+         (trains && hold(&s, err)) || is_there(&there, &s, how->options, err);
     if (!rc && !there)
         rc = open_session(&s, err);
     if (!rc && !there) {

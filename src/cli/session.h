@@ -5,6 +5,7 @@
 #include "cli/options.h"
 
 #include <signal.h>
+#include <stdbool.h>
 
 /* Pointers are borrowed. */
 struct gle_session_how {
@@ -15,11 +16,19 @@ struct gle_session_how {
     const volatile sig_atomic_t *stop; /* the signal that asks for the end; NULL: none will */
 };
 
-/* Makes the run and says on standard output what came of it. A run that is there already is not made again where the
- * options say so. It may start threads.
+/* Whether a run that is there already, by the same config and over, is kept as it is: one among many, or one to be
+ * resumed. If not, it is in the way. */
+bool gle_session_keeps(const struct gle_options *options, const struct gle_experiment *exp);
+
+/* Makes the run and says on standard output what came of it. A run that is there already is not made again where it is
+ * kept. It may start threads.
  * Errors: GLE_EDATA, GLE_EWRITE, GLE_ENOMEM, GLE_EDIVERGED (with a report), those of the config that only the data
  *         show. */
 GLE_MUST_CHECK int gle_session_run(const struct gle_experiment *exp, const struct gle_session_how *how,
                                    struct gle_error *err);
+
+/* Seconds that a run is estimated to take, from steps measured for so many seconds. Errors: as gle_session_run(). */
+GLE_MUST_CHECK int gle_session_estimate(double *estimate, const struct gle_experiment *exp,
+                                        const struct gle_session_how *how, double seconds, struct gle_error *err);
 
 #endif

@@ -5,6 +5,21 @@
 
 #include "config/decode.h"
 
+/* Decodes and checks doc, which it takes over, also after an error; variant (NULL: none) lives in doc's arena. NULL: it
+ * added errors. Owns: the caller (gle_experiment_destroy). */
+struct gle_experiment *gle_experiment_build(struct gle_doc *doc, const char *variant, const struct gle_sweep *sweep,
+                                            struct gle_errors *errs);
+void gle_experiment_destroy(struct gle_experiment *exp); /* NULL is fine */
+
+/* Names become folders, array names and parts of dotted paths. `extra` are characters that one may hold, but not begin
+ * with; src and key: where it stands, as for gle_node_error(). Errors: GLE_ECONFIG. */
+GLE_MUST_CHECK int gle_name_check(const char *name, const char *extra, const struct gle_node *src, const char *key,
+                                  struct gle_errors *errs);
+/* The time under map's key in steps of dt; 0 after an error, or if time or dt could not be decoded.
+ * Errors: GLE_ERANGE (less than one step, too many, no multiple of dt as far as rounding allows for). */
+GLE_MUST_CHECK uint64_t gle_steps_in(double time, double dt, const struct gle_node *map, const char *key,
+                                     struct gle_errors *errs);
+
 /* exp->layers, of which there are exp->n_layers; NULL if there are too many, or no memory.
  * Errors: GLE_ERANGE (too many layers or weights), GLE_ESHAPE (values that do not fit), GLE_ECONFIG (a name twice),
  *         GLE_ENOMEM. */
@@ -28,5 +43,10 @@ GLE_MUST_CHECK int gle_record_build(struct gle_experiment *exp, const struct gle
                                     struct gle_errors *errs);
 GLE_MUST_CHECK int gle_diagnose_build(struct gle_experiment *exp, const struct gle_diagnose_keys *keys,
                                       struct gle_errors *errs);
+
+/* Whether the loss and the activations have their `curve` where exact gradients, the rule's or a diagnosis's, need it:
+ * from the first layer on whose errors feed back into membranes. Left out where exp->layers or exp->loss is NULL.
+ * Errors: GLE_ECONFIG, at the gamma of that layer. */
+GLE_MUST_CHECK int gle_curves_check(const struct gle_experiment *exp, struct gle_errors *errs);
 
 #endif

@@ -26,6 +26,10 @@ const char *gle_param_name(enum gle_param kind)
 }
 
 const struct gle_table gle_param_table = {"parameter", gle_params, sizeof *gle_params};
+const struct gle_note gle_param_notes[] = {
+    {"tau_r", "is no parameter: it stays as a layer's neurons have it (parameters: weight, bias, tau_m)"},
+    {NULL, NULL},
+};
 
 static const struct gle_row states[] = {
     {.name = "carry", .help = "the neurons' state runs on from batch to batch and from training to test, as published"},
@@ -58,6 +62,11 @@ static const struct gle_row backends[] = {
     {.name = NULL},
 };
 const struct gle_table gle_backend_table = {"backend", backends, sizeof *backends};
+static const struct gle_note backend_notes[] = {
+    {"gpu", "is no backend by itself: an NVIDIA GPU is 'cuda', which this version cannot run yet"},
+    {"nvidia", "is no backend by itself: an NVIDIA GPU is 'cuda', which this version cannot run yet"},
+    {NULL, NULL},
+};
 
 /* --- neurons --- */
 
@@ -200,8 +209,8 @@ static const struct gle_key layer_keys[] = {
     GLE_KEY_CUSTOM(struct gle_layer_keys, weight, "{init: linear}", &gle_init_custom,
                    "the weights W (neurons, inputs) at the start"),
     GLE_KEY_CUSTOM(struct gle_layer_keys, bias, "{init: linear}", &bias_custom, "the biases b at the start, or none"),
-    GLE_KEY_NAMES(struct gle_layer_keys, plastic, GLE_ABSENT, &gle_param_table,
-                  "parameters that learn in this layer; default: learning.plastic"),
+    GLE_KEY_NAMES_NOTED(struct gle_layer_keys, plastic, GLE_ABSENT, &gle_param_table,
+                        "parameters that learn in this layer; default: learning.plastic", gle_param_notes),
     GLE_KEY_NAME(struct gle_layer_keys, reset, "none", &gle_reset_table, "when the layer's state starts from zero"),
     GLE_KEY_REAL(struct gle_layer_keys, gamma, GLE_ABSENT, 0.0, 1e6, "",
                   "strength with which errors feed back into this layer's membranes; default: learning.gamma"),
@@ -280,17 +289,18 @@ static const struct gle_key bounds_keys[] = {
 
 static const struct gle_key learning_keys[] = {
     GLE_KEY_NAME(struct gle_learning_keys, rule, "gle", &gle_rule_table, "how errors reach the parameters"),
-    GLE_KEY_NAME(struct gle_learning_keys, loss, NULL, &gle_loss_table,
-                 "what is minimised: how far outputs are from targets"),
+    {.name = "loss", .kind = GLE_KEY_KIND_PART, .offset = offsetof(struct gle_learning_keys, loss), .unit = "",
+     .help = "what is minimised: how far outputs are from targets", .more = &gle_loss_table, .bare = true},
     GLE_KEY_REAL(struct gle_learning_keys, beta, "1.0", 0.0, 1e6, "",
                  "strength with which the output error nudges the last layer"),
     GLE_KEY_REAL(struct gle_learning_keys, gamma, "0.0", 0.0, 1e6, "",
                  "strength with which errors feed back into membranes"),
     GLE_KEY_REAL(struct gle_learning_keys, window, GLE_ABSENT, 1e-9, 1e9, "time",
                  "how far back the rules bptt and adjoint look, which need this key; at least two steps"),
-    GLE_KEY_NAMES(struct gle_learning_keys, plastic, "[weight, bias]", &gle_param_table, "parameters that learn"),
-    GLE_KEY_MAP(struct gle_learning_keys, bounds, "{}", bounds_keys,
-                "limits of parameters, kept after every step of the optimizer"),
+    GLE_KEY_NAMES_NOTED(struct gle_learning_keys, plastic, "[weight, bias]", &gle_param_table, "parameters that learn",
+                        gle_param_notes),
+    GLE_KEY_MAP_NOTED(struct gle_learning_keys, bounds, "{}", bounds_keys,
+                      "limits of parameters, kept after every step of the optimizer", gle_param_notes),
     GLE_KEY_PART(struct gle_learning_keys, optimizer, "{type: adam}", &gle_optimizer_table,
                  "how parameters follow the gradient"),
     GLE_KEY_PART(struct gle_learning_keys, schedule, "{type: constant}", &gle_schedule_table,
@@ -327,7 +337,8 @@ static const struct gle_key checkpoint_keys[] = {
 };
 
 static const struct gle_key compute_keys[] = {
-    GLE_KEY_NAME(struct gle_compute_keys, backend, "auto", &gle_backend_table, "where the network runs"),
+    GLE_KEY_NAME_NOTED(struct gle_compute_keys, backend, "auto", &gle_backend_table, "where the network runs",
+                       backend_notes),
     GLE_KEY_END,
 };
 

@@ -45,7 +45,8 @@ struct gle_bounds_keys {
 };
 
 struct gle_learning_keys {
-    const struct gle_row *rule, *loss;
+    const struct gle_row *rule;
+    struct gle_part loss;
     double beta, gamma, window;
     struct gle_names plastic;
     struct gle_bounds_keys bounds;
@@ -138,6 +139,8 @@ extern const struct gle_custom gle_teacher_custom, gle_phases_custom;
 extern const struct gle_key gle_evaluate_key_table[], gle_record_key_table[], gle_diagnose_key_table[];
 extern const struct gle_table gle_variable_table;
 
+/* What people take for parameters. */
+extern const struct gle_note gle_param_notes[];
 extern const struct gle_table gle_param_table, gle_state_table, gle_test_table, gle_reset_table, gle_backend_table;
 
 #endif

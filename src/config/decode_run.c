@@ -58,6 +58,8 @@ static int decode_value(struct gle_setting_keys *s, const char *param, struct gl
 
     at.text = param;
     s->param = gle_table_find(&gle_param_table, param);
+    if (!s->param && gle_noted(gle_param_notes, &at, errs))
+        return -1;
     if (!s->param)
         return gle_unknown_name(&gle_param_table, &at, errs);
     if (s->param == &gle_params[GLE_BIAS] && node->kind == GLE_NODE_SCALAR && !strcmp(node->text, "none"))
@@ -243,11 +245,12 @@ const struct gle_key gle_record_key_table[] = {
                    "batch that runs, with NaN where a smaller one has none"),
     GLE_KEY_NAMES(struct gle_record_keys, variables, "[]", &gle_variable_table,
                   "variables that are recorded of the layers"),
-    GLE_KEY_NAMES(struct gle_record_keys, parameters, "[]", &gle_param_table,
-                  "parameters that are recorded of the layers"),
-    GLE_KEY_NAMES(struct gle_record_keys, gradients, "[]", &gle_param_table,
-                  "parameters whose gradients are recorded of the layers, as the optimizer saw them; NaN where it made "
-                  "no step"),
+    GLE_KEY_NAMES_NOTED(struct gle_record_keys, parameters, "[]", &gle_param_table,
+                        "parameters that are recorded of the layers", gle_param_notes),
+    GLE_KEY_NAMES_NOTED(struct gle_record_keys, gradients, "[]", &gle_param_table,
+                        "parameters whose gradients are recorded of the layers, as the optimizer saw them; NaN where "
+                        "it made no step",
+                        gle_param_notes),
     GLE_KEY_END,
 };
 

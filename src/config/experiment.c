@@ -2,7 +2,6 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "config/build.h"
-#include "config/sweep.h"
 #include "data/data.h"
 #include "parts/activation.h"
 #include "parts/loss.h"
@@ -14,12 +13,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Names become folders, array names and parts of dotted paths. */
-static int check_name(const char *name, const char *extra, const struct gle_node *src, const char *key,
+int gle_name_check(const char *name, const char *extra, const struct gle_node *src, const char *key,
                       struct gle_errors *errs)
 {
     const size_t n = strlen(name);
+    const struct gle_node *written = key ? gle_node_get(src, key) : NULL;
 
+    if (written ? gle_node_invisible(written, errs) : src->key && !key ? gle_node_key_invisible(src, errs) : 0)
+        return -1;
     if (!n || n > 64)
         return gle_node_error(errs, GLE_ECONFIG, src, key, "a name of 1 to 64 characters is wanted");
     for (size_t i = 0; i < n; i++)
@@ -49,11 +50,11 @@ static int check_taus(const struct gle_neurons *neurons, double dt, struct gle_e
 static int check_early(const struct gle_experiment *exp, const struct gle_file_keys *file, struct gle_errors *errs)
 {
     const struct gle_layer_list *list = &file->network.layers;
-    int rc = file->name ? check_name(file->name, ".", exp->src, "name", errs) : 0;
+    int rc = file->name ? gle_name_check(file->name, ".", exp->src, "name", errs) : 0;
 
     for (size_t i = 0; i < list->n; i++) {
         if (list->item[i].name)
-            rc |= check_name(list->item[i].name, "", list->item[i].src, "name", errs);
+            rc |= gle_name_check(list->item[i].name, "", list->item[i].src, "name", errs);
         rc |= check_taus(&list->item[i].neurons, file->dt, errs);
     }
     return rc;
@@ -81,7 +82,8 @@ static int build_learning(struct gle_experiment *exp, const struct gle_learning_
     int rc = 0;
 
     exp->rule = (const struct gle_rule *)keys->rule;
-    exp->loss = (const struct gle_loss *)keys->loss;
+    exp->loss = (const struct gle_loss *)keys->loss.row;
+    exp->loss_params = keys->loss.params;
     exp->beta = keys->beta;
     exp->optimizer = keys->optimizer;
     exp->schedule = keys->schedule;
@@ -99,12 +101,12 @@ static int build_learning(struct gle_experiment *exp, const struct gle_learning_
                             "%s needs the key 'window' beside it (how far back it looks)", exp->rule->row.name);
     else if (exp->rule->windowed && keys->window < exp->dt)
         rc = gle_node_error(errs, GLE_ERANGE, src, "window", "%g is below dt = %g", keys->window, exp->dt);
-    else if (exp->rule->windowed && llround(keys->window / exp->dt) < 2)
+    else if (exp->rule->windowed && !(exp->window_steps = gle_steps_in(keys->window, exp->dt, src, "window", errs)))
+        rc = -1;
+    else if (exp->window_steps == 1)
         rc = gle_node_error(errs, GLE_ERANGE, src, "window",
                             "%g is one step of dt = %g; two are needed, since an output is the rate of the step before",
                             keys->window, exp->dt);
-    else if (exp->rule->windowed)
-        exp->window_steps = (uint64_t)llround(keys->window / exp->dt);
     if (exp->has_teacher && exp->loss->classes)
         rc = gle_node_error(errs, GLE_ECONFIG, src, "loss", "%s wants labels, and a teacher gives values: use mse",
                             exp->loss->row.name);
@@ -155,6 +157,9 @@ static int build_training(struct gle_experiment *exp, const struct gle_training_
     if (phases && exp->validation > 0.0)
         rc = gle_node_error(errs, GLE_ECONFIG, src, "validation",
                             "training by duration (phases) has no training set to take a part of");
+    if (phases && exp->test != GLE_TEST_AUTO)
+        rc = gle_node_error(errs, GLE_ECONFIG, src, "test",
+                            "training by duration (phases) has no epochs after which the test set is evaluated");
     if (epochs && phases)
         return gle_node_error(errs, GLE_ECONFIG, src, "phases", "either epochs or phases, not both");
     if (!epochs && !phases)
@@ -221,13 +226,19 @@ static int check_dataset(const struct gle_experiment *exp, struct gle_errors *er
 {
     const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
     const char *key, *why;
+    int rc = 0;
 
+    for (const struct gle_key *k = set->row.keys; k && k->name; k++) {
+        const struct gle_node *time = k->steps ? gle_node_get(exp->dataset.src, k->name) : NULL;
+        if (time && !gle_steps_in(time->number, exp->dt, exp->dataset.src, k->name, errs))
+            rc = -1;
+    }
     if (set->check && set->check(exp->dataset.params, &key, &why))
         return gle_node_error(errs, GLE_ERANGE, exp->dataset.src, key, "%s", why);
-    return 0;
+    return rc;
 }
 
-static void destroy(struct gle_experiment *exp)
+void gle_experiment_destroy(struct gle_experiment *exp)
 {
     if (exp) {
         gle_doc_destroy(exp->doc);
@@ -273,7 +284,7 @@ static int build_sections(struct gle_experiment *exp, const struct gle_file_keys
     if (dataset)
         rc |= check_dataset(exp, errs);
     if (network) {
-        exp->init_file = file->network.init.row ? gle_node_get(file->network.init.src, "file")->text : NULL;
+        exp->init_file = file->network.init.row ? gle_node_get(file->network.init.src, "file")->absolute : NULL;
         rc |= gle_layers_build(exp, file, errs);
     }
     if (learning)
@@ -286,12 +297,11 @@ static int build_sections(struct gle_experiment *exp, const struct gle_file_keys
         rc |= check_signal(exp, errs) | check_made(exp, errs);
     return rc | gle_teacher_build(exp, &file->teacher, errs) | gle_phases_build(exp, &file->training.phases, errs) |
            gle_evaluate_build(exp, &file->training.evaluate, errs) | gle_record_build(exp, &file->record, errs) |
-           gle_diagnose_build(exp, &file->diagnose, errs);
+           gle_diagnose_build(exp, &file->diagnose, errs) | gle_curves_check(exp, errs);
 }
 
-/* Takes doc over. */
-static struct gle_experiment *build(struct gle_doc *doc, const char *variant, const struct gle_sweep *sweep,
-                                    struct gle_errors *errs)
+struct gle_experiment *gle_experiment_build(struct gle_doc *doc, const char *variant, const struct gle_sweep *sweep,
+                                            struct gle_errors *errs)
 {
     struct gle_experiment *exp = gle_calloc(1, sizeof *exp);
     struct gle_file_keys *file = gle_arena_alloc(doc->arena, 1, sizeof *file);
@@ -311,171 +321,11 @@ static struct gle_experiment *build(struct gle_doc *doc, const char *variant, co
     rc = gle_decode(file, gle_experiment_keys, doc, doc->root, errs);
     rc |= build_sections(exp, file, errs);
     if (rc || errs->n + errs->dropped > before) {
-        destroy(exp);
+        gle_experiment_destroy(exp);
         return NULL;
     }
     gle_node_remove(doc->root, "checkpoint"); /* what changes no result is no part of what makes two configs the same */
     return exp;
-}
-
-/* Puts the values of overrides where they belong, whether or not `variants` have been taken out of the tree. */
-static int override(struct gle_doc *doc, const struct gle_override *overrides, size_t n, bool variants,
-                    struct gle_errors *errs)
-{
-    int rc = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        const char *path = overrides[i].path;
-        struct gle_node *value;
-        if (!variants && gle_path_is_within(path, "variants"))
-            continue;
-        if (gle_node_parse(&value, doc, overrides[i].value, overrides[i].where, errs) ||
-            gle_node_set(doc, path, value, errs))
-            rc = -1;
-    }
-    return rc;
-}
-
-/* Applies variants.<name> and takes the variants out of the tree, which then is a file of its own. */
-static int apply_variant(struct gle_doc *doc, const char *name, struct gle_errors *errs)
-{
-    const struct gle_node *variants = gle_node_get(doc->root, "variants");
-    const struct gle_node *variant = gle_node_get(variants, name);
-    const struct gle_node at = gle_node_at_key(variant);
-    int rc = check_name(name, ".", &at, NULL, errs);
-
-    if (variant->kind != GLE_NODE_MAP)
-        return gle_node_error(errs, GLE_ECONFIG, variant, NULL, "a map (dotted.key: value) is wanted");
-    for (size_t i = 0; i < variant->n_items; i++) {
-        struct gle_node *value = gle_node_copy(doc, variant->items[i]);
-        const struct gle_node key = gle_node_at_key(variant->items[i]);
-        if (gle_path_is_within(variant->items[i]->key, "variants")) {
-            rc = gle_node_error(errs, GLE_ECONFIG, &key, NULL, "a variant cannot change the variants");
-            continue;
-        }
-        if (!value)
-            return gle_node_error(errs, GLE_ENOMEM, variant, NULL, "no memory");
-        value->key_line = variant->items[i]->key_line;
-        value->key_column = variant->items[i]->key_column;
-        if (gle_node_set(doc, variant->items[i]->key, value, errs))
-            rc = -1;
-    }
-    gle_node_remove(doc->root, "variants");
-    return rc;
-}
-
-static bool wanted(const char *name, const char *const *only, size_t n_only)
-{
-    for (size_t i = 0; i < n_only; i++)
-        if (!strcmp(only[i], name))
-            return true;
-    return !n_only;
-}
-
-static int check_wanted(const struct gle_node *root, const char *const *only, size_t n_only, struct gle_errors *errs)
-{
-    const struct gle_node *variants = gle_node_get(root, "variants");
-    int rc = 0;
-
-    if (n_only && (!variants || variants->kind != GLE_NODE_MAP))
-        return gle_node_error(errs, GLE_EUSAGE, root, NULL, "--variant %s: the file has no variants", only[0]);
-    for (size_t i = 0; i < n_only; i++) {
-        struct gle_suggestion near = {.word = only[i]};
-        size_t j = 0;
-        while (j < variants->n_items && strcmp(variants->items[j]->key, only[i]))
-            gle_suggest(&near, variants->items[j++]->key);
-        if (j == variants->n_items)
-            rc = gle_node_error(errs, GLE_EUSAGE, variants, NULL,
-                                near.best ? "--variant %s: no such variant (did you mean '%s'?)"
-                                          : "--variant %s: no such variant",
-                                only[i], near.best);
-    }
-    return rc;
-}
-
-static int append(struct gle_experiments *out, struct gle_experiment *exp, struct gle_errors *errs)
-{
-    struct gle_experiment **item = gle_resize(out->item, out->n + 1, sizeof *item);
-
-    if (!item) {
-        gle_node_error(errs, GLE_ENOMEM, exp->src, NULL, "no memory");
-        destroy(exp);
-        return -1;
-    }
-    item[out->n++] = exp;
-    out->item = item;
-    return 0;
-}
-
-/* The experiment of a variant (NULL: the file itself) at a point of its sweep. NULL after an error. */
-static struct gle_experiment *load_one(const char *path, const struct gle_override *overrides, size_t n_overrides,
-                                       const char *variant, size_t point, size_t *n_points, struct gle_errors *errs)
-{
-    struct gle_sweep sweep;
-    struct gle_doc *doc;
-
-    *n_points = 1;
-    if (gle_doc_load(&doc, path, errs))
-        return NULL;
-    variant = variant ? gle_arena_text(doc->arena, variant, strlen(variant)) : NULL;
-    if (override(doc, overrides, n_overrides, true, errs) ||
-        (variant && (apply_variant(doc, variant, errs) ||
-                     override(doc, overrides, n_overrides, false, errs))) || /* the last word, also over the variant */
-        gle_sweep_take(&sweep, n_points, doc, point, errs)) {
-        gle_doc_destroy(doc);
-        return NULL;
-    }
-    return build(doc, variant, &sweep, errs);
-}
-
-/* All points of one variant. */
-static int load_points(struct gle_experiments *out, const char *path, const struct gle_override *overrides,
-                       size_t n_overrides, const char *variant, struct gle_errors *errs)
-{
-    size_t n_points = 1;
-    int rc = 0;
-
-    for (size_t point = 0; point < n_points && !errs->dropped; point++) {
-        struct gle_experiment *exp = load_one(path, overrides, n_overrides, variant, point, &n_points, errs);
-        if (!exp || append(out, exp, errs))
-            rc = -1;
-    }
-    return rc;
-}
-
-int gle_experiments_load(struct gle_experiments *out, const char *path, const struct gle_override *overrides,
-                         size_t n_overrides, const char *const *only, size_t n_only, struct gle_errors *errs)
-{
-    struct gle_doc *doc;
-    const struct gle_node *variants;
-    int rc;
-
-    *out = (struct gle_experiments){0};
-    if (gle_doc_load(&doc, path, errs))
-        return -1;
-    rc = override(doc, overrides, n_overrides, true, errs) | check_wanted(doc->root, only, n_only, errs);
-    variants = gle_node_get(doc->root, "variants");
-    if (!variants || variants->kind != GLE_NODE_MAP || !variants->n_items)
-        rc |= load_points(out, path, overrides, n_overrides, NULL, errs);
-    else
-        for (size_t i = 0; i < variants->n_items && !errs->dropped && out->n <= GLE_EXPERIMENTS_MAX; i++)
-            if (wanted(variants->items[i]->key, only, n_only))
-                rc |= load_points(out, path, overrides, n_overrides, variants->items[i]->key, errs);
-    if (out->n > GLE_EXPERIMENTS_MAX)
-        rc = gle_node_error(errs, GLE_ECONFIG, variants, NULL, "with their combinations more than %d runs",
-                            GLE_EXPERIMENTS_MAX);
-    gle_doc_destroy(doc);
-    if (rc)
-        gle_experiments_clear(out);
-    return rc;
-}
-
-void gle_experiments_clear(struct gle_experiments *list)
-{
-    for (size_t i = 0; i < list->n; i++)
-        destroy(list->item[i]);
-    gle_free(list->item);
-    *list = (struct gle_experiments){0};
 }
 
 static int pending(const struct gle_node *node, const char *key, const char *what, struct gle_errors *errs)

@@ -141,6 +141,7 @@ struct gle_experiment {
 
     const struct gle_rule *rule;
     const struct gle_loss *loss;
+    const void *loss_params; /* its settings; NULL: it has none */
     double beta;
     struct gle_bounds bounds[GLE_PARAMS];
     struct gle_part optimizer; /* row: struct gle_optimizer */
@@ -179,12 +180,18 @@ struct gle_experiments {
     size_t n;
 };
 
-/* Loads a file, applies each variant, then the overrides (which may change variants and sweep, too), then each
- * combination of the sweep, decodes and checks.
+/* Makes the experiments of a file that was read: changes a copy of it by each variant, the overrides (which may change
+ * variants and sweep, too) and each combination of the sweep, decodes and checks.
  * only: names of variants to load (n_only of them), or n_only 0 for all.
- * Owns:   out->item and its members belong to the caller (gle_experiments_clear).
+ * seed:   stands for the file's, and no override or variant may set one then; or NULL.
+ * Owns:   out->item and its members belong to the caller (gle_experiments_clear); they do not need `file` any more.
  * Errors: all that is wrong in the file, in errs (GLE_ECONFIG, GLE_ERANGE, GLE_ESHAPE, GLE_ENOMEM); *out is
  *         then empty. */
+GLE_MUST_CHECK int gle_experiments_build(struct gle_experiments *out, const struct gle_doc *file,
+                                         const struct gle_override *overrides, size_t n_overrides,
+                                         const char *const *only, size_t n_only, const uint64_t *seed,
+                                         struct gle_errors *errs);
+/* The same, without a seed, of a file that is read for it, once. */
 GLE_MUST_CHECK int gle_experiments_load(struct gle_experiments *out, const char *path,
                                         const struct gle_override *overrides, size_t n_overrides,
                                         const char *const *only, size_t n_only, struct gle_errors *errs);

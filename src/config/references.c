@@ -6,6 +6,7 @@
 #include "data/data.h"
 #include "parts/rule.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -18,17 +19,33 @@ static int no_memory(const struct gle_node *node, struct gle_errors *errs)
     return gle_node_error(errs, GLE_ENOMEM, node, NULL, "no memory");
 }
 
-/* The time under map's key in steps, rounded; 0 after an error, or if time or dt could not be decoded. */
-static uint64_t in_steps(double time, double dt, const struct gle_node *map, const char *key, struct gle_errors *errs)
+/* How far time / dt may be from a whole number: what rounding of both explains. */
+static double steps_tolerance(double steps)
 {
+    const double digits = 4.0 * DBL_EPSILON * steps;
+    return digits > 1e-6 ? digits : 1e-6;
+}
+
+uint64_t gle_steps_in(double time, double dt, const struct gle_node *map, const char *key, struct gle_errors *errs)
+{
+    const double steps = time / dt, below = floor(steps);
+
     if (!(time > 0.0) || !(dt > 0.0))
         return 0;
-    if (time / dt > steps_max)
+    if (steps > steps_max)
         gle_node_error(errs, GLE_ERANGE, map, key, "%g is more than %g steps of dt = %g", time, steps_max, dt);
-    else if (llround(time / dt) < 1)
+    else if (steps < 0.5)
         gle_node_error(errs, GLE_ERANGE, map, key, "%g is less than one step of dt = %g", time, dt);
+    else if (fabs(steps - round(steps)) <= steps_tolerance(steps))
+        return (uint64_t)llround(steps);
+    else if (below < 1.0)
+        gle_node_error(errs, GLE_ERANGE, map, key, "%.10g is no whole number of steps of dt = %.10g; %.10g is one",
+                       time,
+                       dt, dt);
     else
-        return (uint64_t)llround(time / dt);
+        gle_node_error(errs, GLE_ERANGE, map, key,
+                       "%.10g is no whole number of steps of dt = %.10g: %.10g makes %.0f, %.10g makes %.0f", time, dt,
+                       below * dt, below, (below + 1.0) * dt, below + 1.0);
     return 0;
 }
 
@@ -43,6 +60,8 @@ static size_t find_layer(const struct gle_experiment *exp, const char *name, con
             return i;
         gle_suggest(&near, exp->layers[i].name);
     }
+    if (node->key ? gle_node_key_invisible(node, errs) : gle_node_invisible(node, errs))
+        return exp->n_layers;
     if (near.best)
         gle_node_error(errs, GLE_ECONFIG, node, NULL, "there is no layer '%s' (did you mean '%s'?)", name, near.best);
     else
@@ -116,18 +135,27 @@ int gle_teacher_build(struct gle_experiment *exp, const struct gle_setting_list 
     return build_settings(&exp->teacher, exp, keys, errs);
 }
 
+/* Whether windows also end where the state is reset: the data set knows when. A signal has no samples at which that
+ * could be. */
+static bool resets(const struct gle_experiment *exp)
+{
+    const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
+    bool any = exp->reset_state;
+
+    for (size_t i = 0; exp->layers && i < exp->n_layers; i++)
+        any = any || exp->layers[i].reset;
+    return any && !(set && set->signal);
+}
+
 /* Under a windowed rule parameters move when a window ends: after a step of the run whose number is a multiple of the
  * window's length, but never the first one of a phase. A phase in which none ends would pretend to learn. */
 static int check_windows(const struct gle_experiment *exp, struct gle_errors *errs)
 {
     const uint64_t window = exp->window_steps;
     uint64_t begin = 0;
-    bool resets = exp->reset_state; /* windows end there, too; the data set knows when */
     int rc = 0;
 
-    for (size_t i = 0; exp->layers && i < exp->n_layers; i++)
-        resets = resets || exp->layers[i].reset;
-    for (size_t i = 0; window && !resets && i < exp->n_phases; begin += exp->phases[i++].n_steps) {
+    for (size_t i = 0; window && !resets(exp) && i < exp->n_phases; begin += exp->phases[i++].n_steps) {
         const struct gle_phase *phase = &exp->phases[i];
         const uint64_t last = begin + phase->n_steps - 1;
         if (phase->learn && phase->n_steps && last - last % window <= begin)
@@ -156,7 +184,7 @@ int gle_phases_build(struct gle_experiment *exp, const struct gle_phase_list *ke
         phase->duration = k->duration;
         phase->learn = k->learn;
         phase->src = k->src;
-        phase->n_steps = in_steps(k->duration, exp->dt, k->src, "duration", errs);
+        phase->n_steps = gle_steps_in(k->duration, exp->dt, k->src, "duration", errs);
         if (!phase->n_steps)
             rc = -1;
         rc |= build_settings(&phase->set, exp, &k->set, errs);
@@ -170,24 +198,6 @@ int gle_phases_build(struct gle_experiment *exp, const struct gle_phase_list *ke
 }
 
 /* --- evaluation --- */
-
-/* As in_steps(), of a time that is a whole number of dt, but for what rounding explains. */
-static uint64_t in_whole_steps(double time, double dt, const struct gle_node *map, const char *key,
-                               struct gle_errors *errs)
-{
-    static const double ROUNDING = 1e-6;
-    const uint64_t n = in_steps(time, dt, map, key, errs);
-    const double below = floor(time / dt);
-
-    if (!n || fabs(time / dt - (double)n) <= ROUNDING * fmax(1.0, (double)n))
-        return n;
-    if (below < 1.0)
-        gle_node_error(errs, GLE_ERANGE, map, key, "%g is less than one step of dt = %g", time, dt);
-    else
-        gle_node_error(errs, GLE_ERANGE, map, key, "%g is no whole number of steps of dt = %g: %.9g and %.9g are", time,
-                   dt, below * dt, (below + 1.0) * dt);
-    return 0;
-}
 
 int gle_evaluate_build(struct gle_experiment *exp, const struct gle_evaluate_keys *keys, struct gle_errors *errs)
 {
@@ -204,7 +214,7 @@ int gle_evaluate_build(struct gle_experiment *exp, const struct gle_evaluate_key
     if (set && set->signal)
         rc = gle_node_error(errs, GLE_ECONFIG, exp->training_src, "evaluate",
                             "the data set %s is a signal, which has no test set", set->row.name);
-    exp->evaluate_steps = in_whole_steps(keys->every, exp->dt, src, "every", errs);
+    exp->evaluate_steps = gle_steps_in(keys->every, exp->dt, src, "every", errs);
     return exp->evaluate_steps ? rc : -1;
 }
 
@@ -402,7 +412,7 @@ int gle_diagnose_build(struct gle_experiment *exp, const struct gle_diagnose_key
         rc = gle_node_error(errs, GLE_ECONFIG, diagnose->src, "gradient",
                             "%s gives no exact gradient to compare with: %s do", keys->gradient->name,
                             windowed_rules(rules, sizeof rules));
-    diagnose->n_steps = in_steps(keys->window, exp->dt, diagnose->src, "window", errs);
+    diagnose->n_steps = gle_steps_in(keys->window, exp->dt, diagnose->src, "window", errs);
     if (!diagnose->n_steps)
         return -1;
     if (diagnose->n_steps < 2)

@@ -1,20 +1,15 @@
-#include "data/corpus.h"
+#include "data/corpus_inside.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/rng.h"
-#include "base/text.h"
+#include "base/unicode.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <math.h>
 #include <sha1.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-static const char noise_folder[] = "_background_noise_";
 static const char *const list_names[GLE_SPLITS] = {
     [GLE_VALIDATION] = "validation_list.txt", [GLE_TEST] = "testing_list.txt"};
 /* The order in which the published code goes through the sets, and so in which they draw from its random stream. */
@@ -22,265 +17,17 @@ static const enum gle_split published_order[GLE_SPLITS] = {GLE_VALIDATION, GLE_T
 
 enum { UNKNOWN_PERCENT = 10, LIST_BYTES_MAX = 1 << 28 };
 
-struct file {
-    const char *name; /* "word/name.wav" */
-    size_t word;      /* its number; n_words: unknown */
-    enum gle_split split;
-    bool listed;      /* in an official list */
-};
-struct files {
-    struct file *v;
-    size_t n, n_room;
-};
-struct strings {
-    char **v;
-    size_t n, n_room;
-};
-
-/* What a listing works on. */
-struct listing {
-    const struct gle_corpus_settings *how;
-    struct gle_corpus *corpus;
-    struct strings folders; /* of words, also of those that are not wanted; sorted */
-    struct files files;     /* sorted */
-    uint32_t *rows[GLE_SPLITS]; /* numbers of files: of wanted words, to which unknown ones come */
-    uint32_t *unknown[GLE_SPLITS];
-    size_t n_rows[GLE_SPLITS], n_unknown[GLE_SPLITS];
-};
-
-static int no_memory(struct gle_error *err)
-{
-    return gle_fail(err, GLE_ENOMEM, "no memory for the list of sound files");
-}
-
-/* Room for one more of `size` bytes; NULL: no memory, and *v is as before. */
-static void *grown(void *v, size_t n, size_t *n_room, size_t size)
-{
-    if (n < *n_room)
-        return v;
-    v = gle_resize(v, *n_room ? 2 * *n_room : 64, size);
-    if (v)
-        *n_room = *n_room ? 2 * *n_room : 64;
-    return v;
-}
-
-static int add_string(struct strings *s, char *text, struct gle_error *err)
-{
-    char **v = text ? grown(s->v, s->n, &s->n_room, sizeof *v) : NULL;
-
-    if (!v)
-        return no_memory(err);
-    s->v = v;
-    s->v[s->n++] = text;
-    return 0;
-}
-
-static int add_file(struct files *files, const struct file *file, struct gle_error *err)
-{
-    struct file *v = file->name ? grown(files->v, files->n, &files->n_room, sizeof *v) : NULL;
-
-    if (!v)
-        return no_memory(err);
-    files->v = v;
-    files->v[files->n++] = *file;
-    return 0;
-}
-
-/* "folder/name"; NULL: no memory */
-static char *joined(struct gle_arena *arena, const char *folder, const char *name)
-{
-    const size_t size = strlen(folder) + strlen(name) + sizeof "/";
-    char *path = gle_arena_alloc(arena, size, 1);
-
-    if (path)
-        snprintf(path, size, "%s/%s", folder, name);
-    return path;
-}
-
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
+/* --- which set --- */
 
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(((const struct file *)a)->name, ((const struct file *)b)->name);
+    return strcmp(((const struct gle_corpus_file *)a)->name, ((const struct gle_corpus_file *)b)->name);
 }
 
-/* --- folders --- */
-
-static bool ends_with(const char *name, const char *end)
+static int by_form(const void *a, const void *b)
 {
-    const size_t n = strlen(name), m = strlen(end);
-    return n > m && !strcmp(name + n - m, end);
+    return strcmp(((const struct gle_corpus_form *)a)->composed, ((const struct gle_corpus_form *)b)->composed);
 }
-
-static bool is_sound(const char *name)
-{
-    return *name != '.' && (ends_with(name, ".wav") || ends_with(name, ".flac"));
-}
-
-/* Whether what a name stands for is (behind links) a folder. All else counts as a file, so that whoever reads it can
- * say that it is none: nothing that is called like a sound is passed over in silence. */
-static bool is_folder(const char *path)
-{
-    struct stat info;
-    return !stat(path, &info) && S_ISDIR(info.st_mode);
-}
-
-static int cannot_read(const char *path, struct gle_error *err)
-{
-    return gle_fail_in(err, GLE_EDATA, path, NULL, "cannot be read: %s", strerror(errno));
-}
-
-/* All names in a folder that `wanted` wants, sorted. names->v is the caller's, its texts the arena's. */
-static int list_folder(struct strings *names, const char *path, bool (*wanted)(const char *name),
-                       struct gle_arena *arena, struct gle_error *err)
-{
-    DIR *dir = opendir(path);
-    const struct dirent *entry;
-    int rc = 0;
-
-    if (!dir)
-        return cannot_read(path, err);
-    while (!rc && (errno = 0, entry = readdir(dir)) != NULL)
-        if (wanted(entry->d_name))
-            rc = add_string(names, gle_arena_text(arena, entry->d_name, strlen(entry->d_name)), err);
-    if (!rc && errno)
-        rc = cannot_read(path, err);
-    closedir(dir);
-    if (names->n)
-        qsort(names->v, names->n, sizeof *names->v, by_text);
-    return rc;
-}
-
-static bool may_be_word(const char *name)
-{
-    return *name != '.' && *name != '_';
-}
-
-static bool is_sample(const char *name)
-{
-    return is_sound(name) && strstr(name, "_nohash_");
-}
-
-/* What is no folder (the lists, a licence) is passed over. */
-static int list_folders(struct listing *l, struct gle_error *err)
-{
-    struct strings *folders = &l->folders;
-    size_t n = 0;
-
-    if (access(l->how->path, F_OK) && errno == ENOENT)
-        return gle_fail_in(err, GLE_EDATA, l->how->path, NULL,
-                           "there is no such folder; datasets/README.md says how to get or make a corpus");
-    if (list_folder(folders, l->how->path, may_be_word, l->corpus->arena, err))
-        return -1;
-    for (size_t i = 0; i < folders->n; i++) {
-        const char *path = joined(l->corpus->arena, l->how->path, folders->v[i]);
-        if (!path)
-            return no_memory(err);
-        if (is_folder(path))
-            folders->v[n++] = folders->v[i];
-    }
-    folders->n = n;
-    return 0;
-}
-
-static bool has_folder(const struct listing *l, const char *name)
-{
-    return l->folders.n && bsearch(&name, l->folders.v, l->folders.n, sizeof *l->folders.v, by_text);
-}
-
-static int check_words(const struct listing *l, struct gle_error *err)
-{
-    for (size_t w = 0; w < l->how->n_words; w++) {
-        struct gle_suggestion near = {.word = l->how->words[w]};
-        if (has_folder(l, near.word))
-            continue;
-        for (size_t i = 0; i < l->folders.n; i++)
-            gle_suggest(&near, l->folders.v[i]);
-        if (near.best)
-            return gle_fail(err, GLE_EDATA, "there is no folder '%s' in %s (did you mean '%s'?)", near.word,
-                            l->how->path, near.best);
-        return gle_fail(err, GLE_EDATA, "there is no folder '%s' in %s", near.word, l->how->path);
-    }
-    return 0;
-}
-
-/* --- files --- */
-
-static size_t word_number(const struct gle_corpus_settings *how, const char *name)
-{
-    size_t w = 0;
-
-    while (w < how->n_words && strcmp(how->words[w], name))
-        w++;
-    return w;
-}
-
-static int list_word(struct listing *l, const char *folder, size_t word, struct gle_error *err)
-{
-    struct gle_arena *arena = l->corpus->arena;
-    const char *path = joined(arena, l->how->path, folder);
-    const size_t before = l->files.n;
-    struct strings names = {0};
-    int rc;
-
-    if (!path)
-        return no_memory(err);
-    rc = list_folder(&names, path, is_sample, arena, err);
-    for (size_t i = 0; !rc && i < names.n; i++) {
-        const char *whole = joined(arena, path, names.v[i]);
-        if (!whole)
-            rc = no_memory(err);
-        else if (!is_folder(whole))
-            rc = add_file(&l->files, &(struct file){.name = whole + strlen(l->how->path) + 1, .word = word}, err);
-    }
-    gle_free(names.v);
-    if (!rc && word < l->how->n_words && l->files.n == before)
-        return gle_fail_in(err, GLE_EDATA, path, NULL,
-                           "no sound files in this folder (SPEAKER_nohash_NUMBER.wav or .flac are wanted)");
-    return rc;
-}
-
-static int list_files(struct listing *l, struct gle_error *err)
-{
-    for (size_t i = 0; i < l->folders.n; i++) {
-        const size_t word = word_number(l->how, l->folders.v[i]);
-        if ((word < l->how->n_words || l->how->unknown) && list_word(l, l->folders.v[i], word, err))
-            return -1;
-    }
-    if (l->files.n > UINT32_MAX)
-        return gle_fail(err, GLE_ERANGE, "%zu sound files are more than %lu", l->files.n, (unsigned long)UINT32_MAX);
-    qsort(l->files.v, l->files.n, sizeof *l->files.v, by_name);
-    return 0;
-}
-
-static int list_noises(struct listing *l, struct gle_error *err)
-{
-    struct gle_corpus *corpus = l->corpus;
-    const char *path = joined(corpus->arena, l->how->path, noise_folder);
-    struct strings names = {0};
-    int rc;
-
-    if (!path)
-        return no_memory(err);
-    rc = list_folder(&names, path, is_sound, corpus->arena, err);
-    if (!rc && !names.n)
-        rc = gle_fail_in(err, GLE_EDATA, path, NULL, "no recordings of noise (.wav or .flac) in this folder");
-    if (!rc && !(corpus->noises = gle_arena_alloc(corpus->arena, names.n, sizeof *corpus->noises)))
-        rc = no_memory(err);
-    for (size_t i = 0; !rc && i < names.n; i++) {
-        corpus->noises[i] = joined(corpus->arena, noise_folder, names.v[i]);
-        if (!corpus->noises[i])
-            rc = no_memory(err);
-    }
-    corpus->n_noises = rc ? 0 : names.n;
-    gle_free(names.v);
-    return rc;
-}
-
-/* --- which set --- */
 
 /* which_set() of the data set's README: SHA-1 of what comes before "_nohash_", its last 27 bits as a percentage. */
 static enum gle_split hashed_split(const char *name, double validation, double test)
@@ -307,18 +54,53 @@ static int wrong_line(const char *path, size_t line, struct gle_error *err)
     return -1;
 }
 
+/* Puts files in the order of their composed names, for find_listed(). */
+static int order_by_form(struct gle_corpus_listing *l, struct gle_error *err)
+{
+    l->by_form = gle_calloc(l->n_files, sizeof *l->by_form);
+    if (!l->by_form)
+        return gle_corpus_no_memory(err);
+    for (size_t i = 0; i < l->n_files; i++) {
+        l->by_form[i] = (struct gle_corpus_form){gle_unicode_composed(l->corpus->arena, l->files[i].name),
+                                                 &l->files[i]};
+        if (!l->by_form[i].composed)
+            return gle_corpus_no_memory(err);
+    }
+    qsort(l->by_form, l->n_files, sizeof *l->by_form, by_form);
+    return 0;
+}
+
+/* The file of a line of an official list; NULL: there is none. A corpus that went through another file system may have
+ * its names in another form of Unicode than its lists. */
+static int find_listed(struct gle_corpus_file **out, const struct gle_corpus_listing *l, const char *text,
+                       struct gle_error *err)
+{
+    const struct gle_corpus_file wanted = {.name = text};
+    const struct gle_corpus_form alike = {.composed = gle_unicode_composed(l->corpus->arena, text)};
+    const struct gle_corpus_form *found;
+
+    if (!alike.composed)
+        return gle_corpus_no_memory(err);
+    *out = bsearch(&wanted, l->files, l->n_files, sizeof *l->files, by_name);
+    if (*out)
+        return 0;
+    found = bsearch(&alike, l->by_form, l->n_files, sizeof *l->by_form, by_form);
+    *out = found ? found->file : NULL;
+    return 0;
+}
+
 /* A line of an official list. Words whose folders are not there or not looked into may stand in it, too. */
-static int list_line(struct listing *l, char *text, enum gle_split split, const char *path, size_t line,
+static int list_line(struct gle_corpus_listing *l, char *text, enum gle_split split, const char *path, size_t line,
                      struct gle_error *err)
 {
-    const struct file wanted = {.name = text};
-    struct file *file;
-    size_t word;
+    struct gle_corpus_file *file = NULL;
+    const char *composed;
     char *slash;
 
     if (!*text)
         return 0;
-    file = bsearch(&wanted, l->files.v, l->files.n, sizeof *l->files.v, by_name);
+    if (find_listed(&file, l, text, err))
+        return -1;
     if (file && file->listed && file->split != split) {
         gle_fail(err, GLE_EDATA, "'%s' is in %s, too", text, list_names[file->split]);
         return wrong_line(path, line, err);
@@ -329,13 +111,16 @@ static int list_line(struct listing *l, char *text, enum gle_split split, const 
         return 0;
     }
     slash = strchr(text, '/');
-    if (!slash || !may_be_word(text) || *text == '/' || *text == ' ' || *text == '\t') {
+    if (!slash || !gle_corpus_may_be_word(text) || *text == '/' || *text == ' ' || *text == '\t') {
         gle_fail(err, GLE_EDATA, "'%s' is not WORD/NAME.wav", text);
         return wrong_line(path, line, err);
     }
     *slash = '\0';
-    word = word_number(l->how, text);
-    if (word == l->how->n_words && (!l->how->unknown || !has_folder(l, text)))
+    composed = gle_unicode_composed(l->corpus->arena, text);
+    if (!composed)
+        return gle_corpus_no_memory(err);
+    if (gle_corpus_word(l, composed) == l->how->n_words &&
+        (!l->how->unknown || !gle_corpus_has_folder(l, composed)))
         return 0;
     *slash = '/';
     gle_fail(err, GLE_EDATA, "there is no sound file '%s' in %s", text, l->how->path);
@@ -349,15 +134,15 @@ static char *after_mark(char *text)
     return text + (strncmp(text, mark_utf8, 3) ? 0 : 3);
 }
 
-static int read_list(struct listing *l, enum gle_split split, struct gle_error *err)
+static int read_list(struct gle_corpus_listing *l, enum gle_split split, struct gle_error *err)
 {
-    const char *path = joined(l->corpus->arena, l->how->path, list_names[split]);
+    const char *path = gle_corpus_join(l->corpus->arena, l->how->path, list_names[split]);
     unsigned char *bytes;
     size_t size, line = 0;
     int rc = 0;
 
     if (!path)
-        return no_memory(err);
+        return gle_corpus_no_memory(err);
     if (gle_file_read(&bytes, &size, path, LIST_BYTES_MAX, false, GLE_EDATA, err))
         return -1;
     if (strlen((char *)bytes) != size)
@@ -373,31 +158,33 @@ static int read_list(struct listing *l, enum gle_split split, struct gle_error *
     return rc;
 }
 
-static int divide(struct listing *l, struct gle_error *err)
+static int divide(struct gle_corpus_listing *l, struct gle_error *err)
 {
     const struct gle_corpus_settings *how = l->how;
 
-    for (size_t i = 0; i < l->files.n; i++) {
-        struct file *file = &l->files.v[i];
+    for (size_t i = 0; i < l->n_files; i++) {
+        struct gle_corpus_file *file = &l->files[i];
         file->split = how->official ? GLE_TRAIN : hashed_split(file->name, how->validation, how->test);
     }
-    return how->official && (read_list(l, GLE_VALIDATION, err) || read_list(l, GLE_TEST, err)) ? -1 : 0;
+    if (!how->official)
+        return 0;
+    return order_by_form(l, err) || read_list(l, GLE_VALIDATION, err) || read_list(l, GLE_TEST, err) ? -1 : 0;
 }
 
 /* --- samples --- */
 
 /* Numbers of files by set, wanted and unknown apart, in the order of their names. */
-static int gather(struct listing *l, struct gle_error *err)
+static int gather(struct gle_corpus_listing *l, struct gle_error *err)
 {
     for (enum gle_split s = 0; s < GLE_SPLITS; s++) {
-        l->rows[s] = gle_calloc(l->files.n, sizeof *l->rows[s]);
-        l->unknown[s] = gle_calloc(l->files.n, sizeof *l->unknown[s]);
+        l->rows[s] = gle_calloc(l->n_files, sizeof *l->rows[s]);
+        l->unknown[s] = gle_calloc(l->n_files, sizeof *l->unknown[s]);
         if (!l->rows[s] || !l->unknown[s])
-            return no_memory(err);
+            return gle_corpus_no_memory(err);
     }
-    for (uint32_t i = 0; i < l->files.n; i++) {
-        const enum gle_split s = l->files.v[i].split;
-        if (l->files.v[i].word < l->how->n_words)
+    for (uint32_t i = 0; i < l->n_files; i++) {
+        const enum gle_split s = l->files[i].split;
+        if (l->files[i].word < l->how->n_words)
             l->rows[s][l->n_rows[s]++] = i;
         else
             l->unknown[s][l->n_unknown[s]++] = i;
@@ -406,7 +193,7 @@ static int gather(struct listing *l, struct gle_error *err)
 }
 
 /* prepare_data_index() of the published code. */
-static void shuffle(struct listing *l)
+static void shuffle(struct gle_corpus_listing *l)
 {
     struct gle_rng rng;
 
@@ -436,16 +223,16 @@ static size_t word_label(const struct gle_corpus_settings *how, size_t word)
     return word == how->n_words ? 0 : word + how->unknown + after_silence;
 }
 
-static int fill_split(struct listing *l, enum gle_split s, struct gle_error *err)
+static int fill_split(struct gle_corpus_listing *l, enum gle_split s, struct gle_error *err)
 {
     struct gle_corpus *corpus = l->corpus;
     const size_t n = l->n_rows[s], n_silence = (size_t)floor(l->how->silence * (double)n);
     struct gle_corpus_sample *samples = gle_arena_alloc(corpus->arena, n + n_silence, sizeof *samples);
 
     if (!samples)
-        return no_memory(err);
+        return gle_corpus_no_memory(err);
     for (size_t i = 0; i < n; i++) {
-        const struct file *file = &l->files.v[l->rows[s][i]];
+        const struct gle_corpus_file *file = &l->files[l->rows[s][i]];
         samples[i] = (struct gle_corpus_sample){file->name, (int32_t)word_label(l->how, file->word)};
     }
     for (size_t i = n; i < n + n_silence; i++)
@@ -462,7 +249,7 @@ static int name_classes(struct gle_corpus *corpus, const struct gle_corpus_setti
     corpus->n_classes = how->n_words + how->unknown + silence;
     corpus->classes = gle_arena_alloc(corpus->arena, corpus->n_classes, sizeof *corpus->classes);
     if (!corpus->classes)
-        return no_memory(err);
+        return gle_corpus_no_memory(err);
     for (size_t w = 0; w < how->n_words; w++)
         corpus->classes[word_label(how, w)] = gle_arena_text(corpus->arena, how->words[w], strlen(how->words[w]));
     if (how->unknown)
@@ -471,7 +258,7 @@ static int name_classes(struct gle_corpus *corpus, const struct gle_corpus_setti
         corpus->classes[silence_label(how)] = gle_arena_text(corpus->arena, "silence", strlen("silence"));
     for (size_t c = 0; c < corpus->n_classes; c++)
         if (!corpus->classes[c])
-            return no_memory(err);
+            return gle_corpus_no_memory(err);
     return 0;
 }
 
@@ -481,7 +268,7 @@ static bool wants(const struct gle_corpus_settings *how, enum gle_split split)
 }
 
 /* Every set that is wanted has samples, and the training set some of every class. */
-static int check_samples(const struct listing *l, struct gle_error *err)
+static int check_samples(const struct gle_corpus_listing *l, struct gle_error *err)
 {
     const struct gle_corpus *corpus = l->corpus;
     const struct gle_corpus_settings *how = l->how;
@@ -490,7 +277,7 @@ static int check_samples(const struct listing *l, struct gle_error *err)
         if (!corpus->n[s] && wants(how, s))
             return gle_fail(err, GLE_ERANGE, "%s leaves no samples for the %s set, of %zu files in %s",
                             how->official ? "the official split" : "the split by speakers", gle_split_names[s],
-                            l->files.n, how->path);
+                            l->n_files, how->path);
     for (size_t c = 0; c < corpus->n_classes; c++) {
         size_t i = 0;
         while (i < corpus->n[GLE_TRAIN] && corpus->split[GLE_TRAIN][i].label != (int32_t)c)
@@ -501,15 +288,14 @@ static int check_samples(const struct listing *l, struct gle_error *err)
             return gle_fail(err, GLE_ERANGE, "no sample of 'silence': a fraction of %g of %zu training samples is less "
                             "than one", how->silence, corpus->n[GLE_TRAIN]);
         return gle_fail(err, GLE_ERANGE, "no sample of '%s' in the training set, of %zu files in %s",
-                        corpus->classes[c], l->files.n, how->path);
+                        corpus->classes[c], l->n_files, how->path);
     }
     return 0;
 }
 
-static int list_all(struct listing *l, struct gle_error *err)
+static int list_all(struct gle_corpus_listing *l, struct gle_error *err)
 {
-    if (list_folders(l, err) || check_words(l, err) || list_files(l, err) || (l->how->noise && list_noises(l, err)) ||
-        divide(l, err) || gather(l, err) || name_classes(l->corpus, l->how, err))
+    if (gle_corpus_list_files(l, err) || divide(l, err) || gather(l, err) || name_classes(l->corpus, l->how, err))
         return -1;
     shuffle(l);
     for (enum gle_split s = 0; s < GLE_SPLITS; s++)
@@ -520,16 +306,18 @@ static int list_all(struct listing *l, struct gle_error *err)
 
 int gle_corpus_open(struct gle_corpus **out, const struct gle_corpus_settings *how, struct gle_error *err)
 {
-    struct listing l = {.how = how, .corpus = gle_calloc(1, sizeof *l.corpus)};
+    struct gle_corpus_listing l = {.how = how, .corpus = gle_calloc(1, sizeof *l.corpus)};
     int rc;
 
     *out = NULL;
     if (!l.corpus || !(l.corpus->arena = gle_arena_create()))
-        rc = no_memory(err);
+        rc = gle_corpus_no_memory(err);
     else
         rc = list_all(&l, err);
-    gle_free(l.folders.v);
-    gle_free(l.files.v);
+    gle_free(l.words);
+    gle_free(l.folders);
+    gle_free(l.files);
+    gle_free(l.by_form);
     for (enum gle_split s = 0; s < GLE_SPLITS; s++) {
         gle_free(l.rows[s]);
         gle_free(l.unknown[s]);

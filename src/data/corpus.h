@@ -17,6 +17,7 @@ struct gle_corpus_settings {
     double validation, test;   /* percent of the speakers, if not official */
     uint64_t seed;             /* of the shuffles */
     bool noise;                /* background noise is needed */
+    bool skip_bad;             /* what looks like a sound and cannot be used is left out; if not, it is an error */
 };
 
 struct gle_corpus_sample {
@@ -31,6 +32,8 @@ struct gle_corpus {
     size_t n[GLE_SPLITS];
     char **noises;     /* (n_noises): "_background_noise_/name.wav", sorted */
     size_t n_noises;
+    size_t n_passed;         /* files that look like sounds, left out because of their name or place */
+    struct gle_error passed; /* the first of them, and why */
     struct gle_arena *arena; /* which all texts live in */
 };
 
@@ -42,11 +45,14 @@ struct gle_corpus {
  * for validation, test and training in this order the unknown ones are shuffled and the first of them appended; then
  * the samples of each are shuffled; silence comes at the end.
  * Owns:   *out belongs to the caller (gle_corpus_close).
- * Files without "_nohash_" are no samples, folders that begin with '_' or '.' no words. Links are followed.
- * Errors: GLE_EDATA (a folder that cannot be read, a word without a folder or without files, no noise where it is
- *         needed, a list that is missing, or that names a file which its word's folder does not have, or one that the
- *         other list names, too), GLE_ERANGE (a set without samples, unless it gets 0 percent; a class without training
- *         samples), GLE_ENOMEM. On error *out is NULL. */
+ * Extensions count in any case of letters. Names that begin with '.' are nobody's, folders that begin with '_' or '.'
+ * no words. Links are followed. The form of Unicode in which a name is written makes no difference to which folder is a
+ * word's, or which file a list names; speakers, and the sorted order, go by the bytes.
+ * Errors: GLE_EDATA (a folder that cannot be read, a word without a folder or without files, two folders for a word, no
+ *         noise where it is needed; a sound without "_nohash_", in another format, or outside the folders of words,
+ *         unless skip_bad says that those are left out; a list that is missing, or that names a file which its word's
+ *         folder does not have, or one that the other list names, too), GLE_ERANGE (a set without samples, unless it
+ *         gets 0 percent; a class without training samples), GLE_ENOMEM. On error *out is NULL. */
 GLE_MUST_CHECK int gle_corpus_open(struct gle_corpus **out, const struct gle_corpus_settings *how,
                                    struct gle_error *err);
 void gle_corpus_close(struct gle_corpus *corpus); /* NULL is fine */

@@ -34,6 +34,7 @@ struct reading {
     atomic_size_t next, n_read;
     atomic_bool over; /* no more files are to be taken */
     bool stopped;
+    struct gle_error stop;
     struct first_wrong failure, skipped;
     size_t n_skipped;
 };
@@ -90,10 +91,10 @@ static void keep_first(struct first_wrong *first, size_t number, const struct gl
 /* By the thread that opens the data set. */
 static void tell(struct reading *r)
 {
-    if (r->stopped || !r->ctx->progress || !r->ctx->progress(r->ctx->ctx, atomic_load(&r->n_read), r->n_files))
-        return;
-    r->stopped = true;
-    atomic_store(&r->over, true);
+    if (!r->stopped && gle_data_tell(r->ctx, "reading files", atomic_load(&r->n_read), r->n_files, &r->stop)) {
+        r->stopped = true;
+        atomic_store(&r->over, true);
+    }
 }
 
 /* Files are taken in the order of the list, so that all before one that failed have been taken, and are finished. */
@@ -137,7 +138,9 @@ static int read_files(struct reading *r, struct gle_error *err)
         return -1;
     }
     tell(r);
-    return r->stopped ? gle_fail(err, GLE_ESTOPPED, "stopped while sound files were read") : 0;
+    if (r->stopped)
+        *err = r->stop;
+    return r->stopped ? -1 : 0;
 }
 
 /* Names of all files in the order of their sounds. */
@@ -291,9 +294,10 @@ static int read_all(struct gle_data *data, struct reading *r, struct gle_error *
 {
     if (list_files(r, err) || read_files(r, err))
         return -1;
-    data->n_skipped = r->n_skipped;
-    if (r->n_skipped)
-        gle_error_format(data->skipped, sizeof data->skipped, &r->skipped.err);
+    data->n_skipped = r->corpus->n_passed + r->n_skipped;
+    if (data->n_skipped)
+        gle_error_format(data->skipped, sizeof data->skipped,
+                         r->corpus->n_passed ? &r->corpus->passed : &r->skipped.err);
     if (take_sounds(data, r, err) || check_classes(data, err))
         return -1;
     measure(data, r->s);

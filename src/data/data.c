@@ -91,11 +91,12 @@ int gle_data_room(struct gle_data *data, enum gle_split split, size_t n, struct 
     if (larger && n > SIZE_MAX / sizeof(float) / 2 / larger)
         return gle_fail(err, GLE_ENOMEM, "no memory for %zu samples", n);
     s->n = n;
-    s->x = input_size(data) ? gle_floats(n * input_size(data)) : NULL;
+    /* gle_calloc(): pages of large arrays are zeroed as they are filled, so that a signal need not wait for all */
+    s->x = input_size(data) ? gle_calloc(n * input_size(data), sizeof *s->x) : NULL;
     if (data->labelled)
         s->labels = gle_calloc(n, sizeof *s->labels);
     else if (targets)
-        s->targets = gle_floats(n * targets);
+        s->targets = gle_calloc(n * targets, sizeof *s->targets);
     if ((input_size(data) && !s->x) || (data->labelled && !s->labels) || (targets && !s->targets))
         return gle_fail(err, GLE_ENOMEM, "no memory for %zu samples", n);
     return 0;
@@ -119,6 +120,14 @@ int gle_data_hold(struct gle_data *data, double present, double dt, struct gle_e
     return gle_data_steps(&data->n_steps, "present", present, dt, err);
 }
 
+int gle_data_tell(const struct gle_data_context *ctx, const char *what, size_t done, size_t total,
+                  struct gle_error *err)
+{
+    if (!ctx->progress || !ctx->progress(ctx->ctx, what, done, total))
+        return 0;
+    return gle_fail(err, GLE_ESTOPPED, "stopped while %s", what);
+}
+
 static void free_samples(struct gle_samples *s)
 {
     gle_free(s->x);
@@ -139,27 +148,50 @@ static void copy_sample(struct gle_samples *to, size_t i, const struct gle_sampl
         memcpy(to->targets + i * targets, from->targets + j * targets, targets * sizeof(float));
 }
 
-/* Marks the samples that the first n_chosen of a random order take; NULL: no memory. Free with gle_free(). */
-static unsigned char *choose(size_t n, size_t n_chosen, uint64_t seed)
+/* Marks the samples that the first n_chosen of a random order take. */
+static int choose(unsigned char *chosen, size_t n, size_t n_chosen, const struct gle_data_context *ctx,
+                  struct gle_error *err)
 {
-    unsigned char *chosen = gle_calloc(n, 1);
     uint32_t *order = gle_calloc(n, sizeof *order);
     struct gle_rng rng;
+    int rc = order ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the validation set");
 
-    if (chosen && order) {
-        gle_rng_seed(&rng, seed);
-        gle_torch_randperm(&rng, order, n);
-        for (size_t i = 0; i < n_chosen; i++)
-            chosen[order[i]] = 1;
-    } else {
-        gle_free(chosen);
-        chosen = NULL;
+    if (order) {
+        for (size_t i = 0; i < n; i++)
+            order[i] = (uint32_t)i;
+        gle_rng_seed(&rng, ctx->seed);
+    }
+    for (size_t i = 0; i < n_chosen && !rc; i++) { /* which no later draw changes */
+        if (i % GLE_DATA_TELL == 0)
+            rc = gle_data_tell(ctx, "choosing validation samples", i, n_chosen, err);
+        gle_torch_permute(&rng, order, n, i, i + 1);
+        chosen[order[i]] = 1;
     }
     gle_free(order);
-    return chosen;
+    return rc;
 }
 
-static int split_validation(struct gle_data *data, double fraction, uint64_t seed, struct gle_error *err)
+/* Takes the training set, as it was, apart. */
+static int divide(struct gle_data *data, const struct gle_samples *all, const unsigned char *chosen, size_t n_chosen,
+                  const struct gle_data_context *ctx, struct gle_error *err)
+{
+    const size_t every = 1 + GLE_DATA_TELL / (1 + input_size(data));
+    size_t to[GLE_SPLITS] = {0};
+
+    if (gle_data_room(data, GLE_TRAIN, all->n - n_chosen, err) ||
+        gle_data_room(data, GLE_VALIDATION, n_chosen, err))
+        return -1;
+    for (size_t i = 0; i < all->n; i++) {
+        const enum gle_split part = chosen[i] ? GLE_VALIDATION : GLE_TRAIN;
+        if (i % every == 0 && gle_data_tell(ctx, "taking samples for validation", i, all->n, err))
+            return -1;
+        copy_sample(&data->split[part], to[part]++, all, i, data);
+    }
+    return 0;
+}
+
+static int split_validation(struct gle_data *data, double fraction, const struct gle_data_context *ctx,
+                            struct gle_error *err)
 {
     struct gle_samples all = data->split[GLE_TRAIN];
     const size_t n_chosen = (size_t)round(fraction * (double)all.n);
@@ -169,26 +201,27 @@ static int split_validation(struct gle_data *data, double fraction, uint64_t see
     if (!n_chosen || n_chosen == all.n)
         return gle_fail(err, GLE_ERANGE, "a fraction of %g of %zu training samples leaves none for %s", fraction,
                         all.n, n_chosen ? "training" : "validation");
-    chosen = choose(all.n, n_chosen, seed);
+    chosen = gle_calloc(all.n, 1);
     if (!chosen)
         return gle_fail(err, GLE_ENOMEM, "no memory for the validation set");
     data->split[GLE_TRAIN] = (struct gle_samples){0};
-    status = gle_data_room(data, GLE_TRAIN, all.n - n_chosen, err) ||
-             gle_data_room(data, GLE_VALIDATION, n_chosen, err);
-    if (!status) {
-        size_t to[GLE_SPLITS] = {0};
-        for (size_t i = 0; i < all.n; i++) {
-            const enum gle_split part = chosen[i] ? GLE_VALIDATION : GLE_TRAIN;
-            copy_sample(&data->split[part], to[part]++, &all, i, data);
-        }
-    }
+    status = choose(chosen, all.n, n_chosen, ctx, err) || divide(data, &all, chosen, n_chosen, ctx, err);
     gle_free(chosen);
     free_samples(&all);
     return status ? -1 : 0;
 }
 
+/* --- the checksum --- */
+
+struct hashing {
+    struct gle_sha256 *sha;
+    size_t done, total; /* values */
+    const struct gle_data_context *ctx;
+    struct gle_error *err;
+};
+
 /* Adds 32-bit values as little-endian bytes, whatever this machine's order. */
-static void hash_words(struct gle_sha256 *sha, const void *values, size_t n)
+static int hash_words(struct hashing *h, const void *values, size_t n)
 {
     enum { WORDS = 1024 };
     unsigned char bytes[4 * WORDS];
@@ -201,67 +234,78 @@ static void hash_words(struct gle_sha256 *sha, const void *values, size_t n)
             for (size_t k = 0; k < 4; k++)
                 bytes[4 * i + k] = (unsigned char)(word >> 8 * k);
         }
-        gle_sha256_add(sha, bytes, 4 * count);
+        gle_sha256_add(h->sha, bytes, 4 * count);
+        h->done += count;
+        if (start % GLE_DATA_TELL == 0 && gle_data_tell(h->ctx, "making the checksum", h->done, h->total, h->err))
+            return -1;
     }
-}
-
-/* Adds a size as eight bytes, low word first. */
-static void hash_size(struct gle_sha256 *sha, size_t size)
-{
-    const uint32_t words[2] = {(uint32_t)size, (uint32_t)((uint64_t)size >> 32)};
-    hash_words(sha, words, 2);
-}
-
-static void hash_samples(struct gle_sha256 *sha, const struct gle_data *data)
-{
-    for (int i = 0; i < GLE_SPLITS; i++) {
-        const struct gle_samples *s = &data->split[i];
-        hash_size(sha, s->n);
-        hash_words(sha, s->x, s->n * input_size(data));
-        if (s->labels)
-            hash_words(sha, s->labels, s->n);
-        hash_words(sha, s->targets, s->n * target_size(data));
-    }
-}
-
-static int hash_signal(struct gle_sha256 *sha, const struct gle_data *data, uint64_t n_steps, struct gle_error *err)
-{
-    enum { STEPS_MAX = 1000 };
-    const struct gle_signal *signal = &data->signal;
-    float *x = gle_calloc(signal->n_sequences, data->n_channels * sizeof *x);
-
-    if (!x)
-        return gle_fail(err, GLE_ENOMEM, "no memory for the checksum of the data");
-    hash_size(sha, signal->n_sequences);
-    for (uint64_t t = 0; t < n_steps && t < STEPS_MAX; t++) {
-        signal->play(signal->state, x, data->n_channels, t);
-        hash_words(sha, x, signal->n_sequences * data->n_channels);
-    }
-    gle_free(x);
     return 0;
 }
 
-/* n_steps: of the run, for a signal. */
-static int hash_data(struct gle_data *data, uint64_t n_steps, struct gle_error *err)
+/* Adds a size as eight bytes, low word first. */
+static void hash_size(struct hashing *h, size_t size)
 {
-    struct gle_sha256 *sha = gle_sha256_start();
-    int status = 0;
+    unsigned char bytes[8];
 
-    if (!sha)
+    for (size_t k = 0; k < sizeof bytes; k++)
+        bytes[k] = (unsigned char)((uint64_t)size >> 8 * k);
+    gle_sha256_add(h->sha, bytes, sizeof bytes);
+}
+
+static int hash_samples(struct hashing *h, const struct gle_data *data)
+{
+    for (int i = 0; i < GLE_SPLITS; i++) {
+        const struct gle_samples *s = &data->split[i];
+        h->total += s->n * (input_size(data) + (s->labels ? 1 : target_size(data)));
+    }
+    for (int i = 0; i < GLE_SPLITS; i++) {
+        const struct gle_samples *s = &data->split[i];
+        hash_size(h, s->n);
+        if (hash_words(h, s->x, s->n * input_size(data)) || (s->labels && hash_words(h, s->labels, s->n)) ||
+            hash_words(h, s->targets, s->n * target_size(data)))
+            return -1;
+    }
+    return 0;
+}
+
+static int hash_signal(struct hashing *h, const struct gle_data *data)
+{
+    enum { STEPS_MAX = 1000 };
+    const struct gle_signal *signal = &data->signal;
+    const size_t n = signal->n_sequences * data->n_channels;
+    const uint64_t n_steps = h->ctx->n_steps < STEPS_MAX ? h->ctx->n_steps : STEPS_MAX;
+    float *x = gle_calloc(n, sizeof *x);
+    int rc = x ? 0 : gle_fail(h->err, GLE_ENOMEM, "no memory for the checksum of the data");
+
+    h->total = n * (size_t)n_steps;
+    hash_size(h, signal->n_sequences);
+    for (uint64_t t = 0; t < n_steps && !rc; t++) {
+        signal->play(signal->state, x, data->n_channels, t);
+        rc = hash_words(h, x, n);
+    }
+    gle_free(x);
+    return rc;
+}
+
+static int hash_data(struct gle_data *data, const struct gle_data_context *ctx, struct gle_error *err)
+{
+    struct hashing h = {.sha = gle_sha256_start(), .ctx = ctx, .err = err};
+    int status;
+
+    if (!h.sha)
         return gle_fail(err, GLE_ENOMEM, "no memory for the checksum of the data");
-    hash_size(sha, data->n_steps);
-    hash_size(sha, data->n_channels);
-    hash_size(sha, data->n_targets);
-    hash_size(sha, data->held != 0);
-    hash_size(sha, data->target_moves != 0);
-    hash_size(sha, data->labelled != 0);
-    if (data->signal.play)
-        status = hash_signal(sha, data, n_steps, err);
-    else
-        hash_samples(sha, data);
-    gle_sha256_end(sha, data->sha256);
+    hash_size(&h, data->n_steps);
+    hash_size(&h, data->n_channels);
+    hash_size(&h, data->n_targets);
+    hash_size(&h, data->held != 0);
+    hash_size(&h, data->target_moves != 0);
+    hash_size(&h, data->labelled != 0);
+    status = data->signal.play ? hash_signal(&h, data) : hash_samples(&h, data);
+    gle_sha256_end(h.sha, data->sha256);
     return status;
 }
+
+/* --- opening --- */
 
 static int check_signal(const struct gle_dataset *set, double validation, const struct gle_data_context *ctx,
                         struct gle_error *err)
@@ -280,6 +324,7 @@ int gle_data_open(struct gle_data **out, const struct gle_dataset *set, const vo
                   const struct gle_data_context *ctx, struct gle_error *err)
 {
     struct gle_data *data;
+    int status;
 
     *out = NULL;
     if (set->row.pending)
@@ -289,9 +334,11 @@ int gle_data_open(struct gle_data **out, const struct gle_dataset *set, const vo
     data = gle_calloc(1, sizeof *data);
     if (!data)
         return gle_fail(err, GLE_ENOMEM, "no memory for the data set");
-    if (set->open(data, params, ctx, err) || (!set->made && hash_data(data, ctx->n_steps, err)) ||
-        (validation > 0.0 && !set->made && !data->split[GLE_VALIDATION].n &&
-         split_validation(data, validation, ctx->seed, err))) {
+    status = set->open(data, params, ctx, err) || (!set->made && hash_data(data, ctx, err));
+    data->own_validation = data->split[GLE_VALIDATION].n > 0;
+    if (!status && validation > 0.0 && !set->made && !data->own_validation)
+        status = split_validation(data, validation, ctx, err);
+    if (status) {
         gle_data_close(data);
         return -1;
     }

@@ -20,9 +20,9 @@ struct gle_data_context {
     uint64_t n_steps; /* of the whole run, in training by duration; 0: training by epochs */
     bool has_teacher; /* targets come from a teacher, so that the data need have none */
     size_t n_threads; /* that may read files side by side; 0: one */
-    /* Told now and then, by the thread that opens the data set, how many of its files are read. Nonzero: it is to stop,
-     * and fails with GLE_ESTOPPED. May be NULL. */
-    int (*progress)(void *ctx, size_t done, size_t total);
+    /* Told now and then, many times a second, by the thread that opens the data set, what it is at ("reading files"),
+     * and how far. Nonzero: it is to stop, and fails with GLE_ESTOPPED. May be NULL. */
+    int (*progress)(void *ctx, const char *what, size_t done, size_t total);
     void *ctx;
 };
 
@@ -76,10 +76,12 @@ struct gle_data {
     struct gle_maker maker;   /* make NULL: samples are in memory */
     int held, target_moves;
     int labelled; /* samples have labels: accuracy and a confusion matrix make sense */
+    bool own_validation; /* the data bring a validation set of their own */
     bool balanced; /* training samples are drawn with replacement, all classes equally often */
     const char *const *classes; /* names of the labels (n_targets), owned by the data set; NULL: they have none */
     size_t n_skipped;     /* files left out because they cannot be used */
     char skipped[512];    /* the first of them, and why; "" */
+    char note[512];       /* what the user should know of the data, though nothing is wrong with them; "" */
     double bytes;         /* memory that a maker's state takes */
     struct gle_samples split[GLE_SPLITS]; /* n == 0: there is none */
     char sha256[65]; /* of shapes, x, labels and targets of all splits, in order, as little-endian bytes, before
@@ -106,8 +108,8 @@ extern const struct gle_table gle_dataset_table;
 
 /* Opens a data set: generates or reads it, takes the fraction `validation` (0 <= f < 1) off the training set when its
  * samples are in memory and it has no validation set of its own (a random choice that depends on ctx->seed alone; the
- * order of both parts stays that of the training set), and hashes it. params have passed set->check, where there is
- * one.
+ * order of both parts stays that of the training set), and hashes it; tells ctx->progress all the while. params have
+ * passed set->check, where there is one.
  * Owns:   *out belongs to the caller (gle_data_close).
  * Errors: GLE_EPENDING, GLE_EDATA (unreadable or wrong file), GLE_ECONFIG (settings that do not go with the file, a
  *         signal with training by epochs or with a validation set), GLE_ERANGE (a split without samples, less than one
@@ -136,6 +138,11 @@ void gle_data_input(float *x, size_t ld, const struct gle_data *data, const stru
 void gle_data_target(float *y, size_t ld, const struct gle_data *data, const struct gle_batch *batch, size_t t);
 
 /* --- for the data sets --- */
+/* Tells ctx->progress, if there is one. Whoever opens a data set calls it at least every tenth of a second.
+ * Errors: GLE_ESTOPPED. */
+GLE_MUST_CHECK int gle_data_tell(const struct gle_data_context *ctx, const char *what, size_t done, size_t total,
+                                 struct gle_error *err);
+enum { GLE_DATA_TELL = 1 << 14 }; /* values between two words on the progress */
 /* Room for n samples of one split, all zero, in the shapes that data says; its sizes and flags are set before, and its
  * maker, if it has one: then there is room for labels alone.
  * Owns:   the arrays belong to data (gle_data_close). Call it once per split; not at all for one that is not there.

@@ -1,7 +1,7 @@
 #include "data/mnist1d.h"
 #include "base/memory.h"
-#include "base/npz.h"
 #include "base/rng.h"
+#include "data/npz_names.h"
 
 #include <assert.h>
 #include <math.h>
@@ -61,6 +61,12 @@ static const double taps[RADIUS + 1] = {
     0.199474647864745,
 };
 
+/* Samples between two words on the progress. */
+static size_t tell_every(size_t length)
+{
+    return 1 + GLE_DATA_TELL / length;
+}
+
 /* What a generation works on. samples (n, length) are in the order of generation, in `out` in their final order. */
 struct work {
     double *templates; /* (n_templates, n_points) */
@@ -72,6 +78,8 @@ struct work {
     double *samples, *out;
     uint32_t *order; /* (n) and at least (length) */
     int32_t *labels; /* (n), final order */
+    const struct gle_data_context *ctx; /* who is told how far it is */
+    struct gle_error *err;
 };
 
 int gle_mnist1d_check(const void *params, const char **key, const char **why)
@@ -118,30 +126,34 @@ static double pairwise_sum(const double *v, size_t n)
     return sum;
 }
 
-/* numpy.sum of contiguous doubles: its iterator hands them to pairwise_sum in buffers, added one after the other. */
-static double numpy_sum(const double *v, size_t n)
+/* numpy's mean of contiguous doubles, or, where a centre is given, of the squares of their distances from it: its
+ * iterator hands them to pairwise_sum in buffers, added one after the other. Tells w's context. */
+static int mean_of(double *mean, const double *v, size_t n, const double *centre, const struct work *w)
 {
     enum { BUFFER = 8192 };
-    double sum = 0.0;
+    double squares[BUFFER], sum = 0.0;
 
-    for (size_t i = 0; i < n; i += BUFFER)
-        sum += pairwise_sum(v + i, n - i < BUFFER ? n - i : BUFFER);
-    return sum;
+    for (size_t i = 0; i < n; i += BUFFER) {
+        const size_t count = n - i < BUFFER ? n - i : BUFFER;
+        if (i % (GLE_DATA_TELL * BUFFER / 1024) == 0 && gle_data_tell(w->ctx, "measuring samples", i, n, w->err))
+            return -1;
+        for (size_t k = 0; centre && k < count; k++)
+            squares[k] = (v[i + k] - *centre) * (v[i + k] - *centre);
+        sum += pairwise_sum(centre ? squares : v + i, count);
+    }
+    *mean = sum / (double)n;
+    return 0;
 }
 
-static double mean_of(const double *v, size_t n)
+/* Mean and population standard deviation. */
+static int measure(double *mean, double *std, const double *v, size_t n, const struct work *w)
 {
-    return numpy_sum(v, n) / (double)n;
-}
+    double variance;
 
-/* Population standard deviation; squares (n) is working space. */
-static double std_of(const double *v, double *squares, size_t n)
-{
-    const double mean = mean_of(v, n);
-
-    for (size_t i = 0; i < n; i++)
-        squares[i] = (v[i] - mean) * (v[i] - mean);
-    return sqrt(mean_of(squares, n));
+    if (mean_of(mean, v, n, NULL, w) || mean_of(&variance, v, n, mean, w))
+        return -1;
+    *std = sqrt(variance);
+    return 0;
 }
 
 /* v <- (v - mean) / std */
@@ -232,8 +244,6 @@ static void make_sample(double *sample, const double *template, struct work *w, 
 /* The ten digits, each row standardised, starting at 0, a sixth in size. */
 static int make_digits(struct work *w, struct gle_error *err)
 {
-    double squares[DIGIT_POINTS];
-
     w->n_templates = DIGITS;
     w->n_points = DIGIT_POINTS;
     w->templates = gle_calloc(DIGITS, sizeof digits[0]);
@@ -241,10 +251,14 @@ static int make_digits(struct work *w, struct gle_error *err)
     if (!w->templates || !w->template_labels)
         return gle_fail(err, GLE_ENOMEM, "no memory for the templates");
     for (int k = 0; k < DIGITS; k++) {
-        double *row = w->templates + k * DIGIT_POINTS;
+        double *row = w->templates + k * DIGIT_POINTS, mean, std;
         memcpy(row, digits[k], sizeof digits[k]);
-        standardise(row, DIGIT_POINTS, mean_of(row, DIGIT_POINTS), 1.0);
-        standardise(row, DIGIT_POINTS, 0.0, std_of(row, squares, DIGIT_POINTS)); /* of what was rounded before */
+        if (mean_of(&mean, row, DIGIT_POINTS, NULL, w))
+            return -1;
+        standardise(row, DIGIT_POINTS, mean, 1.0);
+        if (measure(&mean, &std, row, DIGIT_POINTS, w))
+            return -1;
+        standardise(row, DIGIT_POINTS, 0.0, std); /* of what was rounded before */
         for (int i = DIGIT_POINTS - 1; i >= 0; i--)
             row[i] = (row[i] - row[0]) / 6.0;
         w->template_labels[k] = k;
@@ -336,38 +350,80 @@ static void free_work(struct work *w)
     gle_free(w->labels);
 }
 
+/* Puts the samples into their final order. */
+static int shuffle(struct work *w, size_t n, const struct gle_mnist1d *how, struct gle_rng *rng)
+{
+    const size_t length = (size_t)how->length, per_template = n / w->n_templates, every = tell_every(length);
+
+    for (size_t i = 0; i < n; i++)
+        w->order[i] = (uint32_t)i;
+    for (size_t i = n, to; i > 1; i = to) {
+        to = i > GLE_DATA_TELL ? i - GLE_DATA_TELL : 1;
+        if (gle_data_tell(w->ctx, "shuffling samples", n - i, n, w->err))
+            return -1;
+        gle_numpy_permute(rng, w->order, i, to);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (i % every == 0 && gle_data_tell(w->ctx, "ordering samples", i, n, w->err))
+            return -1;
+        memcpy(w->out + i * length, w->samples + w->order[i] * length, length * sizeof(double));
+        w->labels[i] = w->template_labels[w->order[i] / per_template];
+    }
+    return 0;
+}
+
+/* Shuffles all samples alike along time. */
+static int shuffle_time(struct work *w, size_t n, const struct gle_mnist1d *how, struct gle_rng *rng)
+{
+    const size_t length = (size_t)how->length, every = tell_every(length);
+
+    gle_numpy_permutation(rng, w->order, length);
+    for (size_t i = 0; i < n; i++) {
+        if (i % every == 0 && gle_data_tell(w->ctx, "shuffling steps of samples", i, n, w->err))
+            return -1;
+        memcpy(w->samples, w->out + i * length, length * sizeof(double));
+        for (size_t t = 0; t < length; t++)
+            w->out[i * length + t] = w->samples[w->order[t]];
+    }
+    return 0;
+}
+
+/* A constant data set has no standard deviation to divide by; huge templates overflow. */
+static int standardise_all(struct work *w, size_t n, size_t length)
+{
+    const size_t every = tell_every(length);
+    double mean, std;
+
+    if (measure(&mean, &std, w->out, n * length, w))
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        double *sample = w->out + i * length;
+        if (i % every == 0 && gle_data_tell(w->ctx, "standardising samples", i, n, w->err))
+            return -1;
+        standardise(sample, length, mean, std);
+        for (size_t t = 0; t < length; t++)
+            if (!isfinite(sample[t]))
+                return gle_fail(w->err, GLE_ERANGE,
+                                "the samples cannot be standardised: all alike, or too large");
+    }
+    return 0;
+}
+
 /* Fills w->out and w->labels. */
-static void make_samples(struct work *w, size_t n, const struct gle_mnist1d *how)
+static int make_samples(struct work *w, size_t n, const struct gle_mnist1d *how)
 {
     const size_t length = (size_t)how->length, per_template = n / w->n_templates;
     struct gle_rng rng;
 
     gle_rng_seed(&rng, how->seed);
-    for (size_t i = 0; i < n; i++)
-        make_sample(w->samples + i * length, w->templates + i / per_template * w->n_points, w, &rng, how);
-    gle_numpy_permutation(&rng, w->order, n);
     for (size_t i = 0; i < n; i++) {
-        memcpy(w->out + i * length, w->samples + w->order[i] * length, length * sizeof(double));
-        w->labels[i] = w->template_labels[w->order[i] / per_template];
+        if (gle_data_tell(w->ctx, "making samples", i, n, w->err))
+            return -1;
+        make_sample(w->samples + i * length, w->templates + i / per_template * w->n_points, w, &rng, how);
     }
-    if (how->shuffle_seq) {
-        gle_numpy_permutation(&rng, w->order, length);
-        for (size_t i = 0; i < n; i++) {
-            memcpy(w->samples, w->out + i * length, length * sizeof(double));
-            for (size_t t = 0; t < length; t++)
-                w->out[i * length + t] = w->samples[w->order[t]];
-        }
-    }
-    standardise(w->out, n * length, mean_of(w->out, n * length), std_of(w->out, w->samples, n * length));
-}
-
-/* A constant data set has no standard deviation to divide by; huge templates overflow. */
-static int check_finite(const double *x, size_t n, struct gle_error *err)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(x[i]))
-            return gle_fail(err, GLE_ERANGE, "the samples cannot be standardised: all alike, or too large");
-    return 0;
+    if (shuffle(w, n, how, &rng) || (how->shuffle_seq && shuffle_time(w, n, how, &rng)))
+        return -1;
+    return standardise_all(w, n, length);
 }
 
 static size_t count_classes(const struct work *w)
@@ -381,9 +437,9 @@ static size_t count_classes(const struct work *w)
 }
 
 int gle_mnist1d_generate(double **x, int32_t **labels, size_t *n, size_t *n_classes, const struct gle_mnist1d *how,
-                         struct gle_error *err)
+                         const struct gle_data_context *ctx, struct gle_error *err)
 {
-    struct work w = {0};
+    struct work w = {.ctx = ctx, .err = err};
     int status;
 
     assert(how->padding.n == 2 && how->length && how->max_translation);
@@ -399,10 +455,8 @@ int gle_mnist1d_generate(double **x, int32_t **labels, size_t *n, size_t *n_clas
         w.grid = (size_t)how->template_length + (size_t)how->padding.v[1];
         status = make_room(&w, *n, how, err);
     }
-    if (!status) {
-        make_samples(&w, *n, how);
-        status = check_finite(w.out, *n * (size_t)how->length, err);
-    }
+    if (!status)
+        status = make_samples(&w, *n, how);
     if (!status) {
         *x = w.out;
         *labels = w.labels;
@@ -415,16 +469,21 @@ int gle_mnist1d_generate(double **x, int32_t **labels, size_t *n, size_t *n_clas
 
 /* Rows `first` ... of the generated samples become a split. */
 static int take_split(struct gle_data *data, enum gle_split split, const double *x, const int32_t *labels,
-                      size_t first, size_t n, struct gle_error *err)
+                      size_t first, size_t n, const struct gle_data_context *ctx, struct gle_error *err)
 {
+    const size_t T = data->n_steps, every = tell_every(T);
     struct gle_samples *s = &data->split[split];
 
     if (!n)
         return 0;
     if (gle_data_room(data, split, n, err))
         return -1;
-    for (size_t i = 0; i < n * data->n_steps; i++)
-        s->x[i] = (float)x[first * data->n_steps + i];
+    for (size_t i = 0; i < n; i++) {
+        if (i % every == 0 && gle_data_tell(ctx, "taking samples", i, n, err))
+            return -1;
+        for (size_t t = 0; t < T; t++)
+            s->x[i * T + t] = (float)x[(first + i) * T + t];
+    }
     memcpy(s->labels, labels + first, n * sizeof *labels);
     return 0;
 }
@@ -438,6 +497,23 @@ void gle_mnist1d_shape(const void *params, size_t *n_channels, size_t *n_targets
         *n_targets = DIGITS;
 }
 
+static bool is_of_templates(const void *ctx, const char *name)
+{
+    (void)ctx;
+    return !strcmp(name, "x") || !strcmp(name, "y");
+}
+
+static int note_unused(struct gle_data *data, const char *path, struct gle_error *err)
+{
+    struct gle_npz *npz;
+
+    if (gle_npz_open(&npz, path, err))
+        return -1;
+    gle_npz_note_unused(data->note, sizeof data->note, npz, path, is_of_templates, NULL, "x and y are used");
+    gle_npz_close(npz);
+    return 0;
+}
+
 int gle_mnist1d_open(struct gle_data *data, const void *params, const struct gle_data_context *ctx,
                      struct gle_error *err)
 {
@@ -447,16 +523,17 @@ int gle_mnist1d_open(struct gle_data *data, const void *params, const struct gle
     size_t n, n_train;
     int status;
 
-    (void)ctx;
-    if (gle_mnist1d_generate(&x, &labels, &n, &data->n_targets, how, err))
+    if (how->template && note_unused(data, how->template, err))
+        return -1;
+    if (gle_mnist1d_generate(&x, &labels, &n, &data->n_targets, how, ctx, err))
         return -1;
     data->n_steps = (size_t)how->length;
     data->n_channels = 1;
     data->labelled = 1;
     n_train = (size_t)((double)n * how->train_split);
     if (n_train)
-        status = take_split(data, GLE_TRAIN, x, labels, 0, n_train, err) ||
-                 take_split(data, GLE_TEST, x, labels, n_train, n - n_train, err);
+        status = take_split(data, GLE_TRAIN, x, labels, 0, n_train, ctx, err) ||
+                 take_split(data, GLE_TEST, x, labels, n_train, n - n_train, ctx, err);
     else
         status = gle_fail(err, GLE_ERANGE, "train_split = %g of %zu samples leaves none for training",
                           how->train_split, n);

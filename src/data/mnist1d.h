@@ -24,13 +24,14 @@ struct gle_mnist1d {
 
 /* Generates all samples in their final order, training samples first, standardised over all of them. The draws are
  * numpy's legacy ones from `seed`, so that the same arguments give the published numbers, to the last bit where the
- * C library's log() agrees.
+ * C library's log() agrees. Tells ctx->progress.
  * Shapes: *x (*n, how->length) row-major, *labels (*n), with *n the samples rounded down to a multiple of the number of
  *         templates, and labels in 0 ... *n_classes - 1.
  * Owns:   *x and *labels belong to the caller (gle_free).
  * Errors: GLE_EDATA (the template file), GLE_ERANGE (fewer samples than templates; nothing but a constant),
- *         GLE_ENOMEM. On error both are NULL. */
+ *         GLE_ESTOPPED, GLE_ENOMEM. On error both are NULL. */
 GLE_MUST_CHECK int gle_mnist1d_generate(double **x, int32_t **labels, size_t *n, size_t *n_classes,
-                                        const struct gle_mnist1d *how, struct gle_error *err);
+                                        const struct gle_mnist1d *how, const struct gle_data_context *ctx,
+                                        struct gle_error *err);
 
 #endif

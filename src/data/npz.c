@@ -1,4 +1,4 @@
-#include "base/npz.h"
+#include "data/npz_names.h"
 #include "data/sets.h"
 
 #include <math.h>
@@ -16,26 +16,24 @@ enum { CLASSES_MAX = 1000000 }; /* a label beyond is a mistake, and each class c
 
 const struct gle_key gle_npz_set_keys[] = {
     GLE_KEY_PATH(struct npz_params, file, NULL, "the .npz file, as numpy.savez writes it"),
-    GLE_KEY_REAL(struct npz_params, present, GLE_ABSENT, 1e-9, 1e9, "time",
+    GLE_KEY_STEPS(struct npz_params, present, GLE_ABSENT, 1e-9, 1e9,
                  "how long a point is held; needed for x of shape (samples, channels)"),
     GLE_KEY_COUNT(struct npz_params, classes, "0", 0, CLASSES_MAX, "", "number of classes; 0: largest label + 1"),
     GLE_KEY_END,
 };
 
-static const char *const x_names[GLE_SPLITS] = {
-    [GLE_TRAIN] = "x", [GLE_VALIDATION] = "x_validation", [GLE_TEST] = "x_test"};
-static const char *const y_names[GLE_SPLITS] = {
-    [GLE_TRAIN] = "y", [GLE_VALIDATION] = "y_validation", [GLE_TEST] = "y_test"};
-static const char *const target_names[GLE_SPLITS] = {
-    [GLE_TRAIN] = "targets", [GLE_VALIDATION] = "targets_validation", [GLE_TEST] = "targets_test"};
-
 /* The archive, and the training arrays that the others are measured by. */
 struct source {
     const char *file;
     struct gle_npz *npz;
+    const struct gle_data_context *ctx;
     struct gle_array x, y;      /* y: labels or targets */
-    const char *const *y_names; /* y_names or target_names; NULL: there are no targets, a teacher has them */
+    const char *const *y_names; /* of either; NULL: there are no targets, a teacher has them */
 };
+
+static const char *const *const x_names = gle_npz_names[GLE_NPZ_X];
+static const char *const *const y_names = gle_npz_names[GLE_NPZ_Y];
+static const char *const *const target_names = gle_npz_names[GLE_NPZ_TARGETS];
 
 enum { TUPLE_SIZE = 200 }; /* eight numbers of 20 digits, and what is between them */
 
@@ -83,24 +81,6 @@ static int unlike(const struct source *s, const char *name, const struct gle_arr
                        like, shape_of(shape_b, b));
 }
 
-/* A set under a misspelt name would be missed in silence. */
-static int check_names(const struct source *s, struct gle_error *err)
-{
-    static const char *const *const known[] = {x_names, y_names, target_names};
-
-    for (size_t i = 0; i < gle_npz_count(s->npz); i++) {
-        const char *name = gle_npz_name(s->npz, i);
-        for (size_t k = 0; k < sizeof known / sizeof known[0]; k++) {
-            const size_t len = strlen(known[k][GLE_TRAIN]);
-            if (!strncmp(name, known[k][GLE_TRAIN], len) && name[len] == '_' &&
-                strcmp(name, known[k][GLE_VALIDATION]) && strcmp(name, known[k][GLE_TEST]))
-                return gle_fail_in(err, GLE_EDATA, s->file, NULL, "%s is none of %s, %s and %s", name,
-                                   known[k][GLE_TRAIN], known[k][GLE_VALIDATION], known[k][GLE_TEST]);
-        }
-    }
-    return 0;
-}
-
 /* Steps and channels from the shape of x. */
 static int shape_inputs(struct gle_data *data, const struct source *s, const struct npz_params *p, double dt,
                         struct gle_error *err)
@@ -143,7 +123,9 @@ static int shape_targets(struct gle_data *data, const struct source *s, const st
         data->labelled = 1;
         data->n_targets = (size_t)p->classes;
         if (y->n_dims != 1)
-            return gle_fail_in(err, GLE_EDATA, s->file, NULL, "y has shape (%s); (samples) is needed", shape);
+            return gle_fail_in(err, GLE_EDATA, s->file, NULL,
+                               "y has shape (%s); (samples) is needed (targets of a regression are called targets)",
+                               shape);
         return 0;
     }
     if (p->classes)
@@ -163,6 +145,8 @@ static int copy_reals(float *out, const struct gle_array *a, const char *name, c
     for (size_t i = 0; i < a->n; i++) {
         const double value = gle_array_real(a, i);
         char where[TUPLE_SIZE];
+        if (i % GLE_DATA_TELL == 0 && gle_data_tell(s->ctx, "taking values", i, a->n, err))
+            return -1;
         out[i] = (float)value;
         if (!isfinite(out[i]))
             return gle_fail_in(err, GLE_EDATA, s->file, NULL, "%s[%s] = %g is not a finite number in single precision",
@@ -179,9 +163,11 @@ static int copy_labels(int32_t *out, struct gle_data *data, const struct gle_arr
 
     for (size_t i = 0; i < a->n; i++) {
         int64_t label;
+        if (i % GLE_DATA_TELL == 0 && gle_data_tell(s->ctx, "taking labels", i, a->n, err))
+            return -1;
         if (gle_array_int(&label, a, i))
-            return gle_fail_in(err, GLE_EDATA, s->file, NULL, "%s[%zu] = %g is not a whole number, as labels are", name,
-                               i, gle_array_real(a, i));
+            return gle_fail_in(err, GLE_EDATA, s->file, NULL, "%s[%zu] = %g is not a whole number, as labels are "
+                               "(targets of a regression are called targets)", name, i, gle_array_real(a, i));
         if (label < 0 || label >= n_classes)
             return gle_fail_in(err, GLE_EDATA, s->file, NULL, "%s[%zu] = %lld, where labels are 0 ... %lld", name, i,
                                (long long)label, (long long)n_classes - 1);
@@ -208,19 +194,34 @@ static int fill(struct gle_data *data, enum gle_split split, const struct gle_ar
                           : copy_reals(to->targets, y, y_name, s, err);
 }
 
-static int read_train(struct gle_data *data, struct source *s, const struct npz_params *p,
-                      const struct gle_data_context *ctx, struct gle_error *err)
+/* Whether there are labels or targets. */
+static int choose_targets(struct source *s, struct gle_error *err)
 {
     const int has_y = gle_npz_has(s->npz, y_names[GLE_TRAIN]);
     const int has_targets = gle_npz_has(s->npz, target_names[GLE_TRAIN]);
+    const char *const *others = has_y ? target_names : y_names;
+    char list[300];
 
-    if (has_y && has_targets)
-        return gle_fail_in(err, GLE_EDATA, s->file, NULL, "has both y and targets; one of them is needed");
-    if (!has_y && !has_targets && !ctx->has_teacher)
-        return gle_fail_in(err, GLE_EDATA, s->file, NULL, "has neither labels y nor targets");
-    if (has_y || has_targets)
-        s->y_names = has_y ? y_names : target_names;
-    if (gle_npz_read(&s->x, s->npz, x_names[GLE_TRAIN], err) || shape_inputs(data, s, p, ctx->dt, err) ||
+    gle_npz_list(list, sizeof list, s->npz);
+    if (!gle_npz_has(s->npz, x_names[GLE_TRAIN]))
+        return gle_fail_in(err, GLE_EDATA, s->file, NULL, "has no array x: %s%s", list,
+                           gle_npz_has(s->npz, "arr_0") ? " (numpy.savez(file, x=..., y=...) gives names)" : "");
+    if (!has_y && !has_targets)
+        return s->ctx->has_teacher
+                   ? 0
+                   : gle_fail_in(err, GLE_EDATA, s->file, NULL, "has neither labels y nor targets: %s", list);
+    s->y_names = has_y ? y_names : target_names;
+    for (int k = 0; k < GLE_SPLITS; k++)
+        if (gle_npz_has(s->npz, others[k]))
+            return gle_fail_in(err, GLE_EDATA, s->file, NULL, "has both %s and %s; labels or targets are needed",
+                               s->y_names[GLE_TRAIN], others[k]);
+    return 0;
+}
+
+static int read_train(struct gle_data *data, struct source *s, const struct npz_params *p, struct gle_error *err)
+{
+    if (choose_targets(s, err) || gle_npz_read(&s->x, s->npz, x_names[GLE_TRAIN], err) ||
+        shape_inputs(data, s, p, s->ctx->dt, err) ||
         (s->y_names && gle_npz_read(&s->y, s->npz, s->y_names[GLE_TRAIN], err)) || shape_targets(data, s, p, err))
         return -1;
     return fill(data, GLE_TRAIN, &s->x, &s->y, s, p, err);
@@ -269,17 +270,39 @@ static int read_other(struct gle_data *data, enum gle_split split, const struct 
     return status ? -1 : 0;
 }
 
+static int tell(void *source, size_t done, size_t total)
+{
+    const struct gle_data_context *ctx = ((const struct source *)source)->ctx;
+    return ctx->progress ? ctx->progress(ctx->ctx, "reading bytes", done, total) : 0;
+}
+
+/* Beside a teacher, whose output is the target, labels and targets are for nothing. */
+static bool is_used(const void *source, const char *name)
+{
+    const struct source *s = source;
+    bool used = false;
+
+    for (int split = 0; split < GLE_SPLITS; split++)
+        used = used || !strcmp(name, x_names[split]) ||
+               (!s->ctx->has_teacher && s->y_names && !strcmp(name, s->y_names[split]));
+    return used;
+}
+
 int gle_npz_set_open(struct gle_data *data, const void *params, const struct gle_data_context *ctx,
                      struct gle_error *err)
 {
     const struct npz_params *p = params;
-    struct source s = {.file = p->file};
+    struct source s = {.file = p->file, .ctx = ctx};
     int status;
 
     if (gle_npz_open(&s.npz, p->file, err))
         return -1;
-    status = check_names(&s, err) || read_train(data, &s, p, ctx, err) ||
+    gle_npz_watch(s.npz, tell, &s);
+    status = gle_npz_names_check(s.npz, p->file, err) || read_train(data, &s, p, err) ||
              read_other(data, GLE_VALIDATION, &s, p, err) || read_other(data, GLE_TEST, &s, p, err);
+    gle_npz_note_unused(data->note, sizeof data->note, s.npz, p->file, is_used, &s,
+                        ctx->has_teacher ? "x, x_validation and x_test are used; the teacher's output is the target"
+                                         : "x, y or targets, and the same with _validation and _test are used");
     gle_array_clear(&s.x);
     gle_array_clear(&s.y);
     gle_npz_close(s.npz);

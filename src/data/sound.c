@@ -1,6 +1,7 @@
 #include "data/sound.h"
 
 #include "base/memory.h"
+#include "data/sound_pieces.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,101 +18,26 @@
 enum {
     BLOCK = 8192,         /* values that are read at once; more than channels of any file that libsndfile opens */
     FIRST_ROOM = 1 << 18, /* samples; longer sounds get room as they turn out to be there */
-    CHUNKS_MAX = 1000,    /* of a WAV file, before its data */
     FULL_SCALE = 32768,
 };
+
+/* What a sound may have beyond full scale, to be cut off there: peaks of a mix that went a little too high. More means
+ * that its samples are on another scale. */
+static const double PEAK_MAX = 1.5, BEYOND_MAX = 0.01;
 
 /* One channel at the file's own rate; full scale 1. */
 struct track {
     float *x; /* gle_free */
     size_t n, room;
+    double peak;      /* of all samples, without sign */
+    size_t n_beyond;  /* samples above full scale */
 };
 
-/* As many bytes from offset `at` as there are, up to size. */
-static size_t get(int fd, unsigned char *bytes, size_t size, off_t at)
-{
-    size_t done = 0;
-
-    while (done < size) {
-        const ssize_t n = pread(fd, bytes + done, size - done, at + (off_t)done);
-        if (n > 0)
-            done += (size_t)n;
-        else if (n == 0 || errno != EINTR)
-            break;
-    }
-    return done;
-}
-
-/* What libsndfile is shown of a file: these pieces, as if nothing else were there. */
-enum { PIECES_MAX = 4 }; /* a RIFF file's head, fmt, fact, data */
-
+/* What libsndfile reads, and where it is. */
 struct stream {
-    int fd;
-    struct piece {
-        off_t from, size;
-    } piece[PIECES_MAX];
-    size_t n;
-    off_t size, at; /* of all pieces */
+    struct gle_sound_pieces pieces;
+    off_t at;
 };
-
-static void show(struct stream *stream, off_t from, off_t size)
-{
-    stream->piece[stream->n++] = (struct piece){from, size};
-    stream->size += size;
-}
-
-/* The chunks of a RIFF file that are needed, up to its data. libsndfile spends minutes in others whose parts claim to
- * be long, and is silent about data that are cut short. Programs that do not know the length of the data in advance
- * say 2^32 - 1: that is no promise. Returns what is wrong, or NULL. */
-static const char *show_chunks(struct stream *stream, off_t size, bool big_endian)
-{
-    const uint32_t unknown = UINT32_MAX;
-    bool has_format = false, has_fact = false;
-    unsigned char head[8];
-    off_t at = 12;
-
-    show(stream, 0, at);
-    for (int i = 0; i < CHUNKS_MAX && get(stream->fd, head, sizeof head, at) == sizeof head; i++) {
-        const bool format = !memcmp(head, "fmt ", 4) && !has_format, fact = !memcmp(head, "fact", 4) && !has_fact;
-        const off_t left = size - at - (off_t)sizeof head;
-        uint32_t length = 0;
-        off_t whole;
-        for (int k = 0; k < 4; k++)
-            length = length << 8 | head[big_endian ? 4 + k : 7 - k];
-        whole = (off_t)sizeof head + (off_t)length + length % 2;
-        if (!memcmp(head, "data", 4)) {
-            show(stream, at, (off_t)sizeof head + (length != unknown ? (off_t)length : left));
-            return length != unknown && (off_t)length > left ? "cut short: it ends before its data do" : NULL;
-        }
-        if ((off_t)length > left)
-            return "damaged: a chunk is longer than the file";
-        if (format || fact)
-            show(stream, at, whole);
-        has_format = has_format || format;
-        has_fact = has_fact || fact;
-        at += whole;
-    }
-    return NULL;
-}
-
-/* By their first bytes, so that libsndfile tries none of its many other formats on a file. */
-static int check_kind(struct stream *stream, off_t size, const char *path, struct gle_error *err)
-{
-    unsigned char head[12] = {0};
-    const size_t n = get(stream->fd, head, sizeof head, 0);
-    const bool big_endian = !memcmp(head, "RIFX", 4);
-    const bool wav = (big_endian || !memcmp(head, "RIFF", 4)) && !memcmp(head + 8, "WAVE", 4);
-    const char *wrong;
-
-    if (!n)
-        return gle_fail_in(err, GLE_EDATA, path, NULL, "not a sound file: it is empty");
-    if (!wav && memcmp(head, "fLaC", 4) != 0)
-        return gle_fail_in(err, GLE_EDATA, path, NULL, "not a sound file: neither WAV nor FLAC");
-    if (!wav)
-        show(stream, 0, size);
-    wrong = wav ? show_chunks(stream, size, big_endian) : NULL;
-    return wrong ? gle_fail_in(err, GLE_EDATA, path, NULL, "%s", wrong) : 0;
-}
 
 /* FLAC files that were made on the fly may not say how long they are. */
 static bool is_open_ended(const SF_INFO *info)
@@ -162,12 +88,15 @@ static int make_room(struct track *track, size_t n, size_t expected)
 static int mix(struct track *track, const double *block, size_t n, size_t n_channels)
 {
     for (size_t i = 0; i < n; i++) {
-        double sum = 0.0;
+        double sum = 0.0, mean;
         for (size_t c = 0; c < n_channels; c++)
             sum += block[i * n_channels + c];
         if (!isfinite(sum))
             return -1;
-        track->x[track->n++] = (float)fmax(-FLT_MAX, fmin(sum / (double)n_channels, FLT_MAX));
+        mean = sum / (double)n_channels;
+        track->peak = fmax(track->peak, fabs(mean));
+        track->n_beyond += fabs(mean) > 1.0;
+        track->x[track->n++] = (float)fmax(-FLT_MAX, fmin(mean, FLT_MAX));
     }
     return 0;
 }
@@ -204,6 +133,15 @@ static int read_track(struct track *track, SNDFILE *file, const SF_INFO *info, c
             return gle_fail_in(err, GLE_EDATA, path, NULL, "sample %zu is not finite", track->n);
     }
     return 0;
+}
+
+static int check_scale(const struct track *track, const char *path, struct gle_error *err)
+{
+    if (track->peak <= PEAK_MAX && (double)track->n_beyond <= BEYOND_MAX * (double)track->n)
+        return 0;
+    return gle_fail_in(err, GLE_EDATA, path, NULL, "its samples go up to %.6g, where full scale is 1 (%zu of %zu lie "
+                       "beyond): divide them, so that all are between -1 and 1", track->peak, track->n_beyond,
+                       track->n);
 }
 
 /* The track at another rate, of its length times the ratio, rounded: where the library's last sample falls short of
@@ -252,13 +190,13 @@ static int round_off(struct gle_sound *sound, const struct track *track, const c
 
 static sf_count_t stream_size(void *stream)
 {
-    return ((struct stream *)stream)->size;
+    return ((struct stream *)stream)->pieces.size;
 }
 
 static sf_count_t stream_seek(sf_count_t by, int whence, void *stream_)
 {
     struct stream *stream = stream_;
-    const off_t from = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? stream->at : stream->size;
+    const off_t from = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? stream->at : stream->pieces.size;
 
     if (by < -from || by > SF_COUNT_MAX - from)
         return -1;
@@ -268,22 +206,9 @@ static sf_count_t stream_seek(sf_count_t by, int whence, void *stream_)
 static sf_count_t stream_read(void *bytes, sf_count_t n, void *stream_)
 {
     struct stream *stream = stream_;
-    sf_count_t done = 0;
-    off_t begin = 0;
+    const sf_count_t done = (sf_count_t)gle_sound_pieces_get(&stream->pieces, bytes, (size_t)n, stream->at);
 
-    for (size_t i = 0; i < stream->n; begin += stream->piece[i++].size) {
-        const struct piece *p = &stream->piece[i];
-        const off_t within = stream->at - begin, left = p->size - within;
-        const off_t wanted = n - done < left ? n - done : left;
-        size_t got;
-        if (within < 0 || wanted <= 0)
-            continue;
-        got = get(stream->fd, (unsigned char *)bytes + done, (size_t)wanted, p->from + within);
-        stream->at += (off_t)got;
-        done += (sf_count_t)got;
-        if (got < (size_t)wanted)
-            break;
-    }
+    stream->at += done;
     return done;
 }
 
@@ -319,7 +244,8 @@ static int read_file(struct gle_sound *sound, struct stream *stream, const char 
 
     if (!file) /* sf_strerror() would show a buffer that all threads share */
         return gle_fail_in(err, GLE_EDATA, path, NULL, "not a sound file: %s", sf_error_number(number));
-    rc = check_header(&info, path, rate, longest, err) || read_track(&track, file, &info, path, longest, err);
+    rc = check_header(&info, path, rate, longest, err) || read_track(&track, file, &info, path, longest, err) ||
+         check_scale(&track, path, err);
     sf_close(file);
     if (!rc && (uint32_t)info.samplerate != rate)
         rc = resample(&track, rate, info.samplerate, path, err);
@@ -333,7 +259,7 @@ int gle_sound_read(struct gle_sound *sound, const char *path, uint32_t rate, dou
 {
     /* O_NONBLOCK: a pipe is to be refused, not waited for */
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    struct stream stream = {.fd = fd};
+    struct stream stream = {.at = 0};
     struct stat info;
     int rc;
 
@@ -343,7 +269,8 @@ int gle_sound_read(struct gle_sound *sound, const char *path, uint32_t rate, dou
     else if (!S_ISREG(info.st_mode))
         rc = gle_fail_in(err, GLE_EDATA, path, NULL, "not a regular file");
     else
-        rc = check_kind(&stream, info.st_size, path, err) || read_file(sound, &stream, path, rate, longest, err);
+        rc = gle_sound_pieces_find(&stream.pieces, fd, info.st_size, path, err) ||
+             read_file(sound, &stream, path, rate, longest, err);
     if (fd >= 0)
         close(fd);
     return rc ? -1 : 0;

@@ -1,5 +1,6 @@
 #include "base/memory.h"
 #include "base/rng.h"
+#include "base/unicode.h"
 #include "data/corpus_sounds.h"
 #include "data/features.h"
 #include "data/sets.h"
@@ -78,17 +79,33 @@ static const struct gle_key task_keys[] = {
 
 static const struct gle_key task_name = GLE_KEY_NAME(struct task, named, NULL, &task_table, "a task known by name");
 
-/* Each word is a folder's name, once, and its class has a name of its own. */
-static int check_words(const struct task *task, const struct gle_node *words, struct gle_errors *errs)
+/* The number of the first word that is the same as word i, in whatever form of Unicode; i + 1: no memory. */
+static size_t find_same(const struct task *task, size_t i, struct gle_arena *arena)
 {
+    const char *word = gle_unicode_composed(arena, task->words.v[i]);
+
+    for (size_t k = 0; word && k <= i; k++) {
+        const char *other = gle_unicode_composed(arena, task->words.v[k]);
+        if (!other)
+            break;
+        if (!strcmp(other, word))
+            return k;
+    }
+    return i + 1;
+}
+
+/* Each word is a folder's name, once, and its class has a name of its own. */
+static int check_words(const struct task *task, struct gle_arena *arena, struct gle_errors *errs)
+{
+    const struct gle_node *words = task->words.src;
     int rc = 0;
 
     for (size_t i = 0; i < task->words.n; i++) {
         const char *word = task->words.v[i];
         const struct gle_node *node = words->items[i];
-        size_t before = 0;
-        while (strcmp(task->words.v[before], word))
-            before++;
+        const size_t before = find_same(task, i, arena);
+        if (before > i)
+            return gle_node_error(errs, GLE_ENOMEM, node, NULL, "no memory");
         if (*word == '_' || *word == '.')
             rc = gle_node_error(errs, GLE_ECONFIG, node, NULL,
                                 "'%.60s' is no word: folders that begin with '_' or '.' hold something else", word);
@@ -116,7 +133,7 @@ static int decode_task(void *field, struct gle_doc *doc, struct gle_node *node, 
     if (task->words.n + task->unknown + (task->silence > 0.0) < 2)
         return gle_node_error(errs, GLE_ECONFIG, node, "words",
                               "makes one class only: name more words, or set unknown or silence");
-    return check_words(task, task->words.src, errs);
+    return check_words(task, doc->arena, errs);
 }
 
 static const struct gle_key own_task = {.name = "own_task", .kind = GLE_KEY_KIND_MAP, .unit = "", .more = task_keys};
@@ -211,7 +228,8 @@ static struct gle_corpus_settings corpus_settings(const struct speech_params *p,
     const struct task *task = &p->task;
     const struct known_task *known = (const struct known_task *)task->named;
     struct gle_corpus_settings how = {
-        .path = p->path, .official = !is_hashed(p), .seed = seed, .noise = p->augment.noise_probability > 0.0};
+        .path = p->path, .official = !is_hashed(p), .seed = seed, .noise = p->augment.noise_probability > 0.0,
+        .skip_bad = p->skip_bad};
 
     how.words = known ? known->words : task->words.v;
     how.n_words = known ? known->n_words : task->words.n;

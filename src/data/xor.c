@@ -13,7 +13,7 @@ _Static_assert(sizeof(struct xor_params) <= GLE_DATASET_PARAMS_SIZE, "settings o
 const struct gle_key gle_xor_keys[] = {
     GLE_KEY_REAL(struct xor_params, low, "0.0", -1e6, 1e6, "", "input that stands for false"),
     GLE_KEY_REAL(struct xor_params, high, "1.0", -1e6, 1e6, "", "input that stands for true"),
-    GLE_KEY_REAL(struct xor_params, present, "2.0", 1e-9, 1e9, "time", "how long a point is held"),
+    GLE_KEY_STEPS(struct xor_params, present, "2.0", 1e-9, 1e9, "how long a point is held"),
     GLE_KEY_COUNT(struct xor_params, repeat, "25", 1, 1e6, "", "copies of the four points in the training set"),
     GLE_KEY_REAL(struct xor_params, noise, "0.0", 0.0, 1e6, "",
                  "standard deviation of Gaussian noise on the training inputs"),
@@ -44,6 +44,21 @@ static void fill(struct gle_samples *s, const struct xor_params *p)
     }
 }
 
+static int add_noise(struct gle_samples *s, const struct xor_params *p, const struct gle_data_context *ctx,
+                     struct gle_error *err)
+{
+    const size_t n = s->n * CHANNELS;
+    struct gle_rng rng;
+
+    gle_rng_seed(&rng, p->seed);
+    for (size_t i = 0; i < n; i++) {
+        if (i % GLE_DATA_TELL == 0 && gle_data_tell(ctx, "making noise", i, n, err))
+            return -1;
+        s->x[i] += (float)(p->noise * gle_numpy_randn(&rng));
+    }
+    return 0;
+}
+
 void gle_xor_shape(const void *params, size_t *n_channels, size_t *n_targets)
 {
     (void)params;
@@ -54,7 +69,6 @@ void gle_xor_shape(const void *params, size_t *n_channels, size_t *n_targets)
 int gle_xor_open(struct gle_data *data, const void *params, const struct gle_data_context *ctx, struct gle_error *err)
 {
     const struct xor_params *p = params;
-    struct gle_rng rng;
 
     data->n_channels = CHANNELS;
     data->n_targets = CLASSES;
@@ -64,11 +78,5 @@ int gle_xor_open(struct gle_data *data, const void *params, const struct gle_dat
         return -1;
     fill(&data->split[GLE_TRAIN], p);
     fill(&data->split[GLE_TEST], p);
-    if (p->noise > 0.0) {
-        struct gle_samples *train = &data->split[GLE_TRAIN];
-        gle_rng_seed(&rng, p->seed);
-        for (size_t i = 0; i < train->n * CHANNELS; i++)
-            train->x[i] += (float)(p->noise * gle_numpy_randn(&rng));
-    }
-    return 0;
+    return p->noise > 0.0 ? add_noise(&data->split[GLE_TRAIN], p, ctx, err) : 0;
 }

@@ -17,7 +17,7 @@ const struct gle_key gle_yinyang_keys[] = {
     GLE_KEY_COUNT(struct yinyang_params, validation, "0", 0, 1e8, "samples", "size of the validation set"),
     GLE_KEY_REAL(struct yinyang_params, r_small, "0.1", 1e-6, 1e3, "", "radius of the two dots"),
     GLE_KEY_REAL(struct yinyang_params, r_big, "0.5", 1e-3, 1e3, "", "radius of the whole figure"),
-    GLE_KEY_REAL(struct yinyang_params, present, "2.0", 1e-9, 1e9, "time", "how long a point is held"),
+    GLE_KEY_STEPS(struct yinyang_params, present, "2.0", 1e-9, 1e9, "how long a point is held"),
     GLE_KEY_COUNT(struct yinyang_params, seed, "42", 0, 4294967295.0, "", "seed of the training set"),
     GLE_KEY_COUNT(struct yinyang_params, validation_seed, "41", 0, 4294967295.0, "", "seed of the validation set"),
     GLE_KEY_COUNT(struct yinyang_params, test_seed, "40", 0, 4294967295.0, "", "seed of the test set"),
@@ -25,7 +25,7 @@ const struct gle_key gle_yinyang_keys[] = {
 };
 
 enum { YANG, YIN, DOT, CLASSES }; /* the published numbers */
-enum { CHANNELS = 4 };
+enum { CHANNELS = 4, TELL = 256 }; /* samples between two words on the progress: small dots take many draws */
 
 /* Samples are drawn until one has the wanted class, so none may be too rare to be found. */
 int gle_yinyang_check(const void *params, const char **key, const char **why)
@@ -57,7 +57,8 @@ static int class_of(double x, double y, const struct yinyang_params *p)
 }
 
 /* The draws of the published data set, from numpy's RandomState(seed): a class, then points until one is of it. */
-static void fill(struct gle_samples *s, const struct yinyang_params *p, uint64_t seed)
+static int fill(struct gle_samples *s, const struct yinyang_params *p, uint64_t seed,
+                const struct gle_data_context *ctx, struct gle_error *err)
 {
     struct gle_rng rng;
 
@@ -65,6 +66,8 @@ static void fill(struct gle_samples *s, const struct yinyang_params *p, uint64_t
     for (size_t i = 0; i < s->n; i++) {
         const int goal = (int)gle_numpy_interval(&rng, CLASSES - 1);
         double x, y;
+        if (i % TELL == 0 && gle_data_tell(ctx, "making samples", i, s->n, err))
+            return -1;
         do {
             x = gle_numpy_rand(&rng) * 2.0 * p->r_big;
             y = gle_numpy_rand(&rng) * 2.0 * p->r_big;
@@ -75,6 +78,7 @@ static void fill(struct gle_samples *s, const struct yinyang_params *p, uint64_t
         s->x[i * CHANNELS + 3] = (float)(1.0 - y);
         s->labels[i] = goal;
     }
+    return 0;
 }
 
 void gle_yinyang_shape(const void *params, size_t *n_channels, size_t *n_targets)
@@ -98,9 +102,9 @@ int gle_yinyang_open(struct gle_data *data, const void *params, const struct gle
     if (gle_data_hold(data, p->present, ctx->dt, err))
         return -1;
     for (int i = 0; i < GLE_SPLITS; i++) {
-        if (n[i] && gle_data_room(data, (enum gle_split)i, (size_t)n[i], err))
+        if (n[i] && (gle_data_room(data, (enum gle_split)i, (size_t)n[i], err) ||
+                     fill(&data->split[i], p, seeds[i], ctx, err)))
             return -1;
-        fill(&data->split[i], p, seeds[i]);
     }
     return 0;
 }

@@ -158,7 +158,7 @@ static void add_ends(struct gle_graph *g)
     input.owner = "input";
     input.cols = g->n_input;
     place(g, &g->tape_input, input, g->tape_steps);
-    place(g, &g->tape_target_error, batch_of(g, top, GLE_TAPE, "target_error"), g->tape_steps);
+    place(g, &g->tape_target, batch_of(g, top, GLE_TAPE, "target"), g->tape_steps);
 }
 
 static void add_adjoints(struct gle_graph *g, struct gle_population *p)

@@ -102,7 +102,7 @@ struct gle_graph {
     size_t max_batch;  /* rows */
     size_t tape_steps; /* the longest window; 0: none is ever opened */
     size_t train_rows; /* rows of a learning step, and of a window */
-    struct gle_field tape_input, tape_target_error; /* tapes (B, n_input), (B, n of the last population) */
+    struct gle_field tape_input, tape_target; /* tapes (B, n_input), (B, n of the last population) */
     bool observed; /* derived variables are kept for each population */
     bool e_inst;   /* instantaneous errors are found, too */
     bool passive;  /* nothing learns, no errors flow */

@@ -5,15 +5,15 @@
 #include <stdint.h>
 #include <string.h>
 
-/* exp(x) to about 1 ulp for -87.3 <= x <= 88.3, clamped outside. 2^n exp(r), |r| <= ln(2)/2, with the Taylor-like
- * polynomial of Cephes' expf (S. Moshier). NaN passes through. */
-static inline float gle_expf(float x)
+/* exp(x) = *scale * (1 + result) for -87.3 <= x <= 88.3, clamped outside: *scale = 2^n, result = exp(r) - 1 with
+ * |r| <= ln(2)/2, by the Taylor-like polynomial of Cephes' expf (S. Moshier). NaN passes through. */
+static inline float gle_exp_parts(float x, float *scale)
 {
     const float shift = 12582912.0f; /* 1.5 * 2^23: adding it rounds to n, which then stands in the low bits */
     const float c = x < -87.3f ? -87.3f : x > 88.3f ? 88.3f : x;
     const float shifted = c * 1.44269504088896341f + shift, n = shifted - shift;
     const float r = (c - n * 0.693359375f) + n * 2.12194440e-4f;
-    float p = 1.9875691500e-4f, scale;
+    float p = 1.9875691500e-4f;
     uint32_t bits;
 
     p = p * r + 1.3981999507e-3f;
@@ -21,11 +21,28 @@ static inline float gle_expf(float x)
     p = p * r + 4.1665795894e-2f;
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
-    p = p * r * r + r + 1.0f;
     memcpy(&bits, &shifted, sizeof bits);
     bits = (bits + 127) << 23;
-    memcpy(&scale, &bits, sizeof scale);
+    memcpy(scale, &bits, sizeof *scale);
+    return p * r * r + r;
+}
+
+/* exp(x) to about 1 ulp, clamped as above. NaN passes through. */
+static inline float gle_expf(float x)
+{
+    float scale;
+    const float p = gle_exp_parts(x, &scale) + 1.0f;
+
     return p * scale;
+}
+
+/* exp(x) - 1 to about 2 ulp, near 0 as well; clamped as above. NaN passes through. */
+static inline float gle_expm1f(float x)
+{
+    float scale;
+    const float p = gle_exp_parts(x, &scale);
+
+    return p * scale + (scale - 1.0f);
 }
 
 /* tanh(x) to 4e-7: the rational minimax approximation of degrees 13 and 6 that Eigen and XLA use, on the range where it
@@ -53,11 +70,10 @@ static inline float gle_sigmoidf(float x)
     return 1.0f / (1.0f + gle_expf(-x));
 }
 
-/* log(1 + exp(x)) = max(x, 0) + log1p(y), y = exp(-|x|) in (0, 1]; log1p(y) = 2 artanh(y / (2 + y)) by its series.
- * *slope: 1 / (1 + exp(-x)), from the same y. */
-static inline float gle_softplusf(float x, float *slope)
+/* log(1 + y) for 0 <= y <= 1: 2 artanh(y / (2 + y)) by its series. */
+static inline float gle_log1pf(float y)
 {
-    const float y = gle_expf(x < 0.0f ? x : -x), t = y / (2.0f + y), z = t * t;
+    const float t = y / (2.0f + y), z = t * t;
     float p = 1.0f / 15.0f;
 
     p = p * z + 1.0f / 13.0f;
@@ -66,8 +82,31 @@ static inline float gle_softplusf(float x, float *slope)
     p = p * z + 1.0f / 7.0f;
     p = p * z + 1.0f / 5.0f;
     p = p * z + 1.0f / 3.0f;
+    return 2.0f * t * (p * z + 1.0f);
+}
+
+/* log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)). *slope: 1 / (1 + exp(-x)). NaN passes through. */
+static inline float gle_softplusf(float x, float *slope)
+{
+    const float y = gle_expf(x < 0.0f ? x : -x);
+
     *slope = (x < 0.0f ? y : 1.0f) / (1.0f + y);
-    return (x > 0.0f ? x : 0.0f) + 2.0f * t * (p * z + 1.0f);
+    return (x > 0.0f ? x : 0.0f) + gle_log1pf(y);
+}
+
+/* log(cosh(x)), relative to itself to 1e-6: for |x| below 1.25 log(1 + y) with y = cosh(x) - 1 = 2 sinh(x / 2)^2, sinh
+ * by its series; else |x| - log(2) + log(1 + y) with y = exp(-2 |x|). NaN passes through. */
+static inline float gle_log_coshf(float x)
+{
+    const float a = x < 0.0f ? -x : x, h = 0.5f * a, z = h * h;
+    float p = 1.0f / 362880.0f, far;
+
+    p = p * z + 1.0f / 5040.0f;
+    p = p * z + 1.0f / 120.0f;
+    p = p * z + 1.0f / 6.0f;
+    p = h * (p * z + 1.0f);
+    far = gle_expf(-2.0f * a);
+    return (a < 1.25f ? 0.0f : a - 0.693147181f) + gle_log1pf(a < 1.25f ? 2.0f * p * p : far);
 }
 
 #endif

@@ -200,6 +200,11 @@ static const struct gle_key file_keys[] = {
     GLE_KEY_END,
 };
 
+static const char *file_of(const void *params)
+{
+    return ((const struct file_params *)params)->file;
+}
+
 static int misfit(struct gle_error *err, const char *file, const char *name, const struct gle_array *a,
                   const struct gle_init_target *t)
 {
@@ -268,6 +273,7 @@ const struct gle_init gle_inits[] = {
      .written = true},
     {{.name = "file", .help = "an array of an npz file", .keys = file_keys, .params_size = sizeof(struct file_params)},
      .fill = fill_file,
+     .file = file_of,
      .written = true},
     {.row = {.name = NULL}},
 };

@@ -24,6 +24,8 @@ struct gle_init {
                 struct gle_error *err);
     /* Whether values given in the config fit; NULL: any shape does. Returns -1 with what is there, in words. */
     int (*fits)(const void *params, const struct gle_init_target *target, char *found, size_t size);
+    /* The file that values are read from; NULL: from none. */
+    const char *(*file)(const void *params);
     bool written; /* numbers that somebody wrote down, in the config or in a file: time constants are given so, too */
 };
 extern const struct gle_init gle_inits[];

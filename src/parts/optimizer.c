@@ -88,6 +88,7 @@ const struct gle_optimizer GLE_ISA_NAME(gle_optimizers)[] = {
     {{.name = "adam", .help = "Adam (Kingma & Ba 2015), as torch.optim.Adam", .keys = adam_keys,
       .params_size = sizeof(struct adam_params)},
      .n_moments = 2,
+     .squares = {false, true},
      .lr = lr_adam,
      .prepare = prepare_adam,
      .update = update_adam},

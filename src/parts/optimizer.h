@@ -18,6 +18,7 @@ enum { GLE_MOMENTS_MAX = 2 };
 struct gle_optimizer {
     struct gle_row row;
     size_t n_moments;             /* arrays kept per parameter, starting at zero */
+    bool squares[GLE_MOMENTS_MAX]; /* which of them are never negative */
     double (*lr)(const void *params); /* the learning rate that the schedule starts from */
     /* What step t = 1, 2, ... with learning rate lr needs. */
     struct gle_optimizer_step (*prepare)(const void *params, double lr, uint64_t t);

@@ -6,9 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One after a stage waits until all of them have taken no more than 1 / RARITY of the time. What the first one takes is
- * not known before. */
-enum { RARITY = 50 };
+/* One after a stage waits until all of them have taken no more than 1 / GLE_RARITY of the time. What the first one
+ * takes is not known before. */
 static const double FIRST_COST = 0.01;
 
 void gle_checkpoint_start(struct gle_checkpoint *c, struct gle_report *report, struct gle_recorder *recorder)
@@ -21,7 +20,7 @@ bool gle_checkpoint_due(const struct gle_checkpoint *c, enum gle_pause when)
 {
     const double minutes = c->report->exp->checkpoint_minutes, passed = gle_clock() - c->last;
 
-    return when == GLE_PAUSE_STOP || (when == GLE_PAUSE_STAGE && passed >= RARITY * c->cost) ||
+    return when == GLE_PAUSE_STOP || (when == GLE_PAUSE_STAGE && passed >= GLE_RARITY * c->cost) ||
            (minutes > 0.0 && passed >= 60.0 * minutes);
 }
 
@@ -56,9 +55,9 @@ static int visit_config(struct gle_checkpoint *c, struct gle_archive *a, struct 
 
     if (gle_archive_restores(a))
         return compare_config(c, a, err);
-    text = gle_node_text(c->report->exp->src);
+    text = gle_report_config(c->report, err);
     if (!text)
-        return gle_fail(err, GLE_ENOMEM, "no memory for the config");
+        return -1;
     rc = gle_archive_bytes(a, "config", text, strlen(text), err);
     gle_free(text);
     return rc;
@@ -78,13 +77,35 @@ static int visit_data(struct gle_checkpoint *c, struct gle_archive *a, struct gl
     return 0;
 }
 
+/* Checksums of the files that values come from, one after the other. */
+static int visit_inputs(struct gle_checkpoint *c, struct gle_archive *a, struct gle_error *err)
+{
+    enum { DIGITS = 64 };
+    const struct gle_inputs *inputs = &c->report->inputs;
+    char *there = gle_calloc(inputs->n + 1, DIGITS);
+    int rc = there ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for a checkpoint");
+
+    for (size_t i = 0; !rc && i < inputs->n; i++)
+        memcpy(there + i * DIGITS, inputs->file[i].sha256, DIGITS);
+    rc = rc || gle_archive_bytes(a, "init", there, inputs->n * DIGITS, err);
+    for (size_t i = 0; !rc && i < inputs->n; i++) {
+        const char *sha256 = there + i * DIGITS, *now = inputs->file[i].sha256;
+        if (memcmp(sha256, now, DIGITS))
+            rc = gle_archive_fail(a, "init", err, "another %s: its checksum is %.12s... there, %.12s... here",
+                                  inputs->file[i].path, sha256, now);
+    }
+    gle_free(there);
+    return rc ? -1 : 0;
+}
+
 /* --- the whole --- */
 
 static int visit(struct gle_checkpoint *c, struct gle_archive *a, struct gle_run *run, struct gle_error *err)
 {
-    return visit_config(c, a, err) || visit_data(c, a, err) ||
+    return visit_config(c, a, err) || visit_data(c, a, err) || visit_inputs(c, a, err) ||
                    gle_provenance_archive(c->report->provenance, a, err) || gle_run_archive(run, a, err) ||
-                   (c->recorder && gle_recorder_archive(c->recorder, a, err)) || gle_archive_end(a, err)
+                   (c->recorder && gle_recorder_archive(c->recorder, a, gle_run_steps(run), err)) ||
+                   gle_archive_end(a, err)
                ? -1
                : 0;
 }

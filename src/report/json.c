@@ -1,4 +1,5 @@
 #include "report/json.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "parts/activation.h"
@@ -10,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SCHEMA = 1, DIGITS = 15, PARAMETERS_MAX = 1000 };
+enum { SCHEMA = 1, DIGITS = 15, PARAMETERS_MAX = 1000, CLASSES_MAX = 100 };
 
 static void *allocate(size_t size)
 {
@@ -78,8 +79,18 @@ static json_t *text_or_null(const char *bytes)
     return bytes && bytes[0] ? text(bytes) : json_null();
 }
 
+/* A path, as config.yaml in the folder dir has it (NULL: as the config given has it). */
+static json_t *path_from(const struct gle_node *node, const char *dir)
+{
+    char *path = dir ? gle_path_from(dir, node) : NULL;
+    json_t *out = text(path ? path : node->text);
+
+    gle_free(path);
+    return out;
+}
+
 /* A resolved config's node; numbers that JSON has no word for stay text. */
-static json_t *config(const struct gle_node *node)
+static json_t *config(const struct gle_node *node, const char *dir)
 {
     json_t *out;
     uint64_t whole;
@@ -88,15 +99,17 @@ static json_t *config(const struct gle_node *node)
     if (node->kind == GLE_NODE_MAP) {
         out = json_object();
         for (size_t i = 0; i < node->n_items; i++)
-            json_object_set_new(out, node->items[i]->key, config(node->items[i]));
+            json_object_set_new(out, node->items[i]->key, config(node->items[i], dir));
         return out;
     }
     if (node->kind == GLE_NODE_LIST) {
         out = json_array();
         for (size_t i = 0; i < node->n_items; i++)
-            json_array_append_new(out, config(node->items[i]));
+            json_array_append_new(out, config(node->items[i], dir));
         return out;
     }
+    if (node->absolute)
+        return path_from(node, dir);
     if (node->as == GLE_SCALAR_BOOL && !gle_text_bool(&flag, node->text))
         return json_boolean(flag);
     if (node->as == GLE_SCALAR_NUMBER && strspn(node->text, "0123456789") == strlen(node->text) &&
@@ -107,21 +120,28 @@ static json_t *config(const struct gle_node *node)
     return json_string(node->text);
 }
 
+json_t *gle_json_config(const struct gle_experiment *exp, const char *dir)
+{
+    return config(exp->src, dir);
+}
+
 json_t *gle_json_sweep(const struct gle_sweep *s)
 {
     json_t *out = s->label ? json_object() : json_null();
 
     for (size_t i = 0; i < s->n; i++)
-        json_object_set_new(out, s->values[i].key, config(s->values[i].value));
+        json_object_set_new(out, s->values[i].key, config(s->values[i].value, NULL));
     return out;
 }
 
 static json_t *provenance(const struct gle_provenance *p)
 {
-    json_t *out = json_object(), *resumed = json_array();
+    json_t *out = json_object(), *resumed = json_array(), *earlier = json_array();
 
     for (size_t i = 0; i < p->n_resumed; i++)
         json_array_append_new(resumed, text(p->resumed[i]));
+    for (size_t i = 0; i < p->n_earlier; i++)
+        json_array_append_new(earlier, text(p->earlier[i]));
     json_object_set_new(out, "version", json_string(p->version));
     json_object_set_new(out, "commit", text_or_null(p->commit));
     json_object_set_new(out, "compiler", json_string(p->compiler));
@@ -132,6 +152,7 @@ static json_t *provenance(const struct gle_provenance *p)
     json_object_set_new(out, "threads", count(p->threads));
     json_object_set_new(out, "start", json_string(p->start));
     json_object_set_new(out, "resumed", resumed);
+    json_object_set_new(out, "earlier", earlier);
     json_object_set_new(out, "end", text_or_null(p->end));
     json_object_set_new(out, "command", text(p->command));
     return out;
@@ -174,6 +195,20 @@ static json_t *dataset(const struct gle_report *r)
     json_object_set_new(out, "targets", count_or_null(r->data->n_targets));
     json_object_set_new(out, "classes", classes(r->data));
     json_object_set_new(out, "skipped", skipped(r->data));
+    return out;
+}
+
+/* Files that initial values came from. */
+static json_t *inputs(const struct gle_inputs *files)
+{
+    json_t *out = json_array();
+
+    for (size_t i = 0; i < files->n; i++) {
+        json_t *one = json_object();
+        json_object_set_new(one, "path", text(files->file[i].path));
+        json_object_set_new(one, "sha256", json_string(files->file[i].sha256));
+        json_array_append_new(out, one);
+    }
     return out;
 }
 
@@ -227,16 +262,14 @@ static json_t *epoch(const struct gle_epoch *e)
     return out;
 }
 
-static json_t *phase(const struct gle_graph *g, const struct gle_metrics *m, size_t i)
+/* start: steps before it. */
+static json_t *phase(const struct gle_graph *g, const struct gle_metrics *m, size_t i, uint64_t start)
 {
     const struct gle_experiment *exp = g->exp;
     const struct gle_phase *cfg = &exp->phases[i];
     const struct gle_phase_score *p = &m->phases[i];
     json_t *out = json_object(), *set = json_array();
-    uint64_t start = 0;
 
-    for (size_t k = 0; k < i; k++)
-        start += exp->phases[k].n_steps;
     for (size_t k = 0; k < cfg->set.n; k++) {
         const struct gle_setting *s = &cfg->set.item[k];
         char name[GLE_FIELD_LABEL];
@@ -418,22 +451,46 @@ static json_t *best(const struct gle_metrics *m)
     return out;
 }
 
-static json_t *confusion(const struct gle_metrics *m)
+static bool has_matrix(const struct gle_metrics *m)
 {
-    json_t *out, *matrix;
+    return m->confusion && m->n_epochs && m->epochs[m->n_epochs - 1].score[m->confusion_split].measured;
+}
 
-    if (!m->confusion || !m->epochs[m->n_epochs - 1].score[m->confusion_split].measured)
-        return json_null();
-    out = json_object();
-    matrix = json_array();
+bool gle_json_large_matrix(const struct gle_metrics *m)
+{
+    return m->n_classes > CLASSES_MAX;
+}
+
+bool gle_json_names_matrix(const struct gle_metrics *m)
+{
+    return gle_json_large_matrix(m) && has_matrix(m) && m->status != GLE_RUNNING;
+}
+
+static json_t *matrix(const struct gle_metrics *m)
+{
+    json_t *out = json_array();
+
     for (size_t i = 0; i < m->n_classes; i++) {
         json_t *row = json_array();
         for (size_t j = 0; j < m->n_classes; j++)
             json_array_append_new(row, count(m->confusion[i * m->n_classes + j]));
-        json_array_append_new(matrix, row);
+        json_array_append_new(out, row);
     }
+    return out;
+}
+
+static json_t *confusion(const struct gle_metrics *m)
+{
+    const bool large = gle_json_large_matrix(m);
+    json_t *out;
+
+    if (!has_matrix(m) || (large && !gle_json_names_matrix(m)))
+        return json_null();
+    out = json_object();
     json_object_set_new(out, "split", json_string(gle_split_names[m->confusion_split]));
-    json_object_set_new(out, "matrix", matrix);
+    if (large)
+        json_object_set_new(out, "file", json_string(GLE_FILE_CONFUSION));
+    json_object_set_new(out, "matrix", large ? json_null() : matrix(m));
     return out;
 }
 
@@ -452,37 +509,43 @@ static json_t *timing(const struct gle_metrics *m)
     return out;
 }
 
-/* The last phase, with the test set after it. */
-static json_t *final_phase(const struct gle_graph *g, const struct gle_metrics *m)
+/* Those that are over, and the last of them once more in *last, with the test set after it. */
+static json_t *phases(const struct gle_report *r, const struct gle_metrics *m, json_t **last)
 {
-    const struct gle_experiment *exp = g->exp;
-    const struct gle_evaluated *e = gle_metrics_final_test(m, exp);
+    const struct gle_evaluated *e = gle_metrics_final_test(m, r->exp);
     const struct gle_score tested = {
         .measured = e != NULL, .loss = e ? e->loss : 0.0, .accuracy = e ? e->accuracy : 0.0};
-    json_t *out = phase(g, m, m->n_phases - 1);
+    json_t *out = json_array();
+    uint64_t start = 0;
 
-    if (exp->evaluate_steps)
-        json_object_set_new(out, gle_split_names[GLE_TEST], score(&tested));
+    for (size_t i = 0; i < m->n_phases; i++) {
+        json_array_append_new(out, phase(r->graph, m, i, start));
+        if (i + 1 == m->n_phases)
+            *last = phase(r->graph, m, i, start);
+        start += r->exp->phases[i].n_steps;
+    }
+    if (m->n_phases && r->exp->evaluate_steps)
+        json_object_set_new(*last, gle_split_names[GLE_TEST], score(&tested));
     return out;
 }
 
-/* The last epoch or phase. */
-static json_t *final(const struct gle_report *r, const struct gle_metrics *m)
+/* Likewise, of epochs. */
+static json_t *epochs(const struct gle_metrics *m, json_t **last)
 {
-    if (r->exp->phases)
-        return m->n_phases ? final_phase(r->graph, m) : json_null();
-    return m->n_epochs ? epoch(&m->epochs[m->n_epochs - 1]) : json_null();
+    json_t *out = json_array();
+
+    for (size_t i = 0; i < m->n_epochs; i++)
+        json_array_append_new(out, epoch(&m->epochs[i]));
+    if (m->n_epochs)
+        *last = epoch(&m->epochs[m->n_epochs - 1]);
+    return out;
 }
 
 char *gle_report_json(const struct gle_report *r, const struct gle_metrics *m, const struct gle_net *net)
 {
     const size_t begun = gle_json_begin();
-    json_t *root = json_object(), *epochs = json_array(), *phases = json_array();
+    json_t *root = json_object(), *last = NULL;
 
-    for (size_t i = 0; i < m->n_epochs; i++)
-        json_array_append_new(epochs, epoch(&m->epochs[i]));
-    for (size_t i = 0; i < m->n_phases; i++)
-        json_array_append_new(phases, phase(r->graph, m, i));
     json_object_set_new(root, "schema", count(SCHEMA));
     json_object_set_new(root, "status", json_string(gle_status_name(m->status)));
     json_object_set_new(root, "message", text_or_null(m->message));
@@ -491,17 +554,18 @@ char *gle_report_json(const struct gle_report *r, const struct gle_metrics *m, c
     json_object_set_new(root, "variant", text_or_null(r->exp->variant));
     json_object_set_new(root, "seed", count(r->exp->seed));
     json_object_set_new(root, "sweep", gle_json_sweep(&r->exp->sweep));
-    json_object_set_new(root, "config", config(r->exp->src));
+    json_object_set_new(root, "config", config(r->exp->src, r->dir));
     json_object_set_new(root, "config_sha256", json_string(r->config_sha256));
     json_object_set_new(root, "provenance", provenance(r->provenance));
     json_object_set_new(root, "dataset", dataset(r));
+    json_object_set_new(root, "init", inputs(&r->inputs));
     json_object_set_new(root, "network", network(r->graph));
-    json_object_set_new(root, "epochs", epochs);
-    json_object_set_new(root, "phases", phases);
+    json_object_set_new(root, "epochs", epochs(m, &last));
+    json_object_set_new(root, "phases", phases(r, m, &last));
     json_object_set_new(root, "evaluations", evaluations(r->exp, m));
-    json_object_set_new(root, "final", final(r, m));
+    json_object_set_new(root, "final", last ? last : json_null());
     json_object_set_new(root, "best", m->n_epochs ? best(m) : json_null());
-    json_object_set_new(root, "confusion", m->n_epochs ? confusion(m) : json_null());
+    json_object_set_new(root, "confusion", confusion(m));
     json_object_set_new(root, "parameters", parameters(r->graph, net));
     json_object_set_new(root, "diagnostics", diagnostics(r, m));
     json_object_set_new(root, "timing", timing(m));
@@ -509,13 +573,55 @@ char *gle_report_json(const struct gle_report *r, const struct gle_metrics *m, c
     return gle_json_end(root, GLE_JSON_INDENT, begun);
 }
 
+json_t *gle_json_load(const char *path)
+{
+    struct gle_error unread = {0};
+    unsigned char *bytes;
+    size_t size;
+    json_t *root;
+
+    if (gle_file_read(&bytes, &size, path, SIZE_MAX / 4, false, GLE_EDATA, &unread))
+        return NULL;
+    root = json_loadb((const char *)bytes, size, 0, NULL);
+    gle_free(bytes);
+    return root;
+}
+
 void gle_report_status(char *status, size_t size, char config_sha256[65], const char *path)
 {
-    json_t *root = json_load_file(path, 0, NULL);
+    json_t *root = gle_json_load(path);
     const char *word = json_string_value(json_object_get(root, "status"));
     const char *sha256 = json_string_value(json_object_get(root, "config_sha256"));
 
     snprintf(status, size, "%s", word ? word : "");
     snprintf(config_sha256, 65, "%s", sha256 ? sha256 : "");
+    json_decref(root);
+}
+
+/* Whether a checksum that a report has is another one. */
+static bool is_other(const json_t *of, const char *sha256)
+{
+    const char *there = json_string_value(json_object_get(of, "sha256"));
+
+    return there && strcmp(there, sha256);
+}
+
+static void tell_other(char what[GLE_DIFFERENCE], const char *name, const json_t *of, const char *sha256)
+{
+    snprintf(what, GLE_DIFFERENCE, "the checksum of %s is %.12s... there, %.12s... here", name,
+             json_string_value(json_object_get(of, "sha256")), sha256);
+}
+
+void gle_report_other_inputs(char what[GLE_DIFFERENCE], const char *path, const struct gle_report *r)
+{
+    json_t *root = gle_json_load(path);
+    const json_t *data = json_object_get(root, "dataset"), *files = json_object_get(root, "init");
+
+    what[0] = '\0';
+    if (is_other(data, r->data->sha256))
+        tell_other(what, "the data set", data, r->data->sha256);
+    for (size_t i = 0; i < r->inputs.n && !what[0]; i++) /* a folder that was moved has the same files elsewhere */
+        if (is_other(json_array_get(files, i), r->inputs.file[i].sha256))
+            tell_other(what, r->inputs.file[i].path, json_array_get(files, i), r->inputs.file[i].sha256);
     json_decref(root);
 }

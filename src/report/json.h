@@ -20,7 +20,21 @@ char *gle_report_json(const struct gle_report *report, const struct gle_metrics 
 /* Keys and values of a sweep at a run; null: the file has none. Owns: the caller. */
 json_t *gle_json_sweep(const struct gle_sweep *sweep);
 
+/* A resolved config, as the report in the folder dir has it. Owns: the caller. */
+json_t *gle_json_config(const struct gle_experiment *exp, const char *dir);
+
+/* The object or list in a file, which is not waited for where a pipe lies in its place. Owns: the caller. NULL: it
+ * cannot be read, or is no JSON. */
+json_t *gle_json_load(const char *path);
 /* The status word of the metrics.json at path, and the checksum of its config; "" if it cannot be read. */
 void gle_report_status(char *status, size_t size, char config_sha256[65], const char *path);
+/* The first of the data set and the files whose checksum is another one in the metrics.json at path, in words; "" if
+ * there is none. */
+void gle_report_other_inputs(char what[GLE_DIFFERENCE], const char *path, const struct gle_report *report);
+
+/* Whether the confusion matrix has so many classes that it gets a file of its own, */
+bool gle_json_large_matrix(const struct gle_metrics *metrics);
+/* which is written with the report of a run that is over. */
+bool gle_json_names_matrix(const struct gle_metrics *metrics);
 
 #endif

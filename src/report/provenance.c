@@ -4,6 +4,7 @@
 #include "kernel/kernel.h"
 #include "version.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -76,28 +77,95 @@ int gle_provenance_resume(struct gle_provenance *p, struct gle_error *err)
     return 0;
 }
 
-int gle_provenance_archive(struct gle_provenance *p, struct gle_archive *a, struct gle_error *err)
+void gle_provenance_maker(char maker[GLE_MAKER], const struct gle_provenance *p)
+{
+    const bool blas = !strcmp(p->isa, gle_isa_name(GLE_ISA_BASE)); /* the others have products of their own */
+    const int n = snprintf(maker, GLE_MAKER, "%s, glesim %.40s%s%.40s, %.80s%s%.60s", p->isa, p->version,
+                           p->commit[0] ? " " : "", p->commit, p->compiler, blas ? ", " : "", blas ? p->blas : "");
+
+    assert(n > 0 && n < GLE_MAKER);
+    (void)n;
+}
+
+/* Times in a row, each as gle_provenance_now() gives it. */
+static int check_times(const struct gle_archive *a, const char *name, char (*times)[32], size_t n,
+                       struct gle_error *err)
+{
+    static const char shape[] = "0000-00-00T00:00:00Z";
+
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < sizeof *times; k++) {
+            const char c = times[i][k], wanted = k < sizeof shape ? shape[k] : '\0';
+            if (wanted == '0' ? c < '0' || c > '9' : c != wanted)
+                return gle_archive_fail(a, name, err, "byte %zu is none of a time", i * sizeof *times + k);
+        }
+    return 0;
+}
+
+static int visit_resumed(struct gle_provenance *p, struct gle_archive *a, struct gle_error *err)
 {
     const size_t size = sizeof *p->resumed;
     size_t bytes = p->n_resumed * size;
 
-    if (gle_archive_bytes(a, "start", p->start, sizeof p->start, err) ||
-        (gle_archive_restores(a) && gle_archive_length(&bytes, a, "resumed", err)))
-        return -1;
-    if (gle_archive_restores(a) && make_room(p, bytes / size, err))
+    if (gle_archive_restores(a) && (gle_archive_length(&bytes, a, "resumed", err) || make_room(p, bytes / size, err)))
         return -1;
     if (gle_archive_bytes(a, "resumed", p->resumed, bytes / size * size, err))
         return -1;
     p->n_resumed = bytes / size;
-    p->start[sizeof p->start - 1] = '\0';
-    for (size_t i = 0; i < p->n_resumed; i++)
-        p->resumed[i][size - 1] = '\0';
+    return gle_archive_restores(a) ? check_times(a, "resumed", p->resumed, p->n_resumed, err) : 0;
+}
+
+/* Appends one. */
+static int add_earlier(struct gle_provenance *p, const char *maker, struct gle_error *err)
+{
+    char(*longer)[GLE_MAKER] = gle_resize(p->earlier, p->n_earlier + 1, sizeof *longer);
+
+    if (!longer)
+        return gle_fail(err, GLE_ENOMEM, "no memory for the report");
+    p->earlier = longer;
+    memset(longer[p->n_earlier], 0, GLE_MAKER); /* a checkpoint has all of it */
+    snprintf(longer[p->n_earlier++], GLE_MAKER, "%s", maker);
     return 0;
+}
+
+/* Who made the run so far, and who had made parts of it before. */
+static int visit_makers(struct gle_provenance *p, struct gle_archive *a, struct gle_error *err)
+{
+    size_t n = p->n_earlier;
+    char now[GLE_MAKER], maker[GLE_MAKER];
+
+    gle_provenance_maker(now, p);
+    memcpy(maker, now, sizeof maker);
+    if (gle_archive_count(a, "n_earlier", &n, 0, p->n_resumed, err))
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        char name[32], text[GLE_MAKER] = "";
+        snprintf(name, sizeof name, "earlier_%zu", i);
+        if (i < p->n_earlier)
+            memcpy(text, p->earlier[i], sizeof text);
+        if (gle_archive_text(a, name, text, sizeof text, err) ||
+            (gle_archive_restores(a) && add_earlier(p, text, err)))
+            return -1;
+    }
+    if (gle_archive_text(a, "maker", maker, sizeof maker, err))
+        return -1;
+    p->changed = gle_archive_restores(a) && strcmp(maker, now);
+    return p->changed ? add_earlier(p, maker, err) : 0;
+}
+
+int gle_provenance_archive(struct gle_provenance *p, struct gle_archive *a, struct gle_error *err)
+{
+    if (gle_archive_bytes(a, "start", p->start, sizeof p->start, err) ||
+        (gle_archive_restores(a) && check_times(a, "start", &p->start, 1, err)))
+        return -1;
+    return visit_resumed(p, a, err) || visit_makers(p, a, err) ? -1 : 0;
 }
 
 void gle_provenance_clear(struct gle_provenance *p)
 {
     gle_free(p->resumed);
+    gle_free(p->earlier);
     p->resumed = NULL;
-    p->n_resumed = 0;
+    p->earlier = NULL;
+    p->n_resumed = p->n_earlier = 0;
 }

@@ -4,7 +4,11 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
+
+/* What the bits of a result depend on, beside config and data. */
+enum { GLE_MAKER = 256 };
 
 struct gle_provenance {
     const char *version, *commit, *compiler;
@@ -16,6 +20,11 @@ struct gle_provenance {
     const char *command;     /* the command line; borrowed */
     char (*resumed)[32];     /* when the run was resumed, likewise; owned (gle_provenance_clear) */
     size_t n_resumed;
+    /* What made the former parts of a run that was resumed, where that was another program or instruction set than what
+     * went on with it: "avx2, glesim 0.9.0 ...", in order; owned likewise. */
+    char (*earlier)[GLE_MAKER];
+    size_t n_earlier;
+    bool changed; /* the last of them is what had written the checkpoint that this process went on from */
 };
 
 /* Everything but threads; start is now. */
@@ -25,7 +34,9 @@ void gle_provenance_now(char text[32]);
 
 /* The run is resumed now. Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_provenance_resume(struct gle_provenance *p, struct gle_error *err);
-/* Saves when the run was started and resumed, or restores it. Errors: as base/archive.h. */
+/* The instruction set and program that are at work now. */
+void gle_provenance_maker(char maker[GLE_MAKER], const struct gle_provenance *p);
+/* Saves when the run was started and resumed, and by what it was made, or restores it. Errors: as base/archive.h. */
 struct gle_archive;
 GLE_MUST_CHECK int gle_provenance_archive(struct gle_provenance *p, struct gle_archive *a, struct gle_error *err);
 void gle_provenance_clear(struct gle_provenance *p);

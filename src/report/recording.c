@@ -520,7 +520,23 @@ static int visit_pending(struct gle_recorder *r, struct gle_archive *a, struct g
     return rc;
 }
 
-int gle_recorder_archive(struct gle_recorder *r, struct gle_archive *a, struct gle_error *err)
+/* Whether the records are those of so many steps: what is not in the spool waits. */
+static int check_records(const struct gle_recorder *r, const struct gle_archive *a, size_t n, uint64_t steps,
+                         struct gle_error *err)
+{
+    const uint64_t every = r->cfg->every, all = steps ? (steps - 1) / every + 1 : 0;
+
+    if (n > all || r->n_pending != all - n)
+        return gle_archive_fail(a, "records", err, "%zu and %zu that wait, where %llu steps have %llu", n, r->n_pending,
+                                (unsigned long long)steps, (unsigned long long)all);
+    for (size_t i = 0; i < r->n_pending; i++)
+        if (r->pending[i].step != (n + i) * every)
+            return gle_archive_fail(a, "pending_step", err, "value %zu is %llu, where %llu is wanted", i,
+                                    (unsigned long long)r->pending[i].step, (unsigned long long)((n + i) * every));
+    return 0;
+}
+
+int gle_recorder_archive(struct gle_recorder *r, struct gle_archive *a, uint64_t steps, struct gle_error *err)
 {
     size_t n = gle_npz_stream_count(r->stream);
     uint32_t checksum = 0;
@@ -528,7 +544,8 @@ int gle_recorder_archive(struct gle_recorder *r, struct gle_archive *a, struct g
 
     gle_archive_enter(a, "recorder");
     rc = rc || gle_archive_count(a, "records", &n, 0, SIZE_MAX, err) ||
-         gle_archive_u32(a, "checksum", &checksum, 1, err) || visit_pending(r, a, err);
+         gle_archive_u32(a, "checksum", &checksum, 1, err) || visit_pending(r, a, err) ||
+         (gle_archive_restores(a) && check_records(r, a, n, steps, err));
     gle_archive_leave(a);
     if (!rc && gle_archive_restores(a))
         rc = gle_npz_stream_begin_with(r->stream, n, checksum, err);

@@ -30,9 +30,10 @@ GLE_MUST_CHECK int gle_recorder_moment(struct gle_recorder *r, const struct gle_
 GLE_MUST_CHECK int gle_recorder_window(struct gle_recorder *r, const struct gle_closed_window *window,
                                        struct gle_error *err);
 /* Saves how much there is, with the spool safely on the disk; or goes back to where a recorder of the same run was,
- * whose spool is still there. Errors: as base/archive.h, and GLE_EWRITE; GLE_EDATA also: the spool has fewer records,
- * or others. */
-GLE_MUST_CHECK int gle_recorder_archive(struct gle_recorder *r, struct gle_archive *a, struct gle_error *err);
+ * whose spool is still there. steps: of the run so far. Errors: as base/archive.h, and GLE_EWRITE; GLE_EDATA also: the
+ * spool has fewer records, or others. */
+GLE_MUST_CHECK int gle_recorder_archive(struct gle_recorder *r, struct gle_archive *a, uint64_t steps,
+                                        struct gle_error *err);
 /* Writes the file, whole or not at all, and frees r, also on error. Errors: GLE_EWRITE, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_recorder_close(struct gle_recorder *r, struct gle_error *err);
 /* Drops everything but the spool. NULL is fine. */

@@ -1,4 +1,5 @@
 #include "report/report.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/npz.h"
@@ -36,8 +37,8 @@ static bool has_file(const struct gle_report *report, const char *name)
     return !stat(path, &st);
 }
 
-/* The resolved config, which is hashed on the way. Owns: gle_free(); NULL after an error. */
-static char *make_config(struct gle_report *report, struct gle_error *err)
+/* Sets config_sha256: of the config as it stands in its own folder, so that it does not depend on where that lies. */
+static int hash_config(struct gle_report *report, struct gle_error *err)
 {
     char *text = gle_node_text(report->exp->src);
     struct gle_sha256 *sha = gle_sha256_start();
@@ -46,14 +47,27 @@ static char *make_config(struct gle_report *report, struct gle_error *err)
         gle_sha256_add(sha, text, strlen(text));
     if (sha)
         gle_sha256_end(sha, report->config_sha256);
-    if (text && sha)
-        return text;
     gle_free(text);
-    gle_fail(err, GLE_ENOMEM, "no memory for the config");
-    return NULL;
+    return text && sha ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the config");
+}
+
+char *gle_report_config(const struct gle_report *report, struct gle_error *err)
+{
+    char *text = gle_node_text_in(report->exp->src, report->dir);
+
+    if (!text)
+        gle_fail(err, GLE_ENOMEM, "no memory for the config");
+    return text;
 }
 
 /* --- the directory --- */
+
+static void let_go(struct gle_report *report)
+{
+    if (report->lock >= 0)
+        close(report->lock);
+    report->lock = -1;
+}
 
 int gle_report_hold(struct gle_report *report, struct gle_error *err)
 {
@@ -63,41 +77,61 @@ int gle_report_hold(struct gle_report *report, struct gle_error *err)
     if (report->lock < 0 || !flock(report->lock, LOCK_EX | LOCK_NB))
         return 0;
     if (errno == EWOULDBLOCK) {
-        gle_report_release(report);
+        let_go(report);
         return gle_fail(err, GLE_EWRITE, "%s: another process is at work on this run", report->dir);
     }
-    gle_report_release(report);
+    let_go(report);
     return 0;
 }
 
 void gle_report_release(struct gle_report *report)
 {
-    if (report->lock >= 0)
-        close(report->lock);
-    report->lock = -1;
+    let_go(report);
+    gle_inputs_clear(&report->inputs);
+}
+
+bool gle_report_is_held(const char *dir)
+{
+    const int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const bool held = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
+
+    if (fd >= 0)
+        close(fd);
+    return held;
 }
 
 /* --- what is there already --- */
+
+/* Takes out of a config what changes no result. */
+static void forget_words(struct gle_node *root)
+{
+    struct gle_node *compute = gle_node_get(root, "compute");
+    struct gle_node *backend = compute && compute->kind == GLE_NODE_MAP ? gle_node_get(compute, "backend") : NULL;
+
+    gle_node_remove(root, "description");
+    if (backend && backend->kind == GLE_NODE_SCALAR && !strcmp(backend->text, "auto"))
+        backend->text = "cpu";
+}
 
 int gle_report_compare(char what[GLE_DIFFERENCE], const struct gle_report *report, const char *config, size_t size,
                        struct gle_error *err)
 {
     struct gle_errors errs = {0};
-    struct gle_doc *there = NULL, *here = NULL;
-    char *text = gle_node_text(report->exp->src);
+    struct gle_doc *there;
+    struct gle_node *here;
     int rc = 0;
 
     what[0] = '\0';
-    if (!text)
-        return gle_fail(err, GLE_ENOMEM, "no memory for the config");
-    if (gle_doc_parse(&there, config, size, "config", &errs) ||
-        gle_doc_parse(&here, text, strlen(text), "config", &errs))
+    if (gle_doc_parse(&there, config, size, "config", &errs))
         rc = gle_fail(err, errs.item[0].code == GLE_ENOMEM ? GLE_ENOMEM : GLE_EDATA, "%s", errs.item[0].text);
-    else
-        gle_node_differs(what, GLE_DIFFERENCE, there->root, here->root);
+    else if (!(here = gle_node_copy(there, report->exp->src)))
+        rc = gle_fail(err, GLE_ENOMEM, "no memory for the config");
+    else {
+        forget_words(there->root);
+        forget_words(here);
+        gle_node_differs(what, GLE_DIFFERENCE, there->root, here, report->dir);
+    }
     gle_doc_destroy(there);
-    gle_doc_destroy(here);
-    gle_free(text);
     return rc;
 }
 
@@ -119,25 +153,51 @@ static int compare_file(char what[GLE_DIFFERENCE], const struct gle_report *repo
     return rc;
 }
 
-int gle_report_find(enum gle_found *found, struct gle_report *report, struct gle_error *err)
+int gle_report_find(enum gle_found *found, char what[GLE_DIFFERENCE], struct gle_report *report, struct gle_error *err)
 {
-    char path[GLE_REPORT_PATH], status[32], sha256[65], what[GLE_DIFFERENCE];
+    char path[GLE_REPORT_PATH], status[32], sha256[65];
     struct gle_error unread = {0};
-    char *text = make_config(report, err);
 
     *found = GLE_FOUND_NOTHING;
-    gle_free(text);
-    if (!text)
+    what[0] = '\0';
+    if (hash_config(report, err))
         return -1;
+    if (!has_file(report, "metrics.json") && !has_file(report, GLE_FILE_CHECKPOINT))
+        return 0;
     gle_report_path(path, report, "metrics.json");
     gle_report_status(status, sizeof status, sha256, path);
-    if (!status[0] || (strcmp(sha256, report->config_sha256) && (compare_file(what, report, &unread) || what[0])))
-        return 0;
-    if (!strcmp(status, "completed"))
+    if (strcmp(sha256, report->config_sha256) && (compare_file(what, report, &unread) || what[0]))
+        *found = GLE_FOUND_OTHER;
+    else if (!strcmp(status, "completed"))
         *found = GLE_FOUND_COMPLETED;
     else if (!strcmp(status, "diverged"))
         *found = GLE_FOUND_DIVERGED;
+    else
+        *found = GLE_FOUND_BROKEN_OFF;
+    return unread.code == GLE_ENOMEM ? gle_fail(err, GLE_ENOMEM, "%s", unread.text) : 0;
+}
+
+static int hash_inputs(struct gle_report *report, struct gle_error *err)
+{
+    if (report->inputs_known)
+        return 0;
+    if (gle_inputs_hash(&report->inputs, report->exp, err)) {
+        gle_inputs_clear(&report->inputs);
+        return -1;
+    }
+    report->inputs_known = true;
     return 0;
+}
+
+int gle_report_check_inputs(struct gle_report *report, struct gle_error *err)
+{
+    char path[GLE_REPORT_PATH], what[GLE_DIFFERENCE];
+
+    if (hash_inputs(report, err))
+        return -1;
+    gle_report_path(path, report, "metrics.json");
+    gle_report_other_inputs(what, path, report);
+    return what[0] ? gle_fail_in(err, GLE_EDATA, path, NULL, "a run of other data: %s; --force replaces it", what) : 0;
 }
 
 int gle_report_remove_checkpoint(const struct gle_report *report, struct gle_error *err)
@@ -158,6 +218,8 @@ static int refuse_old(const struct gle_report *report, struct gle_error *err)
 
     gle_report_path(path, report, "metrics.json");
     gle_report_status(status, sizeof status, sha256, path);
+    if (!strcmp(status, "running") && report->lock >= 0) /* not by this process, nor by any other */
+        snprintf(status, sizeof status, "broken off");
     over = !strcmp(status, "completed") || !strcmp(status, "diverged");
     return gle_fail(err, GLE_EWRITE,
                     "%s holds a run already (%s); %s--force replaces it, --output puts this one elsewhere", report->dir,
@@ -169,7 +231,7 @@ static int refuse_old(const struct gle_report *report, struct gle_error *err)
 static int check_dir(const struct gle_report *report, struct gle_error *err)
 {
     static const char *const names[] = {"metrics.json", "weights.npz", "config.yaml", GLE_FILE_RECORDING,
-                                        GLE_FILE_CHECKPOINT};
+                                        GLE_FILE_CONFUSION, GLE_FILE_CHECKPOINT};
     char path[GLE_REPORT_PATH];
     struct gle_file_draft draft;
     struct stat st;
@@ -187,15 +249,16 @@ static int check_dir(const struct gle_report *report, struct gle_error *err)
 }
 
 /* A run without a checkpoint is begun anew if it is the same one. */
-static int check_same(const struct gle_report *report, struct gle_error *err)
+static int check_same(struct gle_report *report, struct gle_error *err)
 {
     char path[GLE_REPORT_PATH], what[GLE_DIFFERENCE];
 
     if (compare_file(what, report, err))
         return -1;
     gle_report_path(path, report, "config.yaml");
-    return what[0] ? gle_fail_in(err, GLE_EDATA, path, NULL, "a run of another config: %s; --force replaces it", what)
-                   : 0;
+    if (what[0])
+        return gle_fail_in(err, GLE_EDATA, path, NULL, "a run of another config: %s; --force replaces it", what);
+    return gle_report_check_inputs(report, err);
 }
 
 int gle_report_begin(struct gle_report *report, enum gle_start how, struct gle_error *err)
@@ -212,12 +275,14 @@ int gle_report_begin(struct gle_report *report, enum gle_start how, struct gle_e
         return refuse_old(report, err);
     if (old && how == GLE_START_RESUME && !report->resumes && check_same(report, err))
         return -1;
+    if (hash_inputs(report, err))
+        return -1;
     if (report->lock >= 0)
         gle_file_sweep(report->dir);
     if (check_dir(report, err) || (!report->resumes && gle_report_remove_checkpoint(report, err)))
         return -1;
     report->replaces = old && !report->resumes;
-    text = make_config(report, err);
+    text = hash_config(report, err) ? NULL : gle_report_config(report, err);
     if (!text)
         return -1;
     gle_report_path(path, report, "config.yaml");
@@ -284,41 +349,96 @@ static void add_file(struct bundle *b, const struct gle_report *report, const ch
     b->n++;
 }
 
+/* Owns: *bytes, gle_free(); NULL after an error. A count is at most the number of samples, which has 32 bits. */
+static int pack_confusion(unsigned char **bytes, size_t *size, const struct gle_report *report,
+                          const struct gle_metrics *metrics, struct gle_error *err)
+{
+    const size_t n = metrics->n_classes, shape[2] = {n, n};
+    struct gle_npz_writer *npz = gle_npz_create();
+    uint32_t *counts = gle_resize(NULL, n * n, sizeof *counts);
+    char path[GLE_REPORT_PATH];
+    int rc = npz && counts ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the confusion matrix");
+
+    *bytes = NULL;
+    gle_report_path(path, report, GLE_FILE_CONFUSION);
+    for (size_t i = 0; !rc && i < n * n; i++)
+        counts[i] = (uint32_t)metrics->confusion[i];
+    rc = rc || gle_npz_add(npz, "matrix", GLE_NPY_U32, counts, 2, shape, err) ||
+         gle_npz_pack(bytes, size, npz, path, err);
+    gle_free(counts);
+    gle_npz_destroy(npz);
+    return rc ? -1 : 0;
+}
+
+bool gle_report_due(const struct gle_report *report)
+{
+    return !report->n_written || gle_clock() - report->last >= GLE_RARITY * report->cost;
+}
+
+/* What goes into the files of a report; each NULL if it has none. */
+struct contents {
+    char *config, *text;
+    unsigned char *weights, *confusion;
+    size_t weights_size, confusion_size;
+};
+
+static int make_contents(struct contents *c, struct gle_report *report, const struct gle_metrics *metrics,
+                         const struct gle_net *net, struct gle_error *err)
+{
+    if (!report->config_written && !(c->config = gle_report_config(report, err)))
+        return -1;
+    if (pack_weights(&c->weights, &c->weights_size, report, net, err) ||
+        (gle_json_names_matrix(metrics) && pack_confusion(&c->confusion, &c->confusion_size, report, metrics, err)))
+        return -1;
+    c->text = gle_report_json(report, metrics, net);
+    return c->text ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the report");
+}
+
+static int write_contents(const struct contents *c, const struct gle_report *report, const struct gle_metrics *metrics,
+                          struct gle_error *err)
+{
+    struct bundle b = {.n = 0};
+
+    if (c->config)
+        add_file(&b, report, "config.yaml", c->config, strlen(c->config));
+    if (report->replaces)
+        add_file(&b, report, GLE_FILE_RECORDING, NULL, 0);
+    add_file(&b, report, "weights.npz", c->weights, c->weights_size);
+    if (c->confusion || report->replaces || gle_json_large_matrix(metrics))
+        add_file(&b, report, GLE_FILE_CONFUSION, c->confusion, c->confusion_size);
+    add_file(&b, report, "metrics.json", c->text, strlen(c->text));
+    return gle_file_write_together(b.files, b.n, err);
+}
+
 int gle_report_write(struct gle_report *report, const struct gle_metrics *metrics, const struct gle_net *net,
                      struct gle_error *err)
 {
-    char *config = report->config_written ? NULL : make_config(report, err), *text = NULL;
-    unsigned char *weights = NULL;
-    struct bundle b = {.n = 0};
-    size_t size;
-    int rc = report->config_written || config ? 0 : -1;
+    const double start = gle_clock();
+    struct contents c = {0};
+    const int rc = make_contents(&c, report, metrics, net, err) || write_contents(&c, report, metrics, err) ? -1 : 0;
 
-    rc = rc ? rc : pack_weights(&weights, &size, report, net, err);
-    if (!rc && !(text = gle_report_json(report, metrics, net)))
-        rc = gle_fail(err, GLE_ENOMEM, "no memory for the report");
-    if (!rc) {
-        if (config)
-            add_file(&b, report, "config.yaml", config, strlen(config));
-        if (report->replaces)
-            add_file(&b, report, GLE_FILE_RECORDING, NULL, 0);
-        add_file(&b, report, "weights.npz", weights, size);
-        add_file(&b, report, "metrics.json", text, strlen(text));
-        rc = gle_file_write_together(b.files, b.n, err);
-    }
     report->config_written = report->config_written || !rc;
     report->replaces = report->replaces && rc;
-    gle_free(config);
-    gle_free(weights);
-    gle_free(text);
+    gle_free(c.config);
+    gle_free(c.weights);
+    gle_free(c.confusion);
+    gle_free(c.text);
+    report->n_written++;
+    report->last = gle_clock();
+    report->cost = report->last - start;
     return rc;
 }
 
 int gle_report_write_metrics(const struct gle_report *report, const struct gle_metrics *metrics,
                              const struct gle_net *net, struct gle_error *err)
 {
-    char path[GLE_REPORT_PATH], *text = gle_report_json(report, metrics, net);
+    struct gle_metrics alone = *metrics;
+    char path[GLE_REPORT_PATH], *text;
     int rc;
 
+    if (gle_json_large_matrix(metrics)) /* its file may be older, too */
+        alone.confusion = NULL;
+    text = gle_report_json(report, &alone, net);
     gle_report_path(path, report, "metrics.json");
     rc = text ? gle_file_write(path, text, strlen(text), err) : gle_fail(err, GLE_ENOMEM, "no memory for the report");
     gle_free(text);

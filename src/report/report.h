@@ -4,6 +4,7 @@
 
 #include "data/data.h"
 #include "graph/graph.h"
+#include "report/inputs.h"
 #include "report/provenance.h"
 #include "solver/net.h"
 #include "train/metrics.h"
@@ -15,12 +16,20 @@ struct gle_report {
     const struct gle_data *data;
     struct gle_provenance *provenance;
     char dir[4096];
-    char config_sha256[65]; /* of config.yaml; set by gle_report_find() or _begin() */
+    char config_sha256[65]; /* of config.yaml, but with relative paths as the config given has them; set by
+                               gle_report_find() or _begin() */
     bool config_written;    /* config.yaml there is this run's */
     bool replaces;          /* a former run is there, and whole; so is its config.yaml */
     bool resumes;           /* from the checkpoint that is there */
     int lock;               /* the directory, held against other processes; -1: it is not */
+    struct gle_inputs inputs; /* set by gle_report_begin() or _check_inputs() */
+    bool inputs_known;
+    double last, cost;      /* gle_clock() when a report was written last, and seconds that it took */
+    size_t n_written;       /* reports so far */
 };
+
+/* What is written after stages may take no more than 1 / GLE_RARITY of a run's time. */
+enum { GLE_RARITY = 50 };
 
 /* The directory of a run: <output>[/<variant>][/<sweep>]/seed_<n>, output NULL meaning results/<name>.
  * Errors: GLE_EWRITE (too long). */
@@ -31,12 +40,29 @@ GLE_MUST_CHECK int gle_report_dir(char *dir, size_t size, const char *output, co
  * Where the file system knows no locks (flock), or the directory cannot be opened, nothing is held.
  * Errors: GLE_EWRITE (another process holds it). */
 GLE_MUST_CHECK int gle_report_hold(struct gle_report *report, struct gle_error *err);
+/* Lets it go, and frees what report owns. */
 void gle_report_release(struct gle_report *report);
+/* Whether some process holds the directory of a run. */
+bool gle_report_is_held(const char *dir);
 
-/* What there is of a run already, by the same config. */
-enum gle_found { GLE_FOUND_NOTHING, GLE_FOUND_COMPLETED, GLE_FOUND_DIVERGED };
-/* NOTHING: also one that was broken off. Errors: GLE_ENOMEM. */
-GLE_MUST_CHECK int gle_report_find(enum gle_found *found, struct gle_report *report, struct gle_error *err);
+/* What there is of a run already: none; one of the same config, which was completed, diverged, or did not come to its
+ * end; one of another config. */
+enum gle_found {
+    GLE_FOUND_NOTHING,
+    GLE_FOUND_COMPLETED,
+    GLE_FOUND_DIVERGED,
+    GLE_FOUND_BROKEN_OFF,
+    GLE_FOUND_OTHER,
+};
+enum { GLE_DIFFERENCE = 400 };
+/* what: of another config, the difference; "" if nobody can tell. Errors: GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_report_find(enum gle_found *found, char what[GLE_DIFFERENCE], struct gle_report *report,
+                                   struct gle_error *err);
+
+/* Whether the run that is there was made from the data set and the files that there are now; a report without their
+ * checksums tells nothing. report->data is open.
+ * Errors: GLE_EDATA (it was made from others, which it names; a file cannot be read), GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_report_check_inputs(struct gle_report *report, struct gle_error *err);
 
 /* What may happen to a run that is there already. */
 enum gle_start {
@@ -45,15 +71,19 @@ enum gle_start {
     GLE_START_RESUME,  /* one that was broken off is gone on with, from its checkpoint if it has one; if not, anew */
 };
 /* Makes the directory, takes hold of it and sees to it that it can be written to: what is known to go wrong later goes
- * wrong here. Writes config.yaml there, unless a run is replaced. A checkpoint that the run does not go on from is
- * removed. Sets report->resumes.
+ * wrong here. Finds the checksums of files. Writes config.yaml there, unless a run is replaced. A checkpoint that the
+ * run does not go on from is removed. Sets report->resumes.
  * Errors: GLE_EWRITE (also: there is a run already, or another process at work on it), GLE_EDATA (to be resumed, and of
  *         another config, which it names), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_report_begin(struct gle_report *report, enum gle_start how, struct gle_error *err);
 
-/* What the config differs in from another one, given as text; "" if in nothing. Errors: GLE_EDATA (no such text),
- * GLE_ENOMEM. */
-enum { GLE_DIFFERENCE = 400 };
+/* The text of config.yaml: relative paths lead to their files from the run's directory. Owns: gle_free(). NULL after an
+ * error (GLE_ENOMEM). */
+char *gle_report_config(const struct gle_report *report, struct gle_error *err);
+
+/* What the config differs in from another one, given as such a text; "" if in nothing that matters to a result: a
+ * description does not, nor the backend `auto` in place of the one that it takes, nor a key that the other program did
+ * not know and that has its default. Errors: GLE_EDATA (no such text), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_report_compare(char what[GLE_DIFFERENCE], const struct gle_report *report, const char *config,
                                       size_t size, struct gle_error *err);
 
@@ -66,11 +96,14 @@ void gle_report_path(char path[GLE_REPORT_PATH], const struct gle_report *report
 /* Their names. */
 #define GLE_FILE_CHECKPOINT "checkpoint.npz"
 #define GLE_FILE_RECORDING "recording.npz"
+#define GLE_FILE_CONFUSION "confusion.npz" /* the confusion matrix of many classes */
 #define GLE_FILE_RECORDS "recording.part" /* the spool of the recording, while the run is not over */
 
-/* Writes weights.npz and metrics.json, both or none, and with them, if it is not there yet, this run's config.yaml. The
- * first time, the recording of a run that is being replaced is removed. Valid JSON always: null where a number is not
- * finite.
+/* Whether a report is due after a stage: the first one, and then so that writing them takes little of a run's time. */
+bool gle_report_due(const struct gle_report *report);
+/* Writes weights.npz and metrics.json, both or none, and with them this run's config.yaml, if it is not there yet, and,
+ * once the run is over, a confusion matrix that is too large for metrics.json. The first time, the recording and the
+ * matrix of a run that is being replaced are removed. Valid JSON always: null where a number is not finite.
  * Errors: GLE_EWRITE, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_report_write(struct gle_report *report, const struct gle_metrics *metrics,
                                     const struct gle_net *net, struct gle_error *err);

@@ -690,6 +690,16 @@ static json_t *value_of(struct schema *s, const struct gle_key *key)
 
 /* --- the whole --- */
 
+/* Keys at the top of a file that nothing reads. */
+static void add_notes(struct schema *s, json_t *file)
+{
+    json_t *patterns = json_object(), *note = json_object();
+
+    set(s, note, "description", text(s, "passed over: a note, or anchors for the rest of the file"));
+    set(s, patterns, "^x-", note);
+    set(s, file, "patternProperties", patterns);
+}
+
 char *gle_schema_json(void)
 {
     static const char empty[] = "{}";
@@ -706,6 +716,7 @@ char *gle_schema_json(void)
         set(&s, root, "$id", text(&s, "urn:glesim:config:1"));
         set(&s, root, "title", text(&s, "glesim config"));
         file = map_of(&s, gle_experiment_keys, NULL);
+        add_notes(&s, file);
         s.failed = s.failed || json_object_update(root, file) || json_object_set(root, "definitions", s.definitions);
     }
     json_decref(file);

@@ -4,7 +4,7 @@
 
 #include "config/experiment.h"
 
-/* One of the runs. */
+/* One of the runs that a command names. */
 struct gle_seed_run {
     const struct gle_experiment *exp;
     char dir[4096];   /* of the run */
@@ -12,15 +12,30 @@ struct gle_seed_run {
     char message[512]; /* why it failed; "" */
 };
 
-/* Writes `dir`/summary.json, whole or not at all. Of the runs that are completed, everything that metrics.json has
- * under epochs or phases, final, best, parameters and timing becomes one: a number {mean, std, min, max, n}, std being
- * that of the population (over n), as the published ones are; a whole number or a word that is the same in all stays
- * what it is.
+/* What became of a summary. */
+struct gle_summary {
+    bool written;      /* if not, the one that was there stays: no run came to a report, or */
+    bool was_richer;   /* it is of more runs, on other data; not where runs were replaced (`replaces`) */
+    size_t n_more;     /* runs that it is of beyond those named */
+    size_t n_left_out; /* runs, or points, that lie there and are of another config or other data */
+};
+
+/* Writes `dir`/summary.json, whole or not at all: of the runs named, and of those of other seeds that lie in dir, too,
+ * if they ran with the same config (as gle_folder_same_config()) and data. Of all that are completed, everything that
+ * metrics.json has under epochs or phases, final, best, parameters and timing becomes one, as tally.h says. Reports are
+ * read one by one.
  * Errors: GLE_EWRITE, GLE_ENOMEM. */
-GLE_MUST_CHECK int gle_summary_write(const char *dir, const struct gle_seed_run *runs, size_t n, struct gle_error *err);
+GLE_MUST_CHECK int gle_summary_write(struct gle_summary *out, const char *dir, const struct gle_seed_run *runs,
+                                     size_t n, bool replaces, struct gle_error *err);
 /* The same of the points of a sweep, n seeds each, one after the other in `runs` (n_points * n): a list "points" that
- * has the values of the keys, how the runs ended, final and best of each. */
-GLE_MUST_CHECK int gle_summary_write_sweep(const char *dir, const struct gle_seed_run *runs, size_t n_points, size_t n,
-                                           struct gle_error *err);
+ * has the values of the keys, as the runs had them, how the runs ended, final and best of each. Points of a summary
+ * that was there, and whose folders still are, stay in the list; or, of a config that differs in more than swept keys,
+ * in a list "others". */
+GLE_MUST_CHECK int gle_summary_write_sweep(struct gle_summary *out, const char *dir, const struct gle_seed_run *runs,
+                                           size_t n_points, size_t n, bool replaces, struct gle_error *err);
+
+/* Whether dir has a summary of runs that are still there, of another config than exp has (but for the seed). *seed:
+ * one of them. */
+bool gle_summary_is_other(uint64_t *seed, const char *dir, const struct gle_experiment *exp);
 
 #endif

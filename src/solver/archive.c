@@ -1,9 +1,30 @@
 /* The net as named arrays, and back. What a step or a sweep makes anew before anybody reads it is left out: gradients,
  * derived variables, adjoints, and the older one of two copies. */
 #include "base/archive.h"
+#include "base/memory.h"
 #include "solver/inside.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <string.h>
+
+/* tau_m is as long as a config's, tau_r that of the config. */
+static int check_times(const struct gle_net *net, const struct gle_parameter *p, const struct gle_archive *a,
+                       struct gle_error *err)
+{
+    const struct gle_layer_cfg *cfg = gle_population_of(net, p->field.population)->cfg;
+    const float *tau = gle_param_of(net, p);
+
+    for (size_t j = 0; p->kind == GLE_TAU_M && j < p->field.cols; j++)
+        if ((double)tau[j] < (1.0 - GLE_TAU_TOLERANCE) * net->graph->exp->dt)
+            return gle_archive_fail(a, "params", err, "tau_m of neuron %zu in layer '%s' is %g, below dt = %g", j,
+                                    cfg->name, (double)tau[j], net->graph->exp->dt);
+    for (size_t j = 0; p->kind == GLE_TAU_R && j < p->field.cols; j++)
+        if (!(tau[j] >= (float)cfg->tau_r[j] && tau[j] <= (float)cfg->tau_r[j]))
+            return gle_archive_fail(a, "params", err, "tau_r of neuron %zu in layer '%s' is %g, where the config has %g",
+                                    j, cfg->name, (double)tau[j], cfg->tau_r[j]);
+    return 0;
+}
 
 static int visit_params(struct gle_net *net, struct gle_archive *a, struct gle_error *err)
 {
@@ -13,16 +34,49 @@ static int visit_params(struct gle_net *net, struct gle_archive *a, struct gle_e
     if (gle_archive_f32(a, "params", net->slabs[GLE_PARAMETER], n, err) ||
         gle_archive_f32(a, "kept", net->kept, n, err))
         return -1;
-    for (size_t m = 0; net->updates && m < net->optimizer->n_moments; m++) { /* zero before the first update */
+    for (size_t i = 0; gle_archive_restores(a) && i < g->n_parameters; i++)
+        if (check_times(net, &g->parameters[i], a, err))
+            return -1;
+    return 0;
+}
+
+/* Zero before the first update. A squared gradient may be too large for single precision. */
+static int visit_moments(struct gle_net *net, struct gle_archive *a, struct gle_error *err)
+{
+    const size_t n = net->graph->floats[GLE_PARAMETER];
+
+    for (size_t m = 0; net->updates && m < net->optimizer->n_moments; m++) {
+        const float low = net->optimizer->squares[m] ? 0.0f : -INFINITY;
         char name[32];
         snprintf(name, sizeof name, "moment_%zu", m);
-        if (gle_archive_f32(a, name, net->moments[m], n, err))
+        if (gle_archive_spread(a, name, GLE_NPY_F32, net->moments[m], n, sizeof(float), err))
             return -1;
+        for (size_t i = 0; gle_archive_restores(a) && i < n; i++)
+            if (!(net->moments[m][i] >= low)) /* NaN is not */
+                return gle_archive_fail(a, name, err, "value %zu is %g", i, (double)net->moments[m][i]);
     }
-    return gle_archive_bools(a, "learns", net->learns, g->n_parameters, err) ||
-                   gle_archive_u64(a, "missed", net->missed, g->n_parameters, err)
-               ? -1
-               : 0;
+    return 0;
+}
+
+/* What learns now is told by whoever restores, before; here it is only compared. */
+static int visit_learning(struct gle_net *net, struct gle_archive *a, struct gle_error *err)
+{
+    const size_t n = net->graph->n_parameters;
+    bool *learns = gle_calloc(n, sizeof *learns);
+    int rc;
+
+    if (!learns)
+        return gle_fail(err, GLE_ENOMEM, "no memory for the parameters");
+    memcpy(learns, net->learns, n * sizeof *learns);
+    rc = gle_archive_bools(a, "learns", learns, n, err) || gle_archive_u64(a, "missed", net->missed, n, err) ? -1 : 0;
+    if (!rc && memcmp(learns, net->learns, n * sizeof *learns))
+        rc = gle_archive_fail(a, "learns", err, "other parameters than those that learn here");
+    gle_free(learns);
+    for (size_t i = 0; i < n && !rc; i++)
+        if (net->missed[i] > net->updates)
+            rc = gle_archive_fail(a, "missed", err, "value %zu is %llu, of %llu optimizer steps", i,
+                                  (unsigned long long)net->missed[i], (unsigned long long)net->updates);
+    return rc;
 }
 
 /* The rows that there are now, padded. */
@@ -66,11 +120,18 @@ static int visit_window(struct gle_net *net, struct gle_archive *a, struct gle_e
     return net->taping ? gle_archive_f32(a, "tape", net->slabs[GLE_TAPE], g->floats[GLE_TAPE], err) : 0;
 }
 
+struct gle_net_place gle_net_get_place(const struct gle_net *net)
+{
+    return (struct gle_net_place){
+        .B = net->B, .steps = net->steps, .updates = net->updates, .taping = net->taping, .taped = net->taped};
+}
+
 int gle_net_archive(struct gle_net *net, struct gle_archive *a, struct gle_error *err)
 {
     if (gle_archive_count(a, "batch", &net->B, 1, net->graph->max_batch, err) ||
         gle_archive_u64(a, "steps", &net->steps, 1, err) || gle_archive_u64(a, "updates", &net->updates, 1, err) ||
-        visit_params(net, a, err) || visit_state(net, a, err) || visit_ends(net, a, err) || visit_window(net, a, err))
+        visit_params(net, a, err) || visit_moments(net, a, err) || visit_learning(net, a, err) ||
+        visit_state(net, a, err) || visit_ends(net, a, err) || visit_window(net, a, err))
         return -1;
     if (gle_archive_restores(a))
         gle_net_follow_all(net);

@@ -57,6 +57,9 @@ struct gle_net {
     double shared_seconds, thread_seconds; /* of what threads did side by side; the same, times their number */
 };
 
+/* Values in single precision may be so much below the dt that a config has in double precision. */
+#define GLE_TAU_TOLERANCE 1e-6
+
 static inline const struct gle_population *gle_population_of(const struct gle_net *net, size_t i)
 {
     return &net->graph->populations[i];

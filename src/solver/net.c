@@ -247,7 +247,7 @@ static int check_tau_m(const float *values, const struct gle_field *f, double dt
                        struct gle_error *err)
 {
     for (size_t i = 0; i < gle_field_size(f); i++)
-        if ((double)values[i] < (1.0 - 1e-6) * dt)
+        if ((double)values[i] < (1.0 - GLE_TAU_TOLERANCE) * dt)
             return gle_fail_in(err, GLE_EDATA, file, name, "[%zu] = %g is below dt = %g", i, (double)values[i], dt);
     return 0;
 }

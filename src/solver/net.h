@@ -136,6 +136,15 @@ void gle_net_copy(struct gle_net *net, const struct gle_net *from);
 void gle_net_keep(struct gle_net *net);
 void gle_net_recall(struct gle_net *net);
 
+/* Where a net is, for those who put it back. */
+struct gle_net_place {
+    size_t B;
+    uint64_t steps, updates; /* since gle_net_init(): steps, and those of the optimizer */
+    bool taping;             /* a window is open, */
+    size_t taped;            /* of so many steps */
+};
+struct gle_net_place gle_net_get_place(const struct gle_net *net);
+
 /* Saves, between two steps, all that the steps after them depend on, an open window included; or restores it into a net
  * of the same graph, built for any number of threads.
  * Errors: as base/archive.h. After one, the net is good for nothing but gle_net_init() or gle_net_destroy(). */

@@ -137,7 +137,7 @@ static void find_top_error(struct gle_net *net, struct gle_range rows)
 
     for (size_t b = rows.first; b < rows.first + rows.n; b += together)
         net->row_loss[b] = net->loss->eval(net->top_error + b * l->ld, output + b * l->ld, net->target + b * l->ld,
-                                           beta, together, l->n, l->ld);
+                                           beta, net->graph->exp->loss_params, together, l->n, l->ld);
     net->kernels->add(net->output_sum + first, output + first, rows.n * l->ld);
 }
 

@@ -46,8 +46,7 @@ void gle_net_tape(struct gle_net *net, size_t i, struct gle_range rows, size_t t
         memcpy(gle_tape_of(net, &g->tape_input, t) + at_input, net->input + at_input,
                rows.n * g->ld_input * sizeof(float));
     if (p->out == GLE_NO_PROJECTION)
-        (void)net->loss->eval(gle_tape_of(net, &g->tape_target_error, t) + at, gle_old_of(net, &p->r) + at,
-                              net->target + at, 1.0f, rows.n, p->n, p->ld);
+        memcpy(gle_tape_of(net, &g->tape_target, t) + at, net->target + at, bytes);
     if (p->swept)
         memcpy(gle_tape_of(net, &tape->dr, t + 1) + at, gle_old_of(net, &p->dr) + at, bytes);
     if (p->tau_m->plastic)
@@ -72,21 +71,24 @@ static bool feeds_back(const struct gle_net *net, const struct gle_population *p
  * error that the step after it had from them. */
 static const float *rate_bar(struct gle_net *net, size_t i, struct gle_range rows, size_t t, int old)
 {
+    const struct gle_experiment *exp = net->graph->exp;
     const struct gle_population *p = gle_population_of(net, i);
-    const size_t at = rows.first * p->ld, bytes = rows.n * p->ld * sizeof(float);
+    const size_t at = rows.first * p->ld;
     float *bar = gle_field_of(net, &p->adjoint.r, (size_t)old) + at;
+    const float *r, *y;
 
     if (p->out != GLE_NO_PROJECTION)
         return bar;
     if (t + 1 == net->taped) {
-        memset(bar, 0, bytes);
+        memset(bar, 0, rows.n * p->ld * sizeof *bar);
         return bar;
     }
-    memcpy(bar, gle_tape_of(net, &net->graph->tape_target_error, t + 1) + at, bytes);
+    r = gle_tape_of(net, &p->tape.r, t + 1) + at;
+    y = gle_tape_of(net, &net->graph->tape_target, t + 1) + at;
+    (void)net->loss->eval(bar, r, y, 1.0f, exp->loss_params, rows.n, p->n, p->ld);
     if (feeds_back(net, p))
-        net->loss->curve(bar, gle_tape_of(net, &p->tape.r, t + 1) + at,
-                         gle_field_of(net, &p->adjoint.above, (size_t)old) + at, (float)net->graph->exp->beta, rows.n,
-                         p->n, p->ld);
+        net->loss->curve(bar, r, y, gle_field_of(net, &p->adjoint.above, (size_t)old) + at, (float)exp->beta,
+                         exp->loss_params, rows.n, p->n, p->ld);
     return bar;
 }
 

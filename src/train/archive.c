@@ -3,6 +3,8 @@
 #include "base/memory.h"
 #include "train/run.h"
 
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 /* --- random streams --- */
@@ -152,17 +154,41 @@ static int visit_evaluations(struct gle_run *run, struct gle_archive *a, struct 
     return check_evaluations(run, a, err);
 }
 
+/* A sum of what is never negative. */
+static int visit_sum(struct gle_archive *a, const char *name, double *x, struct gle_error *err)
+{
+    return gle_archive_real(a, name, x, 0.0, DBL_MAX, err);
+}
+
+/* A sum of losses, which may be too large for a double. */
+static int visit_loss(struct gle_archive *a, const char *name, double *x, struct gle_error *err)
+{
+    return gle_archive_real(a, name, x, -INFINITY, INFINITY, err);
+}
+
 static int visit_sums(struct gle_metrics *m, struct gle_archive *a, struct gle_error *err)
 {
     return gle_archive_u64(a, "train_steps", &m->train_steps, 1, err) ||
                    gle_archive_u64(a, "eval_steps", &m->eval_steps, 1, err) ||
-                   gle_archive_f64(a, "train_seconds", &m->train_seconds, 1, err) ||
-                   gle_archive_f64(a, "eval_seconds", &m->eval_seconds, 1, err) ||
-                   gle_archive_f64(a, "waited_seconds", &m->waited_seconds, 1, err) ||
-                   gle_archive_f64(a, "train_flops", &m->train_flops, 1, err) ||
-                   gle_archive_f64(a, "eval_flops", &m->eval_flops, 1, err)
+                   visit_sum(a, "train_seconds", &m->train_seconds, err) ||
+                   visit_sum(a, "eval_seconds", &m->eval_seconds, err) ||
+                   visit_sum(a, "waited_seconds", &m->waited_seconds, err) ||
+                   visit_sum(a, "train_flops", &m->train_flops, err) ||
+                   visit_sum(a, "eval_flops", &m->eval_flops, err)
                ? -1
                : 0;
+}
+
+/* Room for no more epochs than the file has. */
+static int make_room(struct gle_metrics *m, const struct gle_archive *a, struct gle_error *err)
+{
+    size_t n;
+
+    if (gle_archive_length(&n, a, "epoch", err))
+        return -1;
+    if (n != m->n_epochs)
+        return gle_archive_fail(a, "epoch", err, "%zu values, where %zu are wanted", n, m->n_epochs);
+    return gle_metrics_make_room(m, n, err);
 }
 
 /* What has been measured so far. */
@@ -179,7 +205,7 @@ static int visit_metrics(struct gle_run *run, struct gle_archive *a, struct gle_
         (m->confusion && gle_archive_u64(a, "confusion", m->confusion, m->n_classes * m->n_classes, err)))
         return -1;
     gle_archive_enter(a, "epochs");
-    rc = visit_epochs(a, m->epochs, m->n_epochs, err);
+    rc = (gle_archive_restores(a) && make_room(m, a, err)) || visit_epochs(a, m->epochs, m->n_epochs, err);
     gle_archive_leave(a);
     gle_archive_enter(a, "phases");
     rc = rc || visit_phases(a, m->phases, m->n_phases, err);
@@ -203,8 +229,7 @@ static int visit_pass(struct gle_run *run, struct gle_archive *a, struct gle_err
     return gle_archive_count(a, "done", &pass->done, 0, n, err) ||
                    gle_archive_count(a, "t", &pass->t, 0, run->data->n_steps, err) ||
                    gle_archive_u64(a, "steps", &pass->steps, 1, err) ||
-                   gle_archive_f64(a, "shown", &pass->shown, 1, err) ||
-                   gle_archive_f64(a, "loss", &pass->loss, 1, err) ||
+                   visit_sum(a, "shown", &pass->shown, err) || visit_loss(a, "loss", &pass->loss, err) ||
                    gle_archive_count(a, "right", &pass->right, 0, n, err)
                ? -1
                : 0;
@@ -215,9 +240,9 @@ static int visit_planned(struct gle_run *run, struct gle_planned *planned, struc
 {
     size_t n;
 
-    if (gle_archive_u64(a, "epoch", &planned->epoch, 1, err) || visit_split(a, "split", &planned->split, err))
+    if (gle_archive_u64(a, "epoch", &planned->of.epoch, 1, err) || visit_split(a, "split", &planned->of.split, err))
         return -1;
-    n = run->data->split[planned->split].n;
+    n = run->data->split[planned->of.split].n;
     if (gle_archive_u32(a, "rows", planned->rows, n, err))
         return -1;
     for (size_t i = 0; i < n; i++)
@@ -268,14 +293,21 @@ static int visit_kept(struct gle_run *run, struct gle_archive *a, struct gle_err
     if (gle_archive_restores(a) && gle_run_make_kept(run, err))
         return -1;
     for (size_t i = 0; i < set->n; i++) {
-        const struct gle_field *f = &run->graph->parameters[gle_run_param(run, &set->item[i])].field;
+        const struct gle_parameter *p = &run->graph->parameters[gle_run_param(run, &set->item[i])];
+        const size_t n = gle_field_size(&p->field);
         int rc;
-        gle_archive_enter(a, f->owner);
-        rc = gle_archive_f32(a, f->name, run->phase.kept[i], gle_field_size(f), err);
+        gle_archive_enter(a, p->field.owner);
+        rc = gle_archive_f32(a, p->field.name, run->phase.kept[i], n, err);
+        for (size_t k = 0; !rc && gle_archive_restores(a) && p->kind == GLE_TAU_M && k < n; k++)
+            if (!(run->phase.kept[i][k] > 0.0f))
+                rc = gle_archive_fail(a, p->field.name, err, "value %zu is %g, which is no time", k,
+                                      (double)run->phase.kept[i][k]);
         gle_archive_leave(a);
         if (rc)
             return -1;
     }
+    if (gle_archive_restores(a))
+        gle_run_hold_params(run, true);
     return 0;
 }
 
@@ -290,12 +322,15 @@ static int visit_phase(struct gle_run *run, struct gle_archive *a, struct gle_er
     if (!phase->open)
         return 0;
     if (gle_archive_count(a, "t", &t, 0, run->exp->phases[run->stage - 1].n_steps, err) ||
-        gle_archive_f64(a, "seconds", &phase->seconds, 1, err) || gle_archive_f64(a, "loss", &phase->loss, 1, err) ||
-        gle_archive_f64(a, "recent", &phase->recent, 1, err) ||
+        visit_sum(a, "seconds", &phase->seconds, err) || visit_loss(a, "loss", &phase->loss, err) ||
+        visit_loss(a, "recent", &phase->recent, err) ||
         gle_archive_count(a, "played", &phase->played, 0, SIZE_MAX, err) ||
         gle_archive_count(a, "right", &phase->right, 0, phase->played, err) ||
-        gle_archive_f64(a, "last", phase->last, GLE_LAST_STEPS, err))
+        gle_archive_spread(a, "last", GLE_NPY_F64, phase->last, GLE_LAST_STEPS, sizeof *phase->last, err))
         return -1;
+    for (size_t i = 0; gle_archive_restores(a) && i < GLE_LAST_STEPS; i++)
+        if (isnan(phase->last[i]))
+            return gle_archive_fail(a, "last", err, "value %zu is NaN", i);
     phase->t = t;
     gle_archive_enter(a, "kept");
     rc = visit_kept(run, a, err);
@@ -347,10 +382,11 @@ static int visit_position(struct gle_run *run, struct gle_archive *a, struct gle
     size_t stage = (size_t)run->stage;
 
     if (gle_archive_count(a, "stage", &stage, by_phases, by_phases ? run->exp->n_phases : run->exp->epochs, err) ||
-        gle_archive_u64(a, "step", &run->step, 1, err) || gle_archive_f64(a, "work", &run->work, 1, err) ||
+        gle_archive_u64(a, "step", &run->step, 1, err) ||
+        gle_archive_real(a, "work", &run->work, 0.0, by_phases ? DBL_MAX : run->total_work, err) || /* see check.c */
         gle_archive_bools(a, "in_window", &run->in_window, 1, err) ||
         gle_archive_u64(a, "window_first", &run->window_first, 1, err) || gle_archive_f64(a, "lr", &s->lr, 1, err) ||
-        gle_archive_f64(a, "best_watched", &s->best, 1, err) || gle_archive_u64(a, "bad_epochs", &s->bad, 1, err))
+        visit_loss(a, "best_watched", &s->best, err) || gle_archive_u64(a, "bad_epochs", &s->bad, 1, err))
         return -1;
     run->stage = stage;
     return 0;
@@ -377,9 +413,18 @@ static int visit_all(struct gle_run *run, struct gle_archive *a, struct gle_erro
     if (visit_position(run, a, err) || visit_streams(run, a, err) ||
         (run->exp->phases ? visit_by_phases(run, a, err) : visit_by_epochs(run, a, err)) || visit_metrics(run, a, err))
         return -1;
+    if (gle_archive_restores(a) && gle_run_check_place(run, a, err))
+        return -1;
     if (gle_archive_restores(a))
         replay(run);
-    return visit_nets(run, a, err);
+    if (visit_nets(run, a, err))
+        return -1;
+    return gle_archive_restores(a) ? gle_run_check_nets(run, a, err) : 0;
+}
+
+uint64_t gle_run_steps(const struct gle_run *run)
+{
+    return run->step;
 }
 
 int gle_run_archive(struct gle_run *run, struct gle_archive *a, struct gle_error *err)

@@ -152,18 +152,59 @@ int gle_diagnosis_after(struct gle_diagnosis *d, struct gle_metrics *metrics, st
     return compare(d, !gle_net_end_window(d->shadow, d->exp->diagnose.gradient, false, 0.0, &lost), metrics, err);
 }
 
-int gle_diagnosis_archive(struct gle_diagnosis *d, struct gle_archive *a, struct gle_error *err)
+/* What a comparison that is going on is made of: the next one begins with copies of its own. The gradients of a rule
+ * may overflow where the run goes on, so that sums may be what no other number is. */
+static int visit_comparison(struct gle_diagnosis *d, struct gle_archive *a, struct gle_error *err)
 {
-    size_t left = (size_t)d->left;
     int rc;
 
-    if (gle_archive_f64(a, "sums", d->sums, d->n_params, err) || gle_archive_u64(a, "learned", &d->learned, 1, err) ||
-        gle_archive_u64(a, "due", &d->due, 1, err) || gle_archive_u64(a, "first", &d->first, 1, err) ||
-        gle_archive_count(a, "left", &left, 0, d->exp->diagnose.n_steps, err))
+    if (gle_archive_spread(a, "sums", GLE_NPY_F64, d->sums, d->n_params, sizeof *d->sums, err))
         return -1;
-    d->left = left;
     gle_archive_enter(a, "shadow");
     rc = gle_net_archive(d->shadow, a, err);
     gle_archive_leave(a);
     return rc;
+}
+
+int gle_diagnosis_archive(struct gle_diagnosis *d, struct gle_archive *a, struct gle_error *err)
+{
+    size_t left = (size_t)d->left;
+
+    if (gle_archive_u64(a, "learned", &d->learned, 1, err) || gle_archive_u64(a, "due", &d->due, 1, err) ||
+        gle_archive_u64(a, "first", &d->first, 1, err) ||
+        gle_archive_count(a, "left", &left, 0, d->exp->diagnose.n_steps - 1, err))
+        return -1;
+    d->left = left;
+    return left ? visit_comparison(d, a, err) : 0;
+}
+
+int gle_diagnosis_check(const struct gle_diagnosis *d, const struct gle_archive *a, uint64_t step, uint64_t learned,
+                        size_t B, struct gle_error *err)
+{
+    const struct gle_net_place shadow = gle_net_get_place(d->shadow);
+    const uint64_t made = d->exp->diagnose.n_steps - d->left;
+
+    if (d->learned != learned)
+        return gle_archive_fail(a, "diagnosis.learned", err, "%llu, where %llu is wanted",
+                                (unsigned long long)d->learned, (unsigned long long)learned);
+    if (d->due > learned && d->due - learned >= d->exp->diagnose.every)
+        return gle_archive_fail(a, "diagnosis.due", err, "%llu, after %llu learning steps", (unsigned long long)d->due,
+                                (unsigned long long)learned);
+    if (d->left ? d->first + made != step : d->first > step)
+        return gle_archive_fail(a, "diagnosis.first", err, "%llu, where step %llu comes next and %llu are left",
+                                (unsigned long long)d->first, (unsigned long long)step, (unsigned long long)d->left);
+    if (!d->left)
+        return 0;
+    if (shadow.steps != step)
+        return gle_archive_fail(a, "diagnosis.shadow.steps", err, "%llu, where step %llu comes next",
+                                (unsigned long long)shadow.steps, (unsigned long long)step);
+    if (shadow.updates)
+        return gle_archive_fail(a, "diagnosis.shadow.updates", err, "%llu, where nothing learns",
+                                (unsigned long long)shadow.updates);
+    if (!shadow.taping || shadow.taped != made)
+        return gle_archive_fail(a, "diagnosis.shadow.taped", err, "%zu, where %llu steps are over", shadow.taped,
+                                (unsigned long long)made);
+    return shadow.B == B ? 0
+                         : gle_archive_fail(a, "diagnosis.shadow.batch", err, "%zu, where the network has %zu",
+                                            shadow.B, B);
 }

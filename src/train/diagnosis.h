@@ -30,5 +30,9 @@ void gle_diagnosis_add(struct gle_diagnosis *d, const struct gle_net *net);
 GLE_MUST_CHECK int gle_diagnosis_after(struct gle_diagnosis *d, struct gle_metrics *metrics, struct gle_error *err);
 /* Saves where it is, or restores it into one for a net with the same graph. Errors: as base/archive.h. */
 GLE_MUST_CHECK int gle_diagnosis_archive(struct gle_diagnosis *d, struct gle_archive *a, struct gle_error *err);
+/* Whether what was restored goes with a run at this step, after so many learning steps, of which B rows run side by
+ * side. The archive stands where "diagnosis" is entered. Errors: GLE_EDATA. */
+GLE_MUST_CHECK int gle_diagnosis_check(const struct gle_diagnosis *d, const struct gle_archive *a, uint64_t step,
+                                       uint64_t learned, size_t B, struct gle_error *err);
 
 #endif

@@ -84,8 +84,7 @@ static int run_batch(struct gle_run *run, const struct gle_batch *batch, bool fo
 
 /* --- the order of passes --- */
 
-/* Whether an epoch has a pass over a split. */
-static bool has_pass(const struct gle_run *run, uint64_t epoch, enum gle_split split)
+bool gle_run_has_pass(const struct gle_run *run, uint64_t epoch, enum gle_split split)
 {
     if (!run->data->split[split].n)
         return false;
@@ -111,40 +110,56 @@ static int order_rows(struct gle_run *run, enum gle_split split, uint32_t *rows,
     return 0;
 }
 
-static struct gle_pass pass_over(const struct gle_run *run, enum gle_split split, const uint32_t *rows)
+size_t gle_run_batch_size(const struct gle_run *run, enum gle_split split)
 {
     const size_t n = run->data->split[split].n;
     const size_t limit = (size_t)(split == GLE_TRAIN ? run->exp->batch_size : run->exp->test_batch_size);
 
-    return (struct gle_pass){.split = split, .rows = rows, .n = n, .batch_size = n < limit ? n : limit};
+    return n < limit ? n : limit;
+}
+
+static struct gle_pass pass_over(const struct gle_run *run, enum gle_split split, const uint32_t *rows)
+{
+    return (struct gle_pass){.split = split,
+                             .rows = rows,
+                             .n = run->data->split[split].n,
+                             .batch_size = gle_run_batch_size(run, split)};
 }
 
 /* Hands a planned pass to the feed, without the samples of its first batches, which are over. */
 static int queue_pass(struct gle_run *run, const struct gle_planned *planned, size_t over, struct gle_error *err)
 {
-    struct gle_pass pass = pass_over(run, planned->split, planned->rows + over);
+    struct gle_pass pass = pass_over(run, planned->of.split, planned->rows + over);
 
     if (pass.split == GLE_TRAIN)
-        pass.first_draw = (planned->epoch - 1) * pass.n + over;
+        pass.first_draw = (planned->of.epoch - 1) * pass.n + over;
     pass.n -= over;
     return gle_feed_add(run->feed, &pass, err);
+}
+
+bool gle_run_next_pass(const struct gle_run *run, struct gle_pass_id *at)
+{
+    do {
+        at->epoch += at->split == GLE_TEST;
+        at->split = (enum gle_split)((at->split + 1) % GLE_SPLITS);
+        if (at->epoch > run->exp->epochs)
+            return false;
+    } while (!gle_run_has_pass(run, at->epoch, at->split));
+    return true;
 }
 
 /* Finds the next pass of the run, if there is one, and tells the feed, so that its samples can be made in time. */
 static int plan_pass(struct gle_run *run, struct gle_error *err)
 {
     struct gle_planned *planned = &run->planned[run->n_planned];
+    struct gle_pass_id next = run->ahead;
 
-    do {
-        run->ahead.epoch += run->ahead.split == GLE_TEST;
-        run->ahead.split = (enum gle_split)((run->ahead.split + 1) % GLE_SPLITS);
-        if (run->ahead.epoch > run->exp->epochs)
-            return 0;
-    } while (!has_pass(run, run->ahead.epoch, run->ahead.split));
+    if (!gle_run_next_pass(run, &next))
+        return 0;
+    run->ahead = next;
     if (order_rows(run, run->ahead.split, planned->rows, err))
         return -1;
-    planned->epoch = run->ahead.epoch;
-    planned->split = run->ahead.split;
+    planned->of = run->ahead;
     run->n_planned++;
     return queue_pass(run, planned, 0, err);
 }
@@ -256,12 +271,9 @@ static double watched_loss(const struct gle_run *run, const struct gle_epoch *e)
         .loss;
 }
 
-/* Higher accuracy is better, or lower loss where there are no labels. */
-static bool is_better(const struct gle_score *a, const struct gle_score *b)
+enum gle_split gle_run_confusion_split(const struct gle_run *run, uint64_t epoch)
 {
-    if (!a->measured || !b->measured)
-        return a->measured;
-    return isnan(a->accuracy) ? a->loss < b->loss : a->accuracy > b->accuracy;
+    return gle_run_has_pass(run, epoch, GLE_TEST) ? GLE_TEST : run->metrics->best_split;
 }
 
 static void begin_epoch(struct gle_run *run, uint64_t epoch)
@@ -269,7 +281,7 @@ static void begin_epoch(struct gle_run *run, uint64_t epoch)
     run->stage = epoch;
     run->split = GLE_TRAIN;
     run->epoch = (struct gle_epoch){.epoch = epoch, .lr = run->schedule.lr};
-    run->confusion_split = has_pass(run, epoch, GLE_TEST) ? GLE_TEST : run->metrics->best_split;
+    run->confusion_split = gle_run_confusion_split(run, epoch);
 }
 
 /* Goes on to the next one. */
@@ -280,12 +292,11 @@ static int end_epoch(struct gle_run *run, struct gle_error *err)
 
     if (run->stage)
         schedule->next(&run->schedule, run->exp->schedule.params, run->stage, watched_loss(run, &run->epoch));
-    m->epochs[m->n_epochs++] = run->epoch;
+    if (gle_metrics_add_epoch(m, &run->epoch, err))
+        return -1;
     m->confusion_split = run->confusion_split;
     if (m->confusion)
         memcpy(m->confusion, run->confusion, m->n_classes * m->n_classes * sizeof *m->confusion);
-    if (is_better(&run->epoch.score[m->best_split], &m->epochs[m->best].score[m->best_split]))
-        m->best = m->n_epochs - 1;
     begin_epoch(run, run->stage + 1);
     return run->observer->stage ? run->observer->stage(run->observer->ctx, m, err) : 0;
 }
@@ -293,7 +304,7 @@ static int end_epoch(struct gle_run *run, struct gle_error *err)
 /* Between two epochs. Rows that the next batch does not take over need not be saved. */
 static int pause_after_epoch(struct gle_run *run, struct gle_error *err)
 {
-    const struct gle_pass next = pass_over(run, run->planned[0].split, NULL);
+    const struct gle_pass next = pass_over(run, run->planned[0].of.split, NULL);
     const size_t B = next.n < next.batch_size ? next.n : next.batch_size;
 
     run->clock = gle_clock();
@@ -310,7 +321,7 @@ static int run_epoch(struct gle_run *run, struct gle_error *err)
     for (int split = (int)run->split; split < GLE_SPLITS; split++) {
         bool over = true;
         run->split = (enum gle_split)split;
-        if (has_pass(run, run->stage, run->split) && run_pass(run, &over, err))
+        if (gle_run_has_pass(run, run->stage, run->split) && run_pass(run, &over, err))
             return -1;
         if (!over)
             return 0;
@@ -320,13 +331,13 @@ static int run_epoch(struct gle_run *run, struct gle_error *err)
     return run->stage <= run->exp->epochs && !gle_run_stopped(run) ? pause_after_epoch(run, err) : 0;
 }
 
-static double total_work(const struct gle_run *run)
+double gle_run_total_by_epochs(const struct gle_run *run)
 {
     double samples = 0.0;
 
     for (int split = 0; split < GLE_SPLITS; split++) {
         const double n = (double)run->data->split[split].n, E = (double)run->exp->epochs;
-        samples += n * (split == GLE_TRAIN ? E : has_pass(run, 0, (enum gle_split)split) ? E + 1.0 : 1.0);
+        samples += n * (split == GLE_TRAIN ? E : gle_run_has_pass(run, 0, (enum gle_split)split) ? E + 1.0 : 1.0);
     }
     return fmax(1.0, samples * (double)run->data->n_steps);
 }
@@ -335,7 +346,6 @@ void gle_run_epochs(struct gle_run *run)
 {
     const uint64_t epochs = run->exp->epochs;
 
-    run->total_work = total_work(run);
     run->clock = gle_clock();
     if (!run->resumed)
         begin_epoch(run, 0);

@@ -40,6 +40,13 @@ static size_t batch_of(const struct gle_run *run)
     return n < most ? n : most;
 }
 
+uint64_t gle_evaluation_steps_each(const struct gle_run *run)
+{
+    const size_t n = run->data->split[GLE_TEST].n, B = batch_of(run);
+
+    return B ? (uint64_t)((n + B - 1) / B) * run->data->n_steps : 0;
+}
+
 static int build(struct gle_graph **graph, struct gle_net **net, const struct gle_run *run,
                  const struct gle_graph_options *options, const struct gle_net *from, struct gle_error *err)
 {

@@ -13,6 +13,9 @@ struct gle_run;
 uint64_t gle_evaluation_count(const struct gle_experiment *exp);
 uint64_t gle_evaluation_step(const struct gle_experiment *exp, uint64_t k);
 
+/* Steps that an evaluation makes. */
+uint64_t gle_evaluation_steps_each(const struct gle_run *run);
+
 /* Makes the copies of the run's net and teacher, which are there already.
  * Owns:   *out belongs to the caller (gle_evaluation_close); borrows run, whose net lends its threads.
  * Errors: GLE_ENOMEM. On error *out is NULL. */

@@ -2,6 +2,8 @@
 #include "base/memory.h"
 #include "parts/schedule.h"
 
+#include <math.h>
+
 bool gle_metrics_test_always(const struct gle_experiment *exp, const struct gle_data *data)
 {
     const struct gle_metric_row *metric = gle_experiment_watches(exp);
@@ -20,15 +22,58 @@ int gle_metrics_init(struct gle_metrics *m, const struct gle_experiment *exp, co
                                                                                     : GLE_TRAIN;
     m->confusion_split = m->best_split;
     m->n_classes = data->labelled && !exp->has_teacher ? data->n_targets : 0;
-    m->epochs = gle_calloc(exp->phases ? 1 : exp->epochs + 1, sizeof *m->epochs);
     m->phases = gle_calloc(exp->n_phases + 1, sizeof *m->phases);
     if (m->n_classes && !exp->phases)
         m->confusion = gle_calloc(m->n_classes * m->n_classes, sizeof *m->confusion);
-    if (!m->epochs || !m->phases || (m->n_classes && !exp->phases && !m->confusion)) {
+    if (!m->phases || (m->n_classes && !exp->phases && !m->confusion)) {
         gle_metrics_clear(m);
         return gle_fail(err, GLE_ENOMEM, "no memory for the metrics");
     }
     return 0;
+}
+
+int gle_metrics_make_room(struct gle_metrics *m, size_t n, struct gle_error *err)
+{
+    struct gle_epoch *longer;
+
+    if (n <= m->epochs_room)
+        return 0;
+    longer = gle_resize(m->epochs, n, sizeof *longer);
+    if (!longer)
+        return gle_fail(err, GLE_ENOMEM, "no memory for the metrics of %zu epochs", n);
+    m->epochs = longer;
+    m->epochs_room = n;
+    return 0;
+}
+
+static bool is_better(const struct gle_score *a, const struct gle_score *b)
+{
+    if (!a->measured || !b->measured)
+        return a->measured;
+    return isnan(a->accuracy) ? a->loss < b->loss : a->accuracy > b->accuracy;
+}
+
+int gle_metrics_add_epoch(struct gle_metrics *m, const struct gle_epoch *epoch, struct gle_error *err)
+{
+    enum { FIRST_ROOM = 64 };
+
+    if (m->n_epochs == m->epochs_room &&
+        gle_metrics_make_room(m, m->epochs_room ? 2 * m->epochs_room : FIRST_ROOM, err))
+        return -1;
+    m->epochs[m->n_epochs++] = *epoch;
+    if (is_better(&epoch->score[m->best_split], &m->epochs[m->best].score[m->best_split]))
+        m->best = m->n_epochs - 1;
+    return 0;
+}
+
+size_t gle_metrics_best(const struct gle_metrics *m, size_t n)
+{
+    size_t best = 0;
+
+    for (size_t i = 1; i < n; i++)
+        if (is_better(&m->epochs[i].score[m->best_split], &m->epochs[best].score[m->best_split]))
+            best = i;
+    return best;
 }
 
 int gle_metrics_diagnose(struct gle_diagnostic **out, struct gle_metrics *m, uint64_t step, size_t n_parameters,
@@ -64,6 +109,11 @@ const struct gle_evaluated *gle_metrics_final_test(const struct gle_metrics *m, 
     const struct gle_evaluated *last = m->n_evaluations ? &m->evaluations[m->n_evaluations - 1] : NULL;
 
     return last && last->step == exp->n_steps ? last : NULL;
+}
+
+bool gle_metrics_complete(const struct gle_metrics *m, const struct gle_experiment *exp)
+{
+    return exp->phases ? m->n_phases == exp->n_phases : m->n_epochs > exp->epochs;
 }
 
 void gle_metrics_clear(struct gle_metrics *m)

@@ -58,8 +58,8 @@ struct gle_diagnostic {
 struct gle_metrics {
     enum gle_status status;
     char message[256]; /* why it ended early; "" if it did not */
-    struct gle_epoch *epochs; /* of training by epochs */
-    size_t n_epochs;
+    struct gle_epoch *epochs; /* of training by epochs: those that are over */
+    size_t n_epochs, epochs_room;
     struct gle_phase_score *phases; /* of training by duration: those that are over, or were broken off */
     size_t n_phases;
     struct gle_evaluated *evaluations; /* likewise */
@@ -83,9 +83,17 @@ struct gle_metrics {
 /* Whether the test set is evaluated after every epoch, epoch 0 included, or after the last one alone. */
 bool gle_metrics_test_always(const struct gle_experiment *exp, const struct gle_data *data);
 
-/* Zeroes everything and makes room for the epochs or phases of exp. Errors: GLE_ENOMEM. */
+/* Zeroes everything and makes room for the phases of exp. Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_metrics_init(struct gle_metrics *m, const struct gle_experiment *exp,
                                     const struct gle_data *data, struct gle_error *err);
+/* Makes room for n epochs in all. Errors: GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_metrics_make_room(struct gle_metrics *m, size_t n, struct gle_error *err);
+/* Appends an epoch that is over, and sees whether it is the best so far. Memory grows with the epochs that come, not
+ * with those that are planned. Errors: GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_metrics_add_epoch(struct gle_metrics *m, const struct gle_epoch *epoch, struct gle_error *err);
+/* Which of the first n >= 1 epochs is the best: higher accuracy is better, or lower loss where there are no labels, and
+ * the earlier one of equals. */
+size_t gle_metrics_best(const struct gle_metrics *m, size_t n);
 /* Appends a diagnostic with all comparisons zero, in (*out)->of. Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_metrics_diagnose(struct gle_diagnostic **out, struct gle_metrics *m, uint64_t step,
                                         size_t n_parameters, struct gle_error *err);
@@ -94,6 +102,8 @@ GLE_MUST_CHECK int gle_metrics_evaluate(struct gle_metrics *m, uint64_t step, do
                                         struct gle_error *err);
 /* That which came after the last step of the run; NULL: there is none, or not yet. */
 const struct gle_evaluated *gle_metrics_final_test(const struct gle_metrics *m, const struct gle_experiment *exp);
+/* Whether all epochs or phases are over. */
+bool gle_metrics_complete(const struct gle_metrics *m, const struct gle_experiment *exp);
 void gle_metrics_clear(struct gle_metrics *m);
 const char *gle_status_name(enum gle_status status);
 

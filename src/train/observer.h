@@ -50,6 +50,9 @@ struct gle_run;
  * depend on; or restores it. Errors: as base/archive.h; GLE_EDATA also where entries contradict each other. */
 GLE_MUST_CHECK int gle_run_archive(struct gle_run *run, struct gle_archive *a, struct gle_error *err);
 
+/* Steps of the run so far. */
+uint64_t gle_run_steps(const struct gle_run *run);
+
 /* Hooks; each may be NULL. A failure ends the run. */
 struct gle_observer {
     void *ctx;

@@ -2,6 +2,7 @@
  * another. */
 #include "base/clock.h"
 #include "base/memory.h"
+#include "parts/rule.h"
 #include "train/run.h"
 
 #include <math.h>
@@ -84,7 +85,7 @@ void gle_run_free_kept(struct gle_run *run)
     run->phase.kept = NULL;
 }
 
-static void hold_params(struct gle_run *run, bool hold)
+void gle_run_hold_params(struct gle_run *run, bool hold)
 {
     const struct gle_settings *set = &phase_of(run)->set;
 
@@ -106,7 +107,7 @@ static int open_phase(struct gle_run *run, struct gle_error *err)
     run->phase.open = true;
     if (gle_net_apply(run->net, set, &run->rng, err))
         return -1;
-    hold_params(run, true);
+    gle_run_hold_params(run, true);
     gle_net_keep(run->net);
     return 0;
 }
@@ -117,7 +118,7 @@ static void close_phase(struct gle_run *run)
     const struct gle_settings *set = &phase_of(run)->set;
 
     gle_run_drop_window(run);
-    hold_params(run, false);
+    gle_run_hold_params(run, false);
     for (size_t i = 0; i < set->n; i++)
         gle_net_set_param(run->net, gle_run_param(run, &set->item[i]), run->phase.kept[i]);
     gle_run_free_kept(run);
@@ -166,27 +167,26 @@ static bool resets(const struct gle_run *run)
     return any && run->data->n_steps;
 }
 
-/* Steps after this one until the state is reset. */
-static uint64_t steps_to_reset(const struct gle_run *run)
+/* Steps after one until the state is reset. */
+static uint64_t steps_to_reset(const struct gle_run *run, uint64_t step)
 {
-    return resets(run) ? run->data->n_steps - 1 - run->step % run->data->n_steps : UINT64_MAX;
+    return resets(run) ? run->data->n_steps - 1 - step % run->data->n_steps : UINT64_MAX;
 }
 
-/* Whether step t of the phase has nothing before it that a window could reach back to. */
-static bool begins_anew(const struct gle_run *run, uint64_t t)
+/* Whether a step, t of the phase, has nothing before it that a window could reach back to. */
+static bool begins_anew(const struct gle_run *run, uint64_t step, uint64_t t)
 {
-    return !t || (resets(run) && run->step % run->data->n_steps == 0);
+    return !t || (resets(run) && step % run->data->n_steps == 0);
 }
 
 /* Windows end with the steps of the run whose number is a multiple of the window's length, as published; the first one
  * of a phase, at the first such step but for that with which it begins. They also end where the state is reset, and go
- * on from there as at the beginning of a phase. One that the end of the phase cuts short is dropped. t: step of the
- * phase. */
-static bool window_ends(const struct gle_run *run, uint64_t t)
+ * on from there as at the beginning of a phase. One that the end of the phase cuts short is dropped. */
+bool gle_run_window_ends(const struct gle_run *run, uint64_t step, uint64_t t)
 {
     const uint64_t length = run->exp->window_steps;
 
-    return length && ((!begins_anew(run, t) && run->step % length == 0) || !steps_to_reset(run));
+    return length && ((!begins_anew(run, step, t) && step % length == 0) || !steps_to_reset(run, step));
 }
 
 /* Whether a window that begins here has its full length. */
@@ -219,6 +219,11 @@ static int evaluate_if_due(struct gle_run *run, struct gle_error *err)
     return 0;
 }
 
+bool gle_run_has_windows(const struct gle_run *run)
+{
+    return run->exp->rule->windowed && has_windows(run, phase_of(run)->learn);
+}
+
 /* From where the phase is. */
 static int run_steps(struct gle_run *run, struct gle_error *err)
 {
@@ -238,8 +243,8 @@ static int run_steps(struct gle_run *run, struct gle_error *err)
         show(run);
         if (windows)
             gle_run_begin_window(run);
-        stride.steps_left = fewer(cfg->n_steps - 1 - t, steps_to_reset(run));
-        stride.end_window = window_ends(run, t);
+        stride.steps_left = fewer(cfg->n_steps - 1 - t, steps_to_reset(run, run->step));
+        stride.end_window = gle_run_window_ends(run, run->step, t);
         stride.on_grid = on_grid(run);
         if (gle_run_step(run, &stride, &loss, err) || count(run, loss, err))
             return -1;
@@ -304,13 +309,18 @@ static int run_phase(struct gle_run *run, struct gle_error *err)
     return run->stage <= run->exp->n_phases && !gle_run_stopped(run) ? gle_run_pause(run, GLE_PAUSE_STAGE, err) : 0;
 }
 
+double gle_run_total_by_phases(const struct gle_run *run)
+{
+    const double steps = (double)run->exp->n_steps * (double)run->graph->max_batch;
+
+    return steps + (double)gle_evaluation_count(run->exp) * (double)run->data->n_steps *
+                       (double)run->data->split[GLE_TEST].n;
+}
+
 void gle_run_phases(struct gle_run *run)
 {
     const struct gle_experiment *exp = run->exp;
 
-    run->total_work = (double)exp->n_steps * (double)run->graph->max_batch +
-                      (double)gle_evaluation_count(exp) * (double)run->data->n_steps *
-                          (double)run->data->split[GLE_TEST].n;
     run->clock = gle_clock();
     if (!run->resumed)
         run->stage = 1;
@@ -333,7 +343,7 @@ int gle_run_measure_phases(struct gle_meter *meter, struct gle_run *run, bool le
         show(run);
         if (has_windows(run, learn))
             gle_run_begin_window(run);
-        stride.end_window = window_ends(run, t);
+        stride.end_window = gle_run_window_ends(run, run->step, t);
         if (gle_run_step(run, &stride, &loss, err))
             return -1;
         if (gle_meter_step(meter, !run->in_window))

@@ -97,6 +97,7 @@ int gle_run_start(struct gle_run *run, struct gle_error *err)
     gle_order_start(&run->order, run->exp->seed);
     run->schedule.base = run->schedule.lr = optimizer->lr(run->exp->optimizer.params);
     run->schedule.best = INFINITY;
+    run->total_work = run->exp->phases ? gle_run_total_by_phases(run) : gle_run_total_by_epochs(run);
     run->resumed = run->observer->resume != NULL;
     return run->resumed ? run->observer->resume(run->observer->ctx, run, err) : 0;
 }

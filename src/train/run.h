@@ -22,10 +22,15 @@ struct gle_pass_state {
     size_t right;   /* samples */
 };
 
-/* A pass whose order of samples is known. */
-struct gle_planned {
+/* Which pass of a run. */
+struct gle_pass_id {
     uint64_t epoch;
     enum gle_split split;
+};
+
+/* A pass whose order of samples is known. */
+struct gle_planned {
+    struct gle_pass_id of;
     uint32_t *rows; /* room for any split */
 };
 
@@ -68,10 +73,7 @@ struct gle_run {
     struct gle_pass_state pass;
     struct gle_planned planned[GLE_FEED_PASSES]; /* the pass that is going on, or comes next, and the one after it */
     size_t n_planned;
-    struct { /* the pass that was planned last */
-        uint64_t epoch;
-        enum gle_split split;
-    } ahead;
+    struct gle_pass_id ahead; /* the pass that was planned last */
     uint64_t *confusion; /* of the pass so far, as metrics->confusion, */
     enum gle_split confusion_split; /* if it is over this split */
     struct gle_meter *meter; /* that breaks a pass off; NULL: none */
@@ -140,6 +142,28 @@ GLE_MUST_CHECK int gle_run_step(struct gle_run *run, const struct gle_stride *st
 /* Opens a window of a windowed rule, if none is open; or forgets it. */
 void gle_run_begin_window(struct gle_run *run);
 void gle_run_drop_window(struct gle_run *run);
+
+/* By epochs: whether an epoch has a pass over a split; the pass that follows one (false: it is the run's last); the
+ * split whose confusion matrix an epoch has; samples that run side by side. */
+bool gle_run_has_pass(const struct gle_run *run, uint64_t epoch, enum gle_split split);
+bool gle_run_next_pass(const struct gle_run *run, struct gle_pass_id *at);
+enum gle_split gle_run_confusion_split(const struct gle_run *run, uint64_t epoch);
+size_t gle_run_batch_size(const struct gle_run *run, enum gle_split split);
+/* All samples of the run times their steps. */
+double gle_run_total_by_epochs(const struct gle_run *run);
+double gle_run_total_by_phases(const struct gle_run *run);
+
+/* By phases: keeps the parameters that the phase puts to its values from learning, or lets them learn again. */
+void gle_run_hold_params(struct gle_run *run, bool hold);
+/* Whether windows are opened in the phase that is going on; whether the one that is open ends with step `step` of the
+ * run, which is step t of the phase. */
+bool gle_run_has_windows(const struct gle_run *run);
+bool gle_run_window_ends(const struct gle_run *run, uint64_t step, uint64_t t);
+
+/* Restoring, once all but the networks is there: whether it goes together, and with the config. Then, whether the
+ * networks go with it. Errors: GLE_EDATA names the entry. */
+GLE_MUST_CHECK int gle_run_check_place(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err);
+GLE_MUST_CHECK int gle_run_check_nets(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err);
 
 /* Training by epochs, by phases, from where the run is; results in run->rc, metrics. */
 void gle_run_epochs(struct gle_run *run);

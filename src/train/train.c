@@ -62,6 +62,19 @@ static int check_test_set(const struct gle_experiment *exp, const struct gle_dat
     return gle_node_fail(err, GLE_ESHAPE, exp->training_src, "evaluate", "the data set has no test set");
 }
 
+/* Settings for sets that are not there. */
+static int check_sets(const struct gle_experiment *exp, const struct gle_data *data, struct gle_error *err)
+{
+    if (exp->validation > 0.0 && data->own_validation)
+        return gle_node_fail(err, GLE_ECONFIG, exp->training_src, "validation",
+                             "%g of the training set is not taken where the data set brings a validation set of its "
+                             "own, as here (%zu sample%s): leave one of the two out", exp->validation,
+                             data->split[GLE_VALIDATION].n, data->split[GLE_VALIDATION].n == 1 ? "" : "s");
+    if (exp->test != GLE_TEST_AUTO && !data->split[GLE_TEST].n)
+        return gle_node_fail(err, GLE_ECONFIG, exp->training_src, "test", "the data set has no test set");
+    return 0;
+}
+
 int gle_train_check(const struct gle_experiment *exp, const struct gle_data *data, struct gle_error *err)
 {
     const struct gle_layer_cfg *top = &exp->layers[exp->n_layers - 1];
@@ -82,7 +95,7 @@ int gle_train_check(const struct gle_experiment *exp, const struct gle_data *dat
                              "%s wants labels, and the data set has target values", exp->loss->row.name);
     if (!data->signal.play && !data->split[GLE_TRAIN].n && (exp->epochs || exp->phases))
         return gle_node_fail(err, GLE_ESHAPE, exp->dataset.src, NULL, "the training set is empty");
-    if (check_record(exp, data, err) || check_test_set(exp, data, err))
+    if (check_record(exp, data, err) || check_test_set(exp, data, err) || check_sets(exp, data, err))
         return -1;
     if (metric && ((metric->metric == GLE_METRIC_VALIDATION_LOSS && !data->split[GLE_VALIDATION].n) ||
                    (metric->metric == GLE_METRIC_TEST_LOSS && !data->split[GLE_TEST].n)))

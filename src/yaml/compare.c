@@ -1,6 +1,6 @@
 /* Two trees. */
 #include "base/text.h"
-#include "yaml/node.h"
+#include "yaml/path.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -30,21 +30,49 @@ static bool tell(char *buf, size_t size, const struct gle_node *there, const str
     return true;
 }
 
-/* Whether two scalars say the same: a number can be written in many ways. */
-static bool same_scalar(const struct gle_node *a, const struct gle_node *b)
+/* A number can be written in many ways. Whole ones beyond 2^53 are told apart. */
+static bool same_number(const char *a, const char *b)
 {
+    uint64_t m, n;
     double x, y;
 
-    return !strcmp(a->text, b->text) ||
-           (!a->quoted && !b->quoted && !gle_text_real(&x, a->text) && !gle_text_real(&y, b->text) && x == y);
+    if (!gle_text_count(&m, a) && !gle_text_count(&n, b))
+        return m == n;
+    return !gle_text_real(&x, a) && !gle_text_real(&y, b) && x == y;
 }
 
-static bool maps_differ(char *buf, size_t size, const struct gle_node *there, const struct gle_node *here)
+static bool is_text(const struct gle_node *node)
+{
+    return node->quoted || node->as == GLE_SCALAR_TEXT;
+}
+
+/* A truth value that has been decoded is compared with one that may not be. */
+static bool same_flag(const struct gle_node *a, const struct gle_node *b)
+{
+    bool x, y;
+
+    return (a->as == GLE_SCALAR_BOOL || b->as == GLE_SCALAR_BOOL) && !gle_text_bool(&x, a->text) &&
+           !gle_text_bool(&y, b->text) && x == y;
+}
+
+static bool same_scalar(const struct gle_node *there, const struct gle_node *here, const char *dir)
+{
+    if (here->absolute && dir)
+        return gle_path_leads(there->text, dir, here);
+    if (!strcmp(there->text, here->text))
+        return true;
+    return !is_text(there) && !is_text(here) && (same_number(there->text, here->text) || same_flag(there, here));
+}
+
+static bool maps_differ(char *buf, size_t size, const struct gle_node *there, const struct gle_node *here,
+                        const char *dir)
 {
     for (size_t i = 0; i < here->n_items; i++) {
         const struct gle_node *old = gle_node_get(there, here->items[i]->key);
-        if (old ? gle_node_differs(buf, size, old, here->items[i]) : tell(buf, size, NULL, here->items[i]))
+        if (old && gle_node_differs(buf, size, old, here->items[i], dir))
             return true;
+        if (!old && !here->items[i]->filled_in)
+            return tell(buf, size, NULL, here->items[i]);
     }
     for (size_t i = 0; i < there->n_items; i++)
         if (!gle_node_get(here, there->items[i]->key))
@@ -52,19 +80,49 @@ static bool maps_differ(char *buf, size_t size, const struct gle_node *there, co
     return false;
 }
 
-bool gle_node_differs(char *buf, size_t size, const struct gle_node *there, const struct gle_node *here)
+bool gle_node_differs(char *buf, size_t size, const struct gle_node *there, const struct gle_node *here,
+                      const char *dir)
 {
     buf[0] = '\0';
     if (there->kind != here->kind)
         return tell(buf, size, there, here);
     if (here->kind == GLE_NODE_MAP)
-        return maps_differ(buf, size, there, here);
+        return maps_differ(buf, size, there, here, dir);
     if (here->kind == GLE_NODE_SCALAR)
-        return !same_scalar(there, here) && tell(buf, size, there, here);
+        return !same_scalar(there, here, dir) && tell(buf, size, there, here);
     if (there->n_items != here->n_items)
         return tell(buf, size, there, here);
     for (size_t i = 0; i < here->n_items; i++)
-        if (gle_node_differs(buf, size, there->items[i], here->items[i]))
+        if (gle_node_differs(buf, size, there->items[i], here->items[i], dir))
             return true;
     return false;
+}
+
+/* FNV-1a, from where `hash` has come to. */
+static uint64_t mix(uint64_t hash, const void *bytes, size_t n)
+{
+    const unsigned char *b = bytes;
+
+    for (size_t i = 0; i < n; i++)
+        hash = (hash ^ b[i]) * 1099511628211u;
+    return hash;
+}
+
+uint64_t gle_node_hash(const struct gle_node *node)
+{
+    const double number = node->number + 0.0; /* -0 equals 0 */
+    uint64_t hash = mix(14695981039346656037u, &node->kind, sizeof node->kind), sum = 0;
+
+    if (node->kind == GLE_NODE_SCALAR && node->as == GLE_SCALAR_NUMBER)
+        return mix(hash, &number, sizeof number);
+    if (node->kind == GLE_NODE_SCALAR)
+        return mix(hash, node->text, strlen(node->text));
+    for (size_t i = 0; i < node->n_items; i++) {
+        const uint64_t item = gle_node_hash(node->items[i]);
+        if (node->kind == GLE_NODE_LIST)
+            hash = mix(hash, &item, sizeof item);
+        else
+            sum += mix(mix(hash, &item, sizeof item), node->items[i]->key, strlen(node->items[i]->key));
+    }
+    return mix(hash, &sum, sizeof sum);
 }

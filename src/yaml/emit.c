@@ -1,7 +1,8 @@
 /* Nodes -> text. */
 #include "base/memory.h"
 #include "base/text.h"
-#include "yaml/node.h"
+#include "base/utf8.h"
+#include "yaml/path.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,7 @@ struct out {
     char *text;
     size_t n, room;
     size_t line; /* where the current line begins */
+    const char *dir; /* of the file, for relative paths; NULL: they stay */
     bool failed;
 };
 
@@ -51,23 +53,6 @@ static void new_line(struct out *out, size_t indent)
         put(out, " ");
 }
 
-/* One character of UTF-8; a byte that is none stands for itself. Returns its length. */
-static size_t take_char(unsigned *code, const char *text)
-{
-    const unsigned char *t = (const unsigned char *)text;
-    const size_t n = t[0] < 0xC0 ? 1 : t[0] < 0xE0 ? 2 : t[0] < 0xF0 ? 3 : 4;
-
-    *code = n == 1 ? t[0] : t[0] & (0x7Fu >> n);
-    for (size_t i = 1; i < n; i++) {
-        if ((t[i] & 0xC0) != 0x80) {
-            *code = t[0];
-            return 1;
-        }
-        *code = *code << 6 | (t[i] & 0x3Fu);
-    }
-    return n;
-}
-
 /* What YAML cannot hold as it is, or takes for a line break. */
 static bool needs_escape(unsigned code, size_t len)
 {
@@ -83,7 +68,7 @@ static void put_quoted(struct out *out, const char *text)
     for (; *text; text += len) {
         char escape[16];
         unsigned code;
-        len = take_char(&code, text);
+        len = gle_utf8_take(&code, text);
         if (code == '"' || code == '\\')
             put(out, "\\");
         if (!needs_escape(code, len)) {
@@ -111,7 +96,7 @@ static bool fits_plain(const char *text, bool in_flow)
         !strncmp(text, "---", 3) || !strncmp(text, "...", 3))
         return false;
     for (const char *t = text; *t; t += len) {
-        len = take_char(&code, t);
+        len = gle_utf8_take(&code, t);
         if (needs_escape(code, len) || (in_flow && (strchr(",[]{}", *t) || (*t == ':' && t[1] == '?'))))
             return false;
         if ((*t == ':' && (!t[1] || t[1] == ' ')) || (*t == ' ' && (!t[1] || t[1] == '#')))
@@ -155,10 +140,24 @@ static bool is_blank(const struct gle_node *node)
     return node->kind == GLE_NODE_SCALAR && was_plain(node) && !*node->text;
 }
 
+static void put_path(struct out *out, const struct gle_node *node, bool in_flow)
+{
+    char *path = gle_path_from(out->dir, node);
+
+    if (path)
+        put_text(out, path, in_flow);
+    out->failed = out->failed || !path;
+    gle_free(path);
+}
+
 static void put_scalar(struct out *out, const struct gle_node *node, bool in_flow)
 {
     if (is_blank(node))
         return;
+    if (node->absolute && out->dir) {
+        put_path(out, node, in_flow);
+        return;
+    }
     if (was_plain(node) && fits_plain(node->text, in_flow))
         put(out, node->text);
     else
@@ -227,7 +226,12 @@ static void put_node(struct out *out, const struct gle_node *node, size_t indent
 
 char *gle_node_text(const struct gle_node *node)
 {
-    struct out out = {0};
+    return gle_node_text_in(node, NULL);
+}
+
+char *gle_node_text_in(const struct gle_node *node, const char *dir)
+{
+    struct out out = {.dir = dir};
 
     put_node(&out, node, 0);
     put(&out, "\n");

@@ -2,34 +2,18 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "base/utf8.h"
+#include "yaml/path.h"
+#include "yaml/reach.h"
+#include "yaml/unknown.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <limits.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
-#include <unistd.h>
 
-enum { NAMES_MAX = 12, PATH_BYTES = 1024, KEYS_MAX = 64 /* of a table */ };
 static const struct gle_key no_keys[] = {GLE_KEY_END};
-
-/* Names listed in a message: "a, b, c, ...". */
-struct names {
-    char text[256];
-    size_t n_names, len;
-};
-
-static void add_name(struct names *names, const char *name)
-{
-    const char *shown = names->n_names < NAMES_MAX ? name : "...";
-
-    if (names->n_names++ > NAMES_MAX || names->len + strlen(shown) + sizeof ", , ..." > sizeof names->text)
-        return;
-    names->len += (size_t)snprintf(names->text + names->len, sizeof names->text - names->len, "%s%s",
-                                   names->len ? ", " : "", shown);
-}
 
 static int no_memory(const struct gle_node *node, struct gle_errors *errs)
 {
@@ -39,6 +23,8 @@ static int no_memory(const struct gle_node *node, struct gle_errors *errs)
 /* "what is wanted, not what stands here" */
 static int kind_fail(const struct gle_node *node, const char *wanted, struct gle_errors *errs)
 {
+    if (gle_node_invisible(node, errs))
+        return -1;
     if (node->kind == GLE_NODE_SCALAR)
         return gle_node_error(errs, GLE_ECONFIG, node, NULL, "%s is wanted, not '%.60s'", wanted, node->text);
     return gle_node_error(errs, GLE_ECONFIG, node, NULL, "%s is wanted, not %s", wanted,
@@ -84,7 +70,29 @@ static int check_range(const struct gle_key *key, const struct gle_node *node, d
                           below ? "below the smallest" : "above the largest", limit);
 }
 
-static int decode_real(double *value, const struct gle_key *key, struct gle_node *node, struct gle_errors *errs)
+/* Puts a number's text as all readers of YAML take it. */
+static int respell(struct gle_doc *doc, struct gle_node *node, const char *text, struct gle_errors *errs)
+{
+    if (!strcmp(text, node->text))
+        return 0;
+    node->text = gle_arena_text(doc->arena, text, strlen(text));
+    return node->text ? 0 : no_memory(node, errs);
+}
+
+static int respell_real(struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
+{
+    char few[64];
+    const size_t size = strlen(node->text) + 6;
+    char *text = size > sizeof few ? gle_arena_alloc(doc->arena, size, 1) : few;
+
+    if (!text)
+        return no_memory(node, errs);
+    gle_text_portable(text, size, node->text);
+    return respell(doc, node, text, errs);
+}
+
+static int decode_real(double *value, const struct gle_key *key, struct gle_doc *doc, struct gle_node *node,
+                       struct gle_errors *errs)
 {
     static const char wanted[] = "a number";
     double real;
@@ -101,12 +109,14 @@ static int decode_real(double *value, const struct gle_key *key, struct gle_node
         return -1;
     node->as = GLE_SCALAR_NUMBER;
     node->number = *value = real;
-    return 0;
+    return respell_real(doc, node, errs);
 }
 
-static int decode_count(uint64_t *value, const struct gle_key *key, struct gle_node *node, struct gle_errors *errs)
+static int decode_count(uint64_t *value, const struct gle_key *key, struct gle_doc *doc, struct gle_node *node,
+                        struct gle_errors *errs)
 {
     static const char wanted[] = "a whole number";
+    char text[32];
     double real;
 
     if (check_scalar(node, wanted, false, errs))
@@ -125,7 +135,8 @@ static int decode_count(uint64_t *value, const struct gle_key *key, struct gle_n
     }
     node->as = GLE_SCALAR_NUMBER;
     node->number = (double)*value;
-    return check_range(key, node, node->number, errs);
+    snprintf(text, sizeof text, "%" PRIu64, *value);
+    return check_range(key, node, node->number, errs) ? -1 : respell(doc, node, text, errs);
 }
 
 static int decode_bool(bool *value, struct gle_node *node, struct gle_errors *errs)
@@ -135,6 +146,7 @@ static int decode_bool(bool *value, struct gle_node *node, struct gle_errors *er
     if (gle_text_bool(value, node->text))
         return kind_fail(node, "true or false", errs);
     node->as = GLE_SCALAR_BOOL;
+    node->text = *value ? "true" : "false"; /* "yes" is text in YAML 1.2 */
     return 0;
 }
 
@@ -147,59 +159,19 @@ static int decode_text(const char **value, struct gle_node *node, struct gle_err
     return 0;
 }
 
-/* Takes ".", ".." and empty parts out of an absolute path, by its text alone. */
-static void normalise(char *path)
-{
-    const char *from = path;
-    char *to = path;
-
-    while (*from) {
-        size_t n;
-        from += strspn(from, "/");
-        n = strcspn(from, "/");
-        if (n == 2 && from[0] == '.' && from[1] == '.') {
-            while (to > path && *--to != '/')
-                ;
-        } else if (n && !(n == 1 && *from == '.')) {
-            *to++ = '/';
-            memmove(to, from, n);
-            to += n;
-        }
-        from += n;
-    }
-    if (to == path)
-        *to++ = '/';
-    *to = '\0';
-}
-
-/* The file may not be there yet, so that links are not followed. */
+/* A file name that begins or ends with a character that cannot be seen is meant by nobody who wrote no quotes. */
 static int decode_path(const char **value, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
 {
-    const bool from_command = !strncmp(node->file, "--set", strlen("--set"));
-    const char *slash = from_command ? NULL : strrchr(node->file, '/');
-    const int dir_len = slash ? (int)(slash - node->file) : 0;
-    char cwd[PATH_MAX] = "";
-    size_t size;
-    char *path;
-
     if (check_scalar(node, "a path", true, errs))
         return -1;
     if (!*node->text)
         return null_fail(node, errs);
-    if (*node->text != '/' && !(slash && *node->file == '/') && !getcwd(cwd, sizeof cwd))
-        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "the current directory cannot be found: %s",
-                              strerror(errno));
-    size = strlen(cwd) + (size_t)dir_len + strlen(node->text) + sizeof "//";
-    path = gle_arena_alloc(doc->arena, size, 1);
-    if (!path)
-        return no_memory(node, errs);
-    if (*node->text == '/')
-        snprintf(path, size, "%s", node->text);
-    else
-        snprintf(path, size, "%s/%.*s/%s", cwd, dir_len, node->file, node->text);
-    normalise(path);
+    if (!node->quoted && gle_utf8_framed(node->text) && gle_node_invisible(node, errs))
+        return -1;
+    if (gle_path_decode(doc, node, errs))
+        return -1;
     node->as = GLE_SCALAR_TEXT;
-    node->text = *value = path;
+    *value = node->absolute;
     return 0;
 }
 
@@ -219,7 +191,7 @@ static int decode_reals(struct gle_reals *reals, const struct gle_key *key, stru
         return no_memory(node, errs);
     reals->n = n;
     for (size_t i = 0; i < n; i++)
-        if (decode_real(&reals->v[i], key, is_list ? node->items[i] : node, errs))
+        if (decode_real(&reals->v[i], key, doc, is_list ? node->items[i] : node, errs))
             rc = -1;
     return rc;
 }
@@ -241,34 +213,17 @@ static int decode_texts(struct gle_texts *texts, struct gle_doc *doc, struct gle
     return rc;
 }
 
-int gle_unknown_name(const struct gle_table *table, const struct gle_node *node, struct gle_errors *errs)
-{
-    struct gle_suggestion near = {.word = node->text};
-    struct names names = {0};
-    const struct gle_row *row;
-
-    for (size_t i = 0; (row = gle_table_at(table, i)); i++) {
-        gle_suggest(&near, row->name);
-        add_name(&names, row->name);
-    }
-    if (near.best)
-        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "unknown %s '%.60s' (did you mean '%s'?)", table->what,
-                              node->text, near.best);
-    return gle_node_error(errs, GLE_ECONFIG, node, NULL, "unknown %s '%.60s' (known: %s)", table->what, node->text,
-                          names.text);
-}
-
-static int decode_name(const struct gle_row **row, const struct gle_table *table, struct gle_node *node,
-                       struct gle_errors *errs)
+static int decode_name(const struct gle_row **row, const struct gle_table *table, const struct gle_note *notes,
+                       struct gle_node *node, struct gle_errors *errs)
 {
     if (check_scalar(node, "a name", true, errs))
         return -1;
     node->as = GLE_SCALAR_TEXT;
     *row = gle_table_find(table, node->text);
-    return *row ? 0 : gle_unknown_name(table, node, errs);
+    return *row ? 0 : gle_noted(notes, node, errs) ? -1 : gle_unknown_name(table, node, errs);
 }
 
-static int decode_names(struct gle_names *names, const struct gle_table *table, struct gle_doc *doc,
+static int decode_names(struct gle_names *names, const struct gle_key *key, struct gle_doc *doc,
                         struct gle_node *node, struct gle_errors *errs)
 {
     int rc = 0;
@@ -281,147 +236,65 @@ static int decode_names(struct gle_names *names, const struct gle_table *table, 
         return no_memory(node, errs);
     names->n = node->n_items;
     for (size_t i = 0; i < names->n; i++)
-        if (decode_name(&names->v[i], table, node->items[i], errs))
+        if (decode_name(&names->v[i], key->more, key->notes, node->items[i], errs))
             rc = -1;
     return rc;
 }
 
-/* A bare name becomes {type: name}, so that the resolved config can show the settings beside it. */
-static int expand_name(struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
-{
-    struct gle_node *type = gle_node_copy(doc, node);
-
-    if (!type)
-        return no_memory(node, errs);
-    type->key = "type";
-    type->key_line = node->line;
-    type->key_column = node->column;
-    node->kind = GLE_NODE_MAP;
-    node->text = NULL;
-    node->quoted = false;
-    node->as = GLE_SCALAR_RAW;
-    return gle_node_add(doc, node, type) ? no_memory(node, errs) : 0;
-}
-
-/* The keys that a map may have, and which of them it has: found once, since a map may be long. */
-struct known {
-    const struct gle_key *keys;
-    const char *skip; /* one more; NULL: none */
-    bool has[KEYS_MAX], has_skip;
-};
-
-static bool is_known(const struct known *known, const char *word)
-{
-    for (const struct gle_key *k = known->keys; k->name; k++)
-        if (!strcmp(k->name, word))
-            return true;
-    return known->skip && !strcmp(known->skip, word);
-}
-
-static struct known look(const struct gle_key *keys, const char *skip, const struct gle_node *map)
-{
-    struct known known = {.keys = keys, .skip = skip, .has_skip = skip && gle_node_get(map, skip)};
-
-    for (size_t i = 0; keys[i].name; i++) {
-        assert(i < KEYS_MAX);
-        known.has[i] = gle_node_get(map, keys[i].name);
-    }
-    return known;
-}
-
-/* The key that an unknown one probably means: one that the map lacks, before one that it has; NULL if none is near. */
-static const char *meant_key(const struct known *known, const char *word)
-{
-    struct gle_suggestion missing = {.word = word}, any = {.word = word};
-
-    if (known->skip)
-        gle_suggest(known->has_skip ? &any : &missing, known->skip);
-    for (size_t i = 0; known->keys[i].name; i++)
-        gle_suggest(known->has[i] ? &any : &missing, known->keys[i].name);
-    return missing.best ? missing.best : any.best;
-}
-
-/* The unknown key of map that probably means `name`, or NULL: where there is one, `name` is not missing besides. */
-static const struct gle_node *misspelt(const struct known *known, const struct gle_node *map, const char *name)
-{
-    for (size_t i = 0; i < map->n_items; i++) {
-        const char *word = map->items[i]->key, *meant;
-        if (is_known(known, word))
-            continue;
-        meant = meant_key(known, word);
-        if (meant && !strcmp(meant, name))
-            return map->items[i];
-    }
-    return NULL;
-}
-
-static int unknown_key(const struct known *known, const struct gle_node *node, struct gle_errors *errs)
-{
-    const char *meant = meant_key(known, node->key);
-    struct names names = {0};
-    struct gle_error err = {0};
-    char path[PATH_BYTES];
-
-    if (known->skip)
-        add_name(&names, known->skip);
-    for (const struct gle_key *k = known->keys; k->name; k++)
-        add_name(&names, k->name);
-    if (meant)
-        gle_fail(&err, GLE_ECONFIG, "unknown key '%s' (did you mean '%s'?)", node->key, meant);
-    else if (names.len)
-        gle_fail(&err, GLE_ECONFIG, "unknown key '%s' (known here: %s)", node->key, names.text);
-    else
-        gle_fail(&err, GLE_ECONFIG, "unknown key '%s' (none is known here)", node->key);
-    gle_node_path(path, sizeof path, node, NULL);
-    gle_error_place(&err, node->file, node->key_line, node->key_column, path);
-    return gle_errors_add(errs, &err);
-}
-
 /* What can be said before defaults are filled in: keys that are unknown, and keys that are missing. */
-static int check_keys(const struct gle_key *keys, const char *skip, const struct gle_node *map,
-                      struct gle_errors *errs)
+static int check_keys(const struct gle_known *known, const struct gle_node *map, struct gle_errors *errs)
 {
-    const struct known known = look(keys, skip, map);
     int rc = 0;
 
     for (size_t i = 0; i < map->n_items; i++)
-        if (!is_known(&known, map->items[i]->key))
-            rc = unknown_key(&known, map->items[i], errs);
-    for (const struct gle_key *k = keys; k->name; k++)
+        if (!gle_known_key(known, map->items[i]->key))
+            rc = gle_known_fail(known, map->items[i], errs);
+    for (const struct gle_key *k = known->keys; k->name; k++)
         if (!k->fallback && !gle_node_get(map, k->name)) {
             rc = -1;
-            if (errs->dropped || !misspelt(&known, map, k->name)) /* who has so many errors need not wait for it */
+            if (errs->dropped || !gle_known_misspelt(known, map, k->name)) /* with so many, none is shown */
                 gle_node_error(errs, GLE_ECONFIG, map, NULL, "needs the key '%s' (%s)", k->name, k->help);
         }
     return rc;
 }
 
-static int decode_named_part(struct gle_part *part, const struct gle_table *table, struct gle_doc *doc,
+static int decode_named_part(struct gle_part *part, const struct gle_key *key, struct gle_doc *doc,
                              struct gle_node *node, struct gle_errors *errs)
 {
+    const struct gle_table *table = key->more;
     const struct gle_node *wrong;
     const struct gle_row *row;
     struct gle_node *type;
-    struct known known;
+    struct gle_known known;
 
     if (node->kind == GLE_NODE_SCALAR) {
-        if (decode_name(&row, table, node, errs) || expand_name(doc, node, errs))
+        if (decode_name(&row, table, NULL, node, errs))
             return -1;
+        if (key->bare && !row->keys) {
+            *part = (struct gle_part){.row = row, .src = node};
+            return 0;
+        }
+        if (gle_expand_name(doc, node, "type"))
+            return no_memory(node, errs);
     } else if (node->kind == GLE_NODE_LIST) {
         return kind_fail(node, "a name or a map with a type", errs);
     }
     type = gle_node_get(node, "type");
-    known = look(no_keys, "type", node);
-    if (!type && (wrong = misspelt(&known, node, "type")))
-        return unknown_key(&known, wrong, errs);
+    known = gle_known_look(no_keys, "type", NULL, node);
+    if (!type && (wrong = gle_known_misspelt(&known, node, "type")))
+        return gle_known_fail(&known, wrong, errs);
     if (!type) {
-        struct names names = {0};
+        struct gle_names_text names = {0};
         for (size_t i = 0; (row = gle_table_at(table, i)); i++)
-            add_name(&names, row->name);
+            gle_names_add(&names, row->name);
         return gle_node_error(errs, GLE_ECONFIG, node, NULL, "needs the key 'type' (one of: %s)", names.text);
     }
-    return decode_name(&row, table, type, errs) ? -1 : gle_decode_part(part, row, "type", doc, node, errs);
+    return decode_name(&row, table, NULL, type, errs) ? -1 : gle_decode_part(part, row, "type", doc, node, errs);
 }
+
+/* allowed: without what the map has. */
+static int decode_map(void *out, const struct gle_known *allowed, struct gle_doc *doc, struct gle_node *map,
+                      struct gle_errors *errs);
 
 int gle_decode_value(void *field, const struct gle_key *key, struct gle_doc *doc, struct gle_node *node,
                      struct gle_errors *errs)
@@ -430,9 +303,9 @@ int gle_decode_value(void *field, const struct gle_key *key, struct gle_doc *doc
         return null_fail(node, errs);
     switch (key->kind) {
     case GLE_KEY_KIND_REAL:
-        return decode_real(field, key, node, errs);
+        return decode_real(field, key, doc, node, errs);
     case GLE_KEY_KIND_COUNT:
-        return decode_count(field, key, node, errs);
+        return decode_count(field, key, doc, node, errs);
     case GLE_KEY_KIND_BOOL:
         return decode_bool(field, node, errs);
     case GLE_KEY_KIND_TEXT:
@@ -444,13 +317,13 @@ int gle_decode_value(void *field, const struct gle_key *key, struct gle_doc *doc
     case GLE_KEY_KIND_TEXTS:
         return decode_texts(field, doc, node, errs);
     case GLE_KEY_KIND_NAME:
-        return decode_name(field, key->more, node, errs);
+        return decode_name(field, key->more, key->notes, node, errs);
     case GLE_KEY_KIND_NAMES:
-        return decode_names(field, key->more, doc, node, errs);
+        return decode_names(field, key, doc, node, errs);
     case GLE_KEY_KIND_PART:
-        return decode_named_part(field, key->more, doc, node, errs);
+        return decode_named_part(field, key, doc, node, errs);
     case GLE_KEY_KIND_MAP:
-        return gle_decode(field, key->more, doc, node, errs);
+        return decode_map(field, &(struct gle_known){.keys = key->more, .notes = key->notes}, doc, node, errs);
     case GLE_KEY_KIND_CUSTOM:
         return ((const struct gle_custom *)key->more)->decode(field, doc, node, errs);
     }
@@ -467,20 +340,25 @@ static int find_value(struct gle_node **node, const struct gle_key *key, struct 
     if (gle_node_parse(node, doc, key->fallback, "default", errs))
         return -1;
     *node = gle_node_append(doc, map, key->name, *node);
-    return *node ? 0 : no_memory(map, errs);
+    if (!*node)
+        return no_memory(map, errs);
+    (*node)->filled_in = true;
+    return 0;
 }
 
-static int decode_map(void *out, const struct gle_key *keys, const char *skip, struct gle_doc *doc,
-                      struct gle_node *map, struct gle_errors *errs)
+static int decode_map(void *out, const struct gle_known *allowed, struct gle_doc *doc, struct gle_node *map,
+                      struct gle_errors *errs)
 {
+    struct gle_known known;
     int rc;
 
     if (is_null(map))
         return null_fail(map, errs);
     if (map->kind != GLE_NODE_MAP)
         return kind_fail(map, "a map (key: value)", errs);
-    rc = check_keys(keys, skip, map, errs);
-    for (const struct gle_key *k = keys; k->name; k++) {
+    known = gle_known_look(allowed->keys, allowed->skip, allowed->notes, map);
+    rc = check_keys(&known, map, errs);
+    for (const struct gle_key *k = known.keys; k->name; k++) {
         struct gle_node *node;
         if (find_value(&node, k, doc, map, errs) ||
             (node && gle_decode_value((unsigned char *)out + k->offset, k, doc, node, errs)))
@@ -492,7 +370,7 @@ static int decode_map(void *out, const struct gle_key *keys, const char *skip, s
 int gle_decode(void *out, const struct gle_key *keys, struct gle_doc *doc, struct gle_node *map,
                struct gle_errors *errs)
 {
-    return decode_map(out, keys, NULL, doc, map, errs);
+    return decode_map(out, &(struct gle_known){.keys = keys}, doc, map, errs);
 }
 
 int gle_decode_part(struct gle_part *part, const struct gle_row *row, const char *skip, struct gle_doc *doc,
@@ -504,5 +382,7 @@ int gle_decode_part(struct gle_part *part, const struct gle_row *row, const char
     part->params = NULL;
     if (row->params_size && !(part->params = gle_arena_alloc(doc->arena, 1, row->params_size)))
         return no_memory(node, errs);
-    return decode_map(part->params, row->keys ? row->keys : no_keys, skip, doc, node, errs);
+    return decode_map(part->params, &(struct gle_known){.keys = row->keys ? row->keys : no_keys, .skip = skip}, doc,
+                      node,
+                      errs);
 }

@@ -23,6 +23,12 @@ enum gle_key_kind {
     GLE_KEY_KIND_CUSTOM, /* whatever `more` (struct gle_custom) makes of the node */
 };
 
+/* A word that no table has, though people may well write it, and what to say of it. Lists end with {NULL}. */
+struct gle_note {
+    const char *word;
+    const char *text; /* "stays as ...": what follows the word */
+};
+
 /* One key. Tables end with a row whose name is NULL. */
 struct gle_key {
     const char *name;
@@ -34,6 +40,11 @@ struct gle_key {
     const char *unit;     /* "" if none */
     const char *help;     /* one sentence */
     const void *more;
+    bool bare;            /* of a part: the name of a row without settings stays as it is in the resolved config, as
+                             it was before rows of this table had any; else it becomes {type: name} */
+    const struct gle_note *notes; /* of a NAME or NAMES: words that are no names; of a MAP: words that are no keys; or
+                                     NULL */
+    bool steps; /* of a REAL: a time that passes in whole steps, so that it must be a multiple of dt */
 };
 #define GLE_ABSENT ""
 
@@ -92,6 +103,10 @@ struct gle_custom {
 #define GLE_KEY_REAL(S, field, def, lo, hi, unit_, help_) \
     {.name = #field, .kind = GLE_KEY_KIND_REAL, .offset = offsetof(S, field), .low = lo, .high = hi, .fallback = def, \
      .unit = unit_, .help = help_}
+/* A time that passes in whole steps. */
+#define GLE_KEY_STEPS(S, field, def, lo, hi, help_) \
+    {.name = #field, .kind = GLE_KEY_KIND_REAL, .offset = offsetof(S, field), .low = lo, .high = hi, .fallback = def, \
+     .unit = "time", .help = help_, .steps = true}
 #define GLE_KEY_COUNT(S, field, def, lo, hi, unit_, help_) \
     {.name = #field, .kind = GLE_KEY_KIND_COUNT, .offset = offsetof(S, field), .low = lo, .high = hi, .fallback = def, \
      .unit = unit_, .help = help_}
@@ -112,6 +127,16 @@ struct gle_custom {
 #define GLE_KEY_PART(S, field, def, table, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_PART, def, help, table)
 #define GLE_KEY_MAP(S, field, def, keys, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_MAP, def, help, keys)
 #define GLE_KEY_CUSTOM(S, field, def, custom, help) GLE_KEY_PLAIN_(S, field, GLE_KEY_KIND_CUSTOM, def, help, custom)
+/* The same with notes. */
+#define GLE_KEY_NOTED_(S, field, kind_, def, help_, more_, notes_) \
+    {.name = #field, .kind = kind_, .offset = offsetof(S, field), .fallback = def, .unit = "", .help = help_, \
+     .more = more_, .notes = notes_}
+#define GLE_KEY_NAME_NOTED(S, field, def, table, help, notes) \
+    GLE_KEY_NOTED_(S, field, GLE_KEY_KIND_NAME, def, help, table, notes)
+#define GLE_KEY_NAMES_NOTED(S, field, def, table, help, notes) \
+    GLE_KEY_NOTED_(S, field, GLE_KEY_KIND_NAMES, def, help, table, notes)
+#define GLE_KEY_MAP_NOTED(S, field, def, keys, help, notes) \
+    GLE_KEY_NOTED_(S, field, GLE_KEY_KIND_MAP, def, help, keys, notes)
 #define GLE_KEY_END {.name = NULL}
 
 /* Decodes a map by a table into `out` (zeroed by the caller). Keys that are missing get the node of their default,
@@ -129,7 +154,15 @@ GLE_MUST_CHECK int gle_decode_value(void *field, const struct gle_key *key, stru
 GLE_MUST_CHECK int gle_decode_part(struct gle_part *part, const struct gle_row *row, const char *skip,
                                    struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs);
 
+/* Where the tables allow a part at a place that `path` passes through: a name alone there becomes {type: name} (or
+ * {init: name}), and a part that is missing gets the node of its default, so that something can be set below it. What
+ * cannot be followed is left to gle_node_set(). Errors: GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_reach(struct gle_doc *doc, const struct gle_key *keys, const char *path,
+                             struct gle_errors *errs);
+
 /* "unknown activation 'tahn' (did you mean 'tanh'?)" at node; lists the names when none is near. Returns -1. */
 int gle_unknown_name(const struct gle_table *table, const struct gle_node *node, struct gle_errors *errs);
+/* Says what a list of notes (or NULL) says of the text of node. Returns -1 if it says something, else 0. */
+int gle_noted(const struct gle_note *notes, const struct gle_node *node, struct gle_errors *errs);
 
 #endif

@@ -1,14 +1,13 @@
-/* Text -> nodes, from libyaml's events. */
-#include "base/file.h"
+#include "yaml/load.h"
+
 #include "base/memory.h"
-#include "yaml/node.h"
+#include "yaml/disguise.h"
 #include "yaml/syntax.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <yaml.h>
 
 enum {
@@ -23,13 +22,16 @@ struct anchor {
 
 struct loader {
     yaml_parser_t yaml;
-    const char *bytes; /* the text without byte order mark */
+    const char *bytes; /* the text without byte order mark, as libyaml reads it */
     size_t len;
+    struct gle_disguise disguise;
     const char *file;
+    bool placed; /* nodes and errors have lines and columns */
     struct gle_doc *doc;
     struct gle_errors *errs;
     size_t n_before, dropped_before; /* errors in errs when the loading began */
     bool failed;
+    size_t end; /* characters up to the end of the list or map that was read last, or of a root that is neither */
     size_t n_nodes, n_copies, n_bytes;
     struct anchor anchors[ANCHORS_MAX];
     size_t n_anchors;
@@ -49,7 +51,7 @@ static int report(struct loader *l, enum gle_code code, size_t line, size_t colu
     va_end(args);
     gle_node_path(path, sizeof path, node, NULL);
     gle_fail(&err, code, "%s", text);
-    gle_error_place(&err, l->file, line, column, path);
+    gle_error_place(&err, l->file, l->placed ? line : 0, l->placed ? column : 0, path);
     l->failed = true;
     return gle_errors_add(l->errs, &err);
 }
@@ -57,6 +59,12 @@ static int report(struct loader *l, enum gle_code code, size_t line, size_t colu
 /* libyaml's marks begin at 0. */
 #define AT(mark) (mark).line + 1, (mark).column + 1
 #define REPORT(l, mark, node, ...) report(l, GLE_ECONFIG, AT(mark), node, __VA_ARGS__)
+
+static void place(const struct loader *l, size_t *line, size_t *column, yaml_mark_t mark)
+{
+    *line = l->placed ? mark.line + 1 : 0;
+    *column = l->placed ? mark.column + 1 : 0;
+}
 
 static int no_memory(struct loader *l)
 {
@@ -96,9 +104,8 @@ static struct gle_node *new_node(struct loader *l, struct gle_node *parent, yaml
         return NULL;
     }
     node->file = l->file;
-    node->line = mark.line + 1;
-    node->column = mark.column + 1;
     node->parent = parent;
+    place(l, &node->line, &node->column, mark);
     return node;
 }
 
@@ -220,12 +227,14 @@ static int read_alias(struct loader *l, const yaml_event_t *event, struct gle_no
 static const char *read_text(struct loader *l, const yaml_event_t *event, const struct gle_node *node)
 {
     const char *text = (const char *)event->data.scalar.value;
-    const char *copy = gle_arena_text(l->doc->arena, text, event->data.scalar.length);
+    char *copy = gle_arena_text(l->doc->arena, text, event->data.scalar.length);
 
     if (!copy)
         no_memory(l);
     else if (strlen(text) != event->data.scalar.length)
         REPORT(l, event->start_mark, node, "a text cannot hold the character NUL (\\0)");
+    else
+        gle_disguise_undo(&l->disguise, copy, event->data.scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE);
     return copy;
 }
 
@@ -260,6 +269,7 @@ static int read_list(struct loader *l, const yaml_event_t *start, struct gle_nod
         if (next_event(l, &event))
             return -1;
         if (event.type == YAML_SEQUENCE_END_EVENT) {
+            l->end = event.end_mark.index;
             yaml_event_delete(&event);
             close_anchor(l, node);
             return 0;
@@ -312,6 +322,14 @@ static size_t add_entries(struct entry *entries, size_t n, const struct gle_node
     return n;
 }
 
+static int duplicate_fail(struct loader *l, const struct gle_node *node, const struct gle_node *first)
+{
+    if (!l->placed)
+        return report(l, GLE_ECONFIG, 0, 0, node, "duplicate key '%s'", node->key);
+    return report(l, GLE_ECONFIG, node->key_line, node->key_column, node, "duplicate key '%s' (first on line %zu)",
+                  node->key, first->key_line);
+}
+
 static int check_duplicates(struct loader *l, const struct gle_node *map)
 {
     struct entry *entries;
@@ -325,8 +343,7 @@ static int check_duplicates(struct loader *l, const struct gle_node *map)
     for (size_t i = 0; i < map->n_items; i++) {
         const struct gle_node *node = entries[i].node;
         if (entries[i].first != node)
-            report(l, GLE_ECONFIG, node->key_line, node->key_column, node, "duplicate key '%s' (first on line %zu)",
-                   node->key, entries[i].first->key_line);
+            duplicate_fail(l, node, entries[i].first);
     }
     gle_free(entries);
     return 0;
@@ -402,8 +419,7 @@ static int read_key(struct loader *l, const yaml_event_t *event, struct gle_node
         return REPORT(l, mark, map, "a key must be a single text, not a list or a map");
     if (strlen(child->key) > GLE_YAML_KEY_BYTES_MAX)
         return REPORT(l, mark, map, "a key may have at most %d bytes", GLE_YAML_KEY_BYTES_MAX);
-    child->key_line = mark.line + 1;
-    child->key_column = mark.column + 1;
+    place(l, &child->key_line, &child->key_column, mark);
     return count_bytes(l, child->key, mark, map);
 }
 
@@ -423,8 +439,7 @@ static int read_pair(struct loader *l, const yaml_event_t *key_event, struct gle
 
     if (!child || read_key(l, key_event, map, child) || next_event(l, &event))
         return -1;
-    child->line = event.start_mark.line + 1;
-    child->column = event.start_mark.column + 1;
+    place(l, &child->line, &child->column, event.start_mark);
     rc = read_node(l, &event, child, depth + 1);
     yaml_event_delete(&event);
     if (rc)
@@ -432,8 +447,7 @@ static int read_pair(struct loader *l, const yaml_event_t *key_event, struct gle
     if (!is_merge_key(key_event))
         return gle_node_add(l->doc, map, child) ? no_memory(l) : 0;
     if (*merged)
-        report(l, GLE_ECONFIG, child->key_line, child->key_column, child, "duplicate key '<<' (first on line %zu)",
-               (*merged)->key_line);
+        duplicate_fail(l, child, *merged);
     else
         *merged = child;
     return 0;
@@ -454,6 +468,7 @@ static int read_map(struct loader *l, const yaml_event_t *start, struct gle_node
         if (next_event(l, &event))
             return -1;
         if (event.type == YAML_MAPPING_END_EVENT) {
+            l->end = event.end_mark.index;
             yaml_event_delete(&event);
             break;
         }
@@ -489,13 +504,34 @@ static int skip_event(struct loader *l, yaml_event_t *event, yaml_event_type_t t
     return next_event(l, event);
 }
 
-/* Reads the one document; *root stays NULL if there is none. *block: it is a map or list by indentation. */
-static int read_stream(struct loader *l, struct gle_node **root, bool *block)
+/* Bytes of the first n characters. */
+static size_t bytes_of(const struct loader *l, size_t n)
+{
+    size_t i = 0;
+
+    for (; i < l->len; i++)
+        if (((unsigned char)l->bytes[i] & 0xC0) != 0x80 && n-- == 0)
+            break;
+    return i;
+}
+
+static void describe_root(struct gle_loaded *out, const yaml_event_t *event)
+{
+    const bool scalar = event->type == YAML_SCALAR_EVENT;
+
+    out->block =
+        (event->type == YAML_MAPPING_START_EVENT && event->data.mapping_start.style == YAML_BLOCK_MAPPING_STYLE) ||
+        (event->type == YAML_SEQUENCE_START_EVENT && event->data.sequence_start.style == YAML_BLOCK_SEQUENCE_STYLE);
+    out->plain = scalar && event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && !event->data.scalar.tag &&
+                 !event->data.scalar.anchor;
+}
+
+/* Reads the one document; out->root stays NULL if there is none. */
+static int read_stream(struct loader *l, struct gle_loaded *out)
 {
     yaml_event_t event;
     int rc;
 
-    *block = false;
     if (next_event(l, &event) || skip_event(l, &event, YAML_STREAM_START_EVENT))
         return -1;
     if (event.type == YAML_STREAM_END_EVENT) {
@@ -504,28 +540,49 @@ static int read_stream(struct loader *l, struct gle_node **root, bool *block)
     }
     if (skip_event(l, &event, YAML_DOCUMENT_START_EVENT))
         return -1;
-    *root = new_node(l, NULL, event.start_mark);
-    *block = (event.type == YAML_MAPPING_START_EVENT && event.data.mapping_start.style == YAML_BLOCK_MAPPING_STYLE) ||
-             (event.type == YAML_SEQUENCE_START_EVENT && event.data.sequence_start.style == YAML_BLOCK_SEQUENCE_STYLE);
-    rc = *root ? read_node(l, &event, *root, 1) : -1;
+    out->root = new_node(l, NULL, event.start_mark);
+    describe_root(out, &event);
+    rc = out->root ? read_node(l, &event, out->root, 1) : -1;
+    if (event.type == YAML_SCALAR_EVENT || event.type == YAML_ALIAS_EVENT)
+        l->end = event.end_mark.index;
     yaml_event_delete(&event);
     if (rc || next_event(l, &event) || skip_event(l, &event, YAML_DOCUMENT_END_EVENT))
         return -1;
+    out->end = bytes_of(l, l->end);
     if (event.type != YAML_STREAM_END_EVENT)
         REPORT(l, event.start_mark, NULL, "a second document begins here; a file holds one");
     yaml_event_delete(&event);
     return 0;
 }
 
-/* Reads text into doc's arena. Returns -1 if there was any error. */
-static int load(struct gle_doc *doc, struct gle_node **root, bool *block, const char *text, size_t len,
-                const char *name, struct gle_errors *errs)
+static int parse(struct loader *l, struct gle_loaded *out)
+{
+    if (gle_disguise_put(&l->disguise, l->bytes, l->len))
+        return no_memory(l);
+    if (l->disguise.text) {
+        l->bytes = l->disguise.text;
+        l->len = l->disguise.len;
+    }
+    if (!yaml_parser_initialize(&l->yaml))
+        return no_memory(l);
+    yaml_parser_set_encoding(&l->yaml, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&l->yaml, (const unsigned char *)l->bytes, l->len);
+    if (read_stream(l, out))
+        l->failed = true;
+    yaml_parser_delete(&l->yaml);
+    return l->failed ? -1 : 0;
+}
+
+int gle_load(struct gle_loaded *out, struct gle_doc *doc, const char *text, size_t len, const char *name, bool placed,
+             struct gle_errors *errs)
 {
     static const char mark_utf8[] = "\xEF\xBB\xBF";
     const bool marked = len >= 3 && !memcmp(text, mark_utf8, 3);
-    struct loader l = {.doc = doc, .errs = errs, .n_before = errs->n, .dropped_before = errs->dropped};
+    struct loader l = {
+        .doc = doc, .errs = errs, .n_before = errs->n, .dropped_before = errs->dropped, .placed = placed};
+    int rc;
 
-    *root = NULL;
+    *out = (struct gle_loaded){0};
     l.bytes = text + (marked ? 3 : 0);
     l.len = len - (marked ? 3 : 0);
     l.file = gle_arena_text(doc->arena, name, strlen(name));
@@ -535,101 +592,7 @@ static int load(struct gle_doc *doc, struct gle_node **root, bool *block, const 
         return report(&l, GLE_ECONFIG, 0, 0, NULL, "larger than %d MiB", GLE_YAML_BYTES_MAX >> 20);
     if (len >= 2 && (!memcmp(text, "\xFF\xFE", 2) || !memcmp(text, "\xFE\xFF", 2)))
         return report(&l, GLE_ECONFIG, 1, 1, NULL, "the file is in UTF-16; save it as UTF-8");
-    if (!yaml_parser_initialize(&l.yaml))
-        return no_memory(&l);
-    yaml_parser_set_encoding(&l.yaml, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&l.yaml, (const unsigned char *)l.bytes, l.len);
-    if (read_stream(&l, root, block))
-        l.failed = true;
-    yaml_parser_delete(&l.yaml);
-    return l.failed ? -1 : 0;
-}
-
-static int check_root(const struct gle_node *root, const char *name, struct gle_errors *errs)
-{
-    if (root && root->kind == GLE_NODE_MAP)
-        return 0;
-    if (!root || (root->kind == GLE_NODE_SCALAR && !*root->text)) {
-        const struct gle_node top = {.file = name, .line = 1, .column = 1};
-        return gle_node_error(errs, GLE_ECONFIG, &top, NULL, "the file is empty");
-    }
-    return gle_node_error(errs, GLE_ECONFIG, root, NULL, "the file must hold a map (lines of 'key: value'), not %s",
-                          root->kind == GLE_NODE_LIST ? "a list" : "a single text");
-}
-
-static struct gle_doc *create_doc(void)
-{
-    struct gle_doc *doc = gle_calloc(1, sizeof *doc);
-
-    if (doc)
-        doc->arena = gle_arena_create();
-    if (doc && doc->arena)
-        return doc;
-    gle_free(doc);
-    return NULL;
-}
-
-static int file_fail(struct gle_errors *errs, enum gle_code code, const char *path, const char *text)
-{
-    struct gle_error err = {0};
-
-    gle_fail_in(&err, code, path, NULL, "%s", text);
-    return gle_errors_add(errs, &err);
-}
-
-int gle_doc_parse(struct gle_doc **out, const char *text, size_t len, const char *name, struct gle_errors *errs)
-{
-    struct gle_doc *doc = create_doc();
-    bool block;
-
-    *out = NULL;
-    if (!doc)
-        return file_fail(errs, GLE_ENOMEM, name, "no memory for the config");
-    if (load(doc, &doc->root, &block, text, len, name, errs) || check_root(doc->root, name, errs)) {
-        gle_doc_destroy(doc);
-        return -1;
-    }
-    *out = doc;
-    return 0;
-}
-
-int gle_node_parse(struct gle_node **out, struct gle_doc *doc, const char *text, const char *name,
-                   struct gle_errors *errs)
-{
-    struct gle_node *node;
-    bool block;
-
-    *out = NULL;
-    if (load(doc, &node, &block, text, strlen(text), name, errs))
-        return -1;
-    if (block)
-        return gle_node_error(errs, GLE_ECONFIG, node, NULL,
-                              "a map is written {key: value} here, a list [a, b]; put other text in quotes");
-    if (!node) {
-        node = gle_arena_alloc(doc->arena, 1, sizeof *node);
-        if (!node || !(node->file = gle_arena_text(doc->arena, name, strlen(name))))
-            return file_fail(errs, GLE_ENOMEM, name, "no memory for the config");
-        node->line = node->column = 1;
-        node->text = "";
-    }
-    *out = node;
-    return 0;
-}
-
-int gle_doc_load(struct gle_doc **out, const char *path, struct gle_errors *errs)
-{
-    struct gle_error err = {0};
-    unsigned char *text;
-    struct stat info;
-    size_t len;
-    int rc;
-
-    *out = NULL;
-    if (!stat(path, &info) && S_ISDIR(info.st_mode))
-        return file_fail(errs, GLE_ECONFIG, path, "is a directory, not a config file");
-    if (gle_file_read(&text, &len, path, GLE_YAML_BYTES_MAX, true, GLE_ECONFIG, &err))
-        return gle_errors_add(errs, &err);
-    rc = gle_doc_parse(out, (const char *)text, len, path, errs);
-    gle_free(text);
+    rc = parse(&l, out);
+    gle_free(l.disguise.text);
     return rc;
 }

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct gle_arena;
 
@@ -27,15 +28,19 @@ enum gle_scalar_kind { GLE_SCALAR_RAW, GLE_SCALAR_TEXT, GLE_SCALAR_NUMBER, GLE_S
 struct gle_node {
     enum gle_node_kind kind;
     const char *file;    /* name for messages */
-    size_t line, column; /* 1-based */
+    size_t line, column; /* 1-based; 0: none, what was given on the command line */
     /* Set when the parent is a map: the key as written and where. */
     const char *key;
     size_t key_line, key_column;
     bool implied; /* nobody wrote the key: a decoder put a bare value under it. Paths leave it out */
+    bool filled_in; /* nobody wrote it: it is a default */
     struct gle_node *parent; /* NULL for the root */
     /* Scalars */
-    const char *text; /* NUL-terminated, without quotes; a text with a NUL inside is refused on loading */
+    const char *text; /* NUL-terminated, without quotes; a text with a NUL inside is refused on loading. Once decoded,
+                         numbers and truth values are in a form that readers of YAML 1.1 and 1.2 take for the same, and
+                         relative paths start from the folder of the config */
     bool quoted;      /* written in quotes or as a block: never null */
+    const char *absolute; /* of a decoded path; else NULL */
     enum gle_scalar_kind as;
     double number; /* if as == NUMBER */
     /* Lists and maps: children in the order written. */
@@ -47,6 +52,7 @@ struct gle_node {
 struct gle_doc {
     struct gle_arena *arena;
     struct gle_node *root; /* a map */
+    bool nowhere; /* it was not read from a file that stays: relative paths start from the current directory */
 };
 
 /* Reads a file holding one YAML 1.2 document whose root is a map. CRLF and a byte order mark are accepted.
@@ -58,6 +64,9 @@ GLE_MUST_CHECK int gle_doc_load(struct gle_doc **out, const char *path, struct g
 /* The same from memory; `name` is used in messages. */
 GLE_MUST_CHECK int gle_doc_parse(struct gle_doc **out, const char *text, size_t len, const char *name,
                                  struct gle_errors *errs);
+/* A copy, without what stands under the key `except` of the root, that shares nothing with the original. NULL: no
+ * memory. Owns: the caller (gle_doc_destroy). */
+struct gle_doc *gle_doc_copy(const struct gle_doc *from, const char *except);
 void gle_doc_destroy(struct gle_doc *doc); /* NULL is fine */
 
 /* The child of a map under `key`, or NULL. */
@@ -77,18 +86,27 @@ int gle_node_fail(struct gle_error *err, enum gle_code code, const struct gle_no
 int gle_node_error(struct gle_errors *errs, enum gle_code code, const struct gle_node *node, const char *key,
                    const char *fmt, ...) GLE_PRINTF(5, 6);
 
+/* Says where the text of a node has a character that cannot be seen, since that may be why it is not understood.
+ * Returns -1 if it has one, else 0. */
+int gle_node_invisible(const struct gle_node *node, struct gle_errors *errs);
+/* The same of the key of a node. */
+int gle_node_key_invisible(const struct gle_node *node, struct gle_errors *errs);
+
 /* Gives an error that has no position yet that of `node` (or of the child `key`); one about another file, which
  * `node` asks for, keeps that file and says in its words where it was asked for. */
 void gle_node_place(struct gle_error *err, const struct gle_node *node, const char *key);
 /* Takes the child `key` out of a map; nothing if there is none. */
 void gle_node_remove(struct gle_node *map, const char *key);
 
-/* Parses `text` as one YAML value (scalar or flow collection) into doc's arena, detached; `name` is the file name of
- * its positions. */
+/* Parses `text` as one YAML value (scalar or flow collection) into doc's arena, detached. `name` says in messages where
+ * it was given; nodes have no lines. A text without quotes is taken whole, with what would be a comment in a file;
+ * behind other values nothing can follow. */
 GLE_MUST_CHECK int gle_node_parse(struct gle_node **out, struct gle_doc *doc, const char *text, const char *name,
                                   struct gle_errors *errs);
 /* A deep copy in doc's arena, detached; NULL: no memory. */
 struct gle_node *gle_node_copy(struct gle_doc *doc, const struct gle_node *node);
+/* The same of a node of another document, with which the copy shares nothing; its key is copied, too. */
+struct gle_node *gle_node_import(struct gle_doc *doc, const struct gle_node *node);
 /* Puts child (detached; its key set, if parent is a map) at the end of a list or map. Returns -1: no memory. */
 GLE_MUST_CHECK int gle_node_add(struct gle_doc *doc, struct gle_node *parent, struct gle_node *child);
 /* Puts value (detached; taken over) under map `parent`, at the end; it and all below it get the position of the parent.
@@ -101,15 +119,31 @@ struct gle_node *gle_node_append(struct gle_doc *doc, struct gle_node *parent, c
  * and key_column if they are set, else at value. Several runs of a file
  * differ by this alone (--set, variants). */
 GLE_MUST_CHECK int gle_node_set(struct gle_doc *doc, const char *path, struct gle_node *value, struct gle_errors *errs);
+/* What stands at such a path, or NULL. */
+struct gle_node *gle_node_find(struct gle_node *root, const char *path);
+/* Orders paths, one that leads above another before it. *above: a leads above b. 0: they lead to one place. */
+int gle_path_compare(const char *a, const char *b, bool *above);
 /* Whether such a path leads to the section of that name, or into it. */
 bool gle_path_is_within(const char *path, const char *section);
 
 /* The first place, in the order of `here`, at which two trees say something else: "learning.optimizer.lr is 0.001
- * there, 0.0005 here", cut to size. The order of keys in a map says nothing. false, and "": there is none. */
-bool gle_node_differs(char *buf, size_t size, const struct gle_node *there, const struct gle_node *here);
+ * there, 0.0005 here", cut to size. The order of keys in a map, and how a number is written, say nothing, nor does a
+ * default of `here` that `there` lacks. dir: the
+ * folder that relative paths of `there` start from, if those of `here` are decoded; NULL: they are compared as texts.
+ * false, and "": there is none. */
+bool gle_node_differs(char *buf, size_t size, const struct gle_node *there, const struct gle_node *here,
+                      const char *dir);
+/* A number that two decoded trees share if they say the same, and else most probably not. */
+uint64_t gle_node_hash(const struct gle_node *node);
 
 /* The tree as YAML text (block style; lists of scalars in flow style), which reads back as the same tree. Heap text:
  * gle_free(). NULL: no memory. */
 char *gle_node_text(const struct gle_node *node);
+/* The same, for a file in the folder `dir`: relative paths lead to their files from there (NULL: as in the config). */
+char *gle_node_text_in(const struct gle_node *node, const char *dir);
+/* What a config in the folder `dir` has to say to name the file of a decoded path: an absolute path if that was given,
+ * or if dir and the file share no folder but the root, or if a link on the way would make a relative one lead
+ * elsewhere; else a relative one. Owns: gle_free(). NULL: no memory. */
+char *gle_path_from(const char *dir, const struct gle_node *node);
 
 #endif

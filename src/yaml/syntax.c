@@ -1,5 +1,7 @@
 #include "yaml/syntax.h"
 
+#include "base/utf8.h"
+
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -145,6 +147,29 @@ static int scanner_fail(struct text *t)
     return say(t, AT(y->problem_mark), "malformed YAML: %s", y->problem);
 }
 
+/* A character that cannot be seen, in the line of the error, may be what is wrong there. */
+static void tell_invisible(struct text *t)
+{
+    struct gle_error *err = t->err;
+    const size_t n = strlen(err->text);
+    char line[1024];
+    size_t at = 0, length, before;
+    unsigned code;
+    const char *name;
+
+    for (size_t l = 1; l < err->line && at < t->len; at++)
+        l += t->bytes[at] == '\n' || (t->bytes[at] == '\r' && at + 1 < t->len && t->bytes[at + 1] != '\n');
+    for (length = 0; at + length < t->len && length < sizeof line - 1 && !strchr("\r\n", t->bytes[at + length]);
+         length++)
+        line[length] = t->bytes[at + length];
+    line[length] = '\0';
+    name = gle_utf8_invisible(line, &before, &code);
+    if (name)
+        snprintf(err->text + n, sizeof err->text - n, "; U+%04X (%s), which cannot be seen, is in this line, "
+                 "column %zu",
+                 code, name, before + 1);
+}
+
 void gle_syntax_error(struct gle_error *err, const yaml_parser_t *yaml, const char *bytes, size_t len)
 {
     struct text t = {.yaml = yaml, .bytes = bytes, .len = len, .err = err};
@@ -153,4 +178,5 @@ void gle_syntax_error(struct gle_error *err, const yaml_parser_t *yaml, const ch
         reader_fail(&t);
     else
         scanner_fail(&t);
+    tell_invisible(&t);
 }

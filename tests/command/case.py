@@ -58,7 +58,7 @@ class Case(InFolder):
 
     def run_glesim(self, *args, code=0, env=None, **kwargs):
         """What it was and wrote: done.stdout and done.stderr are bytes, done.out and done.err text."""
-        done = subprocess.run([GLESIM, *map(str, args)], cwd=self.folder, stdin=subprocess.DEVNULL,
+        done = subprocess.run([GLESIM, *map(str, args)], cwd=kwargs.pop("cwd", self.folder), stdin=subprocess.DEVNULL,
                               stdout=kwargs.pop("stdout", subprocess.PIPE), stderr=subprocess.PIPE, timeout=PATIENCE,
                               env={**os.environ, **(env or {})}, check=False, **kwargs)
         self.assertEqual(done.returncode, code, (done.stdout, done.stderr))

@@ -75,7 +75,7 @@ def read_npz(path):
 
 
 # Where the config asks for the file that an error is about.
-ASKED_FOR = r" \((dataset|network\.\S+), asked for at .*:\d+:\d+\)\n$"
+ASKED_FOR = r" \((dataset|network\.\S+), asked for (at .*:\d+:\d+|by --set .*)\)\n$"
 
 
 class Small(Case):
@@ -110,8 +110,8 @@ class Runs(Small):
         self.assertEqual(sorted(os.listdir(folder)), ["config.yaml", "metrics.json", "weights.npz"])
         m = load(folder / "metrics.json")
         self.assertEqual(m["final"]["test"]["accuracy"], 1.0)
-        self.assertRegex(done.out, r"^results/xor/seed_1/metrics\.json: completed after epoch 40, loss \S+, "
-                                   r"accuracy 100\.0 %, .*\n$")
+        self.assertRegex(done.out, r"^results/xor/seed_1/metrics\.json: completed after epoch 40, "
+                                   r"test loss \S+, test accuracy 100\.0 %, .*\n$")
         self.assertEqual(m["schema"], 1)
         self.assertEqual((m["status"], m["message"], m["diverged"]), ("completed", None, False))
         self.assertEqual((m["name"], m["variant"], m["seed"]), ("xor", None, 1))
@@ -220,7 +220,7 @@ class Durations(Small):
     """Training by duration: phases, teachers, signals, recordings, comparisons of gradients."""
 
     # A variant of its own makes a file whose keys can all be set.
-    SHORT_LINE = ["--variant", "gle", "--set", "training.phases[2].duration=10"]
+    SHORT_LINE = ["--variant", "gle", "--set", "training.phases[2].duration=9.99"]
     FILES = ["config.yaml", "metrics.json", "recording.npz", "weights.npz"]
 
     def phases(self, config, *args, seed=0, output="out", **kwargs):
@@ -241,13 +241,13 @@ class Durations(Small):
         self.assertEqual([(p["phase"], p["start"], p["duration"], p["steps"], p["learn"], p["set"])
                           for p in m["phases"]],
                          [(1, 0.0, 25.0, 2500, False, ["first.tau_m", "second.tau_m"]),
-                          (2, 25.0, 25.0, 2500, False, []), (3, 50.0, 10.0, 1000, True, [])])
+                          (2, 25.0, 25.01, 2501, False, []), (3, 50.01, 9.99, 999, True, [])])
         for p in m["phases"]:
             self.assertEqual((p["last_steps"], p["last_loss"], p["accuracy"]), (p["steps"], p["loss"], None))
             self.assertGreater(p["loss"], 0.01)
             self.assertGreater(p["seconds"], 0.0)
         self.assertEqual(m["final"], m["phases"][-1])
-        self.assertEqual((m["timing"]["train_steps"], m["timing"]["eval_steps"]), (1000, 5000))
+        self.assertEqual((m["timing"]["train_steps"], m["timing"]["eval_steps"]), (999, 5001))
         self.assertEqual((m["dataset"]["type"], m["dataset"]["sequences"], m["dataset"]["channels"]), ("step", 100, 1))
         self.assertEqual(m["network"]["plastic"], 4)
         weights = read_npz(self.folder_of_run / "weights.npz")
@@ -271,12 +271,38 @@ class Durations(Small):
         r = {name: values for name, (_, _, values) in arrays.items()}
         self.assertEqual(r["step"], tuple(range(0, 6000, 10)))
         self.assertEqual(r["time"], tuple(step * 0.01 for step in r["step"]))
-        self.assertEqual(r["phase"], (1,) * 250 + (2,) * 250 + (3,) * 100)
+        self.assertEqual(r["phase"], (1,) * 250 + (2,) * 251 + (3,) * 99)
         self.assertEqual(set(r["first.tau_m"][:250] + r["second.tau_m"][:250]), {1.0, 2.0})
         self.assertEqual(len(set(r["first.tau_m"][250:500])), 1)
         self.assertAlmostEqual(r["first.tau_m"][250], 0.307423, delta=1e-6)
         self.assertGreater(len(set(r["first.tau_m"][500:])), 50)
         self.assertTrue(all(map(math.isfinite, (v for values in r.values() for v in values))))
+
+    def first_change(self, config, variant, parameter, seed, *settings):
+        """Step at whose end a parameter was first another than at its beginning, from a recording of every step."""
+        self.phases(config, "--variant", variant, "--set", "record.every=1", *settings, seed=seed, output=variant)
+        arrays = read_npy(self.folder_of_run / "recording.npz")
+        steps, phases = (arrays[name][2] for name in ("step", "phase"))
+        _, shape, flat = arrays[parameter]
+        size = len(flat) // shape[0]
+        values = [flat[size * i:size * (i + 1)] for i in range(shape[0])]
+        start = phases.index(2) if max(phases) == 3 else 0 # when what phase 1 sets is over
+        return next(steps[i] for i in range(start + 1, len(steps)) if values[i] != values[i - 1])
+
+    def test_parameters_first_move_in_the_published_step(self):
+        line = ("--set", "record.parameters=[weight]", "--set", "training.phases[2].duration=5")
+        self.assertEqual(self.first_change(LAGLINE, "gle", "second.weight", 0, *line), 5001)
+        self.assertEqual(self.first_change(LAGLINE, "bp", "second.weight", 0, *line), 5001)
+        # a window of 200 steps and one more, from step 5000 on
+        self.assertEqual(self.first_change(LAGLINE, "bptt_tw2", "second.weight", 0, *line), 5200)
+        net = ("--set", "training.phases[1].duration=5")
+        self.assertEqual(self.first_change(LAGNET, "gle", "hidden_1.weight", 5, *net), 8001)
+        self.assertEqual(self.first_change(LAGNET, "adjoint", "hidden_1.weight", 5, *net), 8100)
+
+    def test_whole_published_runs_have_the_steps_that_they_had(self):
+        for config, steps in ((LAGLINE, 405000), (LAGNET, 100100)):
+            runs = self.run_glesim(config, "--dry-run").out.split(", seed ")[1:]
+            self.assertEqual({sum(map(int, re.findall(r" (\d+) steps", run))) for run in runs}, {steps}, config)
 
     def test_lagnet_is_learned_by_both_rules(self):
         self.run_glesim(LAGNET)
@@ -379,14 +405,14 @@ diagnose: {{window: 6, every: 70}}
         self.assertEqual((m["status"], m["diverged"], len(m["phases"])), ("diverged", True, 3))
         self.assertEqual(sorted(os.listdir(folder)), self.FILES)
         arrays = read_npy(folder / "recording.npz")
-        self.assertEqual(arrays["time"][1], (5000 + m["final"]["steps"],))
+        self.assertEqual(arrays["time"][1], (5001 + m["final"]["steps"],))
         for values in read_npz(folder / "weights.npz").values():
             self.assertTrue(all(map(math.isfinite, values)))
 
     def test_a_file_that_a_later_phase_wants_is_missed_before_the_first_step(self):
         config = self.folder / "late.yaml"
         text = LAGLINE.read_text(encoding="utf-8")
-        late = text.replace("{duration: 4000}", "{duration: 4000, set: {first.weight: {file: none.npz}}}")
+        late = text.replace("{duration: 3999.99}", "{duration: 3999.99, set: {first.weight: {file: none.npz}}}")
         self.assertNotEqual(late, text)
         config.write_text(late, encoding="utf-8")
         done = self.run_glesim(config, "--variant", "gle", "--output", "out", code=4)
@@ -417,7 +443,7 @@ diagnose: {{window: 6, every: 70}}
         self.assertAlmostEqual(m["final"]["duration"], 0.01 * m["final"]["steps"])
         self.assertEqual(sorted(os.listdir(folder)), sorted([*self.FILES, "checkpoint.npz", "recording.part"]))
         arrays = read_npy(folder / "recording.npz")
-        self.assertEqual(arrays["step"][2], tuple(range(0, 5000 + m["final"]["steps"], 10)))
+        self.assertEqual(arrays["step"][2], tuple(range(0, 5001 + m["final"]["steps"], 10)))
         self.assertEqual({shape[0] for _, shape, _ in arrays.values()}, {len(arrays["step"][2])})
 
     def test_a_kill_leaves_what_was_whole(self):
@@ -480,7 +506,7 @@ diagnose: {{window: 6, every: 70}}
                                            x[(sample * 4 + t % 4) * 2 + channel], delta=1e-6)
         # Beside a teacher, neither labels nor targets are needed.
         write_npz(self.folder / "d.npz", x=("f4", (3, 4, 2), x))
-        self.assertRegex(self.refused(config, "--output", "no", code=4), r"d\.npz: has neither labels y nor targets"
+        self.assertRegex(self.refused(config, "--output", "no", code=4), r"d\.npz: has neither labels y nor targets: it has x"
                          + ASKED_FOR)
         m = self.phases(config, "--set", "teacher={hidden: {weight: 1.0}}", "--set", "learning.loss=mse", seed=3,
                         output="taught")
@@ -511,7 +537,9 @@ diagnose: {{window: 6, every: 70}}
         self.assertRegex(done.err, r"(?m)^small seed 3  phase 1/2  \S+ \S+  time 0  test \d\S* \(\d\S* %\)$")
         self.assertRegex(done.err, rf"(?m)^small seed 3  phase 2/2  \S+ \S+  time 5  test {re.escape(score)}$")
         self.assertRegex(done.out, r", test loss \d\S*, test accuracy \d\S* %, ")
-        self.assertRegex(self.run_glesim(config, "--dry-run").out, r"\n  evaluations +4 of 4 test samples, ")
+        plan = self.run_glesim(config, "--dry-run", "--set", "record={every: 10, offset: 11}").out
+        self.assertRegex(plan, r"\n  evaluations +4 of 4 test samples, [1-9]\S* \S+\n")
+        self.assertRegex(plan, r"\n  recording +4 records, ")
         without = self.phases(config, "--set", "training={phases: [{duration: 3}, {duration: 2}], batch_size: 2}",
                               seed=3, output="without")
         self.assertEqual((without["evaluations"], without["parameters"]), ([], m["parameters"]))
@@ -707,7 +735,7 @@ class Options(Small):
                 ("dt=[0.1", "this '[' is never closed"),
                 ("network.layers[7].repeat=2", "network.layers[7].repeat: no list item 7: there are 2"),
                 ("dt=0.1.2", "dt: a number is wanted, not '0.1.2'")):
-            self.assertEqual(self.refused("--check", XOR, "--set", change), f"--set {change}:1:1: {message}\n")
+            self.assertEqual(self.refused("--check", XOR, "--set", change), f"--set {change}: {message}\n")
         for change in ("dt", "dt=", "=3"):
             self.assertEqual(self.refused("--check", XOR, "--set", change),
                              f"glesim: --set {change}: key=value is wanted, as in learning.optimizer.lr=1e-4\n")
@@ -916,7 +944,7 @@ class Data(Small):
         write_npz(self.folder / "sub/d.npz", x=("f4", (4, 2), self.X), y=("i8", (4,), [0, 1, 1, 0]))
         self.npz().rename(self.folder / "sub/small.yaml")
         m = self.train("sub/small.yaml", seed=3)
-        self.assertEqual(m["config"]["dataset"]["file"], str((self.folder / "sub/d.npz").resolve()))
+        self.assertEqual(m["config"]["dataset"]["file"], "../../sub/d.npz")
 
     def test_parameters_of_a_former_run_are_read_back(self):
         former = self.train(XOR, *SHORT)["final"]["test"]

@@ -171,7 +171,7 @@ class Surroundings(Case):
             self.assertIsNone(re.search(rb"[\x00-\x09\x0b-\x1f\x7f]", done.stdout + done.stderr), args)
 
     def test_a_report_is_whole_whenever_it_is_read(self):
-        run = subprocess.Popen([GLESIM, str(XOR), "--set", "training.epochs=400", "--output", "out", "--quiet"],
+        run = subprocess.Popen([GLESIM, str(XOR), "--set", "training.epochs=8000", "--output", "out", "--quiet"],
                                cwd=self.folder)
         path, states, n_read = self.run_of("out") / "metrics.json", set(), 0
         while run.poll() is None or not n_read:
@@ -182,8 +182,8 @@ class Surroundings(Case):
                 n_read += 1
         self.assertEqual(run.returncode, 0)
         states.add((load(path)["status"], len(load(path)["epochs"])))
-        self.assertIn(("completed", 401), states)
-        self.assertGreater(len(states), 10)
+        self.assertIn(("completed", 8001), states)
+        self.assertGreater(len(states), 4) # reports take a fiftieth of the time
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Standard library only; skipped where tools/plot would have to install numpy or m
 """
 
 import array
+import fcntl
 import json
 import math
 import os
@@ -23,10 +24,27 @@ TINY = ["--set", "network.layers=[{name: readout, neurons: {count: 10, tau_m: 1.
         "--set", "dataset.samples=100", "--set", "dataset.length=72", "--set", "training.epochs=2"]
 
 
-def has_packages():
+PYTHONS = ("/usr/bin/python3", "python3")
+# What tools/plot starts, once for each of the folders that follow.
+EACH = f"""import contextlib, io, json, sys
+sys.path.insert(0, {str(ROOT / "tools")!r})
+import figures.__main__ as plot
+ends = []
+for folder in sys.argv[1:]:
+    sys.argv = ["plot", "run", folder]
+    with contextlib.redirect_stderr(io.StringIO()) as err:
+        ends.append((plot.main(), err.getvalue()))
+print(json.dumps(ends))
+"""
+
+
+def can_draw(python):
     code = "import importlib.util as u, sys; sys.exit(not (u.find_spec('numpy') and u.find_spec('matplotlib')))"
-    return any(shutil.which(python) and not subprocess.run([python, "-c", code], check=False).returncode
-               for python in ("/usr/bin/python3", "python3"))
+    return shutil.which(python) and not subprocess.run([python, "-c", code], check=False).returncode
+
+
+def has_packages():
+    return any(map(can_draw, PYTHONS))
 
 
 def text_of(svg):
@@ -179,6 +197,45 @@ class Pages(Case):
         (report.parent / "recording.npz").unlink()
         report.write_text(json.dumps({**metrics, "parameters": None}))
         self.assertIn("nothing to draw", self.plot("run", report.parent, code=4))
+
+    def test_a_run_that_was_killed_is_broken_off(self):
+        self.glesim("xor.yaml", "--set", "training.epochs=1", "--output", "xor")
+        report = self.folder / "xor/seed_1/metrics.json"
+        report.write_text(json.dumps({**json.loads(report.read_text()), "status": "running"}))
+        svg, = self.plot("run", "xor/seed_1", "--format", "svg")
+        self.assertIn("seed 1: broken off", text_of(svg))
+        held = os.open(report.parent, os.O_RDONLY)
+        self.addCleanup(os.close, held)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        svg, = self.plot("run", "xor/seed_1", "--format", "svg")
+        self.assertIn("seed 1: running", text_of(svg))
+
+    def test_what_glesim_has_not_written_is_refused(self):
+        self.glesim("xor.yaml", "--set", "training.epochs=2", "--output", "xor")
+        good = json.loads((self.folder / "xor/seed_1/metrics.json").read_text())
+        texts = ["[" * 100000, '"\\ud800"', "\0"]
+        for key, forged in (("epochs", 3), ("epochs", [1, 2]), ("epochs", [{}]), ("phases", {}), ("name", None),
+                            ("config", []), ("final", 1.5), ("parameters", [[1]]), ("parameters", {"a": {"b": 1}}),
+                            ("confusion", {"matrix": 3}), ("confusion", {"split": "test", "matrix": [[1], [2, 3]]}),
+                            ("diagnostics", {"comparisons": [3]}), ("dataset", None), ("seed", "one"), ("status", 7)):
+            texts.append(json.dumps({**good, key: forged}))
+        for i, text in enumerate(texts):
+            (self.folder / f"forged_{i}").mkdir()
+            (self.folder / f"forged_{i}/metrics.json").write_text(text)
+        for name in ("metrics", "summary"):
+            (self.folder / f"pipe_{name}").mkdir()
+            os.mkfifo(self.folder / f"pipe_{name}/{name}.json")
+        folders = [f"forged_{i}" for i in range(len(texts))] + ["pipe_metrics", "pipe_summary"]
+        for folder, (code, err) in zip(folders, self.plot_each(folders), strict=True):
+            self.assertEqual((code, err.count("\n")), (4, 1), (folder, err))
+            self.assertRegex(err, rf"^plot: {folder}")
+            self.assertEqual("not a regular file" in err, folder.startswith("pipe"), err)
+
+    def plot_each(self, folders):
+        """Exit code and standard error of a page for each, by one process, which takes its time to begin."""
+        python = next(python for python in PYTHONS if can_draw(python))
+        out, _ = self.call(python, "-c", EACH, *folders)
+        return json.loads(out)
 
     def test_folders_without_a_run(self):
         self.glesim("xor.yaml", "--set", "training.epochs=1", "--output", "xor")

@@ -202,7 +202,7 @@ class Checkpoints(Stopped):
         self.stop(XOR, *LONG, *never, "--output", "out", number=signal.SIGKILL)
         (self.dir / "checkpoint.npz").unlink(missing_ok=True)
         err = self.run_glesim(XOR, *LONG, "--output", "out", code=3).err
-        self.assertRegex(err, r"^glesim: out/seed_1 holds a run already \(running\); --resume goes on with it, --force "
+        self.assertRegex(err, r"^glesim: out/seed_1 holds a run already \(broken off\); --resume goes on with it, --force "
                               r"replaces it, --output puts this one elsewhere\n$")
         err = self.run_glesim(XOR, "--output", "out", "--resume", code=4).err
         self.assertEqual(err, "out/seed_1/config.yaml: a run of another config: training.epochs is 100000 there, 40 "
@@ -239,8 +239,8 @@ class Refusals(Stopped):
 
     def test_another_config(self):
         self.assertEqual(self.refused(XOR, *LONG, "--resume", "--set", "learning.optimizer.lr=1e-4"),
-                         "out/seed_1/checkpoint.npz: config: another one: learning.optimizer.lr is 3.0e-3 there, 1e-4 "
-                         "here\n")
+                         "out/seed_1/checkpoint.npz: config: another one: learning.optimizer.lr is 3.0e-3 there, "
+                         "1.0e-4 here\n")
         self.assertIn("network.layers is a list of 2 there, a list of 1 here",
                       self.refused(self.write("one.yaml", "\n".join(self.one_layer())), "--resume"))
 

@@ -5,6 +5,7 @@ Standard library only.
 
 import os
 import pathlib
+import re
 import shutil
 import signal
 import statistics
@@ -79,13 +80,14 @@ class Seeds(Many):
         self.assertNotEqual((self.run_of("results/xor", 1) / "metrics.json").stat().st_mtime_ns, before)
 
     def test_a_seed_that_fails_does_not_stop_the_others(self):
-        self.run_glesim(XOR, "--set", "training.epochs=2", "--seed", "2") # another config in the way
+        weights = self.run_of("results/xor", 2) / "weights.npz"
+        weights.mkdir(parents=True) # it cannot be written
         done = self.run_glesim(XOR, *SHORT, "--seeds", "1-3", code=3)
-        self.assertRegex(done.err, r"\Aseed 2: glesim: results/xor/seed_2 holds a run already \(completed\); .*\n\Z")
+        self.assertEqual(done.err, "seed 2: results/xor/seed_2/weights.npz: cannot write: Is a directory\n")
         s = load(self.folder / "results/xor/summary.json")
         self.assertEqual([r["status"] for r in s["runs"]], ["completed", "failed", "completed"])
         self.assertEqual((s["runs"][1]["exit_code"], s["completed"], s["final"]["test"]["loss"]["n"]), (3, 2, 2))
-        self.assertIn("holds a run already", s["runs"][1]["message"])
+        self.assertIn("cannot write", s["runs"][1]["message"])
 
     def test_divergence_is_told_of_each(self):
         config = self.config()
@@ -212,7 +214,8 @@ class Sweeps(Many):
         done = self.run_glesim(config, "--set", "sweep={learning.beta: [1, 0.25]}")
         self.assertEqual(done.out.count("there already"), 1)
         points = load(self.folder / "results/small/summary.json")["points"]
-        self.assertEqual([(p["values"]["learning.beta"], p["completed"]) for p in points], [(1, 1), (0.25, 1)])
+        self.assertEqual([(p["values"]["learning.beta"], p["completed"]) for p in points],
+                         [(1, 1), (0.25, 1), (0.5, 1)])
 
     def test_a_combination_is_the_same_as_its_resolved_config(self):
         self.run_glesim(self.config(self.SWEEP))
@@ -264,8 +267,21 @@ class Sweeps(Many):
     def test_a_dry_run_shows_the_first(self):
         done = self.run_glesim(self.config(self.SWEEP), "--dry-run")
         self.assertEqual(done.out.count("a learning step"), 1)
-        self.assertIn("4 runs", done.out)
+        self.assertIn("4 combinations, of which this is the first, lr=1.0e-2,activation=tanh", done.out)
         self.assertFalse((self.folder / "results").exists())
+
+    def test_a_dry_run_gives_the_time_of_all(self):
+        for args, n in (([], 4), (["--seeds", "0-9"], 40), (["--seeds", "0-9", "--jobs", "1"], 40)):
+            out = self.run_glesim(self.config(self.SWEEP), "--dry-run", "--set", "training.epochs=1000000", *args).out
+            total, together, at_once = re.search(rf"all {n} runs +(.*) one after the other, (.*) with (\d+) at a time",
+                                                 out).groups()
+            one = self.seconds(re.search(r"estimated time +(.*) for", out)[1])
+            self.assertTrue(0.3 < self.seconds(total) / (n * one) < 3.0, out)
+            self.assertAlmostEqual(self.seconds(together), self.seconds(total) / int(at_once), delta=61)
+
+    def seconds(self, text):
+        units = {"h": 3600, "min": 60, "s": 1}
+        return sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+) (h|min|s)\b", text))
 
 
 if __name__ == "__main__":

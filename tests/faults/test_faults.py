@@ -20,7 +20,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "command"))
 from case import GLESIM, InFolder, ROOT, XOR, load # pylint: disable=wrong-import-position
 
 SHIM = os.path.abspath(os.environ["GLE_FAULTS"])
-RUN = [XOR, "--set", "training.epochs=3", "--threads", "1"]
+# Two epochs: of a run with more, the clock says after which of them there is a report.
+RUN = [XOR, "--set", "training.epochs=1", "--threads", "1"]
 RECORD = ["--set", "record={every: 500, variables: [r], parameters: [weight]}"]
 # At most so many of a library's allocations, or of calls that are tried twice, fail, evenly spread over all.
 FIRST = 20

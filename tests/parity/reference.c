@@ -13,8 +13,6 @@
 
 #include <cmocka.h>
 
-enum { PATH_SIZE = 1024 };
-
 struct named_array {
     const char *name; /* the archive's */
     struct gle_array array;
@@ -23,7 +21,7 @@ struct named_array {
 
 struct reference {
     struct reference *next;
-    char path[PATH_SIZE]; /* of the npz file */
+    char path[REFERENCE_PATH_SIZE]; /* of the npz file */
     struct gle_npz *npz;
     struct named_array *arrays; /* in the archive's order */
 };
@@ -43,12 +41,19 @@ static void free_all(void)
     loaded = NULL;
 }
 
-static const char *folder(void)
+void reference_find(char path[REFERENCE_PATH_SIZE], const char *case_name, const char *file)
 {
-    const char *dir = getenv("GLE_REFERENCE");
+    const char *tests = getenv("GLE_TEST_DIR"), *whole = getenv("GLE_REFERENCE");
     struct stat info;
 
-    return dir && !stat(dir, &info) && S_ISDIR(info.st_mode) ? dir : NULL;
+    snprintf(path, REFERENCE_PATH_SIZE, "%s/fixtures/reference/%s/%s", tests ? tests : "", case_name, file);
+    if (!stat(path, &info))
+        return;
+    snprintf(path, REFERENCE_PATH_SIZE, "%s/%s/%s", whole ? whole : "", case_name, file);
+    if (!stat(path, &info))
+        return;
+    print_message("%s/%s is not among the reference numbers that come with the tests\n", case_name, file);
+    skip();
 }
 
 static void load_arrays(struct reference *ref)
@@ -66,14 +71,15 @@ static void load_arrays(struct reference *ref)
     }
 }
 
-static void load_tolerances(struct reference *ref, const char *dir, const char *case_name, const char *file)
+/* From the manifest beside it. */
+static void load_tolerances(struct reference *ref)
 {
-    char manifest[PATH_SIZE], npz_name[PATH_SIZE];
+    const char *npz_name = strrchr(ref->path, '/') + 1;
+    char manifest[REFERENCE_PATH_SIZE];
     json_error_t err;
     json_t *root, *arrays;
 
-    snprintf(manifest, sizeof manifest, "%s/%s/manifest.json", dir, case_name);
-    snprintf(npz_name, sizeof npz_name, "%s.npz", file);
+    snprintf(manifest, sizeof manifest, "%.*smanifest.json", (int)(npz_name - ref->path), ref->path);
     root = json_load_file(manifest, 0, &err);
     if (!root)
         fail_msg("%s: %s", manifest, err.text);
@@ -89,14 +95,12 @@ static void load_tolerances(struct reference *ref, const char *dir, const char *
 
 const struct reference *reference_get(const char *case_name, const char *file)
 {
-    const char *dir = folder();
     struct gle_error err = {0};
     struct reference *ref;
-    char path[PATH_SIZE];
+    char npz_name[64], path[REFERENCE_PATH_SIZE];
 
-    if (!dir)
-        skip();
-    snprintf(path, sizeof path, "%s/%s/%s.npz", dir, case_name, file);
+    snprintf(npz_name, sizeof npz_name, "%s.npz", file);
+    reference_find(path, case_name, npz_name);
     for (ref = loaded; ref; ref = ref->next)
         if (!strcmp(ref->path, path))
             return ref;
@@ -108,7 +112,7 @@ const struct reference *reference_get(const char *case_name, const char *file)
         fail_msg("%s: %s", path, err.text);
     }
     load_arrays(ref);
-    load_tolerances(ref, dir, case_name, file);
+    load_tolerances(ref);
     if (!loaded)
         atexit(free_all);
     ref->next = loaded;

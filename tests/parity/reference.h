@@ -1,6 +1,6 @@
-/* reference.h - the reference numbers for the parity tests, in the folder that the environment variable GLE_REFERENCE
- * names. Every function here belongs inside a test: without the folder it skips the test, and it fails the test on
- * anything missing or different. */
+/* reference.h - the reference numbers for the parity tests: what tests/fixtures/reference has of them, else the folder
+ * that the environment variable GLE_REFERENCE names. Every function here belongs inside a test: what is in neither
+ * skips the test, and anything else that is missing, or different, fails it. */
 #ifndef GLE_TESTS_REFERENCE_H
 #define GLE_TESTS_REFERENCE_H
 
@@ -8,6 +8,11 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+enum { REFERENCE_PATH_SIZE = 1024 };
+
+/* Where <case>/<file> is. */
+void reference_find(char path[REFERENCE_PATH_SIZE], const char *case_name, const char *file);
 
 /* All arrays of one <case>/<file>.npz, with their tolerances. */
 struct reference;

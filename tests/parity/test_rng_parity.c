@@ -109,6 +109,21 @@ static void check_permutations(const struct reference *ref, int64_t seed)
     assert_integers(ref, seed, "randperm4000_last10", order + N_MAX - 10, 10);
 }
 
+/* With replacement, by 50 weights in double precision. */
+static void check_weighted(const struct reference *ref, int64_t seed)
+{
+    const struct gle_array *array = reference_array(ref, "multinomial_weights");
+    struct gle_rng rng = seeded(seed);
+    double weights[50], scratch[50];
+    uint32_t drawn[50];
+
+    assert_int_equal(array->n, 50);
+    for (size_t i = 0; i < 50; i++)
+        weights[i] = gle_array_real(array, i);
+    gle_torch_multinomial(&rng, drawn, 50, weights, 50, scratch);
+    assert_integers(ref, seed, "multinomial50", drawn, 50);
+}
+
 /* torch.nn.Linear(4, 3): both bounds are 1/sqrt(4) */
 static void check_linear(const struct reference *ref, int64_t seed)
 {
@@ -185,6 +200,12 @@ static void permutations_equal_torch(void **state)
     for_each_seed(check_permutations);
 }
 
+static void weighted_draws_equal_torch(void **state)
+{
+    (void)state;
+    for_each_seed(check_weighted);
+}
+
 static void linear_layers_start_as_in_torch_bit_for_bit(void **state)
 {
     (void)state;
@@ -232,6 +253,7 @@ int main(void)
         cmocka_unit_test(integers_equal_torch),
         cmocka_unit_test(normals_equal_torch),
         cmocka_unit_test(permutations_equal_torch),
+        cmocka_unit_test(weighted_draws_equal_torch),
         cmocka_unit_test(linear_layers_start_as_in_torch_bit_for_bit),
         cmocka_unit_test(batch_orders_equal_torch),
         cmocka_unit_test(mixed_draws_equal_torch),

@@ -95,20 +95,19 @@ static void every_file_is_in_its_published_set(void **state)
     gle_corpus_close(corpus);
 }
 
-/* Empty files with the names of names.txt, where the reference numbers are. */
+/* Empty files with the names of names.txt. */
 static int make_corpus(void **state)
 {
-    const char *root = getenv("GLE_REFERENCE");
     struct gle_error err = {0};
     unsigned char *bytes;
-    char path[PATH_SIZE];
+    char path[REFERENCE_PATH_SIZE];
     size_t size, n = 0;
 
     (void)state;
     folder_make(folder);
-    snprintf(path, sizeof path, "%s/gsc_split/names.txt", root ? root : "");
+    reference_find(path, "gsc_split", "names.txt");
     if (gle_file_read(&bytes, &size, path, 1 << 20, false, GLE_EDATA, &err))
-        return 0;
+        return -1;
     text = (char *)bytes;
     for (char *line = strtok(text, "\n"); line && n < N_NAMES; line = strtok(NULL, "\n")) {
         names[n++] = line;

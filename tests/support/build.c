@@ -47,6 +47,23 @@ static struct built build(const char *path, const struct gle_override *overrides
     return b;
 }
 
+void use_isa(const char *name)
+{
+    enum gle_isa wanted = GLE_ISA_BASE;
+
+    unsetenv("GLESIM_ISA");
+    if (!name)
+        return;
+    while (strcmp(gle_isa_name(wanted), name))
+        assert_true(++wanted < GLE_ISA_COUNT);
+    if (wanted > gle_isa_best()) {
+        print_message("this processor has no %s\n", name);
+        skip();
+    }
+    setenv("GLESIM_ISA", name, 1);
+    assert_int_equal(gle_isa_best(), wanted);
+}
+
 struct built build_file(const char *path, const struct gle_override *overrides, size_t n_overrides, size_t threads)
 {
     return build(path, overrides, n_overrides, 0, threads);

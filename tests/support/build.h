@@ -3,6 +3,7 @@
 #define GLE_TESTS_BUILD_H
 
 #include "graph/graph.h"
+#include "kernel/isa.h"
 #include "solver/net.h"
 
 #include <setjmp.h>
@@ -29,6 +30,17 @@ struct built build_windows(const char *yaml, size_t tape_steps, size_t threads);
 struct built built_load(const char *yaml);
 struct built build_file(const char *path, const struct gle_override *overrides, size_t n_overrides, size_t threads);
 void built_clear(struct built *b);
+
+/* Nets that are built from now on use an instruction set, or, if name is NULL, the fastest one again. Skips the test,
+ * and says why, where the processor lacks it. */
+void use_isa(const char *name);
+/* Rows of a group's tests, one for each instruction set, whose name *state then is. */
+#define ISA_TEST(test, isa) {#test "_with_" isa, test, NULL, NULL, isa}
+#ifdef GLE_ISA_X86
+#define ISA_TESTS(test) ISA_TEST(test, "base"), ISA_TEST(test, "avx2"), ISA_TEST(test, "avx512")
+#else
+#define ISA_TESTS(test) ISA_TEST(test, "base")
+#endif
 
 /* Copies rows (B, n) of float or double into the net's input or target buffer. */
 void put_rows(float *to, size_t ld, const float *from, size_t B, size_t n);

@@ -1,34 +1,73 @@
 #include "oracle.h"
-#include "parts/activation.h"
 #include "parts/loss.h"
+#include "parts/activation.h"
 #include "parts/rule.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* Half the distance between neighbouring floats near 1; what functions of src/kernel/math.h may be off, of 1. */
+static const double EPS = 0x1p-24, APPROX = 2e-7;
+static const double LARGE = 1e3; /* an error beyond which a network is about to diverge */
+
+static double sq(double x)
+{
+    return x * x;
+}
+
 static double *numbers(size_t n)
 {
     return calloc(n ? n : 1, sizeof(double));
 }
 
-static double *doubles(const float *from, size_t n)
-{
-    double *to = numbers(n);
-    for (size_t i = 0; i < n; i++)
-        to[i] = (double)from[i];
-    return to;
-}
-
-static double *param(const struct gle_net *net, size_t layer, enum gle_param p, size_t n)
+static void read_param(double *to, const struct gle_net *net, size_t layer, enum gle_param p, size_t n)
 {
     float *values = calloc(n, sizeof *values);
-    double *out;
 
     gle_net_get_param(net, layer, p, values);
-    out = doubles(values, n);
+    for (size_t i = 0; i < n; i++)
+        to[i] = (double)values[i];
     free(values);
-    return out;
+}
+
+/* --- memory: all arrays of a layer, by what they are as long as --- */
+
+enum { OF_WEIGHTS = 6, OF_NEURONS = 13, OF_STATE = 10, OF_ROWS = OF_STATE + 6 };
+
+struct arrays {
+    double **weights[OF_WEIGHTS], **neurons[OF_NEURONS]; /* (n, n_in), (n) */
+    double **rows[OF_ROWS]; /* (B, n), the first two (B, n_in); the first OF_STATE are what a step reads of the last */
+};
+
+static struct arrays arrays_of(struct oracle_layer *l)
+{
+    struct oracle_spread *s = &l->spread;
+
+    return (struct arrays){
+        .weights = {&l->W, &l->gW, &l->mW, &l->sW, &s->W, &s->mW},
+        .neurons = {&l->b, &l->gb, &l->mb, &l->sb, &s->b, &s->mb, &l->tau_m, &l->gtau, &l->mtau, &l->stau, &s->tau_m,
+                    &s->mtau, &l->tau_r},
+        .rows = {&l->e_below, &s->e_below, &l->u, &s->u, &l->v, &s->v, &l->r, &s->r, &l->dr, &s->dr, &l->e, &s->e,
+                 &l->e_inst, &s->e_inst, &l->prosp_u, &s->prosp_u},
+    };
+}
+
+static size_t width_of(const struct oracle_layer *l, size_t k)
+{
+    return k < 2 ? l->n_in : l->n;
+}
+
+static void make_arrays(struct oracle_layer *l, size_t B)
+{
+    const struct arrays a = arrays_of(l);
+
+    for (size_t k = 0; k < OF_WEIGHTS; k++)
+        *a.weights[k] = numbers(l->n * l->n_in);
+    for (size_t k = 0; k < OF_NEURONS; k++)
+        *a.neurons[k] = numbers(l->n);
+    for (size_t k = 0; k < OF_ROWS; k++)
+        *a.rows[k] = numbers(B * width_of(l, k));
 }
 
 struct oracle *oracle_build(const struct gle_graph *graph, const struct gle_net *net, size_t B,
@@ -43,7 +82,9 @@ struct oracle *oracle_build(const struct gle_graph *graph, const struct gle_net 
     o->dt = exp->dt;
     o->beta = exp->beta;
     o->prospective = !strcmp(exp->rule->row.name, "gle");
-    o->loss = exp->loss->row.name;
+    o->loss = find_loss_formula(exp->loss->row.name);
+    o->loss_row = &exp->loss->row;
+    o->loss_params = exp->loss_params;
     o->optimizer = optimizer;
     o->lr = lr;
     o->momentum = momentum;
@@ -51,24 +92,17 @@ struct oracle *oracle_build(const struct gle_graph *graph, const struct gle_net 
     for (size_t i = 0; i < o->n_layers; i++) {
         const struct gle_graph_layer *g = &graph->layers[i];
         struct oracle_layer *l = &o->layers[i];
-        const size_t n = g->n, m = g->n * g->n_in;
 
         l->n_in = g->n_in;
-        l->n = n;
-        l->act = g->cfg->act->row.name;
+        l->n = g->n;
+        l->act = find_act_formula(g->cfg->act->row.name);
         l->gamma = g->cfg->gamma;
         memcpy(l->plastic, g->cfg->plastic, sizeof l->plastic);
-        l->W = param(net, i, GLE_WEIGHT, m);
-        l->b = param(net, i, GLE_BIAS, n);
-        l->tau_m = param(net, i, GLE_TAU_M, n);
-        l->tau_r = numbers(n);
-        memcpy(l->tau_r, g->cfg->tau_r, n * sizeof(double));
-        l->gW = numbers(m), l->mW = numbers(m), l->sW = numbers(m);
-        l->gb = numbers(n), l->mb = numbers(n), l->sb = numbers(n);
-        l->gtau = numbers(n), l->mtau = numbers(n), l->stau = numbers(n);
-        l->u = numbers(B * n), l->v = numbers(B * n), l->r = numbers(B * n), l->dr = numbers(B * n);
-        l->e_below = numbers(B * l->n_in);
-        l->e = numbers(B * n), l->prosp_u = numbers(B * n), l->e_inst = numbers(B * n);
+        make_arrays(l, B);
+        read_param(l->W, net, i, GLE_WEIGHT, l->n * l->n_in);
+        read_param(l->b, net, i, GLE_BIAS, l->n);
+        read_param(l->tau_m, net, i, GLE_TAU_M, l->n);
+        memcpy(l->tau_r, g->cfg->tau_r, l->n * sizeof *l->tau_r);
     }
     return o;
 }
@@ -76,12 +110,13 @@ struct oracle *oracle_build(const struct gle_graph *graph, const struct gle_net 
 void oracle_destroy(struct oracle *o)
 {
     for (size_t i = 0; i < o->n_layers; i++) {
-        struct oracle_layer *l = &o->layers[i];
-        double *all[] = {l->W,  l->b,    l->tau_m, l->tau_r, l->gW, l->gb, l->gtau, l->mW, l->mb,      l->mtau,
-                         l->sW, l->sb,   l->stau,  l->u,     l->v,  l->r,  l->dr,   l->e,  l->prosp_u, l->e_below,
-                         l->e_inst};
-        for (size_t k = 0; k < sizeof all / sizeof *all; k++)
-            free(all[k]);
+        const struct arrays a = arrays_of(&o->layers[i]);
+        for (size_t k = 0; k < OF_WEIGHTS; k++)
+            free(*a.weights[k]);
+        for (size_t k = 0; k < OF_NEURONS; k++)
+            free(*a.neurons[k]);
+        for (size_t k = 0; k < OF_ROWS; k++)
+            free(*a.rows[k]);
     }
     free(o->layers);
     free(o);
@@ -99,112 +134,138 @@ static double *resized(double *rows, size_t width, size_t old, size_t B)
 void oracle_set_batch(struct oracle *o, size_t B)
 {
     for (size_t i = 0; i < o->n_layers; i++) {
-        struct oracle_layer *l = &o->layers[i];
-        l->u = resized(l->u, l->n, o->B, B);
-        l->v = resized(l->v, l->n, o->B, B);
-        l->r = resized(l->r, l->n, o->B, B);
-        l->dr = resized(l->dr, l->n, o->B, B);
-        l->e_below = resized(l->e_below, l->n_in, o->B, B);
-        l->e = resized(l->e, l->n, o->B, B);
-        l->prosp_u = resized(l->prosp_u, l->n, o->B, B);
-        l->e_inst = resized(l->e_inst, l->n, o->B, B);
+        const struct arrays a = arrays_of(&o->layers[i]);
+        for (size_t k = 0; k < OF_ROWS; k++)
+            *a.rows[k] = resized(*a.rows[k], width_of(&o->layers[i], k), o->B, B);
     }
     o->B = B;
 }
 
-static double relu(double u, double *slope)
+/* --- what a neuron computes --- */
+
+/* A value, and its spread squared. */
+struct value {
+    double is, q;
+};
+
+static struct value value_of(double is, double spread)
 {
-    return *slope = u > 0.0, fmax(u, 0.0);
+    return (struct value){is, sq(spread)};
 }
 
-static double sigmoid(double u, double *slope)
+/* Euler's step old + c (drive - old) as the kernels do it: d = drive - old, then old + c d. rough: the spread of c
+ * relative to it, squared. *d is as it comes out, old in it. */
+static struct value euler(struct value old, struct value drive, double c, double rough, struct value *d)
 {
-    const double r = 1.0 / (1.0 + exp(-u));
-    return *slope = r * (1.0 - r), r;
+    const double difference = drive.is - old.is, is = old.is + c * difference;
+    const double own = drive.q + sq(EPS * difference);
+
+    if (d)
+        *d = (struct value){difference, own + old.q};
+    return (struct value){is, sq(1.0 - c) * old.q + sq(c) * own + sq(c * difference) * rough + sq(EPS * is)};
 }
 
-static double hard_sigmoid(double u, double *slope)
+/* How near to a kink rounding may decide on which side of it a float lies. */
+static bool is_near(double distance, double spread)
 {
-    return *slope = fabs(u) < 3.0 ? 1.0 / 6.0 : 0.0, fmin(1.0, fmax(0.0, u / 6.0 + 0.5));
+    return fabs(distance) < fmax(1e-4, ORACLE_SPREADS * spread);
 }
 
-static double hard_tanh(double u, double *slope)
+/* r = phi(prosp_u), and phi'. */
+static void activate(struct oracle *o, struct oracle_layer *l, size_t at)
 {
-    return *slope = fabs(u) < 1.0, fmin(1.0, fmax(-1.0, u));
+    const double u = l->prosp_u[at], spread = l->spread.prosp_u[at], h = 5e-5;
+    double left, right, curve;
+
+    l->r[at] = l->act->phi(u, &l->dr[at]);
+    l->act->phi(u - h, &left);
+    l->act->phi(u + h, &right);
+    curve = fmax(fabs(l->dr[at] - left), fabs(right - l->dr[at])) / h;
+    l->spread.r[at] = hypot(l->dr[at] * spread, APPROX * fmax(1.0, fabs(l->r[at])));
+    l->spread.dr[at] = hypot(curve * spread, APPROX);
+    o->fragile |= l->act->kink >= 0.0 && is_near(fabs(u) - l->act->kink, spread);
+    o->bent |= l->act->bend >= 0.0 && is_near(fabs(u) - l->act->bend, spread);
 }
 
-static double tanh_of(double u, double *slope)
+/* s = b + W x of neuron j; x and its spread (n_in). */
+static struct value weigh(const struct oracle_layer *l, size_t j, const double *x, const double *x_spread)
 {
-    return *slope = 1.0 - tanh(u) * tanh(u), tanh(u);
-}
+    struct value s = {l->b[j], 0.0};
+    double sum = 0.0;
 
-static double softplus(double u, double *slope)
-{
-    return *slope = 1.0 / (1.0 + exp(-u)), log1p(exp(-fabs(u))) + fmax(u, 0.0);
-}
-
-static double linear(double u, double *slope)
-{
-    return *slope = 1.0, u;
-}
-
-static const struct known {
-    const char *name;
-    double (*phi)(double u, double *slope);
-    double kink; /* of |u|; -1: none */
-} known[] = {{"linear", linear, -1.0},           {"relu", relu, 0.0},           {"sigmoid", sigmoid, -1.0},
-             {"hard_sigmoid", hard_sigmoid, 3.0}, {"tanh", tanh_of, -1.0},       {"hard_tanh", hard_tanh, 1.0},
-             {"softplus", softplus, -1.0}};
-
-static const struct known *find(const char *act)
-{
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (!strcmp(known[i].name, act))
-            return &known[i];
-    return NULL;
-}
-
-bool oracle_knows(const char *act)
-{
-    return find(act) != NULL;
-}
-
-double oracle_phi(const char *act, double u, double *slope)
-{
-    return find(act)->phi(u, slope);
-}
-
-static double phi(struct oracle *o, const char *act, double u, double *slope)
-{
-    static const double NEAR = 1e-4;
-    const struct known *k = find(act);
-
-    o->fragile |= k->kink >= 0.0 && fabs(fabs(u) - k->kink) < NEAR;
-    return k->phi(u, slope);
-}
-
-/* Target error of one row, and its loss. */
-static double target_error(const struct oracle *o, double *e, const double *r, const double *y, size_t n, double beta)
-{
-    double loss = 0.0, sum = 0.0;
-
-    if (!strcmp(o->loss, "mse")) {
-        for (size_t i = 0; i < n; i++) {
-            e[i] = beta * (y[i] - r[i]);
-            loss += (y[i] - r[i]) * (y[i] - r[i]) / (double)n;
-        }
-        return loss;
+    for (size_t k = 0; k < l->n_in; k++) {
+        const size_t at = j * l->n_in + k;
+        sum += l->W[at] * x[k];
+        s.q += sq(l->W[at] * x_spread[k]) + sq(l->spread.W[at] * x[k]) + sq(EPS * sum);
     }
-    for (size_t i = 0; i < n; i++)
-        sum += exp(r[i]);
+    s.is += sum;
+    s.q += sq(l->spread.b[j]) + sq(EPS * s.is);
+    return s;
+}
+
+/* The step of neuron j in row b. Returns e, and u_dot. */
+static struct value step_neuron(struct oracle *o, struct oracle_layer *l, size_t b, size_t j, struct value s,
+                                struct value above, struct value *u_dot)
+{
+    const size_t at = b * l->n + j;
+    const double tau_m = l->tau_m[j], tau_r = l->tau_r[j], of_tau = sq(l->spread.tau_m[j] / tau_m);
+    const double rough = 2.0 * sq(EPS), is = l->dr[at] * above.is;
+    const struct value inst = {is, sq(l->dr[at]) * above.q + sq(l->spread.dr[at] * above.is) + sq(EPS * is)};
+    const struct value v = value_of(l->v[at], l->spread.v[at]), u = value_of(l->u[at], l->spread.u[at]);
+    struct value e = inst, drive, next, d;
+
+    if (o->prospective) {
+        e = euler(v, inst, tau_m / tau_r, rough + of_tau, NULL);
+        next = euler(v, inst, o->dt / tau_r, rough, NULL);
+    } else {
+        next = inst;
+    }
+    l->v[at] = next.is, l->spread.v[at] = sqrt(next.q);
+    drive.is = s.is + l->gamma * e.is;
+    drive.q = s.q + sq(l->gamma) * e.q + sq(EPS * drive.is);
+    next = euler(u, drive, tau_r / tau_m, rough + of_tau, &d);
+    l->prosp_u[at] = next.is, l->spread.prosp_u[at] = sqrt(next.q);
+    next = euler(u, drive, o->dt / tau_m, rough + of_tau, NULL);
+    l->u[at] = next.is, l->spread.u[at] = sqrt(next.q);
+    activate(o, l, at);
+    l->e[at] = e.is, l->spread.e[at] = sqrt(e.q);
+    l->e_inst[at] = inst.is, l->spread.e_inst[at] = sqrt(inst.q);
+    o->fragile |= fabs(e.is) > LARGE;
+    u_dot->is = d.is / tau_m;
+    u_dot->q = d.q / sq(tau_m) + sq(u_dot->is) * (rough + of_tau);
+    return e;
+}
+
+/* --- the target error --- */
+
+/* Of one row, times beta, with its spread; returns the loss. r_spread (n). */
+static double target_error(struct oracle *o, double *e, double *e_spread, const double *r, const double *r_spread,
+                           const double *y, size_t n, double beta)
+{
+    const double loss = o->loss->eval(e, r, y, n, o->loss_row, o->loss_params);
+    const double at_bend = o->loss->bend ? setting_of(o->loss_row, o->loss_params, o->loss->bend) : 0.0;
+    const double steep = o->loss->mixes ? 1.0 : 2.0 / (double)n; /* of the loss, over the target error, at most */
+    double of_all = 0.0, of_loss = 0.0;
+
     for (size_t i = 0; i < n; i++) {
-        e[i] = beta * (y[i] - exp(r[i]) / sum);
-        loss += y[i] * (log(sum) - r[i]);
+        of_all += sq((y[i] - e[i]) * r_spread[i]); /* softmax(r) times it */
+        of_loss += sq(steep * e[i] * r_spread[i]);
+        o->bent |= o->loss->bend && is_near(fabs(y[i] - r[i]) - at_bend, r_spread[i]);
     }
+    for (size_t i = 0; i < n; i++) { /* no target error is steeper than r */
+        const double q = sq(r_spread[i]) + (o->loss->mixes ? of_all : 0.0) + sq(APPROX * fmax(1.0, fabs(e[i])));
+        e_spread[i] = beta * sqrt(q);
+        e[i] *= beta;
+    }
+    o->loss_spread += sqrt(of_loss) + APPROX * fmax(1.0, fabs(loss));
     return loss;
 }
 
-static void descend(const struct oracle *o, double *p, const double *g, double *m, double *s, size_t n)
+/* --- learning --- */
+
+/* g_q: spreads of the gradient, squared. */
+static void descend(const struct oracle *o, double *p, const double *g, double *m, double *s, size_t n,
+                    const double *g_q, double *p_spread, double *m_spread)
 {
     const double b1 = 0.9, b2 = 0.999, t = (double)o->t;
 
@@ -212,6 +273,9 @@ static void descend(const struct oracle *o, double *p, const double *g, double *
         if (o->optimizer == ORACLE_SGD) {
             m[i] = o->momentum * m[i] + g[i];
             p[i] -= o->lr * m[i];
+            /* What a gradient is off lasts from step to step: spreads add up. */
+            m_spread[i] = o->momentum * m_spread[i] + sqrt(g_q[i]) + EPS * fabs(m[i]);
+            p_spread[i] += o->lr * m_spread[i] + EPS * fabs(p[i]);
         } else {
             m[i] = b1 * m[i] + (1.0 - b1) * g[i];
             s[i] = b2 * s[i] + (1.0 - b2) * g[i] * g[i];
@@ -220,80 +284,131 @@ static void descend(const struct oracle *o, double *p, const double *g, double *
     }
 }
 
-static const double LARGE = 1e3;
+/* Spreads of the gradients of a layer, squared. */
+struct rough {
+    double *W, *b, *tau;
+};
 
-double oracle_step(struct oracle *o, const double *x, const double *y, bool learn)
+static void learn(const struct oracle *o, struct oracle_layer *l, const struct rough *g)
+{
+    if (l->plastic[GLE_WEIGHT])
+        descend(o, l->W, l->gW, l->mW, l->sW, l->n * l->n_in, g->W, l->spread.W, l->spread.mW);
+    if (l->plastic[GLE_BIAS])
+        descend(o, l->b, l->gb, l->mb, l->sb, l->n, g->b, l->spread.b, l->spread.mb);
+    if (l->plastic[GLE_TAU_M])
+        descend(o, l->tau_m, l->gtau, l->mtau, l->stau, l->n, g->tau, l->spread.tau_m, l->spread.mtau);
+    for (size_t j = 0; l->plastic[GLE_TAU_M] && j < l->n; j++)
+        l->tau_m[j] = fmax(l->tau_m[j], o->tau_low);
+}
+
+/* sum += x y / B, and its spread squared. */
+static void add_product(double *sum, double *q, struct value x, struct value y, double over_B)
+{
+    *sum += x.is * y.is * over_B;
+    *q += (sq(x.is) * y.q + sq(y.is) * x.q) * sq(over_B) + 2.0 * sq(EPS * *sum);
+}
+
+/* --- the step --- */
+
+/* What a layer reads of its neighbours; rates (B, n_in), errors (B, n). */
+struct old {
+    double *r, *r_spread, *e, *e_spread;
+};
+
+static double largest(const double *values, size_t n)
+{
+    double most = 0.0;
+
+    for (size_t i = 0; i < n; i++)
+        most = fmax(most, fabs(values[i]));
+    return most;
+}
+
+/* How much of the largest of n values rounding may be off; of small ones, of 0.05. */
+static double rough_of(const double *values, const double *spread, size_t n)
+{
+    return ORACLE_SPREADS * largest(spread, n) / fmax(5e-2, largest(values, n));
+}
+
+static void step_layer(struct oracle *o, struct oracle_layer *l, const struct old *old, bool learning)
+{
+    const size_t B = o->B, m = l->n * l->n_in;
+    const double mean = -1.0 / (double)B;
+    struct rough g = {numbers(m), numbers(l->n), numbers(l->n)};
+
+    memset(l->gW, 0, m * sizeof(double));
+    memset(l->gb, 0, l->n * sizeof(double));
+    memset(l->gtau, 0, l->n * sizeof(double));
+    memset(l->e_below, 0, B * l->n_in * sizeof(double));
+    memset(l->spread.e_below, 0, B * l->n_in * sizeof(double));
+    for (size_t b = 0; b < B; b++) {
+        const double *x = old->r + b * l->n_in, *x_spread = old->r_spread + b * l->n_in;
+        double *below = l->e_below + b * l->n_in, *below_q = l->spread.e_below + b * l->n_in;
+        for (size_t j = 0; j < l->n; j++) {
+            const struct value above = value_of(old->e[b * l->n + j], old->e_spread[b * l->n + j]);
+            struct value u_dot;
+            const struct value e = step_neuron(o, l, b, j, weigh(l, j, x, x_spread), above, &u_dot);
+            for (size_t k = 0; k < l->n_in; k++) {
+                const size_t at = j * l->n_in + k;
+                add_product(&l->gW[at], &g.W[at], e, value_of(x[k], x_spread[k]), mean);
+                below[k] += l->W[at] * e.is;
+                below_q[k] += sq(l->W[at]) * e.q + sq(l->spread.W[at] * e.is) + sq(EPS * below[k]);
+            }
+            add_product(&l->gb[j], &g.b[j], e, value_of(1.0, 0.0), mean);
+            add_product(&l->gtau[j], &g.tau[j], e, u_dot, -mean);
+        }
+        for (size_t k = 0; k < l->n_in; k++)
+            below_q[k] = sqrt(below_q[k]);
+    }
+    o->rough = fmax(o->rough, fmax(rough_of(l->e, l->spread.e, B * l->n), rough_of(l->r, l->spread.r, B * l->n)));
+    o->fragile |= o->rough > 1e-2;
+    if (learning)
+        learn(o, l, &g);
+    free(g.W);
+    free(g.b);
+    free(g.tau);
+}
+
+static double *copy_of(const double *values, size_t n)
+{
+    return memcpy(numbers(n), values, n * sizeof *values);
+}
+
+double oracle_step(struct oracle *o, const double *x, const double *y, bool learning)
 {
     const size_t L = o->n_layers, B = o->B;
-    const struct oracle_layer *top = &o->layers[L - 1];
-    double **r_old = calloc(L, sizeof *r_old), **below_old = calloc(L + 1, sizeof *below_old), loss = 0.0;
+    struct old *old = calloc(L + 1, sizeof *old); /* old[i]: what layer i reads */
+    const size_t n_out = o->layers[L - 1].n;
+    const double beta = learning || o->nudge ? o->beta : 0.0;
+    double loss = 0.0;
 
+    old[0].r = copy_of(x, B * o->layers[0].n_in);
+    old[0].r_spread = numbers(B * o->layers[0].n_in);
+    old[L - 1].e = numbers(B * n_out);
+    old[L - 1].e_spread = numbers(B * n_out);
     for (size_t i = 0; i < L; i++) {
         const struct oracle_layer *l = &o->layers[i];
-        r_old[i] = memcpy(numbers(B * l->n), l->r, B * l->n * sizeof(double));
-        below_old[i] = memcpy(numbers(B * l->n_in), l->e_below, B * l->n_in * sizeof(double));
+        old[i + 1].r = copy_of(l->r, B * l->n);
+        old[i + 1].r_spread = copy_of(l->spread.r, B * l->n);
+        if (i) {
+            old[i - 1].e = copy_of(l->e_below, B * l->n_in);
+            old[i - 1].e_spread = copy_of(l->spread.e_below, B * l->n_in);
+        }
     }
-    below_old[L] = numbers(B * top->n);
-    for (size_t b = 0; b < B; b++)
-        loss += target_error(o, below_old[L] + b * top->n, r_old[L - 1] + b * top->n, y + b * top->n, top->n,
-                             learn || o->nudge ? o->beta : 0.0);
-    o->t += learn;
-    for (size_t i = 0; i < L; i++) {
-        struct oracle_layer *l = &o->layers[i];
-        const double *r_below = i ? r_old[i - 1] : x, *e_above = below_old[i + 1];
-
-        memset(l->gW, 0, l->n * l->n_in * sizeof(double));
-        memset(l->gb, 0, l->n * sizeof(double));
-        memset(l->gtau, 0, l->n * sizeof(double));
-        memset(l->e_below, 0, B * l->n_in * sizeof(double));
-        for (size_t b = 0; b < B; b++)
-            for (size_t j = 0; j < l->n; j++) {
-                const size_t at = b * l->n + j;
-                const double e_inst = l->dr[at] * e_above[at];
-                double s = l->b[j], e = e_inst, u_dot;
-
-                if (o->prospective) {
-                    const double v_dot = (e_inst - l->v[at]) / l->tau_r[j];
-                    e = l->v[at] + l->tau_m[j] * v_dot;
-                    l->v[at] += o->dt * v_dot;
-                } else {
-                    l->v[at] = e_inst;
-                }
-                for (size_t k = 0; k < l->n_in; k++)
-                    s += l->W[j * l->n_in + k] * r_below[b * l->n_in + k];
-                u_dot = (s + l->gamma * e - l->u[at]) / l->tau_m[j];
-                l->prosp_u[at] = l->u[at] + l->tau_r[j] * u_dot;
-                l->u[at] += o->dt * u_dot;
-                l->r[at] = phi(o, l->act, l->prosp_u[at], &l->dr[at]);
-                l->e[at] = e;
-                l->e_inst[at] = e_inst;
-                o->fragile |= fabs(e) > LARGE;
-                for (size_t k = 0; k < l->n_in; k++) {
-                    l->gW[j * l->n_in + k] -= e * r_below[b * l->n_in + k] / (double)B;
-                    l->e_below[b * l->n_in + k] += l->W[j * l->n_in + k] * e;
-                }
-                l->gb[j] -= e / (double)B;
-                l->gtau[j] += e * u_dot / (double)B;
-            }
-    }
-    for (size_t i = 0; learn && i < L; i++) {
-        struct oracle_layer *l = &o->layers[i];
-        if (l->plastic[GLE_WEIGHT])
-            descend(o, l->W, l->gW, l->mW, l->sW, l->n * l->n_in);
-        if (l->plastic[GLE_BIAS])
-            descend(o, l->b, l->gb, l->mb, l->sb, l->n);
-        if (l->plastic[GLE_TAU_M])
-            descend(o, l->tau_m, l->gtau, l->mtau, l->stau, l->n);
-        for (size_t j = 0; l->plastic[GLE_TAU_M] && j < l->n; j++)
-            l->tau_m[j] = fmax(l->tau_m[j], o->tau_low);
-    }
+    o->loss_spread = 0.0;
+    for (size_t at = 0; at < B * n_out; at += n_out)
+        loss += target_error(o, old[L - 1].e + at, old[L - 1].e_spread + at, old[L].r + at, old[L].r_spread + at,
+                             y + at, n_out, beta);
+    o->t += learning;
+    for (size_t i = 0; i < L; i++)
+        step_layer(o, &o->layers[i], &old[i], learning);
     for (size_t i = 0; i <= L; i++) {
-        free(below_old[i]);
-        if (i < L)
-            free(r_old[i]);
+        free(old[i].r);
+        free(old[i].r_spread);
+        free(old[i].e);
+        free(old[i].e_spread);
     }
-    free(below_old);
-    free(r_old);
+    free(old);
     return loss;
 }
 
@@ -301,26 +416,22 @@ double oracle_window(struct oracle *o, const double *x, const double *y, size_t 
 {
     const size_t n_in = o->layers[0].n_in, n_out = o->layers[o->n_layers - 1].n;
     const bool nudge = o->nudge;
-    double **kept = calloc(5 * o->n_layers, sizeof *kept), loss = 0.0;
+    double **kept = calloc(OF_STATE * o->n_layers, sizeof *kept), loss = 0.0;
 
     for (size_t i = 0; i < o->n_layers; i++) {
-        const struct oracle_layer *l = &o->layers[i];
-        const double *state[] = {l->u, l->v, l->r, l->dr, l->e_below};
-        for (size_t k = 0; k < 5; k++) {
-            const size_t n = o->B * (k == 4 ? l->n_in : l->n);
-            kept[5 * i + k] = memcpy(numbers(n), state[k], n * sizeof(double));
-        }
+        const struct arrays a = arrays_of(&o->layers[i]);
+        for (size_t k = 0; k < OF_STATE; k++)
+            kept[OF_STATE * i + k] = copy_of(*a.rows[k], o->B * width_of(&o->layers[i], k));
     }
     o->nudge = true;
     for (size_t t = 0; t < T; t++)
         loss += oracle_step(o, x + t * o->B * n_in, y + t * o->B * n_out, false) / (double)o->B;
     o->nudge = nudge;
     for (size_t i = 0; i < o->n_layers; i++) {
-        struct oracle_layer *l = &o->layers[i];
-        double *state[] = {l->u, l->v, l->r, l->dr, l->e_below};
-        for (size_t k = 0; k < 5; k++) {
-            memcpy(state[k], kept[5 * i + k], o->B * (k == 4 ? l->n_in : l->n) * sizeof(double));
-            free(kept[5 * i + k]);
+        const struct arrays a = arrays_of(&o->layers[i]);
+        for (size_t k = 0; k < OF_STATE; k++) {
+            free(*a.rows[k]);
+            *a.rows[k] = kept[OF_STATE * i + k];
         }
     }
     free(kept);

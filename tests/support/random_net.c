@@ -1,9 +1,17 @@
 #include "random_net.h"
 #include "build.h"
-#include "oracle.h"
 #include "parts/activation.h"
+#include "parts/loss.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+
+void seed_net(struct gle_rng *rng, size_t net)
+{
+    const char *base = getenv("GLE_SEED_BASE");
+
+    gle_rng_seed(rng, net + (base ? strtoull(base, NULL, 10) * 1000000 : 0));
+}
 
 double draw(struct gle_rng *rng, double low, double high)
 {
@@ -35,22 +43,55 @@ static size_t put_taus(char *yaml, size_t at, const char *key, struct gle_rng *r
     return put(yaml, at, "]");
 }
 
-static const char *random_activation(struct gle_rng *rng)
+/* Mixes a name into one draw (FNV-1a, and the last rounds of MurmurHash3). */
+static uint64_t mix(uint64_t draw_of_all, const char *name)
 {
-    size_t n = 0, i;
+    uint64_t h = 0xcbf29ce484222325u ^ draw_of_all;
 
-    while (gle_table_at(&gle_act_table, n))
-        n++;
-    do
-        i = pick(rng, n);
-    while (!oracle_knows(gle_table_at(&gle_act_table, i)->name));
-    return gle_table_at(&gle_act_table, i)->name;
+    for (; *name; name++)
+        h = (h ^ (unsigned char)*name) * 0x100000001b3u;
+    h = (h ^ h >> 33) * 0xff51afd7ed558ccdu;
+    h = (h ^ h >> 33) * 0xc4ceb9fe1a85ec53u;
+    return h ^ h >> 33;
+}
+
+/* A row of a table that `fits`, all with the same chance. Each draws a number of its own from one of the stream and the
+ * largest wins: where a new row does not, all is as without it. */
+static const struct gle_row *random_row(const struct gle_table *table, bool (*fits)(const struct gle_row *row),
+                                        struct gle_rng *rng)
+{
+    const uint64_t draw_of_all = pick(rng, UINT32_MAX);
+    const struct gle_row *row, *best = NULL;
+
+    for (size_t i = 0; (row = gle_table_at(table, i)); i++)
+        if (fits(row) && (!best || mix(draw_of_all, row->name) > mix(draw_of_all, best->name)))
+            best = row;
+    return best;
+}
+
+/* The formulas of the others need all of a layer, or such an activation. */
+static bool is_plain_act(const struct gle_row *row)
+{
+    return !((const struct gle_act *)row)->log_probabilities;
+}
+
+static bool is_plain_loss(const struct gle_row *row)
+{
+    return !((const struct gle_loss *)row)->log_probabilities;
+}
+
+void random_target(double *y, size_t n, const struct gle_experiment *exp, struct gle_rng *rng)
+{
+    const size_t label = pick(rng, n);
+
+    for (size_t i = 0; i < n; i++)
+        y[i] = exp->loss->classes ? (double)(i == label) : (double)(float)draw(rng, -2.0, 2.0);
 }
 
 void random_net(char yaml[static RANDOM_YAML_BYTES], const char *rule, size_t *B, struct gle_rng *rng)
 {
     const size_t n_layers = 1 + pick(rng, 4), n_input = 1 + pick(rng, pick(rng, 2) ? 70 : 3);
-    const char *const loss = pick(rng, 2) ? "mse" : "cross_entropy";
+    const char *const loss = random_row(&gle_loss_table, is_plain_loss, rng)->name;
     size_t at = 0;
 
     *B = 1 + pick(rng, pick(rng, 2) ? 40 : 3);
@@ -61,7 +102,7 @@ void random_net(char yaml[static RANDOM_YAML_BYTES], const char *rule, size_t *B
         at = put(yaml, at, "    - name: l%zu\n      neurons: {count: %zu", i, n);
         at = put_taus(yaml, at, "tau_m", rng, n);
         at = put_taus(yaml, at, "tau_r", rng, n);
-        at = put(yaml, at, "}\n      activation: %s\n", random_activation(rng));
+        at = put(yaml, at, "}\n      activation: %s\n", random_row(&gle_act_table, is_plain_act, rng)->name);
         if (!pick(rng, 3))
             at = put(yaml, at, "      bias: none\n");
         if (!pick(rng, 4))

@@ -194,8 +194,9 @@ static void the_order_depends_on_the_seed_alone(void **state)
 
 static void what_is_no_sample_is_passed_over(void **state)
 {
-    static const char *const others[] = {"yes/speaker.wav",      "yes/.hidden_nohash_0.wav", "yes/notes_nohash_0.txt",
-                                         "yes/a_nohash_0.wav.gz", "_extra/a_nohash_0.wav",   ".trash/a_nohash_0.wav"};
+    static const char *const others[] = {"yes/.DS_Store",         "yes/._a_nohash_0.wav",  "yes/notes_nohash_0.txt",
+                                         "yes/a_nohash_0.wav.asd", "_extra/a_nohash_0.wav", ".trash/a_nohash_0.wav",
+                                         "yes/texts/a_nohash_0.TextGrid", "yes/.git/a.wav", ".a.wav", "Thumbs.db"};
     struct gle_corpus_settings how = settings();
     struct gle_corpus *corpus;
 
@@ -205,7 +206,6 @@ static void what_is_no_sample_is_passed_over(void **state)
     for (size_t i = 0; i < COUNT(others); i++)
         folder_put(folder, others[i], "");
     folder_put(folder, "LICENSE", "");
-    assert_int_equal(mkdir(folder_path(folder, "yes/folder_nohash_0.wav"), 0700), 0);
     how.unknown = true;
     put_word("maybe", 100);
     corpus = open_corpus(&how);
@@ -215,7 +215,145 @@ static void what_is_no_sample_is_passed_over(void **state)
         for (size_t i = 0; i < corpus->n[s]; i++)
             if (!corpus->split[s][i].label)
                 assert_int_equal(strncmp(corpus->split[s][i].file, "maybe/", 6), 0);
+    assert_int_equal(corpus->n_passed, 0);
+    assert_int_equal(corpus->passed.code, GLE_OK);
     gle_corpus_close(corpus);
+}
+
+static void extensions_count_in_any_case(void **state)
+{
+    static const char *const names[] = {"yes/a_nohash_0.WAV", "yes/a_nohash_1.Wav", "no/a_nohash_0.FLAC",
+                                        "no/a_nohash_1.fLaC"};
+    struct gle_corpus_settings how = settings();
+    struct gle_corpus *corpus;
+
+    (void)state;
+    how.validation = how.test = 0.0;
+    how.noise = true;
+    for (size_t i = 0; i < COUNT(names); i++)
+        folder_put(folder, names[i], "");
+    folder_put(folder, "_background_noise_/rain.WAV", "");
+    corpus = open_corpus(&how);
+    for (size_t i = 0; i < COUNT(names); i++)
+        assert_non_null(find(corpus, GLE_TRAIN, names[i]));
+    assert_int_equal(corpus->n_noises, 1);
+    assert_string_equal(corpus->noises[0], "_background_noise_/rain.WAV");
+    gle_corpus_close(corpus);
+}
+
+/* What looks like a sound and is none of the samples is an error, or left out and counted. */
+static void no_sound_is_passed_over_in_silence(void **state)
+{
+    static const char *const names[][2] = {
+        {"yes/speaker.wav", "has no '_nohash_' in its name, as in SPEAKER_nohash_NUMBER.wav"},
+        {"maybe/speaker.FLAC", "has no '_nohash_' in its name, as in SPEAKER_nohash_NUMBER.wav"},
+        {"yes/a_nohash_0.mp3", "is called neither .wav nor .flac"},
+        {"yes/a.OGG", "is called neither .wav nor .flac"},
+        {"yes/a_nohash_0.aiff", "is called neither .wav nor .flac"},
+        {"a_nohash_0.wav", "lies beside the folders of words, not in one"},
+        {"a.m4a", "lies beside the folders of words, not in one"},
+        {"_background_noise_/rain.mp3", "is called neither .wav nor .flac"},
+        {"yes/session_2/a_nohash_0.wav", "is a folder of sounds within the folder of a word"},
+        {"yes/d_nohash_0.wav/text", "is a folder"},
+    };
+    struct gle_corpus_settings how = settings();
+    struct gle_corpus *corpus;
+
+    (void)state;
+    how.unknown = how.noise = true;
+    put_word("yes", 30);
+    put_word("no", 30);
+    put_word("maybe", 100);
+    folder_put(folder, "_background_noise_/a.wav", "");
+    for (size_t i = 0; i < COUNT(names); i++) {
+        char path[PATH_SIZE], want[PATH_SIZE + 200], found[1024];
+        folder_put(folder, names[i][0], "");
+        snprintf(path, sizeof path, "%s/%s", folder, names[i][0]);
+        if (!strcmp(strrchr(path, '/'), "/text") || strstr(path, "session_2"))
+            *strrchr(path, '/') = '\0';
+        snprintf(want, sizeof want, "%s: %s; skip_bad: true leaves such files out", path, names[i][1]);
+        how.skip_bad = false;
+        assert_refused(&how, GLE_EDATA, want);
+        how.skip_bad = true;
+        corpus = open_corpus(&how);
+        assert_int_equal(corpus->n_passed, 1);
+        snprintf(want, sizeof want, "%s: %s", path, names[i][1]);
+        gle_error_format(found, sizeof found, &corpus->passed);
+        assert_string_equal(found, want);
+        assert_int_equal(count_all(corpus, 1), 30);
+        assert_int_equal(corpus->n_noises, 1);
+        gle_corpus_close(corpus);
+        unlink(folder_path(folder, names[i][0]));
+        rmdir(path);
+    }
+    for (size_t i = 0; i < COUNT(names); i++)
+        folder_put(folder, names[i][0], "");
+    corpus = open_corpus(&how);
+    assert_int_equal(corpus->n_passed, COUNT(names));
+    gle_corpus_close(corpus);
+    how.unknown = how.noise = false; /* then nobody looks there */
+    corpus = open_corpus(&how);
+    assert_int_equal(corpus->n_passed, COUNT(names) - 2);
+    gle_corpus_close(corpus);
+}
+
+/* An umlaut may be one character, or two, of which a disk keeps what it was given. */
+static void forms_of_unicode_make_no_difference(void **state)
+{
+    static const char *const composed[] = {"zw\xc3\xb6lf", "f\xc3\xbcnf"};
+    static const char *const decomposed[] = {"zwo\xcc\x88lf", "fu\xcc\x88nf"};
+    struct gle_corpus_settings how = {.path = folder, .words = composed, .n_words = 2};
+    struct gle_corpus *corpus;
+
+    (void)state;
+    folder_put(folder, "zwo\xcc\x88lf/jo\xcc\x88rg_nohash_0.wav", "");
+    folder_put(folder, "zwo\xcc\x88lf/b_nohash_0.wav", "");
+    folder_put(folder, "f\xc3\xbcnf/a_nohash_0.wav", "");
+    folder_put(folder, "maybe/a_nohash_0.wav", "");
+    for (int k = 0; k < 2; k++) {
+        how.words = k ? decomposed : composed;
+        corpus = open_corpus(&how);
+        assert_int_equal(count_all(corpus, 0), 2);
+        assert_int_equal(count_all(corpus, 1), 1);
+        assert_string_equal(corpus->classes[0], how.words[0]); /* as the user wrote it */
+        assert_non_null(find(corpus, GLE_TRAIN, "zwo\xcc\x88lf/jo\xcc\x88rg_nohash_0.wav"));
+        gle_corpus_close(corpus);
+    }
+    how.official = true;
+    folder_put(folder, "validation_list.txt", "zw\xc3\xb6lf/j\xc3\xb6rg_nohash_0.wav\n");
+    folder_put(folder, "testing_list.txt", "zwo\xcc\x88lf/k_nohash_0.wav\n");
+    assert_refused(&how, GLE_EDATA, "FOLDER/testing_list.txt:1:1: there is no sound file "
+                                    "'zwo\xcc\x88lf/k_nohash_0.wav' in FOLDER");
+    folder_put(folder, "testing_list.txt", "zw\xc3\xb6lf/jo\xcc\x88rg_nohash_0.wav\n");
+    assert_refused(&how, GLE_EDATA, "FOLDER/testing_list.txt:1:1: 'zw\xc3\xb6lf/jo\xcc\x88rg_nohash_0.wav' is in "
+                                    "validation_list.txt, too");
+    folder_put(folder, "testing_list.txt", "fu\xcc\x88nf/a_nohash_0.wav\n");
+    folder_put(folder, "f\xc3\xbcnf/b_nohash_0.wav", "");
+    corpus = open_corpus(&how);
+    assert_non_null(find(corpus, GLE_VALIDATION, "zwo\xcc\x88lf/jo\xcc\x88rg_nohash_0.wav"));
+    assert_non_null(find(corpus, GLE_TEST, "f\xc3\xbcnf/a_nohash_0.wav"));
+    gle_corpus_close(corpus);
+}
+
+static void two_folders_of_one_word_are_refused(void **state)
+{
+    static const char *const word[] = {"zw\xc3\xb6lf", "yes"};
+    struct gle_corpus_settings how = {.path = folder, .words = word, .n_words = 2};
+    struct gle_corpus *corpus;
+
+    (void)state;
+    folder_put(folder, "zwo\xcc\x88lf/a_nohash_0.wav", "");
+    folder_put(folder, "zw\xc3\xb6lf/a_nohash_0.wav", "");
+    put_word("yes", 3);
+    put_word("no", 3);
+    assert_refused(&how, GLE_EDATA, "there are two folders 'zw\xc3\xb6lf' in FOLDER, whose names differ in their form "
+                                    "of Unicode alone: put their files together");
+    how.words = yes_no;
+    corpus = open_corpus(&how); /* nobody asks for them */
+    gle_corpus_close(corpus);
+    how.unknown = true;
+    assert_refused(&how, GLE_EDATA, "there are two folders 'zw\xc3\xb6lf' in FOLDER, whose names differ in their form "
+                                    "of Unicode alone: put their files together");
 }
 
 /* It cannot be read as a sound, which is for the reader to say. */
@@ -422,7 +560,7 @@ static void folders_without_sounds_are_refused(void **state)
 
     (void)state;
     put_word("yes", 10);
-    folder_put(folder, "no/speaker_1.wav", "");
+    folder_put(folder, "no/speaker_1.txt", "");
     assert_refused(&how, GLE_EDATA, "FOLDER/no: no sound files in this folder (SPEAKER_nohash_NUMBER.wav or .flac are "
                                     "wanted)");
     put_word("no", 10);
@@ -486,9 +624,12 @@ static void every_failed_allocation_is_survived(void **state)
     put_word("yes", 70);
     put_word("no", 70);
     put_word("maybe", 10);
+    put_word("fu\xcc\x88nf", 3);
+    folder_put(folder, "yes/sub/a.wav", "");
     folder_put(folder, "_background_noise_/a.wav", "");
-    folder_put(folder, "validation_list.txt", "yes/00000000_nohash_0.flac\n");
+    folder_put(folder, "validation_list.txt", "yes/00000000_nohash_0.flac\nf\xc3\xbcnf/00000000_nohash_0.flac\n");
     folder_put(folder, "testing_list.txt", "no/00000000_nohash_0.flac\n");
+    how.skip_bad = true;
     how.unknown = how.noise = how.official = true;
     how.silence = 0.1;
     for (k = 0; !corpus; k++) {
@@ -515,6 +656,10 @@ int main(void)
         TEST(speakers_are_divided_as_the_percentages_say),
         TEST(the_order_depends_on_the_seed_alone),
         TEST(what_is_no_sample_is_passed_over),
+        TEST(extensions_count_in_any_case),
+        TEST(no_sound_is_passed_over_in_silence),
+        TEST(forms_of_unicode_make_no_difference),
+        TEST(two_folders_of_one_word_are_refused),
         TEST(a_pipe_is_not_passed_over),
         TEST(links_are_followed),
         TEST(odd_names_are_names),

@@ -284,6 +284,10 @@ static void a_validation_set_of_its_own_stays(void **state)
     assert_int_equal(data->split[GLE_TRAIN].n, 50);
     assert_int_equal(data->split[GLE_VALIDATION].n, 5);
     assert_int_equal(data->split[GLE_TEST].n, 0);
+    assert_true(data->own_validation);
+    gle_data_close(data);
+    data = open_with("yinyang", "{train: 50, test: 0}", 0.2, 0.1, 7);
+    assert_false(data->own_validation);
     gle_data_close(data);
 }
 
@@ -618,7 +622,8 @@ static void npz_refuses_shapes_that_do_not_fit(void **state)
                            "x has shape (3, 1, 1, 1); (samples, steps, channels) or (samples, channels) is needed");
     assert_archive_refused(empty, "", GLE_EDATA, "x has shape (0, 5, 2), which is empty");
     assert_archive_refused(short_y, "", GLE_EDATA, "y has shape (2) where x has (3, 2, 1)");
-    assert_archive_refused(flat_y, "", GLE_EDATA, "y has shape (3, 1); (samples) is needed");
+    assert_archive_refused(flat_y, "", GLE_EDATA,
+                           "y has shape (3, 1); (samples) is needed (targets of a regression are called targets)");
     assert_archive_refused(steps, "", GLE_EDATA,
                            "targets has shape (3, 4, 1); (samples, outputs) or (samples, 2 steps, outputs) is needed");
     assert_archive_refused(one_target, "", GLE_EDATA,
@@ -631,7 +636,11 @@ static void npz_refuses_shapes_that_do_not_fit(void **state)
 static void npz_refuses_arrays_that_are_missing_or_unknown(void **state)
 {
     static const struct stored no_x[] = {{"y", 1, {3}, NULL}, {0}};
-    static const struct stored no_y[] = {{"x", 3, {3, 2, 1}, NULL}, {0}};
+    static const struct stored unnamed[] = {{"arr_0", 3, {3, 2, 1}, NULL}, {"arr_1", 1, {3}, NULL}, {0}};
+    static const struct stored no_y[] = {{"x", 3, {3, 2, 1}, NULL}, {"labels", 1, {3}, NULL}, {0}};
+    static const struct stored other_test[] = {{"x", 3, {3, 2, 1}, NULL}, {"y", 1, {3}, NULL},
+                                               {"x_test", 3, {3, 2, 1}, NULL}, {"y_test", 1, {3}, NULL},
+                                               {"targets_test", 2, {3, 1}, NULL}, {0}};
     static const struct stored both[] = {{"x", 3, {3, 2, 1}, NULL}, {"y", 1, {3}, NULL}, {"targets", 2, {3, 1}, NULL},
                                          {0}};
     static const struct stored no_test_x[] = {{"x", 3, {3, 2, 1}, NULL}, {"y", 1, {3}, NULL}, {"y_test", 1, {3}, NULL},
@@ -642,12 +651,101 @@ static void npz_refuses_arrays_that_are_missing_or_unknown(void **state)
                                              {0}};
 
     (void)state;
-    assert_archive_refused(no_x, "", GLE_EDATA, "no array 'x'");
-    assert_archive_refused(no_y, "", GLE_EDATA, "has neither labels y nor targets");
-    assert_archive_refused(both, "", GLE_EDATA, "has both y and targets; one of them is needed");
+    assert_archive_refused(no_x, "", GLE_EDATA, "has no array x: it has y");
+    assert_archive_refused(unnamed, "", GLE_EDATA, "has no array x: it has arr_0 and arr_1 (numpy.savez(file, x=..., "
+                                                   "y=...) gives names)");
+    assert_archive_refused(no_y, "", GLE_EDATA, "has neither labels y nor targets: it has labels and x");
+    assert_archive_refused(both, "", GLE_EDATA, "has both y and targets; labels or targets are needed");
+    assert_archive_refused(other_test, "", GLE_EDATA, "has both y and targets_test; labels or targets are needed");
     assert_archive_refused(no_test_x, "", GLE_EDATA, "has y_test but no x_test");
-    assert_archive_refused(no_test_y, "", GLE_EDATA, "no array 'targets_test'");
+    assert_archive_refused(no_test_y, "", GLE_EDATA, "no array 'targets_test': it has targets, x and x_test");
     assert_archive_refused(misspelt, "", GLE_EDATA, "x_tset is none of x, x_validation and x_test");
+}
+
+/* A set under another name would be missed in silence. */
+static void npz_refuses_sets_under_other_names(void **state)
+{
+    static const char *const names[][2] = {
+        {"X_test", "x_test"},        {"Y_TEST", "y_test"},     {"testX", "x_test"},      {"xtest", "x_test"},
+        {"Xtrain", "x"},             {"x_train", "x"},         {"y_val", "y_validation"}, {"yval", "y_validation"},
+        {"valid_x", "x_validation"}, {"dev_labels", "y_validation"}, {"test_images", "x_test"},
+        {"target_test", "targets_test"}, {"TestTargets", "targets_test"}, {"training-data", "x"}, {"X", "x"},
+        {"target", "targets"},       {"Targets", "targets"},   {"xTest", "x_test"},      {"x.test", "x_test"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(names); i++) {
+        const struct stored arrays[] = {{"x", 3, {3, 2, 1}, NULL}, {"y", 1, {3}, NULL}, {names[i][0], 1, {3}, NULL},
+                                        {0}};
+        char want[128];
+        snprintf(want, sizeof want, "nothing uses an array '%s' (did you mean '%s'?)", names[i][0], names[i][1]);
+        assert_archive_refused(arrays, "", GLE_EDATA, want);
+    }
+}
+
+static void assert_note(const struct stored *arrays, const struct gle_data_context *ctx, const char *want)
+{
+    char buf[256], whole[512];
+    struct gle_data *data;
+
+    store(arrays);
+    data = open_data("npz", settings(buf, ""), 0.0, ctx);
+    snprintf(whole, sizeof whole, "%s%s%s", *want ? archive : "", *want ? ": nothing uses " : "", want);
+    assert_string_equal(data->note, whole);
+    gle_data_close(data);
+}
+
+static void npz_notes_what_nothing_uses(void **state)
+{
+    static const char usual[] = "x, y or targets, and the same with _validation and _test are used";
+    static const char taught[] = "x, x_validation and x_test are used; the teacher's output is the target";
+    static const struct stored none[] = {{"x", 3, {3, 2, 1}, NULL}, {"y", 1, {3}, NULL},
+                                         {"x_test", 3, {3, 2, 1}, NULL}, {"y_test", 1, {3}, NULL}, {0}};
+    static const struct stored some[] = {{"x", 3, {3, 2, 1}, NULL}, {"y", 1, {3}, NULL}, {"latest", 1, {3}, NULL},
+                                         {"mean", 1, {1}, NULL}, {"test_index", 1, {3}, NULL}, {"z", 1, {1}, NULL},
+                                         {0}};
+    static const struct gle_data_context plain = {.dt = 0.5}, teacher = {.dt = 0.5, .has_teacher = true};
+    char want[512];
+
+    (void)state;
+    assert_note(none, &plain, "");
+    snprintf(want, sizeof want, "'latest', 'mean', 'test_index', 'z' (%s)", usual);
+    assert_note(some, &plain, want);
+    snprintf(want, sizeof want, "'y', 'y_test' (%s)", taught);
+    assert_note(none, &teacher, want);
+}
+
+/* As many names as there is room for, and the number of the others. */
+static void npz_notes_end_in_time(void **state)
+{
+    static const char long_name[] = "a_name_that_goes_on_as_if_there_were_no_end_to_the_room_for_it_%032d";
+    static char names[4][128];
+    const struct stored arrays[] = {{"x", 3, {3, 2, 1}, NULL}, {"y", 1, {3}, NULL}, {names[0], 1, {3}, NULL},
+                                    {names[1], 1, {3}, NULL}, {names[2], 1, {3}, NULL}, {names[3], 1, {3}, NULL}, {0}};
+    const struct gle_data_context ctx = {.dt = 0.5};
+    char want[512];
+
+    (void)state;
+    for (int i = 0; i < 4; i++)
+        snprintf(names[i], sizeof names[i], long_name, i);
+    snprintf(want, sizeof want, "'%s', '%s', '%s' and 1 more (x, y or targets, and the same with _validation and _test "
+             "are used)", names[0], names[1], names[2]);
+    assert_note(arrays, &ctx, want);
+}
+
+static void mnist1d_notes_what_nothing_uses_of_templates(void **state)
+{
+    static const struct stored images[] = {{"x", 2, {3, 3}, templates}, {"labels", 1, {3}, template_labels}, {0}};
+    struct gle_data *data;
+    char yaml[512], want[512];
+
+    (void)state;
+    store(images);
+    snprintf(yaml, sizeof yaml, template_settings, archive);
+    data = open_with("mnist1d", yaml, 0.0, 0.5, 0);
+    snprintf(want, sizeof want, "%s: nothing uses 'labels' (x and y are used)", archive);
+    assert_string_equal(data->note, want);
+    gle_data_close(data);
 }
 
 static void npz_refuses_values_that_are_no_data(void **state)
@@ -667,7 +765,8 @@ static void npz_refuses_values_that_are_no_data(void **state)
     assert_archive_refused(x_large, "", GLE_EDATA, "x[0, 0, 0] = 1e+300 is not a finite number in single precision");
     assert_archive_refused(y_inf, "", GLE_EDATA, "targets[1, 0] = -inf is not a finite number in single precision");
     assert_archive_refused(y_negative, "", GLE_EDATA, "y[2] = -1, where labels are 0 ... 999999");
-    assert_archive_refused(y_half, "", GLE_EDATA, "y[0] = 0.5 is not a whole number, as labels are");
+    assert_archive_refused(y_half, "", GLE_EDATA, "y[0] = 0.5 is not a whole number, as labels are "
+                                              "(targets of a regression are called targets)");
     assert_archive_refused(y_huge, "", GLE_EDATA, "y[2] = 1000000, where labels are 0 ... 999999");
     assert_archive_refused(good, "classes: 2", GLE_EDATA, "y[0] = 2, where labels are 0 ... 1");
 }
@@ -751,6 +850,81 @@ static void npz_refuses_targets_of_some_sets_only(void **state)
     assert_archive_refused_in(&with_teacher, train_y, "", GLE_EDATA, "no array 'y_test' (did you mean 'x_test'?)");
     assert_archive_refused_in(&with_teacher, none, "classes: 2", GLE_ECONFIG,
                               "has no labels, so 'classes' does not apply");
+}
+
+/* --- signals --- */
+
+struct told {
+    size_t calls, stop_at;
+    const char *counted; /* calls are counted that tell this; NULL: all */
+    char what[64];
+};
+
+static int count_progress(void *ctx, const char *what, size_t done, size_t total)
+{
+    struct told *told = ctx;
+
+    assert_true(done <= total);
+    snprintf(told->what, sizeof told->what, "%s", what);
+    told->calls += !told->counted || !strcmp(told->counted, what);
+    return told->stop_at && told->calls == told->stop_at;
+}
+
+/* Every so many values, so that nobody waits, whatever the data set is at. */
+static void long_work_asks_often(void **state)
+{
+    static const struct {
+        const char *name, *yaml, *what;
+        size_t calls;
+    } sets[] = {
+        {"mnist1d", "{samples: 5000, length: 1000}", "making samples", 5000},
+        {"mnist1d", "{samples: 5000, length: 1000}", "ordering samples", 5000 / 17},
+        {"mnist1d", "{samples: 5000, length: 1000}", "measuring samples", 2 * 5000 * 1000 / 131072},
+        {"mnist1d", "{samples: 5000, length: 1000}", "standardising samples", 5000 / 17},
+        {"mnist1d", "{samples: 5000, length: 1000}", "taking samples", 5000 / 17},
+        {"mnist1d", "{samples: 5000, length: 1000, shuffle_seq: true}", "shuffling steps of samples", 5000 / 17},
+        {"mnist1d", "{samples: 50000, length: 1}", "shuffling samples", 50000 / 16384},
+        {"yinyang", "{train: 20000, test: 5000}", "making samples", 25000 / 256},
+        {"yinyang", "{train: 100000, test: 0}", "choosing validation samples", 50000 / 16384},
+        {"yinyang", "{train: 100000, test: 0}", "taking samples for validation", 100000 / 4096},
+        {"yinyang", "{train: 100000, test: 0}", "making the checksum", 500000 / 16384},
+        {"xor", "{repeat: 50000, noise: 0.1}", "making noise", 400000 / 16384},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(sets); i++) {
+        struct told told = {.counted = sets[i].what};
+        const struct gle_data_context ctx = {.dt = 0.5, .progress = count_progress, .ctx = &told};
+        struct gle_data *data = open_data(sets[i].name, sets[i].yaml, 0.5, &ctx);
+        if (told.calls < sets[i].calls)
+            fail_msg("%s asks %zu times while %s", sets[i].name, told.calls, sets[i].what);
+        gle_data_close(data);
+    }
+}
+
+/* Reading an array, taking its values and labels, and what follows. */
+static void npz_stops_wherever_it_is(void **state)
+{
+    static const struct stored arrays[] = {{"x", 3, {3, 2, 1}, NULL}, {"y", 1, {3}, three_labels}, {0}};
+    static const char *const at[] = {"reading bytes", "reading bytes", "taking values", "taking labels",
+                                     "making the checksum", "making the checksum"};
+    struct told told;
+    const struct gle_data_context ctx = {.dt = 0.5, .progress = count_progress, .ctx = &told};
+    char buf[256], want[128];
+
+    (void)state;
+    store(arrays);
+    for (size_t i = 0; i < COUNT(at); i++) {
+        struct gle_error err;
+        struct gle_data *data;
+        told = (struct told){.stop_at = i + 1};
+        assert_int_equal(try_open(&data, "npz", settings(buf, ""), 0.0, &ctx, &err), -1);
+        assert_null(data);
+        assert_int_equal(err.code, GLE_ESTOPPED);
+        assert_string_equal(told.what, at[i]);
+        snprintf(want, sizeof want, "stopped while %s", i < 2 ? "it was read" : at[i]);
+        assert_string_equal(err.text, want);
+    }
 }
 
 /* --- memory --- */
@@ -843,11 +1017,17 @@ int main(void)
         cmocka_unit_test(npz_counts_classes_in_all_sets),
         cmocka_unit_test(npz_refuses_shapes_that_do_not_fit),
         cmocka_unit_test(npz_refuses_arrays_that_are_missing_or_unknown),
+        cmocka_unit_test(npz_refuses_sets_under_other_names),
+        cmocka_unit_test(npz_notes_what_nothing_uses),
+        cmocka_unit_test(npz_notes_end_in_time),
+        cmocka_unit_test(mnist1d_notes_what_nothing_uses_of_templates),
         cmocka_unit_test(npz_refuses_values_that_are_no_data),
         cmocka_unit_test(npz_refuses_settings_that_do_not_go_with_the_file),
         cmocka_unit_test(npz_needs_no_targets_where_a_teacher_has_them),
         cmocka_unit_test(npz_keeps_targets_beside_a_teacher),
         cmocka_unit_test(npz_refuses_targets_of_some_sets_only),
+        cmocka_unit_test(long_work_asks_often),
+        cmocka_unit_test(npz_stops_wherever_it_is),
         cmocka_unit_test(every_failed_allocation_is_survived),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

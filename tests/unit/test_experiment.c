@@ -120,7 +120,7 @@ static void phases_are_counted_in_steps(void **state)
     assert_fills(&p[0].set.item[0], 3, 1, (const float[]){1, 1, 0.5f});
     assert_setting(&p[0].set.item[1], 3, GLE_BIAS, "value");
     assert_setting(&p[0].set.item[2], 2, GLE_WEIGHT, "identity");
-    assert_true(p[1].learn && p[1].n_steps == 2 && p[1].set.n == 0); /* 0.016 / 0.01 is rounded */
+    assert_true(p[1].learn && p[1].n_steps == 2 && p[1].set.n == 0);
     assert_true(p[2].learn && p[2].n_steps == 10000 && p[2].set.n == 0);
     assert_int_equal(exp->n_steps, 250 + 2 + 10000);
     assert_int_equal(p[1].src->line, exp->phases[0].src->line + 1);

@@ -422,7 +422,7 @@ static void a_held_phase_leaves_the_memory_of_the_optimizer_alone(void **state)
     }
 }
 
-static void durations_are_rounded_to_steps_and_losses_are_means_of_each_phase(void **state)
+static void durations_are_whole_steps_and_losses_are_means_of_each_phase(void **state)
 {
     static const size_t want[] = {12, 3, 1, 17};
     struct witness w;
@@ -430,8 +430,8 @@ static void durations_are_rounded_to_steps_and_losses_are_means_of_each_phase(vo
     size_t at = 0;
 
     (void)state;
-    witness_run(&w, &t, config(noise, two_layers, "", "phases: [{duration: 1.2}, {duration: 0.26, learn: false}, "
-                                                      "{duration: 0.05}, {duration: 1.74}]", other_teacher), 1);
+    witness_run(&w, &t, config(noise, two_layers, "", "phases: [{duration: 1.2}, {duration: 0.3, learn: false}, "
+                                                      "{duration: 0.1}, {duration: 1.7}]", other_teacher), 1);
     for (size_t p = 0; p < 4; p++) {
         double sum = 0.0;
         assert_int_equal(t.m.phases[p].steps, want[p]);
@@ -513,31 +513,55 @@ static void cutting_a_run_into_phases_changes_no_bit(void **state)
 
 /* --- progress --- */
 
-static void on_progress(void *ctx, const struct gle_progress *p)
-{
-    double *last = ctx;
+/* The steps of a phase since progress was told. */
+struct lately {
+    uint64_t stage;
+    double loss, done;
+    size_t n, told[3], fewest, most;
+};
 
-    assert_true(p->by_phases && p->stages == 2 && p->stage >= 1 && p->stage <= 2);
-    assert_true(p->done > last[0] && p->done <= 1.0);
-    assert_true(isnan(p->accuracy));
-    last[0] = p->done;
-    last[p->stage] = p->loss;
+static int on_step(void *ctx, const struct gle_moment *m, struct gle_error *err)
+{
+    struct lately *l = ctx;
+
+    (void)err;
+    if (m->stage != l->stage)
+        l->loss = 0.0, l->n = 0, l->stage = m->stage;
+    l->loss += m->loss;
+    l->n++;
+    return 0;
 }
 
-/* A constant error: with the loss of every step the same, so is any mean of them. */
-static void progress_tells_the_mean_loss_lately_of_any_number_of_steps(void **state)
+static void on_progress(void *ctx, const struct gle_progress *p)
 {
-    double last[3] = {0.0, -1.0, -1.0};
-    const struct gle_observer observer = {.ctx = last, .progress = on_progress};
-    struct trial t = trial_open(config(noise, "{name: b, weight: 0, bias: 0, neurons: {tau_m: [1, 1], tau_r: [1, 1]}}",
-                                       ", optimizer: {type: sgd, lr: 0}", "phases: [{duration: 2.5}, {duration: 1}]",
-                                       "teacher: {b: {weight: 0, bias: 0.5}}"), 1);
+    struct lately *l = ctx;
+
+    assert_true(p->by_phases && p->stages == 2 && p->stage == l->stage);
+    assert_true(p->done > l->done && p->done <= 1.0);
+    assert_true(isnan(p->accuracy));
+    if (!(fabs(p->loss - l->loss / (double)l->n) < 1e-12))
+        fail_msg("%g is told as the mean loss of %zu steps, which is %g", p->loss, l->n, l->loss / (double)l->n);
+    l->told[p->stage]++;
+    l->fewest = l->n < l->fewest ? l->n : l->fewest;
+    l->most = l->n > l->most ? l->n : l->most;
+    l->done = p->done;
+    l->loss = 0.0;
+    l->n = 0;
+}
+
+/* Some are told after fewer steps than the others, because their phase had just begun. */
+static void progress_tells_the_mean_loss_of_the_steps_since_it_last_did(void **state)
+{
+    struct lately l = {.fewest = 1000};
+    const struct gle_observer observer = {.ctx = &l, .progress = on_progress, .moment = on_step};
+    struct trial t = trial_open(config(noise, two_layers, all_learn, "phases: [{duration: 7.3}, {duration: 5.1}]",
+                                       "teacher: {a: {weight: 0.7}}\nrecord: {every: 1}"), 1);
 
     (void)state;
     trial_run(&t, &observer, NULL);
     assert_int_equal(t.rc, 0);
-    assert_true(last[1] > 0.2 && last[1] < 0.25);
-    assert_true(fabs(last[2] - 0.25) < 1e-6);
+    assert_true(l.told[1] > 2 && l.told[2] > 2);
+    assert_true(l.fewest < l.most);
     trial_close(&t);
 }
 
@@ -807,10 +831,10 @@ int main(void)
         cmocka_unit_test(they_come_back_too_when_the_run_is_stopped),
         cmocka_unit_test(they_come_back_too_when_it_diverges),
         cmocka_unit_test(a_held_phase_leaves_the_memory_of_the_optimizer_alone),
-        cmocka_unit_test(durations_are_rounded_to_steps_and_losses_are_means_of_each_phase),
+        cmocka_unit_test(durations_are_whole_steps_and_losses_are_means_of_each_phase),
         cmocka_unit_test(the_last_loss_is_that_of_the_last_ten_thousand_steps),
         cmocka_unit_test(cutting_a_run_into_phases_changes_no_bit),
-        cmocka_unit_test(progress_tells_the_mean_loss_lately_of_any_number_of_steps),
+        cmocka_unit_test(progress_tells_the_mean_loss_of_the_steps_since_it_last_did),
         cmocka_unit_test(stream_b_plays_b_and_every_Bth_from_there_and_begins_anew),
         cmocka_unit_test(samples_start_from_zero_where_that_is_asked_for),
         cmocka_unit_test(accuracy_is_that_of_the_samples_which_end_in_a_phase),

@@ -417,8 +417,7 @@ static void a_choice_of_layers_neurons_and_sequences_stands_in_its_order(void **
         "record: {layers: [b, a], neurons: [1, 0], sequences: [2, 0], variables: [u, r], parameters: [weight]}\n",
         "record: {neurons: [3], sequences: 1, variables: [v, prosp_u, lambda], parameters: [bias, weight]}\n",
         "record: {layers: [bare], sequences: [3, 2, 1, 0], parameters: [bias, tau_m], variables: [lambda]}\n",
-        "record: {neurons: [3, 1], sequences: [0, 2], variables: [e_below, r_prime, e_inst], gradients: [weight, "
-        "bias]}\n",
+        "record: {neurons: [3, 1], sequences: [0, 2], variables: [e_below, e_inst], gradients: [weight, bias]}\n",
         "record: {}\n", /* all layers, but nothing of them */
     };
 

@@ -179,6 +179,20 @@ static bool same_metrics(const struct trial *x, const struct trial *y)
     return same && (!a->confusion || !memcmp(a->confusion, b->confusion, n_classes * n_classes * sizeof *a->confusion));
 }
 
+/* Times that a run has taken so far, of all its processes. */
+enum { TIMES = 5 };
+static void get_times(double times[TIMES], const struct gle_metrics *m)
+{
+    times[0] = m->train_seconds;
+    times[1] = m->eval_seconds;
+    times[2] = m->waited_seconds;
+    times[3] = times[4] = 0.0;
+    for (size_t i = 0; i < m->n_epochs; i++)
+        times[3] += m->epochs[i].seconds;
+    for (size_t i = 0; i < m->n_phases; i++)
+        times[4] += m->phases[i].seconds;
+}
+
 static void temporary(char path[32])
 {
     snprintf(path, 32, "/tmp/glesim_resume_XXXXXX");
@@ -230,6 +244,7 @@ static void a_run_may_be_stopped_after_all_steps(void **state)
         char path[32], yaml[YAML_BYTES];
         struct part all = {.stop_after = UINT64_MAX};
         struct trial whole, t = {.m = {.status = GLE_INTERRUPTED}};
+        double before[TIMES] = {0}, times[TIMES];
 
         snprintf(yaml, sizeof yaml, "%s", config(kind, noise));
         temporary(path);
@@ -242,7 +257,12 @@ static void a_run_may_be_stopped_after_all_steps(void **state)
             assert_int_equal(t.rc, 0);
             if (one.steps || kind < EVALUATED) /* else all that was left was the last evaluation */
                 assert_int_equal(one.steps, step + 1);
+            get_times(times, &t.m);
+            for (size_t i = 0; i < TIMES; i++)
+                assert_true(times[i] >= before[i]);
+            memcpy(before, times, sizeof before);
         }
+        assert_true(before[0] > 0.0 && before[1] + before[4] > 0.0 && before[3] + before[4] > 0.0);
         assert_true(same_params(&whole.b, &t.b));
         assert_true(same_metrics(&whole, &t));
         trial_close(&t);
@@ -312,7 +332,7 @@ static void other_shapes_are_refused(void **state)
     snprintf(yaml, sizeof yaml, "%s", config(0, noise));
     memcpy(strstr(yaml, "name: b"), "name: d", 7);
     assert_not_resumed(yaml, path, "run.net.d.u", "is not there");
-    assert_not_resumed(config(4, noise), path, "run.diagnosis.sums", "is not there");
+    assert_not_resumed(config(4, noise), path, "run.diagnosis.learned", "is not there");
     unlink(path);
     temporary(path);
     first = (struct part){.stop_after = 30, .path = path};

@@ -90,18 +90,55 @@ struct wave {
     double smooth;
     double low, high;
     uint64_t seed, skip;
+    bool published;
 };
 enum { SEQUENCES = 7, N_MAX = 1000 };
+
+/* torch.linspace(0, n, m) in single precision, written in the order in which it is computed: from the nearer end, pairs
+ * of vectors of eight elements, then the others. The products are exact in double precision, so that what is rounded is
+ * the sum alone, as by a fused multiply-add. */
+static void linspace(float *x, size_t n, size_t m)
+{
+    const float step = m > 1 ? (float)n / (float)(m - 1) : 0.0f;
+    size_t i = 0;
+
+    while (i < m) {
+        const double from_start = (double)step * (double)i;
+        const double from_end = (double)n - (double)step * (double)(m - 1 - i);
+        const float element = (float)(i < m / 2 || m == 1 ? from_start : from_end);
+        if (i < m / 16 * 16)
+            for (int lane = 0; lane < 8; lane++)
+                x[i++] = element + step * (float)lane;
+        else
+            x[i++] = element;
+    }
+}
+
+/* From each rising edge on, high for a width. */
+static void square_wave(bool *is_high, const struct wave *wave)
+{
+    const size_t n = wave->n, width = (size_t)wave->width, n_edges = n / (2 * width) + 1;
+    float edges[N_MAX + 8];
+
+    linspace(edges, n, n_edges);
+    for (size_t i = 0; i < n; i++)
+        is_high[i] = !wave->published && i % (2 * width) < width;
+    for (size_t k = 0; wave->published && k < n_edges; k++)
+        for (size_t i = (size_t)edges[k]; i < (size_t)edges[k] + width && i < n; i++)
+            is_high[i] = true;
+}
 
 /* The plain formula, in double: roll, then filter with the ends mirrored. */
 static void oracle(double *x, const struct wave *wave, size_t shift)
 {
-    const size_t n = wave->n, width = (size_t)wave->width;
+    const size_t n = wave->n;
     const long radius = (long)(4.0 * wave->smooth + 0.5);
     double rolled[N_MAX], sum = 0.0;
+    bool is_high[N_MAX];
 
+    square_wave(is_high, wave);
     for (size_t i = 0; i < n; i++)
-        rolled[(i + shift) % n] = i % (2 * width) < width ? wave->high : wave->low;
+        rolled[(i + shift) % n] = is_high[i] ? wave->high : wave->low;
     for (long k = -radius; k <= radius; k++)
         sum += radius ? exp(-0.5 * (double)(k * k) / (wave->smooth * wave->smooth)) : 1.0;
     for (size_t i = 0; i < n; i++) {
@@ -119,19 +156,34 @@ static void oracle(double *x, const struct wave *wave, size_t shift)
 static void step_is_rolled_and_smoothed_as_by_a_plain_loop(void **state)
 {
     static const struct wave waves[] = {
-        {20, 200, 0.0, -1, 1, 0, 0},    /* a whole number of periods */
-        {20, 190, 0.0, -1, 1, 1, 0},    /* an edge too many at the wrap */
-        {20, 187, 0.1, -1, 1, 2, 0},    /* a filter of one weight */
-        {20, 200, 2.0, -1, 1, 3, 8},    /* edges, wrap and ends apart */
-        {20, 213, 2.0, 0.25, 5, 4, 1},
-        {20, 173, 5.0, -1, 1, 5, 0},    /* a filter as long as a period */
-        {3, 100, 5.0, -3, 1, 6, 0},     /* and longer */
-        {1, 50, 2.0, -1, 1, 7, 0},
-        {20, 21, 0.0, -1, 1, 8, 0},     /* hardly an edge */
-        {20, 21, 1.0, -1, 1, 9, 0},
-        {20, 30, 20.0, -1, 1, 10, 0},   /* a run shorter than the filter's radius */
-        {5, 11, 100.0, -1, 1, 11, 700}, /* mirrored many times over */
-        {400, 1000, 5.0, -1, 1, 12, 0},
+        {20, 200, 0.0, -1, 1, 0, 0, false},    /* a whole number of periods */
+        {20, 190, 0.0, -1, 1, 1, 0, false},    /* an edge too many at the wrap */
+        {20, 187, 0.1, -1, 1, 2, 0, false},    /* a filter of one weight */
+        {20, 200, 2.0, -1, 1, 3, 8, false},    /* edges, wrap and ends apart */
+        {20, 213, 2.0, 0.25, 5, 4, 1, false},
+        {20, 173, 5.0, -1, 1, 5, 0, false},    /* a filter as long as a period */
+        {3, 100, 5.0, -3, 1, 6, 0, false},     /* and longer */
+        {1, 50, 2.0, -1, 1, 7, 0, false},
+        {20, 21, 0.0, -1, 1, 8, 0, false},     /* hardly an edge */
+        {20, 21, 1.0, -1, 1, 9, 0, false},
+        {20, 30, 20.0, -1, 1, 10, 0, false},   /* a run shorter than the filter's radius */
+        {5, 11, 100.0, -1, 1, 11, 700, false}, /* mirrored many times over */
+        {400, 1000, 5.0, -1, 1, 12, 0, false},
+        {20, 200, 2.0, -1, 1, 13, 0, true},    /* published: the same wave as an exact one */
+        {20, 213, 0.0, -1, 1, 14, 0, true},    /* periods of 42 and 43 steps, low half at the wrap */
+        {20, 213, 2.0, 0.25, 5, 15, 1, true},
+        {20, 799, 5.0, -1, 1, 16, 0, true},    /* hardly longer than 19 periods of 40: 42.05 steps */
+        {3, 997, 0.0, -1, 1, 17, 0, true},     /* so many that most elements are made by vectors */
+        {3, 998, 5.0, -3, 1, 18, 0, true},
+        {1, 1000, 0.0, -1, 1, 19, 0, true},
+        {1, 999, 1.0, -1, 1, 20, 0, true},     /* periods of two steps, and one of three */
+        {10, 488, 0.0, -1, 1, 26, 0, true},    /* a vector without its pair is made singly */
+        {2, 447, 0.0, -1, 1, 27, 0, true},     /* products are not rounded before they are taken from n */
+        {20, 21, 1.0, -1, 1, 21, 0, true},     /* shorter than a period */
+        {20, 40, 1.0, -1, 1, 22, 0, true},     /* one period */
+        {20, 79, 3.0, -1, 1, 23, 0, true},     /* one of nearly two */
+        {5, 11, 100.0, -1, 1, 24, 0, true},
+        {400, 1000, 5.0, -1, 1, 25, 0, true},
     };
     double want[N_MAX];
 
@@ -142,9 +194,9 @@ static void step_is_rolled_and_smoothed_as_by_a_plain_loop(void **state)
         struct gle_rng rng;
         float *x;
         snprintf(yaml, sizeof yaml,
-                 "{width: %.2f, smooth: %g, low: %g, high: %g, sequences: %d, seed: %llu, skip: %llu}",
+                 "{width: %.2f, smooth: %g, low: %g, high: %g, sequences: %d, seed: %llu, skip: %llu, edges: %s}",
                  0.01 * wave->width, wave->smooth, wave->low, wave->high, SEQUENCES, (unsigned long long)wave->seed,
-                 (unsigned long long)wave->skip);
+                 (unsigned long long)wave->skip, wave->published ? "published" : "exact");
         x = play_new("step", yaml, 0.01, wave->n);
         gle_rng_seed(&rng, wave->seed);
         gle_rng_skip(&rng, wave->skip);
@@ -157,6 +209,119 @@ static void step_is_rolled_and_smoothed_as_by_a_plain_loop(void **state)
                              (double)x[t * SEQUENCES + b], want[t]);
         }
         gle_free(x);
+    }
+}
+
+/* The published run of 405,000 steps: 1,012 periods of 400.198. Single precision puts eight edges a step further on
+ * than the whole part of k n / 1012 is. */
+static void published_edges_of_the_long_run_are_where_single_precision_puts_them(void **state)
+{
+    enum { N = 405000, PERIODS = 1012 };
+    static const size_t later[] = {339, 425, 511, 592, 678, 845, 850, 931};
+    float *x = play_new("step", "{edges: published, sequences: 1, skip: 8}", 0.01, N);
+    float *exact = play_new("step", "{sequences: 1, skip: 8}", 0.01, N);
+    struct gle_rng rng;
+    size_t shift, k = 0, next = 0;
+
+    (void)state;
+    gle_rng_seed(&rng, 0);
+    gle_rng_skip(&rng, 8);
+    shift = gle_torch_randint(&rng, 0, 200);
+    assert_true(shift > 0);
+    for (size_t t = 0; t < shift; t++)
+        assert_true(x[t] == -1.0f && exact[t] == 1.0f);
+    for (size_t t = 1; t < N; t++) {
+        if (!(x[t] > x[t - 1]))
+            continue;
+        if (next < COUNT(later) && later[next] == k) {
+            assert_int_equal(t - shift, k * N / PERIODS + 1);
+            next++;
+        } else {
+            assert_int_equal(t - shift, k * N / PERIODS);
+        }
+        assert_true(t + 200 >= N || (x[t + 199] == 1.0f && x[t + 200] == -1.0f));
+        k++;
+    }
+    assert_int_equal(k, PERIODS);
+    assert_int_equal(next, COUNT(later));
+    gle_free(x);
+    gle_free(exact);
+}
+
+/* Where single precision counts in fours and eights. Numbers: the rule as PyTorch computes it, made with numpy. */
+static void published_edges_of_longer_runs_are_rounded_as_published(void **state)
+{
+    static const struct {
+        const char *yaml;
+        uint64_t n;
+        uint32_t width;
+        uint64_t edges[6];
+    } runs[] = {
+        {"{width: 200, edges: published}", 100000001, 200, {400, 2800, 400000, 49999600, 50000000, 99999600}},
+        {"{width: 33, edges: published}", 123456789, 33, {66, 528, 66000, 61728364, 61728432, 123456728}},
+        {"{width: 200, edges: published}", 838860800, 200, {400, 3200, 400000, 419430016, 419430400, 838860416}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(runs); i++) {
+        const uint32_t width = runs[i].width;
+        struct gle_data *data = open_signal("step", runs[i].yaml, 1.0, runs[i].n);
+        struct gle_rng rng;
+        uint32_t shift;
+        gle_rng_seed(&rng, 0);
+        shift = gle_torch_randint(&rng, 0, width);
+        for (size_t k = 0; k < COUNT(runs[i].edges); k++) {
+            const uint64_t at = runs[i].edges[k] + shift, steps[4] = {at - 1, at, at + width - 1, at + width};
+            for (size_t j = 0; j < 4 && steps[j] < runs[i].n; j++) {
+                float x;
+                data->signal.play(data->signal.state, &x, 1, steps[j]);
+                if (x != (j == 1 || j == 2 ? 1.0f : -1.0f))
+                    fail_msg("run %zu, edge %zu: step %zu is %g", i, k, (size_t)steps[j], (double)x);
+            }
+        }
+        gle_data_close(data);
+    }
+}
+
+/* More steps of the wave are in use at a time than are kept. */
+static void wide_waves_are_right_at_any_step(void **state)
+{
+    enum { N = 500000, WIDTH = 140000, B = 50, APART = 7 };
+    struct gle_data *data = open_signal("step", "{width: 140000, sequences: 50}", 1.0, N);
+    struct gle_rng rng;
+    uint32_t shifts[B];
+    float x[B];
+
+    (void)state;
+    gle_rng_seed(&rng, 0);
+    for (size_t b = 0; b < B; b++)
+        shifts[b] = gle_torch_randint(&rng, 0, WIDTH);
+    for (size_t t = 0; t < N; t += APART) {
+        data->signal.play(data->signal.state, x, 1, t);
+        for (size_t b = 0; b < B; b++)
+            if (x[b] != ((t + N - shifts[b]) % N % (2 * WIDTH) < WIDTH ? 1.0f : -1.0f))
+                fail_msg("shift %u, step %zu: %g", shifts[b], t, (double)x[b]);
+    }
+    gle_data_close(data);
+}
+
+/* A run that goes on from a checkpoint begins anywhere. */
+static void steps_may_be_played_in_any_order(void **state)
+{
+    enum { N = 3000 };
+    static const char *const yaml[] = {"{smooth: 5, sequences: 3}", "{smooth: 5, sequences: 3, edges: published}"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(yaml); i++) {
+        struct gle_data *data = open_signal("step", yaml[i], 0.01, N);
+        float *x = play_new("step", yaml[i], 0.01, N), at_t[3];
+        for (size_t k = 0; k < N; k++) {
+            const size_t t = k * 1237 % N; /* each once */
+            data->signal.play(data->signal.state, at_t, 1, t);
+            assert_equal_floats(at_t, x + 3 * t, 3);
+        }
+        gle_free(x);
+        gle_data_close(data);
     }
 }
 
@@ -220,6 +385,11 @@ static void step_refuses_what_makes_no_sense(void **state)
     assert_refused("step", "{width: 2}", 4, GLE_ERANGE,
                    "width = 2 is 4 steps of dt = 0.5, not less than the 4 of the whole run");
     gle_data_close(open_signal("step", "{width: 2}", 0.5, 5));
+    assert_refused("step", "{edges: published, width: 1.5}", 12582913, GLE_ERANGE,
+                   "published edges are placed in single precision, which is good for 12582912 steps of this width; "
+                   "the run has 12582913 (edges: exact has no such limit)");
+    gle_data_close(open_signal("step", "{edges: published, width: 1.5}", 0.5, 12582912));
+    gle_data_close(open_signal("step", "{edges: exact, width: 1.5}", 0.5, 12582913));
 }
 
 /* --- sines --- */
@@ -395,6 +565,7 @@ static void the_checksum_changes_with_the_settings(void **state)
         const char *name, *yaml;
     } sets[] = {{"step", "{}"}, {"step", "{width: 3}"}, {"step", "{smooth: 2}"}, {"step", "{sequences: 2}"},
                 {"step", "{low: 0}"}, {"step", "{high: 2}"}, {"step", "{seed: 1}"}, {"step", "{skip: 1}"},
+                {"step", "{edges: published}"},
                 {"sines", "{omega: 1}"}, {"sines", "{omega: 2}"}, {"sines", "{omega: 1, amplitude: 2}"},
                 {"sines", "{omega: 1, phase: 1}"}, {"sines", "{omega: 1, sequences: 2}"},
                 {"ornstein_uhlenbeck", "{}"}, {"ornstein_uhlenbeck", "{tau: 2}"}, {"ornstein_uhlenbeck", "{mu: 1}"},
@@ -420,6 +591,7 @@ static void every_failed_allocation_is_survived(void **state)
     static const struct {
         const char *name, *yaml;
     } sets[] = {{"step", "{width: 10, smooth: 3, sequences: 4}"},
+                {"step", "{width: 10, smooth: 3, sequences: 4, edges: published}"},
                 {"sines", "{omega: [1, 2], sequences: 4}"},
                 {"ornstein_uhlenbeck", "{sequences: 4, channels: 3}"}};
     const struct gle_data_context ctx = {.dt = 0.5, .n_steps = 100, .has_teacher = true};
@@ -452,6 +624,10 @@ int main(void)
         cmocka_unit_test(step_is_high_for_a_width_and_then_low),
         cmocka_unit_test(step_rounds_its_width),
         cmocka_unit_test(step_is_rolled_and_smoothed_as_by_a_plain_loop),
+        cmocka_unit_test(published_edges_of_the_long_run_are_where_single_precision_puts_them),
+        cmocka_unit_test(published_edges_of_longer_runs_are_rounded_as_published),
+        cmocka_unit_test(wide_waves_are_right_at_any_step),
+        cmocka_unit_test(steps_may_be_played_in_any_order),
         cmocka_unit_test(step_without_filter_has_two_values_only),
         cmocka_unit_test(steps_of_the_paper_are_had_by_passing_over_eight_draws),
         cmocka_unit_test(step_does_not_grow_with_the_run),

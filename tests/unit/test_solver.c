@@ -3,31 +3,23 @@
 #include "../support/oracle.h"
 #include "../support/random_net.h"
 #include "base/memory.h"
-#include "kernel/isa.h"
+#include "base/npz.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { NETS = 200, STEPS = 25 };
 
-/* The largest magnitude, but at least 0.05: below that, differences of sums are rounding noise. */
-static double scale_of(const double *values, size_t n)
-{
-    double scale = 5e-2;
-
-    for (size_t i = 0; i < n; i++)
-        scale = fmax(scale, fabs(values[i]));
-    return scale;
-}
-
 static void assert_near(const char *what, size_t net, size_t step, size_t layer, const float *got, const double *want,
-                        size_t n, double scale)
+                        const double *spread, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (!(fabs((double)got[i] - want[i]) <= 5e-5 * scale))
-            fail_msg("net %zu step %zu layer %zu: %s[%zu] is %.9g, the oracle says %.9g", net, step, layer, what, i,
-                     (double)got[i], want[i]);
+        if (!(fabs((double)got[i] - want[i]) <= ORACLE_SPREADS * spread[i]))
+            fail_msg("net %zu step %zu layer %zu: %s[%zu] is %.9g, the oracle says %.9g, with a spread of %.2g", net,
+                     step, layer, what, i, (double)got[i], want[i], spread[i]);
 }
 
 static void compare(const struct built *b, const struct oracle *o, size_t net, size_t step)
@@ -39,32 +31,31 @@ static void compare(const struct built *b, const struct oracle *o, size_t net, s
         struct {
             const char *name;
             enum gle_var var;
-            const double *want;
+            const double *want, *spread;
             size_t n;
             bool seen;
         } vars[] = {
-            {"u", GLE_VAR_U, l->u, l->n, true},
-            {"r", GLE_VAR_R, l->r, l->n, true},
-            {"phi'", GLE_VAR_DR, l->dr, l->n, true},
-            {"prosp_u", GLE_VAR_PROSP_U, l->prosp_u, l->n, true},
-            {"v", GLE_VAR_V, l->v, l->n, g->needs_error},
-            {"e", GLE_VAR_E, l->e, l->n, g->needs_error},
-            {"e_inst", GLE_VAR_E_INST, l->e_inst, l->n, g->needs_error},
-            {"e_below", GLE_VAR_E_BELOW, l->e_below, l->n_in, g->sends_error},
+            {"u", GLE_VAR_U, l->u, l->spread.u, l->n, true},
+            {"r", GLE_VAR_R, l->r, l->spread.r, l->n, true},
+            {"phi'", GLE_VAR_DR, l->dr, l->spread.dr, l->n, true},
+            {"prosp_u", GLE_VAR_PROSP_U, l->prosp_u, l->spread.prosp_u, l->n, true},
+            {"v", GLE_VAR_V, l->v, l->spread.v, l->n, g->needs_error},
+            {"e", GLE_VAR_E, l->e, l->spread.e, l->n, g->needs_error},
+            {"e_inst", GLE_VAR_E_INST, l->e_inst, l->spread.e_inst, l->n, g->needs_error},
+            {"e_below", GLE_VAR_E_BELOW, l->e_below, l->spread.e_below, l->n_in, g->sends_error},
         };
         for (size_t k = 0; k < sizeof vars / sizeof *vars; k++) {
             if (!vars[k].seen)
                 continue;
             gle_net_get_var(b->net, i, vars[k].var, values);
-            assert_near(vars[k].name, net, step, i, values, vars[k].want, o->B * vars[k].n,
-                        scale_of(vars[k].var == GLE_VAR_DR ? l->prosp_u : vars[k].want, o->B * vars[k].n));
+            assert_near(vars[k].name, net, step, i, values, vars[k].want, vars[k].spread, o->B * vars[k].n);
         }
         gle_net_get_param(b->net, i, GLE_WEIGHT, values);
-        assert_near("W", net, step, i, values, l->W, l->n * l->n_in, scale_of(l->W, l->n * l->n_in));
+        assert_near("W", net, step, i, values, l->W, l->spread.W, l->n * l->n_in);
         gle_net_get_param(b->net, i, GLE_BIAS, values);
-        assert_near("b", net, step, i, values, l->b, l->n, scale_of(l->b, l->n));
+        assert_near("b", net, step, i, values, l->b, l->spread.b, l->n);
         gle_net_get_param(b->net, i, GLE_TAU_M, values);
-        assert_near("tau_m", net, step, i, values, l->tau_m, l->n, scale_of(l->tau_m, l->n));
+        assert_near("tau_m", net, step, i, values, l->tau_m, l->spread.tau_m, l->n);
         free(values);
     }
 }
@@ -84,14 +75,14 @@ static void step_both(struct built *b, struct oracle *o, struct gle_rng *rng, bo
         x[i] = (double)input[i / n_in * ld_x + i % n_in];
     }
     for (size_t r = 0; r < o->B; r++) {
-        const size_t label = pick(rng, n_out);
+        random_target(y + r * n_out, n_out, b->exp, rng);
         for (size_t k = 0; k < n_out; k++)
-            y[r * n_out + k] = (double)(target[r * ld_y + k] = k == label ? 1.0f : 0.0f);
+            target[r * ld_y + k] = (float)y[r * n_out + k];
     }
     want = oracle_step(o, x, y, learn);
     if (gle_net_step(b->net, &s, &loss, &err))
         fail_msg("%s", err.text);
-    if (fabs(loss - want) > 2e-5 * fmax(1.0, fabs(want)))
+    if (fabs(loss - want) > ORACLE_SPREADS * o->loss_spread)
         fail_msg("net %zu step %zu: loss %.9g, the oracle says %.9g", net, step, loss, want);
     if (!o->fragile)
         compare(b, o, net, step);
@@ -117,7 +108,7 @@ static size_t run_random_net(size_t net, size_t threads)
     struct oracle *o;
     size_t B, steps;
 
-    gle_rng_seed(&rng, 1000 + net);
+    seed_net(&rng, 1000 + net);
     random_net(yaml, NULL, &B, &rng);
     b = build_text(yaml, threads);
     gle_net_set_batch(b.net, B);
@@ -145,15 +136,12 @@ static void random_nets_follow_the_oracle(void **state)
     assert_true(steps > NETS * STEPS); /* of NETS * STEPS * 7 / 5 */
 }
 
-static void they_do_so_with_every_instruction_set(void **state)
+static void they_do_so(void **state)
 {
-    (void)state;
-    for (int isa = 0; isa < GLE_ISA_COUNT; isa++) {
-        setenv("GLESIM_ISA", gle_isa_name((enum gle_isa)isa), 1);
-        for (size_t net = NETS; net < NETS + 10; net++)
-            run_random_net(net, 1);
-    }
-    unsetenv("GLESIM_ISA");
+    use_isa(*state);
+    for (size_t net = NETS; net < NETS + 10; net++)
+        run_random_net(net, 1);
+    use_isa(NULL);
 }
 
 /* Products that copy panels, and weights that learn block by block of rows, the last one smaller. */
@@ -181,6 +169,133 @@ static void large_nets_follow_the_oracle_on_any_threads(void **state)
         oracle_destroy(o);
         built_clear(&b);
     }
+}
+
+/* One layer that learns fast towards targets which it cannot reach, with these bounds. */
+static struct built bounded_net(const char *bounds)
+{
+    char yaml[1024];
+
+    snprintf(yaml, sizeof yaml,
+             "glesim: 1\nname: bounded\ndt: 0.1\nseed: 3\ndataset: {type: npz, file: none.npz}\n"
+             "network: {input: 6, layers: [{name: a, neurons: {count: 8, tau_m: 1.0, tau_r: 0.5}}]}\n"
+             "learning: {loss: mse, plastic: [weight, bias, tau_m], bounds: {%s}, "
+             "optimizer: {type: sgd, lr: 5.0e-2}}\n"
+             "training: {epochs: 1, batch_size: 4}\n", bounds);
+    return build_text(yaml, 1);
+}
+
+/* The lowest and highest value that each parameter takes in 100 steps. */
+static void learn_fast(struct built *b, float low[GLE_PARAMS], float high[GLE_PARAMS])
+{
+    const struct gle_step learn = {.learn = true, .lr = 5e-2};
+    struct gle_error err = {0};
+    struct gle_rng rng;
+    size_t ld_x, ld_y;
+    float *input = gle_net_input(b->net, &ld_x), *target = gle_net_target(b->net, &ld_y);
+    double loss;
+
+    gle_rng_seed(&rng, 5);
+    gle_net_set_batch(b->net, 4);
+    for (int p = 0; p < GLE_PARAMS; p++)
+        low[p] = INFINITY, high[p] = -INFINITY;
+    for (size_t step = 0; step < 100; step++) {
+        for (size_t r = 0; r < 4; r++) {
+            for (size_t k = 0; k < 6; k++)
+                input[r * ld_x + k] = (float)draw(&rng, -1.0, 1.0);
+            for (size_t k = 0; k < 8; k++)
+                target[r * ld_y + k] = k % 2 ? 9.0f : -9.0f;
+        }
+        assert_int_equal(gle_net_step(b->net, &learn, &loss, &err), 0);
+        for (int p = 0; p < GLE_PARAMS; p++) {
+            const size_t n = p == GLE_WEIGHT ? 48 : 8;
+            float values[48];
+            gle_net_get_param(b->net, 0, (enum gle_param)p, values);
+            for (size_t i = 0; step && i < n; i++) { /* the first step learns nothing yet */
+                low[p] = fminf(low[p], values[i]);
+                high[p] = fmaxf(high[p], values[i]);
+            }
+        }
+    }
+}
+
+static void bounds_hold_on_both_sides(void **state)
+{
+    static const float wanted_low[GLE_PARAMS] = {[GLE_WEIGHT] = -0.25f, [GLE_BIAS] = -0.5f, [GLE_TAU_M] = 0.9f};
+    static const float wanted_high[GLE_PARAMS] = {[GLE_WEIGHT] = 0.3f, [GLE_BIAS] = 0.7f, [GLE_TAU_M] = 1.05f};
+    float low[GLE_PARAMS], high[GLE_PARAMS];
+    struct built free_net = bounded_net(""), b = bounded_net("weight: [-0.25, 0.3], bias: [-0.5, 0.7], "
+                                                             "tau_m: [0.9, 1.05]");
+
+    (void)state;
+    learn_fast(&free_net, low, high);
+    for (int p = 0; p < GLE_PARAMS; p++)
+        assert_true(low[p] < wanted_low[p] && high[p] > wanted_high[p]);
+    learn_fast(&b, low, high);
+    for (int p = 0; p < GLE_PARAMS; p++)
+        assert_true(low[p] == wanted_low[p] && high[p] == wanted_high[p]);
+    built_clear(&free_net);
+    built_clear(&b);
+}
+
+static void write_tau_m(const char *path, float tau_m)
+{
+    struct gle_npz_writer *npz = gle_npz_create();
+    const size_t matrix[] = {1, 1}, list[] = {1};
+    const float one = 1.0f;
+    struct gle_error err = {0};
+
+    if (gle_npz_add(npz, "a.weight", GLE_NPY_F32, &one, 2, matrix, &err) ||
+        gle_npz_add(npz, "a.bias", GLE_NPY_F32, &one, 1, list, &err) ||
+        gle_npz_add(npz, "a.tau_m", GLE_NPY_F32, &tau_m, 1, list, &err) || gle_npz_write(npz, path, &err))
+        fail_msg("%s", err.text);
+    gle_npz_destroy(npz);
+}
+
+/* Of a network, of a teacher. Single precision makes 0.01 a little less than dt, and it is taken all the same. */
+static void a_tau_m_from_a_file_may_be_dt_but_for_rounding(void **state)
+{
+    static const struct {
+        float tau_m;
+        bool good;
+    } cases[] = {{0.01f, true}, {0.02f, true}, {0.0099999f, false}, {0.005f, false}, {-1.0f, false}};
+    char path[] = "/tmp/glesim_tau_m_XXXXXX", yaml[1024];
+    struct gle_error err;
+    struct gle_rng rng;
+    struct built b;
+
+    (void)state;
+    assert_true((double)0.01f < 0.01);
+    temporary_file(path, "");
+    write_tau_m(path, 0.01f);
+    snprintf(yaml, sizeof yaml,
+             "glesim: 1\nname: file\ndt: 0.01\ndataset: {type: npz, file: none.npz}\n"
+             "network: {input: 1, init: {file: %s}, layers: [{name: a, neurons: {count: 1, tau_m: 1.0, tau_r: 0.5}}]}\n"
+             "teacher: {a: {tau_m: {file: %s}}}\n"
+             "learning: {loss: mse}\ntraining: {epochs: 1}\n", path, path);
+    b = build_text(yaml, 1);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const int want = cases[i].good ? 0 : -1;
+        char text[64];
+        float tau_m;
+        write_tau_m(path, cases[i].tau_m);
+        snprintf(text, sizeof text, "[0] = %g is below dt = 0.01", (double)cases[i].tau_m);
+        for (size_t k = 0; k < 2; k++) {
+            err = (struct gle_error){0};
+            gle_rng_seed(&rng, 0);
+            assert_int_equal(k ? gle_net_apply(b.net, &b.exp->teacher, &rng, &err) : gle_net_init(b.net, &rng, &err),
+                             want);
+            if (cases[i].good) {
+                gle_net_get_param(b.net, 0, GLE_TAU_M, &tau_m);
+                assert_true(tau_m == cases[i].tau_m);
+            } else {
+                assert_int_equal(err.code, GLE_EDATA);
+                assert_non_null(strstr(err.text, text));
+            }
+        }
+    }
+    unlink(path);
+    built_clear(&b);
 }
 
 static void a_profile_accounts_for_the_time_of_all_threads(void **state)
@@ -239,6 +354,28 @@ static void a_step_says_which_variables_it_has_found(void **state)
     built_clear(&b);
 }
 
+static void a_net_is_whole_or_there_is_none(void **state)
+{
+    struct built b = build_text(wide_net, 2);
+    struct gle_error err;
+    struct gle_net *net;
+    size_t k = 0;
+    int rc;
+
+    (void)state;
+    do {
+        err = (struct gle_error){0};
+        gle_memory_fail_after(k++);
+        rc = gle_net_build(&net, b.graph, 2, &err);
+        gle_memory_fail_after((size_t)-1);
+        assert_int_equal(rc, net ? 0 : -1);
+        assert_int_equal(err.code, net ? 0 : GLE_ENOMEM);
+    } while (rc);
+    assert_true(k > 20);
+    gle_net_destroy(net);
+    built_clear(&b);
+}
+
 static void a_step_allocates_nothing(void **state)
 {
     const struct gle_step learn = {.learn = true, .lr = 1e-3}, evaluate = {.learn = false};
@@ -269,10 +406,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_nets_follow_the_oracle),
-        cmocka_unit_test(they_do_so_with_every_instruction_set),
+        ISA_TESTS(they_do_so),
         cmocka_unit_test(large_nets_follow_the_oracle_on_any_threads),
+        cmocka_unit_test(bounds_hold_on_both_sides),
+        cmocka_unit_test(a_tau_m_from_a_file_may_be_dt_but_for_rounding),
         cmocka_unit_test(a_profile_accounts_for_the_time_of_all_threads),
         cmocka_unit_test(a_step_says_which_variables_it_has_found),
+        cmocka_unit_test(a_net_is_whole_or_there_is_none),
         cmocka_unit_test(a_step_allocates_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -130,6 +130,17 @@ static void assert_samples(const int16_t *want, size_t n)
     gle_free(sound.x);
 }
 
+static void assert_samples_sum(long want)
+{
+    struct gle_sound sound = read_back(10.0);
+    long sum = 0;
+
+    for (size_t i = 0; i < sound.n; i++)
+        sum += sound.x[i];
+    assert_int_equal(sum, want);
+    gle_free(sound.x);
+}
+
 /* --- sample formats --- */
 
 static void sixteen_bits_come_through_as_they_are(void **state)
@@ -233,21 +244,56 @@ static void compressed_sounds_are_read(void **state)
     }
 }
 
-static void values_beyond_full_scale_are_cut_off(void **state)
+/* A mix may go a little too high in places; what goes beyond that is on another scale. */
+static void values_just_above_full_scale_are_cut_off(void **state)
 {
-    static const double x[] = {1.0, 1.5, -1.5, 1e30, -1e30, 0.5};
-    static const int16_t want[] = {32767, 32767, -32768, 32767, -32768, 16384};
-    struct gle_sound sound;
+    enum { N = 300 };
+    static double x[N];
+    static int16_t want[N];
 
     (void)state;
-    store(WAV_FLOAT, RATE, 1, x, COUNT(x));
-    assert_samples(want, COUNT(want));
-    store(SF_FORMAT_WAV | SF_FORMAT_DOUBLE, RATE, 1, (const double[]){1e300, -1e300}, 2);
-    assert_samples((const int16_t[]){32767, -32768}, 2);
-    store(SF_FORMAT_WAV | SF_FORMAT_DOUBLE, RATE / 2, 1, (const double[]){1e300, 1e300, -1e300, 1e300}, 4);
-    sound = read_back(1.0);
-    assert_int_equal(sound.n, 8);
-    gle_free(sound.x);
+    for (size_t i = 0; i < N; i++) {
+        x[i] = i % 2 ? 0.5 : 1.0; /* full scale itself is none too high */
+        want[i] = i % 2 ? 16384 : 32767;
+    }
+    x[7] = 1.5;
+    want[7] = 32767;
+    x[8] = x[9] = -1.25;
+    want[8] = want[9] = -32768;
+    store(WAV_FLOAT, RATE, 1, x, N);
+    assert_samples(want, N);
+}
+
+static void sounds_on_another_scale_are_refused(void **state)
+{
+    enum { N = 1000 };
+    static double x[N];
+
+    (void)state;
+    for (size_t i = 0; i < N; i++)
+        x[i] = 16384.0 * sin(2.0 * pi * (double)i / 100.0 + 0.1);
+    x[25] = -16384.0;
+    store(WAV_FLOAT, RATE, 1, x, N);
+    assert_refused("its samples go up to 16384, where full scale is 1 (1000 of 1000 lie beyond): divide them, so that "
+                   "all are between -1 and 1");
+    for (size_t i = 0; i < N; i++)
+        x[i] = i < 990 ? 0.25 : 1.125;
+    store(WAV_FLOAT, RATE, 1, x, N); /* one in a hundred may be */
+    assert_samples_sum(990 * 8192 + 10 * 32767);
+    x[0] = -1.125;
+    store(WAV_FLOAT, RATE, 1, x, N);
+    assert_refused("its samples go up to 1.125, where full scale is 1 (11 of 1000 lie beyond): divide them, so that "
+                   "all are between -1 and 1");
+    x[0] = 0.0;
+    x[500] = 1.5001;
+    x[999] = 0.0;
+    store(SF_FORMAT_WAV | SF_FORMAT_DOUBLE, RATE / 2, 1, x, N);
+    assert_refused("its samples go up to 1.5001, where full scale is 1 (10 of 1000 lie beyond): divide them, so that "
+                   "all are between -1 and 1");
+    x[500] = 1e300;
+    store(SF_FORMAT_WAV | SF_FORMAT_DOUBLE, RATE, 1, x, N);
+    assert_refused("its samples go up to 1e+300, where full scale is 1 (10 of 1000 lie beyond): divide them, so that "
+                   "all are between -1 and 1");
 }
 
 /* --- rates --- */
@@ -320,8 +366,6 @@ static void the_length_follows_the_rate(void **state)
 
 static void things_that_are_no_sound_files_are_refused(void **state)
 {
-    static const double x[] = {0.5, 0.5};
-
     (void)state;
     unlink(file);
     assert_refused("cannot be read: No such file or directory");
@@ -334,9 +378,85 @@ static void things_that_are_no_sound_files_are_refused(void **state)
     store_bytes("RIFF", 4);
     assert_refused("not a sound file: neither WAV nor FLAC");
     store_bytes("RIFF\x10\0\0\0AVI LIST\0\0\0\0", 20);
+    assert_refused("not a sound file: RIFF of the kind 'AVI ', where WAVE is wanted");
+    store_bytes((char[100]){0}, 100);
+    assert_refused("not a sound file: it begins with zeros, as files do whose copy was broken off");
+    store_bytes("\xff\xfeH\0e\0l\0l\0o\0", 12); /* a text in UTF-16 */
     assert_refused("not a sound file: neither WAV nor FLAC");
-    store(SF_FORMAT_AIFF | SF_FORMAT_PCM_16, RATE, 1, x, COUNT(x));
-    assert_refused("not a sound file: neither WAV nor FLAC");
+}
+
+/* What is found under the name of a sound is called what it is. */
+static void other_kinds_of_files_are_named(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t n;
+        const char *text;
+    } kinds[] = {
+        {"\xff\xfb\x90\x64\0\0\0\0", 8, "is an MP3 file; WAV or FLAC is wanted"},
+        {"\xff\xf3\x88\xc4\0\0\0\0", 8, "is an MP3 file; WAV or FLAC is wanted"},
+        {"ID3\3\0\0\0\0\0\2ab\xff\xfb\x90\x64", 16, "is an MP3 file; WAV or FLAC is wanted"},
+        {"ID3\3\0\0\0\0\0\2ab", 12, "not a sound file: there is nothing behind its ID3 tag"},
+        {"\xff\xf1\x50\x80\0\0\0\0", 8, "is an AAC file; WAV or FLAC is wanted"},
+        {"OggS\0\2\0\0\0\0", 10, "is an Ogg file (Vorbis, Opus or FLAC in Ogg); WAV or FLAC is wanted"},
+        {"FORM\0\0\0\x10" "AIFF", 12, "is an AIFF file; WAV or FLAC is wanted"},
+        {"RF64\xff\xff\xff\xffWAVEds64", 16, "is an RF64 file, WAV's form for more than 4 GB; WAV or FLAC is wanted"},
+        {"\0\0\0\x18" "ftypM4A ", 12, "is an MP4 file (M4A); WAV or FLAC is wanted"},
+        {"\x1a\x45\xdf\xa3\0\0\0\0", 8, "is a Matroska or WebM file; WAV or FLAC is wanted"},
+        {"version https://git-lfs.github.com/spec/v1\noid ", 47,
+         "is a pointer of Git LFS; 'git lfs pull' fetches the file itself"},
+        {"/annex/objects/SHA256-s1--0\n", 28, "is a pointer of git-annex; 'git annex get' fetches the file itself"},
+        {"<!DOCTYPE html><html>", 21, "is a web page (HTML); the download went wrong"},
+        {"<HTML><body>", 12, "is a web page (HTML); the download went wrong"},
+        {"PK\3\4\0\0\0\0", 8, "is a zip archive; unpack it"},
+    };
+
+    (void)state;
+    for (size_t k = 0; k < COUNT(kinds); k++) {
+        store_bytes(kinds[k].bytes, kinds[k].n);
+        assert_refused(kinds[k].text);
+    }
+}
+
+static size_t load(unsigned char *bytes, size_t size)
+{
+    FILE *in = fopen(file, "rb");
+    size_t n;
+
+    assert_non_null(in);
+    n = fread(bytes, 1, size, in);
+    assert_true(n < size);
+    fclose(in);
+    return n;
+}
+
+/* Programs that name songs put one before FLAC, too; some put several. */
+static void a_sound_is_found_behind_tags(void **state)
+{
+    static const int formats[] = {FLAC_16, WAV_16};
+    static const char tag[] = "ID3\3\0\0\0\0\1\2"; /* of 130 bytes */
+    enum { TAG = 10 + 130, N = 3000, SIZE = 1 << 16 };
+    static unsigned char bytes[2 * TAG + 10 + SIZE];
+    static int16_t x[N];
+
+    (void)state;
+    for (int i = 0; i < N; i++)
+        x[i] = (int16_t)(7 * i);
+    for (size_t k = 0; k < COUNT(formats); k++) {
+        size_t n;
+        memset(bytes, 0, sizeof bytes);
+        memcpy(bytes, tag, 10);
+        store_shorts(formats[k], RATE, 1, x, N);
+        n = load(bytes + TAG, SIZE);
+        store_bytes(bytes, TAG + n);
+        assert_samples(x, N);
+        memmove(bytes + 2 * TAG + 10, bytes + TAG, n);
+        memset(bytes + TAG, 0, TAG + 10);
+        memcpy(bytes + TAG, tag, 10);
+        bytes[TAG + 5] = 0x10; /* with a footer of ten bytes */
+        store_bytes(bytes, 2 * TAG + 10 + n);
+        assert_samples(x, N);
+    }
 }
 
 static void a_pipe_is_refused_without_waiting(void **state)
@@ -393,7 +513,9 @@ static void a_header_that_claims_too_much_is_refused(void **state)
 {
     (void)state;
     store_sine(WAV_16, RATE, 440.0, 0.5, 1000);
-    patch(40, "\xf0\xff\xff\xff", 4);
+    patch(40, "\xd1\x07\0\0", 4); /* a byte more than there are */
+    assert_refused("cut short: it ends before its data do");
+    patch(40, "\xff\x93\x35\x77", 4); /* 2,000,000,000 - 1 */
     assert_refused("cut short: it ends before its data do");
     store_sine(FLAC_16, RATE, 440.0, 0.5, 1000);
     patch(21, "\xff\xff\xff\xff\xff", 5); /* 36 bits of samples, and 4 more */
@@ -414,18 +536,35 @@ static void a_file_that_was_cut_short_is_refused(void **state)
     assert_refused("cut short: 8192 of its 12000 samples can be read");
 }
 
-/* As programs write it that do not know beforehand how long a sound will be. */
+/* As programs write it that do not know beforehand how long a sound will be, or were killed before they did. */
 static void data_of_unknown_length_go_on_to_the_end(void **state)
 {
+    static const struct {
+        char riff[5], data[5];
+    } lengths[] = {
+        {"\xff\xff\xff\xff", "\xff\xff\xff\xff"}, {"\x24\xf0\xff\x7f", "\0\xf0\xff\x7f"},
+        {"\xff\xff\xff\xff", "\xdb\xff\xff\xff"}, {"\x24\0\0\x80", "\0\0\0\x80"},
+        {"\xf4\x07\0\0", "\0\x94\x35\x77"},       {"\0\0\0\0", "\0\0\0\0"},
+        {"\x08\0\0\0", "\0\0\0\0"},               {"\x24\0\0\0", "\0\0\0\0"},
+        {"\xff\xff\xff\xff", "\0\0\0\0"},
+    };
+    static int16_t x[1000];
     struct gle_sound sound;
 
     (void)state;
-    store_sine(WAV_16, RATE, 440.0, 0.5, 1000);
-    patch(4, "\xff\xff\xff\xff", 4);
-    patch(40, "\xff\xff\xff\xff", 4);
-    sound = read_back(1.0);
-    assert_int_equal(sound.n, 1000);
-    gle_free(sound.x);
+    for (int i = 0; i < 1000; i++)
+        x[i] = (int16_t)(31 * i);
+    for (size_t k = 0; k < COUNT(lengths); k++) {
+        store_shorts(WAV_16, RATE, 1, x, COUNT(x));
+        patch(4, lengths[k].riff, 4);
+        patch(40, lengths[k].data, 4);
+        assert_samples(x, COUNT(x));
+        shorten(1); /* killed in the middle of a sample */
+        assert_samples(x, COUNT(x) - 1);
+    }
+    store_shorts(WAV_16 | SF_ENDIAN_BIG, RATE, 1, x, COUNT(x));
+    patch(40, "\x7f\xff\xf0\0", 4);
+    assert_samples(x, COUNT(x));
     store_sine(FLAC_16, RATE, 440.0, 0.5, 12000);
     patch(21, "\xf0\0\0\0\0", 5);
     sound = read_back(1.0);
@@ -434,6 +573,37 @@ static void data_of_unknown_length_go_on_to_the_end(void **state)
     assert_path_refused(file, 0.7, "is longer than the 0.7 s that are allowed");
     shorten(10);
     assert_refused("cut short: 8192 samples can be read");
+}
+
+/* The same four bytes of a head, and one of two samples behind a chunk of three or five bytes. */
+static void a_chunk_of_odd_length_may_lack_its_padding(void **state)
+{
+#define HEAD "RIFF\x36\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0"
+#define DATA "data\x04\0\0\0\x01\0\x02\0"
+    static const char *const files[] = {
+        HEAD "LIST\x03\0\0\0abc\0" DATA, HEAD "LIST\x03\0\0\0abcx" DATA, HEAD "LIST\x03\0\0\0abc" DATA,
+        HEAD "note\x05\0\0\0abcde" DATA, HEAD "note\x01\0\0\0aLIST\x03\0\0\0abc" DATA,
+        HEAD "note\x01\0\0\0amine\x04\0\0\0abcd" DATA, HEAD "note\x01\0\0\0a\0mine\x04\0\0\0abcd" DATA,
+    };
+    static const size_t sizes[] = {sizeof HEAD + 23, sizeof HEAD + 23, sizeof HEAD + 22, sizeof HEAD + 24,
+                                   sizeof HEAD + 31, sizeof HEAD + 32, sizeof HEAD + 33};
+    static const char both[] = HEAD "note\x01\0\0\0adata\x41\x19\0\0"; /* "ataA" with 25 bytes, if it were padded */
+    static const int16_t want[] = {1, 2};
+    static char large[sizeof both - 1 + 0x1941];
+    static int16_t zeros[0x1941 / 2];
+
+    (void)state;
+    for (size_t k = 0; k < COUNT(files); k++) {
+        store_bytes(files[k], sizes[k]);
+        assert_samples(want, COUNT(want));
+    }
+    memcpy(large, both, sizeof both - 1);
+    store_bytes(large, sizeof large);
+    assert_samples(zeros, COUNT(zeros));
+    store_bytes(HEAD "note\x03\0\0\0abcdefghijklmnop", sizeof HEAD + 23); /* neither reading makes sense */
+    assert_refused("damaged: a chunk is longer than the file");
+#undef HEAD
+#undef DATA
 }
 
 static void chunks_beside_the_data_do_not_matter(void **state)
@@ -652,17 +822,21 @@ int main(void)
         cmocka_unit_test(other_sample_formats_are_rounded_to_sixteen_bits),
         cmocka_unit_test(eight_bits_are_full_scale_at_128),
         cmocka_unit_test(compressed_sounds_are_read),
-        cmocka_unit_test(values_beyond_full_scale_are_cut_off),
+        cmocka_unit_test(values_just_above_full_scale_are_cut_off),
+        cmocka_unit_test(sounds_on_another_scale_are_refused),
         cmocka_unit_test(a_sine_stays_itself_at_another_rate),
         cmocka_unit_test(what_a_lower_rate_cannot_hold_is_gone),
         cmocka_unit_test(the_length_follows_the_rate),
         cmocka_unit_test(things_that_are_no_sound_files_are_refused),
+        cmocka_unit_test(other_kinds_of_files_are_named),
+        cmocka_unit_test(a_sound_is_found_behind_tags),
         cmocka_unit_test(a_pipe_is_refused_without_waiting),
         cmocka_unit_test(broken_headers_are_refused),
         cmocka_unit_test(impossible_numbers_in_a_header_are_refused),
         cmocka_unit_test(a_header_that_claims_too_much_is_refused),
         cmocka_unit_test(a_file_that_was_cut_short_is_refused),
         cmocka_unit_test(data_of_unknown_length_go_on_to_the_end),
+        cmocka_unit_test(a_chunk_of_odd_length_may_lack_its_padding),
         cmocka_unit_test(chunks_beside_the_data_do_not_matter),
         cmocka_unit_test(chunks_that_claim_too_much_end_at_once),
         cmocka_unit_test(a_sound_without_samples_is_refused),

@@ -348,6 +348,24 @@ static void a_long_file_is_bad_unless_it_is_noise(void **state)
     gle_corpus_close(corpus);
 }
 
+static void sounds_of_no_sample_are_counted_with_the_bad_ones(void **state)
+{
+    struct gle_corpus *corpus = list(false, 0.0);
+    char want[PATH_SIZE];
+    struct gle_data *data;
+
+    (void)state;
+    folder_put(folder, file_of(corpus, GLE_TRAIN, 2), "");
+    folder_put(folder, "yes/speaker.mp3", "");
+    assert_bad(words, "yes/speaker.mp3", "is called neither .wav nor .flac; skip_bad: true leaves such files out");
+    data = open_data("speech_commands", settings("task: {words: [yes, no]}, skip_bad: true"), 0.0, &plain);
+    assert_int_equal(data->n_skipped, 2);
+    snprintf(want, sizeof want, "%s/yes/speaker.mp3: is called neither .wav nor .flac", folder);
+    assert_string_equal(data->skipped, want);
+    gle_data_close(data);
+    gle_corpus_close(corpus);
+}
+
 static void bad_files_are_left_out_if_asked_for(void **state)
 {
     struct gle_corpus *corpus = list(false, 0.0);
@@ -695,10 +713,11 @@ struct told {
     size_t calls, last, total, stop_at;
 };
 
-static int tell(void *ctx, size_t done, size_t total)
+static int tell(void *ctx, const char *what, size_t done, size_t total)
 {
     struct told *told = ctx;
 
+    assert_string_equal(what, "reading files");
     assert_true(done >= told->last && done <= total);
     told->calls++;
     told->last = done;
@@ -719,7 +738,7 @@ static void progress_is_told_and_may_stop(void **state)
         for (size_t stop = 1; stop <= 2; stop++) {
             told = (struct told){.stop_at = stop};
             assert_not_opened("speech_commands", settings(all_classes), 0.0, &ctx, GLE_ESTOPPED,
-                              "stopped while sound files were read");
+                              "stopped while reading files");
             assert_int_equal(told.calls, stop);
         }
     }
@@ -871,6 +890,7 @@ int main(void)
         TEST(official_lists_divide),
         TEST(a_bad_file_is_named_the_first_of_the_list),
         TEST(a_long_file_is_bad_unless_it_is_noise),
+        TEST(sounds_of_no_sample_are_counted_with_the_bad_ones),
         TEST(bad_files_are_left_out_if_asked_for),
         TEST(something_must_be_left),
         TEST(what_the_corpus_lacks_is_an_error),

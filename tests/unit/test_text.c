@@ -177,6 +177,35 @@ static void a_real_is_printed_with_no_more_digits_than_it_needs(void **state)
     assert_string_equal(text, ".nan");
 }
 
+static void a_word_in_other_case_is_nearest(void **state)
+{
+    static const char *const names[] = {"sweep", "seed", "dt", NULL}, *const two[] = {"TAU_M", "tau_r", NULL};
+
+    (void)state;
+    assert_string_equal(suggested("Seed", names), "seed");
+    assert_string_equal(suggested("DT", names), "dt");
+    assert_string_equal(suggested("TAU_R", two), "tau_r"); /* TAU_M is a letter off, this one none */
+}
+
+static void numbers_are_written_for_readers_of_every_yaml(void **state)
+{
+    static const struct {
+        const char *text, *wanted;
+    } cases[] = {{"1e-8", "1.0e-8"}, {"1E5", "1.0e+5"}, {"010", "10"},     {"-007.50", "-7.50"}, {".5", "0.5"},
+                 {"5.", "5.0"},      {"0", "0"},        {"000", "0"},      {"+2", "+2"},         {".inf", ".inf"},
+                 {"-.inf", "-.inf"}, {"-.5e1", "-0.5e+1"}, {"1.5e-3", "1.5e-3"}};
+
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        char text[64];
+        double before, after;
+        gle_text_portable(text, sizeof text, cases[i].text);
+        assert_string_equal(text, cases[i].wanted);
+        assert_int_equal(gle_text_real(&before, cases[i].text) | gle_text_real(&after, text), 0);
+        assert_true(before == after);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +218,8 @@ int main(void)
         cmocka_unit_test(bools_are_true_yes_on_and_their_opposites),
         cmocka_unit_test(a_printed_real_reads_back_as_the_same_bits),
         cmocka_unit_test(a_real_is_printed_with_no_more_digits_than_it_needs),
+        cmocka_unit_test(a_word_in_other_case_is_nearest),
+        cmocka_unit_test(numbers_are_written_for_readers_of_every_yaml),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

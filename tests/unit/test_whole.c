@@ -40,6 +40,7 @@ static bool runs_with(const char *path, bool resume, size_t k)
     struct gle_errors errs = {0};
     struct gle_error err = {0};
     struct gle_seed_run ended = {0};
+    struct gle_summary came;
     int rc;
 
     gle_memory_fail_after(k);
@@ -49,7 +50,7 @@ static bool runs_with(const char *path, bool resume, size_t k)
         ended.exp = list.item[i];
         if (!rc)
             rc = gle_report_dir(ended.dir, sizeof ended.dir, folder_path(folder, "out"), list.item[i], &err) ||
-                 gle_summary_write(folder_path(folder, "out"), &ended, 1, &err);
+                 gle_summary_write(&came, folder_path(folder, "out"), &ended, 1, false, &err);
     }
     gle_memory_fail_after((size_t)-1);
     gle_experiments_clear(&list);

@@ -155,7 +155,7 @@ static void an_empty_map_becomes_the_defaults(void **state)
     assert_true(out.training.epochs == 3 && out.training.carry);
     assert_string_equal(
         text, "dt: 0.5\nlimit: .inf\nseed: 0\nlearn: false\nname: none\nomega: [1, 0.5]\nplastic: [weight, bias]\n"
-              "act: tanh\noptimizer:\n  type: adam\n  lr: 1e-3\n  beta: 0.9\ntraining:\n  epochs: 3\n"
+              "act: tanh\noptimizer:\n  type: adam\n  lr: 1.0e-3\n  beta: 0.9\ntraining:\n  epochs: 3\n"
               "  carry: true\nlayers: []\n");
     gle_free(text);
     gle_doc_destroy(doc);
@@ -405,18 +405,25 @@ static void a_part_of_known_type_needs_no_name(void **state)
     gle_doc_destroy(doc);
 }
 
-static void expect_path(const char *file, const char *path, const char *wanted)
+/* A path in the config `file`, or, if `command`, from the command line: where it leads, and what the config says. */
+static void expect_path(const char *file, bool command, const char *path, const char *wanted, const char *text)
 {
-    struct gle_doc *doc = parse("{}", "x.yaml");
+    char yaml[256];
+    struct gle_doc *doc;
     struct gle_errors errs = {0};
     struct outer out = {0};
     struct gle_node *node;
 
-    assert_int_equal(gle_node_parse(&node, doc, path, file, &errs), 0);
-    assert_int_equal(gle_node_set(doc, "path", node, &errs), 0);
+    snprintf(yaml, sizeof yaml, command ? "{}" : "path: %s", path);
+    doc = parse(yaml, file);
+    if (command) {
+        assert_int_equal(gle_node_parse(&node, doc, path, "--set path=/a/c", &errs), 0);
+        assert_int_equal(gle_node_set(doc, "path", node, &errs), 0);
+    }
     assert_int_equal(gle_decode(&out, outer_keys, doc, doc->root, &errs), 0);
     assert_string_equal(out.path, wanted);
-    assert_string_equal(gle_node_get(doc->root, "path")->text, wanted);
+    assert_string_equal(gle_node_get(doc->root, "path")->absolute, wanted);
+    assert_string_equal(gle_node_get(doc->root, "path")->text, text);
     gle_doc_destroy(doc);
 }
 
@@ -426,15 +433,20 @@ static void paths_are_relative_to_their_file(void **state)
 
     (void)state;
     assert_non_null(getcwd(cwd, sizeof cwd));
-    expect_path("/a/b/x.yaml", "c", "/a/b/c");
-    expect_path("/a/b/x.yaml", "../../d/./e//f/", "/d/e/f");
-    expect_path("/a/b/x.yaml", "../../../..", "/");
-    expect_path("/a/b/x.yaml", "'/abs/../path'", "/path");
-    expect_path("/x.yaml", "c..d", "/c..d");
+    expect_path("/a/b/x.yaml", false, "c", "/a/b/c", "c");
+    expect_path("/a/b/x.yaml", false, "../../d/./e//f/", "/d/e/f", "../../d/e/f");
+    expect_path("/a/b/x.yaml", false, "../../../..", "/", "../..");
+    expect_path("/a/b/x.yaml", false, "..", "/a", "..");
+    expect_path("/a/b/x.yaml", false, ".", "/a/b", ".");
+    expect_path("/a/b/x.yaml", false, "../bc", "/a/bc", "../bc");
+    expect_path("/a/b/x.yaml", false, "'/abs/../path'", "/path", "/path");
+    expect_path("/x.yaml", false, "c..d", "/c..d", "c..d");
     snprintf(wanted, sizeof wanted, "%s/c", cwd);
-    expect_path("x.yaml", "c", wanted);
-    expect_path("dir/x.yaml", "../c", wanted);
-    expect_path("--set path=/a/c", "c", wanted);
+    expect_path("x.yaml", false, "c", wanted, "c");
+    expect_path("dir/x.yaml", false, "../c", wanted, "../c");
+    expect_path("dir/x.yaml", true, "c", wanted, "../c");
+    expect_path("x.yaml", true, "c", wanted, "c");
+    expect_path("x.yaml", true, "/c", "/c", "/c");
     expect_refused("path: ''\n", "x.yaml:1:7: path: has no value");
     expect_refused("path: [a]\n", "x.yaml:1:7: path: a path is wanted, not a list");
 }

@@ -8,7 +8,9 @@ comes from above, as
     e      = (1 + i omega tau_m) / (1 + i omega tau_r) E           from  v + tau_r dv/dt = E,  e = v + tau_m dv/dt
     lambda = (1 - i omega tau_r) / (1 - i omega tau_m) E           from  lambda - tau_m dlambda/dt = E - tau_r dE/dt
 
-the first of which turns phases by as much as the second, and amplifies what the second damps. Dots in the figure are
+the first of which turns phases by as much as the second, and amplifies what the second damps. The published adjoint
+is not quite that: it puts lambda to tau_r / tau_m times a scalar error, without W, at the end of each window, and lets it
+decay by exp(-dt / tau_m). This is not copied; its curves here are those of the equations. Dots in the figure are
 Fourier coefficients of recorded traces; lines are these formulas.
 """
 

@@ -7,11 +7,14 @@ import numpy as np
 
 from . import style
 from .failure import DATA, Failure
-from .runs import Run, read_json, shown
+from .runs import KEYS, NONE, Run, check_kinds, read_json, shown
 
 PARAMETERS = ("weight", "bias", "tau_m", "tau_r")
 SPLITS = ("train", "validation", "test")
 GRADIENTS = tuple(f"grad_{name}" for name in PARAMETERS)
+# What every summary has, and of which kind.
+SUMMARY = {**{key: KEYS[key] for key in ("name", "variant", "final", "parameters")}, "sweep": (str, NONE),
+           "completed": (int,), "runs": (list,), "epochs": (list, NONE), "phases": (list, NONE)}
 # Variables that share a panel.
 TOGETHER = (("u", "prosp_u"), ("r",), ("r_prime",), ("e", "e_inst", "v", "lambda"), ("e_below",),
             *((name,) for name in GRADIENTS))
@@ -26,13 +29,13 @@ ROW = 48 # mm, the height of a row of panels
 class Summary:
     """The folder above the seeds of a config. What is a number in a run has mean and std here."""
 
-    recording = weights = None
+    recording = weights = confusion = None
 
     def __init__(self, folder):
         self.metrics = read_json(folder / "summary.json")
-        wanted = {"name", "variant", "sweep", "completed", "runs", "epochs", "phases", "final", "parameters"}
-        if not wanted <= set(self.metrics):
-            raise Failure(DATA, f"{shown(folder / 'summary.json')}: not a summary of runs")
+        if "points" in self.metrics:
+            raise Failure(DATA, f"{shown(folder)}: a sweep; which of its folders?")
+        check_kinds(self.metrics, SUMMARY, folder / "summary.json")
         m = self.metrics
         self.title = " / ".join(filter(None, (m["name"], m["variant"], m["sweep"])))
         self.title += f", {m['completed']} of {len(m['runs'])} seeds completed: mean ± s.d." + outcome(m["final"])
@@ -337,8 +340,8 @@ def panels_of(run):
     for key in ("loss", "accuracy"):
         if any(e[key] is not None for e in evaluations):
             panels.append(functools.partial(draw_evaluations, evaluations=evaluations, key=key))
-    if m.get("confusion") and len(m["confusion"]["matrix"]) <= SMALL_MATRIX:
-        panels.append(functools.partial(draw_confusion, **m["confusion"], classes=m["dataset"].get("classes")))
+    if run.confusion and len(run.confusion["matrix"]) <= SMALL_MATRIX:
+        panels.append(functools.partial(draw_confusion, **run.confusion, classes=m["dataset"].get("classes")))
     teacher, moving = teacher_values(config), 0
     for kind in PARAMETERS:
         lines, count = moving_parameters(recording, kind)
@@ -382,8 +385,8 @@ def blocks_of(run):
     """Heights in mm, and functions that draw into a figure of that height."""
     m, recording, panels = run.metrics, run.recording, panels_of(run)
     blocks = [(ROW, functools.partial(draw_pair, panels=panels[i:i + 2])) for i in range(0, len(panels), 2)]
-    if m.get("confusion") and len(m["confusion"]["matrix"]) > SMALL_MATRIX:
-        blocks.append((3 * ROW, lambda figure: draw_confusion(figure.subplots(), **m["confusion"],
+    if run.confusion and len(run.confusion["matrix"]) > SMALL_MATRIX:
+        blocks.append((3 * ROW, lambda figure: draw_confusion(figure.subplots(), **run.confusion,
                                                               classes=m["dataset"].get("classes"))))
     if recording and len(recording["time"]) > 1:
         traces = traces_of(recording)

@@ -9,10 +9,12 @@
 import collections
 import collections.abc
 import contextlib
+import fcntl
 import functools
 import json
 import os
 import pathlib
+import stat
 import zipfile
 import zlib
 
@@ -22,8 +24,12 @@ from .failure import DATA, Failure, Missing
 
 # Keys of a config in which runs may differ that show the same thing.
 NOT_THE_EXPERIMENT = ("seed", "description", "record", "diagnose", "compute")
-# What every report has.
-KEYS = ("name", "variant", "seed", "status", "message", "config", "dataset", "epochs", "phases", "final", "parameters")
+# What every report has, and of which kind.
+NONE = type(None)
+KEYS = {"name": (str,), "variant": (str, NONE), "seed": (int,), "status": (str,), "message": (str, NONE),
+        "config": (dict,), "dataset": (dict,), "epochs": (list,), "phases": (list,), "final": (dict, NONE),
+        "parameters": (dict, NONE)}
+WORDS = {str: "a text", NONE: "null", int: "a whole number", dict: "an object", list: "a list"}
 
 
 def shown(path):
@@ -35,14 +41,43 @@ def shown(path):
 def read_json(path):
     """The object in a file. Failure, if there is none."""
     try:
-        content = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        # a pipe that lies there is not waited for
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), encoding="utf-8") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise Failure(DATA, f"{shown(path)}: not a regular file")
+            content = json.load(file)
     except OSError as error:
         raise Failure(DATA, f"{shown(path)}: cannot read: {error.strerror or error}") from None
-    except ValueError as error: # wrong UTF-8, too
+    except (ValueError, RecursionError) as error: # wrong UTF-8, too
         raise Failure(DATA, f"{shown(path)}: no JSON: {error}") from None
     if not isinstance(content, dict):
         raise Failure(DATA, f"{shown(path)}: not the report of a run")
     return content
+
+
+def check_kinds(content, kinds, path):
+    """Whether an object has all keys, with values of these kinds."""
+    for key, of in kinds.items():
+        if key not in content:
+            raise Failure(DATA, f"{shown(path)}: not the report of a run: no '{key}'")
+        if type(content[key]) not in of:
+            raise Failure(DATA, f"{shown(path)}: not the report of a run: '{key}' is not "
+                          + " or ".join(WORDS[each] for each in of))
+
+
+def is_held(folder):
+    """Whether a process is at work on the run of a folder; also where nobody can tell."""
+    try:
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return True
+    try:
+        fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except OSError:
+        return True
+    finally:
+        os.close(held)
 
 
 class Arrays(collections.abc.Mapping):
@@ -86,9 +121,9 @@ class Run:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.metrics = read_json(self.folder / "metrics.json")
-        lacking = [key for key in KEYS if key not in self.metrics]
-        if lacking:
-            raise Failure(DATA, f"{shown(self.folder / 'metrics.json')}: not the report of a run: no '{lacking[0]}'")
+        check_kinds(self.metrics, KEYS, self.folder / "metrics.json")
+        if self.metrics["status"] == "running" and not is_held(self.folder):
+            self.metrics["status"] = "broken off"
         self.name, self.variant, self.seed = (self.metrics[key] for key in ("name", "variant", "seed"))
         self.completed = self.metrics["status"] == "completed"
 
@@ -100,6 +135,17 @@ class Run:
     def recording(self):
         """The arrays of recording.npz by name, or None."""
         return read_npz(self.folder / "recording.npz")
+
+    @functools.cached_property
+    def confusion(self):
+        """{"split", "matrix"}, or None. A large matrix lies in a file beside the report."""
+        found = self.metrics.get("confusion")
+        if not found or not found.get("file"):
+            return found
+        arrays = read_npz(self.folder / "confusion.npz")
+        if not arrays or "matrix" not in arrays:
+            raise Failure(DATA, f"{shown(self.folder / 'confusion.npz')}: no confusion matrix, which the report names")
+        return {"split": found["split"], "matrix": arrays["matrix"]}
 
     @functools.cached_property
     def weights(self):

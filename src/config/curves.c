@@ -1,0 +1,47 @@
+/* Whether the parts that a run combines have the second derivatives which it needs. */
+#include "config/build.h"
+#include "parts/activation.h"
+#include "parts/loss.h"
+#include "parts/rule.h"
+
+/* The rule by which exact gradients are found, through the feedback of errors where there is any; NULL: none are. */
+static const struct gle_rule *exact_rule(const struct gle_experiment *exp)
+{
+    const struct gle_rule *const rules[] = {exp->rule, exp->diagnose.gradient};
+
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (rules[i] && rules[i]->windowed && !rules[i]->continuous)
+            return rules[i];
+    return NULL;
+}
+
+/* That gamma of layer i must be 0, since something (`kind` and `name`, of layer `owner`, if any) lacks a derivative. */
+static int refuse(const struct gle_experiment *exp, size_t i, const struct gle_rule *rule, const char *kind,
+                  const char *name, const char *owner, struct gle_errors *errs)
+{
+    const struct gle_node *learning = gle_node_get(exp->src, "learning"), *layer = exp->layers[i].src;
+
+    return gle_node_error(errs, GLE_ECONFIG, gle_node_get(layer, "gamma") ? layer : learning, "gamma",
+                          "the %s %s%s%s has no second derivative (curve), which the exact gradients of %s need where "
+                          "errors feed back into membranes: gamma must be 0",
+                          kind, name, owner ? " of layer " : "", owner ? owner : "", rule->row.name);
+}
+
+int gle_curves_check(const struct gle_experiment *exp, struct gle_errors *errs)
+{
+    const struct gle_rule *rule = exp->layers && exp->loss ? exact_rule(exp) : NULL;
+    int rc = 0;
+
+    for (size_t i = 0; rule && i < exp->n_layers; i++) {
+        if (!(exp->layers[i].gamma > 0.0))
+            continue;
+        if (!exp->loss->curve)
+            rc = refuse(exp, i, rule, "loss", exp->loss->row.name, NULL, errs);
+        for (size_t j = i; j < exp->n_layers; j++) { /* the gradient comes down through all of them */
+            const struct gle_act *act = exp->layers[j].act;
+            if (!act->curve && !act->straight)
+                rc = refuse(exp, i, rule, "activation", act->row.name, exp->layers[j].name, errs);
+        }
+    }
+    return rc;
+}

@@ -1,0 +1,442 @@
+/* Whether what a checkpoint restores can be a state of this run: numbers that depend on each other, or on the config.
+ * What a single number may be is seen where it is read. */
+#include "base/archive.h"
+#include "train/run.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* --- words --- */
+
+static int wants(const struct gle_archive *a, const char *name, uint64_t found, uint64_t wanted, struct gle_error *err)
+{
+    if (found == wanted)
+        return 0;
+    return gle_archive_fail(a, name, err, "%llu, where %llu is wanted", (unsigned long long)found,
+                            (unsigned long long)wanted);
+}
+
+static int wants_split(const struct gle_archive *a, const char *name, enum gle_split found, enum gle_split wanted,
+                       struct gle_error *err)
+{
+    if (found == wanted)
+        return 0;
+    return gle_archive_fail(a, name, err, "%s, where %s is wanted", gle_split_names[found], gle_split_names[wanted]);
+}
+
+/* Entry i of an array; it is NaN where `known` is false. */
+static int check_fraction(const struct gle_archive *a, const char *name, size_t i, double x, bool known,
+                          struct gle_error *err)
+{
+    if (known ? x >= 0.0 && x <= 1.0 : isnan(x))
+        return 0;
+    return gle_archive_fail(a, name, err, "value %zu is %g, which is no %s", i, x,
+                            known ? "fraction" : "NaN, where there is none");
+}
+
+static int check_seconds(const struct gle_archive *a, const char *name, size_t i, double x, struct gle_error *err)
+{
+    if (x >= 0.0 && isfinite(x))
+        return 0;
+    return gle_archive_fail(a, name, err, "value %zu is %g, which is no time", i, x);
+}
+
+static int check_loss(const struct gle_archive *a, const char *name, size_t i, double x, struct gle_error *err)
+{
+    return isnan(x) ? gle_archive_fail(a, name, err, "value %zu is NaN", i) : 0;
+}
+
+/* --- epochs --- */
+
+/* The score of a split, entry i of its columns. */
+static int check_score(const struct gle_run *run, const struct gle_archive *a, const char *columns, size_t i,
+                       const struct gle_score *s, enum gle_split split, bool wanted, struct gle_error *err)
+{
+    char name[96];
+
+    snprintf(name, sizeof name, "%s.%s.measured", columns, gle_split_names[split]);
+    if (s->measured != wanted)
+        return gle_archive_fail(a, name, err, "value %zu is %s, where %s is wanted", i, s->measured ? "true" : "false",
+                                wanted ? "true" : "false");
+    snprintf(name, sizeof name, "%s.%s.loss", columns, gle_split_names[split]);
+    if (check_loss(a, name, i, s->loss, err))
+        return -1;
+    snprintf(name, sizeof name, "%s.%s.accuracy", columns, gle_split_names[split]);
+    return check_fraction(a, name, i, s->accuracy, !s->measured || gle_run_labelled(run), err);
+}
+
+static int check_learning_rate(const struct gle_archive *a, const char *name, size_t i, double lr,
+                               struct gle_error *err)
+{
+    static const double HIGHEST = 1e6; /* that a config can ask for */
+
+    if (lr >= 0.0 && lr <= HIGHEST)
+        return 0;
+    return gle_archive_fail(a, name, err, "value %zu is %g, which is no learning rate", i, lr);
+}
+
+static int check_epochs(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
+{
+    const struct gle_metrics *m = run->metrics;
+
+    for (size_t i = 0; i < m->n_epochs; i++) {
+        const struct gle_epoch *e = &m->epochs[i];
+        if (e->epoch != i)
+            return gle_archive_fail(a, "epochs.epoch", err, "value %zu is %llu", i, (unsigned long long)e->epoch);
+        if (check_learning_rate(a, "epochs.lr", i, e->lr, err) ||
+            check_seconds(a, "epochs.seconds", i, e->seconds, err))
+            return -1;
+        for (int s = 0; s < GLE_SPLITS; s++)
+            if (check_score(run, a, "epochs", i, &e->score[s], (enum gle_split)s,
+                            gle_run_has_pass(run, i, (enum gle_split)s), err))
+                return -1;
+    }
+    return wants(a, "best", m->best, m->n_epochs ? gle_metrics_best(m, m->n_epochs) : 0, err);
+}
+
+/* The epoch that is going on, or comes next: the splits before the present one are over. */
+static int check_epoch(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
+{
+    const struct gle_epoch *e = &run->epoch;
+
+    if (wants(a, "epoch.epoch", e->epoch, run->stage, err) || check_seconds(a, "epoch.seconds", 0, e->seconds, err))
+        return -1;
+    if (!(e->lr == run->schedule.lr)) /* NaN is no learning rate */
+        return gle_archive_fail(a, "epoch.lr", err, "%g, where the schedule has %g", e->lr, run->schedule.lr);
+    for (int s = 0; s < GLE_SPLITS; s++) {
+        const enum gle_split split = (enum gle_split)s;
+        const bool over = split < run->split && gle_run_has_pass(run, run->stage, split);
+        if (check_score(run, a, "epoch", 0, &e->score[s], split, over, err))
+            return -1;
+    }
+    return 0;
+}
+
+/* --- the pass that is going on, and those that are planned --- */
+
+/* Rows and steps of the batch that begins with sample `done` of the pass that is going on. */
+static size_t batch_rows(const struct gle_run *run, size_t done)
+{
+    const size_t left = run->data->split[run->split].n - done, size = gle_run_batch_size(run, run->split);
+
+    return left < size ? left : size;
+}
+
+static size_t batch_steps(const struct gle_run *run, size_t done)
+{
+    const struct gle_maker *maker = &run->data->maker;
+    const uint32_t *rows = run->planned[0].rows + done;
+    size_t longest = 0;
+
+    if (!maker->make)
+        return run->data->n_steps;
+    for (size_t b = 0; b < batch_rows(run, done); b++) {
+        const size_t n = maker->length(maker->state, run->split, rows[b]);
+        longest = n > longest ? n : longest;
+    }
+    return longest * maker->upsample;
+}
+
+/* A pass of which steps were made is planned: its samples are known. */
+static int check_pass(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
+{
+    const struct gle_pass_state *p = &run->pass;
+    const size_t n = run->data->split[run->split].n, size = gle_run_batch_size(run, run->split);
+    uint64_t steps = p->t;
+    double shown;
+
+    if (!p->steps && !p->done && !p->t)
+        return p->right || p->shown != 0.0 ? gle_archive_fail(a, "pass.steps", err, "0, where samples were shown") : 0;
+    if (!gle_run_has_pass(run, run->stage, run->split))
+        return gle_archive_fail(a, "pass.steps", err, "%llu, where there is no such pass",
+                                (unsigned long long)p->steps);
+    if (p->done >= n || p->done % size)
+        return gle_archive_fail(a, "pass.done", err, "%zu, where batches of %zu samples make up %zu", p->done, size, n);
+    if (p->right > p->done)
+        return gle_archive_fail(a, "pass.right", err, "%zu of %zu samples", p->right, p->done);
+    if (p->t > batch_steps(run, p->done))
+        return gle_archive_fail(a, "pass.t", err, "%zu of %zu steps", p->t, batch_steps(run, p->done));
+    shown = (double)p->t * (double)batch_rows(run, p->done);
+    for (size_t done = 0; done < p->done; done += size) {
+        steps += batch_steps(run, done);
+        shown += (double)batch_steps(run, done) * (double)size;
+    }
+    if (p->shown != shown)
+        return gle_archive_fail(a, "pass.shown", err, "%g, where %g is wanted", p->shown, shown);
+    return wants(a, "pass.steps", p->steps, steps, err);
+}
+
+static int check_pass_id(const struct gle_archive *a, const char *epoch_name, const char *split_name,
+                         struct gle_pass_id found, struct gle_pass_id wanted, struct gle_error *err)
+{
+    return wants(a, epoch_name, found.epoch, wanted.epoch, err) ||
+                   wants_split(a, split_name, found.split, wanted.split, err)
+               ? -1
+               : 0;
+}
+
+/* The pass that is going on, or comes next, is planned, and the one after it, too, once a step has been made. */
+static int check_plans(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
+{
+    static const char *const names[GLE_FEED_PASSES][2] = {{"now.epoch", "now.split"}, {"next.epoch", "next.split"}};
+    struct gle_pass_id at = {.epoch = run->stage, .split = run->split}, last = {.epoch = 0};
+    bool there = gle_run_has_pass(run, at.epoch, at.split) || gle_run_next_pass(run, &at);
+    size_t possible = 0, needed;
+
+    for (; there && possible < GLE_FEED_PASSES; possible++) {
+        if (possible < run->n_planned) {
+            if (check_pass_id(a, names[possible][0], names[possible][1], run->planned[possible].of, at, err))
+                return -1;
+            last = at;
+        }
+        there = gle_run_next_pass(run, &at);
+    }
+    needed = run->pass.steps || possible < 1 ? possible : 1;
+    if (run->n_planned < needed || run->n_planned > possible)
+        return gle_archive_fail(a, "n_planned", err, "%zu passes, where %zu to %zu are possible", run->n_planned,
+                                needed, possible);
+    return check_pass_id(a, "ahead_epoch", "ahead_split", run->ahead, last, err);
+}
+
+/* Counts of `low` to `high` samples in all. */
+static int check_counts(const struct gle_archive *a, const char *name, const uint64_t *counts, size_t n_classes,
+                        uint64_t low, uint64_t high, struct gle_error *err)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < n_classes * n_classes; i++) {
+        if (counts[i] > high)
+            return gle_archive_fail(a, name, err, "value %zu is %llu, of %llu samples", i,
+                                    (unsigned long long)counts[i], (unsigned long long)high);
+        sum += counts[i];
+    }
+    if (sum < low || sum > high)
+        return gle_archive_fail(a, name, err, "%llu samples, where there were %llu", (unsigned long long)sum,
+                                (unsigned long long)high);
+    return 0;
+}
+
+/* Matrices of the last epoch, and of the pass that is going on or was the last one over its split. */
+static int check_confusion(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
+{
+    const struct gle_metrics *m = run->metrics;
+    const enum gle_split split = run->confusion_split, before = m->confusion_split;
+    const uint64_t n = run->data->split[split].n, old = run->data->split[before].n;
+    const bool measured = m->n_epochs && m->epochs[m->n_epochs - 1].score[before].measured;
+    const bool over = run->epoch.score[split].measured, going_on = run->pass.steps && run->split == split;
+    const uint64_t low = over ? n : going_on ? run->pass.done : 0;
+    const uint64_t high = over ? n : going_on ? run->pass.done : old;
+
+    if (wants_split(a, "confusion_split", before,
+                    m->n_epochs ? gle_run_confusion_split(run, m->n_epochs - 1) : m->best_split, err) ||
+        wants_split(a, "pass_confusion_split", split, gle_run_confusion_split(run, run->stage), err))
+        return -1;
+    if (!run->confusion)
+        return 0;
+    return check_counts(a, "confusion", m->confusion, m->n_classes, measured ? old : 0, measured ? old : 0, err) ||
+                   check_counts(a, "pass_confusion", run->confusion, m->n_classes, low, high, err)
+               ? -1
+               : 0;
+}
+
+static int check_by_epochs(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
+{
+    return wants(a, "n_epochs", run->metrics->n_epochs, run->stage, err) || check_epochs(run, a, err) ||
+                   check_epoch(run, a, err) || check_plans(run, a, err) || check_pass(run, a, err) ||
+                   check_confusion(run, a, err)
+               ? -1
+               : 0;
+}
+
+/* --- phases --- */
+
+static int check_phase_score(const struct gle_run *run, const struct gle_archive *a, size_t i, struct gle_error *err)
+{
+    const struct gle_phase_score *p = &run->metrics->phases[i];
+    const uint64_t steps = run->exp->phases[i].n_steps;
+    const uint64_t last = steps < GLE_LAST_STEPS ? steps : GLE_LAST_STEPS;
+
+    if (p->steps != steps)
+        return gle_archive_fail(a, "phases.steps", err, "value %zu is %llu, where %llu is wanted", i,
+                                (unsigned long long)p->steps, (unsigned long long)steps);
+    if (p->last_steps != last)
+        return gle_archive_fail(a, "phases.last_steps", err, "value %zu is %llu, where %llu is wanted", i,
+                                (unsigned long long)p->last_steps, (unsigned long long)last);
+    return check_seconds(a, "phases.seconds", i, p->seconds, err) ||
+                   check_loss(a, "phases.loss", i, p->loss, err) ||
+                   check_loss(a, "phases.last_loss", i, p->last_loss, err) ||
+                   check_fraction(a, "phases.accuracy", i, p->accuracy,
+                                  gle_run_labelled(run) && !isnan(p->accuracy), err)
+               ? -1
+               : 0;
+}
+
+/* Samples that have been played from step `from` to step `to` of the run. */
+static uint64_t played(const struct gle_run *run, uint64_t from, uint64_t to)
+{
+    const uint64_t T = run->data->n_steps;
+
+    return T ? (to / T - from / T) * run->graph->max_batch : 0;
+}
+
+static int check_by_phases(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
+{
+    const struct gle_experiment *exp = run->exp;
+    const struct gle_phase_state *phase = &run->phase;
+    uint64_t begun = 0;
+
+    if (wants(a, "n_phases", run->metrics->n_phases, run->stage - 1, err))
+        return -1;
+    for (size_t i = 0; i + 1 < run->stage; i++) {
+        if (check_phase_score(run, a, i, err))
+            return -1;
+        begun += exp->phases[i].n_steps;
+    }
+    if (wants(a, "step", run->step, begun + phase->t, err) ||
+        (phase->open && wants(a, "phase.played", phase->played, played(run, begun, run->step), err)))
+        return -1;
+    if (phase->right > phase->played)
+        return gle_archive_fail(a, "phase.right", err, "%zu of %zu samples", phase->right, phase->played);
+    return 0;
+}
+
+/* --- all of it --- */
+
+static bool learns(const struct gle_run *run)
+{
+    return run->exp->phases ? run->exp->phases[run->stage - 1].learn : run->split == GLE_TRAIN;
+}
+
+/* Steps of the pass, or phase, that is going on: they are counted in the metrics once it is over. */
+static uint64_t steps_of_stage(const struct gle_run *run)
+{
+    return run->exp->phases ? run->phase.t : run->pass.steps;
+}
+
+/* Learning steps so far. */
+static uint64_t learned(const struct gle_run *run)
+{
+    return run->metrics->train_steps + (learns(run) ? steps_of_stage(run) : 0);
+}
+
+/* Steps of evaluations during phases, which stand beside those of the run. */
+static uint64_t evaluated(const struct gle_run *run)
+{
+    return run->exp->phases ? run->metrics->n_evaluations * gle_evaluation_steps_each(run) : 0;
+}
+
+static int check_sums(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
+{
+    const struct gle_metrics *m = run->metrics;
+    const uint64_t now = steps_of_stage(run), aside = evaluated(run);
+    const double shown = (double)m->n_evaluations * (double)run->data->n_steps * (double)run->data->split[GLE_TEST].n;
+
+    if (m->train_steps > run->step || m->eval_steps < aside || m->eval_steps - aside > run->step || now > run->step ||
+        m->train_steps + (m->eval_steps - aside) + now != run->step)
+        return gle_archive_fail(a, "step", err, "%llu, where %llu learning and %llu other ones are over, and %llu of "
+                                                "those of now",
+                                (unsigned long long)run->step, (unsigned long long)m->train_steps,
+                                (unsigned long long)(m->eval_steps - aside), (unsigned long long)now);
+    if (run->exp->phases && run->work != (double)run->step * (double)run->graph->max_batch + shown)
+        return gle_archive_fail(a, "work", err, "%g, where %llu steps are over", run->work,
+                                (unsigned long long)run->step);
+    for (size_t i = 0; i < m->n_diagnostics; i++)
+        if (m->diagnostics[i].step >= run->step || (i && m->diagnostics[i].step <= m->diagnostics[i - 1].step))
+            return gle_archive_fail(a, "diagnostics.step", err, "value %zu is %llu, out of order", i,
+                                    (unsigned long long)m->diagnostics[i].step);
+    return run->schedule.bad > run->stage ? gle_archive_fail(a, "bad_epochs", err, "%llu of %llu epochs",
+                                                             (unsigned long long)run->schedule.bad,
+                                                             (unsigned long long)run->stage)
+                                          : check_learning_rate(a, "lr", 0, run->schedule.lr, err);
+}
+
+/* Whether the window that is open, and began with step `taped` ago, ends before the tape does: by phases. */
+static bool fits_tape(const struct gle_run *run, uint64_t taped)
+{
+    const uint64_t n = run->exp->phases[run->stage - 1].n_steps;
+    uint64_t step = run->step;
+
+    if (taped > run->phase.t)
+        return false;
+    for (uint64_t t = run->phase.t; t < n; t++) {
+        if (++taped > run->graph->tape_steps)
+            return false;
+        if (gle_run_window_ends(run, step++, t))
+            break;
+    }
+    return true;
+}
+
+static int check_window(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
+{
+    const bool by_phases = run->exp->phases != NULL;
+    const uint64_t length = run->exp->window_steps, step = run->step, first = run->window_first;
+    bool possible = length > 0;
+
+    if (first > step || (run->in_window && first == step))
+        return gle_archive_fail(a, "window_first", err, "%llu, where step %llu comes next", (unsigned long long)first,
+                                (unsigned long long)step);
+    if (!run->in_window)
+        return 0;
+    if (possible && by_phases)
+        possible = run->phase.open && gle_run_has_windows(run);
+    else if (possible)
+        possible = learns(run) && run->pass.t % length && run->pass.t < batch_steps(run, run->pass.done);
+    if (!possible)
+        return gle_archive_fail(a, "in_window", err, "true, where no window can be open");
+    if (!by_phases)
+        return wants(a, "window_first", first, step - run->pass.t % length, err);
+    return fits_tape(run, step - first) ? 0
+                                        : gle_archive_fail(a, "window_first", err, "%llu, which is too long ago",
+                                                           (unsigned long long)first);
+}
+
+int gle_run_check_place(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
+{
+    if (run->exp->phases ? check_by_phases(run, a, err) : check_by_epochs(run, a, err))
+        return -1;
+    return check_sums(run, a, err) || check_window(run, a, err) ? -1 : 0;
+}
+
+/* --- networks --- */
+
+static int check_net(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
+{
+    const struct gle_net_place net = gle_net_get_place(run->net);
+    const uint64_t steps = learned(run);
+
+    if (wants(a, "net.steps", net.steps, run->step, err) ||
+        (run->exp->phases && wants(a, "net.batch", net.B, run->graph->max_batch, err)) ||
+        (!run->exp->phases && run->pass.t && wants(a, "net.batch", net.B, batch_rows(run, run->pass.done), err)) ||
+        (!run->exp->window_steps && wants(a, "net.updates", net.updates, steps, err)))
+        return -1;
+    if (net.updates > steps)
+        return gle_archive_fail(a, "net.updates", err, "%llu in %llu learning steps", (unsigned long long)net.updates,
+                                (unsigned long long)steps);
+    if (net.taping != run->in_window)
+        return gle_archive_fail(a, "net.taping", err, "%s, where a window is %s", net.taping ? "true" : "false",
+                                run->in_window ? "open" : "not open");
+    return net.taping ? wants(a, "net.taped", net.taped, run->step - run->window_first, err) : 0;
+}
+
+/* A net that goes along with the run's. */
+static int check_companion(const struct gle_run *run, const struct gle_archive *a, const struct gle_net *other,
+                           struct gle_error *err)
+{
+    const struct gle_net_place net = gle_net_get_place(run->net), place = gle_net_get_place(other);
+
+    return wants(a, "teacher.steps", place.steps, run->step, err) ||
+                   wants(a, "teacher.batch", place.B, net.B, err) ||
+                   wants(a, "teacher.updates", place.updates, 0, err)
+               ? -1
+               : 0;
+}
+
+int gle_run_check_nets(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
+{
+    if (check_net(run, a, err) || (run->teacher && check_companion(run, a, run->teacher, err)))
+        return -1;
+    if (!run->diagnosis)
+        return 0;
+    return gle_diagnosis_check(run->diagnosis, a, run->step, learned(run), gle_net_get_place(run->net).B, err);
+}

@@ -1,0 +1,270 @@
+"""The run directory: by what a run is compared with the one that is there, and what its reports cost. The program is the
+one that GLESIM names.
+
+Standard library only.
+"""
+
+import hashlib
+import os
+import resource
+import signal
+import struct
+import subprocess
+import time
+import unittest
+import zipfile
+
+from case import Case, GLESIM, PATIENCE, XOR, load
+from test_command import write_npz
+
+OWN = """glesim: 1
+name: own
+dt: 0.1
+dataset: {type: npz, file: own.npz, present: 0.5}
+network:
+  input: 2
+  layers:
+    - {name: readout, neurons: {count: 2, tau_m: 1.0, tau_r: 1.0}}
+learning: {loss: cross_entropy}
+training: {epochs: 1, batch_size: 4}
+"""
+# Epochs, or phases, of one step.
+STEP = """glesim: 1
+name: step
+dt: 0.1
+dataset: {type: xor, present: 0.1}
+network:
+  input: 2
+  layers:
+    - {name: readout, neurons: {count: 2, tau_m: 1.0, tau_r: 1.0}}
+learning: {loss: cross_entropy}
+training:
+  batch_size: 100
+"""
+TEACHER = """glesim: 1
+name: taught
+dt: 0.1
+dataset: {type: ornstein_uhlenbeck, tau: 1.0, sequences: 2, channels: 2}
+network:
+  input: 2
+  layers:
+    - {name: readout, neurons: {count: 2, tau_m: 1.0, tau_r: 1.0}}
+teacher: {readout: {weight: {file: teacher.npz, array: w}}}
+learning: {loss: mse}
+training: {phases: [{duration: 2, set: {readout.bias: {file: phase.npz, array: b}}}, {duration: 2}]}
+"""
+SHA = "[0-9a-f]{12}"
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class Same(Case):
+    """Whether what is there is the same run."""
+
+    def own_data(self, last=1):
+        write_npz(self.folder / "own.npz", x=("f4", (4, 2), [0, 0, 0, 1, 1, 0, 1, last]), y=("i8", (4,), [0, 1, 1, 0]))
+        return self.write("own.yaml", OWN)
+
+    def weights(self, value):
+        write_npz(self.folder / "start.npz", **{"readout.weight": ("f4", (2, 2), [value] * 4),
+                                                "readout.bias": ("f4", (2,), [0, 0])})
+
+    def contents(self):
+        return {path: path.read_bytes() for path in self.folder.glob("out/*/*")}
+
+    def test_seeds_of_other_data_are_not_there_already(self):
+        config = self.own_data()
+        self.run_glesim(config, "--output", "out", "--seeds", "0-1")
+        self.assertEqual(self.run_glesim(config, "--output", "out", "--seeds", "0-1").out.count("there already"), 2)
+        before = self.contents()
+        self.own_data(last=2)
+        done = self.run_glesim(config, "--output", "out", "--seeds", "0-2", code=4)
+        for seed in (0, 1):
+            self.assertRegex(done.err, rf"out/seed_{seed}/metrics\.json: a run of other data: the checksum of the data "
+                                       rf"set is {SHA}\.\.\. there, {SHA}\.\.\. here; --force replaces it\n")
+        after = self.contents()
+        self.assertEqual({path: after[path] for path in before}, before)
+        self.run_glesim(config, "--output", "out", "--seeds", "0-2", "--force")
+
+    def test_a_completed_run_of_other_data_is_not_resumed(self):
+        config = self.own_data()
+        self.run_glesim(config, "--output", "out")
+        self.assertIn("there already", self.run_glesim(config, "--output", "out", "--resume").out)
+        self.own_data(last=2)
+        self.assertIn("a run of other data", self.run_glesim(config, "--output", "out", "--resume", code=4).err)
+        (self.folder / "own.npz").unlink() # whether it is the same cannot be known
+        self.assertIn("cannot read", self.run_glesim(config, "--output", "out", "--resume", code=4).err)
+
+    def test_a_run_without_a_checkpoint_is_begun_anew_with_the_same_data_alone(self):
+        config = self.own_data()
+        self.run_glesim(config, "--output", "out")
+        path = next(self.folder.glob("out/*/metrics.json"))
+        path.write_text(path.read_text(encoding="utf-8").replace('"completed"', '"running"'), encoding="utf-8")
+        self.own_data(last=2)
+        self.assertIn("a run of other data", self.run_glesim(config, "--output", "out", "--resume", code=4).err)
+
+    def test_files_of_initial_weights_are_told_apart(self):
+        start = self.folder / "start.npz"
+        args = [self.own_data(), "--output", "out", "--set", f"network.init={{file: {start}}}"]
+        self.weights(0.5)
+        self.run_glesim(*args)
+        m = load(next(self.folder.glob("out/*/metrics.json")))
+        self.assertEqual(m["init"], [{"path": str(start), "sha256": sha256(start)}])
+        self.assertIn("there already", self.run_glesim(*args, "--resume").out)
+        self.weights(0.25)
+        self.assertRegex(self.run_glesim(*args, "--resume", code=4).err,
+                         rf"metrics\.json: a run of other data: the checksum of {start} is {SHA}\.\.\. there, "
+                         rf"{SHA}\.\.\. here; --force")
+
+    def test_files_of_a_teacher_and_of_phases_are_told_apart(self):
+        def write(weight, bias):
+            write_npz(self.folder / "teacher.npz", w=("f4", (2, 2), [weight] * 4))
+            write_npz(self.folder / "phase.npz", b=("f4", (2,), [bias] * 2))
+        args = [self.write("taught.yaml", TEACHER), "--output", "out", "--resume"]
+        write(0.5, 1.0)
+        self.run_glesim(*args)
+        found = load(next(self.folder.glob("out/*/metrics.json")))["init"]
+        self.assertEqual([entry["sha256"] for entry in found],
+                         [sha256(self.folder / name) for name in ("teacher.npz", "phase.npz")])
+        self.assertIn("there already", self.run_glesim(*args).out)
+        for other, name in (((0.25, 1.0), "teacher"), ((0.5, 2.0), "phase")):
+            write(*other)
+            self.assertIn(f"{name}.npz is ", self.run_glesim(*args, code=4).err)
+
+    def test_a_checkpoint_of_other_weights_is_refused(self):
+        start = self.folder / "start.npz"
+        args = [self.own_data(), "--output", "out", "--set", f"network.init={{file: {start}}}", "--set",
+                "training.epochs=10000000"]
+        self.weights(0.5)
+        run = self.start(*args)
+        end = time.monotonic() + PATIENCE
+        while not list(self.folder.glob("out/*/metrics.json")) and time.monotonic() < end:
+            time.sleep(0.01)
+        run.send_signal(signal.SIGINT)
+        run.communicate(timeout=PATIENCE)
+        self.assertEqual(run.returncode, 130)
+        self.weights(0.25)
+        self.assertRegex(self.run_glesim(*args, "--resume", code=4).err,
+                         rf"checkpoint\.npz: init: another {start}: its checksum is {SHA}\.\.\. there, {SHA}\.\.\. here")
+
+    def test_a_report_without_checksums_is_no_other_run(self):
+        config = self.own_data()
+        self.run_glesim(config, "--output", "out")
+        path = next(self.folder.glob("out/*/metrics.json"))
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace('"sha256"', '"old"').replace('"init"', '"none"'), encoding="utf-8")
+        self.own_data(last=2)
+        self.assertIn("there already", self.run_glesim(config, "--output", "out", "--resume").out)
+
+    def test_words_make_no_other_run(self):
+        args = [XOR, "--set", "training.epochs=1", "--output", "out", "--seeds", "1-2"]
+        self.run_glesim(*args)
+        for words in ("description=otherwise", "compute.backend=cpu"):
+            self.assertEqual(self.run_glesim(*args, "--set", words).out.count("there already"), 2, words)
+        self.assertIn("holds a run already", self.run_glesim(*args, "--set", "dt=0.2", code=3).err)
+
+    def test_words_refuse_no_checkpoint(self):
+        args = [XOR, "--set", "training.epochs=3000000", "--output", "out"]
+        for more in ([], ["--resume", "--set", "description=otherwise", "--set", "compute.backend=cpu"]):
+            before = {path: path.stat().st_mtime_ns for path in self.folder.glob("out/*/metrics.json")}
+            run = self.start(*args, *more)
+            end = time.monotonic() + PATIENCE
+            while time.monotonic() < end and before == {path: path.stat().st_mtime_ns for path in
+                                                        self.folder.glob("out/*/metrics.json")}:
+                time.sleep(0.01)
+            run.send_signal(signal.SIGINT)
+            _, err = run.communicate(timeout=PATIENCE)
+            self.assertEqual(run.returncode, 130, err)
+        m = load(self.run_of("out") / "metrics.json")
+        self.assertEqual((len(m["provenance"]["resumed"]), m["config"]["description"]), (1, "otherwise"))
+
+
+class Cost(Case):
+    def run_steps(self, training, output):
+        self.run_glesim(self.write("step.yaml", STEP + training), "--output", output, "--quiet")
+        return load(next(self.folder.glob(f"{output}/*/metrics.json")))
+
+    def test_stages_cost_no_more_the_more_there_are(self):
+        """Files made anew after each would take minutes."""
+        self.assertEqual(len(self.run_steps("  epochs: 20000\n", "epochs")["epochs"]), 20001)
+        phases = self.run_steps("  phases:\n" + "    - {duration: 0.1}\n" * 20000, "phases")["phases"]
+        self.assertEqual([p["start"] for p in phases[:3] + phases[-1:]], [0, 0.1, 0.2, 1999.9])
+
+    def test_memory_is_for_the_epochs_that_come(self):
+        def limit():
+            resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+        config = self.write("step.yaml", STEP + "  epochs: 1000000000\n")
+        with subprocess.Popen([GLESIM, str(config), "--output", "out", "--quiet"], cwd=self.folder, preexec_fn=limit,
+                              stderr=subprocess.PIPE) as run:
+            end = time.monotonic() + PATIENCE
+            while run.poll() is None and not list(self.folder.glob("out/*/metrics.json")) and time.monotonic() < end:
+                time.sleep(0.01)
+            run.send_signal(signal.SIGINT)
+            _, err = run.communicate(timeout=PATIENCE)
+        self.assertEqual((run.returncode, err), (130, b""))
+
+    def classes(self, n, *more):
+        """The report of a run with n classes, of which sample i has class i."""
+        write_npz(self.folder / "own.npz", x=("f4", (n, 2), [i / n for i in range(2 * n)]), y=("i8", (n,), range(n)))
+        config = self.write("own.yaml", OWN.replace("count: 2", f"count: {n}"))
+        self.run_glesim(config, "--output", "out", "--force", *more)
+        return load(next(self.folder.glob("out/*/metrics.json")))["confusion"]
+
+    def files(self):
+        return {path.name: path for path in self.folder.glob("out/*/*")}
+
+    def test_a_large_confusion_matrix_has_a_file_of_its_own(self):
+        self.assertEqual(self.classes(101), {"split": "train", "file": "confusion.npz", "matrix": None})
+        with zipfile.ZipFile(self.files()["confusion.npz"]) as archive:
+            data = archive.read("matrix.npy")
+        begin = 10 + struct.unpack("<H", data[8:10])[0]
+        self.assertIn(b"'descr': '<u4'", data[:begin])
+        self.assertIn(b"'shape': (101, 101)", data[:begin])
+        counts = struct.unpack(f"<{101 * 101}I", data[begin:])
+        self.assertEqual([sum(counts[101 * i:101 * (i + 1)]) for i in range(101)], [1] * 101)
+        small = self.classes(100)
+        self.assertEqual((small.keys(), len(small["matrix"])), ({"split", "matrix"}, 100))
+        self.assertNotIn("confusion.npz", self.files())
+
+    def test_what_a_limit_of_file_sizes_stops_leaves_no_temporary_file(self):
+        def limit():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        for size in (500, 3000, 20000):
+            done = subprocess.run([GLESIM, XOR, "--set", "record={every: 1}", "--output", f"out{size}", "--quiet"],
+                                  cwd=self.folder, preexec_fn=limit, capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 3, done.stderr)
+            self.assertIn("File too large", done.stderr)
+            self.assertEqual([path for path in self.folder.rglob("*.tmp")], [])
+
+
+class Makers(Case):
+    def test_another_instruction_set_is_told(self):
+        self.run_glesim(XOR, "--set", "training.epochs=0", "--output", "try", env={"GLESIM_ISA": "avx2"})
+        if load(self.run_of("try") / "metrics.json")["provenance"]["instruction_set"] != "avx2":
+            self.skipTest("this processor has no AVX2")
+        args = [XOR, "--set", "training.epochs=3000000", "--output", "out", "--quiet"]
+        told = []
+        for isa, more in (("base", []), ("avx2", ["--resume"]), ("avx2", ["--resume"]), ("base", ["--resume"])):
+            before = [path.stat().st_mtime_ns for path in self.folder.glob("out/*/metrics.json")]
+            run = subprocess.Popen([GLESIM, *args, *more], cwd=self.folder, env={**os.environ, "GLESIM_ISA": isa},
+                                   stderr=subprocess.PIPE, text=True)
+            end = time.monotonic() + PATIENCE
+            while time.monotonic() < end and before == [path.stat().st_mtime_ns for path in
+                                                        self.folder.glob("out/*/metrics.json")]:
+                time.sleep(0.01)
+            run.send_signal(signal.SIGINT)
+            told.append(run.communicate(timeout=PATIENCE)[1])
+            self.assertEqual(run.returncode, 130, told)
+        made = load(self.run_of("out") / "metrics.json")["provenance"]
+        self.assertRegex(told[1], r"^glesim: out/seed_1: another instruction set or program goes on with it, so that its "
+                                  r"bits are those of neither: avx2, glesim .*; before: base, glesim .*\n$")
+        self.assertEqual((told[0], told[2]), ("", ""))
+        self.assertRegex(told[3], r"neither: base, .*; before: avx2, ")
+        self.assertEqual([maker.split(",")[0] for maker in made["earlier"]], ["base", "avx2"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,45 @@
+#include "settings.h"
+#include "build.h"
+#include "kernel/isa.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+int n_isas(void)
+{
+    return (int)gle_isa_best() + 1;
+}
+
+const char *settings_file = "/tmp/none.npz";
+
+static void write_required(char *yaml, size_t size, const struct gle_key *keys)
+{
+    size_t at = (size_t)snprintf(yaml, size, "{");
+
+    for (const struct gle_key *k = keys; k && k->name; k++) {
+        if (k->fallback)
+            continue;
+        at += (size_t)snprintf(yaml + at, size - at, "%s%s: ", at > 1 ? ", " : "", k->name);
+        if (k->kind == GLE_KEY_KIND_PATH || k->kind == GLE_KEY_KIND_TEXT)
+            at += (size_t)snprintf(yaml + at, size - at, "%s", settings_file);
+        else if (k->kind == GLE_KEY_KIND_REAL || k->kind == GLE_KEY_KIND_COUNT)
+            at += (size_t)snprintf(yaml + at, size - at, "%g", fmin(fmax(10.0, k->low), k->high));
+        else
+            at += (size_t)snprintf(yaml + at, size - at, "0.5");
+    }
+    snprintf(yaml + at, size - at, "}");
+}
+
+struct settings settings_of(const struct gle_row *row, const char *yaml)
+{
+    struct settings s = {0};
+    struct gle_errors errs = {0};
+    char needed[1024];
+
+    write_required(needed, sizeof needed, row->keys);
+    if (gle_doc_parse(&s.doc, yaml ? yaml : needed, strlen(yaml ? yaml : needed), "test", &errs) ||
+        gle_decode_part(&s.part, row, NULL, s.doc, s.doc->root, &errs))
+        fail_msg("%s %s: %s", row->name, yaml ? yaml : needed, errs.item[0].text);
+    return s;
+}

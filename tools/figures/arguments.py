@@ -1,0 +1,73 @@
+"""Draws the paper's figures from run directories, beside what was published, or a page for any run.
+
+    tools/plot fig8 fig10                   # from results/ and, where there is none, results/reproduced/
+    tools/plot run results/xor/seed_1       # curves, confusion matrix, recording, diagnostics, as far as there are any
+"""
+
+import argparse
+import pathlib
+import re
+import sys
+
+from .failure import USAGE
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+READY = 100 # exit code of this module by itself: there is something to draw
+
+# Each is a module here with NAME and draw(runs), which returns a figure, or several by what follows the name.
+FIGURES = {
+    "fig5": "a chain of two neurons learns weights and time constants from a teacher, by five rules",
+    "fig6": "a small LagNet learns weights from a teacher: errors of GLE beside those of the adjoint method",
+    "fig8": "MNIST-1D and speech: samples, and accuracy over epochs beside other networks",
+    "fig10": "MNIST-1D through a fixed LagNet: accuracy over epochs",
+}
+FORMATS = ("svg", "pdf", "png")
+
+
+def formats_of(text):
+    chosen = text.split(",")
+    for each in chosen:
+        if each not in FORMATS:
+            raise argparse.ArgumentTypeError(f"{each!r} is none of {', '.join(FORMATS)}")
+    return chosen
+
+
+def version():
+    """That of glesim."""
+    return re.search(r"version: '([^']+)'", (ROOT / "meson.build").read_text(encoding="utf-8"))[1]
+
+
+def refuse(message):
+    print(f"plot: {message}", file=sys.stderr)
+    sys.exit(USAGE)
+
+
+def parse():
+    """The arguments; help, version and what is wrong end the program here."""
+    parser = argparse.ArgumentParser(
+        prog="plot", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="figures:\n" + "".join(f"  {name:8}{text}\n" for name, text in FIGURES.items()))
+    parser.add_argument("what", metavar="FIGURE", nargs="+", help="one or several figures; or run DIR...")
+    parser.add_argument("--runs", metavar="DIR", type=pathlib.Path, action="append",
+                        help="where <name>/<variant>/seed_<n> are, in place of results/ and results/reproduced/; "
+                             "more than once: the first that has a run")
+    parser.add_argument("--speech", metavar="DIR", type=pathlib.Path,
+                        help="words like those of Speech Commands, one of which fig8 shows (default: those that "
+                             "datasets/fetch_speech_commands or make_speech_corpus left)")
+    parser.add_argument("--output", metavar="DIR", type=pathlib.Path,
+                        help="where the pictures go (default: results/figures/; of run: into the run directory)")
+    parser.add_argument("--format", metavar="A,B", type=formats_of,
+                        help="svg, pdf, png (default: all three; of run: png)")
+    parser.add_argument("--version", action="version", version=f"glesim {version()}")
+    args = parser.parse_args()
+    if args.what == ["run"]:
+        refuse("which run? tools/plot run results/<name>/seed_<n>")
+    unknown = [name for name in args.what if name not in FIGURES]
+    if args.what[0] != "run" and unknown:
+        refuse(f"no figure {unknown[0]!r}; there are {', '.join(FIGURES)}, and run DIR")
+    return args
+
+
+if __name__ == "__main__":
+    parse()
+    sys.exit(READY)
