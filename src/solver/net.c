@@ -11,6 +11,11 @@
 
 /* --- threads --- */
 
+const struct gle_graph *gle_net_graph(const struct gle_net *net)
+{
+    return net->graph;
+}
+
 size_t gle_net_threads(const struct gle_net *net)
 {
     return net->split.n_threads;

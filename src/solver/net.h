@@ -18,6 +18,8 @@ GLE_MUST_CHECK int gle_net_build(struct gle_net **out, const struct gle_graph *g
                                  struct gle_error *err);
 void gle_net_destroy(struct gle_net *net); /* NULL is fine */
 
+const struct gle_graph *gle_net_graph(const struct gle_net *net);
+
 /* The number of threads that steps use: no more than the work is worth. */
 size_t gle_net_threads(const struct gle_net *net);
 

@@ -1,5 +1,6 @@
 /* The published MNIST-1D runs, from the seed to two trained batches. */
 #include "../support/build.h"
+#include "../support/by_layer.h"
 #include "../support/dataset.h"
 #include "base/memory.h"
 #include "data/data.h"
@@ -44,15 +45,14 @@ static void close_run(struct fixture *f)
 /* Weights and biases against arrays <prefix>L<k>_W and _b; bit for bit, or within their tolerances. */
 static void check_params(const struct fixture *f, const char *prefix, bool exactly)
 {
-    for (size_t i = f->first_layer; i < f->b.graph->n_layers; i++)
+    for (size_t i = f->first_layer; i < f->b.graph->n_populations; i++)
         for (int p = GLE_WEIGHT; p <= GLE_BIAS; p++) {
-            const struct gle_graph_layer *l = &f->b.graph->layers[i];
-            const size_t n = p == GLE_WEIGHT ? l->n * l->n_in : l->n;
+            const size_t n = layer_param_size(f->b.graph, i, (enum gle_param)p);
             float *values = calloc(n, sizeof *values);
             char name[64];
 
             snprintf(name, sizeof name, "%sL%zu_%s", prefix, i - f->first_layer, p == GLE_WEIGHT ? "W" : "b");
-            gle_net_get_param(f->b.net, i, (enum gle_param)p, values);
+            layer_get_param(f->b.net, i, (enum gle_param)p, values);
             if (exactly)
                 reference_assert_within(f->ref, name, values, n, 0.0);
             else
@@ -64,21 +64,21 @@ static void check_params(const struct fixture *f, const char *prefix, bool exact
 static void check_state(const struct fixture *f, const char *prefix)
 {
     static const struct {
-        enum gle_var var;
+        enum layer_var var;
         const char *name;
     } vars[] = {
-        {GLE_VAR_U, "u"}, {GLE_VAR_V, "v"}, {GLE_VAR_R, "r"}, {GLE_VAR_DR, "r_prime"}, {GLE_VAR_E_BELOW, "e_bottom"}};
+        {VAR_U, "u"}, {VAR_V, "v"}, {VAR_R, "r"}, {VAR_DR, "r_prime"}, {VAR_E_BELOW, "e_bottom"}};
 
-    for (size_t i = f->first_layer; i < f->b.graph->n_layers; i++)
+    for (size_t i = f->first_layer; i < f->b.graph->n_populations; i++)
         for (size_t k = 0; k < sizeof vars / sizeof *vars; k++) {
-            const struct gle_graph_layer *l = &f->b.graph->layers[i];
-            const size_t n = vars[k].var == GLE_VAR_E_BELOW ? l->n_in : l->n;
+            const struct gle_population *l = &f->b.graph->populations[i];
+            const size_t n = vars[k].var == VAR_E_BELOW ? layer_inputs(f->b.graph, i) : l->n;
             float *values = calloc(TEST * n, sizeof *values);
             char name[64];
 
             snprintf(name, sizeof name, "%sL%zu_%s", prefix, i - f->first_layer, vars[k].name);
-            if (reference_has(f->ref, name) && (vars[k].var != GLE_VAR_E_BELOW || l->sends_error)) {
-                gle_net_get_var(f->b.net, i, vars[k].var, values);
+            if (reference_has(f->ref, name) && (vars[k].var != VAR_E_BELOW || layer_sends_error(f->b.graph, i))) {
+                layer_get_var(f->b.net, i, vars[k].var, values);
                 reference_assert_rows(f->ref, name, 0, values, BATCH, n, n);
             }
             free(values);
@@ -203,7 +203,7 @@ static void the_frozen_lagnet_filters_as_published(void **state)
     for (size_t t = 0; t < n_steps; t++) {
         float output[5 * 10];
         double loss;
-        gle_net_get_var(f.b.net, 3, GLE_VAR_R, output); /* the old rate of the fourth layer */
+        layer_get_var(f.b.net, 3, VAR_R, output); /* the old rate of the fourth layer */
         reference_assert_rows(f.ref, "lagnet_output_first5", t, output, 5, 10, 10);
         gle_data_input(input, ld, f.data, batch_of(f.data, GLE_TRAIN, rows, 5), t);
         assert_int_equal(gle_net_step(f.b.net, &step, &loss, &err), 0);

@@ -1,5 +1,6 @@
 /* Small networks of the paper's code, state by state: every variable, gradient and parameter after every step. */
 #include "../support/build.h"
+#include "../support/by_layer.h"
 #include "base/rng.h"
 #include "reference.h"
 
@@ -9,12 +10,12 @@
 #include <string.h>
 
 static const struct {
-    enum gle_var var;
+    enum layer_var var;
     const char *name;
 } vars[] = {
-    {GLE_VAR_U, "u"},              {GLE_VAR_V, "v"},             {GLE_VAR_R, "r"},       {GLE_VAR_DR, "r_prime"},
-    {GLE_VAR_E_BELOW, "e_bottom"}, {GLE_VAR_PROSP_U, "prosp_u"}, {GLE_VAR_E, "prosp_v"},
-    {GLE_VAR_E_INST, "inst_e"},
+    {VAR_U, "u"},              {VAR_V, "v"},             {VAR_R, "r"},       {VAR_DR, "r_prime"},
+    {VAR_E_BELOW, "e_bottom"}, {VAR_PROSP_U, "prosp_u"}, {VAR_E, "prosp_v"},
+    {VAR_E_INST, "inst_e"},
 };
 enum { N_KEPT = 5, N_VARS = 8 }; /* what a step leaves to the next comes first */
 static const struct {
@@ -53,10 +54,10 @@ static struct built build_3543(void)
 /* Initial parameters of the reference. */
 static void take_init(struct built *b, const struct reference *ref)
 {
-    for (size_t i = 0; i < b->graph->n_layers; i++)
+    for (size_t i = 0; i < b->graph->n_populations; i++)
         for (size_t p = 0; p < 3; p++) {
-            const struct gle_graph_layer *l = &b->graph->layers[i];
-            const size_t cols = params[p].param == GLE_WEIGHT ? l->n_in : 1;
+            const struct gle_population *l = &b->graph->populations[i];
+            const size_t cols = params[p].param == GLE_WEIGHT ? layer_inputs(b->graph, i) : 1;
             float values[64];
             char name[64];
 
@@ -68,7 +69,7 @@ static void take_init(struct built *b, const struct reference *ref)
                     values[k] = (float)gle_array_real(reference_array(ref, name), k);
             else
                 reference_copy_rows(ref, name, 0, values, l->n, cols, cols);
-            gle_net_set_param(b->net, i, params[p].param, values);
+            layer_set_param(b->net, i, params[p].param, values);
         }
 }
 
@@ -76,17 +77,17 @@ static void take_init(struct built *b, const struct reference *ref)
 static void check_vars(const struct built *b, const struct reference *ref, const char *prefix, size_t slice, size_t B,
                        size_t n_vars)
 {
-    for (size_t i = 0; i < b->graph->n_layers; i++)
+    for (size_t i = 0; i < b->graph->n_populations; i++)
         for (size_t k = 0; k < n_vars; k++) {
-            const struct gle_graph_layer *l = &b->graph->layers[i];
-            const size_t n = vars[k].var == GLE_VAR_E_BELOW ? l->n_in : l->n;
+            const struct gle_population *l = &b->graph->populations[i];
+            const size_t n = vars[k].var == VAR_E_BELOW ? layer_inputs(b->graph, i) : l->n;
             float values[256];
             char name[64];
 
-            if (!gle_net_has_var(b->net, i, vars[k].var))
+            if (!layer_has_var(b->net, i, vars[k].var))
                 continue; /* sent below by the lowest layer: never used, not computed; or after no step at all */
             snprintf(name, sizeof name, "%sL%zu_%s", prefix, i, vars[k].name);
-            gle_net_get_var(b->net, i, vars[k].var, values);
+            layer_get_var(b->net, i, vars[k].var, values);
             reference_assert_rows(ref, name, slice, values, B, n, n);
         }
 }
@@ -94,21 +95,21 @@ static void check_vars(const struct built *b, const struct reference *ref, const
 /* Gradients and parameters after the step. */
 static void check_params(const struct built *b, const struct reference *ref, const char *prefix, size_t slice)
 {
-    for (size_t i = 0; i < b->graph->n_layers; i++)
+    for (size_t i = 0; i < b->graph->n_populations; i++)
         for (size_t p = 0; p < 3; p++) {
-            const struct gle_graph_layer *l = &b->graph->layers[i];
+            const struct gle_population *l = &b->graph->populations[i];
             const size_t rows = params[p].param == GLE_WEIGHT ? l->n : 1;
-            const size_t cols = params[p].param == GLE_WEIGHT ? l->n_in : l->n;
+            const size_t cols = params[p].param == GLE_WEIGHT ? layer_inputs(b->graph, i) : l->n;
             float values[256];
             char name[64];
 
             if (!l->cfg->plastic[params[p].param])
                 continue;
             snprintf(name, sizeof name, "%sL%zu_%s_grad", prefix, i, params[p].name);
-            gle_net_get_gradient(b->net, i, params[p].param, values);
+            layer_get_gradient(b->net, i, params[p].param, values);
             reference_assert_rows(ref, name, slice, values, rows, cols, cols);
             snprintf(name, sizeof name, "%sL%zu_%s", prefix, i, params[p].name);
-            gle_net_get_param(b->net, i, params[p].param, values);
+            layer_get_param(b->net, i, params[p].param, values);
             reference_assert_rows(ref, name, slice, values, rows, cols, cols);
         }
 }
@@ -116,12 +117,12 @@ static void check_params(const struct built *b, const struct reference *ref, con
 /* The output that a step reads is the old rate: also what the reference calls the output of that step. */
 static void check_output(const struct built *b, const struct reference *ref, const char *prefix, size_t slice, size_t B)
 {
-    const size_t top = b->graph->n_layers - 1, n = b->graph->layers[top].n;
+    const size_t top = b->graph->n_populations - 1, n = b->graph->populations[top].n;
     float values[256];
     char name[64];
 
     snprintf(name, sizeof name, "%soutput", prefix);
-    gle_net_get_var(b->net, top, GLE_VAR_R, values);
+    layer_get_var(b->net, top, VAR_R, values);
     reference_assert_rows(ref, name, slice, values, B, n, n);
 }
 
@@ -263,9 +264,9 @@ static void check_window_param(const struct built *b, const struct reference *re
 
     snprintf(name, sizeof name, "%s_%s_%zu", prefix, tau ? "tau_m" : "w", layer);
     if (gradient)
-        gle_net_get_gradient(b->net, layer, param, &value);
+        layer_get_gradient(b->net, layer, param, &value);
     else
-        gle_net_get_param(b->net, layer, param, &value);
+        layer_get_param(b->net, layer, param, &value);
     reference_assert_rows(ref, name, window, &value, 1, 1, 1);
 }
 
@@ -331,10 +332,10 @@ static void a_teacher_gives_the_targets(void **state)
             float values[3];
             char name[64];
             snprintf(name, sizeof name, "teacher_L%zu_u", i);
-            gle_net_get_var(teacher, i, GLE_VAR_U, values);
+            layer_get_var(teacher, i, VAR_U, values);
             reference_assert_rows(steps, name, t, values, 3, 1, 1);
             snprintf(name, sizeof name, "teacher_L%zu_r", i);
-            gle_net_get_var(teacher, i, GLE_VAR_R, values);
+            layer_get_var(teacher, i, VAR_R, values);
             reference_assert_rows(steps, name, t, values, 3, 1, 1);
         }
     }
@@ -362,10 +363,10 @@ static void backpropagation_through_time(void **state)
         float value;
         snprintf(name, sizeof name, "init_w_%zu", i);
         value = (float)gle_array_real(reference_array(windows, name), 0);
-        gle_net_set_param(b.net, i, GLE_WEIGHT, &value);
+        layer_set_param(b.net, i, GLE_WEIGHT, &value);
         snprintf(name, sizeof name, "init_tau_m_%zu", i);
         value = (float)gle_array_real(reference_array(windows, name), 0);
-        gle_net_set_param(b.net, i, GLE_TAU_M, &value);
+        layer_set_param(b.net, i, GLE_TAU_M, &value);
     }
     gle_net_set_batch(b.net, 3);
     for (size_t t = 0; t <= 140; t++) {

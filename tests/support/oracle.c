@@ -1,4 +1,5 @@
 #include "oracle.h"
+#include "by_layer.h"
 #include "parts/loss.h"
 #include "parts/activation.h"
 #include "parts/rule.h"
@@ -25,7 +26,7 @@ static void read_param(double *to, const struct gle_net *net, size_t layer, enum
 {
     float *values = calloc(n, sizeof *values);
 
-    gle_net_get_param(net, layer, p, values);
+    layer_get_param(net, layer, p, values);
     for (size_t i = 0; i < n; i++)
         to[i] = (double)values[i];
     free(values);
@@ -76,7 +77,7 @@ struct oracle *oracle_build(const struct gle_graph *graph, const struct gle_net 
     const struct gle_experiment *exp = graph->exp;
     struct oracle *o = calloc(1, sizeof *o);
 
-    o->n_layers = graph->n_layers;
+    o->n_layers = graph->n_populations;
     o->layers = calloc(o->n_layers, sizeof *o->layers);
     o->B = B;
     o->dt = exp->dt;
@@ -90,10 +91,10 @@ struct oracle *oracle_build(const struct gle_graph *graph, const struct gle_net 
     o->momentum = momentum;
     o->tau_low = exp->bounds[GLE_TAU_M].low;
     for (size_t i = 0; i < o->n_layers; i++) {
-        const struct gle_graph_layer *g = &graph->layers[i];
+        const struct gle_population *g = &graph->populations[i];
         struct oracle_layer *l = &o->layers[i];
 
-        l->n_in = g->n_in;
+        l->n_in = layer_inputs(graph, i);
         l->n = g->n;
         l->act = find_act_formula(g->cfg->act->row.name);
         l->gamma = g->cfg->gamma;

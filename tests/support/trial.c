@@ -1,4 +1,5 @@
 #include "trial.h"
+#include "by_layer.h"
 #include "base/memory.h"
 #include "base/rng.h"
 
@@ -70,14 +71,14 @@ float *all_params(const struct built *b, size_t *n)
     size_t at = 0;
 
     *n = 0;
-    for (size_t i = 0; i < b->graph->n_layers; i++)
-        *n += b->graph->layers[i].n * (b->graph->layers[i].n_in + 2);
+    for (size_t i = 0; i < b->graph->n_populations; i++)
+        for (int p = 0; p < GLE_PARAMS; p++)
+            *n += layer_param_size(b->graph, i, (enum gle_param)p);
     values = calloc(*n, sizeof *values);
-    for (size_t i = 0; i < b->graph->n_layers; i++)
+    for (size_t i = 0; i < b->graph->n_populations; i++)
         for (int p = 0; p < GLE_PARAMS; p++) {
-            const struct gle_graph_layer *l = &b->graph->layers[i];
-            gle_net_get_param(b->net, i, (enum gle_param)p, values + at);
-            at += p == GLE_WEIGHT ? l->n * l->n_in : l->n;
+            layer_get_param(b->net, i, (enum gle_param)p, values + at);
+            at += layer_param_size(b->graph, i, (enum gle_param)p);
         }
     assert_int_equal(at, *n);
     return values;

@@ -1,4 +1,5 @@
 #include "witness.h"
+#include "by_layer.h"
 #include "base/rng.h"
 
 #include <stdlib.h>
@@ -6,7 +7,7 @@
 
 static size_t n_out(const struct trial *t)
 {
-    return t->b.graph->layers[t->b.graph->n_layers - 1].n;
+    return t->b.graph->populations[t->b.graph->n_populations - 1].n;
 }
 
 static float *all_gradients(const struct built *b)
@@ -14,11 +15,10 @@ static float *all_gradients(const struct built *b)
     size_t n, at = 0;
     float *values = all_params(b, &n);
 
-    for (size_t i = 0; i < b->graph->n_layers; i++)
+    for (size_t i = 0; i < b->graph->n_populations; i++)
         for (int p = 0; p < GLE_PARAMS; p++) {
-            const struct gle_graph_layer *l = &b->graph->layers[i];
-            gle_net_get_gradient(b->net, i, (enum gle_param)p, values + at);
-            at += p == GLE_WEIGHT ? l->n * l->n_in : l->n;
+            layer_get_gradient(b->net, i, (enum gle_param)p, values + at);
+            at += layer_param_size(b->graph, i, (enum gle_param)p);
         }
     return values;
 }

@@ -1,5 +1,6 @@
 /* Comparisons of a rule's updates with exact gradients, within runs. */
 #include "../support/witness.h"
+#include "../support/by_layer.h"
 #include "base/memory.h"
 #include "parts/rule.h"
 
@@ -34,7 +35,7 @@ static const char *config(const char *dataset, const char *learning, const char 
 
 static const struct gle_comparison *comparison(const struct gle_diagnostic *d, size_t layer, int param)
 {
-    return &d->of[layer * GLE_PARAMS + (size_t)param];
+    return &d->of[layer * GLE_PARAM_KINDS + (size_t)param];
 }
 
 static double cosine(const struct gle_comparison *c)
@@ -50,7 +51,7 @@ static double ratio(const struct gle_comparison *c)
 static void assert_exact(const struct trial *t)
 {
     for (size_t d = 0; d < t->m.n_diagnostics; d++)
-        for (size_t i = 0; i < t->b.graph->n_layers; i++)
+        for (size_t i = 0; i < t->b.graph->n_populations; i++)
             for (int p = 0; p < GLE_PARAMS; p++) {
                 const struct gle_comparison *c = comparison(&t->m.diagnostics[d], i, p);
                 if (!(fabs(cosine(c) - 1.0) < 1e-5 && fabs(ratio(c) - 1.0) < 1e-5))
@@ -167,8 +168,9 @@ static void comparisons_begin_with_every_nth_learning_step_that_leaves_room(void
                                          runs[i].dataset == noise ? teacher : ""), 1);
         assert_steps(&t, runs[i].steps, runs[i].n);
         for (size_t d = 0; d < t.m.n_diagnostics; d++)
-            for (size_t k = 0; k < 2 * GLE_PARAMS; k++)
-                assert_true(t.m.diagnostics[d].of[k].update > 0.0 && t.m.diagnostics[d].of[k].gradient > 0.0);
+            for (size_t k = 0; k < 2 * GLE_PARAM_KINDS; k++)
+                if (k % GLE_PARAM_KINDS < GLE_PARAMS)
+                    assert_true(t.m.diagnostics[d].of[k].update > 0.0 && t.m.diagnostics[d].of[k].gradient > 0.0);
         trial_close(&t);
     }
 }
@@ -187,8 +189,7 @@ static void the_update_is_the_sum_of_the_gradients_that_the_rule_followed(void *
         size_t at = 0;
         for (size_t i = 0; i < 2; i++)
             for (int p = 0; p < GLE_PARAMS; p++) {
-                const struct gle_graph_layer *l = &t.b.graph->layers[i];
-                const size_t n = p == GLE_WEIGHT ? l->n * l->n_in : l->n;
+                const size_t n = layer_param_size(t.b.graph, i, (enum gle_param)p);
                 double squares = 0.0;
                 for (size_t k = 0; k < n; k++) {
                     double sum = 0.0;

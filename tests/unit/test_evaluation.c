@@ -1,5 +1,6 @@
 /* The test set during training by duration. */
 #include "../support/folder.h"
+#include "../support/by_layer.h"
 #include "../support/trial.h"
 #include "train/evaluation.h"
 
@@ -119,7 +120,7 @@ static struct gle_evaluated evaluate_again(struct check *c)
             gle_data_target(y, ld_target, data, &batch, t);
             for (size_t b = 0; b < batch.B; b++)
                 memcpy(target + 2 * b, y + b * ld_target, 2 * sizeof *target);
-            gle_net_get_var(c->net, 1, GLE_VAR_R, output);
+            layer_get_var(c->net, 1, VAR_R, output);
             out.loss += loss_of(output, target, 2 * batch.B) / (double)(n * batch.n_steps);
             assert_int_equal(gle_net_step(c->net, &(struct gle_step){0}, &unused, &err), 0);
         }

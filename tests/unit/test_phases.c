@@ -1,5 +1,6 @@
 /* Training by duration: phases, teachers, streams of samples, on networks that take milliseconds. */
 #include "../support/witness.h"
+#include "../support/by_layer.h"
 #include "base/memory.h"
 #include "base/npz.h"
 #include "base/rng.h"
@@ -48,13 +49,13 @@ static size_t n_params(const struct trial *t)
 /* Where a parameter stands among all, and its size. */
 static size_t place(const struct trial *t, size_t layer, enum gle_param param, size_t *n)
 {
-    const struct gle_graph_layer *l = t->b.graph->layers;
     size_t at = 0;
 
-    for (size_t i = 0; i < layer; i++)
-        at += l[i].n * (l[i].n_in + 2);
-    *n = param == GLE_WEIGHT ? l[layer].n * l[layer].n_in : l[layer].n;
-    return at + (param == GLE_WEIGHT ? 0 : l[layer].n * l[layer].n_in) + (param == GLE_TAU_M ? l[layer].n : 0);
+    for (size_t i = 0; i <= layer; i++)
+        for (int p = 0; p < (i < layer ? GLE_PARAMS : (int)param); p++)
+            at += layer_param_size(t->b.graph, i, (enum gle_param)p);
+    *n = layer_param_size(t->b.graph, layer, param);
+    return at;
 }
 
 static bool same(const struct trial *t, size_t layer, enum gle_param param, const float *x, const float *y)
@@ -137,7 +138,7 @@ static void assert_taught_by(struct other *o, const struct trial *t, const struc
             if (!s || T)
                 gle_net_begin_batch(o->net, t->b.exp->reset_state);
         }
-        gle_net_get_var(o->net, 1, GLE_VAR_R, target);
+        layer_get_var(o->net, 1, VAR_R, target);
         assert_memory_equal(now->target, target, B * K * sizeof *target);
         for (size_t k = 0; k < B * K; k++)
             sum += pow((double)now->target[k] - (double)now->output[k], 2.0) / (double)(B * K);
@@ -161,9 +162,9 @@ static void the_target_is_what_a_net_with_the_values_of_the_teacher_puts_out(voi
                                "phases: [{duration: 3}, {duration: 1, learn: false}]",
                                other_teacher), 1);
     o = other_build(&t, &rng);
-    gle_net_set_param(o.net, 0, GLE_WEIGHT, weight);
-    gle_net_set_param(o.net, 0, GLE_TAU_M, tau_m);
-    gle_net_set_param(o.net, 1, GLE_BIAS, bias);
+    layer_set_param(o.net, 0, GLE_WEIGHT, weight);
+    layer_set_param(o.net, 0, GLE_TAU_M, tau_m);
+    layer_set_param(o.net, 1, GLE_BIAS, bias);
     assert_taught_by(&o, &t, &w);
     assert_true(w.steps[39].moment.loss > 0.0);
     other_clear(&o);
@@ -241,7 +242,7 @@ static void a_phase_without_learning_moves_nothing_though_errors_flow(void **sta
         n = n_params(&t);
         for (size_t s = 0; s < w.n_steps; s++)
             assert_memory_equal(before, w.steps[s].params, n * sizeof *before);
-        gle_net_get_var(t.b.net, 0, GLE_VAR_E, e);
+        layer_get_var(t.b.net, 0, VAR_E, e);
         for (size_t k = 0; k < 12; k++)
             most = fmaxf(most, fabsf(e[k]));
         assert_int_equal(most > 0.0f, i < 2);
@@ -757,8 +758,8 @@ static int keep_params(void *ctx, const struct gle_moment *m, struct gle_error *
 
     (void)err;
     if (m->step == 70 + GLE_LAST_STEPS - 1) {
-        gle_net_get_param(m->net, 0, GLE_WEIGHT, params);
-        gle_net_get_param(m->net, 0, GLE_BIAS, params + 4);
+        layer_get_param(m->net, 0, GLE_WEIGHT, params);
+        layer_get_param(m->net, 0, GLE_BIAS, params + 4);
     }
     return 0;
 }
@@ -778,8 +779,8 @@ static void divergence_takes_back_no_more_than_ten_thousand_steps(void **state)
     trial_run(&t, &observer, NULL);
     assert_int_equal(t.err.code, GLE_EDIVERGED);
     assert_int_equal(t.m.phases[1].steps, 1500 * 7 - 70);
-    gle_net_get_param(t.b.net, 0, GLE_WEIGHT, now);
-    gle_net_get_param(t.b.net, 0, GLE_BIAS, now + 4);
+    layer_get_param(t.b.net, 0, GLE_WEIGHT, now);
+    layer_get_param(t.b.net, 0, GLE_BIAS, now + 4);
     assert_memory_equal(then, now, sizeof now);
     trial_close(&t);
 }

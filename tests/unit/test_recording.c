@@ -1,5 +1,6 @@
 /* recording.npz of real runs, against what the nets held. */
 #include "../support/folder.h"
+#include "../support/by_layer.h"
 #include "../support/witness.h"
 #include "base/memory.h"
 #include "base/npz.h"
@@ -75,11 +76,11 @@ static float *read_back(const struct gle_moment *m, enum gle_read what, size_t w
 
 static int on_moment(void *ctx, const struct gle_moment *m, struct gle_error *err)
 {
-    static const enum gle_var vars[GLE_RECORD_LAMBDA] = {
-        [GLE_RECORD_U] = GLE_VAR_U,           [GLE_RECORD_V] = GLE_VAR_V,
-        [GLE_RECORD_R] = GLE_VAR_R,           [GLE_RECORD_E] = GLE_VAR_E,
-        [GLE_RECORD_PROSP_U] = GLE_VAR_PROSP_U, [GLE_RECORD_R_PRIME] = GLE_VAR_DR,
-        [GLE_RECORD_E_INST] = GLE_VAR_E_INST, [GLE_RECORD_E_BELOW] = GLE_VAR_E_BELOW};
+    static const enum layer_var vars[GLE_RECORD_LAMBDA] = {
+        [GLE_RECORD_U] = VAR_U,           [GLE_RECORD_V] = VAR_V,
+        [GLE_RECORD_R] = VAR_R,           [GLE_RECORD_E] = VAR_E,
+        [GLE_RECORD_PROSP_U] = VAR_PROSP_U, [GLE_RECORD_R_PRIME] = VAR_DR,
+        [GLE_RECORD_E_INST] = VAR_E_INST, [GLE_RECORD_E_BELOW] = VAR_E_BELOW};
     struct double_entry *d = ctx;
     const struct gle_experiment *exp = d->trial->b.exp;
     struct held *h;
@@ -92,15 +93,15 @@ static int on_moment(void *ctx, const struct gle_moment *m, struct gle_error *er
             if (!exp->record.variables[v] || (v == GLE_RECORD_E_BELOW && i == 0)) /* nobody is below */
                 continue;
             h->vars[i][v] = calloc(m->B * width_of(i, v), sizeof(float));
-            gle_net_get_var(m->net, i, vars[v], h->vars[i][v]);
+            layer_get_var(m->net, i, vars[v], h->vars[i][v]);
         }
         for (int p = 0; p < GLE_PARAMS; p++) {
             h->params[i][p] = calloc(neurons_of[i] * (inputs_of[i] + 1), sizeof(float));
-            gle_net_get_param(m->net, i, (enum gle_param)p, h->params[i][p]);
-            if (!m->learned || !gle_net_learns(m->net, i, (enum gle_param)p))
+            layer_get_param(m->net, i, (enum gle_param)p, h->params[i][p]);
+            if (!m->learned || !layer_learns(m->net, i, (enum gle_param)p))
                 continue;
             h->grads[i][p] = calloc(neurons_of[i] * (inputs_of[i] + 1), sizeof(float));
-            gle_net_get_gradient(m->net, i, (enum gle_param)p, h->grads[i][p]);
+            layer_get_gradient(m->net, i, (enum gle_param)p, h->grads[i][p]);
         }
     }
     h->input = read_back(m, GLE_READ_INPUT, 2);

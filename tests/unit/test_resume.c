@@ -154,7 +154,7 @@ static bool same_score(const struct gle_score *a, const struct gle_score *b)
 static bool same_metrics(const struct trial *x, const struct trial *y)
 {
     const struct gle_metrics *a = &x->m, *b = &y->m;
-    const size_t each = x->b.graph->n_layers * GLE_PARAMS, n_classes = a->n_classes;
+    const size_t each = x->b.graph->n_parameters, n_classes = a->n_classes;
     bool same = a->n_epochs == b->n_epochs && a->n_phases == b->n_phases && a->n_diagnostics == b->n_diagnostics &&
                 a->n_evaluations == b->n_evaluations &&
                 a->best == b->best && a->confusion_split == b->confusion_split && a->train_steps == b->train_steps &&

@@ -292,7 +292,7 @@ static void any_number_of_threads_gives_the_same_bits_by_duration(void **state)
             assert_int_equal(t.m.n_diagnostics, one.m.n_diagnostics);
             for (size_t d = 0; d < t.m.n_diagnostics; d++)
                 assert_memory_equal(t.m.diagnostics[d].of, one.m.diagnostics[d].of,
-                                    6 * GLE_PARAMS * sizeof *t.m.diagnostics[d].of);
+                                    6 * GLE_PARAM_KINDS * sizeof *t.m.diagnostics[d].of);
             trial_close(&t);
         }
         trial_close(&one);

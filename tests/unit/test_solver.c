@@ -1,5 +1,6 @@
 /* The solver against the plain double-precision loops of the oracle, on random networks. */
 #include "../support/build.h"
+#include "../support/by_layer.h"
 #include "../support/oracle.h"
 #include "../support/random_net.h"
 #include "base/memory.h"
@@ -26,35 +27,35 @@ static void compare(const struct built *b, const struct oracle *o, size_t net, s
 {
     for (size_t i = 0; i < o->n_layers; i++) {
         const struct oracle_layer *l = &o->layers[i];
-        const struct gle_graph_layer *g = &b->graph->layers[i];
+        const struct gle_population *g = &b->graph->populations[i];
         float *values = calloc(l->n * l->n_in + o->B * (l->n + l->n_in), sizeof *values);
         struct {
             const char *name;
-            enum gle_var var;
+            enum layer_var var;
             const double *want, *spread;
             size_t n;
             bool seen;
         } vars[] = {
-            {"u", GLE_VAR_U, l->u, l->spread.u, l->n, true},
-            {"r", GLE_VAR_R, l->r, l->spread.r, l->n, true},
-            {"phi'", GLE_VAR_DR, l->dr, l->spread.dr, l->n, true},
-            {"prosp_u", GLE_VAR_PROSP_U, l->prosp_u, l->spread.prosp_u, l->n, true},
-            {"v", GLE_VAR_V, l->v, l->spread.v, l->n, g->needs_error},
-            {"e", GLE_VAR_E, l->e, l->spread.e, l->n, g->needs_error},
-            {"e_inst", GLE_VAR_E_INST, l->e_inst, l->spread.e_inst, l->n, g->needs_error},
-            {"e_below", GLE_VAR_E_BELOW, l->e_below, l->spread.e_below, l->n_in, g->sends_error},
+            {"u", VAR_U, l->u, l->spread.u, l->n, true},
+            {"r", VAR_R, l->r, l->spread.r, l->n, true},
+            {"phi'", VAR_DR, l->dr, l->spread.dr, l->n, true},
+            {"prosp_u", VAR_PROSP_U, l->prosp_u, l->spread.prosp_u, l->n, true},
+            {"v", VAR_V, l->v, l->spread.v, l->n, g->needs_error},
+            {"e", VAR_E, l->e, l->spread.e, l->n, g->needs_error},
+            {"e_inst", VAR_E_INST, l->e_inst, l->spread.e_inst, l->n, g->needs_error},
+            {"e_below", VAR_E_BELOW, l->e_below, l->spread.e_below, l->n_in, layer_sends_error(b->graph, i)},
         };
         for (size_t k = 0; k < sizeof vars / sizeof *vars; k++) {
             if (!vars[k].seen)
                 continue;
-            gle_net_get_var(b->net, i, vars[k].var, values);
+            layer_get_var(b->net, i, vars[k].var, values);
             assert_near(vars[k].name, net, step, i, values, vars[k].want, vars[k].spread, o->B * vars[k].n);
         }
-        gle_net_get_param(b->net, i, GLE_WEIGHT, values);
+        layer_get_param(b->net, i, GLE_WEIGHT, values);
         assert_near("W", net, step, i, values, l->W, l->spread.W, l->n * l->n_in);
-        gle_net_get_param(b->net, i, GLE_BIAS, values);
+        layer_get_param(b->net, i, GLE_BIAS, values);
         assert_near("b", net, step, i, values, l->b, l->spread.b, l->n);
-        gle_net_get_param(b->net, i, GLE_TAU_M, values);
+        layer_get_param(b->net, i, GLE_TAU_M, values);
         assert_near("tau_m", net, step, i, values, l->tau_m, l->spread.tau_m, l->n);
         free(values);
     }
@@ -210,7 +211,7 @@ static void learn_fast(struct built *b, float low[GLE_PARAMS], float high[GLE_PA
         for (int p = 0; p < GLE_PARAMS; p++) {
             const size_t n = p == GLE_WEIGHT ? 48 : 8;
             float values[48];
-            gle_net_get_param(b->net, 0, (enum gle_param)p, values);
+            layer_get_param(b->net, 0, (enum gle_param)p, values);
             for (size_t i = 0; step && i < n; i++) { /* the first step learns nothing yet */
                 low[p] = fminf(low[p], values[i]);
                 high[p] = fmaxf(high[p], values[i]);
@@ -286,7 +287,7 @@ static void a_tau_m_from_a_file_may_be_dt_but_for_rounding(void **state)
             assert_int_equal(k ? gle_net_apply(b.net, &b.exp->teacher, &rng, &err) : gle_net_init(b.net, &rng, &err),
                              want);
             if (cases[i].good) {
-                gle_net_get_param(b.net, 0, GLE_TAU_M, &tau_m);
+                layer_get_param(b.net, 0, GLE_TAU_M, &tau_m);
                 assert_true(tau_m == cases[i].tau_m);
             } else {
                 assert_int_equal(err.code, GLE_EDATA);
@@ -330,8 +331,8 @@ static void a_step_says_which_variables_it_has_found(void **state)
                                "tau_r: 1}}, {name: b, neurons: {count: 3, tau_m: 1, tau_r: 1}}, {name: c, neurons: "
                                "{count: 2, tau_m: 1, tau_r: 1}}]}\n"
                                "learning: {loss: mse}\ntraining: {epochs: 1, batch_size: 2}\n";
-    static const enum gle_var of_errors[] = {GLE_VAR_V, GLE_VAR_E, GLE_VAR_E_INST}, others[] = {
-        GLE_VAR_U, GLE_VAR_R, GLE_VAR_DR, GLE_VAR_PROSP_U, GLE_VAR_S};
+    static const enum layer_var of_errors[] = {VAR_V, VAR_E, VAR_E_INST}, others[] = {
+        VAR_U, VAR_R, VAR_DR, VAR_PROSP_U, VAR_S};
     const struct gle_step steps[] = {{.learn = true, .lr = 1e-3}, {.forward_only = true}, {.nudge = true}};
     struct built b = build_text(yaml, 1);
     struct gle_error err = {0};
@@ -342,15 +343,15 @@ static void a_step_says_which_variables_it_has_found(void **state)
         assert_int_equal(gle_net_step(b.net, &steps[s], &loss, &err), 0);
         for (size_t i = 0; i < 3; i++) {
             for (size_t k = 0; k < sizeof of_errors / sizeof *of_errors; k++)
-                assert_int_equal(gle_net_has_var(b.net, i, of_errors[k]), i > 0 && !steps[s].forward_only);
+                assert_int_equal(layer_has_var(b.net, i, of_errors[k]), i > 0 && !steps[s].forward_only);
             for (size_t k = 0; k < sizeof others / sizeof *others; k++)
-                assert_true(gle_net_has_var(b.net, i, others[k]));
-            assert_int_equal(gle_net_has_var(b.net, i, GLE_VAR_E_BELOW), i == 2 && !steps[s].forward_only);
+                assert_true(layer_has_var(b.net, i, others[k]));
+            assert_int_equal(layer_has_var(b.net, i, VAR_E_BELOW), i == 2 && !steps[s].forward_only);
         }
     }
-    assert_true(gle_net_learns(b.net, 1, GLE_WEIGHT) && !gle_net_learns(b.net, 0, GLE_WEIGHT));
-    gle_net_hold(b.net, 1, GLE_WEIGHT, true);
-    assert_true(!gle_net_learns(b.net, 1, GLE_WEIGHT) && gle_net_learns(b.net, 1, GLE_BIAS));
+    assert_true(layer_learns(b.net, 1, GLE_WEIGHT) && !layer_learns(b.net, 0, GLE_WEIGHT));
+    layer_hold(b.net, 1, GLE_WEIGHT, true);
+    assert_true(!layer_learns(b.net, 1, GLE_WEIGHT) && layer_learns(b.net, 1, GLE_BIAS));
     built_clear(&b);
 }
 

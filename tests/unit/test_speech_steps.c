@@ -2,6 +2,7 @@
  * double-precision oracle. Time constants, dt, learning rate and loss are those of configs/gsc_mel_gle.yaml, whose
  * tau_m / tau_r = 24 makes errors grow, and the rounding in them, from layer to layer. */
 #include "../support/build.h"
+#include "../support/by_layer.h"
 #include "../support/oracle.h"
 #include "base/memory.h"
 #include "base/rng.h"
@@ -107,12 +108,12 @@ static void compare(struct worst *worst, const struct built *b, const struct ora
 
     for (size_t i = 0; i < LAYERS; i++) {
         const struct oracle_layer *l = &o->layers[i];
-        gle_net_get_param(b->net, i, GLE_WEIGHT, values);
+        layer_get_param(b->net, i, GLE_WEIGHT, values);
         worst->weight = fmax(worst->weight, difference(values, l->W, l->n * l->n_in));
-        gle_net_get_var(b->net, i, GLE_VAR_E, values);
+        layer_get_var(b->net, i, VAR_E, values);
         worst->error[i] = fmax(worst->error[i], difference(values, l->e, BATCH * l->n));
     }
-    gle_net_get_var(b->net, LAYERS - 1, GLE_VAR_R, values);
+    layer_get_var(b->net, LAYERS - 1, VAR_R, values);
     worst->output = fmax(worst->output, difference(values, o->layers[LAYERS - 1].r, BATCH * CLASSES));
 }
 

@@ -1,5 +1,6 @@
 /* Any number of threads, and any way to share the work among them, gives the same bits. */
 #include "../support/build.h"
+#include "../support/by_layer.h"
 #include "../support/random_net.h"
 #include "base/memory.h"
 #include "parts/rule.h"
@@ -130,22 +131,22 @@ static float *more(struct record *r, size_t n)
 
 static void tell(struct record *r, const struct built *b, size_t B)
 {
-    for (size_t i = 0; i < b->graph->n_layers; i++) {
-        const struct gle_graph_layer *l = &b->graph->layers[i];
-        for (int v = 0; v < (b->graph->observed ? GLE_VARS : GLE_STATE_VARS); v++)
-            gle_net_get_var(b->net, i, (enum gle_var)v, more(r, B * (v == GLE_VAR_E_BELOW ? l->n_in : l->n)));
+    for (size_t i = 0; i < b->graph->n_populations; i++) {
+        const struct gle_population *l = &b->graph->populations[i];
+        for (int v = 0; v < (b->graph->observed ? VARS : STATE_VARS); v++)
+            layer_get_var(b->net, i, (enum layer_var)v, more(r, B * (v == VAR_E_BELOW ? layer_inputs(b->graph, i) : l->n)));
         for (int p = 0; p < GLE_PARAMS; p++) {
-            const size_t n = p == GLE_WEIGHT ? l->n * l->n_in : l->n;
-            gle_net_get_param(b->net, i, (enum gle_param)p, more(r, n));
-            gle_net_get_gradient(b->net, i, (enum gle_param)p, more(r, n));
+            const size_t n = layer_param_size(b->graph, i, (enum gle_param)p);
+            layer_get_param(b->net, i, (enum gle_param)p, more(r, n));
+            layer_get_gradient(b->net, i, (enum gle_param)p, more(r, n));
         }
     }
-    gle_net_get_output_sum(b->net, more(r, B * b->exp->layers[b->graph->n_layers - 1].n));
+    gle_net_get_output_sum(b->net, more(r, B * b->exp->layers[b->graph->n_populations - 1].n));
 }
 
 static void feed(struct gle_net *net, const struct built *b, size_t B, struct gle_rng *rng)
 {
-    const size_t n_out = b->exp->layers[b->graph->n_layers - 1].n;
+    const size_t n_out = b->exp->layers[b->graph->n_populations - 1].n;
     size_t ld_x, ld_y;
     float *x = gle_net_input(net, &ld_x), *y = gle_net_target(net, &ld_y);
 
@@ -210,7 +211,7 @@ static void compare(const struct course *one, const struct course *c, const char
     for (size_t i = 0; i < c->record.n; i++)
         if (memcmp(&one->record.v[i], &c->record.v[i], sizeof(float)))
             fail_msg("%zu layers, batch %zu%s: value %zu is %.9g on one thread, %.9g on %zu (%zu)",
-                     c->b->graph->n_layers, c->batch, learning, i, (double)one->record.v[i], (double)c->record.v[i],
+                     c->b->graph->n_populations, c->batch, learning, i, (double)one->record.v[i], (double)c->record.v[i],
                      gle_net_threads(c->b->net), asked);
 }
 
@@ -290,7 +291,7 @@ static void steps_may_go_without_errors(void **state)
                 feed(b.net, &b, 300, &rng);
                 assert_int_equal(gle_net_step(b.net, &step, &loss[forward][t], &err), 0);
             }
-            gle_net_get_var(b.net, 2, GLE_VAR_R, r[forward]);
+            layer_get_var(b.net, 2, VAR_R, r[forward]);
             gle_net_get_output_sum(b.net, sum[forward]);
             built_clear(&b);
         }

@@ -1,5 +1,6 @@
 /* Epochs of training and evaluation, on networks that take milliseconds. */
 #include "../support/trial.h"
+#include "../support/by_layer.h"
 #include "base/memory.h"
 #include "config/decode.h"
 #include "parts/activation.h"
@@ -116,12 +117,12 @@ static void state_is_carried_over_unless_it_is_reset(void **state)
     trial_close(&reset);
 }
 
-static float largest(const struct built *b, size_t layer, enum gle_var v, size_t n)
+static float largest(const struct built *b, size_t layer, enum layer_var v, size_t n)
 {
     float values[256] = {0}, most = 0.0f;
 
     assert_true(n <= sizeof values / sizeof *values);
-    gle_net_get_var(b->net, layer, v, values);
+    layer_get_var(b->net, layer, v, values);
     for (size_t i = 0; i < n; i++)
         most = fmaxf(most, fabsf(values[i]));
     return most;
@@ -145,20 +146,20 @@ static void a_layer_with_reset_batch_forgets_alone(void **state)
     for (size_t step = 0; step < 8; step++)
         assert_int_equal(gle_net_step(t.b.net, &(struct gle_step){.learn = true, .lr = 1e-3}, &loss, &t.err), 0);
     for (size_t i = 0; i < 3; i++)
-        for (int v = 0; v < GLE_STATE_VARS; v++)
-            assert_true(v == GLE_VAR_E_BELOW || largest(&t.b, i, (enum gle_var)v, 4 * n[i]) > 0.0f);
+        for (int v = 0; v < STATE_VARS; v++)
+            assert_true(v == VAR_E_BELOW || largest(&t.b, i, (enum layer_var)v, 4 * n[i]) > 0.0f);
     gle_net_begin_batch(t.b.net, false);
     for (size_t i = 0; i < 3; i++)
-        for (int v = 0; v < GLE_STATE_VARS; v++)
-            if (v != GLE_VAR_E_BELOW)
-                assert_int_equal(largest(&t.b, i, (enum gle_var)v, 4 * n[i]) > 0.0f, i != 1);
-    assert_true(largest(&t.b, 1, GLE_VAR_E_BELOW, 4 * n[0]) == 0.0f);
-    assert_true(largest(&t.b, 2, GLE_VAR_E_BELOW, 4 * n[1]) > 0.0f);
+        for (int v = 0; v < STATE_VARS; v++)
+            if (v != VAR_E_BELOW)
+                assert_int_equal(largest(&t.b, i, (enum layer_var)v, 4 * n[i]) > 0.0f, i != 1);
+    assert_true(largest(&t.b, 1, VAR_E_BELOW, 4 * n[0]) == 0.0f);
+    assert_true(largest(&t.b, 2, VAR_E_BELOW, 4 * n[1]) > 0.0f);
     gle_net_begin_batch(t.b.net, true);
     for (size_t i = 0; i < 3; i++)
-        for (int v = 0; v < GLE_STATE_VARS; v++) {
-            const size_t width = v != GLE_VAR_E_BELOW ? n[i] : i ? n[i - 1] : 2;
-            assert_true(largest(&t.b, i, (enum gle_var)v, 4 * width) == 0.0f);
+        for (int v = 0; v < STATE_VARS; v++) {
+            const size_t width = v != VAR_E_BELOW ? n[i] : i ? n[i - 1] : 2;
+            assert_true(largest(&t.b, i, (enum layer_var)v, 4 * width) == 0.0f);
         }
     trial_close(&t);
 }

@@ -1,5 +1,6 @@
 /* Windows: gradients of the sweep back against central differences of the oracle, in double precision. */
 #include "../support/build.h"
+#include "../support/by_layer.h"
 #include "../support/oracle.h"
 #include "../support/random_net.h"
 #include "base/memory.h"
@@ -83,7 +84,7 @@ static void check_param(const struct built *b, struct oracle *o, size_t net, siz
     const double at_all = oracle_window(o, s->x, s->y, s->T);
     float *got = calloc(n, sizeof *got);
 
-    gle_net_get_gradient(b->net, layer, p, got);
+    layer_get_gradient(b->net, layer, p, got);
     for (size_t i = 0; i < n; i++)
         scale = fmax(scale, fabs((double)got[i]));
     for (size_t k = 0; k < ENTRIES && k < n; k++) {
@@ -134,9 +135,9 @@ static bool check_random_net(size_t net, const char *rule_name, size_t threads)
     if (gle_net_end_window(b.net, rule("bptt"), false, 0.0, &err))
         fail_msg("%s", err.text);
     oracle_window(o, s.x, s.y, STEPS);
-    for (size_t i = 0; i < b.graph->n_layers && !o->fragile && !o->bent; i++)
+    for (size_t i = 0; i < b.graph->n_populations && !o->fragile && !o->bent; i++)
         for (int p = 0; p < GLE_PARAMS; p++)
-            if (b.graph->layers[i].cfg->plastic[p])
+            if (b.graph->populations[i].cfg->plastic[p])
                 check_param(&b, o, net, i, (enum gle_param)p, &s, &rng);
     compared = !o->fragile && !o->bent;
     stretch_free(&warm);
@@ -224,12 +225,11 @@ static size_t smooth_gradient(double *out, const char *how, double dt)
     run_net(b.net, &s, warm, warm + T);
     if (gle_net_end_window(b.net, rule(how), false, 0.0, &err))
         fail_msg("%s", err.text);
-    for (size_t i = 0; i < b.graph->n_layers; i++)
+    for (size_t i = 0; i < b.graph->n_populations; i++)
         for (int p = 0; p < GLE_PARAMS; p++) {
-            const struct gle_graph_layer *l = &b.graph->layers[i];
-            const size_t n = p == GLE_WEIGHT ? l->n * l->n_in : l->n;
+            const size_t n = layer_param_size(b.graph, i, (enum gle_param)p);
             float values[64];
-            gle_net_get_gradient(b.net, i, (enum gle_param)p, values);
+            layer_get_gradient(b.net, i, (enum gle_param)p, values);
             for (size_t k = 0; k < n; k++)
                 out[at++] = (double)values[k] * (rule(how)->continuous ? 1.0 : dt);
         }
@@ -275,11 +275,10 @@ static float *all_gradients(const struct built *b, size_t *n)
     float *values = calloc(1 << 16, sizeof *values);
 
     *n = 0;
-    for (size_t i = 0; i < b->graph->n_layers; i++)
+    for (size_t i = 0; i < b->graph->n_populations; i++)
         for (int p = 0; p < GLE_PARAMS; p++) {
-            const struct gle_graph_layer *l = &b->graph->layers[i];
-            gle_net_get_gradient(b->net, i, (enum gle_param)p, values + *n);
-            *n += p == GLE_WEIGHT ? l->n * l->n_in : l->n;
+            layer_get_gradient(b->net, i, (enum gle_param)p, values + *n);
+            *n += layer_param_size(b->graph, i, (enum gle_param)p);
         }
     return values;
 }
@@ -362,15 +361,15 @@ static void a_parameter_that_is_held_stays(void **state)
 
     (void)state;
     gle_net_set_batch(b.net, 3);
-    gle_net_hold(b.net, 1, GLE_WEIGHT, true);
+    layer_hold(b.net, 1, GLE_WEIGHT, true);
     for (int round = 0; round < 2; round++) {
-        gle_net_get_param(b.net, 1, GLE_WEIGHT, before);
+        layer_get_param(b.net, 1, GLE_WEIGHT, before);
         gle_net_begin_window(b.net);
         run_net(b.net, &s, 0, STEPS);
         assert_int_equal(gle_net_end_window(b.net, rule("bptt"), true, 1e-2, &err), 0);
-        gle_net_get_param(b.net, 1, GLE_WEIGHT, after);
+        layer_get_param(b.net, 1, GLE_WEIGHT, after);
         assert_int_equal(!memcmp(before, after, 12 * sizeof *after), round == 0);
-        gle_net_hold(b.net, 1, GLE_WEIGHT, false);
+        layer_hold(b.net, 1, GLE_WEIGHT, false);
     }
     stretch_free(&s);
     built_clear(&b);
