@@ -23,8 +23,8 @@ def has_packages():
 
 
 def make(folder, name, *options, phases=None):
-    subprocess.run([GLESIM, ROOT / "configs" / f"{name}.yaml", "--set", phases or SHORT[name], *options, "--quiet", "--output",
-                    folder / name], check=True)
+    subprocess.run([GLESIM, ROOT / "configs" / f"{name}.yaml", "--set", phases or SHORT[name], *options, "--quiet",
+                    "--output", folder / name], check=True)
 
 
 class TeacherFigures(InFolder):
