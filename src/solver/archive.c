@@ -21,8 +21,8 @@ static int check_times(const struct gle_net *net, const struct gle_parameter *p,
                                     cfg->name, (double)tau[j], net->graph->exp->dt);
     for (size_t j = 0; p->kind == GLE_TAU_R && j < p->field.cols; j++)
         if (!(tau[j] >= (float)cfg->tau_r[j] && tau[j] <= (float)cfg->tau_r[j]))
-            return gle_archive_fail(a, "params", err, "tau_r of neuron %zu in layer '%s' is %g, where the config has %g",
-                                    j, cfg->name, (double)tau[j], cfg->tau_r[j]);
+            return gle_archive_fail(a, "params", err, "tau_r of neuron %zu in layer '%s' is %g, where it has %g", j,
+                                    cfg->name, (double)tau[j], cfg->tau_r[j]);
     return 0;
 }
 

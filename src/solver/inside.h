@@ -164,7 +164,8 @@ void gle_net_follow(struct gle_net *net, const struct gle_parameter *p, size_t f
 /* The same of all parameters. */
 void gle_net_follow_all(struct gle_net *net);
 
-/* What lies between the cuts of thread t: work(net, population, range, t) for each population. Rows of the batch, or neurons. */
+/* What lies between the cuts of thread t: work(net, population, range, t) for each population. Rows of the batch, or
+ * neurons. */
 struct gle_range {
     size_t first, n;
 };
@@ -175,8 +176,8 @@ void gle_net_learning_of(struct gle_net *net, size_t t, gle_net_work *work);
 /* The optimizer's step along net->grads, for neurons of population i, by thread t. */
 void gle_net_descend(struct gle_net *net, size_t i, struct gle_range neurons, size_t t);
 
-/* Keeps on the tape what population i, whose step has just been made on thread t, read and left in some rows; e_above: the
- * errors that it had from above, of all rows. */
+/* Keeps on the tape what population i, whose step has just been made on thread t, read and left in some rows; e_above:
+ * the errors that it had from above, of all rows. */
 void gle_net_tape(struct gle_net *net, size_t i, struct gle_range rows, size_t t, const float *e_above);
 
 /* Whether a population has gone wild, on any thread. */

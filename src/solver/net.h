@@ -94,8 +94,9 @@ GLE_MUST_CHECK int gle_net_end_window(struct gle_net *net, const struct gle_rule
 void gle_net_get_lambda(const struct gle_net *net, size_t layer, size_t t, const size_t *rows, size_t n_rows,
                         float *values);
 
-/* Parameters and fields go by their numbers in the graph, which are the same in all graphs of an experiment (those of
- * tapes aside). Copies, dense. The output summed over the steps since gle_net_begin_batch(): (B, n of the last layer). */
+/* Below, parameters and fields go by their numbers in the graph. Those are the same in all graphs of an experiment, but
+ * for tapes and adjoints. Values are copied, without padding. */
+/* The output summed over the steps since gle_net_begin_batch(): (B, n of the last layer). */
 void gle_net_get_output_sum(const struct gle_net *net, float *sum);
 /* A parameter, in the shape of its field. */
 void gle_net_get_param(const struct gle_net *net, size_t param, float *values);

@@ -141,8 +141,8 @@ static void find_top_error(struct gle_net *net, struct gle_range rows)
     net->kernels->add(net->output_sum + first, output + first, rows.n * l->ld);
 }
 
-/* Rows that go through a population together: few enough, by the floats of one variable, that the dozen arrays which they
- * read and write stay in the second cache; enough for fetching ahead in each of them; whole groups of those that
+/* Rows that go through a population together: few enough, by the floats of one variable, that the dozen arrays which
+ * they read and write stay in the second cache; enough for fetching ahead in each of them; whole groups of those that
  * products take together. Wide ones, whose weights are what fills caches, take all at once. */
 enum { BLOCK_FLOATS = 8192, BLOCK_WIDTH = 128, BLOCK_ROWS = 8 };
 

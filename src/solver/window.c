@@ -1,11 +1,12 @@
 /* Windows: what their steps leave on the tape, and the sweep back that makes gradients of it.
  *
- * The sweep is a chain of rounds. In a round each population goes one step back in time, from the adjoints (gradients of the
- * loss with respect to a variable, named _bar) that its neighbours left in the round before; so work can be shared
+ * The sweep is a chain of rounds. In a round each population goes one step back in time, from the adjoints (gradients of
+ * the loss with respect to a variable, named _bar) that its neighbours left in the round before; so work can be shared
  * among threads as in a step. All adjoints are scaled by -batch / gle_loss.scale, which makes that of the output the
  * target error, and lambda = -batch / scale * dL/d(tau_m u_dot) comparable to errors e.
  *   bptt: all populations are at the same step, since each step had read the old state of its neighbours.
- *   adjoint: each population is one step later than the one above, and so reads what that has found for the same step. */
+ *   adjoint: each population is one step later than the one above, and so reads what that has found for the same
+ *   step. */
 #include "solver/inside.h"
 
 #include <assert.h>
@@ -118,7 +119,8 @@ static void errors_back(struct gle_net *net, size_t i, struct gle_range rows, si
     for (size_t j = 0; j < n; j++)
         e_bar[j] += gamma * lambda[j];
     net->rule.error_back(gle_field_of(net, &p->adjoint.above, (size_t)!old) + at,
-                         gle_field_of(net, &p->adjoint.dr, 0) + at, gle_field_of(net, &p->adjoint.v, 0) + at, lag, e_bar,
+                         gle_field_of(net, &p->adjoint.dr, 0) + at, gle_field_of(net, &p->adjoint.v, 0) + at, lag,
+                         e_bar,
                          gle_tape_of(net, &p->tape.e_above, t) + at, gle_tape_of(net, &p->tape.dr, t) + at,
                          gle_tape_of(net, &p->tape.v, t) + at, gle_field_of(net, &p->look_v, 0),
                          gle_field_of(net, &p->leak_v, 0), rows.n, p->ld);

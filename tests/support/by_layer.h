@@ -1,4 +1,4 @@
-/* by_layer.h - what tests ask a net for by layer and name, where the net itself knows numbers of parameters and fields. */
+/* by_layer.h - what tests ask a net for by layer and name; the net itself knows numbers of parameters and fields. */
 #ifndef GLE_TESTS_BY_LAYER_H
 #define GLE_TESTS_BY_LAYER_H
 

@@ -133,8 +133,10 @@ static void tell(struct record *r, const struct built *b, size_t B)
 {
     for (size_t i = 0; i < b->graph->n_populations; i++) {
         const struct gle_population *l = &b->graph->populations[i];
-        for (int v = 0; v < (b->graph->observed ? VARS : STATE_VARS); v++)
-            layer_get_var(b->net, i, (enum layer_var)v, more(r, B * (v == VAR_E_BELOW ? layer_inputs(b->graph, i) : l->n)));
+        for (int v = 0; v < (b->graph->observed ? VARS : STATE_VARS); v++) {
+            const size_t n = v == VAR_E_BELOW ? layer_inputs(b->graph, i) : l->n;
+            layer_get_var(b->net, i, (enum layer_var)v, more(r, B * n));
+        }
         for (int p = 0; p < GLE_PARAMS; p++) {
             const size_t n = layer_param_size(b->graph, i, (enum gle_param)p);
             layer_get_param(b->net, i, (enum gle_param)p, more(r, n));
@@ -211,8 +213,8 @@ static void compare(const struct course *one, const struct course *c, const char
     for (size_t i = 0; i < c->record.n; i++)
         if (memcmp(&one->record.v[i], &c->record.v[i], sizeof(float)))
             fail_msg("%zu layers, batch %zu%s: value %zu is %.9g on one thread, %.9g on %zu (%zu)",
-                     c->b->graph->n_populations, c->batch, learning, i, (double)one->record.v[i], (double)c->record.v[i],
-                     gle_net_threads(c->b->net), asked);
+                     c->b->graph->n_populations, c->batch, learning, i, (double)one->record.v[i],
+                     (double)c->record.v[i], gle_net_threads(c->b->net), asked);
 }
 
 static void assert_same_bits(const size_t *sizes, size_t n, size_t batch, const char *learning, bool observed)
