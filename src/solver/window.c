@@ -1,9 +1,9 @@
 /* Windows: what their steps leave on the tape, and the sweep back that makes gradients of it.
  *
- * The sweep is a chain of rounds. In a round each population goes one step back in time, from the adjoints (gradients of
- * the loss with respect to a variable, named _bar) that its neighbours left in the round before; so work can be shared
- * among threads as in a step. All adjoints are scaled by -batch / gle_loss.scale, which makes that of the output the
- * target error, and lambda = -batch / scale * dL/d(tau_m u_dot) comparable to errors e.
+ * The sweep is a chain of rounds. In a round each population goes one step back in time, from the adjoints (gradients
+ * of the loss with respect to a variable, named _bar) that its neighbours left in the round before; so work can be
+ * shared among threads as in a step. All adjoints are scaled by -batch / gle_loss.scale, which makes that of the output
+ * the target error, and lambda = -batch / scale * dL/d(tau_m u_dot) comparable to errors e.
  *   bptt: all populations are at the same step, since each step had read the old state of its neighbours.
  *   adjoint: each population is one step later than the one above, and so reads what that has found for the same
  *   step. */
