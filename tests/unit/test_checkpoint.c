@@ -1,6 +1,6 @@
 /* Checkpoints whose numbers were edited, with right checksums: each is refused, with the name of the file, or the run
- * ends well. No assert is reached, nothing hangs. Of a long array two numbers are tried, or with GLE_EVERY_NUMBER in the
- * environment all; GLE_KIND: one kind of run alone. */
+ * ends. No assert is reached, nothing hangs. Of a long array two numbers are tried, or all with GLE_EVERY_NUMBER in
+ * the environment; GLE_KIND: one kind of run alone. */
 #include "../support/folder.h"
 #include "../support/trial.h"
 #include "base/archive.h"
@@ -38,7 +38,8 @@ static const struct kind kinds[] = {
                    "training: {epochs: 2, batch_size: 5}\nrecord: {every: 3, variables: [u]}\n",
      {21, 45}},
     {"validation", XOR "learning: {loss: mse, rule: bp, optimizer: {type: sgd, lr: 0.1, momentum: 0.9}}\n"
-                       "training: {epochs: 1, batch_size: 3, test_batch_size: 3, validation: 0.4, state: reset}\nrecord: {every: 1}\n",
+                       "training: {epochs: 1, batch_size: 3, test_batch_size: 3, validation: 0.4, state: reset}\n"
+                       "record: {every: 1}\n",
      {2, 25}},
     {"windows", XOR "learning: {loss: mse, rule: bptt, window: 0.3, plastic: [weight, tau_m]}\n"
                     "training: {epochs: 1, batch_size: 4}\ndiagnose: {window: 0.6, every: 6}\n"
@@ -255,7 +256,8 @@ static bool may_be_another(const char *name)
 {
     static const char *const some[] = {"rng.", "order.", "rows", "confusion", "window_first", "bad_epochs", "missed",
                                        "updates", "due", "first", "right", "pending", "comparisons", "diagnostics.step",
-                                       "forwarded", "config", "maker", "earlier", "resumed", "start", "taped", "checksum"};
+                                       "forwarded", "config", "maker", "earlier", "resumed", "start", "taped",
+                                       "checksum"};
 
     for (size_t i = 0; i < sizeof some / sizeof *some; i++)
         if (strstr(name, some[i]))
