@@ -43,10 +43,9 @@ static int on_stage(void *ctx, const struct gle_metrics *metrics, struct gle_err
     struct session *s = ctx;
 
     gle_bar_stage(&s->bar, metrics, s->report.exp);
-    /* the last one comes with the end */
-    if (gle_metrics_complete(metrics, s->report.exp) || !gle_report_due(&s->report))
+    if (gle_metrics_complete(metrics, s->report.exp)) /* the last report comes with the end */
         return 0;
-    return gle_report_write(&s->report, metrics, s->net, err);
+    return gle_report_due(&s->report) ? gle_report_write(&s->report, metrics, s->net, err) : 0;
 }
 
 static void on_evaluated(void *ctx, const struct gle_metrics *metrics)

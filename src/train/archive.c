@@ -196,6 +196,7 @@ static int visit_metrics(struct gle_run *run, struct gle_archive *a, struct gle_
 {
     const struct gle_experiment *exp = run->exp;
     struct gle_metrics *m = run->metrics;
+    struct gle_epoch none;
     int rc;
 
     if (gle_archive_count(a, "n_epochs", &m->n_epochs, 0, exp->phases ? 0 : exp->epochs, err) ||
@@ -205,7 +206,8 @@ static int visit_metrics(struct gle_run *run, struct gle_archive *a, struct gle_
         (m->confusion && gle_archive_u64(a, "confusion", m->confusion, m->n_classes * m->n_classes, err)))
         return -1;
     gle_archive_enter(a, "epochs");
-    rc = (gle_archive_restores(a) && make_room(m, a, err)) || visit_epochs(a, m->epochs, m->n_epochs, err);
+    rc = (gle_archive_restores(a) && make_room(m, a, err)) ||
+         visit_epochs(a, m->n_epochs ? m->epochs : &none, m->n_epochs, err);
     gle_archive_leave(a);
     gle_archive_enter(a, "phases");
     rc = rc || visit_phases(a, m->phases, m->n_phases, err);

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/npz.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -352,6 +353,58 @@ static void counts_and_flags_must_be_possible(void **state)
     gle_archive_destroy(a);
 }
 
+static void real_numbers_and_texts_must_be_possible(void **state)
+{
+    static const double reals[] = {-1.0, (double)NAN, (double)INFINITY};
+    static const char *const why[] = {"-1, where 0 to 2 is possible", "nan, where 0 to 2 is possible",
+                                      "inf, where 0 to 2 is possible"};
+    static const char *const wild[] = {NULL, "value 1 is NaN", "value 1 is infinite"};
+    struct gle_archive *a;
+    char text[8] = "";
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(reals); i++) {
+        const double two[] = {1.0, reals[i]};
+        const float single[] = {1.0f, (float)reals[i]};
+        struct gle_error err[4] = {{0}};
+        double x = 1.0, both[2];
+        float floats[2];
+        assert_int_equal(save_one("x", GLE_NPY_F64, &reals[i], 1), 0);
+        a = reopen();
+        assert_entry_error(gle_archive_real(a, "x", &x, 0.0, 2.0, &err[0]), &err[0], "x", why[i]);
+        assert_int_equal(gle_archive_real(a, "x", &x, -INFINITY, INFINITY, &err[1]), isnan(reals[i]) ? -1 : 0);
+        gle_archive_destroy(a);
+        assert_int_equal(save_one("x", GLE_NPY_F64, two, 2), 0);
+        a = reopen();
+        if (wild[i])
+            assert_entry_error(gle_archive_f64(a, "x", both, 2, &err[2]), &err[2], "x", wild[i]);
+        else
+            assert_int_equal(gle_archive_f64(a, "x", both, 2, &err[2]), 0);
+        gle_archive_destroy(a);
+        assert_int_equal(save_one("x", GLE_NPY_F32, single, 2), 0);
+        a = reopen();
+        if (wild[i])
+            assert_entry_error(gle_archive_f32(a, "x", floats, 2, &err[3]), &err[3], "x", wild[i]);
+        else
+            assert_int_equal(gle_archive_f32(a, "x", floats, 2, &err[3]), 0);
+        gle_archive_destroy(a);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        static const char *const texts[] = {"abcdefg", "abcdefgh", "ab\nd"};
+        static const char *const bad[] = {NULL, "8 bytes, where 7 are possible", "byte 2 is a control character"};
+        struct gle_error err = {0};
+        assert_int_equal(save_one("t", GLE_NPY_U8, texts[i], strlen(texts[i])), 0);
+        a = reopen();
+        if (bad[i])
+            assert_entry_error(gle_archive_text(a, "t", text, sizeof text, &err), &err, "t", bad[i]);
+        else
+            assert_int_equal(gle_archive_text(a, "t", text, sizeof text, &err), 0);
+        gle_archive_destroy(a);
+        if (!bad[i])
+            assert_string_equal(text, texts[i]);
+    }
+}
+
 static void any_allocation_may_fail(void **state)
 {
     static int (*const ways[])(struct thing *, struct gle_error *) = {save_full, load};
@@ -380,6 +433,7 @@ int main(void)
         cmocka_unit_test(whole_archives_that_are_none_of_ours_are_refused),
         cmocka_unit_test(entries_must_be_as_they_are_wanted),
         cmocka_unit_test(counts_and_flags_must_be_possible),
+        cmocka_unit_test(real_numbers_and_texts_must_be_possible),
         cmocka_unit_test(any_allocation_may_fail),
     };
 

@@ -1,6 +1,6 @@
 /* Checkpoints whose numbers were edited, with right checksums: each is refused, with the name of the file, or the run
- * ends well. No assert is reached, nothing hangs. Of a long array two numbers are tried, or with GLE_EVERY_NUMBER in
- * the environment all; GLE_KIND: one kind of run alone. */
+ * ends. No assert is reached, nothing hangs. Of a long array two numbers are tried, or all with GLE_EVERY_NUMBER in
+ * the environment; GLE_KIND: one kind of run alone. */
 #include "../support/folder.h"
 #include "../support/trial.h"
 #include "base/archive.h"

@@ -381,6 +381,32 @@ static void sha256_equals_the_standard(void **state)
     assert_sha256("aaaaaaaaaa", 100000, 10, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
+static void the_checksum_of_a_file_is_that_of_its_bytes(void **state)
+{
+    static char bytes[100000];
+    char path[PATH_SIZE], hex[65], want[65];
+    struct gle_error err = {0}, none = {0}, folder = {0};
+    struct gle_sha256 *sha = gle_sha256_start();
+
+    (void)state;
+    assert_non_null(sha);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)(i * i % 251);
+    gle_sha256_add(sha, bytes, sizeof bytes);
+    gle_sha256_end(sha, want);
+    assert_int_equal(gle_file_write(in_dir(path, "a"), bytes, sizeof bytes, &err), 0);
+    hinder = true;
+    assert_int_equal(gle_file_sha256(hex, path, GLE_EDATA, &err), 0);
+    hinder = false;
+    assert_string_equal(hex, want);
+    assert_int_equal(gle_file_sha256(hex, in_dir(path, "b"), GLE_EDATA, &none), -1);
+    assert_int_equal(none.code, GLE_EDATA);
+    assert_string_equal(none.text, "cannot read: No such file or directory");
+    assert_string_equal(none.file, path);
+    assert_int_equal(gle_file_sha256(hex, dir, GLE_EDATA, &folder), -1);
+    assert_string_equal(folder.text, "not a regular file");
+}
+
 static void files_that_belong_together_are_replaced_together(void **state)
 {
     struct gle_error err = {0};
@@ -453,6 +479,7 @@ int main(void)
         TEST(files_that_belong_together_are_replaced_together),
         TEST(of_files_that_belong_together_no_mixture_is_left),
         TEST(sha256_equals_the_standard),
+        TEST(the_checksum_of_a_file_is_that_of_its_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
