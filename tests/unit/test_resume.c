@@ -65,12 +65,15 @@ static const char *config(size_t kind, const char *signal)
 }
 
 /* A process's part of a run. */
+enum { TOLD = 256 };
 struct part {
     uint64_t stop_after; /* this step; UINT64_MAX: never */
     volatile sig_atomic_t stop;
     uint64_t steps;      /* of the run, so far */
     const char *path;
     size_t saved;
+    double told[TOLD]; /* losses that progress told */
+    size_t n_told;
 };
 
 static int on_moment(void *ctx, const struct gle_moment *m, struct gle_error *err)
@@ -81,6 +84,14 @@ static int on_moment(void *ctx, const struct gle_moment *m, struct gle_error *er
     p->steps = m->step + 1;
     p->stop = m->step >= p->stop_after;
     return 0;
+}
+
+static void on_progress(void *ctx, const struct gle_progress *p)
+{
+    struct part *part = ctx;
+
+    assert_in_range(part->n_told, 0, TOLD - 1);
+    part->told[part->n_told++] = p->loss;
 }
 
 static int save(void *ctx, struct gle_run *run, enum gle_pause when, struct gle_error *err)
@@ -114,7 +125,7 @@ static int load(void *ctx, struct gle_run *run, struct gle_error *err)
 static struct trial run_part(struct part *p, const char *yaml, size_t threads, bool resumed)
 {
     const struct gle_observer observer = {
-        .ctx = p, .moment = on_moment, .pause = save, .resume = resumed ? load : NULL};
+        .ctx = p, .progress = on_progress, .moment = on_moment, .pause = save, .resume = resumed ? load : NULL};
     struct trial t = trial_open(yaml, threads);
 
     trial_run(&t, &observer, &p->stop);
@@ -183,6 +194,7 @@ static void check_every_step(const char *text)
     whole = run_part(&all, yaml, 1, false);
     assert_int_equal(whole.rc, 0);
     assert_in_range(all.steps, 20, 2000);
+    assert_true(all.n_told > 0);
     for (uint64_t step = 0; step + 1 < all.steps; step++) {
         struct part first = {.stop_after = step, .path = path}, rest = {.stop_after = UINT64_MAX, .path = path};
         struct trial t = run_part(&first, yaml, 2, false);
@@ -192,6 +204,8 @@ static void check_every_step(const char *text)
         t = run_part(&rest, yaml, 1 + step % 3, true);
         if (t.rc)
             fail_msg("after step %llu: %s: %s", (unsigned long long)step, t.err.path, t.err.text);
+        assert_int_equal(first.n_told + rest.n_told, all.n_told);
+        assert_memory_equal(rest.told, all.told + first.n_told, rest.n_told * sizeof *rest.told);
         if (!same_params(&whole.b, &t.b) || !same_metrics(&whole, &t))
             fail_msg("stopped after step %llu of %llu, the run ends otherwise:\n%s", (unsigned long long)step,
                      (unsigned long long)all.steps, yaml);
