@@ -6,9 +6,9 @@ usage: mutants.py [--count N] [--seed N] [--jobs N] [--slowest SECONDS] [--list]
 PATH: files or folders of sources (src/solver src/train src/config). Each mutant changes a comparison, swaps && and ||,
 + and -, * and /, adds one to a whole number, negates a condition, or leaves out a call or an assignment; which ones are
 taken follows from the seed. It is tried in a copy of the tree, build-mutants/tree, on the tests that run its line (as
-gcov says, after one run of all) and take no more than --slowest (15) of processor time, the quickest first, until one
-fails or runs for too long. What no test noticed has survived: a test is missing, or the mutant computes the same. The latter are
-listed in tests/long/mutants.txt, each with its reason.
+gcov says, after one run of all) and take no more than --slowest (15) seconds of processor time, the quickest first,
+until one fails or runs for too long. What no test noticed has survived: a test is missing, or the mutant computes the
+same. The latter are listed in tests/long/mutants.txt, each with its reason.
 
 Prints a line a mutant, and the counts; ends with 1 if one survived that is not listed. Standard library only.
 """

@@ -457,6 +457,26 @@ static void any_allocation_may_fail_and_nothing_else_is_said(void **state)
     assert_true(fail_everywhere(test_path("good/record_by_epochs.yaml")) > 5000);
 }
 
+/* A key that is the end of another one is called by all of it. */
+static void combinations_are_told_apart_by_the_ends_of_their_keys(void **state)
+{
+    struct gle_experiments list = load_text(
+        "glesim: 1\nname: x\ndt: 0.1\ndataset: {type: xor}\n"
+        "network: {input: 2, layers: [{name: top, neurons: {count: 2, tau_m: 1.0, tau_r: 1.0}}]}\n"
+        "learning: {loss: mse}\ntraining: {epochs: 1}\n"
+        "sweep: {name: [a, b], \"network.layers[0].name\": [c, d], learning.beta: [1.0]}\n");
+
+    (void)state;
+    assert_int_equal(list.n, 4);
+    for (size_t i = 0; i < 4; i++) {
+        const char *label = list.item[i]->sweep.label;
+        assert_int_equal(strncmp(label, i / 2 ? "name=b," : "name=a,", 7), 0);
+        assert_non_null(strstr(label, i % 2 ? ".name=d," : ".name=c,"));
+        assert_non_null(strstr(label, ",beta=1"));
+    }
+    gle_experiments_clear(&list);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -469,6 +489,7 @@ int main(void)
         cmocka_unit_test(absent_sections_ask_for_nothing),
         cmocka_unit_test(an_empty_record_takes_all_layers_neurons_and_sequences),
         cmocka_unit_test(only_what_is_missing_is_pending),
+        cmocka_unit_test(combinations_are_told_apart_by_the_ends_of_their_keys),
         cmocka_unit_test(the_resolved_config_reads_back_as_the_same_experiment),
         cmocka_unit_test(any_allocation_may_fail_and_nothing_else_is_said),
     };

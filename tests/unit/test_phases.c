@@ -491,6 +491,37 @@ static void the_last_loss_is_that_of_the_last_ten_thousand_steps(void **state)
     trial_close(&t);
 }
 
+static void sequences_are_recorded_that_run_and_no_others(void **state)
+{
+    static const struct {
+        const char *dataset, *sequences;
+        int want;
+    } cases[] = {
+        {"{type: ornstein_uhlenbeck, tau: 1.0, sequences: 3, channels: 2}", "[0, 2]", 0},
+        {"{type: ornstein_uhlenbeck, tau: 1.0, sequences: 3, channels: 2}", "[0, 3]", -1},
+        {"{type: xor, present: 0.5, repeat: 2}", "[4]", 0},
+        {"{type: xor, present: 0.5, repeat: 2}", "[5]", -1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct gle_data_context context = {.dt = 0.1, .n_steps = 10, .has_teacher = true};
+        char sections[128];
+        struct gle_error err = {0};
+        struct gle_data *data;
+        struct built b;
+        snprintf(sections, sizeof sections, "teacher: {}\nrecord: {every: 1, sequences: %s}", cases[i].sequences);
+        b = built_load(config(cases[i].dataset, two_layers, "", "batch_size: 5, phases: [{duration: 1}]", sections));
+        if (gle_data_open(&data, (const struct gle_dataset *)b.exp->dataset.row, b.exp->dataset.params, 0.0, &context,
+                          &err))
+            fail_msg("%s", err.text);
+        assert_int_equal(gle_train_check(b.exp, data, &err), cases[i].want);
+        assert_int_equal(err.code, cases[i].want ? GLE_ERANGE : 0);
+        gle_data_close(data);
+        built_clear(&b);
+    }
+}
+
 static void cutting_a_run_into_phases_changes_no_bit(void **state)
 {
     static const char *const ways[] = {"phases: [{duration: 4}]", "phases: [{duration: 1.3}, {duration: 2.7}]",
@@ -834,6 +865,7 @@ int main(void)
         cmocka_unit_test(a_held_phase_leaves_the_memory_of_the_optimizer_alone),
         cmocka_unit_test(durations_are_whole_steps_and_losses_are_means_of_each_phase),
         cmocka_unit_test(the_last_loss_is_that_of_the_last_ten_thousand_steps),
+        cmocka_unit_test(sequences_are_recorded_that_run_and_no_others),
         cmocka_unit_test(cutting_a_run_into_phases_changes_no_bit),
         cmocka_unit_test(progress_tells_the_mean_loss_of_the_steps_since_it_last_did),
         cmocka_unit_test(stream_b_plays_b_and_every_Bth_from_there_and_begins_anew),

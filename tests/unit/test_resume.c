@@ -71,6 +71,7 @@ static const char *config(size_t kind, const char *signal)
 }
 
 /* A process's part of a run. */
+enum { TOLD = 256 };
 struct part {
     uint64_t stop_after; /* this step; UINT64_MAX: never */
     volatile sig_atomic_t stop;
@@ -79,6 +80,8 @@ struct part {
     size_t evaluated;
     const char *path;
     size_t saved;
+    double told[TOLD]; /* losses that progress told */
+    size_t n_told;
 };
 
 static int on_moment(void *ctx, const struct gle_moment *m, struct gle_error *err)
@@ -104,6 +107,8 @@ static void on_progress(void *ctx, const struct gle_progress *progress)
 
     if (progress->by_phases && progress->split == GLE_TEST && p->stop_in == p->evaluated + 1)
         p->stop = 1;
+    assert_in_range(p->n_told, 0, TOLD - 1);
+    p->told[p->n_told++] = progress->loss;
 }
 
 static int save(void *ctx, struct gle_run *run, enum gle_pause when, struct gle_error *err)
@@ -211,6 +216,7 @@ static void check_every_step(const char *text)
     whole = run_part(&all, yaml, 1, false);
     assert_int_equal(whole.rc, 0);
     assert_in_range(all.steps, 20, 2000);
+    assert_true(all.n_told > 0);
     for (uint64_t step = 0; step + 1 < all.steps; step++) {
         struct part first = {.stop_after = step, .path = path}, rest = {.stop_after = UINT64_MAX, .path = path};
         struct trial t = run_part(&first, yaml, 2, false);
@@ -220,6 +226,8 @@ static void check_every_step(const char *text)
         t = run_part(&rest, yaml, 1 + step % 3, true);
         if (t.rc)
             fail_msg("after step %llu: %s: %s", (unsigned long long)step, t.err.path, t.err.text);
+        assert_int_equal(first.n_told + rest.n_told, all.n_told);
+        assert_memory_equal(rest.told, all.told + first.n_told, rest.n_told * sizeof *rest.told);
         if (!same_params(&whole.b, &t.b) || !same_metrics(&whole, &t))
             fail_msg("stopped after step %llu of %llu, the run ends otherwise:\n%s", (unsigned long long)step,
                      (unsigned long long)all.steps, yaml);

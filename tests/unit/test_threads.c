@@ -2,10 +2,13 @@
 #include "../support/build.h"
 #include "../support/by_layer.h"
 #include "../support/random_net.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "parts/rule.h"
 #include "solver/split.h"
+#include "solver/team.h"
 
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -303,6 +306,59 @@ static void steps_may_go_without_errors(void **state)
     }
 }
 
+/* --- the team --- */
+
+enum { TEAM = 3, PATIENCE = 60 }; /* seconds */
+
+/* Which thread did a piece last, and how often any did. */
+struct pieces {
+    struct gle_team *team;
+    int thread[TEAM];
+    size_t done[TEAM], shares, size;
+    bool apart; /* each piece was once done by a thread of its own */
+};
+
+static void note(void *arg, size_t t)
+{
+    struct pieces *p = arg;
+
+    p->thread[t] = omp_get_thread_num();
+    p->done[t]++;
+}
+
+/* A team whose threads came late for a while does everything on one. */
+static void share_until_apart(void *ctx)
+{
+    struct pieces *p = ctx;
+    const double start = gle_clock();
+
+    p->size = gle_team_size(p->team);
+    while (!p->apart && gle_clock() < start + PATIENCE) {
+        gle_team_share(p->team, note, p);
+        p->shares++;
+        p->apart = p->thread[0] == 0 && p->thread[1] == 1 && p->thread[2] == 2;
+    }
+}
+
+static void every_thread_of_a_team_takes_its_piece(void **state)
+{
+    struct pieces p = {.apart = false};
+    struct gle_error err = {0};
+
+    (void)state;
+    assert_int_equal(gle_team_create(&p.team, TEAM, &err), 0);
+    gle_team_open(p.team, share_until_apart, &p);
+    assert_int_equal(p.size, TEAM);
+    assert_true(p.apart);
+    assert_int_equal(gle_team_size(p.team), 1);
+    gle_team_share(p.team, note, &p);
+    for (size_t t = 0; t < TEAM; t++) {
+        assert_int_equal(p.done[t], p.shares + 1);
+        assert_int_equal(p.thread[t], 0);
+    }
+    gle_team_destroy(p.team);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +367,7 @@ int main(void)
         cmocka_unit_test(shared_layers_give_the_same_bits),
         cmocka_unit_test(wide_layers_give_the_same_bits),
         cmocka_unit_test(steps_may_go_without_errors),
+        cmocka_unit_test(every_thread_of_a_team_takes_its_piece),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "config/decode.h"
 #include "parts/activation.h"
+#include "train/measure.h"
 #include "train/order.h"
 
 #include <math.h>
@@ -630,6 +631,33 @@ static void any_allocation_may_fail_and_the_error_says_so(void **state)
     assert_in_range(k, 30, 4999);
 }
 
+/* --- estimates --- */
+
+/* Where a step that learns, or one that does not, takes a second and the other no time, the seconds of a run are its
+ * steps. */
+static void an_estimate_counts_the_steps_that_a_run_makes(void **state)
+{
+    static const char *const trainings[] = {
+        "epochs: 3, batch_size: 5",
+        "epochs: 4, batch_size: 7, test_batch_size: 3, validation: 0.4, test: epochs",
+        "epochs: 2, batch_size: 100, test_batch_size: 5, validation: 0.3, test: end",
+        "epochs: 0, batch_size: 5",
+        "phases: [{duration: 1.3}, {duration: 0.4, learn: false}, {duration: 2}]",
+    };
+    const struct gle_costs learning = {.learn.mean = 1.0}, evaluating = {.eval.mean = 1.0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof trainings / sizeof *trainings; i++) {
+        struct trial t = trial_of(config("{type: xor, present: 0.7, repeat: 5}", 2, two_layers, "", trainings[i]), 1);
+        double total;
+        gle_train_estimate(&total, &learning, t.b.exp, t.data);
+        assert_true(total == (double)t.m.train_steps);
+        gle_train_estimate(&total, &evaluating, t.b.exp, t.data);
+        assert_true(total == (double)t.m.eval_steps);
+        trial_close(&t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -651,6 +679,7 @@ int main(void)
         cmocka_unit_test(a_learning_rate_beyond_reason_diverges_with_finite_parameters),
         cmocka_unit_test(data_and_network_that_do_not_fit_are_refused),
         cmocka_unit_test(any_allocation_may_fail_and_the_error_says_so),
+        cmocka_unit_test(an_estimate_counts_the_steps_that_a_run_makes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

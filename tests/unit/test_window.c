@@ -323,6 +323,66 @@ static void threads_change_no_bit_of_a_sweep(void **state)
     }
 }
 
+/* The gradients of a window of these rows, over and over until there are B. */
+static float *gradients_of(const char *yaml, const char *way, const struct stretch *few, size_t B, size_t *n)
+{
+    struct stretch s = {few->T, B, few->n_in, few->n_out, calloc(few->T * B * few->n_in, sizeof *s.x),
+                        calloc(few->T * B * few->n_out, sizeof *s.y)};
+    struct built b = build_windows(yaml, few->T, 1);
+    struct gle_error err = {0};
+    float *got;
+
+    for (size_t i = 0; i < few->T * B; i++) {
+        const size_t from = i / B * few->B + i % B % few->B;
+        memcpy(s.x + i * s.n_in, few->x + from * s.n_in, s.n_in * sizeof *s.x);
+        memcpy(s.y + i * s.n_out, few->y + from * s.n_out, s.n_out * sizeof *s.y);
+    }
+    gle_net_set_batch(b.net, B);
+    gle_net_begin_window(b.net);
+    run_net(b.net, &s, 0, s.T);
+    assert_int_equal(gle_net_end_window(b.net, rule(way), false, 0.0, &err), 0);
+    got = all_gradients(&b, n);
+    stretch_free(&s);
+    built_clear(&b);
+    return got;
+}
+
+/* Sums over 7,200 rows, which are made in parts, against those over 600, which are not. */
+static void rows_that_come_several_times_change_no_gradient(void **state)
+{
+    enum { FEW = 50, MANY = 600 };
+    static const char yaml[] = "glesim: 1\nname: rows\ndt: 0.1\ndataset: {type: npz, file: none.npz}\n"
+                               "network:\n  input: 3\n  layers:\n"
+                               "    - {name: a, neurons: {count: 7, tau_m: 0.8, tau_r: 0.3}, activation: tanh}\n"
+                               "    - {name: b, neurons: {count: 2, tau_m: 0.5, tau_r: 0.4}}\n"
+                               "learning: {loss: cross_entropy, plastic: [weight, bias, tau_m]}\n"
+                               "training: {epochs: 0, batch_size: 600}\n";
+    static const char *const ways[] = {"bptt", "adjoint"};
+    struct built b = build_windows(yaml, STEPS, 1);
+    struct stretch s;
+    struct gle_rng rng;
+
+    (void)state;
+    gle_rng_seed(&rng, 9);
+    s = random_stretch(&b, STEPS, FEW, &rng);
+    for (size_t w = 0; w < 2; w++) {
+        size_t n;
+        float *few = gradients_of(yaml, ways[w], &s, FEW, &n), *many = gradients_of(yaml, ways[w], &s, MANY, &n);
+        float largest = 0.0f;
+        for (size_t i = 0; i < n; i++)
+            largest = fmaxf(largest, fabsf(few[i]));
+        assert_true(largest > 0.0f);
+        for (size_t i = 0; i < n; i++)
+            if (!(fabsf(many[i] - few[i]) <= 2e-5f * largest))
+                fail_msg("%s, entry %zu: %.9g of %d rows, %.9g of %d", ways[w], i, (double)few[i], FEW,
+                         (double)many[i], MANY);
+        free(few);
+        free(many);
+    }
+    stretch_free(&s);
+    built_clear(&b);
+}
+
 static void a_window_allocates_nothing_and_may_be_short_or_empty(void **state)
 {
     char *yaml = calloc(RANDOM_YAML_BYTES, 1);
@@ -383,6 +443,7 @@ int main(void)
         ISA_TESTS(sweeps_are_exact),
         cmocka_unit_test(the_adjoint_gradient_converges_to_that_of_bptt),
         cmocka_unit_test(threads_change_no_bit_of_a_sweep),
+        cmocka_unit_test(rows_that_come_several_times_change_no_gradient),
         cmocka_unit_test(a_window_allocates_nothing_and_may_be_short_or_empty),
         cmocka_unit_test(a_parameter_that_is_held_stays),
     };
