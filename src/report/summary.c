@@ -247,29 +247,27 @@ int gle_summary_write(struct gle_summary *out, const char *dir, const struct gle
 
 bool gle_summary_is_other(uint64_t *seed, const char *dir, const struct gle_experiment *exp)
 {
-    json_t *summary, *config, *runs, *run;
-    char own[DIR_SIZE];
+    json_t *summary, *runs, *run;
     bool other = false;
     size_t i;
 
     gle_json_begin();
     summary = gle_folder_summary(dir);
     runs = json_object_get(summary, "runs");
-    snprintf(own, sizeof own, "%.4000s/seed_%llu", dir, (unsigned long long)exp->seed);
-    config = summary ? gle_json_config(exp, own) : NULL;
     json_array_foreach (runs, i, run) {
         const char *status = json_string_value(json_object_get(run, "status"));
         char path[DIR_SIZE];
-        json_t *report;
+        json_t *report, *config;
         if (other || !status || strcmp(status, "completed"))
             continue;
         *seed = (uint64_t)json_integer_value(json_object_get(run, "seed"));
         snprintf(path, sizeof path, "%.4000s/seed_%llu", dir, (unsigned long long)*seed);
         report = gle_folder_report(path);
+        config = report ? gle_json_config(exp, path) : NULL; /* with paths as they are from that folder */
         other = report && !gle_folder_same_config(json_object_get(report, "config"), config);
         json_decref(report);
+        json_decref(config);
     }
-    json_decref(config);
     json_decref(summary);
     return other;
 }

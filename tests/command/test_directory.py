@@ -163,7 +163,8 @@ class Same(Case):
         self.run_glesim(*args)
         for words in ("description=otherwise", "compute.backend=cpu"):
             self.assertEqual(self.run_glesim(*args, "--set", words).out.count("there already"), 2, words)
-        self.assertIn("holds a run already", self.run_glesim(*args, "--set", "dt=0.2", code=3).err)
+        self.assertIn("of 2 runs 2 hold another config (the first: dt is 0.1 there, 0.2 here)",
+                      self.run_glesim(*args, "--set", "dt=0.2", code=3).err)
 
     def test_words_refuse_no_checkpoint(self):
         args = [XOR, "--set", "training.epochs=3000000", "--output", "out"]

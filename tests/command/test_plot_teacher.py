@@ -22,9 +22,9 @@ def has_packages():
                               check=False).returncode
 
 
-def make(folder, name, *options):
-    subprocess.run([GLESIM, ROOT / "configs" / f"{name}.yaml", "--set", SHORT[name], *options, "--quiet", "--output",
-                    folder / name], check=True)
+def make(folder, name, *options, phases=None):
+    subprocess.run([GLESIM, ROOT / "configs" / f"{name}.yaml", "--set", phases or SHORT[name], *options, "--quiet",
+                    "--output", folder / name], check=True)
 
 
 class TeacherFigures(InFolder):
@@ -83,12 +83,12 @@ class TeacherFigures(InFolder):
     def test_runs_too_short_for_a_window_are_refused(self):
         idle = "{duration: 0.9, learn: false}"
         for name, figure in [("lagline", "fig5"), ("lagnet", "fig6")]:
-            make(self.folder, name, "--set", f"training.phases=[{idle}, {idle}, {idle}]")
+            make(self.folder, name, phases=f"training.phases=[{idle}, {idle}, {idle}]")
             done = self.plot(figure, "--runs", self.folder, code=4)
             self.assertIn("too short for a window", done.stderr)
 
     def test_other_phases_than_the_figure_shows_are_refused(self):
-        make(self.folder, "lagline", "--set", "training.phases=[{duration: 9}]")
+        make(self.folder, "lagline", phases="training.phases=[{duration: 9}]")
         done = self.plot("fig5", "--runs", self.folder, code=4)
         self.assertIn("has 1 phases in place of 3", done.stderr)
 

@@ -99,7 +99,7 @@ UNSEEN = {
         bounds diagnose_window diagnose_window_every diagnose_window_multiple signal_step_flat speech_coefficients
         speech_window_longest speech_split tau_below_dt tau_below_dt_in_group tau_below_dt_in_list
         tau_below_dt_repeated window_below_dt window_of_one_step xor_low_above_high phases_window speech_window
-        phases_window_of_signal""",
+        phases_window_of_signal evaluate_below_dt record_offset step_width_no_multiple time_no_multiple_of_dt""",
     "how many numbers a list must have, and that rows must be of the same length": """
         bias_length bounds_single padding_of_mnist1d signal_amplitudes signal_phases speech_levels tau_list_and_count
         weight_ragged weight_rows""",
@@ -107,21 +107,26 @@ UNSEEN = {
         input_and_dataset readout_and_dataset signal_two_channels speech_sizes""",
     "which layers, neurons and sequences there are, and that names are given once": """
         layer_name_of_repeat layer_name_twice record_neuron_of_small_layer record_twice record_unknown_layer
-        sweep_layer""",
+        record_sequences_of_tests sweep_layer word_in_two_forms""",
     "that a key needs another one, or excludes it": """
         adjoint_without_window bptt_without_window epochs_and_phases neither_epochs_nor_phases no_count
         speech_one_class""",
     "that a name goes only with certain other names, or needs a teacher, epochs or phases": """
         adjoint_gamma diagnose_gradient errors_of_a_run log_softmax_hidden log_softmax_without_nll
         nll_without_log_softmax phases_schedule record_lambda signal_alone signal_by_epochs signal_cross_entropy
-        signal_without_teacher speech_phases speech_validation teacher_labels test_at_the_end""",
+        signal_without_teacher speech_phases speech_validation teacher_labels test_at_the_end
+        evaluate_by_epochs evaluate_signal test_by_duration""",
     "totals: steps of all phases, weights, combinations of a sweep": """
-        phases_total size_layers sweep_many sweep_one_list_too_many""",
+        phases_total size_layers sweep_equal_values sweep_many sweep_of_a_variants_key sweep_one_list_too_many
+        sweep_same_folder""",
     "which characters there are": """
-        surrogate""",
+        surrogate surrogate_alone""",
     "NaN, which JSON has no word for": """
         nan""",
 }
+
+# Good files that the schema refuses, for the second of the reasons below: only the sweep has a required key.
+REFUSED = {"sweep_below_a_sweep"}
 
 # Parts of a good file that the schema refuses, likewise.
 TOO_STRICT = {
@@ -193,7 +198,10 @@ class Schema(unittest.TestCase):
     def test_accepts_good_files(self):
         self.assertGreater(len(GOOD), 10)
         for path in GOOD:
-            self.assert_accepted(path)
+            if path.stem in REFUSED:
+                self.assertFalse(accepted_by_schema(path), path.name)
+            else:
+                self.assert_accepted(path)
 
     @unittest.skipUnless(SHARED.is_dir(), f"there is no {SHARED.parent.name}/{SHARED.name} beside this clone")
     def test_accepts_the_files_that_lie_beside_the_clone(self):
@@ -248,7 +256,7 @@ class Schema(unittest.TestCase):
                 ({"dt": "fast"}, "$.dt", "'fast' is not of type 'number'"),
                 ({"dt": -1}, "$.dt", "-1 is less than the minimum of 1e-09"),
                 ({"dt": None}, "$.dt", "None is not of type 'number'"),
-                ({"learning__loss": "msee"}, "$.learning.loss", "'msee' is not one of ['mse', 'cross_entropy', 'nll']"),
+                ({"learning__loss": "msee"}, "$.learning.loss", "'msee' is not one of ['mse', "),
                 ({"learning__optimizer": {"type": "sgd", "beta1": 0.5}}, "$.learning.optimizer",
                  "'beta1' was unexpected"),
                 ({"learning__optimizer": {"lr": 0.5}}, "$.learning.optimizer", "'type' is a required property"),
