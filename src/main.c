@@ -67,7 +67,8 @@ static int run_one_by_one(const struct gle_plan *plan, size_t processors)
     const struct gle_options *o = &plan->options;
     const bool sweeps = plan->runs[0].exp->sweep.label != NULL, dry = o->action == GLE_DRY_RUN;
     const bool many = dry && (o->n_seeds || o->jobs || sweeps);
-    const struct gle_share share = gle_plan_share(plan, plan->n_runs * (o->n_seeds ? o->n_seeds : 1), processors);
+    const size_t n_seeds = o->n_seeds ? o->n_seeds : 1;
+    const struct gle_share share = gle_plan_share(plan, plan->n_runs * n_seeds, processors);
     const struct gle_session_how how = {.options = o,
                                         .command = plan->command,
                                         .threads = many ? share.threads : o->threads ? o->threads : processors,
@@ -87,7 +88,7 @@ static int run_one_by_one(const struct gle_plan *plan, size_t processors)
     if (dry && sweeps)
         printf("  sweep             %zu combinations, of which this is the first, %s\n", plan->n_runs,
                plan->runs[0].exp->sweep.label);
-    return many && !code ? show_all(plan, &how, share) : code;
+    return many && !code && plan->n_runs * n_seeds > 1 ? show_all(plan, &how, share) : code;
 }
 
 static int run_side_by_side(struct gle_plan *plan, size_t processors)

@@ -5,7 +5,6 @@
 #include "base/npy.h"
 
 #include <stddef.h>
-#include <stdint.h>
 
 /* --- reading --- */
 struct gle_npz;

@@ -1,5 +1,6 @@
 #include "base/unicode.h"
 
+#include <stdbool.h>
 #include <string.h>
 #include <utf8proc.h>
 

@@ -5,8 +5,6 @@
 
 #include "base/memory.h"
 
-#include <stdbool.h>
-
 /* The text in composed form (Unicode's NFC), by which two that look the same are equal. The text itself, if it has that
  * form already, or if it is not UTF-8; else a copy that the arena owns. NULL: no memory. */
 const char *gle_unicode_composed(struct gle_arena *arena, const char *text);

@@ -4,7 +4,6 @@
 
 #include "base/error.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /* How many of n threads can run at once, this one among them: makes them, and ends them again. At least 1. */

@@ -66,19 +66,27 @@ static void common_folder(char *dir, size_t size, const struct gle_plan *plan)
 static int refuse(const struct gle_plan *plan, const struct found *found, struct gle_error *err)
 {
     const char *difference = found->what;
-    char counts[256] = "", dir[sizeof plan->runs->dir];
+    const bool one = plan->n_runs == 1;
+    char counts[256] = "", dir[sizeof plan->runs->dir], of[48] = "";
     size_t at = add(counts, sizeof counts, 0, found->n[OTHER], "holds another config", "hold another config");
 
     at = add(counts, sizeof counts, at, found->n[BROKEN_OFF], "was broken off", "were broken off");
     at = add(counts, sizeof counts, at, found->n[THERE], "is there already", "are there already");
     add(counts, sizeof counts, at, found->n[AT_WORK], "is being made by another process",
         "are being made by other processes");
-    common_folder(dir, sizeof dir, plan);
+    if (one) {
+        snprintf(dir, sizeof dir, "%s", plan->runs[0].dir);
+    } else {
+        common_folder(dir, sizeof dir, plan);
+        snprintf(of, sizeof of, ": of %zu runs", plan->n_runs);
+    }
     return gle_fail(err, plan->options.resume ? GLE_EDATA : GLE_EWRITE,
-                    "%.120s: of %zu runs %s%s%.160s%s; %s--force replaces %s, --output puts these elsewhere", dir,
-                    plan->n_runs, counts, difference[0] ? " (the first: " : "", difference, difference[0] ? ")" : "",
+                    "%.120s%s %s%s%.160s%s; %s--force replaces %s, --output puts %s elsewhere", dir, of,
+                    counts + (one ? strlen("1 ") : 0), !difference[0] ? "" : one ? " (" : " (the first: ", difference,
+                    difference[0] ? ")" : "",
                     found->n[BROKEN_OFF] && !found->n[OTHER] ? "--resume goes on with what was broken off, " : "",
-                    found->n[OTHER] + found->n[BROKEN_OFF] + found->n[THERE] + found->n[AT_WORK] > 1 ? "them" : "it");
+                    found->n[OTHER] + found->n[BROKEN_OFF] + found->n[THERE] + found->n[AT_WORK] > 1 ? "them" : "it",
+                    one ? "this one" : "these");
 }
 
 /* Summaries would be replaced by those of another config. */

@@ -1,7 +1,6 @@
 #include "cli/signals.h"
 
 #include <stddef.h>
-#include <unistd.h>
 
 enum action {
     END,          /* the run ends after the step that it is in, with a checkpoint; a second one ends the program */

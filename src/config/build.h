@@ -15,6 +15,8 @@ void gle_experiment_destroy(struct gle_experiment *exp); /* NULL is fine */
  * with; src and key: where it stands, as for gle_node_error(). Errors: GLE_ECONFIG. */
 GLE_MUST_CHECK int gle_name_check(const char *name, const char *extra, const struct gle_node *src, const char *key,
                                   struct gle_errors *errs);
+/* Whether a key at the top of a file is for the reader, or holds anchors, so that nothing reads it. */
+bool gle_is_note(const char *key);
 /* The time under map's key in steps of dt; 0 after an error, or if time or dt could not be decoded.
  * Errors: GLE_ERANGE (less than one step, too many, no multiple of dt as far as rounding allows for). */
 GLE_MUST_CHECK uint64_t gle_steps_in(double time, double dt, const struct gle_node *map, const char *key,

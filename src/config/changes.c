@@ -1,9 +1,9 @@
 #include "config/changes.h"
 #include "base/memory.h"
+#include "config/experiment.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* A change among others. */
 struct turn {

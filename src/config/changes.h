@@ -3,7 +3,7 @@
 #ifndef GLE_CONFIG_CHANGES_H
 #define GLE_CONFIG_CHANGES_H
 
-#include "config/experiment.h"
+#include "yaml/node.h"
 
 enum gle_change_by { GLE_BY_COMMAND, GLE_BY_VARIANT, GLE_BY_SWEEP };
 

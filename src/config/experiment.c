@@ -1,6 +1,5 @@
 #include "config/experiment.h"
 #include "base/memory.h"
-#include "base/text.h"
 #include "config/build.h"
 #include "data/data.h"
 #include "parts/activation.h"

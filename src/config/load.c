@@ -16,9 +16,9 @@ struct source {
     const uint64_t *seed; /* NULL: as the file says */
 };
 
-static const char notes_prefix[] = "x-"; /* of keys at the top that are for the reader, or hold anchors */
+static const char notes_prefix[] = "x-";
 
-static bool is_note(const char *key)
+bool gle_is_note(const char *key)
 {
     return !strncmp(key, notes_prefix, strlen(notes_prefix));
 }
@@ -48,7 +48,7 @@ static int add_overrides(struct gle_changes *changes, struct gle_doc *doc, const
             rc = -1;
             continue;
         }
-        if (is_note(o->path))
+        if (gle_is_note(o->path))
             rc = note_fail(value, o->path, errs);
         changes->item[changes->n++] = (struct gle_change){
             .path = o->path, .value = value, .by = GLE_BY_COMMAND, .where = o->where};
@@ -90,7 +90,7 @@ static int add_variant(struct gle_changes *changes, struct gle_doc *doc, const s
             rc = gle_node_error(errs, GLE_ECONFIG, &key, NULL, "a variant cannot change the variants");
             continue;
         }
-        if (is_note(item->key)) {
+        if (gle_is_note(item->key)) {
             rc = note_fail(&key, item->key, errs);
             continue;
         }
@@ -108,7 +108,7 @@ static void remove_notes(struct gle_node *root)
     size_t n = 0;
 
     for (size_t i = 0; i < root->n_items; i++)
-        if (!is_note(root->items[i]->key))
+        if (!gle_is_note(root->items[i]->key))
             root->items[n++] = root->items[i];
     root->n_items = n;
 }

@@ -40,8 +40,7 @@ uint64_t gle_steps_in(double time, double dt, const struct gle_node *map, const 
         return (uint64_t)llround(steps);
     else if (below < 1.0)
         gle_node_error(errs, GLE_ERANGE, map, key, "%.10g is no whole number of steps of dt = %.10g; %.10g is one",
-                       time,
-                       dt, dt);
+                       time, dt, dt);
     else
         gle_node_error(errs, GLE_ERANGE, map, key,
                        "%.10g is no whole number of steps of dt = %.10g: %.10g makes %.0f, %.10g makes %.0f", time, dt,

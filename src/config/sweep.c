@@ -1,5 +1,6 @@
 #include "config/sweep.h"
 #include "base/memory.h"
+#include "config/build.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -160,7 +161,7 @@ static int check(const struct gle_node *sweep, size_t *n_points, bool names, str
             rc = gle_node_error(errs, GLE_ECONFIG, &at, NULL, "several seeds are for the command: --seeds 0-9");
         else if (gle_path_is_within(list->key, section) || gle_path_is_within(list->key, "variants"))
             rc = gle_node_error(errs, GLE_ECONFIG, &at, NULL, "cannot be swept");
-        else if (!strncmp(list->key, "x-", 2))
+        else if (gle_is_note(list->key))
             rc = gle_node_error(errs, GLE_ECONFIG, &at, NULL, "nothing reads keys that begin with 'x-'");
         rc |= gle_node_key_invisible(list, errs);
         if (list->kind != GLE_NODE_LIST || !list->n_items) {

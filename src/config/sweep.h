@@ -3,6 +3,7 @@
 #define GLE_CONFIG_SWEEP_H
 
 #include "config/changes.h"
+#include "config/experiment.h"
 
 /* Adds the values of combination `point` to the changes, for which there is room, and takes the section out of the
  * tree, which then is a file of its own; the last key varies fastest. Without a section there is one combination, and

@@ -6,7 +6,6 @@
 
 #include <assert.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 const char *const gle_split_names[GLE_SPLITS] = {"train", "validation", "test"};

@@ -148,7 +148,8 @@ enum { GLE_DATA_TELL = 1 << 14 }; /* values between two words on the progress */
  * Owns:   the arrays belong to data (gle_data_close). Call it once per split; not at all for one that is not there.
  * Errors: GLE_ERANGE (more samples than a 32-bit row number can tell apart), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_data_room(struct gle_data *data, enum gle_split split, size_t n, struct gle_error *err);
-/* The number of steps in `duration` (time units), the value of `key`: duration / dt, rounded.
+/* The number of steps in `duration` (time units), the value of `key`: duration / dt, rounded, which takes away no more
+ * than the last digits where the key's `steps` says that it passes in whole ones.
  * Errors: GLE_ERANGE (less than one step, or more than a billion). */
 GLE_MUST_CHECK int gle_data_steps(size_t *n_steps, const char *key, double duration, double dt, struct gle_error *err);
 /* Makes data a set of points, each held for `present` (time units): sets held, and n_steps as above.

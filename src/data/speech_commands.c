@@ -5,7 +5,6 @@
 #include "data/features.h"
 #include "data/sets.h"
 
-#include <assert.h>
 #include <math.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Square wave, as published (gle-code, data/datasets.py, "step function"), for sequence b of a run of n steps:
- *   raw[i] = high for w steps from each rising edge on, else low;   w = width/dt, rounded (published: cut off)
+ *   raw[i] = high for w steps from each rising edge on, else low;   w = width/dt, a whole number (published: cut off)
  *   rising edge k is at step 2wk (edges: exact), or at element k of torch.linspace(0, n, n // (2w) + 1), cut off to a
  *   whole step (edges: published), which makes the period n / (n // 2w) steps on the average;
  *   x[i]   = raw[(i - shift) mod n];           shift = torch.randint(0, w), drawn for one sequence after the other

@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "base/memory.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* One after a stage waits until all of them have taken no more than 1 / GLE_RARITY of the time. What the first one

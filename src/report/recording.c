@@ -524,15 +524,18 @@ static int visit_pending(struct gle_recorder *r, struct gle_archive *a, struct g
 static int check_records(const struct gle_recorder *r, const struct gle_archive *a, size_t n, uint64_t steps,
                          struct gle_error *err)
 {
-    const uint64_t every = r->cfg->every, all = steps ? (steps - 1) / every + 1 : 0;
+    const uint64_t every = r->cfg->every, first = r->cfg->offset;
+    const uint64_t all = steps > first ? (steps - 1 - first) / every + 1 : 0;
 
     if (n > all || r->n_pending != all - n)
         return gle_archive_fail(a, "records", err, "%zu and %zu that wait, where %llu steps have %llu", n, r->n_pending,
                                 (unsigned long long)steps, (unsigned long long)all);
-    for (size_t i = 0; i < r->n_pending; i++)
-        if (r->pending[i].step != (n + i) * every)
+    for (size_t i = 0; i < r->n_pending; i++) {
+        const uint64_t wanted = first + (n + i) * every;
+        if (r->pending[i].step != wanted)
             return gle_archive_fail(a, "pending_step", err, "value %zu is %llu, where %llu is wanted", i,
-                                    (unsigned long long)r->pending[i].step, (unsigned long long)((n + i) * every));
+                                    (unsigned long long)r->pending[i].step, (unsigned long long)wanted);
+    }
     return 0;
 }
 

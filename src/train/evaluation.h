@@ -3,7 +3,7 @@
 #ifndef GLE_TRAIN_EVALUATION_H
 #define GLE_TRAIN_EVALUATION_H
 
-#include "train/metrics.h"
+#include "config/experiment.h"
 
 struct gle_evaluation;
 struct gle_run;

@@ -6,7 +6,6 @@
 #include "train/run.h"
 
 #include <math.h>
-#include <string.h>
 
 /* The phase that is going on, or comes next. */
 static const struct gle_phase *phase_of(const struct gle_run *run)

@@ -5,7 +5,6 @@
 #include "parts/rule.h"
 
 #include <math.h>
-#include <string.h>
 
 bool gle_run_stopped(const struct gle_run *run)
 {

@@ -1,5 +1,4 @@
 #include "train/train.h"
-#include "base/clock.h"
 #include "parts/loss.h"
 #include "parts/rule.h"
 #include "parts/schedule.h"

@@ -2,7 +2,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "base/utf8.h"
-#include "yaml/path.h"
+#include "yaml/node.h"
 
 #include <stdio.h>
 #include <string.h>

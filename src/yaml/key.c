@@ -383,6 +383,5 @@ int gle_decode_part(struct gle_part *part, const struct gle_row *row, const char
     if (row->params_size && !(part->params = gle_arena_alloc(doc->arena, 1, row->params_size)))
         return no_memory(node, errs);
     return decode_map(part->params, &(struct gle_known){.keys = row->keys ? row->keys : no_keys, .skip = skip}, doc,
-                      node,
-                      errs);
+                      node, errs);
 }

@@ -128,9 +128,8 @@ bool gle_path_is_within(const char *path, const char *section);
 
 /* The first place, in the order of `here`, at which two trees say something else: "learning.optimizer.lr is 0.001
  * there, 0.0005 here", cut to size. The order of keys in a map, and how a number is written, say nothing, nor does a
- * default of `here` that `there` lacks. dir: the
- * folder that relative paths of `there` start from, if those of `here` are decoded; NULL: they are compared as texts.
- * false, and "": there is none. */
+ * default of `here` that `there` lacks. dir: the folder that relative paths of `there` start from, if those of `here`
+ * are decoded; NULL: they are compared as texts. false, and "": there is none. */
 bool gle_node_differs(char *buf, size_t size, const struct gle_node *there, const struct gle_node *here,
                       const char *dir);
 /* A number that two decoded trees share if they say the same, and else most probably not. */

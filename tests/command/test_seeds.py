@@ -279,6 +279,11 @@ class Sweeps(Many):
             self.assertTrue(0.3 < self.seconds(total) / (n * one) < 3.0, out)
             self.assertAlmostEqual(self.seconds(together), self.seconds(total) / int(at_once), delta=61)
 
+    def test_a_dry_run_of_one_seed_is_of_that_one(self):
+        out = self.run_glesim(self.config(""), "--dry-run", "--seeds", "3").out
+        self.assertIn("estimated time", out)
+        self.assertNotIn("one after the other", out)
+
     def seconds(self, text):
         units = {"h": 3600, "min": 60, "s": 1}
         return sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+) (h|min|s)\b", text))

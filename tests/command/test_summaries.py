@@ -53,6 +53,9 @@ class Refusals(Case):
                          "glesim: results/xor: of 4 runs 4 hold another config (the first: learning.beta is 1.0 there, "
                          "2 here); --force replaces them, --output puts these elsewhere\n")
         self.assertIn("of 6 runs 1 holds another config", self.refused(XOR, *SHORT, *OTHER, "--seeds", "3-8"))
+        self.assertEqual(self.refused(XOR, *SHORT, *OTHER, "--seeds", "2"),
+                         "glesim: results/xor/seed_2 holds another config (learning.beta is 1.0 there, 2 here); --force "
+                         "replaces it, --output puts this one elsewhere\n")
         self.assertIn("of 4 runs 4 hold another", self.refused(XOR, *SHORT, *OTHER, "--seeds", "0-3", "--resume", code=4))
         self.assertEqual(load(self.folder / "results/xor/summary.json")["completed"], 4)
         self.run_glesim(XOR, *SHORT, *OTHER, "--seeds", "0-3", "--force")

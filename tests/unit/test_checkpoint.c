@@ -49,7 +49,7 @@ static const struct kind kinds[] = {
                       "diagnose: {window: 0.4, every: 5}\nrecord: {every: 1, variables: [u]}\n",
      {23, 30}},
     {"streams", XOR "learning: {loss: cross_entropy}\ntraining: {batch_size: 4, phases: [{duration: 2.0}, "
-                    "{duration: 1.3, learn: false}, {duration: 1.3}]}\nrecord: {every: 2, variables: [u]}\n",
+                    "{duration: 1.3, learn: false}, {duration: 1.3}]}\nrecord: {every: 2, offset: 6, variables: [u]}\n",
      {16, 24}},
     {"settings", NOISE "learning: {loss: mse, plastic: [weight, bias, tau_m]}\ntraining: {phases: [{duration: 1.2, "
                        "set: {a.weight: 0.3, c.tau_m: 2.0}}, {duration: 1.6}, {duration: 0.5, set: {a.tau_m: 1.1}}]}\n"
@@ -57,7 +57,7 @@ static const struct kind kinds[] = {
      {6, 30}},
     {"signal_windows", NOISE "learning: {loss: mse, rule: bptt, window: 0.5, plastic: [weight, bias, tau_m]}\n"
                              "training: {phases: [{duration: 1.7}, {duration: 1.4}]}\n" TEACHER
-                             "diagnose: {window: 1.0, every: 10}\nrecord: {every: 1, variables: [lambda]}\n",
+                             "diagnose: {window: 1.0, every: 10}\nrecord: {every: 1, offset: 5, variables: [lambda]}\n",
      {14, 22}},
     {"adjoint", NOISE "learning: {loss: mse, rule: adjoint, window: 0.5}\n"
                       "training: {phases: [{duration: 1.7}, {duration: 1.4}]}\n" TEACHER
