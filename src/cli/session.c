@@ -16,9 +16,11 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Between two words to the parent process. Data that are made in less time are made in spite of a signal, too. */
+static const double TELL_SECONDS = 0.2;
 /* How long to wait for a process that is still at work on a run that is to be resumed: the orphan of a command that was
  * killed a moment ago writes its checkpoint. */
-static const double TELL_SECONDS = 0.2, ORPHAN_SECONDS = 5.0;
+static const double ORPHAN_SECONDS = 5.0;
 /* A loss that is so many times that of the untrained network is worth a word. */
 static const double FAR_ABOVE = 10.0;
 

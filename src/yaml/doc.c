@@ -46,7 +46,7 @@ static int file_fail(struct gle_errors *errs, enum gle_code code, const char *pa
     return gle_errors_add(errs, &err);
 }
 
-/* Takes over doc->arena, which may be NULL. */
+/* Takes doc over, which may be NULL: no memory. */
 static int parse(struct gle_doc **out, struct gle_doc *doc, const char *text, size_t len, const char *name,
                  struct gle_errors *errs)
 {

@@ -149,16 +149,29 @@ static bool is_same_file(const char *a, const char *b)
     return no_x || no_y ? no_x && no_y : x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-/* Whether `path` leads from the folder dir where it seems to. */
+static bool goes_up(const char *path)
+{
+    return !strncmp(path, "..", 2) && (path[2] == '/' || !path[2]);
+}
+
+/* Whether `path` leads from the folder dir where it seems to. A folder that is not there yet will be no link: the way
+ * up from there ends in the one above it. */
 static bool leads_there(const char *dir, const char *path, const struct gle_node *node)
 {
     const size_t size = strlen(dir) + strlen(path) + sizeof "/";
     char *whole = gle_calloc(size, 1);
+    size_t n = strlen(dir);
+    struct stat info;
     bool same;
 
     if (!whole)
         return false;
-    snprintf(whole, size, "%s/%s", dir, path);
+    while (snprintf(whole, size, "%.*s", (int)n, dir), n > 1 && goes_up(path) && stat(whole, &info)) {
+        while (n && dir[--n] != '/')
+            continue;
+        path += strlen(path[2] ? "../" : "..");
+    }
+    snprintf(whole, size, "%.*s/%s", (int)n, dir, path);
     same = is_same_file(whole, node->absolute);
     gle_free(whole);
     return same;

@@ -206,6 +206,18 @@ class Summaries(Case):
         self.assertEqual(([r["seed"] for r in s["runs"]], s["completed"]), ([2], 1))
         self.assertEqual([(r["seed"], r["why"]) for r in s["left_out"]], [(0, "other data"), (1, "other data")])
 
+    def test_a_run_that_fails_at_once_is_of_the_config_of_those_beside_it(self):
+        config = self.write("own.yaml", CONFIG[:CONFIG.index("sweep")].replace(
+            "{type: xor}", "{type: npz, file: data.npz, present: 1.0}").replace("input: 2", "input: 1"))
+        self.data(range(8))
+        self.run_glesim(config, "--seeds", "0-1")
+        (self.folder / "results/small/summary.json").unlink()
+        self.write("data.npz", "broken")
+        self.run_glesim(config, "--seeds", "2", code=4)
+        self.assertFalse((self.folder / "results/small/seed_2").exists()) # from which relative paths would start
+        s = self.summary("results/small")
+        self.assertEqual((s["completed"], [r["seed"] for r in s["runs"]], s["left_out"]), (2, [2, 0, 1], []))
+
     def test_points_of_other_sweeps_stay(self):
         config = self.write("small.yaml", CONFIG)
         self.run_glesim(config, "--quiet")
