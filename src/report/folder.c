@@ -152,13 +152,15 @@ static void take_out(json_t *config, const char *path)
 }
 
 /* A copy without what may differ. */
-static json_t *core_of(const json_t *config, const json_t *keys, const json_t *more_keys)
+static json_t *core_of(const json_t *config, const struct gle_experiment *exp, const json_t *keys,
+                       const json_t *more_keys)
 {
     static const char *const free_keys[] = {"seed", "description", "record", "diagnose", "compute"};
     const json_t *const swept[] = {keys, more_keys};
     json_t *core = json_deep_copy(config), *value;
     const char *key;
 
+    gle_json_add_defaults(core, exp->src);
     for (size_t i = 0; i < sizeof free_keys / sizeof *free_keys; i++)
         json_object_del(core, free_keys[i]);
     for (size_t i = 0; i < sizeof swept / sizeof *swept; i++)
@@ -167,9 +169,10 @@ static json_t *core_of(const json_t *config, const json_t *keys, const json_t *m
     return core;
 }
 
-bool gle_folder_same_base(const json_t *a, const json_t *b, const json_t *keys, const json_t *more_keys)
+bool gle_folder_same_base(const json_t *a, const json_t *b, const struct gle_experiment *exp, const json_t *keys,
+                          const json_t *more_keys)
 {
-    json_t *core_a = core_of(a, keys, more_keys), *core_b = core_of(b, keys, more_keys);
+    json_t *core_a = core_of(a, exp, keys, more_keys), *core_b = core_of(b, exp, keys, more_keys);
     const bool same = core_a && core_b && json_equal(core_a, core_b);
 
     json_decref(core_a);
@@ -177,9 +180,9 @@ bool gle_folder_same_base(const json_t *a, const json_t *b, const json_t *keys, 
     return same;
 }
 
-bool gle_folder_same_config(const json_t *a, const json_t *b)
+bool gle_folder_same_config(const json_t *a, const json_t *b, const struct gle_experiment *exp)
 {
-    return gle_folder_same_base(a, b, NULL, NULL);
+    return gle_folder_same_base(a, b, exp, NULL, NULL);
 }
 
 bool gle_folder_same_data(const json_t *a, const json_t *b, const struct gle_experiment *exp)

@@ -13,10 +13,12 @@ json_t *gle_folder_report(const char *dir);
 json_t *gle_folder_summary(const char *dir);
 
 /* Whether two resolved configs, as in reports, make runs that may be averaged: they are the same but for seed,
- * description, and what changes no result. */
-bool gle_folder_same_config(const json_t *a, const json_t *b);
+ * description, and what changes no result. A report of an older program lacks keys that came later; it means their
+ * defaults, which exp has. */
+bool gle_folder_same_config(const json_t *a, const json_t *b, const struct gle_experiment *exp);
 /* The same but for the values of these dotted keys, too; both NULL-safe, objects by key as in the reports' "sweep". */
-bool gle_folder_same_base(const json_t *a, const json_t *b, const json_t *keys, const json_t *more_keys);
+bool gle_folder_same_base(const json_t *a, const json_t *b, const struct gle_experiment *exp, const json_t *keys,
+                          const json_t *more_keys);
 /* Whether two reports are of the same data; of data that every seed draws anew nobody can tell. */
 bool gle_folder_same_data(const json_t *a, const json_t *b, const struct gle_experiment *exp);
 /* What a config has at a dotted key; NULL: nothing. Borrowed. */

@@ -125,6 +125,18 @@ json_t *gle_json_config(const struct gle_experiment *exp, const char *dir)
     return config(exp->src, dir);
 }
 
+void gle_json_add_defaults(json_t *to, const struct gle_node *of)
+{
+    for (size_t i = 0; i < of->n_items; i++) {
+        const struct gle_node *child = of->items[i];
+        json_t *there = of->kind == GLE_NODE_MAP ? json_object_get(to, child->key) : json_array_get(to, i);
+        if (there)
+            gle_json_add_defaults(there, child);
+        else if (of->kind == GLE_NODE_MAP && json_is_object(to) && child->filled_in)
+            json_object_set_new(to, child->key, config(child, NULL));
+    }
+}
+
 json_t *gle_json_sweep(const struct gle_sweep *s)
 {
     json_t *out = s->label ? json_object() : json_null();

@@ -23,6 +23,9 @@ json_t *gle_json_sweep(const struct gle_sweep *sweep);
 /* A resolved config, as the report in the folder dir has it. Owns: the caller. */
 json_t *gle_json_config(const struct gle_experiment *exp, const char *dir);
 
+/* Gives a config, as in a report, the keys that it lacks and that have their defaults in the resolved config `of`. */
+void gle_json_add_defaults(json_t *config, const struct gle_node *of);
+
 /* The object or list in a file, which is not waited for where a pipe lies in its place. Owns: the caller. NULL: it
  * cannot be read, or is no JSON. */
 json_t *gle_json_load(const char *path);

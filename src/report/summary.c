@@ -59,7 +59,7 @@ static void find_reference(struct making *m, const struct gle_seed_run *runs, si
 /* Why a report is not one of those that the summary is of; NULL: it is. */
 static const char *why_not(const struct making *m, const json_t *report)
 {
-    if (!gle_folder_same_config(json_object_get(report, "config"), json_object_get(m->same, "config")))
+    if (!gle_folder_same_config(json_object_get(report, "config"), json_object_get(m->same, "config"), m->exp))
         return "another config";
     return gle_folder_same_data(report, m->same, m->exp) ? NULL : "other data";
 }
@@ -264,7 +264,7 @@ bool gle_summary_is_other(uint64_t *seed, const char *dir, const struct gle_expe
         snprintf(path, sizeof path, "%.4000s/seed_%llu", dir, (unsigned long long)*seed);
         report = gle_folder_report(path);
         config = report ? gle_json_config(exp, path) : NULL; /* with paths as they are from that folder */
-        other = report && !gle_folder_same_config(json_object_get(report, "config"), config);
+        other = report && !gle_folder_same_config(json_object_get(report, "config"), config, exp);
         json_decref(report);
         json_decref(config);
     }
@@ -349,7 +349,7 @@ static json_t *report_of_point(const char *dir)
 
 /* Points of the summary that was there, which this command does not name. */
 static void keep_points(json_t *points, json_t *others, struct gle_summary *out, const char *dir, json_t *before,
-                        const json_t *same)
+                        const json_t *same, const struct gle_experiment *exp)
 {
     json_t *old;
     size_t i;
@@ -366,7 +366,7 @@ static void keep_points(json_t *points, json_t *others, struct gle_summary *out,
         report = report_of_point(path);
         if (!report) /* it has been taken away */
             continue;
-        fits = !same || gle_folder_same_base(json_object_get(report, "config"), json_object_get(same, "config"),
+        fits = !same || gle_folder_same_base(json_object_get(report, "config"), json_object_get(same, "config"), exp,
                                              json_object_get(report, "sweep"), json_object_get(same, "sweep"));
         json_array_append(fits ? points : others, old);
         out->n_left_out += !fits;
@@ -401,8 +401,8 @@ int gle_summary_write_sweep(struct gle_summary *out, const char *dir, const stru
     }
     out->written = same || !has_summary(dir);
     if (!rc && out->written) {
-        keep_points(points, others, out, dir, before, same);
-        keep_points(points, others, out, dir, json_object_get(summary, "others"), same);
+        keep_points(points, others, out, dir, before, same, exp);
+        keep_points(points, others, out, dir, json_object_get(summary, "others"), same, exp);
         rc = write_summary(dir, json_incref(root), begun, err);
     }
     json_decref(root);

@@ -191,6 +191,18 @@ class Summaries(Case):
                 archive.writestr(name + ".npy", b"\x93NUMPY\1\0" + len(head).to_bytes(2, "little") + head.encode()
                                  + numbers.tobytes())
 
+    def test_keys_that_came_later_mean_their_defaults(self):
+        config = self.write("own.yaml", CONFIG[:CONFIG.index("sweep")])
+        self.run_glesim(config, "--seeds", "0-1")
+        for seed in (0, 1): # as an older program would have left it
+            path = self.folder / f"results/small/seed_{seed}/metrics.json"
+            report = json.loads(path.read_text(encoding="utf-8"))
+            del report["config"]["training"]["state"]
+            path.write_text(json.dumps(report), encoding="utf-8")
+        self.run_glesim(config, "--seeds", "0-2")
+        s = self.summary("results/small")
+        self.assertEqual(([r["seed"] for r in s["runs"]], s["completed"], s["left_out"]), ([0, 1, 2], 3, []))
+
     def test_runs_on_other_data_are_left_out(self):
         config = self.write("own.yaml", CONFIG[:CONFIG.index("sweep")].replace(
             "{type: xor}", "{type: npz, file: data.npz, present: 1.0}").replace("input: 2", "input: 1"))
