@@ -357,7 +357,7 @@ static void counts_and_flags_must_be_possible(void **state)
 
 static void real_numbers_and_texts_must_be_possible(void **state)
 {
-    static const double reals[] = {-1.0, (double)NAN, (double)INFINITY};
+    static double reals[] = {-1.0, (double)NAN, (double)INFINITY};
     static const char *const why[] = {"-1, where 0 to 2 is possible", "nan, where 0 to 2 is possible",
                                       "inf, where 0 to 2 is possible"};
     static const char *const wild[] = {NULL, "value 1 is NaN", "value 1 is infinite"};
@@ -366,8 +366,8 @@ static void real_numbers_and_texts_must_be_possible(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(reals); i++) {
-        const double two[] = {1.0, reals[i]};
-        const float single[] = {1.0f, (float)reals[i]};
+        double two[] = {1.0, reals[i]};
+        float single[] = {1.0f, (float)reals[i]};
         struct gle_error err[4] = {{0}};
         double x = 1.0, both[2];
         float floats[2];
@@ -392,7 +392,7 @@ static void real_numbers_and_texts_must_be_possible(void **state)
         gle_archive_destroy(a);
     }
     for (size_t i = 0; i < 3; i++) {
-        static const char *const texts[] = {"abcdefg", "abcdefgh", "ab\nd"};
+        static char texts[][16] = {"abcdefg", "abcdefgh", "ab\nd"};
         static const char *const bad[] = {NULL, "8 bytes, where 7 are possible", "byte 2 is a control character"};
         struct gle_error err = {0};
         assert_int_equal(save_one("t", GLE_NPY_U8, texts[i], strlen(texts[i])), 0);
