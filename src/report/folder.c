@@ -185,11 +185,26 @@ bool gle_folder_same_config(const json_t *a, const json_t *b, const struct gle_e
     return gle_folder_same_base(a, b, exp, NULL, NULL);
 }
 
+/* Files of initial values go by their order, since a folder may be moved. A report of an older program has none. */
+static bool same_files(const json_t *a, const json_t *b)
+{
+    const size_t n = json_array_size(a);
+
+    if (!a || !b)
+        return true;
+    for (size_t i = 0; i < n && n == json_array_size(b); i++)
+        if (!json_equal(json_object_get(json_array_get(a, i), "sha256"),
+                        json_object_get(json_array_get(b, i), "sha256")))
+            return false;
+    return n == json_array_size(b);
+}
+
 bool gle_folder_same_data(const json_t *a, const json_t *b, const struct gle_experiment *exp)
 {
     const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
     const json_t *one = json_object_get(json_object_get(a, "dataset"), "sha256");
     const json_t *other = json_object_get(json_object_get(b, "dataset"), "sha256");
 
-    return set->signal || set->made || !one || !other || json_equal(one, other);
+    return same_files(json_object_get(a, "init"), json_object_get(b, "init")) &&
+           (set->signal || set->made || !one || !other || json_equal(one, other));
 }

@@ -49,6 +49,7 @@ static void find_reference(struct making *m, const struct gle_seed_run *runs, si
         m->came = report != NULL;
         json_object_set(m->same, "config", json_object_get(report, "config"));
         json_object_set(m->same, "dataset", json_object_get(report, "dataset"));
+        json_object_set(m->same, "init", json_object_get(report, "init"));
         json_object_set(m->same, "sweep", json_object_get(report, "sweep"));
         json_decref(report);
     }

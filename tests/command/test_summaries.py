@@ -191,6 +191,19 @@ class Summaries(Case):
                 archive.writestr(name + ".npy", b"\x93NUMPY\1\0" + len(head).to_bytes(2, "little") + head.encode()
                                  + numbers.tobytes())
 
+    def test_runs_from_other_initial_values_are_left_out(self):
+        config = self.write("own.yaml", CONFIG[:CONFIG.index("sweep")])
+        self.run_glesim(config, "--seed", "9", "--output", "start")
+        shutil.copy(self.folder / "start/seed_9/weights.npz", self.folder / "w.npz")
+        start = ["--set", "network.init.file=w.npz"]
+        self.run_glesim(config, *start, "--seeds", "0-1")
+        self.run_glesim(config, "--seed", "8", "--output", "start")
+        shutil.copy(self.folder / "start/seed_8/weights.npz", self.folder / "w.npz")
+        self.run_glesim(config, *start, "--seeds", "2", "--force")
+        s = self.summary("results/small")
+        self.assertEqual(([r["seed"] for r in s["runs"]], s["completed"]), ([2], 1))
+        self.assertEqual([(r["seed"], r["why"]) for r in s["left_out"]], [(0, "other data"), (1, "other data")])
+
     def test_keys_that_came_later_mean_their_defaults(self):
         config = self.write("own.yaml", CONFIG[:CONFIG.index("sweep")])
         self.run_glesim(config, "--seeds", "0-1")
