@@ -29,9 +29,15 @@ MAY_INCLUDE = {
 
 # Single headers beyond these lines, each with what it is needed for. All point downwards.
 BEYOND = {
+    "graph/graph.h": {"parts/link.h": "plans of links"},
     "graph/graph.c": {
         "kernel/kernel.h": "gle_padded(): rows of the slabs are as long as the kernels want them",
+        "parts/feedback.h": "which errors flow",
         "parts/rule.h": "whether steps need errors",
+    },
+    "graph/place.c": {
+        "kernel/kernel.h": "gle_padded() likewise",
+        "parts/feedback.h": "which projections have weights B",
     },
     "train/train.h": {"graph/graph.h": "a run is given the graph beside its net"},
     "train/measure.h": {"graph/graph.h": "a measurement is given it likewise"},
@@ -43,10 +49,14 @@ BEYOND = {
     },
     "report/json.c": {
         "parts/activation.h": "names of rows",
+        "parts/feedback.h": "names of rows",
         "parts/loss.h": "scale of the gradients that a diagnosis compares",
         "parts/rule.h": "names of rows",
     },
-    "report/inputs.c": {"parts/init.h": "which initialisers read a file"},
+    "report/inputs.c": {
+        "parts/feedback.h": "its weights are parameters",
+        "parts/init.h": "which initialisers read a file",
+    },
     "report/recording.h": {"graph/graph.h": "shapes of the layers"},
     "report/provenance.c": {
         "kernel/kernel.h": "name of the instruction set and of the BLAS library",

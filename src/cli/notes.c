@@ -11,21 +11,34 @@ static void note_skipped(const struct gle_data *data)
                 data->n_skipped > 1 ? "s" : "", data->skipped);
 }
 
+/* Whether name is "owner.x" with one of these as x. */
+static bool is_one_of(const char *name, const char *owner, const char *const *of)
+{
+    const size_t len = strlen(owner);
+
+    if (strncmp(name, owner, len) || name[len] != '.')
+        return false;
+    for (; *of; of++)
+        if (!strcmp(name + len + 1, *of))
+            return true;
+    return false;
+}
+
 /* Whether an array of a file for the whole network is one of a layer's parameters, tau_r included: it is in every file
  * that a run writes, and comes from the config. */
 static bool is_parameter(const void *experiment, const char *name)
 {
+    static const char *const others[] = {"bias", "tau_m", "tau_r", NULL};
+    static const char *const of_source[] = {"weight", "feedback", "weight_indices", "weight_indptr", NULL};
     const struct gle_experiment *exp = experiment;
 
     for (size_t i = 0; i < exp->n_layers; i++) {
-        const size_t len = strlen(exp->layers[i].name);
-        if (strncmp(name, exp->layers[i].name, len) || name[len] != '.')
-            continue;
-        for (const struct gle_row *p = gle_params; p->name; p++)
-            if (!strcmp(name + len + 1, p->name))
-                return true;
-        if (!strcmp(name + len + 1, "tau_r"))
+        const struct gle_layer_cfg *l = &exp->layers[i];
+        if (is_one_of(name, l->name, others))
             return true;
+        for (size_t j = 0; j < l->n_sources; j++)
+            if (is_one_of(name, l->sources[j].label, of_source))
+                return true;
     }
     return false;
 }

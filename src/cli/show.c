@@ -107,14 +107,13 @@ static void show_layers(const struct gle_graph *g)
            "tau_r", "parameters", "learns");
     for (size_t i = 0; i < g->n_populations; i++) {
         const struct gle_population *l = &g->populations[i];
-        const size_t n_in = g->projections[l->in].n_in;
         const bool *plastic = l->cfg->plastic;
         char tau_m[32], tau_r[32];
 
         format_range(tau_m, sizeof tau_m, l->cfg->tau_m, l->n);
         format_range(tau_r, sizeof tau_r, l->cfg->tau_r, l->n);
-        printf("  %-16s %7zu %7zu  %-12s %-10s %-10s %10zu ", l->cfg->name, n_in, l->n, l->cfg->act->row.name, tau_m,
-               tau_r, l->n * n_in + (l->cfg->bias.row ? l->n : 0));
+        printf("  %-16s %7zu %7zu  %-12s %-10s %-10s %10zu ", l->cfg->name, gle_graph_inputs(g, i), l->n, l->cfg->act->row.name, tau_m,
+               tau_r, gle_graph_layer_parameters(g, i));
         for (size_t p = 0; p < GLE_PARAMS; p++)
             if (plastic[p])
                 printf(" %s", gle_params[p].name);

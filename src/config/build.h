@@ -27,9 +27,19 @@ GLE_MUST_CHECK uint64_t gle_steps_in(double time, double dt, const struct gle_no
  *         GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_layers_build(struct gle_experiment *exp, const struct gle_file_keys *file,
                                     struct gle_errors *errs);
-/* Whether the values given for a parameter of a layer of n neurons and n_in inputs fit its shape; value has a row.
+/* What layers read, into their sources, of which the shapes of layers of channels follow; keys: of each layer.
+ * Errors: GLE_ECONFIG (no such source, a name twice), GLE_ERANGE (delays), GLE_ESHAPE (what does not fit), GLE_EDATA,
+ *         GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_sources_build(struct gle_experiment *exp, const struct gle_layer_keys *const *keys,
+                                     const struct gle_file_keys *file, struct gle_errors *errs);
+/* Whether every layer leads to the output. Errors: GLE_ECONFIG, GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_unheard_check(const struct gle_experiment *exp, struct gle_errors *errs);
+/* Whether the network has neither loops nor delays where the adjoint equations are asked for. Left out where exp->layers
+ * is NULL. Errors: GLE_ECONFIG, GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_ways_check(const struct gle_experiment *exp, struct gle_errors *errs);
+/* Whether the values given for a parameter of (rows, cols) numbers, cols being 1 for a list, fit; value has a row.
  * Errors: GLE_ESHAPE. */
-GLE_MUST_CHECK int gle_values_fit(const struct gle_part *value, enum gle_param param, size_t n, size_t n_in,
+GLE_MUST_CHECK int gle_values_fit(const struct gle_part *value, enum gle_param param, size_t rows, size_t cols,
                                   struct gle_errors *errs);
 
 /* What the teacher's and the phases' settings, evaluate, record and diagnose refer to. The checks that need layers,
@@ -47,7 +57,7 @@ GLE_MUST_CHECK int gle_diagnose_build(struct gle_experiment *exp, const struct g
                                       struct gle_errors *errs);
 
 /* Whether the loss and the activations have their `curve` where exact gradients, the rule's or a diagnosis's, need it:
- * from the first layer on whose errors feed back into membranes. Left out where exp->layers or exp->loss is NULL.
+ * of the layers whose errors go on to a membrane. Left out where exp->layers or exp->loss is NULL.
  * Errors: GLE_ECONFIG, at the gamma of that layer. */
 GLE_MUST_CHECK int gle_curves_check(const struct gle_experiment *exp, struct gle_errors *errs);
 

@@ -5,7 +5,9 @@
 #include "base/text.h"
 #include "data/data.h"
 #include "parts/activation.h"
+#include "parts/feedback.h"
 #include "parts/init.h"
+#include "parts/link.h"
 #include "parts/loss.h"
 #include "parts/optimizer.h"
 #include "parts/rule.h"
@@ -22,7 +24,7 @@ const struct gle_row gle_params[] = {
 };
 const char *gle_param_name(enum gle_param kind)
 {
-    return kind == GLE_TAU_R ? "tau_r" : gle_params[kind].name;
+    return kind == GLE_TAU_R ? "tau_r" : kind == GLE_FEEDBACK ? "feedback" : gle_params[kind].name;
 }
 
 const struct gle_table gle_param_table = {"parameter", gle_params, sizeof *gle_params};
@@ -71,13 +73,16 @@ static const struct gle_note backend_notes[] = {
 /* --- neurons --- */
 
 struct group_keys {
-    uint64_t count;
+    uint64_t count, channels;
     struct gle_reals tau_m, tau_r;
 };
 
 static const struct gle_key group_keys[] = {
     GLE_KEY_COUNT(struct group_keys, count, GLE_ABSENT, 1, GLE_NEURONS_MAX, "neurons",
                   "number of neurons; not needed where a list of time constants tells"),
+    GLE_KEY_COUNT(struct group_keys, channels, GLE_ABSENT, 1, GLE_NEURONS_MAX, "channels",
+                  "in place of count: channels of a line or plane of neurons, whose size follows from the convolution "
+                  "that is read"),
     GLE_KEY_REALS(struct group_keys, tau_m, NULL, 1e-9, 1e9, "time",
                   "membrane time constant, for smoothing the past: one for all, or one a neuron; at least dt"),
     GLE_KEY_REALS(struct group_keys, tau_r, NULL, 1e-9, 1e9, "time",
@@ -91,28 +96,64 @@ static const struct gle_node *item_or_whole(const struct gle_reals *list, size_t
     return list->is_list ? list->src->items[i] : list->src;
 }
 
-/* The number of neurons in a group, or 0 with an error. */
-static size_t group_size(const struct group_keys *g, const struct gle_node *node, struct gle_errors *errs)
+/* Of a list of time constants, how many there are for each neuron, or channel; 0 after an error. */
+static size_t each_of(const struct gle_reals *taus, const char *key, size_t n, bool channels,
+                      const struct gle_node *node, struct gle_errors *errs)
 {
-    size_t n = g->count;
+    if (!taus->is_list)
+        return 1;
+    if (taus->n == n || (channels && taus->n % n == 0))
+        return taus->n / n;
+    gle_node_error(errs, GLE_ESHAPE, node, key, "%zu time constant%s for %zu %s", taus->n, taus->n == 1 ? "" : "s", n,
+                   channels ? "channels" : n == 1 ? "neuron" : "neurons");
+    return 0;
+}
 
+/* The number of neurons in a group, or of channels, or 0 with an error; *each: time constants of one of them. */
+static size_t group_size(const struct group_keys *g, size_t *each, const struct gle_node *node,
+                         struct gle_errors *errs)
+{
+    const bool channels = g->channels > 0;
+    size_t n = channels ? g->channels : g->count, of_m, of_r;
+
+    if (channels && g->count) {
+        gle_node_error(errs, GLE_ECONFIG, node, "channels", "either count or channels, not both");
+        return 0;
+    }
     if (!n)
         n = g->tau_m.is_list ? g->tau_m.n : g->tau_r.is_list ? g->tau_r.n : 0;
     if (!n) {
         gle_node_error(errs, GLE_ECONFIG, node, NULL, "needs the key 'count', or a list of time constants");
         return 0;
     }
-    if (g->tau_m.is_list && g->tau_m.n != n) {
-        gle_node_error(errs, GLE_ESHAPE, node, "tau_m", "%zu time constant%s for %zu neurons", g->tau_m.n,
-                       g->tau_m.n == 1 ? "" : "s", n);
+    of_m = each_of(&g->tau_m, "tau_m", n, channels, node, errs);
+    of_r = of_m ? each_of(&g->tau_r, "tau_r", n, channels, node, errs) : 0;
+    if (of_r && of_m != of_r && of_m > 1 && of_r > 1) {
+        gle_node_error(errs, GLE_ESHAPE, node, "tau_r", "%zu time constants, where tau_m has %zu", g->tau_r.n,
+                       g->tau_m.n);
         return 0;
     }
-    if (g->tau_r.is_list && g->tau_r.n != n) {
-        gle_node_error(errs, GLE_ESHAPE, node, "tau_r", "%zu time constant%s for %zu neurons", g->tau_r.n,
-                       g->tau_r.n == 1 ? "" : "s", n);
-        return 0;
-    }
-    return n;
+    *each = of_m > of_r ? of_m : of_r;
+    return of_r ? n : 0;
+}
+
+static int allocate_neurons(struct gle_neurons *out, struct gle_doc *doc, size_t n, const struct gle_node *node,
+                            struct gle_errors *errs)
+{
+    out->n = n;
+    out->tau_m = gle_arena_alloc(doc->arena, n, sizeof(double));
+    out->tau_r = gle_arena_alloc(doc->arena, n, sizeof(double));
+    out->tau_m_src = gle_arena_alloc(doc->arena, n, sizeof(struct gle_node *));
+    out->tau_r_src = gle_arena_alloc(doc->arena, n, sizeof(struct gle_node *));
+    if (!out->tau_m || !out->tau_r || !out->tau_m_src || !out->tau_r_src)
+        return gle_node_error(errs, GLE_ENOMEM, node, NULL, "no memory for %zu neurons", n);
+    return 0;
+}
+
+/* Time constant j of a group of n neurons or channels, with `each` for one of them. */
+static size_t place_of(const struct gle_reals *taus, size_t j, size_t n, size_t each)
+{
+    return !taus->is_list ? 0 : taus->n == n * each ? j : j / each;
 }
 
 static int decode_neurons(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
@@ -121,7 +162,7 @@ static int decode_neurons(void *field, struct gle_doc *doc, struct gle_node *nod
     struct gle_node *const *groups = node->kind == GLE_NODE_LIST ? node->items : &node;
     const size_t n_groups = node->kind == GLE_NODE_LIST ? node->n_items : 1;
     struct group_keys *g = gle_arena_alloc(doc->arena, n_groups, sizeof *g);
-    size_t *sizes = gle_arena_alloc(doc->arena, n_groups, sizeof *sizes), n = 0, at = 0;
+    size_t *sizes = gle_arena_alloc(doc->arena, n_groups, sizeof *sizes), n = 0, at = 0, each = 1;
     int rc = 0;
 
     if (!g || !sizes)
@@ -129,31 +170,34 @@ static int decode_neurons(void *field, struct gle_doc *doc, struct gle_node *nod
     if (!n_groups)
         return gle_node_error(errs, GLE_ECONFIG, node, NULL, "is empty: a layer needs at least one neuron");
     for (size_t i = 0; i < n_groups; i++) {
-        if (gle_decode(&g[i], group_keys, doc, groups[i], errs))
+        size_t own = 1;
+        if (gle_decode(&g[i], group_keys, doc, groups[i], errs) ||
+            !(sizes[i] = group_size(&g[i], &own, groups[i], errs)))
             rc = -1;
-        else if (!(sizes[i] = group_size(&g[i], groups[i], errs)))
-            rc = -1;
+        else if (!g[i].channels != !g[0].channels)
+            rc = gle_node_error(errs, GLE_ECONFIG, groups[i], NULL, "all groups of a layer have channels, or none");
+        else if (own > 1 && each > 1 && own != each)
+            rc = gle_node_error(errs, GLE_ESHAPE, groups[i], NULL, "has %zu time constants for a channel, where a group "
+                                "before it has %zu", own, each);
+        each = own > each ? own : each;
         n += sizes[i];
     }
     if (rc)
         return rc;
-    if (n > GLE_NEURONS_MAX)
-        return gle_node_error(errs, GLE_ERANGE, node, NULL, "%zu neurons in a layer; at most %d are possible", n,
+    if ((double)n * (double)each > GLE_NEURONS_MAX)
+        return gle_node_error(errs, GLE_ERANGE, node, NULL, "%zu neurons in a layer; at most %d are possible", n * each,
                               GLE_NEURONS_MAX);
-    out->tau_m = gle_arena_alloc(doc->arena, n, sizeof(double));
-    out->tau_r = gle_arena_alloc(doc->arena, n, sizeof(double));
-    out->tau_m_src = gle_arena_alloc(doc->arena, n, sizeof(struct gle_node *));
-    out->tau_r_src = gle_arena_alloc(doc->arena, n, sizeof(struct gle_node *));
-    if (!out->tau_m || !out->tau_r || !out->tau_m_src || !out->tau_r_src)
-        return gle_node_error(errs, GLE_ENOMEM, node, NULL, "no memory for %zu neurons", n);
+    if (allocate_neurons(out, doc, n * each, node, errs))
+        return -1;
+    out->each = each;
+    out->channels = g[0].channels ? n : 0;
     for (size_t i = 0; i < n_groups; i++)
-        for (size_t j = 0; j < sizes[i]; j++, at++) {
-            out->tau_m[at] = g[i].tau_m.v[g[i].tau_m.is_list ? j : 0];
-            out->tau_r[at] = g[i].tau_r.v[g[i].tau_r.is_list ? j : 0];
-            out->tau_m_src[at] = item_or_whole(&g[i].tau_m, j);
-            out->tau_r_src[at] = item_or_whole(&g[i].tau_r, j);
+        for (size_t j = 0; j < sizes[i] * each; j++, at++) {
+            out->tau_m[at] = g[i].tau_m.v[place_of(&g[i].tau_m, j, sizes[i], each)];
+            out->tau_r[at] = g[i].tau_r.v[place_of(&g[i].tau_r, j, sizes[i], each)];
+            out->tau_m_src[at] = item_or_whole(&g[i].tau_m, place_of(&g[i].tau_m, j, sizes[i], each));
+            out->tau_r_src[at] = item_or_whole(&g[i].tau_r, place_of(&g[i].tau_r, j, sizes[i], each));
         }
-    out->n = n;
     return 0;
 }
 
@@ -206,6 +250,9 @@ static const struct gle_key layer_keys[] = {
                    "the neurons: {count, tau_m, tau_r}, or a list of such groups"),
     GLE_KEY_NAME(struct gle_layer_keys, activation, "linear", &gle_act_table,
                  "what makes a rate of a potential: r = phi(u)"),
+    GLE_KEY_CUSTOM(struct gle_layer_keys, from, GLE_ABSENT, &gle_from_custom,
+                   "what the layer reads: names of layers, input, or maps that say how; default: the layer before it, "
+                   "and the first layer the input"),
     GLE_KEY_CUSTOM(struct gle_layer_keys, weight, "{init: linear}", &gle_init_custom,
                    "the weights W (neurons, inputs) at the start"),
     GLE_KEY_CUSTOM(struct gle_layer_keys, bias, "{init: linear}", &bias_custom, "the biases b at the start, or none"),
@@ -269,9 +316,12 @@ static const struct gle_custom network_init_custom = {
     .decode = decode_network_init, .type = "file of parameters", .forms = network_init_forms};
 
 static const struct gle_key network_keys[] = {
-    GLE_KEY_COUNT(struct gle_network_keys, input, NULL, 1, GLE_NEURONS_MAX, "channels",
-                  "number of inputs: the channels of the data set"),
-    GLE_KEY_CUSTOM(struct gle_network_keys, layers, NULL, &layers_custom, "the layers, from the input to the output"),
+    GLE_KEY_CUSTOM(struct gle_network_keys, input, NULL, &gle_input_custom,
+                   "number of inputs: the channels of the data set; or {channels, size} of a line or plane"),
+    GLE_KEY_TEXT(struct gle_network_keys, output, GLE_ABSENT,
+                 "the layer whose rates are held against the targets; default: the last one"),
+    GLE_KEY_CUSTOM(struct gle_network_keys, layers, NULL, &layers_custom,
+                   "the layers, which are the network's populations, in any order"),
     GLE_KEY_CUSTOM(struct gle_network_keys, init, GLE_ABSENT, &network_init_custom,
                    "weights.npz of another run: every layer starts from the parameters there"),
     GLE_KEY_END,
@@ -404,5 +454,5 @@ const struct gle_key gle_experiment_keys[] = {
 const struct gle_table *const gle_tables[] = {
     &gle_dataset_table, &gle_act_table,  &gle_rule_table,  &gle_loss_table,  &gle_optimizer_table, &gle_schedule_table,
     &gle_metric_table,  &gle_init_table, &gle_param_table, &gle_variable_table, &gle_state_table, &gle_test_table,
-    &gle_reset_table,   &gle_backend_table, NULL,
+    &gle_reset_table,   &gle_backend_table, &gle_link_table, &gle_feedback_table, NULL,
 };

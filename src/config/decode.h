@@ -9,11 +9,29 @@
 /* One of a layer, which a repeat may have made longer by its number. */
 #define GLE_LAYER_PATTERN "[A-Za-z0-9_-]+"
 
-/* neurons: groups, unrolled to one time constant a neuron */
+/* neurons: groups, unrolled to one time constant a neuron; or, of channels, whose sizes follow from what is read, to one
+ * a channel, or to `each` a channel, in which case that must be its size */
 struct gle_neurons {
     double *tau_m, *tau_r;
-    size_t n;
+    size_t n;        /* of those */
+    size_t channels; /* 0: these are neurons without channels */
+    size_t each;
     const struct gle_node **tau_m_src, **tau_r_src; /* where each was written */
+};
+
+/* An entry of `from`. */
+struct gle_source_keys {
+    const char *layer, *name;
+    double delay; /* if src has the key */
+    struct gle_part connect, weight, feedback; /* weight.row NULL: the layer's */
+    bool plastic; /* if src has the key */
+    const struct gle_node *src;
+};
+
+struct gle_source_list {
+    struct gle_source_keys *item;
+    size_t n;
+    const struct gle_node *src; /* NULL: absent */
 };
 
 struct gle_layer_keys {
@@ -21,6 +39,7 @@ struct gle_layer_keys {
     uint64_t repeat;
     struct gle_neurons neurons;
     const struct gle_row *activation;
+    struct gle_source_list from;
     struct gle_part weight, bias;
     struct gle_names plastic;
     const struct gle_row *reset;
@@ -35,7 +54,8 @@ struct gle_layer_list {
 };
 
 struct gle_network_keys {
-    uint64_t input;
+    struct gle_shape input;
+    const char *output; /* NULL: the last layer */
     struct gle_layer_list layers;
     struct gle_part init; /* {file: ...}; row NULL: absent */
 };
@@ -56,6 +76,7 @@ struct gle_learning_keys {
 /* A parameter and the value that it is put to, by a teacher or a phase. */
 struct gle_setting_keys {
     const char *layer;              /* NULL: the key names none */
+    const char *source;             /* of the layer; NULL: it names none */
     const struct gle_row *param;    /* of gle_params; NULL: none, or unknown */
     struct gle_part value;          /* row NULL: none, or wrong */
     const struct gle_node *src;     /* its key names the layer */
@@ -133,6 +154,9 @@ struct gle_file_keys {
     struct gle_checkpoint_keys checkpoint;
     struct gle_compute_keys compute;
 };
+
+/* Of decode_from.c */
+extern const struct gle_custom gle_from_custom, gle_input_custom;
 
 /* Of decode_run.c */
 extern const struct gle_custom gle_teacher_custom, gle_phases_custom;

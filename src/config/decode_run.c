@@ -50,12 +50,20 @@ static const struct gle_key setting_keys[] = {
     [GLE_PARAMS] = GLE_KEY_END,
 };
 
+/* param: "weight", or "late.weight" of a source. */
 static int decode_value(struct gle_setting_keys *s, const char *param, struct gle_doc *doc, struct gle_node *node,
                         struct gle_errors *errs)
 {
     struct gle_node at = gle_node_at_key(node);
+    const char *dot = strchr(param, '.');
     int rc;
 
+    if (dot && dot > param && dot[1]) {
+        s->source = gle_arena_text(doc->arena, param, (size_t)(dot - param));
+        if (!s->source)
+            return no_memory(node, errs);
+        param = dot + 1;
+    }
     at.text = param;
     s->param = gle_table_find(&gle_param_table, param);
     if (!s->param && gle_noted(gle_param_notes, &at, errs))
@@ -103,8 +111,15 @@ static int decode_teacher(void *field, struct gle_doc *doc, struct gle_node *nod
     return rc;
 }
 
+static const struct gle_form teacher_layer_forms[] = {
+    {.kind = GLE_FORM_NAMED, .word = "^(" GLE_LAYER_PATTERN "\\.)?weight$", .key = &setting_keys[GLE_WEIGHT]},
+    {.kind = GLE_FORM_NAMED, .word = "^bias$", .key = &setting_keys[GLE_BIAS]},
+    {.kind = GLE_FORM_NAMED, .word = "^tau_m$", .key = &setting_keys[GLE_TAU_M]},
+    {.kind = GLE_FORM_END},
+};
+static const struct gle_custom teacher_layer_custom = {.type = "map of parameters", .forms = teacher_layer_forms};
 static const struct gle_key teacher_layer_key = {
-    .name = "teacher_layer", .kind = GLE_KEY_KIND_MAP, .unit = "", .more = setting_keys};
+    .name = "teacher_layer", .kind = GLE_KEY_KIND_CUSTOM, .unit = "", .more = &teacher_layer_custom};
 static const struct gle_form teacher_forms[] = {
     {.kind = GLE_FORM_NAMED, .word = "^" GLE_LAYER_PATTERN "$", .key = &teacher_layer_key}, {.kind = GLE_FORM_END}};
 const struct gle_custom gle_teacher_custom = {
@@ -137,7 +152,7 @@ static int decode_set(void *field, struct gle_doc *doc, struct gle_node *node, s
 }
 
 static const struct gle_form set_forms[] = {
-    {.kind = GLE_FORM_NAMED, .word = "^" GLE_LAYER_PATTERN "\\.weight$", .key = &setting_keys[GLE_WEIGHT]},
+    {.kind = GLE_FORM_NAMED, .word = "^" GLE_LAYER_PATTERN "(\\." GLE_LAYER_PATTERN ")?\\.weight$", .key = &setting_keys[GLE_WEIGHT]},
     {.kind = GLE_FORM_NAMED, .word = "^" GLE_LAYER_PATTERN "\\.bias$", .key = &setting_keys[GLE_BIAS]},
     {.kind = GLE_FORM_NAMED, .word = "^" GLE_LAYER_PATTERN "\\.tau_m$", .key = &setting_keys[GLE_TAU_M]},
     {.kind = GLE_FORM_END},

@@ -77,7 +77,7 @@ static int build_learning(struct gle_experiment *exp, const struct gle_learning_
 {
     const struct gle_bounds_keys *b = &keys->bounds;
     const size_t n_layers = exp->layers ? exp->n_layers : 0;
-    const struct gle_layer_cfg *top = n_layers ? &exp->layers[n_layers - 1] : NULL;
+    const struct gle_layer_cfg *top = n_layers ? gle_experiment_top(exp) : NULL;
     int rc = 0;
 
     exp->rule = (const struct gle_rule *)keys->rule;
@@ -113,8 +113,8 @@ static int build_learning(struct gle_experiment *exp, const struct gle_learning_
         rc = gle_node_error(errs, GLE_ECONFIG, exp->loss->log_probabilities ? src : top->src,
                             exp->loss->log_probabilities ? "loss" : "activation",
                             "the loss nll and the activation log_softmax of the last layer go together");
-    for (size_t i = 0; i + 1 < n_layers; i++)
-        if (exp->layers[i].act->log_probabilities)
+    for (size_t i = 0; i < n_layers; i++)
+        if (i != exp->output && exp->layers[i].act->log_probabilities)
             rc = gle_node_error(errs, GLE_ECONFIG, exp->layers[i].src, "activation",
                                 "log_softmax is for the last layer only");
     for (size_t i = 0; exp->rule->continuous && i < n_layers; i++)
@@ -172,7 +172,7 @@ static int build_training(struct gle_experiment *exp, const struct gle_training_
 static int check_sizes(const struct gle_experiment *exp, struct gle_errors *errs)
 {
     const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
-    const struct gle_layer_cfg *top = &exp->layers[exp->n_layers - 1];
+    const struct gle_layer_cfg *top = gle_experiment_top(exp);
     size_t channels = 0, targets = 0;
     int rc = 0;
 
@@ -276,7 +276,8 @@ static int build_sections(struct gle_experiment *exp, const struct gle_file_keys
     exp->seed = file->seed;
     exp->dt = file->dt;
     exp->dataset = file->dataset;
-    exp->n_input = file->network.input;
+    exp->input_shape = file->network.input;
+    exp->n_input = gle_shape_count(&exp->input_shape);
     exp->has_teacher = gle_node_get(exp->src, "teacher");
     exp->checkpoint_minutes = file->checkpoint.minutes;
     rc |= check_early(exp, file, errs);
@@ -296,7 +297,7 @@ static int build_sections(struct gle_experiment *exp, const struct gle_file_keys
         rc |= check_signal(exp, errs) | check_made(exp, errs);
     return rc | gle_teacher_build(exp, &file->teacher, errs) | gle_phases_build(exp, &file->training.phases, errs) |
            gle_evaluate_build(exp, &file->training.evaluate, errs) | gle_record_build(exp, &file->record, errs) |
-           gle_diagnose_build(exp, &file->diagnose, errs) | gle_curves_check(exp, errs);
+           gle_diagnose_build(exp, &file->diagnose, errs) | gle_curves_check(exp, errs) | gle_ways_check(exp, errs);
 }
 
 struct gle_experiment *gle_experiment_build(struct gle_doc *doc, const char *variant, const struct gle_sweep *sweep,

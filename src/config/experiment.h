@@ -4,6 +4,7 @@
 #define GLE_CONFIG_EXPERIMENT_H
 
 #include "base/error.h"
+#include "parts/link.h"
 #include "yaml/key.h"
 
 #include <stdbool.h>
@@ -11,6 +12,7 @@
 #include <stdint.h>
 
 struct gle_act;
+struct gle_feedback;
 struct gle_loss;
 struct gle_metric_row;
 struct gle_rule;
@@ -19,31 +21,67 @@ struct gle_rule;
 enum {
     GLE_NEURONS_MAX = 1 << 20,  /* in a layer */
     GLE_LAYERS_MAX = 4096,
+    GLE_SOURCES_MAX = 4096,     /* of a layer */
+    GLE_DELAY_MAX = 1 << 20,    /* steps */
     GLE_BATCH_MAX = 1 << 20,
     GLE_EXPERIMENTS_MAX = 10000, /* of a file: variants and combinations of a sweep */
 };
 
 /* Kinds of parameters: those that a config can have learn, set and record, of which row p of gle_params is kind p; and
  * others that a network has. */
-enum gle_param { GLE_WEIGHT, GLE_BIAS, GLE_TAU_M, GLE_PARAMS, GLE_TAU_R = GLE_PARAMS, GLE_PARAM_KINDS };
+enum gle_param {
+    GLE_WEIGHT,
+    GLE_BIAS,
+    GLE_TAU_M,
+    GLE_PARAMS,
+    GLE_TAU_R = GLE_PARAMS,
+    GLE_FEEDBACK, /* weights of their own through which errors go back */
+    GLE_PARAM_KINDS
+};
 extern const struct gle_row gle_params[];
 const char *gle_param_name(enum gle_param kind); /* of any kind */
 
 /* When the test set is evaluated (training.test); in the order of their rows. */
 enum gle_test { GLE_TEST_AUTO, GLE_TEST_EPOCHS, GLE_TEST_END };
 
+enum { GLE_SOURCE_INPUT = -1 };
+
+/* What a layer reads, and through what: an entry of its `from`, or the layer before it. */
+struct gle_source_cfg {
+    long layer;        /* its number, or GLE_SOURCE_INPUT */
+    const char *name;  /* that of the source, or one of its own; unique in the layer */
+    const char *label; /* what its weights are called by in files: "hidden", or "hidden.late" of a layer with several */
+    uint64_t delay;    /* steps from the one that leaves a rate to the one that reads it: at least 1; of the input 0 */
+    struct gle_part connect; /* row: struct gle_link */
+    struct gle_link_plan plan; /* shapes that follow; the lists of synapses are the graph's */
+    struct gle_part weight;  /* row: struct gle_init */
+    const struct gle_feedback *feedback;
+    const void *feedback_params;
+    bool plastic;      /* the weights learn */
+    const struct gle_node *src;
+};
+
 /* One layer, repeats unrolled. */
 struct gle_layer_cfg {
     const char *name;            /* unique; "lag_3" for the third of `name: lag, repeat: 5` */
-    size_t n;                    /* neurons */
+    struct gle_shape shape;
+    size_t n;                    /* neurons: all of the shape */
     const double *tau_m, *tau_r; /* (n), in the config's time unit, >= dt */
     const struct gle_act *act;
-    struct gle_part weight, bias; /* rows: struct gle_init. bias.row NULL: no bias */
-    bool plastic[GLE_PARAMS];    /* bias only if there is one */
+    struct gle_source_cfg *sources; /* at least one */
+    size_t n_sources;
+    struct gle_part bias;        /* row: struct gle_init; NULL: no bias */
+    bool plastic[GLE_PARAMS];    /* weight: of any source; bias only if there is one */
     double gamma;
     bool reset; /* state from zero with every batch */
     const struct gle_node *src;
 };
+
+/* Numbers in its bias: one for each neuron, or for each channel. */
+static inline size_t gle_layer_biases(const struct gle_layer_cfg *layer)
+{
+    return layer->shape.channels;
+}
 
 struct gle_bounds {
     double low, high; /* -INFINITY, INFINITY: none */
@@ -52,6 +90,7 @@ struct gle_bounds {
 /* A parameter and the values that it is put to: of the teacher, or for a phase. */
 struct gle_setting {
     size_t layer;
+    size_t source; /* of the layer, whose weights are meant; 0 of other parameters */
     enum gle_param param;
     struct gle_part value; /* row: struct gle_init; fits the parameter's shape, and a tau_m is not below dt */
 };
@@ -134,9 +173,11 @@ struct gle_experiment {
     double dt;
     struct gle_part dataset; /* row: struct gle_dataset */
 
-    size_t n_input;
+    struct gle_shape input_shape;
+    size_t n_input; /* all of it */
     struct gle_layer_cfg *layers;
     size_t n_layers;
+    size_t output; /* the layer that targets are held against */
     const char *init_file; /* network.init.file: parameters of all layers; NULL: none */
 
     const struct gle_rule *rule;
@@ -196,6 +237,12 @@ GLE_MUST_CHECK int gle_experiments_load(struct gle_experiments *out, const char 
                                         const struct gle_override *overrides, size_t n_overrides,
                                         const char *const *only, size_t n_only, struct gle_errors *errs);
 void gle_experiments_clear(struct gle_experiments *list);
+
+/* The output. */
+static inline const struct gle_layer_cfg *gle_experiment_top(const struct gle_experiment *exp)
+{
+    return &exp->layers[exp->output];
+}
 
 /* The loss that the schedule watches; NULL: none. */
 const struct gle_metric_row *gle_experiment_watches(const struct gle_experiment *exp);

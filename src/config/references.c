@@ -82,20 +82,56 @@ static int check_taus(const struct gle_node *value, double dt, struct gle_errors
     return rc;
 }
 
+/* "late.weight": which source of a layer a setting means. */
+static int find_source(size_t *source, const struct gle_layer_cfg *l, const struct gle_setting_keys *keys,
+                       enum gle_param param, struct gle_errors *errs)
+{
+    const struct gle_node at = gle_node_at_key(keys->value.src);
+    struct gle_suggestion near = {.word = keys->source ? keys->source : ""};
+
+    *source = 0;
+    if (!keys->source && (param != GLE_WEIGHT || l->n_sources == 1))
+        return 0;
+    if (!keys->source)
+        return gle_node_error(errs, GLE_ECONFIG, &at, NULL,
+                              "the layer '%s' has %zu sources, each with weights of its own: name one, as in %s.%s.weight",
+                              l->name, l->n_sources, l->name, l->sources[0].name);
+    if (param != GLE_WEIGHT || l->n_sources == 1)
+        return gle_node_error(errs, GLE_ECONFIG, &at, NULL, "the layer '%s' has one %s: %s.%s", l->name,
+                              gle_param_name(param), l->name, gle_param_name(param));
+    for (size_t i = 0; i < l->n_sources; i++) {
+        if (!strcmp(l->sources[i].name, keys->source)) {
+            *source = i;
+            return 0;
+        }
+        gle_suggest(&near, l->sources[i].name);
+    }
+    return gle_node_error(errs, GLE_ECONFIG, &at, NULL, near.best ? "the layer '%s' has no source '%s' (did you mean "
+                          "'%s'?)" : "the layer '%s' has no source '%s'", l->name, keys->source, near.best);
+}
+
 static int build_setting(struct gle_setting *out, const struct gle_experiment *exp, size_t layer,
                          const struct gle_setting_keys *keys, struct gle_errors *errs)
 {
     const struct gle_layer_cfg *l = &exp->layers[layer];
     const struct gle_node *given = gle_node_get(keys->value.src, "value");
+    const struct gle_link_plan *plan;
     int rc;
 
     *out = (struct gle_setting){
         .layer = layer, .param = (enum gle_param)(keys->param - gle_params), .value = keys->value};
+    if (find_source(&out->source, l, keys, out->param, errs))
+        return -1;
+    plan = &l->sources[out->source].plan;
     if (out->param == GLE_BIAS && !l->bias.row) {
         const struct gle_node at = gle_node_at_key(keys->value.src);
         return gle_node_error(errs, GLE_ECONFIG, &at, NULL, "the layer '%s' has no biases (bias: none)", l->name);
     }
-    rc = gle_values_fit(&out->value, out->param, l->n, layer ? exp->layers[layer - 1].n : exp->n_input, errs);
+    if (out->param == GLE_WEIGHT)
+        rc = gle_values_fit(&out->value, out->param, plan->list ? plan->cols : plan->rows, plan->list ? 1 : plan->cols,
+                            errs);
+    else
+        rc = gle_values_fit(&out->value, out->param, out->param == GLE_BIAS ? gle_layer_biases(l) : l->n, 1, errs);
     if (out->param == GLE_TAU_M && given)
         rc |= check_taus(given, exp->dt, errs);
     return rc;

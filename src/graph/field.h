@@ -5,6 +5,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+#define GLE_NO_POPULATION SIZE_MAX
+#define GLE_NO_PROJECTION SIZE_MAX
 
 /* What an array is for. Arrays of a role lie in one slab. */
 enum gle_role {
@@ -23,13 +27,16 @@ enum gle_role {
 struct gle_field {
     const char *owner; /* what it belongs to: "hidden". Borrowed from the experiment */
     const char *name;  /* "weight" */
-    size_t population; /* that it belongs to, or that reads through what it belongs to */
+    size_t population; /* that it belongs to, or that reads through what it belongs to; GLE_NO_POPULATION: it is the
+                          network's */
+    size_t projection; /* that it belongs to; GLE_NO_PROJECTION: none */
     enum gle_role role;
-    bool of_inputs;    /* it has a column for each input of a projection, not for each neuron that reads */
+    bool of_inputs;    /* it has a column for each neuron of a projection's source, not for each neuron that reads */
     bool of_batch;     /* it has a row for each sample; rows is then the most there may be */
     size_t rows, cols, ld;
-    size_t copies;     /* of a state: the last steps', in a ring; of a tape: those of a window, each with the rows of
-                          the batch and no more; 0: the network has no such array */
+    size_t copies;     /* of a state: the one that the next step writes, and those of the last steps, in a ring; one if it
+                          is changed in place. Of a tape: those of a window, each with the rows of the batch and no
+                          more. 0: the network has no such array */
     size_t stride;     /* floats from a copy to the next; not of tapes */
     size_t place;      /* of the first copy, in floats from the start of the slab */
 };

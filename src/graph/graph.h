@@ -5,8 +5,7 @@
 
 #include "config/experiment.h"
 #include "graph/field.h"
-
-enum { GLE_SOURCE_INPUT = -1 };
+#include "parts/link.h"
 
 /* A parameter: what a config sets or has learn, a file of weights holds, and a gradient is found of. */
 struct gle_parameter {
@@ -14,21 +13,24 @@ struct gle_parameter {
     enum gle_param kind;
     bool given;         /* the config has it; a bias that is not given is zero for ever, and in no file */
     bool plastic;       /* it learns, unless it is held */
+    bool list;          /* one row, of which each number stands for itself; else rows belong to neurons or channels */
     const struct gle_bounds *bounds; /* kept after every step of the optimizer; NULL: none */
+    size_t shape[4], n_shape;        /* in files: the numbers of the field in the same order */
 };
 
 /* What a window of T steps keeps of a population: copy t of a field is for step t, (B, n). Of those marked + copy t is
  * what step t read, and copy t + 1 what it left. */
 struct gle_population_tape {
-    struct gle_field r;      /* + rates */
+    struct gle_field r;      /* rates, `past` copies more: step t left copy t + past, and reads copy t + past - delay */
     struct gle_field dr;     /* + phi'(prosp_u) */
     struct gle_field s;      /* tau_m u_dot, where tau_m learns */
     struct gle_field lambda; /* the adjoint variable, by the sweep */
-    /* Where errors feed back into membranes, here or below: */
-    struct gle_field v;       /* + low-pass errors */
-    struct gle_field e;       /* errors */
-    struct gle_field prosp_u; /* prospective potentials */
-    struct gle_field e_above; /* errors that came from above */
+    /* Where errors feed back into membranes, here or in what errors go on to: */
+    struct gle_field v;         /* + low-pass errors */
+    struct gle_field e;         /* errors */
+    struct gle_field prosp_u;   /* prospective potentials */
+    struct gle_field e_above;   /* errors that came from above */
+    struct gle_field above_bar; /* + by the sweep: gradient with respect to e_above; copy T is zero */
 };
 
 /* What the sweep itself needs of a population: gradients with respect to variables, (B, n) but for the last. */
@@ -36,73 +38,96 @@ struct gle_population_adjoint {
     struct gle_field u;     /* of the membrane potential */
     struct gle_field v;     /* of the low-pass error */
     struct gle_field dr;    /* of phi' */
-    struct gle_field r;     /* of the rate, through its readers, which write it; two copies */
-    struct gle_field above; /* of the error from above, for those who sent it; two copies */
+    struct gle_field r;     /* of the rate, through its readers */
     struct gle_field e;     /* of the error */
     struct gle_field a;     /* of the prospective potential */
     struct gle_field work;  /* room for one more */
     struct gle_field tau_m; /* of tau_m, through the errors (1, n) */
-    struct gle_field part;  /* of a gradient of bias or tau_m (1, n) */
+    struct gle_field part;  /* of a gradient of tau_m and, as its second copy, of the bias (1, n) */
 };
 
 /* Neurons: what they have, whoever they are connected to. */
 struct gle_population {
     const struct gle_layer_cfg *cfg;
-    size_t n, ld;     /* neurons; padded */
-    size_t in;        /* the projection through which it reads */
-    long out;         /* the one that reads it; GLE_NO_PROJECTION: none, it is the output */
-    bool needs_error; /* steps find its errors: it or a population below learns from them, or has them feed back */
-    bool swept;       /* a sweep back over a window goes through it: it or one below learns, or is nudged */
-    bool nudged;      /* errors feed back into a membrane of it or of one below */
-    struct gle_parameter *bias, *tau_m, *tau_r; /* (1, n) each */
-    /* Coefficients (1, n), as the kernels want time constants. */
+    size_t n, ld;        /* neurons; padded */
+    size_t first, n_in;  /* the projections through which it reads: first ... first + n_in - 1, in the config's order */
+    const size_t *out;   /* those that read it, (n_out), in their own order */
+    size_t n_out;
+    bool is_output;
+    size_t past;      /* its longest delay to a reader, in steps; at least 1 */
+    size_t depth;     /* steps of the longest way to the output; of use where there are no loops */
+    bool needs_error; /* steps find its errors: something learns from them, or they feed back into membranes, here or
+                         further along their way */
+    bool swept;       /* a sweep back over a window goes through it: it or what it reads learns, or is nudged */
+    bool nudged;      /* errors feed back into a membrane of it, or of one that its errors go on to */
+    struct gle_parameter *bias;          /* (1, n), or (1, channels) where they share it */
+    struct gle_parameter *tau_m, *tau_r; /* (1, n) each */
+    /* Coefficients (1, n), as the kernels want them. */
     struct gle_field leak_u; /* dt / tau_m */
     struct gle_field look_u; /* tau_r / tau_m */
     struct gle_field leak_v; /* dt / tau_r */
     struct gle_field look_v; /* tau_m / tau_r */
     struct gle_field mean;   /* 1 / (B tau_m), for the gradient of tau_m */
+    struct gle_field b;      /* the bias of each neuron, where channels share it */
     /* State (B, n). */
     struct gle_field u;  /* membrane potential */
     struct gle_field v;  /* error, low-pass */
-    struct gle_field r;  /* rate; two copies */
+    struct gle_field r;  /* rate; a copy for each step of `past`, and the new one */
     struct gle_field dr; /* phi'(prosp_u) */
     /* Derived (B, n). */
     struct gle_field e;       /* prospective error */
     struct gle_field prosp_u; /* prospective potential */
-    struct gle_field s;       /* W r_below + b + gamma e - u = tau_m u_dot */
-    struct gle_field e_inst;  /* old phi' times the error from above; of a graph that has options.e_inst */
+    struct gle_field s;       /* sum of W r_below + b + gamma e - u = tau_m u_dot */
+    struct gle_field e_above; /* the sum of what came from above, where several send it */
+    struct gle_field e_inst;  /* old phi' times e_above; of a graph that has options.e_inst */
     struct gle_population_tape tape;
     struct gle_population_adjoint adjoint;
 };
 
-enum { GLE_NO_PROJECTION = -1 };
-
 /* What connects a source with a target: weights. */
 struct gle_projection {
-    long source;        /* a population, or GLE_SOURCE_INPUT */
-    size_t target;      /* a population */
-    size_t n_in, ld_in; /* width of the source; padded */
-    bool sends_error;   /* the source needs errors */
-    bool sweeps_below;  /* the source is swept */
-    struct gle_parameter *weight; /* W (n, n_in) */
-    struct gle_field weight_t;    /* coefficient: W transposed (n_in, n) */
-    struct gle_field e_below;     /* state: W^T e (B, n_in), what the source reads; two copies */
-    struct gle_field below_bar;   /* tape, by the sweep: gradient with respect to e_below (B, n_in), where nudged */
-    struct gle_field part;        /* adjoint: part of a gradient of the weights (n, n_in) */
+    const struct gle_source_cfg *cfg;
+    long source;            /* a population, or GLE_SOURCE_INPUT */
+    size_t target;          /* a population */
+    size_t delay;           /* steps: a rate is read so many steps after the one that left it; of the input 0 and more */
+    size_t n_in, ld_in;     /* width of the source; padded */
+    size_t n_pool, ld_pool; /* of its rates as the link reads them: pooled */
+    struct gle_link_plan plan;
+    bool sends_error;  /* the source needs the errors that it sends back */
+    bool nudges_below; /* and those go on to a membrane */
+    bool sweeps_below; /* the source is swept */
+    struct gle_parameter *weight;   /* W (plan.rows, plan.cols) */
+    struct gle_parameter *feedback; /* B, like W: errors go back through it; NULL: through W itself, or not at all */
+    struct gle_field aid;          /* coefficient: what the link wants beside W; of a dense one W transposed (n_in, n) */
+    struct gle_field feedback_aid; /* likewise of B, where a sweep goes through it */
+    struct gle_field e_below;      /* state: W^T e (B, n_in), what the source reads; two copies */
+    struct gle_field pooled;       /* derived: pooled rates (B, n_pool), */
+    struct gle_field pooled_e;     /* and W^T e before it is spread over the source */
+    struct gle_field tape_pooled;     /* tape, by the sweep: pooled rates that W met (B, n_pool), */
+    struct gle_field tape_pooled_bar; /* and, where nudges_below, what above_bar of the source is for its pooled neurons */
+    struct gle_field bar;          /* adjoint: lambda sent back to pooled neurons (B, n_pool) */
+    struct gle_field part;         /* adjoint: part of a gradient of the weights, like W */
 };
 
 struct gle_graph {
     const struct gle_experiment *exp; /* borrowed */
-    struct gle_population *populations; /* in step order */
+    struct gle_population *populations; /* in the config's order */
     struct gle_projection *projections; /* likewise, by target */
-    struct gle_parameter *parameters;   /* of all: population by population weight, bias, tau_m, tau_r */
+    struct gle_parameter *parameters;   /* of all: population by population weights, bias, tau_m, tau_r */
     const struct gle_field **fields;    /* all of them, population by population; tapes and adjoints come last */
+    size_t *readers;                    /* populations' lists of who reads them */
     size_t n_populations, n_projections, n_parameters, n_fields;
+    size_t output;     /* the population that targets are held against */
     size_t n_input, ld_input;
     size_t max_batch;  /* rows */
     size_t tape_steps; /* the longest window; 0: none is ever opened */
     size_t train_rows; /* rows of a learning step, and of a window */
-    struct gle_field tape_input, tape_target; /* tapes (B, n_input), (B, n of the last population) */
+    size_t depth;      /* the largest of a population */
+    size_t room;       /* floats of scratch memory that a thread needs for links */
+    size_t input_past; /* the longest delay of the input */
+    struct gle_field input; /* state (B, n_input): the inputs of the last steps, where one is read late */
+    struct gle_field tape_input;  /* tape (B, n_input), input_past copies more: step t reads copy t + input_past - delay */
+    struct gle_field tape_target; /* tape (B, n of the output) */
     bool observed; /* derived variables are kept for each population */
     bool e_inst;   /* instantaneous errors are found, too */
     bool passive;  /* nothing learns, no errors flow */
@@ -125,16 +150,21 @@ struct gle_graph_options {
 
 /* Turns a checked experiment into populations and projections in step order, with their fields.
  * Owns:   *out belongs to the caller (gle_graph_destroy); it borrows exp, so destroy it before exp.
- * Errors: GLE_ENOMEM. On error *out is NULL. */
+ * Errors: GLE_ENOMEM; of links, those of gle_link_plan_make(). On error *out is NULL. */
 GLE_MUST_CHECK int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp,
                                    const struct gle_graph_options *options, struct gle_error *err);
 void gle_graph_destroy(struct gle_graph *graph); /* NULL is fine */
 
-/* The number of a parameter of a population, by its kind. */
-size_t gle_graph_parameter(const struct gle_graph *graph, size_t population, enum gle_param kind);
-/* The number of a variable (a state, or derived) of a population, or of what it reads through, by its name; SIZE_MAX:
- * there is none of that name. */
-size_t gle_graph_variable(const struct gle_graph *graph, size_t population, const char *name);
+/* The number of a parameter of a population, by its kind; of weights, those of its source number `source`. */
+size_t gle_graph_parameter(const struct gle_graph *graph, size_t population, size_t source, enum gle_param kind);
+/* The number of a variable (a state, or derived) of a population, or of a projection through which it reads, by its
+ * name: the first one from field number `from` on; SIZE_MAX: there is none of that name. */
+size_t gle_graph_variable(const struct gle_graph *graph, size_t population, const char *name, size_t from);
+
+/* Numbers that a neuron of population reads from all its sources together. */
+size_t gle_graph_inputs(const struct gle_graph *graph, size_t population);
+/* Its weights, of all sources, and biases. */
+size_t gle_graph_layer_parameters(const struct gle_graph *graph, size_t population);
 
 /* Floating-point operations (a multiply-add is two) that the products of one step take, per sample: with learning
  * (its share of a sweep included), or without. */

@@ -207,6 +207,23 @@ static void add(float *restrict out, const float *restrict in, size_t n)
         out[i] += in[i];
 }
 
+static void sum(float *restrict out, const float *restrict x, const float *restrict y, size_t n)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++)
+        out[i] = x[i] + y[i];
+}
+
+static float total(const float *x, size_t n)
+{
+    float all = 0.0f;
+
+#pragma omp simd reduction(+ : all)
+    for (size_t i = 0; i < n; i++)
+        all += x[i];
+    return all;
+}
+
 extern const struct gle_kernels GLE_ISA_NAME(gle_kernels);
 const struct gle_kernels GLE_ISA_NAME(gle_kernels) = {
     .product = GLE_ISA_NAME(gle_product),
@@ -222,4 +239,6 @@ const struct gle_kernels GLE_ISA_NAME(gle_kernels) = {
     .sum_rows = sum_rows,
     .sum_products = sum_products,
     .add = add,
+    .sum = sum,
+    .total = total,
 };

@@ -205,18 +205,23 @@ static const char *file_of(const void *params)
     return ((const struct file_params *)params)->file;
 }
 
+/* "2, 3" */
+static void list_sizes(char *buf, size_t size, const size_t *shape, size_t n_dims)
+{
+    size_t n = 0;
+
+    *buf = '\0';
+    for (size_t d = 0; d < n_dims && n < size; d++)
+        n += (size_t)snprintf(buf + n, size - n, d ? ", %zu" : "%zu", shape[d]);
+}
+
 static int misfit(struct gle_error *err, const char *file, const char *name, const struct gle_array *a,
                   const struct gle_init_target *t)
 {
-    char found[128] = "", wanted[64];
-    size_t n = 0;
+    char found[128], wanted[128];
 
-    for (size_t d = 0; d < a->n_dims && n < sizeof found; d++)
-        n += (size_t)snprintf(found + n, sizeof found - n, d ? ", %zu" : "%zu", a->shape[d]);
-    if (t->bias)
-        snprintf(wanted, sizeof wanted, "%zu", t->rows);
-    else
-        snprintf(wanted, sizeof wanted, "%zu, %zu", t->rows, t->cols);
+    list_sizes(found, sizeof found, a->shape, a->n_dims);
+    list_sizes(wanted, sizeof wanted, t->shape, t->n_shape);
     return gle_fail_in(err, GLE_EDATA, file, NULL, "array '%s' has shape (%s), where (%s) is wanted", name, found,
                        wanted);
 }
@@ -234,9 +239,9 @@ static int fill_file(float *values, const struct gle_init_target *t, const void 
     if (gle_npz_open(&npz, p->file, err))
         return -1;
     if (!gle_npz_read(&a, npz, name, err)) {
-        const bool matrix = a.n_dims == 2 && a.shape[0] == t->rows && a.shape[1] == t->cols;
+        const bool same = a.n_dims == t->n_shape && !memcmp(a.shape, t->shape, a.n_dims * sizeof *a.shape);
         const bool list = a.n_dims == 1 && a.n == t->rows * t->cols && (t->rows == 1 || t->cols == 1);
-        if (matrix || list || a.n_dims == 0) {
+        if (same || list || a.n_dims == 0) {
             rc = 0;
             for (size_t i = 0; i < t->rows * t->cols && !rc; i++) {
                 values[i] = (float)gle_array_real(&a, a.n_dims ? i : 0);
@@ -279,25 +284,6 @@ const struct gle_init gle_inits[] = {
 };
 const struct gle_table gle_init_table = {"initialiser", gle_inits, sizeof *gle_inits};
 
-/* Puts a bare value under `key` in a map that takes its place in the tree. Positions stay, for messages about rows. */
-static int wrap(struct gle_doc *doc, struct gle_node *node, const char *key, struct gle_errors *errs)
-{
-    struct gle_node *inner = gle_node_copy(doc, node);
-
-    if (inner) {
-        inner->key = key;
-        inner->implied = true;
-        inner->key_line = node->line;
-        inner->key_column = node->column;
-        node->kind = GLE_NODE_MAP;
-        node->items = NULL;
-        node->n_items = 0;
-        if (!gle_node_add(doc, node, inner))
-            return 0;
-    }
-    return gle_node_error(errs, GLE_ENOMEM, node, NULL, "no memory");
-}
-
 /* The initialiser that the keys of a map without a name tell: also where `value` or `file` is misspelt, so that the
  * message about it knows what was meant. */
 static const char *unnamed(const struct gle_node *map)
@@ -327,13 +313,15 @@ static int decode_init(void *field, struct gle_doc *doc, struct gle_node *node, 
     double number;
 
     if (node->kind == GLE_NODE_LIST || (node->kind == GLE_NODE_SCALAR && !gle_text_real(&number, node->text))) {
-        if (wrap(doc, node, "value", errs))
+        if (gle_node_wrap(doc, node, "value", errs))
             return -1;
     } else if (node->kind == GLE_NODE_SCALAR) {
-        if (gle_decode_value(&row, &name_key, doc, node, errs) || wrap(doc, node, "init", errs))
+        if (gle_decode_value(&row, &name_key, doc, node, errs) || gle_node_wrap(doc, node, "init", errs))
             return -1;
     }
     name = gle_node_get(node, "init");
+    if (!name && (name = gle_node_get(node, "type"))) /* as other parts say it */
+        name->key = "init";
     if (name && name->kind == GLE_NODE_MAP && node->n_items == 1) /* {init: {file: ...}} says the same as {file: ...} */
         return decode_init(field, doc, name, errs);
     if (!name) {
@@ -348,6 +336,7 @@ static int decode_init(void *field, struct gle_doc *doc, struct gle_node *node, 
 static const struct gle_form init_forms[] = {
     {.kind = GLE_FORM_VALUE, .key = value_keys},
     {.kind = GLE_FORM_PART, .word = "init", .table = &gle_init_table},
+    {.kind = GLE_FORM_PART, .word = "type", .table = &gle_init_table},
     {.kind = GLE_FORM_END},
 };
 const struct gle_custom gle_init_custom = {.decode = decode_init, .type = "initialiser", .forms = init_forms};

@@ -12,7 +12,8 @@
 struct gle_init_target {
     const char *name;   /* "lag_1.weight": also the default array name in a file */
     size_t rows, cols;
-    size_t fan_in;      /* inputs of the layer */
+    size_t shape[4], n_shape; /* in files, the same numbers in the same order; n_shape 0: (rows, cols), or a list */
+    size_t fan_in;      /* inputs of a neuron */
     bool bias;
 };
 

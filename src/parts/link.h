@@ -36,6 +36,7 @@ struct gle_link_plan {
     size_t pool_size[2];
     size_t kernel[2], stride[2], padding[2]; /* of a convolution */
     size_t rows, cols;           /* of W in memory, rows gle_padded(cols) apart; one row where W is a list */
+    bool list;                   /* callers cut W by its columns; else by its rows */
     size_t shape[4], n_shape;    /* of W in files, the same numbers in the same order */
     size_t fan_in;               /* inputs of a neuron, for initial weights */
     size_t aid_rows, aid_cols;   /* of an array that follows from W and that the link reads beside it; 0: none */
@@ -65,8 +66,8 @@ struct gle_link {
      * projection, "hidden.late". */
     int (*plan)(struct gle_link_plan *plan, const void *params, uint64_t seed, const char *label,
                 struct gle_error *err);
-    /* Makes the aid for some rows of W (or, if it has one, for some of its columns): first and n are multiples of 16, or
-     * go to the end. NULL where plan wants none. */
+    /* Makes the aid for some rows of W (or, of a list, some columns): first is a multiple of GLE_PAD, and so is n, unless it goes to the end.
+     * weight and aid point to the whole arrays. NULL where plan wants none. */
     void (*follow)(float *aid, const struct gle_link_plan *plan, const struct gle_kernels *kernels,
                    const float *weight, size_t first, size_t n);
     /* s (n_rows, neurons of the target) = W x; x (n_rows, neurons, pooled). */
@@ -74,7 +75,7 @@ struct gle_link {
     /* x_bar (n_rows, neurons, pooled) = W^T e; e (n_rows, neurons of the target). */
     void (*back)(const struct gle_link_call *call, float *x_bar, size_t ldx, const float *e, size_t ld, size_t n_rows);
     /* For some rows (or columns) of W, as in follow(): grad = alpha * sum over rows of dot(e, W x) differentiated by W.
-     * grad: like W, from its first row on. */
+     * grad: an array like W, the whole of it. */
     void (*gradient)(const struct gle_link_call *call, float *grad, const float *e, size_t ld, const float *x,
                      size_t ldx, size_t n_rows, float alpha, size_t first, size_t n);
     /* Floating-point operations of forward() per sample; those of back() and gradient() are as many. */

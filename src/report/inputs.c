@@ -1,6 +1,7 @@
 #include "report/inputs.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "parts/feedback.h"
 #include "parts/init.h"
 
 #include <string.h>
@@ -30,6 +31,17 @@ static int add_part(struct gle_inputs *out, const struct gle_part *part, struct 
     return 0;
 }
 
+static int add_sources(struct gle_inputs *out, const struct gle_layer_cfg *l, struct gle_error *err)
+{
+    for (size_t i = 0; i < l->n_sources; i++) {
+        const struct gle_source_cfg *c = &l->sources[i];
+        if (add_part(out, &c->weight, err) ||
+            (c->feedback->own && add_part(out, &((const struct gle_feedback_params *)c->feedback_params)->weight, err)))
+            return -1;
+    }
+    return 0;
+}
+
 static int add_settings(struct gle_inputs *out, const struct gle_settings *settings, struct gle_error *err)
 {
     for (size_t i = 0; i < settings->n; i++)
@@ -42,7 +54,7 @@ int gle_inputs_hash(struct gle_inputs *out, const struct gle_experiment *exp, st
 {
     *out = (struct gle_inputs){0};
     for (size_t i = 0; i < exp->n_layers; i++)
-        if (add_part(out, &exp->layers[i].weight, err) || add_part(out, &exp->layers[i].bias, err))
+        if (add_sources(out, &exp->layers[i], err) || add_part(out, &exp->layers[i].bias, err))
             return -1;
     if (exp->has_teacher && add_settings(out, &exp->teacher, err))
         return -1;

@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "parts/activation.h"
+#include "parts/feedback.h"
 #include "parts/loss.h"
 #include "parts/rule.h"
 
@@ -223,24 +224,45 @@ static json_t *inputs(const struct gle_inputs *files)
     return out;
 }
 
+/* What a layer reads. */
+static json_t *sources(const struct gle_graph *g, const struct gle_population *l)
+{
+    json_t *out = json_array();
+
+    for (size_t j = l->first; j < l->first + l->n_in; j++) {
+        const struct gle_projection *c = &g->projections[j];
+        json_t *one = json_object();
+        json_object_set_new(one, "name", json_string(c->cfg->name));
+        json_object_set_new(one, "layer", json_string(c->source == GLE_SOURCE_INPUT
+                                                          ? "input"
+                                                          : g->populations[c->source].cfg->name));
+        json_object_set_new(one, "connect", json_string(c->cfg->connect.row->name));
+        json_object_set_new(one, "feedback", json_string(c->cfg->feedback->row.name));
+        json_object_set_new(one, "delay", real((double)c->delay * g->exp->dt));
+        json_object_set_new(one, "parameters", count(gle_field_size(&c->weight->field)));
+        json_array_append_new(out, one);
+    }
+    return out;
+}
+
 static json_t *network(const struct gle_graph *g)
 {
     json_t *out = json_object(), *layers = json_array();
 
     for (size_t i = 0; i < g->n_populations; i++) {
         const struct gle_population *l = &g->populations[i];
-        const size_t n_in = g->projections[l->in].n_in;
         json_t *layer = json_object(), *plastic = json_array();
 
         for (size_t p = 0; p < GLE_PARAMS; p++)
             if (l->cfg->plastic[p])
                 json_array_append_new(plastic, json_string(gle_params[p].name));
         json_object_set_new(layer, "name", json_string(l->cfg->name));
-        json_object_set_new(layer, "inputs", count(n_in));
+        json_object_set_new(layer, "inputs", count(gle_graph_inputs(g, i)));
         json_object_set_new(layer, "neurons", count(l->n));
         json_object_set_new(layer, "activation", json_string(l->cfg->act->row.name));
-        json_object_set_new(layer, "parameters", count(l->n * n_in + (l->cfg->bias.row ? l->n : 0)));
+        json_object_set_new(layer, "parameters", count(gle_graph_layer_parameters(g, i)));
         json_object_set_new(layer, "plastic", plastic);
+        json_object_set_new(layer, "sources", sources(g, l));
         json_array_append_new(layers, layer);
     }
     json_object_set_new(out, "parameters", count(g->n_params));
@@ -284,7 +306,7 @@ static json_t *phase(const struct gle_graph *g, const struct gle_metrics *m, siz
     for (size_t k = 0; k < cfg->set.n; k++) {
         const struct gle_setting *s = &cfg->set.item[k];
         char name[GLE_FIELD_LABEL];
-        gle_field_label(name, sizeof name, &g->parameters[gle_graph_parameter(g, s->layer, s->param)].field);
+        gle_field_label(name, sizeof name, &g->parameters[gle_graph_parameter(g, s->layer, s->source, s->param)].field);
         json_array_append_new(set, json_string(name));
     }
     json_object_set_new(out, "phase", count(i + 1));
@@ -363,8 +385,7 @@ static json_t *parameters(const struct gle_graph *g, const struct gle_net *net)
             continue;
         gle_field_label(name, sizeof name, &p->field);
         gle_net_get_param(net, i, values);
-        json_object_set_new(out, name, p->kind == GLE_WEIGHT ? rows_of(values, &p->field)
-                                                             : reals(values, p->field.cols));
+        json_object_set_new(out, name, p->list ? reals(values, p->field.cols) : rows_of(values, &p->field));
     }
     return out;
 }
@@ -377,6 +398,16 @@ static void add_comparison(json_t *out, const struct gle_comparison *c)
     json_object_set_new(out, "norm_ratio", real(sqrt(c->update / c->gradient)));
 }
 
+/* A parameter's name within its layer: "weight", or "late.weight" of a layer with several sources. */
+static const char *parameter_name(char *buf, size_t size, const struct gle_graph *g, const struct gle_parameter *p)
+{
+    const bool of_source = p->field.projection != GLE_NO_PROJECTION && g->populations[p->field.population].n_in > 1;
+
+    snprintf(buf, size, "%s%s%s", of_source ? g->projections[p->field.projection].cfg->name : "", of_source ? "." : "",
+             p->field.name);
+    return buf;
+}
+
 /* Of a population: of all that learns, and of each parameter; NULL: nothing learns. */
 static json_t *layer_diagnostic(const struct gle_graph *g, size_t i, const struct gle_comparison *of)
 {
@@ -385,6 +416,7 @@ static json_t *layer_diagnostic(const struct gle_graph *g, size_t i, const struc
 
     for (size_t k = 0; k < g->n_parameters; k++) {
         const struct gle_parameter *p = &g->parameters[k];
+        char name[GLE_FIELD_LABEL];
         json_t *one;
         if (p->field.population != i || !p->plastic)
             continue;
@@ -393,7 +425,7 @@ static json_t *layer_diagnostic(const struct gle_graph *g, size_t i, const struc
         all.gradient += of[k].gradient;
         one = json_object();
         add_comparison(one, &of[k]);
-        json_object_set_new(each, p->field.name, one);
+        json_object_set_new(each, parameter_name(name, sizeof name, g, p), one);
     }
     add_comparison(out, &all);
     json_object_update(out, each);
@@ -409,7 +441,7 @@ static json_t *layer_diagnostic(const struct gle_graph *g, size_t i, const struc
  * of the loss), and those of the continuous equations belong to an integral over time. */
 static double exact_norm_ratio(const struct gle_experiment *exp)
 {
-    const double of_error = exp->beta / exp->loss->scale(exp->layers[exp->n_layers - 1].n);
+    const double of_error = exp->beta / exp->loss->scale(gle_experiment_top(exp)->n);
     const double of_rule = exp->rule->windowed ? (exp->rule->continuous ? exp->dt : 1.0) : of_error;
 
     return of_rule / (exp->diagnose.gradient->continuous ? exp->dt : 1.0);

@@ -147,12 +147,22 @@ static void fill_var(struct gle_recorder *r, const struct column *c, const struc
         pick(r, to, r->values, r->n_rows, f->cols);
 }
 
+/* Whether a parameter has a row, or a number of a list, for each neuron; else it is recorded whole. */
+static bool is_by_neuron(const struct gle_recorder *r, const struct gle_parameter *p)
+{
+    return (p->list ? p->field.cols : p->field.rows) == r->graph->populations[p->field.population].n;
+}
+
 /* Chosen neurons of r->values, which has the shape of a parameter. */
 static void pick_param(const struct gle_recorder *r, const struct gle_parameter *p, float *to)
 {
     const struct gle_field *f = &p->field;
 
-    if (p->kind != GLE_WEIGHT) {
+    if (!is_by_neuron(r, p)) {
+        memcpy(to, r->values, gle_field_size(f) * sizeof *to);
+        return;
+    }
+    if (p->list) {
         pick(r, to, r->values, 1, f->cols);
         return;
     }
@@ -230,16 +240,21 @@ static int add_variable(struct gle_recorder *r, size_t i, size_t n, const struct
                        .fill = row->windowed ? fill_nan : fill_var, /* until the window is closed */
                        .windowed = row->windowed};
 
-    c.what = row->windowed ? i : gle_graph_variable(r->graph, i, row->row.name);
     if (row->windowed) {
+        c.what = i;
         gle_field_label(c.name, sizeof c.name,
                         &(struct gle_field){.owner = p->cfg->name, .name = row->row.name});
-    } else {
+        return add_column(r, c, err);
+    }
+    for (size_t from = 0; (c.what = gle_graph_variable(r->graph, i, row->row.name, from)) != SIZE_MAX;
+         from = c.what + 1) { /* one of a layer, or one for each of its sources */
         const struct gle_field *f = r->graph->fields[c.what];
         c.shape[1] = f->of_inputs ? f->cols : n;
         gle_field_label(c.name, sizeof c.name, f);
+        if (add_column(r, c, err))
+            return -1;
     }
-    return add_column(r, c, err);
+    return 0;
 }
 
 /* A parameter or its gradient, whose name is the parameter's with "grad_" before it. */
@@ -249,17 +264,31 @@ static int add_param(struct gle_recorder *r, size_t param, size_t n, bool gradie
     struct gle_field f = p->field;
     char name[32];
     struct column c = {.type = GLE_NPY_F32,
-                       .n_dims = p->kind == GLE_WEIGHT ? 2 : 1,
+                       .n_dims = p->list ? 1 : 2,
                        .shape = {n, f.cols},
                        .fill = gradient ? fill_gradient : fill_param,
                        .what = param};
 
     if (!p->given)
         return 0;
+    if (!is_by_neuron(r, p))
+        c.shape[0] = p->list ? f.cols : f.rows;
     snprintf(name, sizeof name, "grad_%s", f.name);
     f.name = gradient ? name : f.name;
     gle_field_label(c.name, sizeof c.name, &f);
     return add_column(r, c, err);
+}
+
+/* Those of a kind: weights of all sources. */
+static int add_params(struct gle_recorder *r, size_t i, enum gle_param kind, size_t n, bool gradient,
+                      struct gle_error *err)
+{
+    for (size_t k = 0; k < r->graph->n_parameters; k++) {
+        const struct gle_parameter *p = &r->graph->parameters[k];
+        if (p->field.population == i && p->kind == kind && add_param(r, k, n, gradient, err))
+            return -1;
+    }
+    return 0;
 }
 
 static int add_layer(struct gle_recorder *r, size_t i, struct gle_error *err)
@@ -271,12 +300,10 @@ static int add_layer(struct gle_recorder *r, size_t i, struct gle_error *err)
         if (cfg->variables[v] && add_variable(r, i, n, &gle_variables[v], err))
             return -1;
     for (int kind = 0; kind < GLE_PARAMS && n; kind++)
-        if (cfg->parameters[kind] &&
-            add_param(r, gle_graph_parameter(r->graph, i, (enum gle_param)kind), n, false, err))
+        if (cfg->parameters[kind] && add_params(r, i, (enum gle_param)kind, n, false, err))
             return -1;
     for (int kind = 0; kind < GLE_PARAMS && n; kind++)
-        if (cfg->gradients[kind] &&
-            add_param(r, gle_graph_parameter(r->graph, i, (enum gle_param)kind), n, true, err))
+        if (cfg->gradients[kind] && add_params(r, i, (enum gle_param)kind, n, true, err))
             return -1;
     return 0;
 }

@@ -300,8 +300,6 @@ static int add_param(struct gle_npz_writer *npz, const struct gle_graph *graph, 
 {
     const struct gle_parameter *p = &graph->parameters[param];
     const struct gle_field *f = &p->field;
-    const bool matrix = p->kind == GLE_WEIGHT;
-    const size_t shape[2] = {matrix ? f->rows : f->cols, f->cols};
     float *values = gle_calloc(gle_field_size(f), sizeof *values);
     char name[GLE_FIELD_LABEL];
     int rc;
@@ -310,8 +308,34 @@ static int add_param(struct gle_npz_writer *npz, const struct gle_graph *graph, 
         return gle_fail(err, GLE_ENOMEM, "no memory for a copy of the weights");
     gle_field_label(name, sizeof name, f);
     gle_net_get_param(net, param, values);
-    rc = gle_npz_add(npz, name, GLE_NPY_F32, values, matrix ? 2 : 1, shape, err);
+    rc = gle_npz_add(npz, name, GLE_NPY_F32, values, p->n_shape, p->shape, err);
     gle_free(values);
+    return rc;
+}
+
+/* Which synapses a sparse link has, as in a compressed sparse row matrix of scipy: (weight, weight_indices,
+ * weight_indptr). */
+static int add_synapses(struct gle_npz_writer *npz, const struct gle_projection *c, struct gle_error *err)
+{
+    const size_t n_starts = gle_shape_count(&c->plan.target) + 1, n = c->plan.n_synapses;
+    int64_t *starts = gle_calloc(n_starts, sizeof *starts), *columns = gle_calloc(n, sizeof *columns);
+    char name[GLE_FIELD_LABEL];
+    int rc = starts && columns ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for a copy of the synapses");
+
+    for (size_t i = 0; !rc && i < n_starts; i++)
+        starts[i] = (int64_t)c->plan.starts[i];
+    for (size_t i = 0; !rc && i < n; i++)
+        columns[i] = (int64_t)c->plan.columns[i];
+    if (!rc) {
+        gle_field_label(name, sizeof name, &(struct gle_field){.owner = c->cfg->label, .name = "weight_indices"});
+        rc = gle_npz_add(npz, name, GLE_NPY_I64, columns, 1, &n, err);
+    }
+    if (!rc) {
+        gle_field_label(name, sizeof name, &(struct gle_field){.owner = c->cfg->label, .name = "weight_indptr"});
+        rc = gle_npz_add(npz, name, GLE_NPY_I64, starts, 1, &n_starts, err);
+    }
+    gle_free(starts);
+    gle_free(columns);
     return rc;
 }
 
@@ -326,6 +350,9 @@ static int pack_weights(unsigned char **bytes, size_t *size, const struct gle_re
     for (size_t i = 0; i < report->graph->n_parameters && !rc; i++)
         if (report->graph->parameters[i].given)
             rc = add_param(npz, report->graph, i, net, err);
+    for (size_t i = 0; i < report->graph->n_projections && !rc; i++)
+        if (report->graph->projections[i].plan.starts)
+            rc = add_synapses(npz, &report->graph->projections[i], err);
     *bytes = NULL;
     gle_report_path(path, report, "weights.npz");
     rc = rc ? rc : gle_npz_pack(bytes, size, npz, path, err);

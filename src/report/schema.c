@@ -601,7 +601,8 @@ static json_t *shaped(struct schema *s, const struct gle_key *key, enum shape sh
         for (const struct gle_form *f = ((const struct gle_custom *)key->more)->forms; f->kind; f++)
             out = either(s, out, form_shaped(s, f, key, shape));
         return out;
-    case GLE_KEY_KIND_TEXT: /* of any shape of a scalar: see value_of() */
+    case GLE_KEY_KIND_TEXT: /* of any shape of a scalar: see value_of(). Here one form of several */
+        return shape == WORD || shape == NUMBER ? typed(s, shape_types[shape]) : NULL;
     case GLE_KEY_KIND_PATH:
         break;
     }

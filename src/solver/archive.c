@@ -79,17 +79,21 @@ static int visit_learning(struct gle_net *net, struct gle_archive *a, struct gle
     return rc;
 }
 
-/* The rows that there are now, padded. */
+/* The rows that there are now, padded: what the last step left, "r", and those before it, "r_1", ... */
 static int visit_state(struct gle_net *net, struct gle_archive *a, struct gle_error *err)
 {
     int rc = 0;
 
     for (size_t i = 0; i < net->graph->n_fields && !rc; i++) {
         const struct gle_field *f = net->graph->fields[i];
-        if (f->role != GLE_STATE)
+        if (!gle_kept_copies(f))
             continue;
         gle_archive_enter(a, f->owner);
-        rc = gle_archive_f32(a, f->name, gle_old_of(net, f), net->B * f->ld, err);
+        for (size_t ago = 0; ago < gle_kept_copies(f) && !rc; ago++) {
+            char name[48];
+            snprintf(name, sizeof name, ago ? "%s_%zu" : "%s", f->name, ago);
+            rc = gle_archive_f32(a, name, gle_past_of(net, f, ago), net->B * f->ld, err);
+        }
         gle_archive_leave(a);
     }
     return rc;

@@ -30,6 +30,7 @@ struct gle_net {
 
     float *slabs[GLE_ROLES]; /* of derived variables, if the graph is not observed: one for each place */
     float *grads, *kept;     /* like the slab of parameters */
+    float *rooms;            /* per thread: scratch memory of links */
     float *moments[GLE_MOMENTS_MAX];
     float *input, *target, *top_error, *output_sum;
     bool *learns;     /* per parameter: it learns now */
@@ -65,15 +66,22 @@ static inline const struct gle_population *gle_population_of(const struct gle_ne
     return &net->graph->populations[i];
 }
 
+/* The output. */
 static inline const struct gle_population *gle_top_of(const struct gle_net *net)
 {
-    return gle_population_of(net, net->graph->n_populations - 1);
+    return gle_population_of(net, net->graph->output);
 }
 
-/* The projection through which a population reads. */
-static inline const struct gle_projection *gle_source_of(const struct gle_net *net, const struct gle_population *p)
+/* Projection j of those through which a population reads, 0 ... n_in - 1; or of those that read it, 0 ... n_out - 1. */
+static inline const struct gle_projection *gle_in_of(const struct gle_net *net, const struct gle_population *p, size_t j)
 {
-    return &net->graph->projections[p->in];
+    return &net->graph->projections[p->first + j];
+}
+
+static inline const struct gle_projection *gle_out_of(const struct gle_net *net, const struct gle_population *p,
+                                                      size_t j)
+{
+    return &net->graph->projections[p->out[j]];
 }
 
 /* The population that a projection reads; NULL: the input. */
@@ -82,21 +90,44 @@ static inline const struct gle_population *gle_below_of(const struct gle_net *ne
     return c->source == GLE_SOURCE_INPUT ? NULL : gle_population_of(net, (size_t)c->source);
 }
 
+static inline bool gle_pools(const struct gle_projection *c)
+{
+    return c->plan.pool != GLE_POOL_NONE;
+}
+
 /* Copy `copy` of a field; not of a tape, nor of a derived variable. */
 static inline float *gle_field_of(const struct gle_net *net, const struct gle_field *f, size_t copy)
 {
     return net->slabs[f->role] + f->place + copy * f->stride;
 }
 
-/* What the last step left of a state, and where the next one puts its own. */
+/* What a step left of a state, `ago` steps before the last one, below copies - 1; what the last step left; and where the
+ * next one puts its own. */
+static inline float *gle_past_of(const struct gle_net *net, const struct gle_field *f, size_t ago)
+{
+    return gle_field_of(net, f, (net->steps + f->copies - ago) % f->copies);
+}
+
 static inline float *gle_old_of(const struct gle_net *net, const struct gle_field *f)
 {
-    return gle_field_of(net, f, net->steps % f->copies);
+    return gle_past_of(net, f, 0);
+}
+
+/* How many copies of a field later steps depend on: none, but of states. */
+static inline size_t gle_kept_copies(const struct gle_field *f)
+{
+    return f->role != GLE_STATE ? 0 : f->copies > 1 ? f->copies - 1 : f->copies;
 }
 
 static inline float *gle_new_of(const struct gle_net *net, const struct gle_field *f)
 {
     return gle_field_of(net, f, (net->steps + 1) % f->copies);
+}
+
+/* Threads' rooms lie on different lines of cache. */
+static inline size_t gle_room_apart(const struct gle_graph *graph)
+{
+    return (graph->room + GLE_SLACK + 15) / 16 * 16;
 }
 
 /* Whether a parameter learns now. */
@@ -108,6 +139,20 @@ static inline bool gle_learns(const struct gle_net *net, const struct gle_parame
 static inline float *gle_param_of(const struct gle_net *net, const struct gle_parameter *p)
 {
     return gle_field_of(net, &p->field, 0);
+}
+
+/* What a link is called with on thread t: to go through W, or, with feedback, through the weights B of its own. */
+static inline struct gle_link_call gle_call_of(const struct gle_net *net, const struct gle_projection *c, bool feedback,
+                                               size_t t)
+{
+    const struct gle_parameter *weight = feedback && c->feedback ? c->feedback : c->weight;
+    const struct gle_field *aid = weight == c->weight ? &c->aid : &c->feedback_aid;
+
+    return (struct gle_link_call){.plan = &c->plan,
+                                  .kernels = net->kernels,
+                                  .weight = gle_param_of(net, weight),
+                                  .aid = aid->copies ? gle_field_of(net, aid, 0) : NULL,
+                                  .room = net->rooms + t * gle_room_apart(net->graph)};
 }
 
 static inline float *gle_grad_of(const struct gle_net *net, const struct gle_parameter *p)
@@ -158,27 +203,42 @@ void gle_net_share(struct gle_net *net, void (*work)(void *net, size_t t));
 /* Rows `rows` (n_rows) of an array with rows ld apart, n columns of them, dense. */
 void gle_copy_chosen(float *to, const float *from, size_t ld, size_t n, const size_t *rows, size_t n_rows);
 
-/* What follows from a parameter that was changed, for n neurons from `first` on: W transposed, or the coefficients that
- * are made of time constants. */
+/* Places of a parameter by which threads share it: rows of a matrix, or columns where it is a list. */
+static inline size_t gle_places_of(const struct gle_parameter *p)
+{
+    return p->list ? p->field.cols : p->field.rows;
+}
+
+/* What follows from a parameter that was changed in n places from `first` on: what its link wants beside it, the biases
+ * of neurons that share them, or the coefficients that are made of time constants. */
 void gle_net_follow(struct gle_net *net, const struct gle_parameter *p, size_t first, size_t n);
 /* The same of all parameters. */
 void gle_net_follow_all(struct gle_net *net);
 
-/* What lies between the cuts of thread t: work(net, population, range, t) for each population. Rows of the batch, or
- * neurons. */
+/* What lies between the cuts of thread t: work(net, population, range, t) for each population. */
 struct gle_range {
     size_t first, n;
 };
 typedef void gle_net_work(struct gle_net *net, size_t i, struct gle_range range, size_t t);
+/* Ranges of rows of the batch, or of neurons. */
 void gle_net_steps_of(struct gle_net *net, size_t t, gle_net_work *work);
 void gle_net_learning_of(struct gle_net *net, size_t t, gle_net_work *work);
+/* The places of a parameter that are for thread t, where it learns. */
+struct gle_range gle_net_part_of(const struct gle_net *net, const struct gle_parameter *p, size_t t);
 
-/* The optimizer's step along net->grads, for neurons of population i, by thread t. */
-void gle_net_descend(struct gle_net *net, size_t i, struct gle_range neurons, size_t t);
+/* The optimizer's step along net->grads, for the parts of population i that are for thread t. */
+void gle_net_descend(struct gle_net *net, size_t i, size_t t);
+/* grad = alpha times the sum of e, over rows and over the neurons that share a bias; for the part of thread t. */
+void gle_net_sum_biases(struct gle_net *net, const struct gle_population *p, float *grad, const float *e, size_t rows,
+                        float alpha, size_t t);
 
-/* Keeps on the tape what population i, whose step has just been made on thread t, read and left in some rows; e_above:
- * the errors that it had from above, of all rows. */
-void gle_net_tape(struct gle_net *net, size_t i, struct gle_range rows, size_t t, const float *e_above);
+/* Keeps on the tape what population i, whose step has just been made on thread t, read and left in some rows. */
+void gle_net_tape(struct gle_net *net, size_t i, struct gle_range rows, size_t t);
+/* The errors that reach population p from above in the step that is being made, for n rows from `first` on: what its
+ * readers sent back in the step before, in the config's order, then the target error of the output. Where several do,
+ * their sum is made in `sum` (n rows). NULL: none reach it. */
+const float *gle_net_errors_above(struct gle_net *net, const struct gle_population *p, float *sum, size_t first,
+                                  size_t n);
 
 /* Whether a population has gone wild, on any thread. */
 bool gle_net_is_wild(const struct gle_net *net, size_t i);

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/npz.h"
 #include "base/rng.h"
+#include "parts/feedback.h"
 #include "parts/init.h"
 #include "solver/inside.h"
 
@@ -117,10 +118,11 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
     net->target = gle_floats(B * gle_top_of(net)->ld);
     net->top_error = gle_floats(B * gle_top_of(net)->ld);
     net->output_sum = gle_floats(B * gle_top_of(net)->ld);
+    net->rooms = gle_floats(net->split.n_threads * gle_room_apart(graph));
     net->learns = gle_calloc(graph->n_parameters, sizeof *net->learns);
     net->missed = gle_calloc(graph->n_parameters, sizeof *net->missed);
     ok = net->act && net->wild && net->learns && net->missed && net->row_loss && net->laps && net->grads &&
-         net->kept && net->input && net->target && net->top_error && net->output_sum;
+         net->kept && net->rooms && net->input && net->target && net->top_error && net->output_sum;
     for (int role = 0; role < GLE_ROLES; role++) {
         const size_t places = role == GLE_DERIVED && !graph->observed ? places_of(net) : 1;
         ok = (net->slabs[role] = gle_floats(places * graph->floats[role] + GLE_SLACK)) && ok;
@@ -163,6 +165,7 @@ void gle_net_destroy(struct gle_net *net)
     gle_free(net->laps);
     gle_free(net->grads);
     gle_free(net->kept);
+    gle_free(net->rooms);
     gle_free(net->input);
     gle_free(net->target);
     gle_free(net->top_error);
@@ -188,27 +191,53 @@ static void follow_taus(struct gle_net *net, const struct gle_population *p, siz
     }
 }
 
-static void follow_weight(struct gle_net *net, const struct gle_projection *c, size_t first, size_t n)
+/* Channels share a bias: each of their neurons gets it. */
+static void follow_bias(struct gle_net *net, const struct gle_population *p, size_t first, size_t n)
 {
-    net->kernels->transpose(gle_field_of(net, &c->weight_t, 0) + first, c->weight_t.ld,
-                            gle_param_of(net, c->weight) + first * c->ld_in, c->ld_in, n, c->n_in);
+    const size_t each = p->n / p->bias->field.cols;
+    const float *bias = gle_param_of(net, p->bias);
+    float *b = gle_field_of(net, &p->b, 0);
+
+    for (size_t i = first * each; i < (first + n) * each; i++)
+        b[i] = bias[i / each];
+}
+
+static void follow_weights(struct gle_net *net, const struct gle_parameter *param, size_t first, size_t n)
+{
+    const struct gle_projection *c = &net->graph->projections[param->field.projection];
+    const struct gle_field *aid = param == c->weight ? &c->aid : &c->feedback_aid;
+
+    if (aid->copies)
+        c->plan.link->follow(gle_field_of(net, aid, 0), &c->plan, net->kernels, gle_param_of(net, param), first, n);
 }
 
 void gle_net_follow(struct gle_net *net, const struct gle_parameter *param, size_t first, size_t n)
 {
     const struct gle_population *p = gle_population_of(net, param->field.population);
 
-    if (param->kind == GLE_WEIGHT)
-        follow_weight(net, gle_source_of(net, p), first, n);
-    else if (param->kind == GLE_TAU_M)
+    switch (param->kind) {
+    case GLE_WEIGHT:
+    case GLE_FEEDBACK:
+        follow_weights(net, param, first, n);
+        break;
+    case GLE_BIAS:
+        if (p->b.copies)
+            follow_bias(net, p, first, n);
+        break;
+    case GLE_TAU_M:
         follow_taus(net, p, first, n);
+        break;
+    case GLE_TAU_R: /* stays as the config has it */
+    case GLE_PARAM_KINDS:
+        break;
+    }
 }
 
 void gle_net_follow_all(struct gle_net *net)
 {
     for (size_t i = 0; i < net->graph->n_parameters; i++) {
         const struct gle_parameter *p = &net->graph->parameters[i];
-        gle_net_follow(net, p, 0, gle_population_of(net, p->field.population)->n);
+        gle_net_follow(net, p, 0, gle_places_of(p));
     }
 }
 
@@ -237,7 +266,7 @@ void gle_net_set_param(struct gle_net *net, size_t param, const float *values)
     const struct gle_field *f = &p->field;
 
     copy_rows(gle_param_of(net, p), f->ld, values, f->cols, f->rows, f->cols);
-    gle_net_follow(net, p, 0, gle_population_of(net, f->population)->n);
+    gle_net_follow(net, p, 0, gle_places_of(p));
 }
 
 void gle_net_get_gradient(const struct gle_net *net, size_t param, float *values)
@@ -257,17 +286,21 @@ static int check_tau_m(const float *values, const struct gle_field *f, double dt
     return 0;
 }
 
-/* What an initialiser is told of a parameter; of those that are no matrix it fills a column. */
+/* What an initialiser is told of a parameter; a list fills a column. A bias starts by its first source. */
 static struct gle_init_target target_of(const struct gle_net *net, const struct gle_parameter *p, const char *name)
 {
-    const bool matrix = p->kind == GLE_WEIGHT;
-    const struct gle_projection *c = gle_source_of(net, gle_population_of(net, p->field.population));
+    const struct gle_population *of = gle_population_of(net, p->field.population);
+    const struct gle_projection *c = p->field.projection == GLE_NO_PROJECTION
+                                         ? gle_in_of(net, of, 0)
+                                         : &net->graph->projections[p->field.projection];
 
     return (struct gle_init_target){.name = name,
-                                    .rows = matrix ? p->field.rows : p->field.cols,
-                                    .cols = matrix ? p->field.cols : 1,
-                                    .fan_in = c->n_in,
-                                    .bias = !matrix};
+                                    .rows = p->list ? p->field.cols : p->field.rows,
+                                    .cols = p->list ? 1 : p->field.cols,
+                                    .shape = {p->shape[0], p->shape[1], p->shape[2], p->shape[3]},
+                                    .n_shape = p->n_shape,
+                                    .fan_in = c->plan.fan_in,
+                                    .bias = p->kind != GLE_WEIGHT && p->kind != GLE_FEEDBACK};
 }
 
 /* The time constants of a config; tau_m of a whole-network file instead, where it has one. */
@@ -295,17 +328,30 @@ static int init_taus(float *values, const struct gle_net *net, const struct gle_
         return 0;
     target = target_of(net, p, name);
     target.bias = false;
-    if (init->fill(values, &target, cfg->weight.params, NULL, err))
+    if (init->fill(values, &target, cfg->sources[0].weight.params, NULL, err))
         return -1;
     return check_tau_m(values, &p->field, net->graph->exp->dt, file, name, err);
+}
+
+/* The config's own words on a parameter; of time constants, those on the weights of the first source. */
+static const struct gle_part *initial_of(const struct gle_net *net, const struct gle_parameter *p)
+{
+    const struct gle_layer_cfg *cfg = gle_population_of(net, p->field.population)->cfg;
+    const size_t source = p->field.projection == GLE_NO_PROJECTION
+                              ? 0
+                              : p->field.projection - gle_population_of(net, p->field.population)->first;
+    const struct gle_source_cfg *from = &cfg->sources[source];
+
+    if (p->kind == GLE_FEEDBACK)
+        return &((const struct gle_feedback_params *)from->feedback_params)->weight;
+    return p->kind == GLE_BIAS ? &cfg->bias : &from->weight;
 }
 
 /* Errors point at the config's own words on the parameter. */
 static int init_parameter(struct gle_net *net, size_t param, float *values, struct gle_rng *rng, struct gle_error *err)
 {
     const struct gle_parameter *p = &net->graph->parameters[param];
-    const struct gle_layer_cfg *cfg = gle_population_of(net, p->field.population)->cfg;
-    const struct gle_part *part = p->kind == GLE_BIAS ? &cfg->bias : &cfg->weight;
+    const struct gle_part *part = initial_of(net, p);
     const struct gle_init *init = (const struct gle_init *)part->row;
     char name[GLE_FIELD_LABEL];
     const struct gle_init_target target = target_of(net, p, name);
@@ -314,8 +360,8 @@ static int init_parameter(struct gle_net *net, size_t param, float *values, stru
     if (!p->given)
         return 0;
     gle_field_label(name, sizeof name, &p->field);
-    rc = p->kind == GLE_WEIGHT || p->kind == GLE_BIAS ? init->fill(values, &target, part->params, rng, err)
-                                                      : init_taus(values, net, p, err);
+    rc = p->kind == GLE_TAU_M || p->kind == GLE_TAU_R ? init_taus(values, net, p, err)
+                                                      : init->fill(values, &target, part->params, rng, err);
     if (rc) {
         gle_node_place(err, part->src, NULL);
         return -1;
@@ -349,7 +395,7 @@ int gle_net_init(struct gle_net *net, struct gle_rng *rng, struct gle_error *err
 
 static int apply(struct gle_net *net, const struct gle_setting *setting, struct gle_rng *rng, struct gle_error *err)
 {
-    const size_t param = gle_graph_parameter(net->graph, setting->layer, setting->param);
+    const size_t param = gle_graph_parameter(net->graph, setting->layer, setting->source, setting->param);
     const struct gle_parameter *p = &net->graph->parameters[param];
     const struct gle_init *init = (const struct gle_init *)setting->value.row;
     float *values = gle_calloc(gle_field_size(&p->field), sizeof *values);
@@ -424,13 +470,14 @@ bool gle_net_has_var(const struct gle_net *net, size_t field)
 {
     const struct gle_field *f = net->graph->fields[field];
     const struct gle_population *p = gle_population_of(net, f->population);
-    const struct gle_projection *c = gle_source_of(net, p);
     const bool errors = p->needs_error && !net->errorless;
 
-    if (f == &c->e_below)
-        return errors && c->sends_error;
+    if (!f->copies)
+        return false;
+    if (f->projection != GLE_NO_PROJECTION && f == &net->graph->projections[f->projection].e_below)
+        return errors;
     if (f == &p->v || f == &p->e || f == &p->e_inst)
-        return errors && f->copies;
+        return errors;
     if (f == &p->u || f == &p->r)
         return true;
     return net->graph->observed;
@@ -476,12 +523,11 @@ void gle_net_set_batch(struct gle_net *net, size_t B)
     net->B = B;
     for (size_t i = 0; i < g->n_fields; i++) {
         const struct gle_field *f = g->fields[i];
-        float *rows;
-        if (f->role != GLE_STATE)
-            continue;
-        rows = gle_old_of(net, f);
-        for (size_t b = old; b < B; b++)
-            memcpy(rows + b * f->ld, rows + b % old * f->ld, f->ld * sizeof *rows);
+        for (size_t ago = 0; ago < gle_kept_copies(f); ago++) {
+            float *rows = gle_past_of(net, f, ago);
+            for (size_t b = old; b < B; b++)
+                memcpy(rows + b * f->ld, rows + b % old * f->ld, f->ld * sizeof *rows);
+        }
     }
     for (size_t i = 0; i < g->n_populations; i++) /* their means */
         gle_net_follow(net, g->populations[i].tau_m, 0, g->populations[i].n);
@@ -494,8 +540,9 @@ void gle_net_begin_batch(struct gle_net *net, bool reset_all)
     memset(net->output_sum, 0, net->B * gle_top_of(net)->ld * sizeof *net->output_sum);
     for (size_t i = 0; i < g->n_fields; i++) {
         const struct gle_field *f = g->fields[i];
-        if (f->role == GLE_STATE && (reset_all || gle_population_of(net, f->population)->cfg->reset))
-            memset(gle_old_of(net, f), 0, net->B * f->ld * sizeof(float));
+        const bool own = f->population != GLE_NO_POPULATION && gle_population_of(net, f->population)->cfg->reset;
+        for (size_t ago = 0; (reset_all || own) && ago < gle_kept_copies(f); ago++)
+            memset(gle_past_of(net, f, ago), 0, net->B * f->ld * sizeof(float));
     }
 }
 
@@ -523,8 +570,9 @@ void gle_net_copy(struct gle_net *net, const struct gle_net *from)
            from->graph->floats[GLE_PARAMETER] * sizeof(float));
     for (size_t i = 0; i < net->graph->n_fields; i++) { /* tapes, which may differ, come after all states */
         const struct gle_field *f = net->graph->fields[i];
-        if (f->role == GLE_STATE)
-            memcpy(gle_old_of(net, f), gle_old_of(from, from->graph->fields[i]), net->B * f->ld * sizeof(float));
+        for (size_t ago = 0; ago < gle_kept_copies(f); ago++)
+            memcpy(gle_past_of(net, f, ago), gle_past_of(from, from->graph->fields[i], ago),
+                   net->B * f->ld * sizeof(float));
     }
     gle_net_follow_all(net);
 }

@@ -17,16 +17,27 @@ static const double SLIVER = 0.05;
 
 /* What a layer costs in a step, and what more if the step is a learning one, as floating-point operations: products,
  * and the above. */
-static double step_cost(const struct gle_population *p, const struct gle_projection *c, size_t rows)
+static double step_cost(const struct gle_graph *graph, const struct gle_population *p, size_t rows)
 {
-    return (double)rows * (double)p->n * (2.0 * (1.0 + c->sends_error) * (double)c->n_in + STEP);
+    double flops = (double)p->n * STEP;
+
+    for (size_t i = p->first; i < p->first + p->n_in; i++) {
+        const struct gle_projection *c = &graph->projections[i];
+        flops += (1.0 + c->sends_error) * c->plan.link->flops(&c->plan);
+    }
+    return (double)rows * flops;
 }
 
-static double learning_cost(const struct gle_population *p, const struct gle_projection *c, size_t rows)
+static double learning_cost(const struct gle_graph *graph, const struct gle_population *p, size_t rows)
 {
-    const double weights = c->weight->plastic ? (double)p->n * (double)c->n_in : 0.0;
+    double cost = (double)rows * LEARN * (double)p->n;
 
-    return (double)rows * (2.0 * weights + LEARN * (double)p->n) + WEIGHT * weights;
+    for (size_t i = p->first; i < p->first + p->n_in; i++) {
+        const struct gle_projection *c = &graph->projections[i];
+        if (c->weight->plastic)
+            cost += (double)rows * c->plan.link->flops(&c->plan) + WEIGHT * (double)gle_field_size(&c->weight->field);
+    }
+    return cost;
 }
 
 static double sum(const double *costs, size_t n)
@@ -102,10 +113,11 @@ static void cut_evenly(struct gle_cut *cuts, const double *costs, size_t n, size
 
 static bool may_share(const struct gle_graph *graph, const struct gle_kernels *kernels)
 {
-    for (size_t i = 0; i < graph->n_projections; i++)
-        if (!gle_product_rows_apart(kernels, graph->populations[graph->projections[i].target].n) ||
-            !gle_product_rows_apart(kernels, graph->projections[i].n_in))
+    for (size_t i = 0; i < graph->n_projections; i++) {
+        const struct gle_link_plan *plan = &graph->projections[i].plan;
+        if (plan->link->rows_apart && !plan->link->rows_apart(plan, kernels))
             return false;
+    }
     return true;
 }
 
@@ -140,9 +152,8 @@ int gle_split_make(struct gle_split *split, const struct gle_graph *graph, const
     both = learning + n;
     for (size_t i = 0; i < n; i++) {
         const struct gle_population *p = &graph->populations[i];
-        const struct gle_projection *c = &graph->projections[p->in];
-        steps[i] = step_cost(p, c, rows);
-        learning[i] = learning_cost(p, c, rows);
+        steps[i] = step_cost(graph, p, rows);
+        learning[i] = learning_cost(graph, p, rows);
         both[i] = steps[i] + learning[i];
     }
     work = sum(both, n);

@@ -22,10 +22,10 @@ static struct gle_optimizer_step own_step(const struct gle_net *net, const struc
                   : net->optimizer_step;
 }
 
-/* The optimizer's step for some of its neurons: rows of a matrix, or places of a row. */
+/* The optimizer's step for n of its places. */
 static void update(struct gle_net *net, const struct gle_parameter *p, size_t first, size_t n)
 {
-    const size_t each = p->kind == GLE_WEIGHT ? p->field.ld : 1, at = first * each;
+    const size_t each = p->list ? 1 : p->field.ld, at = first * each;
     const struct gle_optimizer_step step = own_step(net, p);
     float *values = gle_param_of(net, p) + at, *moments[GLE_MOMENTS_MAX];
 
@@ -37,48 +37,89 @@ static void update(struct gle_net *net, const struct gle_parameter *p, size_t fi
     gle_net_follow(net, p, first, n);
 }
 
-static void update_others(struct gle_net *net, const struct gle_population *p, struct gle_range neurons)
+static void update_part(struct gle_net *net, const struct gle_parameter *p, size_t t)
 {
-    if (gle_learns(net, p->bias))
-        update(net, p->bias, neurons.first, neurons.n);
-    if (gle_learns(net, p->tau_m))
-        update(net, p->tau_m, neurons.first, neurons.n);
+    const struct gle_range part = gle_net_part_of(net, p, t);
+
+    if (gle_learns(net, p) && part.n)
+        update(net, p, part.first, part.n);
 }
 
-/* Once for a population: by whoever has its first neuron. Leaves alone what others read, who have it learn. */
-static void count_missed(struct gle_net *net, size_t i, struct gle_range neurons)
+static void update_others(struct gle_net *net, const struct gle_population *p, size_t t)
 {
-    for (int kind = 0; kind < GLE_PARAM_KINDS && !neurons.first; kind++) {
-        const size_t p = gle_graph_parameter(net->graph, i, (enum gle_param)kind);
-        net->missed[p] += net->graph->parameters[p].plastic && !net->learns[p];
-    }
+    update_part(net, p->bias, t);
+    update_part(net, p->tau_m, t);
 }
 
-void gle_net_descend(struct gle_net *net, size_t i, struct gle_range neurons, size_t t)
+/* Of one parameter: by whoever has its first place. */
+static void count_missed(struct gle_net *net, const struct gle_parameter *p, size_t t)
+{
+    const struct gle_range part = gle_net_part_of(net, p, t);
+
+    if (part.n && !part.first && p->plastic && !gle_learns(net, p))
+        net->missed[p - net->graph->parameters]++;
+}
+
+static void count_all_missed(struct gle_net *net, const struct gle_population *p, size_t t)
+{
+    for (size_t j = 0; j < p->n_in; j++)
+        count_missed(net, gle_in_of(net, p, j)->weight, t);
+    count_missed(net, p->bias, t);
+    count_missed(net, p->tau_m, t);
+}
+
+void gle_net_descend(struct gle_net *net, size_t i, size_t t)
 {
     const struct gle_population *p = gle_population_of(net, i);
-    const struct gle_parameter *weight = gle_source_of(net, p)->weight;
 
-    count_missed(net, i, neurons);
-    if (gle_learns(net, weight))
-        update(net, weight, neurons.first, neurons.n);
-    update_others(net, p, neurons);
+    count_all_missed(net, p, t);
+    for (size_t j = 0; j < p->n_in; j++)
+        update_part(net, gle_in_of(net, p, j)->weight, t);
+    update_others(net, p, t);
     gle_net_lap(net, t, GLE_LAP_OPTIMIZER);
 }
 
 /* --- what populations read --- */
 
-static const float *below_of(const struct gle_net *net, const struct gle_projection *c)
+/* The rates that a projection reads in this step, or the input. */
+static const float *rates_of(const struct gle_net *net, const struct gle_projection *c)
 {
     const struct gle_population *below = gle_below_of(net, c);
 
-    return below ? gle_old_of(net, &below->r) : net->input;
+    if (below)
+        return gle_past_of(net, &below->r, c->delay - 1);
+    return c->delay ? gle_past_of(net, &net->graph->input, c->delay) : net->input;
 }
 
-static const float *above_of(const struct gle_net *net, const struct gle_population *p)
+/* Those that its link reads in learning: pooled ones are kept from the step. */
+static const float *pooled_rates_of(const struct gle_net *net, const struct gle_projection *c, size_t t)
 {
-    return p->out == GLE_NO_PROJECTION ? net->top_error
-                                       : gle_old_of(net, &net->graph->projections[p->out].e_below);
+    return gle_pools(c) ? gle_derived_of(net, &c->pooled, gle_place_of(net, c->target, t)) : rates_of(net, c);
+}
+
+const float *gle_net_errors_above(struct gle_net *net, const struct gle_population *p, float *sum, size_t first,
+                                  size_t n)
+{
+    const size_t at = first * p->ld, floats = n * p->ld;
+    const float *only = NULL;
+    size_t count = 0;
+
+    for (size_t j = 0; j <= p->n_out; j++) {
+        const float *more;
+        if (j == p->n_out && !p->is_output)
+            break;
+        if (j < p->n_out && !gle_out_of(net, p, j)->sends_error)
+            continue;
+        more = (j == p->n_out ? net->top_error : gle_old_of(net, &gle_out_of(net, p, j)->e_below)) + at;
+        if (count == 0)
+            only = more;
+        else if (count == 1)
+            net->kernels->sum(sum, only, more, floats);
+        else
+            net->kernels->add(sum, more, floats);
+        count++;
+    }
+    return count > 1 ? sum : only;
 }
 
 /* --- learning --- */
@@ -87,35 +128,60 @@ static const float *above_of(const struct gle_net *net, const struct gle_populat
  * the second cache from one to the next. */
 enum { LEARN_FLOATS = 98304 };
 
-/* The optimizer's step for neurons of a population along the gradients that follow from its errors, of all rows. */
-static void learn(struct gle_net *net, size_t i, struct gle_range neurons, size_t t)
+static void learn_weights(struct gle_net *net, const struct gle_projection *c, const float *e, size_t t)
 {
-    const struct gle_population *p = gle_population_of(net, i);
-    const struct gle_projection *c = gle_source_of(net, p);
-    const struct gle_kernels *k = net->kernels;
-    const float mean = -1.0f / (float)net->B;
-    const size_t place = gle_place_of(net, i, t);
-    const float *r_below = below_of(net, c), *e = gle_derived_of(net, &p->e, place);
-    const float *s = gle_derived_of(net, &p->s, place);
-    const size_t rows = c->ld_in < LEARN_FLOATS / GLE_PAD ? LEARN_FLOATS / c->ld_in / GLE_PAD * GLE_PAD : GLE_PAD;
-    const size_t at = neurons.first, end = at + neurons.n, width = gle_padded(neurons.n);
+    const size_t ld = gle_population_of(net, c->target)->ld, wide = c->weight->list ? 1 : c->weight->field.ld;
+    const size_t most = wide < LEARN_FLOATS / GLE_PAD ? LEARN_FLOATS / wide / GLE_PAD * GLE_PAD : GLE_PAD;
+    const struct gle_range part = gle_net_part_of(net, c->weight, t);
+    const struct gle_link_call call = gle_call_of(net, c, false, t);
+    const float *x = pooled_rates_of(net, c, t);
 
-    count_missed(net, i, neurons);
-    for (size_t first = at; gle_learns(net, c->weight) && first < end; first += rows) {
-        const size_t n = end - first < rows ? end - first : rows;
-        gle_product(k, gle_grad_of(net, c->weight) + first * c->ld_in, c->ld_in, e + first, 1, p->ld, r_below,
-                    c->ld_in, n, c->n_in, net->B, mean);
+    for (size_t first = part.first; gle_learns(net, c->weight) && first < part.first + part.n; first += most) {
+        const size_t left = part.first + part.n - first, n = left < most ? left : most;
+        c->plan.link->gradient(&call, gle_grad_of(net, c->weight), e, ld, x, c->ld_pool, net->B,
+                               -1.0f / (float)net->B, first, n);
         gle_net_lap(net, t, GLE_LAP_PRODUCTS);
         update(net, c->weight, first, n);
         gle_net_lap(net, t, GLE_LAP_OPTIMIZER);
     }
+}
+
+void gle_net_sum_biases(struct gle_net *net, const struct gle_population *p, float *grad, const float *e, size_t rows,
+                        float alpha, size_t t)
+{
+    const struct gle_range part = gle_net_part_of(net, p->bias, t);
+    const size_t each = p->n / p->bias->field.cols;
+
+    if (each == 1) {
+        net->kernels->sum_rows(grad + part.first, e + part.first, alpha, rows, gle_padded(part.n), p->ld);
+        return;
+    }
+    for (size_t i = part.first; i < part.first + part.n; i++) {
+        float sum = 0.0f;
+        for (size_t b = 0; b < rows; b++)
+            sum += net->kernels->total(e + b * p->ld + i * each, each);
+        grad[i] = alpha * sum;
+    }
+}
+
+/* The optimizer's step for the parts of a population that are for thread t, along the gradients that follow from its
+ * errors, of all rows. */
+static void learn(struct gle_net *net, size_t i, struct gle_range neurons, size_t t)
+{
+    const struct gle_population *p = gle_population_of(net, i);
+    const size_t place = gle_place_of(net, i, t), at = neurons.first;
+    const float *e = gle_derived_of(net, &p->e, place), *s = gle_derived_of(net, &p->s, place);
+
+    count_all_missed(net, p, t);
+    for (size_t j = 0; j < p->n_in; j++)
+        learn_weights(net, gle_in_of(net, p, j), e, t);
     if (gle_learns(net, p->bias))
-        k->sum_rows(gle_grad_of(net, p->bias) + at, e + at, mean, net->B, width, p->ld);
+        gle_net_sum_biases(net, p, gle_grad_of(net, p->bias), e, net->B, -1.0f / (float)net->B, t);
     if (gle_learns(net, p->tau_m))
-        k->sum_products(gle_grad_of(net, p->tau_m) + at, e + at, s + at, gle_field_of(net, &p->mean, 0) + at, net->B,
-                        width, p->ld);
+        net->kernels->sum_products(gle_grad_of(net, p->tau_m) + at, e + at, s + at, gle_field_of(net, &p->mean, 0) + at,
+                                   net->B, gle_padded(neurons.n), p->ld);
     gle_net_lap(net, t, GLE_LAP_ELEMENTWISE);
-    update_others(net, p, neurons);
+    update_others(net, p, t);
     gle_net_lap(net, t, GLE_LAP_OPTIMIZER);
 }
 
@@ -146,10 +212,18 @@ static void find_top_error(struct gle_net *net, struct gle_range rows)
  * products take together. Wide ones, whose weights are what fills caches, take all at once. */
 enum { BLOCK_FLOATS = 8192, BLOCK_WIDTH = 128, BLOCK_ROWS = 8 };
 
-static size_t block_of(const struct gle_population *p, const struct gle_projection *c, size_t rows)
+static size_t block_of(const struct gle_net *net, const struct gle_population *p, size_t rows)
 {
-    const size_t width = p->ld > c->ld_in ? p->ld : c->ld_in;
+    size_t width = p->ld;
+    bool dense = true;
 
+    for (size_t j = 0; j < p->n_in; j++) {
+        const struct gle_projection *c = gle_in_of(net, p, j);
+        width = c->ld_in > width ? c->ld_in : width;
+        dense = dense && !c->plan.link->grids;
+    }
+    if (!dense)
+        return BLOCK_ROWS;
     return width <= BLOCK_WIDTH ? BLOCK_FLOATS / width / BLOCK_ROWS * BLOCK_ROWS : rows;
 }
 
@@ -160,57 +234,125 @@ static bool keeps_derived(const struct gle_net *net)
     return net->step->learn || net->taping || net->graph->observed;
 }
 
-/* One step of one population, for some rows. Reads the old r of its source and the old e_below of its reader, which
- * their own steps, maybe on another thread, leave alone; writes nothing that another one reads in this step. */
-static void step_population(struct gle_net *net, size_t i, struct gle_range rows, size_t thread)
+/* Some rows of a population on their way through a step. */
+struct rows {
+    const struct gle_population *p;
+    size_t thread, place;
+    size_t first, n; /* of the batch */
+    size_t derived;  /* the first one's row in the arrays of derived variables */
+};
+
+static float *derived_rows(const struct gle_net *net, const struct rows *rows, const struct gle_field *f)
 {
-    const struct gle_graph *g = net->graph;
-    const struct gle_population *p = gle_population_of(net, i);
-    const struct gle_projection *c = gle_source_of(net, p);
+    return gle_derived_of(net, f, rows->place) + rows->derived * f->ld;
+}
+
+/* s = the sum of what projections bring, in the config's order. */
+static void sum_inputs(struct gle_net *net, const struct rows *rows, float *s, float *more)
+{
+    const struct gle_population *p = rows->p;
+
+    for (size_t j = 0; j < p->n_in; j++) {
+        const struct gle_projection *c = gle_in_of(net, p, j);
+        const struct gle_link_call call = gle_call_of(net, c, false, rows->thread);
+        const float *x = rates_of(net, c) + rows->first * c->ld_in;
+        if (gle_pools(c)) {
+            float *pooled = derived_rows(net, rows, &c->pooled);
+            gle_pool_forward(&c->plan, pooled, c->ld_pool, x, x, c->ld_in, rows->n);
+            x = pooled;
+        }
+        c->plan.link->forward(&call, j ? more : s, p->ld, x, c->ld_pool, rows->n);
+        if (j)
+            net->kernels->add(s, more, rows->n * p->ld);
+    }
+}
+
+/* What the sources will read in the next step. */
+static void send_errors(struct gle_net *net, const struct rows *rows, const float *e)
+{
+    const struct gle_population *p = rows->p;
+
+    for (size_t j = 0; j < p->n_in; j++) {
+        const struct gle_projection *c = gle_in_of(net, p, j);
+        const struct gle_link_call call = gle_call_of(net, c, true, rows->thread);
+        float *below, *pooled;
+        if (!c->sends_error)
+            continue;
+        below = gle_new_of(net, &c->e_below) + rows->first * c->ld_in;
+        if (!gle_pools(c)) {
+            c->plan.link->back(&call, below, c->ld_in, e, p->ld, rows->n);
+            continue;
+        }
+        pooled = derived_rows(net, rows, &c->pooled_e);
+        c->plan.link->back(&call, pooled, c->ld_pool, e, p->ld, rows->n);
+        gle_pool_back(&c->plan, below, c->ld_in, pooled, c->ld_pool, rates_of(net, c) + rows->first * c->ld_in,
+                      rows->n);
+    }
+}
+
+/* Returns whether something is NaN or Inf. */
+static int step_rows(struct gle_net *net, size_t i, const struct rows *rows, bool has_error)
+{
+    const struct gle_population *p = rows->p;
     const struct gle_kernels *k = net->kernels;
-    const size_t ld = p->ld, ld_in = c->ld_in, end = rows.first + rows.n, block = block_of(p, c, rows.n);
-    const float *e_above = above_of(net, p), *r_below = below_of(net, c);
-    const float *look_u = gle_field_of(net, &p->look_u, 0), *leak_u = gle_field_of(net, &p->leak_u, 0);
-    const float *look_v = gle_field_of(net, &p->look_v, 0), *leak_v = gle_field_of(net, &p->leak_v, 0);
-    const float *weight = gle_param_of(net, c->weight), *weight_t = gle_field_of(net, &c->weight_t, 0);
-    const float *bias = gle_param_of(net, p->bias);
-    const bool keeps = keeps_derived(net), has_error = p->needs_error && !net->step->forward_only;
-    const size_t kept = keeps ? rows.first * ld : 0, place = keeps ? gle_place_of(net, i, thread) : thread;
-    float *s = gle_derived_of(net, &p->s, place) + kept, *e = gle_derived_of(net, &p->e, place) + kept;
-    float *prosp_u = gle_derived_of(net, &p->prosp_u, place) + kept;
-    float *u = gle_old_of(net, &p->u), *v = gle_old_of(net, &p->v), *dr = gle_old_of(net, &p->dr);
-    float *r = gle_new_of(net, &p->r), *e_below = gle_new_of(net, &c->e_below);
+    const size_t ld = p->ld, at = rows->first * ld, B = rows->n;
+    float *s = derived_rows(net, rows, &p->s), *e = derived_rows(net, rows, &p->e);
+    float *prosp_u = derived_rows(net, rows, &p->prosp_u), *dr = gle_old_of(net, &p->dr) + at;
     int wild = 0;
 
-    if (p->out == GLE_NO_PROJECTION)
-        find_top_error(net, rows);
-    if (!has_error)
-        memset(e, 0, (keeps || rows.n < block ? rows.n : block) * ld * sizeof *e);
-    for (size_t b = rows.first; b < end; b += block) {
-        const size_t B = end - b < block ? end - b : block, at = b * ld, at_in = b * ld_in;
-
-        if (has_error && g->e_inst) /* the product that the kernel takes of the same numbers */
-            k->multiply(gle_derived_of(net, &p->e_inst, 0) + at, dr + at, e_above + at, B * ld);
-        if (has_error)
-            wild |= net->rule.error(e, v + at, e_above + at, dr + at, look_v, leak_v, B, ld);
-        gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
-        gle_product(k, s, ld, r_below + at_in, ld_in, 1, weight_t, ld, B, p->n, c->n_in, 1.0f);
-        gle_net_lap(net, thread, GLE_LAP_PRODUCTS);
-        wild |= k->membrane(prosp_u, u + at, s, e, bias, (float)p->cfg->gamma, look_u, leak_u, B, ld);
-        net->act[i]->eval(r + at, has_error || keeps ? dr + at : s, prosp_u, B, p->n, ld);
-        gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
-        if (has_error && c->sends_error)
-            gle_product(k, e_below + at_in, ld_in, e, ld, 1, weight, ld_in, B, c->n_in, p->n, 1.0f);
-        gle_net_lap(net, thread, GLE_LAP_PRODUCTS);
-        if (keeps) {
-            s += B * ld;
-            e += B * ld;
-            prosp_u += B * ld;
+    if (has_error) {
+        float *sum = p->e_above.copies ? derived_rows(net, rows, &p->e_above) : NULL;
+        const float *e_above = gle_net_errors_above(net, p, sum, rows->first, B);
+        if (!e_above) { /* nothing reaches it */
+            memset(e, 0, B * ld * sizeof *e);
+            if (net->graph->e_inst)
+                memset(gle_derived_of(net, &p->e_inst, 0) + at, 0, B * ld * sizeof *e);
+        } else {
+            if (net->graph->e_inst) /* the product that the kernel takes of the same numbers */
+                k->multiply(gle_derived_of(net, &p->e_inst, 0) + at, dr, e_above, B * ld);
+            wild |= net->rule.error(e, gle_old_of(net, &p->v) + at, e_above, dr, gle_field_of(net, &p->look_v, 0),
+                                    gle_field_of(net, &p->leak_v, 0), B, ld);
         }
+    }
+    gle_net_lap(net, rows->thread, GLE_LAP_ELEMENTWISE);
+    sum_inputs(net, rows, s, prosp_u);
+    gle_net_lap(net, rows->thread, GLE_LAP_PRODUCTS);
+    wild |= k->membrane(prosp_u, gle_old_of(net, &p->u) + at, s, e,
+                        p->b.copies ? gle_field_of(net, &p->b, 0) : gle_param_of(net, p->bias), (float)p->cfg->gamma,
+                        gle_field_of(net, &p->look_u, 0), gle_field_of(net, &p->leak_u, 0), B, ld);
+    net->act[i]->eval(gle_new_of(net, &p->r) + at, has_error || keeps_derived(net) ? dr : s, prosp_u, B, p->n, ld);
+    gle_net_lap(net, rows->thread, GLE_LAP_ELEMENTWISE);
+    if (has_error)
+        send_errors(net, rows, e);
+    gle_net_lap(net, rows->thread, GLE_LAP_PRODUCTS);
+    return wild;
+}
+
+/* One step of one population, for some rows. Reads old rates of its sources and the old e_below of its readers, which
+ * their own steps, maybe on another thread, leave alone; writes nothing that another one reads in this step. */
+static void step_population(struct gle_net *net, size_t i, struct gle_range range, size_t thread)
+{
+    const struct gle_population *p = gle_population_of(net, i);
+    const size_t end = range.first + range.n, block = block_of(net, p, range.n);
+    const bool keeps = keeps_derived(net), has_error = p->needs_error && !net->step->forward_only;
+    struct rows rows = {.p = p, .thread = thread, .place = keeps ? gle_place_of(net, i, thread) : thread};
+    int wild = 0;
+
+    if (p->is_output)
+        find_top_error(net, range);
+    if (!has_error) {
+        const size_t n = keeps || range.n < block ? range.n : block;
+        rows.derived = keeps ? range.first : 0;
+        memset(derived_rows(net, &rows, &p->e), 0, n * p->ld * sizeof(float));
+    }
+    for (rows.first = range.first; rows.first < end; rows.first += block) {
+        rows.n = end - rows.first < block ? end - rows.first : block;
+        rows.derived = keeps ? rows.first : 0;
+        wild |= step_rows(net, i, &rows, has_error);
     }
     *gle_wild_of(net, i, thread) = wild;
     if (net->taping)
-        gle_net_tape(net, i, rows, thread, e_above);
+        gle_net_tape(net, i, range, thread);
     gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
     if (net->step->learn && !net->split.shared && !wild)
         learn(net, i, (struct gle_range){.n = p->n}, thread);
@@ -218,15 +360,29 @@ static void step_population(struct gle_net *net, size_t i, struct gle_range rows
 
 /* --- sharing --- */
 
+/* What of n rows, neurons or places of population i lies between the cuts of thread t. */
+static struct gle_range between(const struct gle_cut *cuts, size_t i, size_t n, size_t together, size_t t)
+{
+    const size_t first = gle_cut_at(&cuts[t], i, n, together), end = gle_cut_at(&cuts[t + 1], i, n, together);
+
+    return (struct gle_range){.first = first, .n = end - first};
+}
+
+struct gle_range gle_net_part_of(const struct gle_net *net, const struct gle_parameter *p, size_t t)
+{
+    return between(net->split.learning, p->field.population, gle_places_of(p), GLE_NEURONS_TOGETHER, t);
+}
+
+/* A population of which a cut leaves a thread no neuron may yet have places of a longer parameter for it. */
 static void work_between(struct gle_net *net, size_t t, gle_net_work *work, const struct gle_cut *cuts, bool learning)
 {
     gle_net_lap(net, t, GLE_LAP_NONE);
     for (size_t i = cuts[t].layer; i < net->graph->n_populations && i <= cuts[t + 1].layer; i++) {
         const size_t n = learning ? gle_population_of(net, i)->n : net->B;
         const size_t together = learning ? GLE_NEURONS_TOGETHER : GLE_ROWS_TOGETHER;
-        const size_t first = gle_cut_at(&cuts[t], i, n, together), end = gle_cut_at(&cuts[t + 1], i, n, together);
-        if (first < end)
-            work(net, i, (struct gle_range){.first = first, .n = end - first}, t);
+        const struct gle_range range = between(cuts, i, n, together, t);
+        if (range.n || learning)
+            work(net, i, range, t);
     }
 }
 
@@ -286,6 +442,9 @@ int gle_net_step(struct gle_net *net, const struct gle_step *step, double *loss,
     if (step->learn)
         net->optimizer_step =
             net->optimizer->prepare(net->graph->exp->optimizer.params, step->lr, ++net->updates);
+    if (net->graph->input_past)
+        memcpy(gle_past_of(net, &net->graph->input, 0), net->input,
+               net->B * net->graph->ld_input * sizeof *net->input);
     gle_net_share(net, step_all);
     if (step->learn && net->split.shared)
         gle_net_share(net, learn_all);

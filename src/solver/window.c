@@ -1,12 +1,22 @@
 /* Windows: what their steps leave on the tape, and the sweep back that makes gradients of it.
  *
  * The sweep is a chain of rounds. In a round each population goes one step back in time, from the adjoints (gradients
- * of the loss with respect to a variable, named _bar) that its neighbours left in the round before; so work can be
- * shared among threads as in a step. All adjoints are scaled by -batch / gle_loss.scale, which makes that of the output
- * the target error, and lambda = -batch / scale * dL/d(tau_m u_dot) comparable to errors e.
- *   bptt: all populations are at the same step, since each step had read the old state of its neighbours.
- *   adjoint: each population is one step later than the one above, and so reads what that has found for the same
- *   step. */
+ * of the loss with respect to a variable, named _bar) that other populations, or itself, left on the tape in rounds
+ * before; so work can be shared among threads as in a step. All adjoints are scaled by -batch / gle_loss.scale, which
+ * makes that of the output the target error, and lambda = -batch / scale * dL/d(tau_m u_dot) comparable to errors e.
+ *   bptt: all populations are at the same step. The rate that a step left was read by step t + delay of its readers,
+ *   whose lambda is on the tape, since a delay is one step at least.
+ *   adjoint: a population is later than those above by the length of its longest way to the output, and so reads what
+ *   they have found for the same step.
+ *
+ * Invariants, with T = net->taped and, of a population, `past` as in the graph:
+ *   1. While a window is open, copies 0 ... T + past - 1 of tape.r, and 0 ... T of dr and v, are those of the net; after
+ *      T = 0 steps these are what the net had when the window opened.
+ *   2. Batch, parameters and the list of what learns are the same in all steps of a window.
+ *   3. In round k of the sweep population p is at step t(p) = T - 1 - k (adjoint: + p->depth), and is passed over unless
+ *      0 <= t(p) < T. Then lambda and above_bar of all its later steps are whole.
+ *   4. A round writes of a population nothing but its own adjoints, and its rows of lambda, above_bar and of its
+ *      projections' tapes at step t(p). */
 #include "solver/inside.h"
 
 #include <assert.h>
@@ -14,13 +24,19 @@
 
 void gle_net_begin_window(struct gle_net *net)
 {
-    assert(net->graph->tape_steps && net->B <= net->graph->train_rows);
+    const struct gle_graph *g = net->graph;
+
+    assert(g->tape_steps && net->B <= g->train_rows);
     net->taping = true;
     net->taped = 0;
-    for (size_t i = 0; i < net->graph->n_populations; i++) {
+    for (size_t ago = 0; ago < g->input_past; ago++)
+        memcpy(gle_tape_of(net, &g->tape_input, g->input_past - 1 - ago), gle_past_of(net, &g->input, ago + 1),
+               net->B * g->ld_input * sizeof(float));
+    for (size_t i = 0; i < g->n_populations; i++) {
         const struct gle_population *p = gle_population_of(net, i);
         const size_t bytes = net->B * p->ld * sizeof(float);
-        memcpy(gle_tape_of(net, &p->tape.r, 0), gle_old_of(net, &p->r), bytes);
+        for (size_t ago = 0; ago < p->past; ago++)
+            memcpy(gle_tape_of(net, &p->tape.r, p->past - 1 - ago), gle_past_of(net, &p->r, ago), bytes);
         if (p->swept)
             memcpy(gle_tape_of(net, &p->tape.dr, 0), gle_old_of(net, &p->dr), bytes);
         if (p->nudged)
@@ -33,7 +49,23 @@ void gle_net_drop_window(struct gle_net *net)
     net->taping = false;
 }
 
-void gle_net_tape(struct gle_net *net, size_t i, struct gle_range rows, size_t thread, const float *e_above)
+/* What a step left of errors that feed back. */
+static void tape_errors(struct gle_net *net, const struct gle_population *p, struct gle_range rows, size_t place)
+{
+    const size_t t = net->taped, at = rows.first * p->ld, bytes = rows.n * p->ld * sizeof(float);
+    float *kept = gle_tape_of(net, &p->tape.e_above, t) + at;
+    const float *e_above = gle_net_errors_above(net, p, kept, rows.first, rows.n);
+
+    memcpy(gle_tape_of(net, &p->tape.v, t + 1) + at, gle_old_of(net, &p->v) + at, bytes);
+    memcpy(gle_tape_of(net, &p->tape.e, t) + at, gle_derived_of(net, &p->e, place) + at, bytes);
+    memcpy(gle_tape_of(net, &p->tape.prosp_u, t) + at, gle_derived_of(net, &p->prosp_u, place) + at, bytes);
+    if (!e_above)
+        memset(kept, 0, bytes);
+    else if (e_above != kept)
+        memcpy(kept, e_above, bytes);
+}
+
+void gle_net_tape(struct gle_net *net, size_t i, struct gle_range rows, size_t thread)
 {
     const struct gle_graph *g = net->graph;
     const struct gle_population *p = gle_population_of(net, i);
@@ -42,22 +74,18 @@ void gle_net_tape(struct gle_net *net, size_t i, struct gle_range rows, size_t t
     const size_t at_input = rows.first * g->ld_input, place = gle_place_of(net, i, thread);
 
     assert(t < g->tape_steps);
-    memcpy(gle_tape_of(net, &tape->r, t + 1) + at, gle_new_of(net, &p->r) + at, bytes);
+    memcpy(gle_tape_of(net, &tape->r, t + p->past) + at, gle_new_of(net, &p->r) + at, bytes);
     if (i == 0)
-        memcpy(gle_tape_of(net, &g->tape_input, t) + at_input, net->input + at_input,
+        memcpy(gle_tape_of(net, &g->tape_input, t + g->input_past) + at_input, net->input + at_input,
                rows.n * g->ld_input * sizeof(float));
-    if (p->out == GLE_NO_PROJECTION)
+    if (p->is_output)
         memcpy(gle_tape_of(net, &g->tape_target, t) + at, net->target + at, bytes);
     if (p->swept)
         memcpy(gle_tape_of(net, &tape->dr, t + 1) + at, gle_old_of(net, &p->dr) + at, bytes);
     if (p->tau_m->plastic)
         memcpy(gle_tape_of(net, &tape->s, t) + at, gle_derived_of(net, &p->s, place) + at, bytes);
-    if (!p->nudged)
-        return;
-    memcpy(gle_tape_of(net, &tape->v, t + 1) + at, gle_old_of(net, &p->v) + at, bytes);
-    memcpy(gle_tape_of(net, &tape->e, t) + at, gle_derived_of(net, &p->e, place) + at, bytes);
-    memcpy(gle_tape_of(net, &tape->prosp_u, t) + at, gle_derived_of(net, &p->prosp_u, place) + at, bytes);
-    memcpy(gle_tape_of(net, &tape->e_above, t) + at, e_above + at, bytes);
+    if (p->nudged)
+        tape_errors(net, p, rows, place);
 }
 
 /* --- the sweep --- */
@@ -68,59 +96,119 @@ static bool feeds_back(const struct gle_net *net, const struct gle_population *p
     return p->nudged && !net->how->continuous;
 }
 
-/* The adjoint of the rates that population i left at step t, from the first of the rows on: of the output, the target
- * error that the step after it had from them. */
-static const float *rate_bar(struct gle_net *net, size_t i, struct gle_range rows, size_t t, int old)
+/* What step t of a projection's window read: rates of its source, or the input; from there on those of later steps.
+ * Continuous equations have no delay. */
+static const float *taped_rates(const struct gle_net *net, const struct gle_projection *c, size_t t)
+{
+    const struct gle_graph *g = net->graph;
+    const struct gle_population *below = gle_below_of(net, c);
+
+    if (!below)
+        return gle_tape_of(net, &g->tape_input, t + g->input_past - c->delay);
+    return gle_tape_of(net, &below->tape.r, t + below->past - (net->how->continuous ? 0 : c->delay));
+}
+
+/* bar += or, for the first, = what a reader's lambda of the step that read the rates which population p left at step t
+ * is for them. work: room for one more. */
+static void add_reader(struct gle_net *net, const struct gle_population *p, const struct gle_projection *c,
+                       struct gle_range rows, size_t thread, size_t t, float *bar, float *work, bool first)
+{
+    const struct gle_population *reader = gle_population_of(net, c->target);
+    const struct gle_link_call call = gle_call_of(net, c, false, thread);
+    const float *lambda = gle_tape_of(net, &reader->tape.lambda, net->how->continuous ? t : t + c->delay) +
+                          rows.first * reader->ld;
+    float *to = first ? bar : work;
+
+    gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
+    if (gle_pools(c)) {
+        float *pooled = gle_field_of(net, &c->bar, 0) + rows.first * c->ld_pool;
+        c->plan.link->back(&call, pooled, c->ld_pool, lambda, reader->ld, rows.n);
+        gle_pool_back(&c->plan, to, p->ld, pooled, c->ld_pool,
+                      gle_tape_of(net, &p->tape.r, t + p->past) + rows.first * p->ld, rows.n);
+    } else {
+        c->plan.link->back(&call, to, p->ld, lambda, reader->ld, rows.n);
+    }
+    gle_net_lap(net, thread, GLE_LAP_PRODUCTS);
+    if (!first)
+        net->kernels->add(bar, work, rows.n * p->ld);
+}
+
+/* The adjoint of the rates that population i left at step t: of the output, the target error that the step after it
+ * had from them; and what the readers' lambda make of it. */
+static const float *rate_bar(struct gle_net *net, size_t i, struct gle_range rows, size_t thread, size_t t)
 {
     const struct gle_experiment *exp = net->graph->exp;
     const struct gle_population *p = gle_population_of(net, i);
     const size_t at = rows.first * p->ld;
-    float *bar = gle_field_of(net, &p->adjoint.r, (size_t)old) + at;
-    const float *r, *y;
+    float *bar = gle_field_of(net, &p->adjoint.r, 0) + at, *work = gle_field_of(net, &p->adjoint.work, 0) + at;
+    bool first = true;
 
-    if (p->out != GLE_NO_PROJECTION)
-        return bar;
-    if (t + 1 == net->taped) {
-        memset(bar, 0, rows.n * p->ld * sizeof *bar);
-        return bar;
+    if (p->is_output && t + 1 < net->taped) {
+        const float *r = gle_tape_of(net, &p->tape.r, t + p->past) + at;
+        const float *y = gle_tape_of(net, &net->graph->tape_target, t + 1) + at;
+        (void)net->loss->eval(bar, r, y, 1.0f, exp->loss_params, rows.n, p->n, p->ld);
+        if (feeds_back(net, p))
+            net->loss->curve(bar, r, y, gle_tape_of(net, &p->tape.above_bar, t + 1) + at, (float)exp->beta,
+                             exp->loss_params, rows.n, p->n, p->ld);
+        first = false;
     }
-    r = gle_tape_of(net, &p->tape.r, t + 1) + at;
-    y = gle_tape_of(net, &net->graph->tape_target, t + 1) + at;
-    (void)net->loss->eval(bar, r, y, 1.0f, exp->loss_params, rows.n, p->n, p->ld);
-    if (feeds_back(net, p))
-        net->loss->curve(bar, r, y, gle_field_of(net, &p->adjoint.above, (size_t)old) + at, (float)exp->beta,
-                         exp->loss_params, rows.n, p->n, p->ld);
+    for (size_t j = 0; j < p->n_out; j++) {
+        const struct gle_projection *c = gle_out_of(net, p, j);
+        if (!net->how->continuous && t + c->delay >= net->taped)
+            continue;
+        add_reader(net, p, c, rows, thread, t, bar, work, first);
+        first = false;
+    }
+    if (first)
+        memset(bar, 0, rows.n * p->ld * sizeof *bar);
     return bar;
 }
 
-/* Back through the errors of population i at step t, which fed into its own membrane and were sent below. */
-static void errors_back(struct gle_net *net, size_t i, struct gle_range rows, size_t thread, size_t t, int old)
+/* e_bar += or, for the first, = what the sources of a projection make of the errors that were sent to them at step t:
+ * they read them in the step after. */
+static void add_source(struct gle_net *net, const struct gle_projection *c, struct gle_range rows, size_t thread,
+                       size_t t, float *e_bar, float *work, bool first)
+{
+    const struct gle_population *p = gle_population_of(net, c->target), *below = gle_below_of(net, c);
+    const struct gle_link_call call = gle_call_of(net, c, true, thread);
+    const float *below_bar = gle_tape_of(net, &below->tape.above_bar, t + 1) + rows.first * c->ld_in;
+
+    if (gle_pools(c)) {
+        float *pooled = gle_tape_of(net, &c->tape_pooled_bar, t) + rows.first * c->ld_pool;
+        gle_pool_forward(&c->plan, pooled, c->ld_pool, below_bar, taped_rates(net, c, t) + rows.first * c->ld_in,
+                         c->ld_in, rows.n);
+        below_bar = pooled;
+    }
+    gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
+    c->plan.link->forward(&call, first ? e_bar : work, p->ld, below_bar, c->ld_pool, rows.n);
+    gle_net_lap(net, thread, GLE_LAP_PRODUCTS);
+    if (!first)
+        net->kernels->add(e_bar, work, rows.n * p->ld);
+}
+
+/* Back through the errors of population i at step t, which fed into its own membrane and were sent to its sources. */
+static void errors_back(struct gle_net *net, size_t i, struct gle_range rows, size_t thread, size_t t)
 {
     const struct gle_population *p = gle_population_of(net, i);
-    const struct gle_projection *c = gle_source_of(net, p);
-    const struct gle_population *below = gle_below_of(net, c);
-    const struct gle_kernels *k = net->kernels;
-    const size_t at = rows.first * p->ld, n = rows.n * p->ld, at_in = rows.first * c->ld_in;
+    const size_t at = rows.first * p->ld, n = rows.n * p->ld;
     const float *lambda = gle_tape_of(net, &p->tape.lambda, t) + at;
     const float gamma = (float)p->cfg->gamma;
-    float *e_bar = gle_field_of(net, &p->adjoint.e, 0) + at, *lag = gle_field_of(net, &p->adjoint.work, 0) + at;
+    float *e_bar = gle_field_of(net, &p->adjoint.e, 0) + at, *work = gle_field_of(net, &p->adjoint.work, 0) + at;
+    bool first = true;
 
-    if (below && below->nudged) {
-        float *below_bar = gle_tape_of(net, &c->below_bar, t) + at_in;
-        memcpy(below_bar, gle_field_of(net, &below->adjoint.above, (size_t)old) + at_in,
-               rows.n * c->ld_in * sizeof *below_bar);
-        gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
-        gle_product(k, e_bar, p->ld, below_bar, c->ld_in, 1, gle_field_of(net, &c->weight_t, 0), p->ld, rows.n, p->n,
-                    c->n_in, 1.0f);
-        gle_net_lap(net, thread, GLE_LAP_PRODUCTS);
-    } else {
-        memset(e_bar, 0, n * sizeof *e_bar);
+    for (size_t j = 0; j < p->n_in; j++) {
+        const struct gle_projection *c = gle_in_of(net, p, j);
+        if (!c->nudges_below)
+            continue;
+        add_source(net, c, rows, thread, t, e_bar, work, first);
+        first = false;
     }
+    if (first)
+        memset(e_bar, 0, n * sizeof *e_bar);
     for (size_t j = 0; j < n; j++)
         e_bar[j] += gamma * lambda[j];
-    net->rule.error_back(gle_field_of(net, &p->adjoint.above, (size_t)!old) + at,
-                         gle_field_of(net, &p->adjoint.dr, 0) + at, gle_field_of(net, &p->adjoint.v, 0) + at, lag,
-                         e_bar,
+    net->rule.error_back(gle_tape_of(net, &p->tape.above_bar, t) + at, gle_field_of(net, &p->adjoint.dr, 0) + at,
+                         gle_field_of(net, &p->adjoint.v, 0) + at, work, e_bar,
                          gle_tape_of(net, &p->tape.e_above, t) + at, gle_tape_of(net, &p->tape.dr, t) + at,
                          gle_tape_of(net, &p->tape.v, t) + at, gle_field_of(net, &p->look_v, 0),
                          gle_field_of(net, &p->leak_v, 0), rows.n, p->ld);
@@ -137,7 +225,7 @@ static bool errors_reach_tau_m(const struct gle_net *net, size_t i)
 /* The step of the window at which population i is in this round; none if it is not before net->taped. */
 static size_t step_of_round(const struct gle_net *net, size_t i)
 {
-    const size_t later = net->how->continuous ? net->graph->n_populations - 1 - i : 0;
+    const size_t later = net->how->continuous ? gle_population_of(net, i)->depth : 0;
 
     return net->taped - 1 - net->sweep + later; /* SIZE_MAX and below, once it is through */
 }
@@ -158,35 +246,43 @@ static void add_tau_bar(struct gle_net *net, size_t i, struct gle_range neurons,
     gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
 }
 
+/* Pooled rates that step t met, for the gradient of the weights. */
+static void tape_pooled(struct gle_net *net, const struct gle_population *p, struct gle_range rows, size_t t)
+{
+    for (size_t j = 0; j < p->n_in; j++) {
+        const struct gle_projection *c = gle_in_of(net, p, j);
+        const float *r;
+        if (!c->tape_pooled.copies)
+            continue;
+        r = taped_rates(net, c, t) + rows.first * c->ld_in;
+        gle_pool_forward(&c->plan, gle_tape_of(net, &c->tape_pooled, t) + rows.first * c->ld_pool, c->ld_pool, r, r,
+                         c->ld_in, rows.n);
+    }
+}
+
 /* Population i in a round. */
 static void sweep_population(struct gle_net *net, size_t i, struct gle_range rows, size_t thread)
 {
     const struct gle_population *p = gle_population_of(net, i);
-    const struct gle_projection *c = gle_source_of(net, p);
     const struct gle_kernels *k = net->kernels;
     const size_t at = rows.first * p->ld, n = rows.n * p->ld, t = step_of_round(net, i);
-    const int old = net->sweep % 2 == 0;
-    float *a = gle_field_of(net, &p->adjoint.a, 0) + at, *lambda;
+    float *a = gle_field_of(net, &p->adjoint.a, 0) + at;
 
     if (!p->swept || t >= net->taped)
         return;
-    lambda = gle_tape_of(net, &p->tape.lambda, t) + at;
-    k->multiply(a, rate_bar(net, i, rows, t, old), gle_tape_of(net, &p->tape.dr, t + 1) + at, n);
+    k->multiply(a, rate_bar(net, i, rows, thread, t), gle_tape_of(net, &p->tape.dr, t + 1) + at, n);
     if (feeds_back(net, p) && net->act[i]->curve) {
         float *ddr = gle_field_of(net, &p->adjoint.work, 0) + at;
         net->act[i]->curve(ddr, gle_tape_of(net, &p->tape.prosp_u, t) + at, n);
         k->multiply_add(a, ddr, gle_field_of(net, &p->adjoint.dr, 0) + at, n);
     }
     *gle_wild_of(net, i, thread) |=
-        k->membrane_back(lambda, gle_field_of(net, &p->adjoint.u, 0) + at, a, gle_field_of(net, &p->look_u, 0),
-                         gle_field_of(net, &p->leak_u, 0), rows.n, p->ld);
+        k->membrane_back(gle_tape_of(net, &p->tape.lambda, t) + at, gle_field_of(net, &p->adjoint.u, 0) + at, a,
+                         gle_field_of(net, &p->look_u, 0), gle_field_of(net, &p->leak_u, 0), rows.n, p->ld);
+    tape_pooled(net, p, rows, t);
     gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
-    if (c->sweeps_below)
-        gle_product(k, gle_field_of(net, &gle_below_of(net, c)->adjoint.r, (size_t)!old) + rows.first * c->ld_in,
-                    c->ld_in, lambda, p->ld, 1, gle_param_of(net, c->weight), c->ld_in, rows.n, c->n_in, p->n, 1.0f);
-    gle_net_lap(net, thread, GLE_LAP_PRODUCTS);
     if (feeds_back(net, p))
-        errors_back(net, i, rows, thread, t, old);
+        errors_back(net, i, rows, thread, t);
     gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
     if (!net->split.shared)
         add_tau_bar(net, i, (struct gle_range){.n = p->n}, thread);
@@ -197,60 +293,72 @@ static void sweep_population(struct gle_net *net, size_t i, struct gle_range row
 /* Rows that are summed in one go: more, and single precision would lose digits. */
 enum { SUM_ROWS = 4096 };
 
-/* grads += alpha * x^T y over all rows of the window, for some neurons; x (rows, ld), y (rows, ld_in). */
-static void add_products(struct gle_net *net, const struct gle_projection *c, struct gle_range neurons, const float *x,
-                         const float *y, float alpha)
+/* The weights' gradient += alpha times the link's, of all rows of the window, for some places of the weights; e
+ * (rows, ld), x (rows, ld_pool). */
+static void add_gradient(struct gle_net *net, const struct gle_projection *c, struct gle_range part, const float *e,
+                         const float *x, float alpha, size_t thread)
 {
-    const size_t at = neurons.first * c->ld_in, rows = net->taped * net->B;
-    const size_t ld = gle_population_of(net, c->target)->ld;
-    float *grad = gle_grad_of(net, c->weight) + at, *part = gle_field_of(net, &c->part, 0) + at;
+    const size_t rows = net->taped * net->B, ld = gle_population_of(net, c->target)->ld;
+    const size_t each = c->weight->list ? 1 : c->weight->field.ld, at = part.first * each;
+    const struct gle_link_call call = gle_call_of(net, c, false, thread);
+    float *more = gle_field_of(net, &c->part, 0);
 
     for (size_t b = 0; b < rows; b += SUM_ROWS) {
-        gle_product(net->kernels, part, c->ld_in, x + b * ld + neurons.first, 1, ld, y + b * c->ld_in, c->ld_in,
-                    neurons.n, c->n_in, rows - b < SUM_ROWS ? rows - b : SUM_ROWS, alpha);
-        net->kernels->add(grad, part, neurons.n * c->ld_in);
+        c->plan.link->gradient(&call, more, e + b * ld, ld, x + b * c->ld_pool, c->ld_pool,
+                               rows - b < SUM_ROWS ? rows - b : SUM_ROWS, alpha, part.first, part.n);
+        net->kernels->add(gle_grad_of(net, c->weight) + at, more + at, part.n * each);
     }
 }
 
-static void gather_weight(struct gle_net *net, const struct gle_projection *c, struct gle_range neurons, float alpha)
+static void gather_weight(struct gle_net *net, const struct gle_projection *c, float alpha, size_t thread)
 {
     const struct gle_population *p = gle_population_of(net, c->target), *below = gle_below_of(net, c);
-    const float *lambda = gle_tape_of(net, &p->tape.lambda, 0);
-    const float *r_below = below ? gle_tape_of(net, &below->tape.r, net->how->continuous ? 1 : 0)
-                                 : gle_tape_of(net, &net->graph->tape_input, 0);
+    const struct gle_range part = gle_net_part_of(net, c->weight, thread);
+    const size_t each = c->weight->list ? 1 : c->weight->field.ld;
+    const float *x = gle_pools(c) ? gle_tape_of(net, &c->tape_pooled, 0) : taped_rates(net, c, 0);
 
-    memset(gle_grad_of(net, c->weight) + neurons.first * c->ld_in, 0, neurons.n * c->ld_in * sizeof(float));
-    add_products(net, c, neurons, lambda, r_below, -alpha);
-    if (below && below->nudged && feeds_back(net, p))
-        add_products(net, c, neurons, gle_tape_of(net, &p->tape.e, 0), gle_tape_of(net, &c->below_bar, 0), -alpha);
+    if (!part.n)
+        return;
+    memset(gle_grad_of(net, c->weight) + part.first * each, 0, part.n * each * sizeof(float));
+    add_gradient(net, c, part, gle_tape_of(net, &p->tape.lambda, 0), x, -alpha, thread);
+    if (c->nudges_below && !c->feedback && feeds_back(net, p))
+        add_gradient(net, c, part, gle_tape_of(net, &p->tape.e, 0),
+                     gle_pools(c) ? gle_tape_of(net, &c->tape_pooled_bar, 0)
+                                  : gle_tape_of(net, &below->tape.above_bar, 1),
+                     -alpha, thread);
 }
 
-/* Of biases, and of time constants. */
-static void gather_rows(struct gle_net *net, size_t i, struct gle_range neurons, float alpha)
+static void gather_bias(struct gle_net *net, const struct gle_population *p, float alpha, size_t thread)
+{
+    const struct gle_range part = gle_net_part_of(net, p->bias, thread);
+    const size_t rows = net->taped * net->B;
+    float *bias = gle_grad_of(net, p->bias), *more = gle_field_of(net, &p->adjoint.part, 1);
+    const float *lambda = gle_tape_of(net, &p->tape.lambda, 0);
+
+    memset(bias + part.first, 0, gle_padded(part.n) * sizeof *bias);
+    for (size_t b = 0; b < rows; b += SUM_ROWS) {
+        gle_net_sum_biases(net, p, more, lambda + b * p->ld, rows - b < SUM_ROWS ? rows - b : SUM_ROWS, -alpha,
+                           thread);
+        net->kernels->add(bias + part.first, more + part.first, gle_padded(part.n));
+    }
+}
+
+static void gather_tau_m(struct gle_net *net, size_t i, struct gle_range neurons, float alpha)
 {
     const struct gle_population *p = gle_population_of(net, i);
-    const struct gle_kernels *k = net->kernels;
     const size_t at = neurons.first, width = gle_padded(neurons.n), rows = net->taped * net->B;
     const float *lambda = gle_tape_of(net, &p->tape.lambda, 0) + at;
-    float *bias = gle_grad_of(net, p->bias) + at, *tau = gle_grad_of(net, p->tau_m) + at;
-    float *part = gle_field_of(net, &p->adjoint.part, 0) + at;
+    float *tau = gle_grad_of(net, p->tau_m) + at, *part = gle_field_of(net, &p->adjoint.part, 0) + at;
     const float *tau_bar = gle_field_of(net, &p->adjoint.tau_m, 0) + at;
     const float dt = (float)net->graph->exp->dt;
 
-    memset(bias, 0, width * sizeof *bias);
     memset(tau, 0, width * sizeof *tau);
     for (size_t b = 0; b < rows; b += SUM_ROWS) {
-        const size_t n = rows - b < SUM_ROWS ? rows - b : SUM_ROWS;
-        if (gle_learns(net, p->bias)) {
-            k->sum_rows(part, lambda + b * p->ld, -alpha, n, width, p->ld);
-            k->add(bias, part, width);
-        }
-        if (gle_learns(net, p->tau_m)) {
-            k->sum_products(part, lambda + b * p->ld, gle_tape_of(net, &p->tape.s, 0) + at + b * p->ld,
-                            gle_field_of(net, &p->leak_u, 0) + at, n, width, p->ld); /* S / tau_m, times dt */
-            for (size_t j = 0; j < neurons.n; j++)
-                tau[j] += part[j] * (alpha / dt);
-        }
+        net->kernels->sum_products(part, lambda + b * p->ld, gle_tape_of(net, &p->tape.s, 0) + at + b * p->ld,
+                                   gle_field_of(net, &p->leak_u, 0) + at, rows - b < SUM_ROWS ? rows - b : SUM_ROWS,
+                                   width, p->ld); /* S / tau_m, times dt */
+        for (size_t j = 0; j < neurons.n; j++)
+            tau[j] += part[j] * (alpha / dt);
     }
     if (errors_reach_tau_m(net, i))
         for (size_t j = 0; j < neurons.n; j++)
@@ -261,20 +369,22 @@ static void gather(struct gle_net *net, size_t i, struct gle_range neurons, size
 {
     const struct gle_graph *g = net->graph;
     const struct gle_population *p = gle_population_of(net, i);
-    const struct gle_projection *c = gle_source_of(net, p);
     const double of_row = net->loss->scale(gle_top_of(net)->n) / (double)net->B;
     const float alpha = (float)(net->how->continuous ? of_row * g->exp->dt : of_row);
 
     if (!p->swept || !net->taped)
         return;
-    if (gle_learns(net, c->weight))
-        gather_weight(net, c, neurons, alpha);
+    for (size_t j = 0; j < p->n_in; j++)
+        if (gle_learns(net, gle_in_of(net, p, j)->weight))
+            gather_weight(net, gle_in_of(net, p, j), alpha, thread);
     gle_net_lap(net, thread, GLE_LAP_PRODUCTS);
-    if (gle_learns(net, p->bias) || gle_learns(net, p->tau_m))
-        gather_rows(net, i, neurons, alpha);
+    if (gle_learns(net, p->bias))
+        gather_bias(net, p, alpha, thread);
+    if (gle_learns(net, p->tau_m))
+        gather_tau_m(net, i, neurons, alpha);
     gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
     if (net->step)
-        gle_net_descend(net, i, neurons, thread);
+        gle_net_descend(net, i, thread);
 }
 
 /* --- the share of a thread --- */
@@ -308,12 +418,17 @@ int gle_net_end_window(struct gle_net *net, const struct gle_rule *how, bool lea
 {
     const struct gle_graph *g = net->graph;
     const struct gle_step step = {.learn = true, .lr = lr};
-    const size_t rounds = net->taped ? net->taped + (how->continuous ? g->n_populations - 1 : 0) : 0;
+    const size_t rounds = net->taped ? net->taped + (how->continuous ? g->depth : 0) : 0;
 
     assert(net->taping && how->windowed);
     net->taping = false;
     net->how = how;
     memset(net->slabs[GLE_ADJOINT], 0, g->floats[GLE_ADJOINT] * sizeof(float));
+    for (size_t i = 0; i < g->n_populations; i++) { /* nothing comes from beyond the window */
+        const struct gle_population *p = gle_population_of(net, i);
+        if (p->nudged)
+            memset(gle_tape_of(net, &p->tape.above_bar, net->taped), 0, net->B * p->ld * sizeof(float));
+    }
     memset(net->wild, 0, net->split.n_threads * gle_wild_apart(g) * sizeof *net->wild);
     for (net->sweep = 0; net->sweep < rounds; net->sweep++) {
         gle_net_share(net, sweep_all);

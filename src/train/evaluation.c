@@ -62,7 +62,7 @@ static int build_all(struct gle_evaluation *e, const struct gle_run *run, struct
     const size_t B = batch_of(run), rows = run->graph->max_batch, n = run->data->split[GLE_TEST].n;
     struct gle_graph_options options = {.batch = B > rows ? B : rows, .train_rows = run->graph->train_rows};
 
-    e->output_sum = gle_calloc(options.batch * run->exp->layers[run->exp->n_layers - 1].n, sizeof *e->output_sum);
+    e->output_sum = gle_calloc(options.batch * gle_experiment_top(run->exp)->n, sizeof *e->output_sum);
     e->rows = gle_calloc(n, sizeof *e->rows);
     if (!e->output_sum || !e->rows)
         return gle_fail(err, GLE_ENOMEM, "no memory for the test set");

@@ -15,7 +15,7 @@ static const struct gle_phase *phase_of(const struct gle_run *run)
 
 size_t gle_run_param(const struct gle_run *run, const struct gle_setting *s)
 {
-    return gle_graph_parameter(run->graph, s->layer, s->param);
+    return gle_graph_parameter(run->graph, s->layer, s->source, s->param);
 }
 
 /* --- input --- */

@@ -54,7 +54,7 @@ int gle_run_open_feed(struct gle_run *run, struct gle_error *err)
 
 static int make_room(struct gle_run *run, struct gle_error *err)
 {
-    const size_t n_classes = run->metrics->n_classes, n_top = run->exp->layers[run->exp->n_layers - 1].n;
+    const size_t n_classes = run->metrics->n_classes, n_top = gle_experiment_top(run->exp)->n;
     size_t most = run->graph->max_batch;
     bool ok;
 

@@ -76,7 +76,7 @@ static int check_sets(const struct gle_experiment *exp, const struct gle_data *d
 
 int gle_train_check(const struct gle_experiment *exp, const struct gle_data *data, struct gle_error *err)
 {
-    const struct gle_layer_cfg *top = &exp->layers[exp->n_layers - 1];
+    const struct gle_layer_cfg *top = gle_experiment_top(exp);
     const struct gle_metric_row *metric = gle_experiment_watches(exp);
 
     if (data->n_channels != exp->n_input)

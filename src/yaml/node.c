@@ -254,3 +254,21 @@ void gle_node_remove(struct gle_node *map, const char *key)
             map->items[n++] = map->items[i];
     map->n_items = n;
 }
+
+int gle_node_wrap(struct gle_doc *doc, struct gle_node *node, const char *key, struct gle_errors *errs)
+{
+    struct gle_node *inner = gle_node_copy(doc, node);
+
+    if (inner) {
+        inner->key = key;
+        inner->implied = true;
+        inner->key_line = node->line;
+        inner->key_column = node->column;
+        node->kind = GLE_NODE_MAP;
+        node->items = NULL;
+        node->n_items = 0;
+        if (!gle_node_add(doc, node, inner))
+            return 0;
+    }
+    return gle_node_error(errs, GLE_ENOMEM, node, NULL, "no memory");
+}

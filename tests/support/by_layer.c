@@ -7,27 +7,27 @@ static const char *const names[VARS] = {
 
 size_t layer_inputs(const struct gle_graph *graph, size_t layer)
 {
-    return graph->projections[graph->populations[layer].in].n_in;
+    return graph->projections[graph->populations[layer].first].n_in;
 }
 
 size_t layer_param_size(const struct gle_graph *graph, size_t layer, enum gle_param kind)
 {
-    return gle_field_size(&graph->parameters[gle_graph_parameter(graph, layer, kind)].field);
+    return gle_field_size(&graph->parameters[gle_graph_parameter(graph, layer, 0, kind)].field);
 }
 
 bool layer_sends_error(const struct gle_graph *graph, size_t layer)
 {
-    return graph->projections[graph->populations[layer].in].sends_error;
+    return graph->projections[graph->populations[layer].first].sends_error;
 }
 
 static size_t param_of(const struct gle_net *net, size_t layer, enum gle_param kind)
 {
-    return gle_graph_parameter(gle_net_graph(net), layer, kind);
+    return gle_graph_parameter(gle_net_graph(net), layer, 0, kind);
 }
 
 static size_t var_of(const struct gle_net *net, size_t layer, enum layer_var var)
 {
-    return gle_graph_variable(gle_net_graph(net), layer, names[var]);
+    return gle_graph_variable(gle_net_graph(net), layer, names[var], 0);
 }
 
 void layer_get_param(const struct gle_net *net, size_t layer, enum gle_param kind, float *values)

@@ -289,7 +289,7 @@ static void assert_same_layer(const struct gle_layer_cfg *a, const struct gle_la
     assert_memory_equal(a->tau_m, b->tau_m, a->n * sizeof *a->tau_m);
     assert_memory_equal(a->tau_r, b->tau_r, a->n * sizeof *a->tau_r);
     assert_ptr_equal(a->act, b->act);
-    assert_same_part(&a->weight, &b->weight);
+    assert_same_part(&a->sources[0].weight, &b->sources[0].weight);
     assert_same_part(&a->bias, &b->bias);
     assert_memory_equal(a->plastic, b->plastic, sizeof a->plastic);
     assert_true(a->gamma == b->gamma && a->reset == b->reset);

@@ -1,0 +1,277 @@
+#include "graph/place.h"
+#include "kernel/kernel.h"
+#include "parts/feedback.h"
+
+#include <string.h>
+
+enum { LINE = 16 };
+
+/* --- fields --- */
+
+enum { FIELDS_POPULATION = 39, FIELDS_PROJECTION = 12, FIELDS_GRAPH = 3 }; /* at most, with those of parameters */
+
+size_t gle_most_fields(size_t n_populations, size_t n_projections)
+{
+    return n_populations * FIELDS_POPULATION + n_projections * FIELDS_PROJECTION + FIELDS_GRAPH;
+}
+
+/* Weights and feedback of each projection; bias, tau_m, tau_r of each population. */
+size_t gle_most_parameters(size_t n_populations, size_t n_projections)
+{
+    return 3 * n_populations + 2 * n_projections;
+}
+
+/* Gives a field its shape and its place. copies 0: it is not needed. */
+static void place(struct gle_graph *g, struct gle_field *f, struct gle_field shape, size_t copies)
+{
+    const size_t one = (shape.rows * gle_padded(shape.cols) + LINE - 1) / LINE * LINE;
+
+    *f = shape;
+    f->ld = gle_padded(shape.cols);
+    f->copies = copies;
+    f->stride = one;
+    f->place = g->floats[f->role];
+    /* those of a tape lie side by side without a gap, with as many rows as the batch has */
+    g->floats[f->role] += f->role == GLE_TAPE ? (copies * f->rows * f->ld + LINE - 1) / LINE * LINE : copies * one;
+    g->fields[g->n_fields++] = f;
+}
+
+/* The shapes that fields have: (rows, cols) that stay, a row of the neurons, and what is of the batch. */
+static struct gle_field matrix_of(const struct gle_graph *g, const struct gle_population *p, enum gle_role role,
+                                  const char *name, size_t rows, size_t cols)
+{
+    return (struct gle_field){.owner = p->cfg->name,
+                              .name = name,
+                              .population = (size_t)(p - g->populations),
+                              .projection = GLE_NO_PROJECTION,
+                              .role = role,
+                              .rows = rows,
+                              .cols = cols};
+}
+
+static struct gle_field row_of(const struct gle_graph *g, const struct gle_population *p, enum gle_role role,
+                               const char *name)
+{
+    return matrix_of(g, p, role, name, 1, p->n);
+}
+
+static size_t rows_of(const struct gle_graph *g, enum gle_role role)
+{
+    return role == GLE_TAPE || role == GLE_ADJOINT ? g->train_rows : g->max_batch;
+}
+
+static struct gle_field batch_of(const struct gle_graph *g, const struct gle_population *p, enum gle_role role,
+                                 const char *name)
+{
+    struct gle_field out = matrix_of(g, p, role, name, rows_of(g, role), p->n);
+
+    out.of_batch = true;
+    return out;
+}
+
+/* The same of a projection, which has its own label in files. */
+static struct gle_field weights_of(const struct gle_graph *g, const struct gle_projection *c, enum gle_role role,
+                                   const char *name, size_t rows, size_t cols)
+{
+    struct gle_field out = matrix_of(g, &g->populations[c->target], role, name, rows, cols);
+
+    out.owner = c->cfg->label;
+    out.projection = (size_t)(c - g->projections);
+    return out;
+}
+
+static struct gle_field inputs_of(const struct gle_graph *g, const struct gle_projection *c, enum gle_role role,
+                                  const char *name, size_t n)
+{
+    struct gle_field out = weights_of(g, c, role, name, rows_of(g, role), n);
+
+    out.of_batch = out.of_inputs = true;
+    return out;
+}
+
+/* What the network has of the input. */
+static struct gle_field input_of(const struct gle_graph *g, enum gle_role role)
+{
+    return (struct gle_field){.owner = "input",
+                              .name = "x",
+                              .population = GLE_NO_POPULATION,
+                              .projection = GLE_NO_PROJECTION,
+                              .role = role,
+                              .of_batch = true,
+                              .rows = rows_of(g, role),
+                              .cols = g->n_input};
+}
+
+/* --- parameters --- */
+
+static struct gle_parameter *add_parameter(struct gle_graph *g, enum gle_param kind, bool given, bool plastic,
+                                           struct gle_field field)
+{
+    struct gle_parameter *out = &g->parameters[g->n_parameters++];
+    const size_t size = gle_field_size(&field);
+
+    out->kind = kind;
+    out->given = given;
+    out->plastic = plastic && !g->passive;
+    out->bounds = kind < GLE_PARAMS ? &g->exp->bounds[kind] : NULL;
+    out->list = true;
+    out->n_shape = 1;
+    out->shape[0] = field.cols;
+    place(g, &out->field, field, 1);
+    g->n_plastic += out->plastic ? size : 0;
+    if (out->given && (kind == GLE_WEIGHT || kind == GLE_BIAS))
+        g->n_params += size;
+    return out;
+}
+
+static struct gle_parameter *add_weights(struct gle_graph *g, const struct gle_projection *c, enum gle_param kind)
+{
+    const bool plastic = kind == GLE_WEIGHT && c->cfg->plastic;
+    struct gle_parameter *out = add_parameter(
+        g, kind, true, plastic,
+        weights_of(g, c, GLE_PARAMETER, gle_param_name(kind), c->plan.rows, c->plan.cols));
+
+    out->list = c->plan.list;
+    out->n_shape = c->plan.n_shape;
+    memcpy(out->shape, c->plan.shape, sizeof out->shape);
+    return out;
+}
+
+static void add_parameters(struct gle_graph *g, struct gle_population *p)
+{
+    const struct gle_layer_cfg *cfg = p->cfg;
+    const size_t n_bias = cfg->shape.dims ? cfg->shape.channels : p->n;
+
+    for (size_t i = p->first; i < p->first + p->n_in; i++) {
+        struct gle_projection *c = &g->projections[i];
+        c->weight = add_weights(g, c, GLE_WEIGHT);
+        if (c->cfg->feedback->own)
+            c->feedback = add_weights(g, c, GLE_FEEDBACK);
+    }
+    p->bias = add_parameter(g, GLE_BIAS, cfg->bias.row, cfg->plastic[GLE_BIAS],
+                            matrix_of(g, p, GLE_PARAMETER, gle_param_name(GLE_BIAS), 1, n_bias));
+    p->tau_m = add_parameter(g, GLE_TAU_M, true, cfg->plastic[GLE_TAU_M],
+                             row_of(g, p, GLE_PARAMETER, gle_param_name(GLE_TAU_M)));
+    p->tau_r = add_parameter(g, GLE_TAU_R, true, false, row_of(g, p, GLE_PARAMETER, gle_param_name(GLE_TAU_R)));
+    for (size_t i = p->first; i < p->first + p->n_in; i++) {
+        struct gle_projection *c = &g->projections[i];
+        const size_t rows = c->plan.aid_rows, cols = c->plan.aid_cols;
+        place(g, &c->aid, weights_of(g, c, GLE_COEFFICIENT, "weight_aid", rows, cols), rows > 0);
+        place(g, &c->feedback_aid, weights_of(g, c, GLE_COEFFICIENT, "feedback_aid", rows, cols),
+              rows > 0 && c->feedback);
+    }
+    place(g, &p->leak_u, row_of(g, p, GLE_COEFFICIENT, "leak_u"), 1);
+    place(g, &p->look_u, row_of(g, p, GLE_COEFFICIENT, "look_u"), 1);
+    place(g, &p->leak_v, row_of(g, p, GLE_COEFFICIENT, "leak_v"), 1);
+    place(g, &p->look_v, row_of(g, p, GLE_COEFFICIENT, "look_v"), 1);
+    place(g, &p->mean, row_of(g, p, GLE_COEFFICIENT, "mean"), 1);
+    place(g, &p->b, row_of(g, p, GLE_COEFFICIENT, "b"), n_bias < p->n);
+}
+
+/* --- variables --- */
+
+/* How many errors reach a population: its readers', and the target's. */
+static size_t errors_into(const struct gle_graph *g, const struct gle_population *p)
+{
+    size_t n = p->is_output;
+
+    for (size_t i = 0; i < p->n_out; i++)
+        n += g->projections[p->out[i]].sends_error;
+    return n;
+}
+
+static void add_state(struct gle_graph *g, struct gle_population *p)
+{
+    const size_t others = g->floats[GLE_DERIVED];
+
+    place(g, &p->u, batch_of(g, p, GLE_STATE, "u"), 1);
+    place(g, &p->v, batch_of(g, p, GLE_STATE, "v"), 1);
+    place(g, &p->r, batch_of(g, p, GLE_STATE, "r"), p->past + 1);
+    place(g, &p->dr, batch_of(g, p, GLE_STATE, "r_prime"), 1);
+    for (size_t i = p->first; i < p->first + p->n_in; i++) {
+        struct gle_projection *c = &g->projections[i];
+        place(g, &c->e_below, inputs_of(g, c, GLE_STATE, "e_below", c->n_in), c->sends_error ? 2 : 0);
+    }
+    if (!g->observed) /* it may lie where others lie, too */
+        g->floats[GLE_DERIVED] = 0;
+    place(g, &p->e, batch_of(g, p, GLE_DERIVED, "e"), 1);
+    place(g, &p->prosp_u, batch_of(g, p, GLE_DERIVED, "prosp_u"), 1);
+    place(g, &p->s, batch_of(g, p, GLE_DERIVED, "s"), 1);
+    place(g, &p->e_above, batch_of(g, p, GLE_DERIVED, "e_above"), errors_into(g, p) > 1);
+    place(g, &p->e_inst, batch_of(g, p, GLE_DERIVED, "e_inst"), g->e_inst);
+    for (size_t i = p->first; i < p->first + p->n_in; i++) {
+        struct gle_projection *c = &g->projections[i];
+        const bool pools = c->plan.pool != GLE_POOL_NONE;
+        place(g, &c->pooled, inputs_of(g, c, GLE_DERIVED, "pooled", c->n_pool), pools);
+        place(g, &c->pooled_e, inputs_of(g, c, GLE_DERIVED, "pooled_e", c->n_pool), pools && c->sends_error);
+    }
+    if (!g->observed && g->floats[GLE_DERIVED] < others)
+        g->floats[GLE_DERIVED] = others;
+}
+
+static void add_tapes(struct gle_graph *g, struct gle_population *p)
+{
+    struct gle_population_tape *t = &p->tape;
+    const size_t T = g->tape_steps;
+
+    place(g, &t->r, batch_of(g, p, GLE_TAPE, "r"), T + p->past);
+    place(g, &t->dr, batch_of(g, p, GLE_TAPE, "r_prime"), p->swept ? T + 1 : 0);
+    place(g, &t->s, batch_of(g, p, GLE_TAPE, "s"), p->tau_m->plastic ? T : 0);
+    place(g, &t->lambda, batch_of(g, p, GLE_TAPE, "lambda"), p->swept ? T : 0);
+    place(g, &t->v, batch_of(g, p, GLE_TAPE, "v"), p->nudged ? T + 1 : 0);
+    place(g, &t->e, batch_of(g, p, GLE_TAPE, "e"), p->nudged ? T : 0);
+    place(g, &t->prosp_u, batch_of(g, p, GLE_TAPE, "prosp_u"), p->nudged ? T : 0);
+    place(g, &t->e_above, batch_of(g, p, GLE_TAPE, "e_above"), p->nudged ? T : 0);
+    place(g, &t->above_bar, batch_of(g, p, GLE_TAPE, "above_bar"), p->nudged ? T + 1 : 0);
+    for (size_t i = p->first; i < p->first + p->n_in; i++) {
+        struct gle_projection *c = &g->projections[i];
+        const bool pools = c->plan.pool != GLE_POOL_NONE;
+        place(g, &c->tape_pooled, inputs_of(g, c, GLE_TAPE, "pooled", c->n_pool), pools && c->weight->plastic ? T : 0);
+        place(g, &c->tape_pooled_bar, inputs_of(g, c, GLE_TAPE, "pooled_bar", c->n_pool),
+              pools && c->nudges_below ? T : 0);
+    }
+}
+
+/* What a window keeps of what comes from outside. */
+static void add_ends(struct gle_graph *g)
+{
+    place(g, &g->tape_input, input_of(g, GLE_TAPE), g->tape_steps + g->input_past);
+    place(g, &g->tape_target, batch_of(g, &g->populations[g->output], GLE_TAPE, "target"), g->tape_steps);
+}
+
+static void add_adjoints(struct gle_graph *g, struct gle_population *p)
+{
+    struct gle_population_adjoint *a = &p->adjoint;
+
+    place(g, &a->u, batch_of(g, p, GLE_ADJOINT, "u"), 1);
+    place(g, &a->v, batch_of(g, p, GLE_ADJOINT, "v"), 1);
+    place(g, &a->dr, batch_of(g, p, GLE_ADJOINT, "r_prime"), 1);
+    place(g, &a->r, batch_of(g, p, GLE_ADJOINT, "r"), 1);
+    place(g, &a->e, batch_of(g, p, GLE_ADJOINT, "e"), 1);
+    place(g, &a->a, batch_of(g, p, GLE_ADJOINT, "prosp_u"), 1);
+    place(g, &a->work, batch_of(g, p, GLE_ADJOINT, "work"), 1);
+    place(g, &a->tau_m, row_of(g, p, GLE_ADJOINT, "tau_m"), 1);
+    place(g, &a->part, row_of(g, p, GLE_ADJOINT, "part"), 2);
+    for (size_t i = p->first; i < p->first + p->n_in; i++) {
+        struct gle_projection *c = &g->projections[i];
+        place(g, &c->bar, inputs_of(g, c, GLE_ADJOINT, "bar", c->n_pool),
+              c->plan.pool != GLE_POOL_NONE && c->sweeps_below);
+        place(g, &c->part, weights_of(g, c, GLE_ADJOINT, "weight_part", c->plan.rows, c->plan.cols),
+              c->weight->plastic);
+    }
+}
+
+void gle_place_all(struct gle_graph *g)
+{
+    for (size_t i = 0; i < g->n_populations; i++) {
+        add_parameters(g, &g->populations[i]);
+        add_state(g, &g->populations[i]);
+    }
+    place(g, &g->input, input_of(g, GLE_STATE), g->input_past ? g->input_past + 1 : 0);
+    for (size_t i = 0; i < g->n_populations && g->tape_steps; i++) {
+        add_tapes(g, &g->populations[i]);
+        add_adjoints(g, &g->populations[i]);
+    }
+    if (g->tape_steps)
+        add_ends(g);
+}
