@@ -27,7 +27,8 @@ GLE_MUST_CHECK uint64_t gle_steps_in(double time, double dt, const struct gle_no
  *         GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_layers_build(struct gle_experiment *exp, const struct gle_file_keys *file,
                                     struct gle_errors *errs);
-/* What layers read, into their sources, of which the shapes of layers of channels follow; keys: of each layer.
+/* What layers read, into their sources, of which the shapes of layers of channels follow; keys: of each layer. Where a
+ * source or a shape is wrong, exp->layers becomes NULL, since nobody can rely on shapes.
  * Errors: GLE_ECONFIG (no such source, a name twice), GLE_ERANGE (delays), GLE_ESHAPE (what does not fit), GLE_EDATA,
  *         GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_sources_build(struct gle_experiment *exp, const struct gle_layer_keys *const *keys,

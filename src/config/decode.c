@@ -140,13 +140,13 @@ static size_t group_size(const struct group_keys *g, size_t *each, const struct 
 static int allocate_neurons(struct gle_neurons *out, struct gle_doc *doc, size_t n, const struct gle_node *node,
                             struct gle_errors *errs)
 {
-    out->n = n;
     out->tau_m = gle_arena_alloc(doc->arena, n, sizeof(double));
     out->tau_r = gle_arena_alloc(doc->arena, n, sizeof(double));
     out->tau_m_src = gle_arena_alloc(doc->arena, n, sizeof(struct gle_node *));
     out->tau_r_src = gle_arena_alloc(doc->arena, n, sizeof(struct gle_node *));
     if (!out->tau_m || !out->tau_r || !out->tau_m_src || !out->tau_r_src)
         return gle_node_error(errs, GLE_ENOMEM, node, NULL, "no memory for %zu neurons", n);
+    out->n = n;
     return 0;
 }
 

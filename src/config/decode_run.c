@@ -55,10 +55,10 @@ static int decode_value(struct gle_setting_keys *s, const char *param, struct gl
                         struct gle_errors *errs)
 {
     struct gle_node at = gle_node_at_key(node);
-    const char *dot = strchr(param, '.');
+    const char *dot = strrchr(param, '.');
     int rc;
 
-    if (dot && dot > param && dot[1]) {
+    if (dot && dot > param && gle_table_find(&gle_param_table, dot + 1)) {
         s->source = gle_arena_text(doc->arena, param, (size_t)(dot - param));
         if (!s->source)
             return no_memory(node, errs);

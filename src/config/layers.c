@@ -153,10 +153,9 @@ int gle_layers_build(struct gle_experiment *exp, const struct gle_file_keys *fil
                     rc = gle_node_error(errs, GLE_ECONFIG, l->src, "name", "a second layer of the name '%s'", l->name);
         }
     rc |= find_output(exp, file->network.output, errs);
-    if (gle_sources_build(exp, keys, file, errs)) {
-        exp->layers = NULL; /* nobody can rely on shapes */
-        return -1;
-    }
+    rc |= gle_sources_build(exp, keys, file, errs);
+    if (!exp->layers)
+        return rc;
     rc |= check_biases(exp, errs) | check_weights(exp, list->src, errs);
     return rc ? rc : gle_unheard_check(exp, errs);
 }

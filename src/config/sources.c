@@ -222,10 +222,20 @@ static int check_source(struct gle_source_cfg *c, const struct gle_experiment *e
     if (link->grids && l->n && !same_grid(&c->plan.target, &l->shape))
         return gle_node_error(errs, GLE_ESHAPE, c->src, at, "makes %zu x %zu, where another source makes %zu x %zu",
                               c->plan.target.size[0], c->plan.target.size[1], l->shape.size[0], l->shape.size[1]);
-    if (c->weight.row && gle_values_fit(&c->weight, GLE_WEIGHT, c->plan.list ? c->plan.cols : c->plan.rows,
-                                        c->plan.list ? 1 : c->plan.cols, errs))
-        return -1;
     return 0;
+}
+
+static int check_values(const struct gle_experiment *exp, struct gle_errors *errs)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < exp->n_layers; i++)
+        for (size_t j = 0; j < exp->layers[i].n_sources; j++) {
+            const struct gle_source_cfg *c = &exp->layers[i].sources[j];
+            rc |= gle_values_fit(&c->weight, GLE_WEIGHT, c->plan.list ? c->plan.cols : c->plan.rows,
+                                 c->plan.list ? 1 : c->plan.cols, errs);
+        }
+    return rc;
 }
 
 /* One time constant for each neuron, of layers of channels, too. */
@@ -262,8 +272,10 @@ int gle_sources_build(struct gle_experiment *exp, const struct gle_layer_keys *c
 
     for (size_t i = 0; i < exp->n_layers; i++)
         rc |= build_layer(exp, i, keys[i], file, errs);
-    if (rc)
+    if (rc) {
+        exp->layers = NULL;
         return rc;
+    }
     find_grids(exp);
     for (size_t i = 0; i < exp->n_layers; i++) {
         struct gle_layer_cfg *l = &exp->layers[i];
@@ -278,5 +290,9 @@ int gle_sources_build(struct gle_experiment *exp, const struct gle_layer_keys *c
             wrong |= spread_taus(exp, l, &keys[i]->neurons, errs);
         rc |= wrong;
     }
-    return rc;
+    if (rc) {
+        exp->layers = NULL;
+        return rc;
+    }
+    return check_values(exp, errs);
 }

@@ -221,7 +221,10 @@ static int misfit(struct gle_error *err, const char *file, const char *name, con
     char found[128], wanted[128];
 
     list_sizes(found, sizeof found, a->shape, a->n_dims);
-    list_sizes(wanted, sizeof wanted, t->shape, t->n_shape);
+    if (t->n_shape)
+        list_sizes(wanted, sizeof wanted, t->shape, t->n_shape);
+    else
+        list_sizes(wanted, sizeof wanted, (const size_t[]){t->rows, t->cols}, t->bias ? 1 : 2);
     return gle_fail_in(err, GLE_EDATA, file, NULL, "array '%s' has shape (%s), where (%s) is wanted", name, found,
                        wanted);
 }
@@ -239,9 +242,10 @@ static int fill_file(float *values, const struct gle_init_target *t, const void 
     if (gle_npz_open(&npz, p->file, err))
         return -1;
     if (!gle_npz_read(&a, npz, name, err)) {
-        const bool same = a.n_dims == t->n_shape && !memcmp(a.shape, t->shape, a.n_dims * sizeof *a.shape);
+        const bool matrix = !t->n_shape && a.n_dims == 2 && a.shape[0] == t->rows && a.shape[1] == t->cols;
+        const bool same = t->n_shape && a.n_dims == t->n_shape && !memcmp(a.shape, t->shape, a.n_dims * sizeof *a.shape);
         const bool list = a.n_dims == 1 && a.n == t->rows * t->cols && (t->rows == 1 || t->cols == 1);
-        if (same || list || a.n_dims == 0) {
+        if (matrix || same || list || a.n_dims == 0) {
             rc = 0;
             for (size_t i = 0; i < t->rows * t->cols && !rc; i++) {
                 values[i] = (float)gle_array_real(&a, a.n_dims ? i : 0);

@@ -463,7 +463,10 @@ void gle_net_get_var(const struct gle_net *net, size_t field, float *values)
 {
     const struct gle_field *f = net->graph->fields[field];
 
-    copy_rows(values, f->cols, look_at(net, f), f->ld, net->B, f->cols);
+    if (f->copies)
+        copy_rows(values, f->cols, look_at(net, f), f->ld, net->B, f->cols);
+    else
+        memset(values, 0, net->B * f->cols * sizeof *values);
 }
 
 bool gle_net_has_var(const struct gle_net *net, size_t field)
@@ -493,6 +496,7 @@ void gle_net_get_rows(const struct gle_net *net, size_t field, const size_t *row
 {
     const struct gle_field *f = net->graph->fields[field];
 
+    assert(f->copies);
     gle_copy_chosen(values, look_at(net, f), f->ld, f->cols, rows, n_rows);
 }
 
@@ -569,10 +573,12 @@ void gle_net_copy(struct gle_net *net, const struct gle_net *from)
     memcpy(net->slabs[GLE_PARAMETER], from->slabs[GLE_PARAMETER],
            from->graph->floats[GLE_PARAMETER] * sizeof(float));
     for (size_t i = 0; i < net->graph->n_fields; i++) { /* tapes, which may differ, come after all states */
-        const struct gle_field *f = net->graph->fields[i];
+        const struct gle_field *f = net->graph->fields[i], *other = from->graph->fields[i];
         for (size_t ago = 0; ago < gle_kept_copies(f); ago++)
-            memcpy(gle_past_of(net, f, ago), gle_past_of(from, from->graph->fields[i], ago),
-                   net->B * f->ld * sizeof(float));
+            if (other->copies)
+                memcpy(gle_past_of(net, f, ago), gle_past_of(from, other, ago), net->B * f->ld * sizeof(float));
+            else /* errors that it has no use for */
+                memset(gle_past_of(net, f, ago), 0, net->B * f->ld * sizeof(float));
     }
     gle_net_follow_all(net);
 }

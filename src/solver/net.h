@@ -109,9 +109,10 @@ bool gle_net_learns(const struct gle_net *net, size_t param);
 /* Whether the last step has found a variable: errors are found only where something learns from them, here
  * or below, or they feed back into membranes; those sent below, only where a layer below wants them. */
 bool gle_net_has_var(const struct gle_net *net, size_t field);
-/* A variable (a state, or derived: of an observed graph) after the last step: (B, cols of the field). */
+/* A variable (a state, or derived: of an observed graph) after the last step: (B, cols of the field). Zero if the
+ * network has no such array. */
 void gle_net_get_var(const struct gle_net *net, size_t field, float *values);
-/* The same for chosen rows, below B: (n_rows, cols). */
+/* The same of a variable that the network has, for chosen rows, below B: (n_rows, cols). */
 void gle_net_get_rows(const struct gle_net *net, size_t field, const size_t *rows, size_t n_rows,
                       float *values);
 /* What the last step read, for chosen rows: the input (n_rows, n_input); the target, and the output that was held

@@ -8,6 +8,9 @@
 enum layer_var { VAR_U, VAR_V, VAR_R, VAR_DR, VAR_E_BELOW, VAR_E, VAR_PROSP_U, VAR_S, VAR_E_INST, VARS,
                  STATE_VARS = VAR_E };
 
+/* Parameters of a layer with one source: weight, bias, tau_m, tau_r. */
+enum { LAYER_PARAMS = 4 };
+
 /* Inputs of a layer; numbers in one of its parameters; whether it sends errors to what it reads. */
 size_t layer_inputs(const struct gle_graph *graph, size_t layer);
 size_t layer_param_size(const struct gle_graph *graph, size_t layer, enum gle_param kind);

@@ -35,7 +35,7 @@ static const char *config(const char *dataset, const char *learning, const char 
 
 static const struct gle_comparison *comparison(const struct gle_diagnostic *d, size_t layer, int param)
 {
-    return &d->of[layer * GLE_PARAM_KINDS + (size_t)param];
+    return &d->of[layer * LAYER_PARAMS + (size_t)param];
 }
 
 static double cosine(const struct gle_comparison *c)
@@ -168,8 +168,8 @@ static void comparisons_begin_with_every_nth_learning_step_that_leaves_room(void
                                          runs[i].dataset == noise ? teacher : ""), 1);
         assert_steps(&t, runs[i].steps, runs[i].n);
         for (size_t d = 0; d < t.m.n_diagnostics; d++)
-            for (size_t k = 0; k < 2 * GLE_PARAM_KINDS; k++)
-                if (k % GLE_PARAM_KINDS < GLE_PARAMS)
+            for (size_t k = 0; k < 2 * LAYER_PARAMS; k++)
+                if (k % LAYER_PARAMS < GLE_PARAMS)
                     assert_true(t.m.diagnostics[d].of[k].update > 0.0 && t.m.diagnostics[d].of[k].gradient > 0.0);
         trial_close(&t);
     }

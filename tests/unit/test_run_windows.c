@@ -1,4 +1,5 @@
 /* Windowed rules within runs: where windows begin and end, what they do to parameters, threads. */
+#include "../support/by_layer.h"
 #include "../support/witness.h"
 #include "base/rng.h"
 #include "parts/optimizer.h"
@@ -292,7 +293,7 @@ static void any_number_of_threads_gives_the_same_bits_by_duration(void **state)
             assert_int_equal(t.m.n_diagnostics, one.m.n_diagnostics);
             for (size_t d = 0; d < t.m.n_diagnostics; d++)
                 assert_memory_equal(t.m.diagnostics[d].of, one.m.diagnostics[d].of,
-                                    6 * GLE_PARAM_KINDS * sizeof *t.m.diagnostics[d].of);
+                                    6 * LAYER_PARAMS * sizeof *t.m.diagnostics[d].of);
             trial_close(&t);
         }
         trial_close(&one);
