@@ -370,7 +370,11 @@ static struct gle_range between(const struct gle_cut *cuts, size_t i, size_t n, 
 
 struct gle_range gle_net_part_of(const struct gle_net *net, const struct gle_parameter *p, size_t t)
 {
-    return between(net->split.learning, p->field.population, gle_places_of(p), GLE_NEURONS_TOGETHER, t);
+    /* rows of weights that channels share are few, and long */
+    const bool shared = !p->list && gle_places_of(p) < gle_population_of(net, p->field.population)->n;
+
+    return between(net->split.learning, p->field.population, gle_places_of(p), shared ? GLE_PAD : GLE_NEURONS_TOGETHER,
+                   t);
 }
 
 /* A population of which a cut leaves a thread no neuron may yet have places of a longer parameter for it. */
