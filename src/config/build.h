@@ -35,8 +35,8 @@ GLE_MUST_CHECK int gle_sources_build(struct gle_experiment *exp, const struct gl
                                      const struct gle_file_keys *file, struct gle_errors *errs);
 /* Whether every layer leads to the output. Errors: GLE_ECONFIG, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_unheard_check(const struct gle_experiment *exp, struct gle_errors *errs);
-/* Whether the network has neither loops nor delays where the adjoint equations are asked for. Left out where exp->layers
- * is NULL. Errors: GLE_ECONFIG, GLE_ENOMEM. */
+/* Whether the network has neither loops nor delays where the adjoint equations are asked for. Left out where
+ * exp->layers is NULL. Errors: GLE_ECONFIG, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_ways_check(const struct gle_experiment *exp, struct gle_errors *errs);
 /* Whether the values given for a parameter of (rows, cols) numbers, cols being 1 for a list, fit; value has a row.
  * Errors: GLE_ESHAPE. */

@@ -177,8 +177,8 @@ static int decode_neurons(void *field, struct gle_doc *doc, struct gle_node *nod
         else if (!g[i].channels != !g[0].channels)
             rc = gle_node_error(errs, GLE_ECONFIG, groups[i], NULL, "all groups of a layer have channels, or none");
         else if (own > 1 && each > 1 && own != each)
-            rc = gle_node_error(errs, GLE_ESHAPE, groups[i], NULL, "has %zu time constants for a channel, where a group "
-                                "before it has %zu", own, each);
+            rc = gle_node_error(errs, GLE_ESHAPE, groups[i], NULL,
+                                "has %zu time constants for a channel, where a group before it has %zu", own, each);
         each = own > each ? own : each;
         n += sizes[i];
     }

@@ -9,8 +9,8 @@
 /* One of a layer, which a repeat may have made longer by its number. */
 #define GLE_LAYER_PATTERN "[A-Za-z0-9_-]+"
 
-/* neurons: groups, unrolled to one time constant a neuron; or, of channels, whose sizes follow from what is read, to one
- * a channel, or to `each` a channel, in which case that must be its size */
+/* neurons: groups, unrolled to one time constant a neuron; or, of channels, whose sizes follow from what is read, to
+ * one a channel, or to `each` a channel, in which case that must be its size */
 struct gle_neurons {
     double *tau_m, *tau_r;
     size_t n;        /* of those */

@@ -152,7 +152,9 @@ static int decode_set(void *field, struct gle_doc *doc, struct gle_node *node, s
 }
 
 static const struct gle_form set_forms[] = {
-    {.kind = GLE_FORM_NAMED, .word = "^" GLE_LAYER_PATTERN "(\\." GLE_LAYER_PATTERN ")?\\.weight$", .key = &setting_keys[GLE_WEIGHT]},
+    {.kind = GLE_FORM_NAMED,
+     .word = "^" GLE_LAYER_PATTERN "(\\." GLE_LAYER_PATTERN ")?\\.weight$",
+     .key = &setting_keys[GLE_WEIGHT]},
     {.kind = GLE_FORM_NAMED, .word = "^" GLE_LAYER_PATTERN "\\.bias$", .key = &setting_keys[GLE_BIAS]},
     {.kind = GLE_FORM_NAMED, .word = "^" GLE_LAYER_PATTERN "\\.tau_m$", .key = &setting_keys[GLE_TAU_M]},
     {.kind = GLE_FORM_END},

@@ -94,8 +94,8 @@ static int find_source(size_t *source, const struct gle_layer_cfg *l, const stru
         return 0;
     if (!keys->source)
         return gle_node_error(errs, GLE_ECONFIG, &at, NULL,
-                              "the layer '%s' has %zu sources, each with weights of its own: name one, as in %s.%s.weight",
-                              l->name, l->n_sources, l->name, l->sources[0].name);
+                              "the layer '%s' has %zu sources, each with weights of its own: name one, as in "
+                              "%s.%s.weight", l->name, l->n_sources, l->name, l->sources[0].name);
     if (param != GLE_WEIGHT || l->n_sources == 1)
         return gle_node_error(errs, GLE_ECONFIG, &at, NULL, "the layer '%s' has one %s: %s.%s", l->name,
                               gle_param_name(param), l->name, gle_param_name(param));

@@ -142,8 +142,8 @@ static int refuse_adjoint(const struct gle_experiment *exp, const char *asks, st
     closes = find_loop(loop, sizeof loop, exp, &rc, errs);
     if (closes)
         rc = gle_node_error(errs, GLE_ECONFIG, closes->src, NULL,
-                            "closes the loop %s: the adjoint equations (%s), in which layers act on each other at once, "
-                            "have no order to be solved in; bptt takes any network", loop, asks);
+                            "closes the loop %s: the adjoint equations (%s), in which layers act on each other at "
+                            "once, have no order to be solved in; bptt takes any network", loop, asks);
     return rc;
 }
 

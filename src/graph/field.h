@@ -34,8 +34,8 @@ struct gle_field {
     bool of_inputs;    /* it has a column for each neuron of a projection's source, not for each neuron that reads */
     bool of_batch;     /* it has a row for each sample; rows is then the most there may be */
     size_t rows, cols, ld;
-    size_t copies;     /* of a state: the one that the next step writes, and those of the last steps, in a ring; one if it
-                          is changed in place. Of a tape: those of a window, each with the rows of the batch and no
+    size_t copies;     /* of a state: the one that the next step writes, and those of the last steps, in a ring; one if
+                          it is changed in place. Of a tape: those of a window, each with the rows of the batch and no
                           more. 0: the network has no such array */
     size_t stride;     /* floats from a copy to the next; not of tapes */
     size_t place;      /* of the first copy, in floats from the start of the slab */

@@ -155,7 +155,8 @@ static void find_errors(struct gle_graph *g, bool shown)
     }
 }
 
-/* The longest ways to the output, in a graph without loops: with them, ways are cut off at the number of populations. */
+/* The longest ways to the output, in a graph without loops: with loops, ways are cut off at the number of
+ * populations. */
 static void find_depths(struct gle_graph *g)
 {
     bool more = true;

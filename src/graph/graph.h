@@ -89,7 +89,7 @@ struct gle_projection {
     const struct gle_source_cfg *cfg;
     long source;            /* a population, or GLE_SOURCE_INPUT */
     size_t target;          /* a population */
-    size_t delay;           /* steps: a rate is read so many steps after the one that left it; of the input 0 and more */
+    size_t delay;           /* steps from the one that leaves a rate to the one that reads it; of the input 0 and more */
     size_t n_in, ld_in;     /* width of the source; padded */
     size_t n_pool, ld_pool; /* of its rates as the link reads them: pooled */
     struct gle_link_plan plan;
@@ -98,13 +98,13 @@ struct gle_projection {
     bool sweeps_below; /* the source is swept */
     struct gle_parameter *weight;   /* W (plan.rows, plan.cols) */
     struct gle_parameter *feedback; /* B, like W: errors go back through it; NULL: through W itself, or not at all */
-    struct gle_field aid;          /* coefficient: what the link wants beside W; of a dense one W transposed (n_in, n) */
+    struct gle_field aid;          /* coefficient: what the link wants beside W; of a dense one W transposed */
     struct gle_field feedback_aid; /* likewise of B, where a sweep goes through it */
     struct gle_field e_below;      /* state: W^T e (B, n_in), what the source reads; two copies */
     struct gle_field pooled;       /* derived: pooled rates (B, n_pool), */
     struct gle_field pooled_e;     /* and W^T e before it is spread over the source */
     struct gle_field tape_pooled;     /* tape, by the sweep: pooled rates that W met (B, n_pool), */
-    struct gle_field tape_pooled_bar; /* and, where nudges_below, what above_bar of the source is for its pooled neurons */
+    struct gle_field tape_pooled_bar; /* and, where nudges_below, above_bar of the source for its pooled neurons */
     struct gle_field bar;          /* adjoint: lambda sent back to pooled neurons (B, n_pool) */
     struct gle_field part;         /* adjoint: part of a gradient of the weights, like W */
 };
@@ -126,7 +126,8 @@ struct gle_graph {
     size_t room;       /* floats of scratch memory that a thread needs for links */
     size_t input_past; /* the longest delay of the input */
     struct gle_field input; /* state (B, n_input): the inputs of the last steps, where one is read late */
-    struct gle_field tape_input;  /* tape (B, n_input), input_past copies more: step t reads copy t + input_past - delay */
+    struct gle_field tape_input;  /* tape (B, n_input), input_past copies more: step t reads copy
+                                     t + input_past - delay */
     struct gle_field tape_target; /* tape (B, n of the output) */
     bool observed; /* derived variables are kept for each population */
     bool e_inst;   /* instantaneous errors are found, too */

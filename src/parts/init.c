@@ -243,7 +243,8 @@ static int fill_file(float *values, const struct gle_init_target *t, const void 
         return -1;
     if (!gle_npz_read(&a, npz, name, err)) {
         const bool matrix = !t->n_shape && a.n_dims == 2 && a.shape[0] == t->rows && a.shape[1] == t->cols;
-        const bool same = t->n_shape && a.n_dims == t->n_shape && !memcmp(a.shape, t->shape, a.n_dims * sizeof *a.shape);
+        const bool same =
+            t->n_shape && a.n_dims == t->n_shape && !memcmp(a.shape, t->shape, a.n_dims * sizeof *a.shape);
         const bool list = a.n_dims == 1 && a.n == t->rows * t->cols && (t->rows == 1 || t->cols == 1);
         if (matrix || same || list || a.n_dims == 0) {
             rc = 0;

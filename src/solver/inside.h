@@ -73,7 +73,8 @@ static inline const struct gle_population *gle_top_of(const struct gle_net *net)
 }
 
 /* Projection j of those through which a population reads, 0 ... n_in - 1; or of those that read it, 0 ... n_out - 1. */
-static inline const struct gle_projection *gle_in_of(const struct gle_net *net, const struct gle_population *p, size_t j)
+static inline const struct gle_projection *gle_in_of(const struct gle_net *net, const struct gle_population *p,
+                                                     size_t j)
 {
     return &net->graph->projections[p->first + j];
 }
@@ -101,8 +102,8 @@ static inline float *gle_field_of(const struct gle_net *net, const struct gle_fi
     return net->slabs[f->role] + f->place + copy * f->stride;
 }
 
-/* What a step left of a state, `ago` steps before the last one, below copies - 1; what the last step left; and where the
- * next one puts its own. */
+/* What a step left of a state, `ago` steps before the last one, below copies - 1; what the last step left; and where
+ * the next one puts its own. */
 static inline float *gle_past_of(const struct gle_net *net, const struct gle_field *f, size_t ago)
 {
     return gle_field_of(net, f, (net->steps + f->copies - ago) % f->copies);

@@ -10,11 +10,11 @@
  *   they have found for the same step.
  *
  * Invariants, with T = net->taped and, of a population, `past` as in the graph:
- *   1. While a window is open, copies 0 ... T + past - 1 of tape.r, and 0 ... T of dr and v, are those of the net; after
- *      T = 0 steps these are what the net had when the window opened.
+ *   1. While a window is open, copies 0 ... T + past - 1 of tape.r, and 0 ... T of dr and v, are those of the net;
+ *      after T = 0 steps these are what the net had when the window opened.
  *   2. Batch, parameters and the list of what learns are the same in all steps of a window.
- *   3. In round k of the sweep population p is at step t(p) = T - 1 - k (adjoint: + p->depth), and is passed over unless
- *      0 <= t(p) < T. Then lambda and above_bar of all its later steps are whole.
+ *   3. In round k of the sweep population p is at step t(p) = T - 1 - k (adjoint: + p->depth), and is passed over
+ *      unless 0 <= t(p) < T. Then lambda and above_bar of all its later steps are whole.
  *   4. A round writes of a population nothing but its own adjoints, and its rows of lambda, above_bar and of its
  *      projections' tapes at step t(p). */
 #include "solver/inside.h"

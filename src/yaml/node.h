@@ -109,8 +109,8 @@ struct gle_node *gle_node_copy(struct gle_doc *doc, const struct gle_node *node)
 struct gle_node *gle_node_import(struct gle_doc *doc, const struct gle_node *node);
 /* Puts child (detached; its key set, if parent is a map) at the end of a list or map. Returns -1: no memory. */
 GLE_MUST_CHECK int gle_node_add(struct gle_doc *doc, struct gle_node *parent, struct gle_node *child);
-/* Puts a bare value under `key` in a map that takes its place in the tree. Positions stay, for messages about the value.
- * Errors: GLE_ENOMEM. */
+/* Puts a bare value under `key` in a map that takes its place in the tree. Positions stay, for messages about the
+ * value. Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_node_wrap(struct gle_doc *doc, struct gle_node *node, const char *key, struct gle_errors *errs);
 /* Puts value (detached; taken over) under map `parent`, at the end; it and all below it get the position of the parent.
  * Returns value; NULL: no memory, or value was NULL. */
