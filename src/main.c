@@ -9,7 +9,7 @@
 #include "cli/session.h"
 #include "cli/show.h"
 #include "cli/signals.h"
-#include "report/schema.h"
+#include "schema/schema.h"
 
 #include <fcntl.h>
 #include <poll.h>

@@ -23,8 +23,9 @@ MAY_INCLUDE = {
     "solver": ["base", "graph", "kernel", "parts"],
     "train": ["base", "solver", "parts", "data", "config"],
     "report": ["base", "config", "train/metrics.h", "train/observer.h"],
+    "schema": ["base", "yaml", "config"],
     "cli": ["base", "yaml", "kernel", "parts", "data", "config", "graph", "solver", "train", "report"],
-    "main.c": ["base", "yaml", "kernel", "parts", "data", "config", "graph", "solver", "train", "report", "cli"],
+    "main.c": ["base", "yaml", "kernel", "parts", "data", "config", "graph", "solver", "train", "report", "schema", "cli"],
 }
 
 # Single headers beyond these lines, each with what it is needed for. All point downwards.
@@ -53,6 +54,7 @@ BEYOND = {
         "parts/loss.h": "scale of the gradients that a diagnosis compares",
         "parts/rule.h": "names of rows",
     },
+    "schema/schema.c": {"report/json.h": "how a document is begun and ended"},
     "report/inputs.c": {
         "parts/feedback.h": "its weights are parameters",
         "parts/init.h": "which initialisers read a file",
@@ -82,7 +84,7 @@ LIBRARIES = {
     "dirent.h": ["base/file.c", "data/corpus_files.c", "report/folder.c"],
     "sys/file.h": ["report/report.c"],
     "blis.h": ["kernel/gemm.c"],
-    "jansson.h": ["report"],
+    "jansson.h": ["schema", "report"],
     "omp.h": ["cli/limits.c", "solver/team.c"],
     "sched.h": ["solver/team.c"],
     "sys/ioctl.h": ["cli/progress.c"],

@@ -75,7 +75,8 @@ static int find_delay(struct gle_source_cfg *out, const struct gle_experiment *e
         if (out->delay <= GLE_DELAY_MAX)
             return out->delay ? 0 : -1;
         return gle_node_error(errs, GLE_ERANGE, keys->src, "delay",
-                              "%g is %llu steps of dt = %g; at most %d are possible", keys->delay, (unsigned long long)out->delay, exp->dt, GLE_DELAY_MAX);
+                              "%g is %llu steps of dt = %g; at most %d are possible", keys->delay,
+                              (unsigned long long)out->delay, exp->dt, GLE_DELAY_MAX);
     }
     out->delay = 0;
     if (input)

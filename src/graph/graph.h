@@ -89,7 +89,7 @@ struct gle_projection {
     const struct gle_source_cfg *cfg;
     long source;            /* a population, or GLE_SOURCE_INPUT */
     size_t target;          /* a population */
-    size_t delay;           /* steps from the one that leaves a rate to the one that reads it; of the input 0 and more */
+    size_t delay;           /* steps from the one that leaves a rate to the one that reads it; of the input 0 or more */
     size_t n_in, ld_in;     /* width of the source; padded */
     size_t n_pool, ld_pool; /* of its rates as the link reads them: pooled */
     struct gle_link_plan plan;

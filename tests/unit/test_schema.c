@@ -1,6 +1,6 @@
 /* The schema under a lack of memory: all of it, or none. What it says is looked at by tests/command/test_schema.py. */
 #include "base/memory.h"
-#include "report/schema.h"
+#include "schema/schema.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
