@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FORMAT = 3, NAME_SIZE = 256, DIGITS = 64 };
+enum { FORMAT = 4, NAME_SIZE = 256, DIGITS = 64 };
 static const uint64_t entry_bytes_max = (UINT64_C(1) << 32) - GLE_NPY_FORMAT_MAX; /* gle_npz_read() takes no more */
 static const char format_name[] = "format", checksum_name[] = "sha256";
 
