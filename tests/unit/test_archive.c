@@ -252,7 +252,7 @@ static void whole_archives_that_are_none_of_ours_are_refused(void **state)
 
     (void)state;
     write_other("format", GLE_NPY_U64, &one, 1, true);
-    assert_refused("", "a checkpoint of format 1; this version reads format 3");
+    assert_refused("", "a checkpoint of format 1; this version reads format 4");
     write_other("format", GLE_NPY_U64, ones, 2, true);
     assert_refused("", "no checkpoint: it names no format");
     write_other("format", GLE_NPY_F64, &real, 1, true);
