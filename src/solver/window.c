@@ -69,7 +69,7 @@ static bool feeds_back(const struct gle_net *net, const struct gle_population *p
 }
 
 /* The adjoint of the rates that population i left at step t, from the first of the rows on: of the output, the target
- * error that the step after it had from them. */
+ * error that the step after it had from them, if it had a target. */
 static const float *rate_bar(struct gle_net *net, size_t i, struct gle_range rows, size_t t, int old)
 {
     const struct gle_experiment *exp = net->graph->exp;
@@ -80,7 +80,7 @@ static const float *rate_bar(struct gle_net *net, size_t i, struct gle_range row
 
     if (p->out != GLE_NO_PROJECTION)
         return bar;
-    if (t + 1 == net->taped) {
+    if (t + 1 == net->taped || net->tape_unasked[t + 1]) {
         memset(bar, 0, rows.n * p->ld * sizeof *bar);
         return bar;
     }
