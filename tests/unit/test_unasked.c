@@ -12,22 +12,27 @@
 /* Samples of nine steps: two pulses of two, a pause of three, an answer of two. */
 enum { YAML_BYTES = 4096, T = 9, UNASKED = 7, SECOND = 5, ROWS_MAX = 16 };
 
-static const char *config(const char *learning, const char *training, const char *sections)
+static const char *config_with(const char *answer, const char *learning, const char *training, const char *sections)
 {
     static char yaml[YAML_BYTES];
     const int n = snprintf(yaml, sizeof yaml,
                            "glesim: 1\nname: tiny\ndt: 0.1\nseed: 5\n"
-                           "dataset: {type: delayed_xor, pulse: 0.2, pause: 0.3, answer: 0.2, samples: 20, "
+                           "dataset: {type: delayed_xor, pulse: 0.2, pause: 0.3, answer: %s, samples: 20, "
                            "test_samples: 12}\n"
                            "network: {input: 1, layers: [{name: a, neurons: {tau_m: [1.0, 0.5, 2.0, 0.8], "
                            "tau_r: [0.4, 0.5, 0.1, 0.9]}, activation: tanh}, "
                            "{name: b, neurons: {tau_m: [1.0, 0.6], tau_r: [0.5, 1.0]}}]}\n"
                            "learning: {loss: %s, plastic: [weight, bias, tau_m], %s}\n"
                            "training: {%s}\nrecord: {every: 1}\n%s\n",
-                           strstr(sections, "teacher") ? "mse" : "cross_entropy", learning, training, sections);
+                           answer, strstr(sections, "teacher") ? "mse" : "cross_entropy", learning, training, sections);
 
     assert_in_range(n, 1, YAML_BYTES - 1);
     return yaml;
+}
+
+static const char *config(const char *learning, const char *training, const char *sections)
+{
+    return config_with("0.2", learning, training, sections);
 }
 
 /* Sums over steps of a run. */
@@ -169,7 +174,7 @@ static void phases_count_steps_with_a_target(void **state)
 {
     static const char *const training =
         "batch_size: 6, test_batch_size: 12, evaluate: {every: 1.3}, "
-        "phases: [{duration: 0.6}, {duration: 2.3}, {duration: 1.2, learn: false}, {duration: 0.2}]";
+        "phases: [{duration: 0.6}, {duration: 2.0}, {duration: 1.2, learn: false}, {duration: 0.3}]";
 
     (void)state;
     for (size_t k = 0; k < 2; k++) {
@@ -238,6 +243,62 @@ static void the_last_steps_of_a_long_phase(void **state)
     trial_close(&t);
 }
 
+/* What progress tells, against the steps that were seen since the pass began, or, by phases, since it told last. */
+struct listener {
+    struct sums sums;
+    uint64_t stage;
+    enum gle_split split;
+    size_t told, unknown;
+};
+
+static int on_moment(void *ctx, const struct gle_moment *m, struct gle_error *err)
+{
+    struct listener *l = ctx;
+
+    (void)err;
+    if (l->stage != m->stage || l->split != m->split)
+        l->sums = (struct sums){0};
+    l->stage = m->stage;
+    l->split = m->split;
+    if (m->unasked)
+        return 0;
+    l->sums.loss += m->loss * (double)m->B;
+    l->sums.asked += (double)m->B;
+    return 0;
+}
+
+static void on_progress(void *ctx, const struct gle_progress *p)
+{
+    struct listener *l = ctx;
+
+    l->told++;
+    if (l->sums.asked > 0.0)
+        assert_near(p->loss, mean(&l->sums));
+    else
+        l->unknown += isnan(p->loss) != 0;
+    if (p->by_phases)
+        l->sums = (struct sums){0};
+}
+
+/* Samples of 27 steps, so that it tells in the midst of their answers, too. */
+static void progress_tells_of_steps_with_a_target(void **state)
+{
+    static const char *const trainings[] = {"epochs: 2, batch_size: 8, test_batch_size: 12",
+                                            "batch_size: 6, phases: [{duration: 13.5}]"};
+
+    (void)state;
+    for (size_t k = 0; k < 2; k++) {
+        struct listener l = {0};
+        const struct gle_observer observer = {.ctx = &l, .moment = on_moment, .progress = on_progress};
+        struct trial t = trial_open(config_with("2.0", "rule: gle", trainings[k], ""), 1);
+        trial_run(&t, &observer, NULL);
+        assert_int_equal(t.rc, 0);
+        assert_int_equal(l.told, k ? 8 : 18);
+        assert_int_equal(l.unknown, k ? 0 : 5); /* where a pass begins */
+        trial_close(&t);
+    }
+}
+
 /* The network that diagnosis compares with has the same steps without a target: bptt is its own exact gradient. */
 static void diagnosis_asks_for_the_same(void **state)
 {
@@ -284,6 +345,7 @@ int main(void)
         cmocka_unit_test(phases_count_steps_with_a_target),
         cmocka_unit_test(evaluations_count_as_epochs_do),
         cmocka_unit_test(the_last_steps_of_a_long_phase),
+        cmocka_unit_test(progress_tells_of_steps_with_a_target),
         cmocka_unit_test(diagnosis_asks_for_the_same),
         cmocka_unit_test(a_teacher_has_a_target_at_every_step),
     };
