@@ -86,9 +86,9 @@ struct gle_data {
     char note[512];       /* what the user should know of the data, though nothing is wrong with them; "" */
     double bytes;         /* memory that a maker's state takes */
     struct gle_samples split[GLE_SPLITS]; /* n == 0: there is none */
-    char sha256[65]; /* of shapes, n_unasked where it is not 0, x, labels and targets of all splits, in order, as little-endian bytes, before
-                        training.validation takes a part; of a signal: of its sizes and first 1,000 steps; of samples
-                        that a maker makes: as the data set says */
+    char sha256[65]; /* of shapes (n_unasked only where it is not 0), x, labels and targets of all splits, in order, as
+                        little-endian bytes, before training.validation takes a part; of a signal: of its sizes and
+                        first 1,000 steps; of samples that a maker makes: as the data set says */
 };
 
 /* A row of gle_datasets. */

@@ -156,8 +156,8 @@ class Delayed(DataCase):
 
     def test_dry_run_and_report_say_when_targets_come(self):
         done = self.run_glesim(self.config(self.SET, inputs=1), "--dry-run")
-        self.assertIn("  data set delayed_xor: 8 training, 0 validation, 4 test samples of 9 steps x 1 channels, 2 targets"
-                      " in the last 2 steps\n", done.out)
+        self.assertIn("  data set delayed_xor: 8 training, 0 validation, 4 test samples of 9 steps x 1 channels, "
+                      "2 targets in the last 2 steps\n", done.out)
         done = self.run_glesim(self.config("{type: xor}"), "--dry-run")
         self.assertIn("x 2 channels, 2 targets\n", done.out)
         self.run_glesim(self.config(self.SET, inputs=1), "--output", "out")

@@ -111,8 +111,8 @@ static void pairs_come_equally_often_in_random_order(void **state)
     gle_data_close(data);
 }
 
-/* Two sets of the same inputs and labels, whose targets come at different steps, cannot be had from settings: the number
- * of those steps alone is put to another. */
+/* Two sets of the same inputs and labels, whose targets come at different steps, cannot be had from settings: here the
+ * number of steps without a target alone is another. */
 static int open_late(struct gle_data *data, const void *params, const struct gle_data_context *ctx,
                      struct gle_error *err)
 {

@@ -48,7 +48,8 @@ static struct kind kinds[] = {
      "phases: [{duration: 1.7}, {duration: 1.4}]", "TEACHERdiagnose: {window: 1.0, every: 10}\n"},
     {NULL, "loss: cross_entropy, rule: bptt, window: 0.4", "epochs: 2, batch_size: 3",
      "DELAYEDdiagnose: {window: 0.4, every: 4}\n"},
-    {NULL, "loss: cross_entropy", "batch_size: 3, phases: [{duration: 0.6}, {duration: 1.7}, {duration: 0.5}]", "DELAYED"},
+    {NULL, "loss: cross_entropy", "batch_size: 3, phases: [{duration: 0.6}, {duration: 1.7}, {duration: 0.5}]",
+     "DELAYED"},
     {NULL, "loss: cross_entropy",
      "batch_size: 3, test_batch_size: 4, evaluate: {every: 0.5}, "
      "phases: [{duration: 1.6, set: {a.weight: 0.3}}, {duration: 1.2}]", ""},
