@@ -45,6 +45,8 @@ static size_t add_score(char *buf, size_t size, size_t at, const char *name, dou
 {
     int n;
 
+    if (isnan(loss)) /* no step had a target */
+        return at;
     if (isnan(accuracy))
         n = snprintf(buf + at, size - at, "  %s %.4g", name, loss);
     else

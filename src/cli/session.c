@@ -219,8 +219,10 @@ static void print_result(const struct session *s, double seconds)
         uint64_t steps = 0;
         for (size_t i = 0; i < m->n_phases; i++)
             steps += m->phases[i].steps;
-        printf(" after %g time units, loss %.4g in the last %llu steps", (double)steps * exp->dt,
-               m->phases[m->n_phases - 1].last_loss, (unsigned long long)m->phases[m->n_phases - 1].last_steps);
+        printf(" after %g time units", (double)steps * exp->dt);
+        if (!isnan(m->phases[m->n_phases - 1].last_loss)) /* some had a target */
+            printf(", loss %.4g in the last %llu steps", m->phases[m->n_phases - 1].last_loss,
+                   (unsigned long long)m->phases[m->n_phases - 1].last_steps);
     }
     if (tested) {
         printf(", test loss %.4g", tested->loss);

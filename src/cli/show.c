@@ -147,9 +147,13 @@ static void show_data(const struct gle_experiment *exp, const struct gle_data *d
                data->n_channels == 1 ? "" : "s");
     else
         printf("  data set %s: %zu training, %zu validation, %zu test samples of %s%zu steps x %zu channels, %zu "
-               "targets\n",
+               "targets",
                exp->dataset.row->name, split[GLE_TRAIN].n, split[GLE_VALIDATION].n, split[GLE_TEST].n,
                data->maker.make ? "at most " : "", data->n_steps, data->n_channels, data->n_targets);
+    if (data->n_unasked && !exp->has_teacher)
+        printf(" in the last %zu steps", data->n_steps - data->n_unasked);
+    if (!data->signal.play)
+        putchar('\n');
     if (exp->has_teacher)
         printf("  teacher           the same network with %zu parameter%s of its own\n", exp->teacher.n,
                exp->teacher.n == 1 ? "" : "s");

@@ -28,6 +28,13 @@ const struct gle_dataset gle_datasets[] = {
      .open = gle_xor_open,
      .check = gle_xor_check,
      .shape = gle_xor_shape},
+    {ROW("delayed_xor",
+         "two pulses of either sign, a pause between them, and the exclusive or of their signs asked for after the "
+         "second",
+         gle_delayed_xor_keys),
+     .open = gle_delayed_xor_open,
+     .check = gle_delayed_xor_check,
+     .shape = gle_delayed_xor_shape},
     {ROW("npz",
          "your own arrays from an .npz file: x (samples, steps, channels) or (samples, channels), with labels y "
          "(samples) or targets (samples, outputs) or (samples, steps, outputs), or neither beside a teacher; likewise "
@@ -299,6 +306,8 @@ static int hash_data(struct gle_data *data, const struct gle_data_context *ctx, 
     hash_size(&h, data->held != 0);
     hash_size(&h, data->target_moves != 0);
     hash_size(&h, data->labelled != 0);
+    if (data->n_unasked)
+        hash_size(&h, data->n_unasked);
     status = data->signal.play ? hash_signal(&h, data) : hash_samples(&h, data);
     gle_sha256_end(h.sha, data->sha256);
     return status;

@@ -74,6 +74,8 @@ struct gle_data {
     size_t n_targets;  /* classes, or length of a target vector; 0: there are no targets, a teacher has them */
     struct gle_signal signal; /* play NULL: there are samples */
     struct gle_maker maker;   /* make NULL: samples are in memory */
+    size_t n_unasked; /* steps that a sample begins with in which no target is there, fewer than n_steps; 0: at every
+                         step one is. Of samples in memory */
     int held, target_moves;
     int labelled; /* samples have labels: accuracy and a confusion matrix make sense */
     bool own_validation; /* the data bring a validation set of their own */
@@ -84,9 +86,9 @@ struct gle_data {
     char note[512];       /* what the user should know of the data, though nothing is wrong with them; "" */
     double bytes;         /* memory that a maker's state takes */
     struct gle_samples split[GLE_SPLITS]; /* n == 0: there is none */
-    char sha256[65]; /* of shapes, x, labels and targets of all splits, in order, as little-endian bytes, before
-                        training.validation takes a part; of a signal: of its sizes and first 1,000 steps; of samples
-                        that a maker makes: as the data set says */
+    char sha256[65]; /* of shapes (n_unasked only where it is not 0), x, labels and targets of all splits, in order, as
+                        little-endian bytes, before training.validation takes a part; of a signal: of its sizes and
+                        first 1,000 steps; of samples that a maker makes: as the data set says */
 };
 
 /* A row of gle_datasets. */

@@ -21,6 +21,8 @@ enum { GLE_DATASET_PARAMS_SIZE = 256 };
 GLE_DATASET(mnist1d);
 /* The four points of exclusive or, held: 2 channels, labels 0 and 1. Test set: the four points without noise. */
 GLE_DATASET(xor);
+/* Exclusive or over a delay: moving inputs, 1 channel, labels 0 (signs alike) and 1; no target before the answer. */
+GLE_DATASET(delayed_xor);
 /* Yin-Yang (Kriener, Goeltz & Petrovici 2022, arXiv:2102.08211), held: 4 channels, labels yang 0, yin 1, dot 2. */
 GLE_DATASET(yinyang);
 /* The user's own arrays from an npz file: anything that struct gle_data can hold. (gle_npz_open is base/npz.h's.) */

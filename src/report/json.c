@@ -203,6 +203,8 @@ static json_t *dataset(const struct gle_report *r)
     json_object_set_new(out, "sizes", sizes);
     json_object_set_new(out, "sequences", r->exp->phases ? count(r->graph->train_rows) : json_null());
     json_object_set_new(out, "steps", count_or_null(r->data->n_steps));
+    if (r->data->n_unasked)
+        json_object_set_new(out, "unasked_steps", count(r->data->n_unasked));
     json_object_set_new(out, "channels", count(r->data->n_channels));
     json_object_set_new(out, "targets", count_or_null(r->data->n_targets));
     json_object_set_new(out, "classes", classes(r->data));

@@ -120,17 +120,20 @@ static void get_var(const struct gle_net *net, size_t what, size_t step, const s
     gle_net_get_rows(net, what, rows, n_rows, values);
 }
 
-static void fill_read(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to)
-{
-    get_rows(r, m->B, c->shape[1], to, get_read, m->net, c->what, 0);
-}
-
 static void fill_nan(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to)
 {
     (void)r;
     (void)m;
     for (size_t k = 0; k < entry_size(c) / sizeof *to; k++)
         to[k] = NAN;
+}
+
+static void fill_read(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to)
+{
+    if (m->unasked && c->what == GLE_READ_TARGET)
+        fill_nan(r, c, m, to);
+    else
+        get_rows(r, m->B, c->shape[1], to, get_read, m->net, c->what, 0);
 }
 
 /* A variable of neurons, or of inputs: then of all, whatever neurons are chosen. */

@@ -111,6 +111,24 @@ static int visit_ends(struct gle_net *net, struct gle_archive *a, struct gle_err
                : 0;
 }
 
+/* Which steps of the open window have no target: an entry only where there are such, so that checkpoints without it
+ * are those of windows that have none. */
+static int visit_unasked(struct gle_net *net, struct gle_archive *a, struct gle_error *err)
+{
+    static const char name[] = "tape_unasked";
+    struct gle_error none = {0};
+    bool any = false;
+    size_t n;
+
+    for (size_t t = 0; t < net->taped; t++)
+        any = any || net->tape_unasked[t];
+    if (gle_archive_restores(a)) {
+        memset(net->tape_unasked, 0, net->taped * sizeof *net->tape_unasked);
+        any = !gle_archive_length(&n, a, name, &none);
+    }
+    return any ? gle_archive_bools(a, name, net->tape_unasked, net->taped, err) : 0;
+}
+
 /* An open window, if there is one. */
 static int visit_window(struct gle_net *net, struct gle_archive *a, struct gle_error *err)
 {
@@ -121,13 +139,18 @@ static int visit_window(struct gle_net *net, struct gle_archive *a, struct gle_e
         return -1;
     if (net->taping && (!g->tape_steps || net->B > g->train_rows))
         return gle_archive_fail(a, "taping", err, "a window that this network has no room for");
-    return net->taping ? gle_archive_f32(a, "tape", net->slabs[GLE_TAPE], g->floats[GLE_TAPE], err) : 0;
+    if (!net->taping)
+        return 0;
+    return gle_archive_f32(a, "tape", net->slabs[GLE_TAPE], g->floats[GLE_TAPE], err) || visit_unasked(net, a, err)
+               ? -1
+               : 0;
 }
 
 struct gle_net_place gle_net_get_place(const struct gle_net *net)
 {
     return (struct gle_net_place){
-        .B = net->B, .steps = net->steps, .updates = net->updates, .taping = net->taping, .taped = net->taped};
+        .B = net->B, .steps = net->steps, .updates = net->updates, .taping = net->taping, .taped = net->taped,
+        .unasked = net->tape_unasked};
 }
 
 int gle_net_archive(struct gle_net *net, struct gle_archive *a, struct gle_error *err)

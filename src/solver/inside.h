@@ -50,6 +50,7 @@ struct gle_net {
 
     bool taping;         /* a window is open */
     size_t taped;        /* steps in it; after the window was closed, those that it had */
+    bool *tape_unasked;  /* (tape_steps): of these, those without a target */
     size_t sweep;        /* how far the sweep is */
     const struct gle_rule *how; /* what the sweep follows */
 

@@ -121,8 +121,10 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
     net->rooms = gle_floats(net->split.n_threads * gle_room_apart(graph));
     net->learns = gle_calloc(graph->n_parameters, sizeof *net->learns);
     net->missed = gle_calloc(graph->n_parameters, sizeof *net->missed);
+    net->tape_unasked = gle_calloc(graph->tape_steps + 1, sizeof *net->tape_unasked); /* there may be none */
     ok = net->act && net->wild && net->learns && net->missed && net->row_loss && net->laps && net->grads &&
-         net->kept && net->rooms && net->input && net->target && net->top_error && net->output_sum;
+         net->kept && net->rooms && net->input && net->target && net->top_error && net->output_sum &&
+         net->tape_unasked;
     for (int role = 0; role < GLE_ROLES; role++) {
         const size_t places = role == GLE_DERIVED && !graph->observed ? places_of(net) : 1;
         ok = (net->slabs[role] = gle_floats(places * graph->floats[role] + GLE_SLACK)) && ok;
@@ -159,6 +161,7 @@ void gle_net_destroy(struct gle_net *net)
         gle_free(net->slabs[role]);
     gle_free(net->learns);
     gle_free(net->missed);
+    gle_free(net->tape_unasked);
     gle_free(net->act);
     gle_free(net->wild);
     gle_free(net->row_loss);

@@ -53,6 +53,8 @@ struct gle_step {
                    evolves on */
     bool forward_only; /* neither: errors are not computed and count as zero; v, phi' and e_below stay as they are. For
                           steps after which nobody reads those, and whose errors could change nothing else */
+    bool unasked; /* no target is there at this step: its target error and its loss are zero, and its output is not
+                     added to the sum. With learn, the optimizer makes its step as after any other */
     double lr;  /* learning rate, if learn */
 };
 /* One time step dt of all layers, as the design's "The step". *loss: of the output before the step, summed over
@@ -96,7 +98,7 @@ void gle_net_get_lambda(const struct gle_net *net, size_t layer, size_t t, const
 
 /* Below, parameters and fields go by their numbers in the graph. Those are the same in all graphs of an experiment, but
  * for tapes and adjoints. Values are copied, without padding. */
-/* The output summed over the steps since gle_net_begin_batch(): (B, n of the last layer). */
+/* The output summed over the steps since gle_net_begin_batch(), without those unasked: (B, n of the last layer). */
 void gle_net_get_output_sum(const struct gle_net *net, float *sum);
 /* A parameter, in the shape of its field. */
 void gle_net_get_param(const struct gle_net *net, size_t param, float *values);
@@ -145,7 +147,8 @@ struct gle_net_place {
     size_t B;
     uint64_t steps, updates; /* since gle_net_init(): steps, and those of the optimizer */
     bool taping;             /* a window is open, */
-    size_t taped;            /* of so many steps */
+    size_t taped;            /* of so many steps, */
+    const bool *unasked;     /* of which these had no target (taped); the net's */
 };
 struct gle_net_place gle_net_get_place(const struct gle_net *net);
 

@@ -193,7 +193,8 @@ static size_t loss_rows(const struct gle_net *net)
     return net->split.shared ? 1 : net->B;
 }
 
-/* The error that drives the output, from its own old rates; also the loss, and the summed output. */
+/* The error that drives the output, from its own old rates; also the loss, and the summed output. Without a target
+ * there is none of these. */
 static void find_top_error(struct gle_net *net, struct gle_range rows)
 {
     const struct gle_population *l = gle_top_of(net);
@@ -201,6 +202,11 @@ static void find_top_error(struct gle_net *net, struct gle_range rows)
     const float beta = net->step->learn || net->step->nudge ? (float)net->graph->exp->beta : 0.0f;
     const size_t together = loss_rows(net), first = rows.first * l->ld;
 
+    if (net->step->unasked) {
+        memset(net->top_error + first, 0, rows.n * l->ld * sizeof *net->top_error);
+        memset(net->row_loss + rows.first, 0, rows.n * sizeof *net->row_loss);
+        return;
+    }
     for (size_t b = rows.first; b < rows.first + rows.n; b += together)
         net->row_loss[b] = net->loss->eval(net->top_error + b * l->ld, output + b * l->ld, net->target + b * l->ld,
                                            beta, net->graph->exp->loss_params, together, l->n, l->ld);
@@ -443,6 +449,8 @@ int gle_net_step(struct gle_net *net, const struct gle_step *step, double *loss,
 {
     assert(!step->forward_only || (!step->learn && !step->nudge && !net->taping));
     net->step = step;
+    if (net->taping)
+        net->tape_unasked[net->taped] = step->unasked;
     if (step->learn)
         net->optimizer_step =
             net->optimizer->prepare(net->graph->exp->optimizer.params, step->lr, ++net->updates);

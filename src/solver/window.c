@@ -134,7 +134,7 @@ static void add_reader(struct gle_net *net, const struct gle_population *p, cons
 }
 
 /* The adjoint of the rates that population i left at step t: of the output, the target error that the step after it
- * had from them; and what the readers' lambda make of it. */
+ * had from them, if it had a target; and what the readers' lambda make of it. */
 static const float *rate_bar(struct gle_net *net, size_t i, struct gle_range rows, size_t thread, size_t t)
 {
     const struct gle_experiment *exp = net->graph->exp;
@@ -143,7 +143,7 @@ static const float *rate_bar(struct gle_net *net, size_t i, struct gle_range row
     float *bar = gle_field_of(net, &p->adjoint.r, 0) + at, *work = gle_field_of(net, &p->adjoint.work, 0) + at;
     bool first = true;
 
-    if (p->is_output && t + 1 < net->taped) {
+    if (p->is_output && t + 1 < net->taped && !net->tape_unasked[t + 1]) {
         const float *r = gle_tape_of(net, &p->tape.r, t + p->past) + at;
         const float *y = gle_tape_of(net, &net->graph->tape_target, t + 1) + at;
         (void)net->loss->eval(bar, r, y, 1.0f, exp->loss_params, rows.n, p->n, p->ld);

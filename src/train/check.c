@@ -250,10 +250,21 @@ static int check_by_epochs(const struct gle_run *run, const struct gle_archive *
 
 /* --- phases --- */
 
-static int check_phase_score(const struct gle_run *run, const struct gle_archive *a, size_t i, struct gle_error *err)
+/* A mean over steps of a phase, from step `from` of the run to step `to`: NaN if none of them had a target. */
+static int check_mean(const struct gle_run *run, const struct gle_archive *a, const char *name, size_t i, double x,
+                      uint64_t from, uint64_t to, struct gle_error *err)
+{
+    if (gle_run_count_asked(run, from, to))
+        return check_loss(a, name, i, x, err);
+    return isnan(x) ? 0 : gle_archive_fail(a, name, err, "value %zu is %g, where no step had a target", i, x);
+}
+
+/* Of phase i, which began with step `begun` of the run. */
+static int check_phase_score(const struct gle_run *run, const struct gle_archive *a, size_t i, uint64_t begun,
+                             struct gle_error *err)
 {
     const struct gle_phase_score *p = &run->metrics->phases[i];
-    const uint64_t steps = run->exp->phases[i].n_steps;
+    const uint64_t steps = run->exp->phases[i].n_steps, end = begun + steps;
     const uint64_t last = steps < GLE_LAST_STEPS ? steps : GLE_LAST_STEPS;
 
     if (p->steps != steps)
@@ -263,8 +274,8 @@ static int check_phase_score(const struct gle_run *run, const struct gle_archive
         return gle_archive_fail(a, "phases.last_steps", err, "value %zu is %llu, where %llu is wanted", i,
                                 (unsigned long long)p->last_steps, (unsigned long long)last);
     return check_seconds(a, "phases.seconds", i, p->seconds, err) ||
-                   check_loss(a, "phases.loss", i, p->loss, err) ||
-                   check_loss(a, "phases.last_loss", i, p->last_loss, err) ||
+                   check_mean(run, a, "phases.loss", i, p->loss, begun, end, err) ||
+                   check_mean(run, a, "phases.last_loss", i, p->last_loss, end - last, end, err) ||
                    check_fraction(a, "phases.accuracy", i, p->accuracy,
                                   gle_run_labelled(run) && !isnan(p->accuracy), err)
                ? -1
@@ -288,7 +299,7 @@ static int check_by_phases(const struct gle_run *run, const struct gle_archive *
     if (wants(a, "n_phases", run->metrics->n_phases, run->stage - 1, err))
         return -1;
     for (size_t i = 0; i + 1 < run->stage; i++) {
-        if (check_phase_score(run, a, i, err))
+        if (check_phase_score(run, a, i, begun, err))
             return -1;
         begun += exp->phases[i].n_steps;
     }
@@ -400,6 +411,23 @@ int gle_run_check_place(const struct gle_run *run, const struct gle_archive *a, 
 
 /* --- networks --- */
 
+/* Whether the steps of an open window, the last ones of the run, have targets where the data have. */
+static int check_targets(const struct gle_run *run, const struct gle_archive *a, const char *name,
+                         struct gle_net_place net, struct gle_error *err)
+{
+    const size_t unasked = gle_run_unasked(run), T = run->data->n_steps;
+
+    for (size_t i = 0; net.taping && i < net.taped; i++) {
+        const uint64_t ago = net.taped - i;
+        const uint64_t t = !unasked ? 0 : run->exp->phases ? (run->step - ago) % T : run->pass.t - ago;
+        const bool wanted = t < unasked;
+        if (net.unasked[i] != wanted)
+            return gle_archive_fail(a, name, err, "value %zu is %s, where %s is wanted", i, wanted ? "false" : "true",
+                                    wanted ? "true" : "false");
+    }
+    return 0;
+}
+
 static int check_net(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
 {
     const struct gle_net_place net = gle_net_get_place(run->net);
@@ -416,7 +444,9 @@ static int check_net(const struct gle_run *run, const struct gle_archive *a, str
     if (net.taping != run->in_window)
         return gle_archive_fail(a, "net.taping", err, "%s, where a window is %s", net.taping ? "true" : "false",
                                 run->in_window ? "open" : "not open");
-    return net.taping ? wants(a, "net.taped", net.taped, run->step - run->window_first, err) : 0;
+    if (net.taping && wants(a, "net.taped", net.taped, run->step - run->window_first, err))
+        return -1;
+    return check_targets(run, a, "net.tape_unasked", net, err);
 }
 
 /* A net that goes along with the run's. */
@@ -438,5 +468,8 @@ int gle_run_check_nets(const struct gle_run *run, const struct gle_archive *a, s
         return -1;
     if (!run->diagnosis)
         return 0;
-    return gle_diagnosis_check(run->diagnosis, a, run->step, learned(run), gle_net_get_place(run->net).B, err);
+    return gle_diagnosis_check(run->diagnosis, a, run->step, learned(run), gle_net_get_place(run->net).B, err) ||
+                   check_targets(run, a, "diagnosis.shadow.tape_unasked", gle_diagnosis_get_place(run->diagnosis), err)
+               ? -1
+               : 0;
 }

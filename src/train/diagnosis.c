@@ -135,9 +135,9 @@ static int compare(struct gle_diagnosis *d, bool known, struct gle_metrics *metr
     return 0;
 }
 
-int gle_diagnosis_after(struct gle_diagnosis *d, struct gle_metrics *metrics, struct gle_error *err)
+int gle_diagnosis_after(struct gle_diagnosis *d, bool unasked, struct gle_metrics *metrics, struct gle_error *err)
 {
-    const struct gle_step step = {.nudge = true};
+    const struct gle_step step = {.nudge = true, .unasked = unasked};
     struct gle_error lost = {0};
     double loss;
 
@@ -150,6 +150,11 @@ int gle_diagnosis_after(struct gle_diagnosis *d, struct gle_metrics *metrics, st
     if (--d->left)
         return 0;
     return compare(d, !gle_net_end_window(d->shadow, d->exp->diagnose.gradient, false, 0.0, &lost), metrics, err);
+}
+
+struct gle_net_place gle_diagnosis_get_place(const struct gle_diagnosis *d)
+{
+    return d->left ? gle_net_get_place(d->shadow) : (struct gle_net_place){0};
 }
 
 /* What a comparison that is going on is made of: the next one begins with copies of its own. The gradients of a rule

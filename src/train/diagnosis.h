@@ -25,9 +25,13 @@ void gle_diagnosis_before(struct gle_diagnosis *d, const struct gle_net *net, ui
                           bool window_begins);
 /* After a learning step, or after a window of the rule: adds the gradients that it followed. */
 void gle_diagnosis_add(struct gle_diagnosis *d, const struct gle_net *net);
-/* After a learning step and the end of its window: the shadow's step, and at the end of the stretch the comparison,
- * which goes to metrics, with NaN when the exact gradient cannot be told in single precision. Errors: GLE_ENOMEM. */
-GLE_MUST_CHECK int gle_diagnosis_after(struct gle_diagnosis *d, struct gle_metrics *metrics, struct gle_error *err);
+/* After a learning step, with or without a target, and the end of its window: the shadow's step, and at the end of the
+ * stretch the comparison, which goes to metrics, with NaN when the exact gradient cannot be told in single precision.
+ * Errors: GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_diagnosis_after(struct gle_diagnosis *d, bool unasked, struct gle_metrics *metrics,
+                                       struct gle_error *err);
+/* Where its shadow is; no window is open between comparisons. */
+struct gle_net_place gle_diagnosis_get_place(const struct gle_diagnosis *d);
 /* Saves where it is, or restores it into one for a net with the same graph. Errors: as base/archive.h. */
 GLE_MUST_CHECK int gle_diagnosis_archive(struct gle_diagnosis *d, struct gle_archive *a, struct gle_error *err);
 /* Whether what was restored goes with a run at this step, after so many learning steps, of which B rows run side by

@@ -19,6 +19,16 @@ static double accuracy_so_far(const struct gle_run *run)
     return pass->done && gle_run_labelled(run) ? (double)pass->right / (double)pass->done : (double)NAN;
 }
 
+/* Mean over the steps with a target, and samples, of the pass so far; B: samples of the batch that is going on. */
+static double loss_so_far(const struct gle_run *run, size_t B)
+{
+    const struct gle_pass_state *pass = &run->pass;
+    const size_t each = gle_run_unasked(run), now = pass->t < each ? pass->t : each;
+    const double unasked = (double)each * (double)pass->done + (double)now * (double)B;
+
+    return pass->loss / (pass->shown - unasked);
+}
+
 /* The step that comes next in the batch. */
 static int run_step(struct gle_run *run, const struct gle_batch *batch, bool forward_only, struct gle_error *err)
 {
@@ -44,7 +54,7 @@ static int run_step(struct gle_run *run, const struct gle_batch *batch, bool for
     run->work += (double)batch->B;
     if (t % GLE_PROGRESS_STEPS)
         return 0;
-    gle_run_tell(run, pass->loss / pass->shown, accuracy_so_far(run));
+    gle_run_tell(run, loss_so_far(run, batch->B), accuracy_so_far(run));
     return gle_run_pause(run, GLE_PAUSE_STEP, err);
 }
 
@@ -250,7 +260,7 @@ static int run_pass(struct gle_run *run, bool *over, struct gle_error *err)
     if (!*over)
         return rc;
     score->measured = true;
-    score->loss = run->pass.loss / run->pass.shown;
+    score->loss = loss_so_far(run, 0);
     score->accuracy = gle_run_labelled(run) ? (double)run->pass.right / (double)n : (double)NAN;
     close_pass(run);
     pass_is_over(run);

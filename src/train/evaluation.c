@@ -119,6 +119,7 @@ static void copy_nets(struct gle_evaluation *e, const struct gle_run *run, bool 
 struct sums {
     double loss;
     double shown; /* steps, each as often as there were samples in it */
+    double asked; /* of these, those with a target */
     size_t right, done;
 };
 
@@ -140,9 +141,10 @@ static int show_batch(struct gle_run *copy, const struct gle_batch *batch, bool 
             return -1;
         s->loss += loss;
         s->shown += (double)batch->B;
+        s->asked += copy->unasked ? 0.0 : (double)batch->B;
         copy->work += (double)batch->B;
         if (t % GLE_PROGRESS_STEPS == 0)
-            gle_run_tell(copy, s->loss / s->shown, accuracy(copy, s));
+            gle_run_tell(copy, s->loss / s->asked, accuracy(copy, s));
     }
     s->right += gle_run_count_right(copy, batch);
     s->done += batch->B;
@@ -210,5 +212,5 @@ int gle_evaluation_make(struct gle_evaluation *e, struct gle_run *run, bool own_
     m->eval_steps += copy.step - step;
     m->eval_flops += s.shown * (without_errors(run->exp) ? gle_graph_forward_flops(e->graph)
                                                          : gle_graph_flops(e->graph, false));
-    return gle_metrics_evaluate(m, step, s.loss / s.shown, accuracy(&copy, &s), err);
+    return gle_metrics_evaluate(m, step, s.loss / s.asked, accuracy(&copy, &s), err);
 }

@@ -14,7 +14,7 @@ enum gle_status { GLE_RUNNING, GLE_COMPLETED, GLE_INTERRUPTED, GLE_DIVERGED };
 /* One pass over a split. */
 struct gle_score {
     bool measured;
-    double loss;     /* mean over steps and samples */
+    double loss;     /* mean over steps with a target, and samples */
     double accuracy; /* fraction of samples right; NaN when there are no labels */
 };
 
@@ -39,7 +39,7 @@ enum { GLE_LAST_STEPS = 10000 };
 /* An evaluation of the test set during training by duration. */
 struct gle_evaluated {
     uint64_t step; /* before which it was made */
-    double loss;     /* mean over steps and samples */
+    double loss;     /* mean over steps with a target, and samples */
     double accuracy; /* fraction of samples right; NaN without labels */
 };
 

@@ -12,8 +12,8 @@ struct gle_progress {
     uint64_t stage, stages;
     enum gle_split split;   /* being passed over */
     double done;            /* fraction of the whole run's work */
-    double loss, accuracy;  /* of this pass, or lately; accuracy NaN before the first batch is through, and without
-                               labels */
+    double loss, accuracy;  /* of this pass, or lately; loss NaN where no step had a target, accuracy NaN before the
+                               first batch is through, and without labels */
 };
 
 /* A step that has just been made. Variables and parameters of the net are those that it left, with the window that
@@ -24,7 +24,8 @@ struct gle_moment {
     uint64_t stage;       /* epoch 0, 1, ... or phase 1, 2, ... */
     enum gle_split split; /* whose samples were shown */
     size_t B;             /* rows */
-    double loss;          /* of the output that the step read, mean over rows */
+    double loss;          /* of the output that the step read, mean over rows; NaN if unasked */
+    bool unasked;         /* the step had no target: what gle_net_get_read() tells as its target counted for nothing */
     bool in_window;       /* it belongs to an open window, whose end will tell lambda */
     bool learned;         /* the optimizer made a step, along the gradients that the net shows: with this step, or with
                              the window that ended with it */

@@ -150,10 +150,25 @@ static int count(struct gle_run *run, double loss, struct gle_error *err)
     }
     if (run->step % GLE_PROGRESS_STEPS)
         return 0;
-    gle_run_tell(run, phase->recent / ((double)lately * (double)B),
+    gle_run_tell(run, phase->recent / ((double)gle_run_count_asked(run, run->step - lately, run->step) * (double)B),
                  phase->played && gle_run_labelled(run) ? (double)phase->right / (double)phase->played : (double)NAN);
     phase->recent = 0.0;
     return gle_run_pause(run, GLE_PAUSE_STEP, err);
+}
+
+/* Steps of the samples that are played before step `step` of the run that have a target. */
+static uint64_t asked_before(const struct gle_run *run, uint64_t step)
+{
+    const uint64_t unasked = gle_run_unasked(run), T = run->data->n_steps;
+
+    if (!unasked)
+        return step;
+    return step / T * (T - unasked) + (step % T > unasked ? step % T - unasked : 0);
+}
+
+uint64_t gle_run_count_asked(const struct gle_run *run, uint64_t from, uint64_t to)
+{
+    return asked_before(run, to) - asked_before(run, from);
 }
 
 /* Whether state is reset where a sample begins. */
@@ -261,6 +276,7 @@ static void score_phase(const struct gle_run *run, struct gle_phase_score *s)
 {
     const struct gle_phase_state *phase = &run->phase;
     const double rows = (double)run->graph->max_batch;
+    const uint64_t end = run->step;
     double last = 0.0;
 
     s->steps = phase->t;
@@ -268,8 +284,8 @@ static void score_phase(const struct gle_run *run, struct gle_phase_score *s)
     s->last_steps = s->steps < GLE_LAST_STEPS ? s->steps : GLE_LAST_STEPS;
     for (size_t i = 0; i < s->last_steps; i++)
         last += phase->last[i];
-    s->loss = phase->loss / ((double)s->steps * rows);
-    s->last_loss = last / ((double)s->last_steps * rows);
+    s->loss = phase->loss / ((double)gle_run_count_asked(run, end - s->steps, end) * rows);
+    s->last_loss = last / ((double)gle_run_count_asked(run, end - s->last_steps, end) * rows);
     s->accuracy = phase->played && gle_run_labelled(run) ? (double)phase->right / (double)phase->played : (double)NAN;
 }
 

@@ -16,6 +16,11 @@ bool gle_run_labelled(const struct gle_run *run)
     return run->data->labelled && !run->exp->has_teacher;
 }
 
+size_t gle_run_unasked(const struct gle_run *run)
+{
+    return run->exp->has_teacher ? 0 : run->data->n_unasked;
+}
+
 /* --- start and end --- */
 
 static int start_teacher(struct gle_run *run, struct gle_error *err)
@@ -174,6 +179,7 @@ void gle_run_show(struct gle_run *run, const struct gle_batch *batch, size_t t)
         gle_data_input(input, ld_input, data, batch, t);
     if (!run->teacher && (t == 0 || data->target_moves))
         gle_data_target(target, ld_target, data, batch, t);
+    run->unasked = t < gle_run_unasked(run);
 }
 
 size_t gle_run_count_right(struct gle_run *run, const struct gle_batch *batch)
@@ -247,7 +253,8 @@ static int tell_moment(const struct gle_run *run, const struct gle_stride *strid
         .stage = run->stage,
         .split = run->split,
         .B = stride->B,
-        .loss = loss / (double)stride->B,
+        .loss = run->unasked ? (double)NAN : loss / (double)stride->B,
+        .unasked = run->unasked,
         .in_window = run->in_window,
         .learned = learned,
     };
@@ -282,6 +289,7 @@ static int step_nets(struct gle_run *run, const struct gle_stride *stride, doubl
     const struct gle_step step = {.learn = stride->learn && !windowed,
                                   .nudge = stride->learn || stride->nudge,
                                   .forward_only = stride->forward_only,
+                                  .unasked = run->unasked,
                                   .lr = run->schedule.lr};
 
     if (gle_net_step(run->net, &step, loss, err))
@@ -314,7 +322,7 @@ int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *l
         return -1;
     if (closes)
         run->in_window = false;
-    if (run->diagnosis && stride->learn && gle_diagnosis_after(run->diagnosis, run->metrics, err))
+    if (run->diagnosis && stride->learn && gle_diagnosis_after(run->diagnosis, run->unasked, run->metrics, err))
         return -1;
     run->step++;
     return 0;

@@ -18,7 +18,7 @@ struct gle_pass_state {
     size_t t;       /* steps made of the batch after them */
     uint64_t steps;
     double shown;   /* steps, each as often as there were samples in it */
-    double loss;    /* summed over steps and samples */
+    double loss;    /* summed over steps with a target, and samples */
     size_t right;   /* samples */
 };
 
@@ -39,7 +39,7 @@ struct gle_phase_state {
     bool open;     /* its parameters are put to its values; if not, it is still to begin */
     uint64_t t;    /* steps made */
     double seconds;
-    double loss;   /* summed over steps and rows */
+    double loss;   /* summed over steps with a target, and rows */
     double recent; /* of the steps since progress was told */
     size_t played, right; /* samples */
     double *last;  /* losses of the last steps, a ring of GLE_LAST_STEPS */
@@ -83,6 +83,7 @@ struct gle_run {
     struct gle_phase_state phase;
     uint32_t *rows;      /* samples being played (max_batch) */
 
+    bool unasked;        /* the step that is being shown has no target */
     uint64_t step;       /* of the run */
     bool in_window;
     uint64_t window_first;   /* the step with which the open window began */
@@ -115,11 +116,14 @@ void gle_run_free_kept(struct gle_run *run);
 size_t gle_run_param(const struct gle_run *run, const struct gle_setting *s);
 /* Whether right and wrong answers can be told apart. */
 bool gle_run_labelled(const struct gle_run *run);
+/* Steps that a sample begins with in which no target is there; a teacher has one at every step. */
+size_t gle_run_unasked(const struct gle_run *run);
 void gle_run_tell(const struct gle_run *run, double loss, double accuracy);
 
 /* A batch, or a sample of a stream, begins, with B rows. */
 void gle_run_begin_batch(struct gle_run *run, size_t B);
-/* Puts step t of a batch into the net's input, and into its target, if the target does not come from a teacher. */
+/* Puts step t of a batch into the net's input, and into its target, if the target does not come from a teacher; sees
+ * whether there is a target at this step. */
 void gle_run_show(struct gle_run *run, const struct gle_batch *batch, size_t t);
 /* Right answers among the samples of the batch, all of whose steps were shown since gle_run_begin_batch(); they are
  * also counted in run->confusion when it is the matrix of their split. */
@@ -136,7 +140,7 @@ struct gle_stride {
     bool on_grid;        /* a window that begins with it ends after learning.window, as those that follow do */
 };
 /* One step of net, teacher and diagnosis on what the net's input holds, and what observers want to know of it. *loss:
- * summed over the rows. Errors: GLE_EDIVERGED, GLE_ENOMEM, the observer's. */
+ * summed over the rows, 0 without a target. Errors: GLE_EDIVERGED, GLE_ENOMEM, the observer's. */
 GLE_MUST_CHECK int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *loss,
                                 struct gle_error *err);
 /* Opens a window of a windowed rule, if none is open; or forgets it. */
@@ -159,6 +163,8 @@ void gle_run_hold_params(struct gle_run *run, bool hold);
  * run, which is step t of the phase. */
 bool gle_run_has_windows(const struct gle_run *run);
 bool gle_run_window_ends(const struct gle_run *run, uint64_t step, uint64_t t);
+/* Steps from step `from` of the run on, and before step `to`, that have a target. */
+uint64_t gle_run_count_asked(const struct gle_run *run, uint64_t from, uint64_t to);
 
 /* Restoring, once all but the networks is there: whether it goes together, and with the config. Then, whether the
  * networks go with it. Errors: GLE_EDATA names the entry. */

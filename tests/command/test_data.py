@@ -144,6 +144,52 @@ class Scores(DataCase):
         self.assertRegex(self.run_glesim(config, "--output", "out").err, r"  train \S+ \(\d+\.\d %\)\n$")
 
 
+class Delayed(DataCase):
+    """Samples of nine steps, of which the last two have a target."""
+    SET = "{type: delayed_xor, pulse: 0.2, pause: 0.3, answer: 0.2, samples: 8, test_samples: 4}"
+    RECORD = "record: {every: 1}\n"
+
+    def recorded(self, name, n):
+        with zipfile.ZipFile(self.run_of("out", 3) / "recording.npz") as recording:
+            values = recording.read(name + ".npy")[-8 * n:]
+        return struct.unpack(f"<{n}d" if name == "loss" else f"<{2 * n}f", values)
+
+    def test_dry_run_and_report_say_when_targets_come(self):
+        done = self.run_glesim(self.config(self.SET, inputs=1), "--dry-run")
+        self.assertIn("  data set delayed_xor: 8 training, 0 validation, 4 test samples of 9 steps x 1 channels, "
+                      "2 targets in the last 2 steps\n", done.out)
+        done = self.run_glesim(self.config("{type: xor}"), "--dry-run")
+        self.assertIn("x 2 channels, 2 targets\n", done.out)
+        self.run_glesim(self.config(self.SET, inputs=1), "--output", "out")
+        dataset = load(self.run_of("out", 3) / "metrics.json")["dataset"]
+        self.assertEqual((dataset["steps"], dataset["unasked_steps"]), (9, 7))
+
+    def test_recordings_lack_targets_and_losses_that_are_not_there(self):
+        self.run_glesim(self.config(self.SET, inputs=1, training="epochs: 1, batch_size: 8", more=self.RECORD),
+                        "--output", "out")
+        m = load(self.run_of("out", 3) / "metrics.json")
+        steps = 3 * 9 # two tests and an epoch
+        loss = self.recorded("loss", steps)
+        self.assertEqual([t for t in range(steps) if loss[t] == loss[t]], [7, 8, 16, 17, 25, 26])
+        self.assertAlmostEqual(m["epochs"][1]["train"]["loss"], (loss[16] + loss[17]) / 2, 12)
+        target = self.recorded("target", 8 * steps)[-8 * 2 * 9:] # of the last test, rows 0 to 3 of 8
+        for t in range(9):
+            rows = target[16 * t:16 * t + 8]
+            self.assertEqual(sum(x == x for x in rows), 8 if t > 6 else 0)
+
+    def test_a_phase_without_targets_has_no_loss(self):
+        config = self.config(self.SET, inputs=1, more=self.RECORD,
+                             training="batch_size: 4, phases: [{duration: 1.8}, {duration: 0.3}]")
+        done = self.run_glesim(config, "--output", "out")
+        self.assertRegex(done.out, r"completed after 2\.1 time units, [^,l]*\n$")
+        self.assertRegex(done.err, r"phase 1/2  .*  train \d\.\d+ \(.*\n.*phase 2/2  [^ ]+ [mun]?s\n$")
+        first, second = load(self.run_of("out", 3) / "metrics.json")["phases"]
+        self.assertGreater(first["loss"], 0)
+        self.assertEqual([second[key] for key in ("loss", "last_loss", "accuracy")], [None] * 3)
+        self.run_glesim(config, "--output", "seeds", "--seeds", "0-1", "--quiet")
+        self.assertIsNone(load(self.folder / "seeds" / "summary.json")["final"]["loss"])
+
+
 class Stops(DataCase):
     def test_a_signal_ends_the_making_of_data(self):
         for name, (dataset, inputs, outputs, training) in LONG.items():

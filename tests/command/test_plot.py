@@ -178,6 +178,17 @@ class Pages(Case):
         self.assertRegex(text_of(svg), r"2 of 2 seeds completed: mean ± s\.d\.; loss \S+; test accuracy \S+ ± \S+ %")
         self.assertIn("accuracy (%)", text_of(svg))
 
+    def test_steps_without_a_target_leave_gaps(self):
+        config = self.folder / "delayed.yaml"
+        config.write_text("glesim: 1\nname: delayed\nseed: 1\ndt: 0.1\ndataset: {type: delayed_xor, samples: 8}\n"
+                          "network: {input: 1, layers: [{name: a, neurons: {count: 2, tau_m: 1.0, tau_r: 0.5}}]}\n"
+                          "learning: {loss: cross_entropy}\ntraining: {batch_size: 4, phases: [{duration: 18}, "
+                          "{duration: 1}]}\nrecord: {every: 1, sequences: [0]}\n", encoding="utf-8")
+        self.glesim(config)
+        svg, = self.plot("run", "results/delayed/seed_1", "--format", "svg")
+        for part in ("delayed, seed 1: completed", "recorded steps (mean)", "target"):
+            self.assertIn(part, text_of(svg))
+
     def test_recordings_by_epochs_show_training(self):
         self.glesim("mnist1d_e2e.yaml", *TINY, "--output", "run",
                     "--set", "record={every: 5, neurons: [0, 9], variables: [r]}")

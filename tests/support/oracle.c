@@ -397,7 +397,7 @@ double oracle_step(struct oracle *o, const double *x, const double *y, bool lear
         }
     }
     o->loss_spread = 0.0;
-    for (size_t at = 0; at < B * n_out; at += n_out)
+    for (size_t at = 0; !o->unasked && at < B * n_out; at += n_out)
         loss += target_error(o, old[L - 1].e + at, old[L - 1].e_spread + at, old[L].r + at, old[L].r_spread + at,
                              y + at, n_out, beta);
     o->t += learning;
@@ -416,7 +416,7 @@ double oracle_step(struct oracle *o, const double *x, const double *y, bool lear
 double oracle_window(struct oracle *o, const double *x, const double *y, size_t T)
 {
     const size_t n_in = o->layers[0].n_in, n_out = o->layers[o->n_layers - 1].n;
-    const bool nudge = o->nudge;
+    const bool nudge = o->nudge, unasked = o->unasked;
     double **kept = calloc(OF_STATE * o->n_layers, sizeof *kept), loss = 0.0;
 
     for (size_t i = 0; i < o->n_layers; i++) {
@@ -425,9 +425,12 @@ double oracle_window(struct oracle *o, const double *x, const double *y, size_t 
             kept[OF_STATE * i + k] = copy_of(*a.rows[k], o->B * width_of(&o->layers[i], k));
     }
     o->nudge = true;
-    for (size_t t = 0; t < T; t++)
+    for (size_t t = 0; t < T; t++) {
+        o->unasked = o->window_unasked && o->window_unasked[t];
         loss += oracle_step(o, x + t * o->B * n_in, y + t * o->B * n_out, false) / (double)o->B;
+    }
     o->nudge = nudge;
+    o->unasked = unasked;
     for (size_t i = 0; i < o->n_layers; i++) {
         const struct arrays a = arrays_of(&o->layers[i]);
         for (size_t k = 0; k < OF_STATE; k++) {

@@ -45,6 +45,8 @@ struct oracle {
     double dt, beta;
     bool prospective; /* rule gle; else bp */
     bool nudge;       /* the target error drives the network also when it does not learn */
+    bool unasked;     /* steps have no target: no target error, no loss */
+    const bool *window_unasked; /* the same of each step of oracle_window(), (T); NULL: all have one */
     const struct loss_formula *loss;
     const struct gle_row *loss_row;
     const void *loss_params;

@@ -20,7 +20,7 @@
 enum { YAML_SIZE = 2048, ENTRIES_MAX = 400, NAME_MAX_SIZE = 192, SECONDS = 60 };
 
 static const char *const layers =
-    "network: {input: 2, layers: [{name: a, neurons: {tau_m: [1.0, 0.5, 2.0], tau_r: [0.4, 0.5, 0.1]}, activation: "
+    "layers: [{name: a, neurons: {tau_m: [1.0, 0.5, 2.0], tau_r: [0.4, 0.5, 0.1]}, activation: "
     "tanh}, {name: c, neurons: {count: 2, tau_m: 1.0, tau_r: 0.5}}]}\n";
 
 /* A config after its head, and the steps after which its run is stopped. */
@@ -31,6 +31,7 @@ struct kind {
 
 #define XOR "dataset: {type: xor, present: 0.7, repeat: 3, noise: 0.3}\n"
 #define NOISE "dataset: {type: ornstein_uhlenbeck, tau: 1.0, sequences: 3, channels: 2}\n"
+#define DELAYED "dataset: {type: delayed_xor, pulse: 0.2, pause: 0.3, answer: 0.2, samples: 8, test_samples: 4}\n"
 #define TEACHER "teacher: {a: {weight: 0.7, tau_m: 1.5}}\n"
 
 static const struct kind kinds[] = {
@@ -45,6 +46,13 @@ static const struct kind kinds[] = {
                     "training: {epochs: 1, batch_size: 4}\ndiagnose: {window: 0.6, every: 6}\n"
                     "record: {every: 1, variables: [lambda]}\n",
      {15, 19}},
+    {"no_targets", DELAYED "learning: {loss: cross_entropy, rule: bptt, window: 0.9}\n"
+                           "training: {epochs: 1, batch_size: 4}\nrecord: {every: 1, variables: [u]}\n",
+     {2, 13}},
+    {"no_targets_by_phases", DELAYED "learning: {loss: cross_entropy}\ntraining: {batch_size: 4, phases: "
+                                     "[{duration: 0.6}, {duration: 1.7}]}\ndiagnose: {window: 0.7, every: 8}\n"
+                                     "record: {every: 1, variables: [u]}\n",
+     {12, 16}},
     {"gradients", XOR "learning: {loss: cross_entropy}\ntraining: {epochs: 1, batch_size: 5}\n"
                       "diagnose: {window: 0.4, every: 5}\nrecord: {every: 1, variables: [u]}\n",
      {23, 30}},
@@ -370,7 +378,8 @@ static void check_kind(const struct kind *kind, const char *folder)
     char yaml[YAML_SIZE], text[YAML_SIZE];
     size_t tried = 0;
 
-    snprintf(text, sizeof text, "glesim: 1\nname: tiny\ndt: 0.1\nseed: 5\n%s%s", layers, kind->rest);
+    snprintf(text, sizeof text, "glesim: 1\nname: tiny\ndt: 0.1\nseed: 5\nnetwork: {input: %d, %s%s",
+             strstr(kind->rest, "delayed_xor") ? 1 : 2, layers, kind->rest);
     snprintf(yaml, sizeof yaml, "%s", folder_text(folder, text));
     for (size_t i = 0; i < sizeof kind->stops / sizeof *kind->stops; i++) {
         struct world w = run_world(yaml, folder, false, kind->stops[i]);

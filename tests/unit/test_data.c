@@ -889,6 +889,8 @@ static void long_work_asks_often(void **state)
         {"yinyang", "{train: 100000, test: 0}", "taking samples for validation", 100000 / 4096},
         {"yinyang", "{train: 100000, test: 0}", "making the checksum", 500000 / 16384},
         {"xor", "{repeat: 50000, noise: 0.1}", "making noise", 400000 / 16384},
+        {"delayed_xor", "{samples: 100000}", "shuffling samples", 100000 / 16384},
+        {"delayed_xor", "{samples: 100000}", "making samples", 12 * 100000 / 16384 - 1},
     };
 
     (void)state;
@@ -943,7 +945,8 @@ static void every_failed_allocation_is_survived(void **state)
                 {"mnist1d", template_settings, images},
                 {"mnist1d", "{samples: 20, length: 5}", NULL},
                 {"yinyang", "{train: 20, test: 5, validation: 0}", NULL},
-                {"xor", "{repeat: 2}", NULL}};
+                {"xor", "{repeat: 2}", NULL},
+                {"delayed_xor", "{samples: 8, test_samples: 4}", NULL}};
 
     (void)state;
     for (size_t i = 0; i < COUNT(sets); i++) {

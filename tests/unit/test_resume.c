@@ -17,12 +17,14 @@ static const char *const layers =
 static const char *const deep = "{name: a, neurons: {count: 5, tau_m: 1.0, tau_r: 0.4}, activation: tanh}, "
                                 "{name: c, neurons: {count: 2, tau_m: 1.0, tau_r: 0.5}}";
 static const char *const xor7 = "{type: xor, present: 0.7, repeat: 3, noise: 0.3}"; /* samples of seven steps */
+static const char *const delayed = /* nine steps, no target in the first seven */
+    "{type: delayed_xor, pulse: 0.2, pause: 0.3, answer: 0.2, samples: 8, test_samples: 4}";
 static const char *const noise = "{type: ornstein_uhlenbeck, tau: 1.0, sequences: 3, channels: 2}";
 static const char *const sines = "{type: sines, omega: [1.0, 3.0]}";
 static const char *const teacher = "teacher: {a: {weight: 0.7, tau_m: 1.5}}\n";
 
 struct kind {
-    const char *layers, *learning, *training, *sections;
+    const char *layers, *learning, *training, *sections; /* after a word that says which data these are */
 };
 
 /* What can be different from one run to another. */
@@ -44,27 +46,34 @@ static struct kind kinds[] = {
      "phases: [{duration: 1.7}, {duration: 1.4}]", "TEACHER"},
     {NULL, "loss: mse, rule: bptt, window: 0.5, plastic: [weight, bias, tau_m]",
      "phases: [{duration: 1.7}, {duration: 1.4}]", "TEACHERdiagnose: {window: 1.0, every: 10}\n"},
+    {NULL, "loss: cross_entropy, rule: bptt, window: 0.4", "epochs: 2, batch_size: 3",
+     "DELAYEDdiagnose: {window: 0.4, every: 4}\n"},
+    {NULL, "loss: cross_entropy", "batch_size: 3, phases: [{duration: 0.6}, {duration: 1.7}, {duration: 0.5}]",
+     "DELAYED"},
     {NULL, "loss: cross_entropy",
      "batch_size: 3, test_batch_size: 4, evaluate: {every: 0.5}, "
      "phases: [{duration: 1.6, set: {a.weight: 0.3}}, {duration: 1.2}]", ""},
     {NULL, "loss: mse, rule: bptt, window: 0.4",
      "batch_size: 3, test_batch_size: 2, evaluate: {every: 0.7}, state: reset, "
      "phases: [{duration: 1.6}, {duration: 1.2}]", ""},
+    {NULL, "loss: cross_entropy", "batch_size: 3, test_batch_size: 3, evaluate: {every: 0.4}, "
+     "phases: [{duration: 1.6}, {duration: 0.8}]", "DELAYED"},
 };
-enum { KINDS = sizeof kinds / sizeof *kinds, SIGNALS = 6, EVALUATED = KINDS - 2 };
+enum { KINDS = sizeof kinds / sizeof *kinds, SIGNALS = 6, EVALUATED = KINDS - 3 };
 
 static const char *config(size_t kind, const char *signal)
 {
     static char yaml[YAML_BYTES];
     const struct kind *k = &kinds[kind];
-    const bool has_teacher = !strncmp(k->sections, "TEACHER", 7);
+    const bool has_teacher = !strncmp(k->sections, "TEACHER", 7), is_delayed = !strncmp(k->sections, "DELAYED", 7);
     const int n = snprintf(yaml, sizeof yaml,
                            "glesim: 1\nname: tiny\ndt: 0.1\nseed: 5\ndataset: %s\n"
                            "network: {input: %d, layers: [%s]}\nlearning: {%s}\ntraining: {%s}\n"
                            "record: {every: 1}\n%s%s\n",
-                           has_teacher ? signal : xor7, signal == sines ? 1 : 2,
+                           has_teacher ? signal : is_delayed ? delayed : xor7,
+                           signal == sines || is_delayed ? 1 : 2,
                            k->layers ? deep : layers, k->learning, k->training, has_teacher ? teacher : "",
-                           has_teacher ? k->sections + 7 : k->sections);
+                           has_teacher || is_delayed ? k->sections + 7 : k->sections);
 
     assert_in_range(n, 1, YAML_BYTES - 1);
     return yaml;
@@ -172,8 +181,9 @@ static bool same_metrics(const struct trial *x, const struct trial *y)
             same = same && same_score(&a->epochs[i].score[s], &b->epochs[i].score[s]);
     }
     for (size_t i = 0; same && i < a->n_phases; i++)
-        same = a->phases[i].steps == b->phases[i].steps && a->phases[i].loss == b->phases[i].loss &&
-               a->phases[i].last_loss == b->phases[i].last_loss &&
+        same = a->phases[i].steps == b->phases[i].steps &&
+               !memcmp(&a->phases[i].loss, &b->phases[i].loss, sizeof(double)) &&
+               !memcmp(&a->phases[i].last_loss, &b->phases[i].last_loss, sizeof(double)) &&
                !memcmp(&a->phases[i].accuracy, &b->phases[i].accuracy, sizeof(double));
     for (size_t i = 0; same && i < a->n_evaluations; i++)
         same = a->evaluations[i].step == b->evaluations[i].step && a->evaluations[i].loss == b->evaluations[i].loss &&

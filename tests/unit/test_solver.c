@@ -65,7 +65,7 @@ static void compare(const struct built *b, const struct oracle *o, size_t net, s
 static void step_both(struct built *b, struct oracle *o, struct gle_rng *rng, bool learn, size_t net, size_t step)
 {
     const size_t n_in = b->graph->n_input, n_out = b->exp->layers[b->exp->n_layers - 1].n;
-    const struct gle_step s = {.learn = learn, .lr = 1e-3};
+    const struct gle_step s = {.learn = learn, .unasked = o->unasked, .lr = 1e-3};
     struct gle_error err = {0};
     double *x = calloc(o->B * n_in, sizeof *x), *y = calloc(o->B * n_out, sizeof *y), loss, want;
     size_t ld_x, ld_y;
@@ -135,6 +135,50 @@ static void random_nets_follow_the_oracle(void **state)
     for (size_t net = 0; net < NETS; net++)
         steps += run_random_net(net, 1);
     assert_true(steps > NETS * STEPS); /* of NETS * STEPS * 7 / 5 */
+}
+
+/* Of steps that learn, or do not; now and then, or for long. Beside the oracle's variables, the output is summed over
+ * the others alone. */
+static void steps_without_a_target_follow_the_oracle(void **state)
+{
+    enum { FEW = 40 };
+    size_t steps = 0;
+
+    (void)state;
+    for (size_t net = 0; net < FEW; net++) {
+        char *yaml = calloc(RANDOM_YAML_BYTES, 1);
+        struct gle_rng rng;
+        struct built b;
+        struct oracle *o;
+        size_t B, n;
+        float *sum, *want;
+        seed_net(&rng, 3000 + net);
+        random_net(yaml, NULL, &B, &rng);
+        b = build_text(yaml, 1 + net % 3);
+        n = B * b.exp->layers[b.exp->n_layers - 1].n;
+        sum = calloc(n, sizeof *sum), want = calloc(n, sizeof *want);
+        gle_net_set_batch(b.net, B);
+        gle_net_begin_batch(b.net, false);
+        o = oracle_build(b.graph, b.net, B, ORACLE_SGD, 1e-3, 0.9);
+        for (size_t t = 0; t < STEPS && !o->fragile; t++, steps++) {
+            float *before = calloc(n, sizeof *before);
+            o->unasked = net % 2 ? t % 3 != 1 : t >= 8 && t < 20;
+            layer_get_var(b.net, o->n_layers - 1, VAR_R, before);
+            step_both(&b, o, &rng, t % 5 != 4, net, t);
+            for (size_t i = 0; i < n; i++)
+                want[i] += o->unasked ? 0.0f : before[i];
+            free(before);
+        }
+        gle_net_get_output_sum(b.net, sum);
+        for (size_t i = 0; i < n; i++)
+            assert_true(sum[i] == want[i]);
+        oracle_destroy(o);
+        built_clear(&b);
+        free(sum);
+        free(want);
+        free(yaml);
+    }
+    assert_true(steps > FEW * STEPS / 2);
 }
 
 static void they_do_so(void **state)
@@ -407,6 +451,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_nets_follow_the_oracle),
+        cmocka_unit_test(steps_without_a_target_follow_the_oracle),
         ISA_TESTS(they_do_so),
         cmocka_unit_test(large_nets_follow_the_oracle_on_any_threads),
         cmocka_unit_test(bounds_hold_on_both_sides),

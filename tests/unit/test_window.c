@@ -22,11 +22,13 @@ static const struct gle_rule *rule(const char *name)
 struct stretch {
     size_t T, B, n_in, n_out;
     double *x, *y;
+    const bool *unasked; /* (T): steps without a target; NULL: none */
 };
 
 static struct stretch random_stretch(const struct built *b, size_t T, size_t B, struct gle_rng *rng)
 {
-    struct stretch s = {T, B, b->graph->n_input, b->exp->layers[b->exp->n_layers - 1].n, NULL, NULL};
+    struct stretch s = {T, B, b->graph->n_input, b->exp->layers[b->exp->n_layers - 1].n, NULL, NULL,
+                        NULL};
 
     s.x = calloc(T * B * s.n_in, sizeof *s.x);
     s.y = calloc(T * B * s.n_out, sizeof *s.y);
@@ -58,11 +60,12 @@ static void feed(struct gle_net *net, const struct stretch *s, size_t t)
 
 static void run_net(struct gle_net *net, const struct stretch *s, size_t from, size_t to)
 {
-    const struct gle_step step = {.nudge = true};
+    struct gle_step step = {.nudge = true};
     struct gle_error err = {0};
     double loss;
 
     for (size_t t = from; t < to; t++) {
+        step.unasked = s->unasked && s->unasked[t];
         feed(net, s, t);
         if (gle_net_step(net, &step, &loss, &err))
             fail_msg("%s", err.text);
@@ -106,8 +109,8 @@ static void check_param(const struct built *b, struct oracle *o, size_t net, siz
     free(got);
 }
 
-/* Returns whether the net could be compared. */
-static bool check_random_net(size_t net, const char *rule_name, size_t threads)
+/* unasked: of the window's steps, or NULL. Returns whether the net could be compared. */
+static bool check_random_net(size_t net, const char *rule_name, size_t threads, const bool *unasked)
 {
     char *yaml = calloc(RANDOM_YAML_BYTES, 1);
     struct gle_error err = {0};
@@ -127,6 +130,7 @@ static bool check_random_net(size_t net, const char *rule_name, size_t threads)
     o->nudge = true;
     warm = random_stretch(&b, WARM, B, &rng);
     s = random_stretch(&b, STEPS, B, &rng);
+    s.unasked = o->window_unasked = unasked;
     run_net(b.net, &warm, 0, WARM);
     for (size_t t = 0; t < WARM; t++)
         oracle_step(o, warm.x + t * B * warm.n_in, warm.y + t * B * warm.n_out, false);
@@ -154,7 +158,7 @@ static void bptt_is_the_exact_gradient_with_instantaneous_errors(void **state)
 
     (void)state;
     for (size_t net = 0; net < NETS; net++)
-        compared += check_random_net(net, "bp", 1 + net % 2);
+        compared += check_random_net(net, "bp", 1 + net % 2, NULL);
     assert_true(compared > NETS / 2);
 }
 
@@ -164,7 +168,20 @@ static void and_with_prospective_errors(void **state)
 
     (void)state;
     for (size_t net = NETS; net < 2 * NETS; net++)
-        compared += check_random_net(net, "gle", 1 + net % 2);
+        compared += check_random_net(net, "gle", 1 + net % 2, NULL);
+    assert_true(compared > NETS / 2);
+}
+
+/* At the start of the window, in the middle, at its end, or all but one. */
+static void and_where_steps_have_no_target(void **state)
+{
+    static const bool unasked[][STEPS] = {
+        {1, 1, 1, 1, 1, 1, 1}, {0, 0, 1, 0, 1, 1, 0, 1}, {[8] = 1, 1, 1, 1}, {1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1}};
+    size_t compared = 0;
+
+    (void)state;
+    for (size_t net = 3 * NETS; net < 4 * NETS; net++)
+        compared += check_random_net(net, net % 2 ? "gle" : "bp", 1 + net % 2, unasked[net / 2 % 4]);
     assert_true(compared > NETS / 2);
 }
 
@@ -172,7 +189,7 @@ static void sweeps_are_exact(void **state)
 {
     use_isa(*state);
     for (size_t net = 0; net < 8; net++)
-        check_random_net(2 * NETS + net, net % 2 ? "gle" : "bp", 1);
+        check_random_net(2 * NETS + net, net % 2 ? "gle" : "bp", 1, NULL);
     use_isa(NULL);
 }
 
@@ -197,7 +214,7 @@ static struct built smooth_net(double dt, size_t steps)
 
 static struct stretch smooth_stretch(const struct built *b, double dt, size_t T)
 {
-    struct stretch s = {T, 3, 2, 2, NULL, NULL};
+    struct stretch s = {T, 3, 2, 2, NULL, NULL, NULL};
 
     (void)b;
     s.x = calloc(T * s.B * s.n_in, sizeof *s.x);
@@ -210,15 +227,20 @@ static struct stretch smooth_stretch(const struct built *b, double dt, size_t T)
     return s;
 }
 
-/* All gradients of one sweep over the same stretch of time, divided by what makes them independent of dt. */
-static size_t smooth_gradient(double *out, const char *how, double dt)
+/* All gradients of one sweep over the same stretch of time, divided by what makes them independent of dt. Before time
+ * `asked` there is no target. */
+static size_t smooth_gradient(double *out, const char *how, double dt, double asked)
 {
     const size_t warm = (size_t)lround(4.0 / dt), T = (size_t)lround(3.0 / dt);
     struct built b = smooth_net(dt, T);
     struct stretch s = smooth_stretch(&b, dt, warm + T);
     struct gle_error err = {0};
+    bool *unasked = calloc(warm + T, sizeof *unasked);
     size_t at = 0;
 
+    for (size_t t = 0; (double)t * dt < asked - 0.5 * dt; t++)
+        unasked[t] = true;
+    s.unasked = unasked;
     gle_net_set_batch(b.net, s.B);
     run_net(b.net, &s, 0, warm);
     gle_net_begin_window(b.net);
@@ -233,6 +255,7 @@ static size_t smooth_gradient(double *out, const char *how, double dt)
             for (size_t k = 0; k < n; k++)
                 out[at++] = (double)values[k] * (rule(how)->continuous ? 1.0 : dt);
         }
+    free(unasked);
     stretch_free(&s);
     built_clear(&b);
     return at;
@@ -250,15 +273,14 @@ static double distance(const double *a, const double *b, size_t n)
 }
 
 /* Both are first-order in dt, so that their difference halves with it. */
-static void the_adjoint_gradient_converges_to_that_of_bptt(void **state)
+static void converge(double asked)
 {
     double adjoint[64], bptt[64], last = 0.0;
 
-    (void)state;
     for (double dt = 0.08; dt > 0.0024; dt /= 2.0) {
-        const size_t n = smooth_gradient(adjoint, "adjoint", dt);
+        const size_t n = smooth_gradient(adjoint, "adjoint", dt, asked);
         double d;
-        assert_int_equal(smooth_gradient(bptt, "bptt", dt), n);
+        assert_int_equal(smooth_gradient(bptt, "bptt", dt, asked), n);
         d = distance(adjoint, bptt, n);
         print_message("dt = %.4g: relative difference of adjoint and bptt %.3g\n", dt, d);
         if (last > 0.0)
@@ -266,6 +288,18 @@ static void the_adjoint_gradient_converges_to_that_of_bptt(void **state)
         last = d;
     }
     assert_true(last < 0.02);
+}
+
+static void the_adjoint_gradient_converges_to_that_of_bptt(void **state)
+{
+    (void)state;
+    converge(0.0);
+}
+
+static void and_where_the_target_comes_late(void **state)
+{
+    (void)state;
+    converge(5.44); /* of a window from 4 to 7 */
 }
 
 /* --- the window as a part of a run --- */
@@ -327,7 +361,7 @@ static void threads_change_no_bit_of_a_sweep(void **state)
 static float *gradients_of(const char *yaml, const char *way, const struct stretch *few, size_t B, size_t *n)
 {
     struct stretch s = {few->T, B, few->n_in, few->n_out, calloc(few->T * B * few->n_in, sizeof *s.x),
-                        calloc(few->T * B * few->n_out, sizeof *s.y)};
+                        calloc(few->T * B * few->n_out, sizeof *s.y), NULL};
     struct built b = build_windows(yaml, few->T, 1);
     struct gle_error err = {0};
     float *got;
@@ -440,8 +474,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bptt_is_the_exact_gradient_with_instantaneous_errors),
         cmocka_unit_test(and_with_prospective_errors),
+        cmocka_unit_test(and_where_steps_have_no_target),
         ISA_TESTS(sweeps_are_exact),
         cmocka_unit_test(the_adjoint_gradient_converges_to_that_of_bptt),
+        cmocka_unit_test(and_where_the_target_comes_late),
         cmocka_unit_test(threads_change_no_bit_of_a_sweep),
         cmocka_unit_test(rows_that_come_several_times_change_no_gradient),
         cmocka_unit_test(a_window_allocates_nothing_and_may_be_short_or_empty),

@@ -140,8 +140,9 @@ def draw_learning_rate(axes, epochs):
 def draw_phases(axes, phases, recording):
     """Mean losses of phases, of their last steps, and the recorded ones in between."""
     if recording and "loss" in recording:
-        time, loss = recording["time"], recording["loss"]
-        parts = np.array_split(np.arange(len(time)), min(len(time), MOST_POINTS // 2))
+        known = ~np.isnan(recording["loss"]) # steps that had a target
+        time, loss = recording["time"][known], recording["loss"][known]
+        parts = np.array_split(np.arange(len(time)), max(1, min(len(time), MOST_POINTS // 2)))
         axes.plot([time[part].mean() for part in parts], [loss[part].mean() for part in parts], color=style.SKY,
                   linewidth=0.8, label="recorded steps (mean)")
     levels = []
