@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FORMAT = 4, NAME_SIZE = 256, DIGITS = 64 };
+enum { FORMAT = 4, NAME_SIZE = 256, DEPTH_MAX = 8, DIGITS = 64 };
 static const uint64_t entry_bytes_max = (UINT64_C(1) << 32) - GLE_NPY_FORMAT_MAX; /* gle_npz_read() takes no more */
 static const char format_name[] = "format", checksum_name[] = "sha256";
 
@@ -29,6 +29,7 @@ struct gle_archive {
     struct entry *entries; /* restoring: by name */
     size_t n_entries;
     char prefix[NAME_SIZE];
+    size_t entered[DEPTH_MAX], depth; /* lengths of the prefix before each part that was entered */
 };
 
 bool gle_archive_restores(const struct gle_archive *a)
@@ -43,18 +44,15 @@ void gle_archive_enter(struct gle_archive *a, const char *part)
     const size_t n = strlen(a->prefix);
     const int added = snprintf(a->prefix + n, sizeof a->prefix - n, "%s.", part);
 
-    assert(added > 0 && n + (size_t)added < sizeof a->prefix);
+    assert(added > 0 && n + (size_t)added < sizeof a->prefix && a->depth < DEPTH_MAX);
     (void)added;
+    a->entered[a->depth++] = n;
 }
 
 void gle_archive_leave(struct gle_archive *a)
 {
-    const size_t n = strlen(a->prefix);
-
-    assert(n);
-    a->prefix[n - 1] = '\0';
-    for (size_t i = n - 1; i && a->prefix[i - 1] != '.'; i--)
-        a->prefix[i - 1] = '\0';
+    assert(a->depth);
+    a->prefix[a->entered[--a->depth]] = '\0';
 }
 
 static void full_name(char out[NAME_SIZE], const struct gle_archive *a, const char *name)
