@@ -29,7 +29,7 @@ static bool is_one_of(const char *name, const char *owner, const char *const *of
 static bool is_parameter(const void *experiment, const char *name)
 {
     static const char *const others[] = {"bias", "tau_m", "tau_r", NULL};
-    static const char *const of_source[] = {"weight", "feedback", "weight_indices", "weight_indptr", NULL};
+    static const char *const of_source[] = {"weight", "feedback", "synapses", NULL};
     const struct gle_experiment *exp = experiment;
 
     for (size_t i = 0; i < exp->n_layers; i++) {

@@ -128,7 +128,7 @@ static int build_setting(struct gle_setting *out, const struct gle_experiment *e
         return gle_node_error(errs, GLE_ECONFIG, &at, NULL, "the layer '%s' has no biases (bias: none)", l->name);
     }
     if (out->param == GLE_WEIGHT)
-        rc = gle_values_fit(&out->value, out->param, plan->list ? plan->cols : plan->rows, plan->list ? 1 : plan->cols,
+        rc = gle_values_fit(&out->value, out->param, plan->parts, plan->part == 1 ? 1 : plan->cols,
                             errs);
     else
         rc = gle_values_fit(&out->value, out->param, out->param == GLE_BIAS ? gle_layer_biases(l) : l->n, 1, errs);

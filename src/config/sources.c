@@ -161,18 +161,21 @@ static int build_layer(struct gle_experiment *exp, size_t target, const struct g
 
 /* --- shapes --- */
 
-/* The plan of a source whose own shape is known. Errors are told unless errs is NULL. */
+/* The plan of a source whose own shape is known, without the lists, which the graph makes for itself. Errors are told
+ * unless errs is NULL. */
 static int plan_source(struct gle_source_cfg *c, const struct gle_experiment *exp, const struct gle_layer_cfg *l,
                        struct gle_errors *errs)
 {
     const struct gle_link *link = (const struct gle_link *)c->connect.row;
+    struct gle_link_plan plan;
     struct gle_error err = {0};
-    int rc = gle_link_plan_make(&c->plan, link, c->connect.params, shape_of(exp, c->layer), &l->shape, exp->seed,
-                                c->label, &err);
+    const int rc = gle_link_plan_make(&plan, link, c->connect.params, shape_of(exp, c->layer), &l->shape, exp->seed,
+                                      c->label, &err);
 
-    gle_link_plan_clear(&c->plan);
+    c->plan = plan;
     c->plan.starts = NULL;
     c->plan.columns = NULL;
+    gle_link_plan_clear(&plan);
     if (rc && errs)
         gle_node_error(errs, err.code, c->src, gle_node_get(c->src, "connect") ? "connect" : NULL, "%s", err.text);
     return rc;
@@ -200,7 +203,7 @@ static void find_grids(struct gle_experiment *exp)
                     continue;
                 l->shape = c->plan.target;
                 l->n = gle_shape_count(&l->shape);
-                more = true;
+                more = l->n > 0;
             }
         }
     }
@@ -233,8 +236,8 @@ static int check_values(const struct gle_experiment *exp, struct gle_errors *err
     for (size_t i = 0; i < exp->n_layers; i++)
         for (size_t j = 0; j < exp->layers[i].n_sources; j++) {
             const struct gle_source_cfg *c = &exp->layers[i].sources[j];
-            rc |= gle_values_fit(&c->weight, GLE_WEIGHT, c->plan.list ? c->plan.cols : c->plan.rows,
-                                 c->plan.list ? 1 : c->plan.cols, errs);
+            rc |= gle_values_fit(&c->weight, GLE_WEIGHT, c->plan.parts,
+                                 c->plan.part == 1 ? 1 : c->plan.cols, errs);
         }
     return rc;
 }

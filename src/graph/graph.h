@@ -13,7 +13,8 @@ struct gle_parameter {
     enum gle_param kind;
     bool given;         /* the config has it; a bias that is not given is zero for ever, and in no file */
     bool plastic;       /* it learns, unless it is held */
-    bool list;          /* one row, of which each number stands for itself; else rows belong to neurons or channels */
+    size_t parts, part; /* it can be cut into so many parts, that many floats of memory from one to the next: its rows,
+                           or the numbers of a list */
     const struct gle_bounds *bounds; /* kept after every step of the optimizer; NULL: none */
     size_t shape[4], n_shape;        /* in files: the numbers of the field in the same order */
 };

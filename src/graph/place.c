@@ -114,7 +114,8 @@ static struct gle_parameter *add_parameter(struct gle_graph *g, enum gle_param k
     out->given = given;
     out->plastic = plastic && !g->passive;
     out->bounds = kind < GLE_PARAMS ? &g->exp->bounds[kind] : NULL;
-    out->list = true;
+    out->parts = field.cols;
+    out->part = 1;
     out->n_shape = 1;
     out->shape[0] = field.cols;
     place(g, &out->field, field, 1);
@@ -131,7 +132,8 @@ static struct gle_parameter *add_weights(struct gle_graph *g, const struct gle_p
         g, kind, true, plastic,
         weights_of(g, c, GLE_PARAMETER, gle_param_name(kind), c->plan.rows, c->plan.cols));
 
-    out->list = c->plan.list;
+    out->parts = c->plan.parts;
+    out->part = c->plan.part;
     out->n_shape = c->plan.n_shape;
     memcpy(out->shape, c->plan.shape, sizeof out->shape);
     return out;
@@ -201,7 +203,7 @@ static void add_state(struct gle_graph *g, struct gle_population *p)
     place(g, &p->e_inst, batch_of(g, p, GLE_DERIVED, "e_inst"), g->e_inst);
     for (size_t i = p->first; i < p->first + p->n_in; i++) {
         struct gle_projection *c = &g->projections[i];
-        const bool pools = c->plan.pool != GLE_POOL_NONE;
+        const bool pools = c->plan.pooling != NULL;
         place(g, &c->pooled, inputs_of(g, c, GLE_DERIVED, "pooled", c->n_pool), pools);
         place(g, &c->pooled_e, inputs_of(g, c, GLE_DERIVED, "pooled_e", c->n_pool), pools && c->sends_error);
     }
@@ -225,7 +227,7 @@ static void add_tapes(struct gle_graph *g, struct gle_population *p)
     place(g, &t->above_bar, batch_of(g, p, GLE_TAPE, "above_bar"), p->nudged ? T + 1 : 0);
     for (size_t i = p->first; i < p->first + p->n_in; i++) {
         struct gle_projection *c = &g->projections[i];
-        const bool pools = c->plan.pool != GLE_POOL_NONE;
+        const bool pools = c->plan.pooling != NULL;
         place(g, &c->tape_pooled, inputs_of(g, c, GLE_TAPE, "pooled", c->n_pool), pools && c->weight->plastic ? T : 0);
         place(g, &c->tape_pooled_bar, inputs_of(g, c, GLE_TAPE, "pooled_bar", c->n_pool),
               pools && c->nudges_below ? T : 0);
@@ -255,7 +257,7 @@ static void add_adjoints(struct gle_graph *g, struct gle_population *p)
     for (size_t i = p->first; i < p->first + p->n_in; i++) {
         struct gle_projection *c = &g->projections[i];
         place(g, &c->bar, inputs_of(g, c, GLE_ADJOINT, "bar", c->n_pool),
-              c->plan.pool != GLE_POOL_NONE && c->sweeps_below);
+              c->plan.pooling && c->sweeps_below);
         place(g, &c->part, weights_of(g, c, GLE_ADJOINT, "weight_part", c->plan.rows, c->plan.cols),
               c->weight->plastic);
     }

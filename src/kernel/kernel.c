@@ -1,4 +1,5 @@
 #include "kernel/kernel.h"
+#include "kernel/link_kernels.h"
 #include "kernel/product.h"
 
 #include <stdint.h>
@@ -207,6 +208,19 @@ static void add(float *restrict out, const float *restrict in, size_t n)
         out[i] += in[i];
 }
 
+static void sum_products_of(float *restrict out, const float *restrict x, size_t ldx, const float *restrict y,
+                            size_t ldy, float alpha, size_t B, size_t n)
+{
+    for (size_t i = 0; i < gle_padded(n); i++)
+        out[i] = 0.0f;
+    for (size_t b = 0; b < B; b++)
+#pragma omp simd
+        for (size_t i = 0; i < n; i++)
+            out[i] += x[b * ldx + i] * y[b * ldy + i];
+    for (size_t i = 0; i < n; i++)
+        out[i] *= alpha;
+}
+
 static void sum(float *restrict out, const float *restrict x, const float *restrict y, size_t n)
 {
 #pragma omp simd
@@ -241,4 +255,15 @@ const struct gle_kernels GLE_ISA_NAME(gle_kernels) = {
     .add = add,
     .sum = sum,
     .total = total,
+    .conv_forward = GLE_ISA_NAME(gle_conv_forward),
+    .conv_back = GLE_ISA_NAME(gle_conv_back),
+    .conv_gradient = GLE_ISA_NAME(gle_conv_gradient),
+    .pool_mean = GLE_ISA_NAME(gle_pool_mean),
+    .pool_max = GLE_ISA_NAME(gle_pool_max),
+    .pool_mean_back = GLE_ISA_NAME(gle_pool_mean_back),
+    .pool_max_back = GLE_ISA_NAME(gle_pool_max_back),
+    .sparse_forward = GLE_ISA_NAME(gle_sparse_forward),
+    .sparse_back = GLE_ISA_NAME(gle_sparse_back),
+    .sparse_gradient = GLE_ISA_NAME(gle_sparse_gradient),
+    .sum_products_of = sum_products_of,
 };

@@ -5,14 +5,17 @@
 #ifndef GLE_KERNEL_KERNEL_H
 #define GLE_KERNEL_KERNEL_H
 
+#include "kernel/conv.h"
 #include "kernel/isa.h"
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum {
     GLE_PAD = 8,    /* floats */
     GLE_SLACK = 16, /* floats that must be readable beyond the last row of an array given to product() */
+    GLE_LANES = 64, /* samples that go through a sparse link together */
 };
 
 /* n rounded up to whole vectors */
@@ -23,7 +26,8 @@ static inline size_t gle_padded(size_t n)
 
 struct gle_kernels {
     /* C = alpha * A B, each element summed over k in order, whatever the shapes.
-     * Shapes: C (M,N) and B (K,N) with row strides ldc, ldb (multiples of GLE_PAD); A (M,K) with any strides am, ak.
+     * Shapes: C (M,N) with rows ldc apart, a multiple of GLE_PAD; A (M,K) with any strides am, ak; B (K,N) with rows
+     *         ldb apart, for gle_product() a multiple of GLE_PAD, of which GLE_SLACK floats beyond the last are read.
      *         The padding of C is set to zero. No aliasing. */
     void (*product)(float *C, size_t ldc, const float *A, size_t am, size_t ak, const float *B, size_t ldb, size_t M,
                     size_t N, size_t K, float alpha);
@@ -90,6 +94,51 @@ struct gle_kernels {
     void (*sum)(float *out, const float *x, const float *y, size_t n);
     /* The sum of n floats. */
     float (*total)(const float *x, size_t n);
+
+    /* --- links. W (out_channels, channels * kernel[0] * kernel[1]), rows ld_w apart; x, s, e one sample a row, ldx and
+     * ld apart (multiples of GLE_PAD; GLE_SLACK floats readable beyond the last). What lies in padding is not read into
+     * anything, and that of what is written becomes zero. room: gle_conv_room() floats. Each element comes out with the
+     * same bits whatever the number of rows. --- */
+    /* s = W x, as conv.h says. */
+    void (*conv_forward)(float *s, size_t ld, const float *x, size_t ldx, size_t n_rows, const float *w, size_t ld_w,
+                         const struct gle_conv *conv, float *room);
+    /* x_bar = W^T e. */
+    void (*conv_back)(float *x_bar, size_t ldx, const float *e, size_t ld, size_t n_rows, const float *w, size_t ld_w,
+                      const struct gle_conv *conv, float *room);
+    /* Rows first ... first + n - 1 of the gradient: alpha * the sum over samples and places of e * x. grad: the first of
+     * these rows, ld_w apart. Rows of W come out with the same bits whatever their number. */
+    void (*conv_gradient)(float *grad, size_t ld_w, const float *e, size_t ld, const float *x, size_t ldx,
+                          size_t n_rows, float alpha, const struct gle_conv *conv, size_t first, size_t n, float *room);
+
+    /* Pooling: out (n_rows, pooled) = the mean of each window of `values`, or that one of it where `by` is largest (the
+     * first of these, if equal). */
+    void (*pool_mean)(float *out, size_t ld_out, const float *values, size_t ld, size_t n_rows,
+                      const struct gle_pool *pool);
+    void (*pool_max)(float *out, size_t ld_out, const float *values, const float *by, size_t ld, size_t n_rows,
+                     const struct gle_pool *pool);
+    /* Their transposes: out (n_rows, source) = e (n_rows, pooled) in equal parts, or at the maximum; zero elsewhere. */
+    void (*pool_mean_back)(float *out, size_t ld, const float *e, size_t ld_e, size_t n_rows,
+                           const struct gle_pool *pool);
+    void (*pool_max_back)(float *out, size_t ld, const float *e, size_t ld_e, const float *by, size_t n_rows,
+                          const struct gle_pool *pool);
+
+    /* Sparse W, a list of synapses: those into neuron i are starts[i] ... starts[i + 1] - 1, from neuron columns[k] with
+     * weight w[k]. Here samples are the columns: s, e (n, GLE_LANES), x (n_in, GLE_LANES), of which `lanes`, a multiple
+     * of GLE_PAD, count. Sums run over synapses in order.
+     *   forward:  s = W x.
+     *   back:     x_bar = W^T e, x_bar (n_in, GLE_LANES).
+     *   gradient: grad[k - first] = (resume ? what it was : 0) + alpha * the sum over lanes of e * x, for synapses
+     *             first ... first + count - 1. */
+    void (*sparse_forward)(float *s, const float *x, size_t lanes, const float *w, const uint64_t *starts,
+                           const uint32_t *columns, size_t n);
+    void (*sparse_back)(float *x_bar, const float *e, size_t lanes, const float *w, const uint64_t *starts,
+                        const uint32_t *columns, size_t n, size_t n_in);
+    void (*sparse_gradient)(float *grad, const float *e, const float *x, size_t lanes, const uint64_t *starts,
+                            const uint32_t *columns, size_t n, float alpha, size_t first, size_t count, bool resume);
+    /* out (n) = alpha * the sum over rows of x * y (B,n; strides ldx, ldy). The padding of out becomes zero if n is no
+     * multiple of GLE_PAD. */
+    void (*sum_products_of)(float *out, const float *x, size_t ldx, const float *y, size_t ldy, float alpha, size_t B,
+                            size_t n);
 };
 
 /* The kernels for an instruction set. */

@@ -6,11 +6,9 @@
 
 #include <string.h>
 
-/* The file of a part that is an initialiser, if it has one. */
-static int add_part(struct gle_inputs *out, const struct gle_part *part, struct gle_error *err)
+/* path NULL: there is none. */
+static int add_file(struct gle_inputs *out, const char *path, const struct gle_node *src, struct gle_error *err)
 {
-    const struct gle_init *init = (const struct gle_init *)part->row;
-    const char *path = init && init->file ? init->file(part->params) : NULL;
     struct gle_input *longer;
 
     for (size_t i = 0; path && i < out->n; i++)
@@ -24,18 +22,34 @@ static int add_part(struct gle_inputs *out, const struct gle_part *part, struct 
     out->file = longer;
     longer[out->n] = (struct gle_input){.path = path};
     if (gle_file_sha256(longer[out->n].sha256, path, GLE_EDATA, err)) {
-        gle_node_place(err, part->src, NULL);
+        gle_node_place(err, src, NULL);
         return -1;
     }
     out->n++;
     return 0;
 }
 
+/* The file of a part that is an initialiser, if it has one. */
+static int add_part(struct gle_inputs *out, const struct gle_part *part, struct gle_error *err)
+{
+    const struct gle_init *init = (const struct gle_init *)part->row;
+
+    return add_file(out, init && init->file ? init->file(part->params) : NULL, part->src, err);
+}
+
+/* The mask of a link, if it has one. */
+static int add_link(struct gle_inputs *out, const struct gle_source_cfg *c, struct gle_error *err)
+{
+    const struct gle_link *link = (const struct gle_link *)c->connect.row;
+
+    return add_file(out, link->file ? link->file(c->connect.params) : NULL, c->src, err);
+}
+
 static int add_sources(struct gle_inputs *out, const struct gle_layer_cfg *l, struct gle_error *err)
 {
     for (size_t i = 0; i < l->n_sources; i++) {
         const struct gle_source_cfg *c = &l->sources[i];
-        if (add_part(out, &c->weight, err) ||
+        if (add_link(out, c, err) || add_part(out, &c->weight, err) ||
             (c->feedback->own && add_part(out, &((const struct gle_feedback_params *)c->feedback_params)->weight, err)))
             return -1;
     }

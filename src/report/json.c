@@ -387,7 +387,7 @@ static json_t *parameters(const struct gle_graph *g, const struct gle_net *net)
             continue;
         gle_field_label(name, sizeof name, &p->field);
         gle_net_get_param(net, i, values);
-        json_object_set_new(out, name, p->list ? reals(values, p->field.cols) : rows_of(values, &p->field));
+        json_object_set_new(out, name, p->part == 1 ? reals(values, p->field.cols) : rows_of(values, &p->field));
     }
     return out;
 }

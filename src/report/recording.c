@@ -153,7 +153,7 @@ static void fill_var(struct gle_recorder *r, const struct column *c, const struc
 /* Whether a parameter has a row, or a number of a list, for each neuron; else it is recorded whole. */
 static bool is_by_neuron(const struct gle_recorder *r, const struct gle_parameter *p)
 {
-    return (p->list ? p->field.cols : p->field.rows) == r->graph->populations[p->field.population].n;
+    return p->parts == r->graph->populations[p->field.population].n;
 }
 
 /* Chosen neurons of r->values, which has the shape of a parameter. */
@@ -165,7 +165,7 @@ static void pick_param(const struct gle_recorder *r, const struct gle_parameter 
         memcpy(to, r->values, gle_field_size(f) * sizeof *to);
         return;
     }
-    if (p->list) {
+    if (p->part == 1) {
         pick(r, to, r->values, 1, f->cols);
         return;
     }
@@ -267,7 +267,7 @@ static int add_param(struct gle_recorder *r, size_t param, size_t n, bool gradie
     struct gle_field f = p->field;
     char name[32];
     struct column c = {.type = GLE_NPY_F32,
-                       .n_dims = p->list ? 1 : 2,
+                       .n_dims = p->part == 1 ? 1 : 2,
                        .shape = {n, f.cols},
                        .fill = gradient ? fill_gradient : fill_param,
                        .what = param};
@@ -275,7 +275,7 @@ static int add_param(struct gle_recorder *r, size_t param, size_t n, bool gradie
     if (!p->given)
         return 0;
     if (!is_by_neuron(r, p))
-        c.shape[0] = p->list ? f.cols : f.rows;
+        c.shape[0] = p->part == 1 ? f.cols : f.rows;
     snprintf(name, sizeof name, "grad_%s", f.name);
     f.name = gradient ? name : f.name;
     gle_field_label(c.name, sizeof c.name, &f);

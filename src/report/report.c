@@ -313,29 +313,24 @@ static int add_param(struct gle_npz_writer *npz, const struct gle_graph *graph, 
     return rc;
 }
 
-/* Which synapses a sparse link has, as in a compressed sparse row matrix of scipy: (weight, weight_indices,
- * weight_indptr). */
+/* Which synapses a sparse link has. */
 static int add_synapses(struct gle_npz_writer *npz, const struct gle_projection *c, struct gle_error *err)
 {
-    const size_t n_starts = gle_shape_count(&c->plan.target) + 1, n = c->plan.n_synapses;
-    int64_t *starts = gle_calloc(n_starts, sizeof *starts), *columns = gle_calloc(n, sizeof *columns);
-    char name[GLE_FIELD_LABEL];
-    int rc = starts && columns ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for a copy of the synapses");
+    const size_t shape[2] = {c->plan.n_synapses, 2};
+    uint32_t *pairs = gle_calloc(2 * c->plan.n_synapses, sizeof *pairs);
+    int64_t *values = gle_calloc(2 * c->plan.n_synapses, sizeof *values);
+    char name[GLE_FIELD_LABEL + sizeof GLE_LINK_SYNAPSES];
+    int rc = pairs && values ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for a copy of the synapses");
 
-    for (size_t i = 0; !rc && i < n_starts; i++)
-        starts[i] = (int64_t)c->plan.starts[i];
-    for (size_t i = 0; !rc && i < n; i++)
-        columns[i] = (int64_t)c->plan.columns[i];
     if (!rc) {
-        gle_field_label(name, sizeof name, &(struct gle_field){.owner = c->cfg->label, .name = "weight_indices"});
-        rc = gle_npz_add(npz, name, GLE_NPY_I64, columns, 1, &n, err);
+        gle_link_synapses(&c->plan, pairs);
+        for (size_t i = 0; i < 2 * c->plan.n_synapses; i++)
+            values[i] = (int64_t)pairs[i];
+        snprintf(name, sizeof name, "%s" GLE_LINK_SYNAPSES, c->cfg->label);
+        rc = gle_npz_add(npz, name, GLE_NPY_I64, values, 2, shape, err);
     }
-    if (!rc) {
-        gle_field_label(name, sizeof name, &(struct gle_field){.owner = c->cfg->label, .name = "weight_indptr"});
-        rc = gle_npz_add(npz, name, GLE_NPY_I64, starts, 1, &n_starts, err);
-    }
-    gle_free(starts);
-    gle_free(columns);
+    gle_free(pairs);
+    gle_free(values);
     return rc;
 }
 

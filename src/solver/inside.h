@@ -92,11 +92,6 @@ static inline const struct gle_population *gle_below_of(const struct gle_net *ne
     return c->source == GLE_SOURCE_INPUT ? NULL : gle_population_of(net, (size_t)c->source);
 }
 
-static inline bool gle_pools(const struct gle_projection *c)
-{
-    return c->plan.pool != GLE_POOL_NONE;
-}
-
 /* Copy `copy` of a field; not of a tape, nor of a derived variable. */
 static inline float *gle_field_of(const struct gle_net *net, const struct gle_field *f, size_t copy)
 {
@@ -205,13 +200,7 @@ void gle_net_share(struct gle_net *net, void (*work)(void *net, size_t t));
 /* Rows `rows` (n_rows) of an array with rows ld apart, n columns of them, dense. */
 void gle_copy_chosen(float *to, const float *from, size_t ld, size_t n, const size_t *rows, size_t n_rows);
 
-/* Places of a parameter by which threads share it: rows of a matrix, or columns where it is a list. */
-static inline size_t gle_places_of(const struct gle_parameter *p)
-{
-    return p->list ? p->field.cols : p->field.rows;
-}
-
-/* What follows from a parameter that was changed in n places from `first` on: what its link wants beside it, the biases
+/* What follows from a parameter that was changed in n parts from `first` on: what its link wants beside it, the biases
  * of neurons that share them, or the coefficients that are made of time constants. */
 void gle_net_follow(struct gle_net *net, const struct gle_parameter *p, size_t first, size_t n);
 /* The same of all parameters. */
@@ -225,7 +214,7 @@ typedef void gle_net_work(struct gle_net *net, size_t i, struct gle_range range,
 /* Ranges of rows of the batch, or of neurons. */
 void gle_net_steps_of(struct gle_net *net, size_t t, gle_net_work *work);
 void gle_net_learning_of(struct gle_net *net, size_t t, gle_net_work *work);
-/* The places of a parameter that are for thread t, where it learns. */
+/* The parts of a parameter that are for thread t, where it learns. */
 struct gle_range gle_net_part_of(const struct gle_net *net, const struct gle_parameter *p, size_t t);
 
 /* The optimizer's step along net->grads, for the parts of population i that are for thread t. */

@@ -240,7 +240,7 @@ void gle_net_follow_all(struct gle_net *net)
 {
     for (size_t i = 0; i < net->graph->n_parameters; i++) {
         const struct gle_parameter *p = &net->graph->parameters[i];
-        gle_net_follow(net, p, 0, gle_places_of(p));
+        gle_net_follow(net, p, 0, p->parts);
     }
 }
 
@@ -269,7 +269,7 @@ void gle_net_set_param(struct gle_net *net, size_t param, const float *values)
     const struct gle_field *f = &p->field;
 
     copy_rows(gle_param_of(net, p), f->ld, values, f->cols, f->rows, f->cols);
-    gle_net_follow(net, p, 0, gle_places_of(p));
+    gle_net_follow(net, p, 0, p->parts);
 }
 
 void gle_net_get_gradient(const struct gle_net *net, size_t param, float *values)
@@ -298,8 +298,8 @@ static struct gle_init_target target_of(const struct gle_net *net, const struct 
                                          : &net->graph->projections[p->field.projection];
 
     return (struct gle_init_target){.name = name,
-                                    .rows = p->list ? p->field.cols : p->field.rows,
-                                    .cols = p->list ? 1 : p->field.cols,
+                                    .rows = p->part == 1 ? p->field.cols : p->field.rows,
+                                    .cols = p->part == 1 ? 1 : p->field.cols,
                                     .shape = {p->shape[0], p->shape[1], p->shape[2], p->shape[3]},
                                     .n_shape = p->n_shape,
                                     .fan_in = c->plan.fan_in,

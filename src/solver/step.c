@@ -22,10 +22,10 @@ static struct gle_optimizer_step own_step(const struct gle_net *net, const struc
                   : net->optimizer_step;
 }
 
-/* The optimizer's step for n of its places. */
+/* The optimizer's step for n of its parts. */
 static void update(struct gle_net *net, const struct gle_parameter *p, size_t first, size_t n)
 {
-    const size_t each = p->list ? 1 : p->field.ld, at = first * each;
+    const size_t each = p->part, at = first * each;
     const struct gle_optimizer_step step = own_step(net, p);
     float *values = gle_param_of(net, p) + at, *moments[GLE_MOMENTS_MAX];
 
@@ -51,7 +51,7 @@ static void update_others(struct gle_net *net, const struct gle_population *p, s
     update_part(net, p->tau_m, t);
 }
 
-/* Of one parameter: by whoever has its first place. */
+/* Of one parameter: by whoever has its first part. */
 static void count_missed(struct gle_net *net, const struct gle_parameter *p, size_t t)
 {
     const struct gle_range part = gle_net_part_of(net, p, t);
@@ -94,7 +94,7 @@ static const float *rates_of(const struct gle_net *net, const struct gle_project
 /* Those that its link reads in learning: pooled ones are kept from the step. */
 static const float *pooled_rates_of(const struct gle_net *net, const struct gle_projection *c, size_t t)
 {
-    return gle_pools(c) ? gle_derived_of(net, &c->pooled, gle_place_of(net, c->target, t)) : rates_of(net, c);
+    return c->plan.pooling ? gle_derived_of(net, &c->pooled, gle_place_of(net, c->target, t)) : rates_of(net, c);
 }
 
 const float *gle_net_errors_above(struct gle_net *net, const struct gle_population *p, float *sum, size_t first,
@@ -130,7 +130,7 @@ enum { LEARN_FLOATS = 98304 };
 
 static void learn_weights(struct gle_net *net, const struct gle_projection *c, const float *e, size_t t)
 {
-    const size_t ld = gle_population_of(net, c->target)->ld, wide = c->weight->list ? 1 : c->weight->field.ld;
+    const size_t ld = gle_population_of(net, c->target)->ld, wide = c->weight->part;
     const size_t most = wide < LEARN_FLOATS / GLE_PAD ? LEARN_FLOATS / wide / GLE_PAD * GLE_PAD : GLE_PAD;
     const struct gle_range part = gle_net_part_of(net, c->weight, t);
     const struct gle_link_call call = gle_call_of(net, c, false, t);
@@ -138,7 +138,7 @@ static void learn_weights(struct gle_net *net, const struct gle_projection *c, c
 
     for (size_t first = part.first; gle_learns(net, c->weight) && first < part.first + part.n; first += most) {
         const size_t left = part.first + part.n - first, n = left < most ? left : most;
-        c->plan.link->gradient(&call, gle_grad_of(net, c->weight), e, ld, x, c->ld_pool, net->B,
+        c->plan.link->gradient(&call, gle_grad_of(net, c->weight) + first * wide, e, ld, x, c->ld_pool, net->B,
                                -1.0f / (float)net->B, first, n);
         gle_net_lap(net, t, GLE_LAP_PRODUCTS);
         update(net, c->weight, first, n);
@@ -262,9 +262,9 @@ static void sum_inputs(struct gle_net *net, const struct rows *rows, float *s, f
         const struct gle_projection *c = gle_in_of(net, p, j);
         const struct gle_link_call call = gle_call_of(net, c, false, rows->thread);
         const float *x = rates_of(net, c) + rows->first * c->ld_in;
-        if (gle_pools(c)) {
+        if (c->plan.pooling) {
             float *pooled = derived_rows(net, rows, &c->pooled);
-            gle_pool_forward(&c->plan, pooled, c->ld_pool, x, x, c->ld_in, rows->n);
+            c->plan.pooling->forward(&c->plan, net->kernels, pooled, c->ld_pool, x, x, c->ld_in, rows->n);
             x = pooled;
         }
         c->plan.link->forward(&call, j ? more : s, p->ld, x, c->ld_pool, rows->n);
@@ -285,13 +285,13 @@ static void send_errors(struct gle_net *net, const struct rows *rows, const floa
         if (!c->sends_error)
             continue;
         below = gle_new_of(net, &c->e_below) + rows->first * c->ld_in;
-        if (!gle_pools(c)) {
+        if (!c->plan.pooling) {
             c->plan.link->back(&call, below, c->ld_in, e, p->ld, rows->n);
             continue;
         }
         pooled = derived_rows(net, rows, &c->pooled_e);
         c->plan.link->back(&call, pooled, c->ld_pool, e, p->ld, rows->n);
-        gle_pool_back(&c->plan, below, c->ld_in, pooled, c->ld_pool, rates_of(net, c) + rows->first * c->ld_in,
+        c->plan.pooling->back(&c->plan, net->kernels, below, c->ld_in, pooled, c->ld_pool, rates_of(net, c) + rows->first * c->ld_in,
                       rows->n);
     }
 }
@@ -366,7 +366,7 @@ static void step_population(struct gle_net *net, size_t i, struct gle_range rang
 
 /* --- sharing --- */
 
-/* What of n rows, neurons or places of population i lies between the cuts of thread t. */
+/* What of n rows, neurons or parts of population i lies between the cuts of thread t. */
 static struct gle_range between(const struct gle_cut *cuts, size_t i, size_t n, size_t together, size_t t)
 {
     const size_t first = gle_cut_at(&cuts[t], i, n, together), end = gle_cut_at(&cuts[t + 1], i, n, together);
@@ -377,13 +377,13 @@ static struct gle_range between(const struct gle_cut *cuts, size_t i, size_t n, 
 struct gle_range gle_net_part_of(const struct gle_net *net, const struct gle_parameter *p, size_t t)
 {
     /* rows of weights that channels share are few, and long */
-    const bool shared = !p->list && gle_places_of(p) < gle_population_of(net, p->field.population)->n;
+    const bool shared = p->part > 1 && p->parts < gle_population_of(net, p->field.population)->n;
 
-    return between(net->split.learning, p->field.population, gle_places_of(p), shared ? GLE_PAD : GLE_NEURONS_TOGETHER,
+    return between(net->split.learning, p->field.population, p->parts, shared ? GLE_PAD : GLE_NEURONS_TOGETHER,
                    t);
 }
 
-/* A population of which a cut leaves a thread no neuron may yet have places of a longer parameter for it. */
+/* A population of which a cut leaves a thread no neuron may yet have parts of a longer parameter for it. */
 static void work_between(struct gle_net *net, size_t t, gle_net_work *work, const struct gle_cut *cuts, bool learning)
 {
     gle_net_lap(net, t, GLE_LAP_NONE);

@@ -120,10 +120,10 @@ static void add_reader(struct gle_net *net, const struct gle_population *p, cons
     float *to = first ? bar : work;
 
     gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
-    if (gle_pools(c)) {
+    if (c->plan.pooling) {
         float *pooled = gle_field_of(net, &c->bar, 0) + rows.first * c->ld_pool;
         c->plan.link->back(&call, pooled, c->ld_pool, lambda, reader->ld, rows.n);
-        gle_pool_back(&c->plan, to, p->ld, pooled, c->ld_pool,
+        c->plan.pooling->back(&c->plan, net->kernels, to, p->ld, pooled, c->ld_pool,
                       gle_tape_of(net, &p->tape.r, t + p->past) + rows.first * p->ld, rows.n);
     } else {
         c->plan.link->back(&call, to, p->ld, lambda, reader->ld, rows.n);
@@ -173,9 +173,9 @@ static void add_source(struct gle_net *net, const struct gle_projection *c, stru
     const struct gle_link_call call = gle_call_of(net, c, true, thread);
     const float *below_bar = gle_tape_of(net, &below->tape.above_bar, t + 1) + rows.first * c->ld_in;
 
-    if (gle_pools(c)) {
+    if (c->plan.pooling) {
         float *pooled = gle_tape_of(net, &c->tape_pooled_bar, t) + rows.first * c->ld_pool;
-        gle_pool_forward(&c->plan, pooled, c->ld_pool, below_bar, taped_rates(net, c, t) + rows.first * c->ld_in,
+        c->plan.pooling->forward(&c->plan, net->kernels, pooled, c->ld_pool, below_bar, taped_rates(net, c, t) + rows.first * c->ld_in,
                          c->ld_in, rows.n);
         below_bar = pooled;
     }
@@ -255,7 +255,7 @@ static void tape_pooled(struct gle_net *net, const struct gle_population *p, str
         if (!c->tape_pooled.copies)
             continue;
         r = taped_rates(net, c, t) + rows.first * c->ld_in;
-        gle_pool_forward(&c->plan, gle_tape_of(net, &c->tape_pooled, t) + rows.first * c->ld_pool, c->ld_pool, r, r,
+        c->plan.pooling->forward(&c->plan, net->kernels, gle_tape_of(net, &c->tape_pooled, t) + rows.first * c->ld_pool, c->ld_pool, r, r,
                          c->ld_in, rows.n);
     }
 }
@@ -293,18 +293,18 @@ static void sweep_population(struct gle_net *net, size_t i, struct gle_range row
 /* Rows that are summed in one go: more, and single precision would lose digits. */
 enum { SUM_ROWS = 4096 };
 
-/* The weights' gradient += alpha times the link's, of all rows of the window, for some places of the weights; e
+/* The weights' gradient += alpha times the link's, of all rows of the window, for some parts of the weights; e
  * (rows, ld), x (rows, ld_pool). */
 static void add_gradient(struct gle_net *net, const struct gle_projection *c, struct gle_range part, const float *e,
                          const float *x, float alpha, size_t thread)
 {
     const size_t rows = net->taped * net->B, ld = gle_population_of(net, c->target)->ld;
-    const size_t each = c->weight->list ? 1 : c->weight->field.ld, at = part.first * each;
+    const size_t each = c->weight->part, at = part.first * each;
     const struct gle_link_call call = gle_call_of(net, c, false, thread);
     float *more = gle_field_of(net, &c->part, 0);
 
     for (size_t b = 0; b < rows; b += SUM_ROWS) {
-        c->plan.link->gradient(&call, more, e + b * ld, ld, x + b * c->ld_pool, c->ld_pool,
+        c->plan.link->gradient(&call, more + at, e + b * ld, ld, x + b * c->ld_pool, c->ld_pool,
                                rows - b < SUM_ROWS ? rows - b : SUM_ROWS, alpha, part.first, part.n);
         net->kernels->add(gle_grad_of(net, c->weight) + at, more + at, part.n * each);
     }
@@ -314,8 +314,8 @@ static void gather_weight(struct gle_net *net, const struct gle_projection *c, f
 {
     const struct gle_population *p = gle_population_of(net, c->target), *below = gle_below_of(net, c);
     const struct gle_range part = gle_net_part_of(net, c->weight, thread);
-    const size_t each = c->weight->list ? 1 : c->weight->field.ld;
-    const float *x = gle_pools(c) ? gle_tape_of(net, &c->tape_pooled, 0) : taped_rates(net, c, 0);
+    const size_t each = c->weight->part;
+    const float *x = c->plan.pooling ? gle_tape_of(net, &c->tape_pooled, 0) : taped_rates(net, c, 0);
 
     if (!part.n)
         return;
@@ -323,7 +323,7 @@ static void gather_weight(struct gle_net *net, const struct gle_projection *c, f
     add_gradient(net, c, part, gle_tape_of(net, &p->tape.lambda, 0), x, -alpha, thread);
     if (c->nudges_below && !c->feedback && feeds_back(net, p))
         add_gradient(net, c, part, gle_tape_of(net, &p->tape.e, 0),
-                     gle_pools(c) ? gle_tape_of(net, &c->tape_pooled_bar, 0)
+                     c->plan.pooling ? gle_tape_of(net, &c->tape_pooled_bar, 0)
                                   : gle_tape_of(net, &below->tape.above_bar, 1),
                      -alpha, thread);
 }

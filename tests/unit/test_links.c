@@ -1,0 +1,430 @@
+/* Every row of the table of links against plain loops in double precision, for every instruction set of this
+ * processor. */
+#include "base/memory.h"
+#include "base/npz.h"
+#include "parts/link.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+
+enum { TRIALS = 150, ROWS_MAX = 150 };
+
+/* --- numbers --- */
+
+static uint32_t noise_state;
+
+static uint32_t below(uint32_t n)
+{
+    noise_state = noise_state * 1664525u + 1013904223u;
+    return (uint32_t)((uint64_t)n * (noise_state >> 8) >> 24);
+}
+
+/* In (-1, 1), few enough different ones that equal ones meet in a window. */
+static float number(void)
+{
+    return ((float)below(4001) - 2000.0f) / 2001.0f;
+}
+
+/* Rows of n numbers; their padding, which nobody may read, is NaN. */
+struct rows {
+    float *v;
+    size_t n, ld, n_rows;
+};
+
+static struct rows rows_make(size_t n_rows, size_t n)
+{
+    struct rows r = {.n = n, .ld = gle_padded(n) + 8 * below(2), .n_rows = n_rows};
+
+    r.v = gle_floats(n_rows * r.ld + GLE_SLACK);
+    assert_non_null(r.v);
+    for (size_t i = 0; i < n_rows * r.ld + GLE_SLACK; i++)
+        r.v[i] = NAN;
+    for (size_t b = 0; b < n_rows; b++)
+        for (size_t i = 0; i < n; i++)
+            r.v[b * r.ld + i] = number();
+    return r;
+}
+
+/* Like those of a result: nothing but NaN. */
+static struct rows rows_empty(size_t n_rows, size_t n)
+{
+    struct rows r = rows_make(n_rows, n);
+
+    for (size_t i = 0; i < n_rows * r.ld; i++)
+        r.v[i] = NAN;
+    return r;
+}
+
+static void check_padding(const char *what, const struct rows *r)
+{
+    for (size_t b = 0; b < r->n_rows; b++)
+        for (size_t i = r->n; i < r->ld; i++)
+            if (i < gle_padded(r->n) ? r->v[b * r->ld + i] != 0.0f : !isnan(r->v[b * r->ld + i]))
+                fail_msg("%s: float %zu of row %zu, beyond %zu, is %g", what, i, b, r->n, (double)r->v[b * r->ld + i]);
+    for (size_t i = 0; i < GLE_SLACK; i++)
+        assert_true(isnan(r->v[r->n_rows * r->ld + i]));
+}
+
+/* --- plans --- */
+
+/* Settings as a config has them, decoded. */
+struct made {
+    struct gle_doc *doc;
+    struct gle_part part;
+    struct gle_link_plan plan;
+    char text[400];
+};
+
+static int decode(struct made *m, const char *text, struct gle_errors *errs)
+{
+    static const struct gle_key keys[] = {GLE_KEY_PART(struct made, part, NULL, &gle_link_table, "the link"), GLE_KEY_END};
+
+    memset(m, 0, sizeof *m);
+    snprintf(m->text, sizeof m->text, "part: %s", text);
+    if (gle_doc_parse(&m->doc, m->text, strlen(m->text), "test.yaml", errs))
+        return -1;
+    return gle_decode(m, keys, m->doc, m->doc->root, errs);
+}
+
+static int make(struct made *m, const char *text, const struct gle_shape *source, const struct gle_shape *target,
+                uint64_t seed, const char *label, struct gle_error *err)
+{
+    struct gle_errors errs = {.n = 0};
+
+    if (decode(m, text, &errs))
+        fail_msg("%s: %s", text, errs.item[0].text);
+    return gle_link_plan_make(&m->plan, (const struct gle_link *)m->part.row, m->part.params, source, target, seed,
+                              label, err);
+}
+
+static void unmake(struct made *m)
+{
+    gle_link_plan_clear(&m->plan);
+    gle_doc_destroy(m->doc);
+}
+
+/* --- the double loops --- */
+
+/* W as a whole matrix (neurons of the target, neurons pooled): which[i][j] is 1 + the place among the numbers of W of
+ * what joins them, or 0. A convolution may use a number many times, but never twice between the same two. */
+static size_t *whole_matrix(const struct gle_link_plan *p)
+{
+    const size_t n = gle_shape_count(&p->target), n_in = gle_shape_count(&p->pooled);
+    size_t *which = calloc(n * n_in, sizeof *which);
+    const struct gle_conv *c = &p->conv;
+
+    assert_non_null(which);
+    if (!strcmp(p->link->row.name, "conv")) {
+        for (size_t m = 0; m < c->out_channels; m++)
+            for (size_t i = 0; i < c->out[0]; i++)
+                for (size_t j = 0; j < c->out[1]; j++)
+                    for (size_t k = 0, w = m * p->cols; k < c->channels; k++)
+                        for (size_t a = 0; a < c->kernel[0]; a++)
+                            for (size_t b = 0; b < c->kernel[1]; b++, w++) {
+                                const size_t y = i * c->stride[0] + a - c->padding[0]; /* wraps where negative */
+                                const size_t x = j * c->stride[1] + b - c->padding[1];
+                                if (y < c->size[0] && x < c->size[1])
+                                    which[((m * c->out[0] + i) * c->out[1] + j) * n_in +
+                                          (k * c->size[0] + y) * c->size[1] + x] = w + 1;
+                            }
+    } else if (!strcmp(p->link->row.name, "sparse")) {
+        for (size_t i = 0; i < n; i++)
+            for (uint64_t k = p->starts[i]; k < p->starts[i + 1]; k++)
+                which[i * n_in + p->columns[k]] = k + 1;
+    } else if (!strcmp(p->link->row.name, "one_to_one")) {
+        for (size_t i = 0; i < n; i++)
+            which[i * n_in + i] = i + 1;
+    } else {
+        for (size_t i = 0; i < n * n_in; i++)
+            which[i] = i + 1;
+    }
+    return which;
+}
+
+/* Number i of W in memory. */
+static float *entry(float *w, const struct gle_link_plan *p, size_t i)
+{
+    return w + i / p->cols * gle_padded(p->cols) + i % p->cols;
+}
+
+struct trial {
+    const struct gle_link_plan *plan;
+    struct gle_link_call call;
+    struct rows x, e, s, x_bar, w, grad, room;
+    float *aid;
+    float alpha;
+    size_t *which;
+};
+
+static void follow(struct trial *t)
+{
+    if (t->plan->link->follow)
+        for (size_t first = 0, n; first < t->plan->parts; first += n) {
+            n = 16 * (1 + below(3));
+            n = n < t->plan->parts - first ? n : t->plan->parts - first;
+            t->plan->link->follow(t->aid, t->plan, t->call.kernels, t->w.v, first, n);
+        }
+}
+
+static struct trial trial_make(const struct gle_link_plan *plan, enum gle_isa isa, size_t n_rows)
+{
+    const size_t n = gle_shape_count(&plan->target), n_in = gle_shape_count(&plan->pooled);
+    struct trial t = {.plan = plan, .alpha = -1.0f / (float)n_rows};
+
+    t.x = rows_make(n_rows, n_in);
+    t.e = rows_make(n_rows, n);
+    t.s = rows_empty(n_rows, n);
+    t.x_bar = rows_empty(n_rows, n_in);
+    do { /* W has no room of its own between rows */
+        t.w = rows_make(plan->rows, plan->cols);
+        if (t.w.ld == gle_padded(plan->cols))
+            break;
+        gle_free(t.w.v);
+    } while (true);
+    do {
+        t.grad = rows_empty(plan->rows, plan->cols);
+        if (t.grad.ld == t.w.ld)
+            break;
+        gle_free(t.grad.v);
+    } while (true);
+    for (size_t b = 0; b < plan->rows; b++) /* as a net has it */
+        for (size_t i = plan->cols; i < t.w.ld; i++)
+            t.w.v[b * t.w.ld + i] = 0.0f;
+    t.aid = gle_floats(plan->aid_rows * gle_padded(plan->aid_cols) + GLE_SLACK);
+    assert_false(posix_memalign((void **)&t.room.v, 64, (plan->room + !plan->room) * sizeof(float))); /* no float more */
+    for (size_t i = 0; i < plan->room; i++)
+        t.room.v[i] = NAN;
+    t.call = (struct gle_link_call){.plan = plan, .kernels = gle_kernels(isa), .weight = t.w.v,
+                                    .aid = plan->aid_rows ? t.aid : NULL, .room = t.room.v};
+    follow(&t);
+    t.which = whole_matrix(plan);
+    return t;
+}
+
+static void trial_clear(struct trial *t)
+{
+    gle_free(t->x.v);
+    gle_free(t->e.v);
+    gle_free(t->s.v);
+    gle_free(t->x_bar.v);
+    gle_free(t->w.v);
+    gle_free(t->grad.v);
+    gle_free(t->aid);
+    free(t->room.v);
+    free(t->which);
+}
+
+static void run_all(struct trial *t)
+{
+    const struct gle_link *l = t->plan->link;
+
+    l->forward(&t->call, t->s.v, t->s.ld, t->x.v, t->x.ld, t->x.n_rows);
+    l->back(&t->call, t->x_bar.v, t->x_bar.ld, t->e.v, t->e.ld, t->e.n_rows);
+    l->gradient(&t->call, t->grad.v, t->e.v, t->e.ld, t->x.v, t->x.ld, t->x.n_rows, t->alpha, 0, t->plan->parts);
+}
+
+static void check_close(const char *what, const char *link, double got, double want, double sum)
+{
+    if (!(fabs(got - want) <= 4e-6 * (sum + 1e-3)))
+        fail_msg("%s of %s is %.9g, not %.9g", what, link, got, want);
+}
+
+static void check_values(struct trial *t, const char *link)
+{
+    const size_t n = t->e.n, n_in = t->x.n, n_w = t->plan->rows * t->plan->cols;
+    double *grad = calloc(n_w, sizeof *grad), *size = calloc(n_w, sizeof *size);
+
+    for (size_t b = 0; b < t->x.n_rows; b++) {
+        const float *x = t->x.v + b * t->x.ld, *e = t->e.v + b * t->e.ld;
+        double *back = calloc(n_in, sizeof *back), *sizes = calloc(n_in, sizeof *sizes);
+        for (size_t i = 0; i < n; i++) {
+            double s = 0.0, sum = 0.0;
+            for (size_t j = 0; j < n_in; j++)
+                if (t->which[i * n_in + j]) {
+                    const size_t k = t->which[i * n_in + j] - 1;
+                    const double w = (double)*entry(t->w.v, t->plan, k);
+                    s += w * (double)x[j];
+                    sum += fabs(w * (double)x[j]);
+                    back[j] += w * (double)e[i];
+                    sizes[j] += fabs(w * (double)e[i]);
+                    grad[k] += (double)e[i] * (double)x[j];
+                    size[k] += fabs((double)e[i] * (double)x[j]);
+                }
+            check_close("forward", link, (double)t->s.v[b * t->s.ld + i], s, sum);
+        }
+        for (size_t j = 0; j < n_in; j++)
+            check_close("back", link, (double)t->x_bar.v[b * t->x_bar.ld + j], back[j], sizes[j]);
+        free(back);
+        free(sizes);
+    }
+    for (size_t k = 0; k < n_w; k++)
+        check_close("gradient", link, (double)*entry(t->grad.v, t->plan, k), (double)t->alpha * grad[k],
+                    fabs((double)t->alpha) * size[k]);
+    free(grad);
+    free(size);
+}
+
+/* <e, W x> = <W^T e, x> = <gradient, W> / alpha */
+static void check_transposes(struct trial *t, const char *link)
+{
+    double forward = 0.0, back = 0.0, gradient = 0.0, size = 0.0;
+
+    for (size_t b = 0; b < t->x.n_rows; b++) {
+        for (size_t i = 0; i < t->e.n; i++) {
+            const double x = (double)t->e.v[b * t->e.ld + i] * (double)t->s.v[b * t->s.ld + i];
+            forward += x;
+            size += fabs(x);
+        }
+        for (size_t j = 0; j < t->x.n; j++)
+            back += (double)t->x_bar.v[b * t->x_bar.ld + j] * (double)t->x.v[b * t->x.ld + j];
+    }
+    for (size_t k = 0; k < t->plan->rows * t->plan->cols; k++)
+        gradient += (double)*entry(t->grad.v, t->plan, k) * (double)*entry(t->w.v, t->plan, k);
+    check_close("<W^T e, x>", link, back, forward, size);
+    check_close("<gradient, W>", link, gradient / (double)t->alpha, forward, size);
+}
+
+/* The same bits when rows and W are cut anywhere. */
+static void check_cuts(struct trial *t, const char *what)
+{
+    const struct gle_link *l = t->plan->link;
+    struct rows s = rows_empty(t->s.n_rows, t->s.n), x_bar = rows_empty(t->x.n_rows, t->x.n);
+    float *grad = gle_floats(t->plan->rows * gle_padded(t->plan->cols) + GLE_SLACK);
+
+    if (l->rows_apart && !l->rows_apart(t->plan, t->call.kernels)) {
+        print_message("%s: depends on cuts\n", what);
+    } else {
+        for (size_t b = 0, n; b < t->x.n_rows; b += n) {
+            n = 1 + below(20);
+            n = n < t->x.n_rows - b ? n : t->x.n_rows - b;
+            l->forward(&t->call, s.v + b * s.ld, s.ld, t->x.v + b * t->x.ld, t->x.ld, n);
+            l->back(&t->call, x_bar.v + b * x_bar.ld, x_bar.ld, t->e.v + b * t->e.ld, t->e.ld, n);
+        }
+        for (size_t first = 0, n; first < t->plan->parts; first += n) {
+            n = 16 * (1 + below(3));
+            n = n < t->plan->parts - first ? n : t->plan->parts - first;
+            l->gradient(&t->call, grad + first * t->plan->part, t->e.v, t->e.ld, t->x.v, t->x.ld, t->x.n_rows, t->alpha,
+                        first, n);
+        }
+        for (size_t b = 0; b < s.n_rows; b++) {
+            if (memcmp(s.v + b * s.ld, t->s.v + b * t->s.ld, s.n * sizeof *s.v))
+                fail_msg("%s: row %zu of s depends on the number of rows", what, b);
+            if (memcmp(x_bar.v + b * x_bar.ld, t->x_bar.v + b * t->x_bar.ld, x_bar.n * sizeof *x_bar.v))
+                fail_msg("%s: row %zu of x_bar depends on the number of rows", what, b);
+        }
+        if (memcmp(grad, t->grad.v, t->plan->rows * gle_padded(t->plan->cols) * sizeof *grad))
+            fail_msg("%s: the gradient depends on how W is cut", what);
+        check_padding(what, &s);
+        check_padding(what, &x_bar);
+    }
+    gle_free(s.v);
+    gle_free(x_bar.v);
+    gle_free(grad);
+}
+
+static void check_link(const char *text, const struct gle_link_plan *plan)
+{
+    const size_t n_rows = 1 + below(below(4) ? 12 : ROWS_MAX);
+
+    for (int isa = 0; isa <= (int)gle_isa_best(); isa++) {
+        struct trial t = trial_make(plan, (enum gle_isa)isa, n_rows);
+        char what[512];
+        snprintf(what, sizeof what, "%s of %zu x %zu x %zu, %zu rows, %s", text, plan->pooled.channels,
+                 plan->pooled.size[0], plan->pooled.size[1], n_rows, gle_isa_name((enum gle_isa)isa));
+        run_all(&t);
+        check_values(&t, what);
+        check_transposes(&t, what);
+        check_padding(what, &t.s);
+        check_padding(what, &t.x_bar);
+        check_padding(what, &t.grad);
+        check_cuts(&t, what);
+        trial_clear(&t);
+    }
+}
+
+/* --- random links --- */
+
+static struct gle_shape random_grid(size_t dims, size_t most)
+{
+    struct gle_shape s = {.channels = 1 + below(6), .dims = dims, .size = {1, 1}};
+
+    if (dims == 2)
+        s.size[0] = 1 + below((uint32_t)most);
+    if (dims)
+        s.size[1] = 1 + below((uint32_t)most);
+    else
+        s.channels = 1 + below(70);
+    return s;
+}
+
+/* Settings that fit a grid; false: this grid takes no such link. */
+static bool random_settings(char *text, size_t size, const char *name, const struct gle_shape *source)
+{
+    char kernel[64] = "", stride[64] = "", padding[64] = "";
+    size_t k[2], p[2];
+
+    if (!strcmp(name, "sparse"))
+        return snprintf(text, size, "{type: sparse, probability: %g}", below(3) ? 0.2 : 1.0) > 0;
+    if (strcmp(name, "conv"))
+        return snprintf(text, size, "%s", name) > 0;
+    if (!source->dims)
+        return false;
+    for (size_t d = 0; d < 2; d++) {
+        k[d] = 1 + below(below(2) ? 5 : (uint32_t)source->size[d]);
+        p[d] = below((uint32_t)k[d]);
+        if (k[d] > source->size[d] + 2 * p[d])
+            k[d] = source->size[d], p[d] = 0;
+    }
+    if (source->dims == 1) {
+        snprintf(kernel, sizeof kernel, "%zu", k[1]);
+        snprintf(padding, sizeof padding, "%zu", p[1]);
+        snprintf(stride, sizeof stride, "%u", 1 + below(3));
+    } else {
+        snprintf(kernel, sizeof kernel, "[%zu, %zu]", k[0], k[1]);
+        snprintf(padding, sizeof padding, "[%zu, %zu]", p[0], p[1]);
+        snprintf(stride, sizeof stride, "[%u, %u]", 1 + below(3), 1 + below(below(2) ? 1 : 3));
+    }
+    return snprintf(text, size, "{type: conv, kernel: %s, stride: %s, padding: %s}", kernel, stride, padding) > 0;
+}
+
+static void every_link_matches_the_double_loop(void **state)
+{
+    (void)state;
+    noise_state = 1;
+    for (const struct gle_link *l = gle_links; l->row.name; l++)
+        for (size_t i = 0; i < TRIALS; i++) {
+            const size_t dims = below(3);
+            struct gle_shape source = random_grid(dims, dims == 2 ? 13 : 90), target = {.channels = 1 + below(60)};
+            struct gle_error err = {.code = GLE_OK};
+            struct made m;
+            char text[256];
+            target.size[0] = target.size[1] = 1;
+            if (!strcmp(l->row.name, "one_to_one"))
+                target.channels = gle_shape_count(&source);
+            if (!random_settings(text, sizeof text, l->row.name, &source))
+                continue;
+            if (make(&m, text, &source, &target, i, "hidden", &err))
+                fail_msg("%s: %s", text, err.text);
+            check_link(text, &m.plan);
+            unmake(&m);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_link_matches_the_double_loop),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
