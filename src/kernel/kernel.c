@@ -9,11 +9,17 @@
 typedef float vec __attribute__((vector_size(4 * GLE_PAD), may_alias));
 typedef int32_t mask __attribute__((vector_size(4 * GLE_PAD)));
 
-/* Macros, since functions of vectors have no fixed calling convention below AVX. */
+/* Macros, where a function of vectors would be warned of: below AVX it has no fixed calling convention. */
 #define LOAD(p) (*(const vec *)(p))
-#define STORE(p, x) (*(vec *)(p) = (x))
+#define AT(p) ((vec *)(p))
+#define STORE(p, x) (*AT(p) = (x))
 /* All bits set where x is NaN or infinite. */
 #define WILD(x) ((x) - (x) != (vec){0})
+
+/* The equations of GLE_PAD neurons at once. They never leave this file, so that any calling convention does. */
+#pragma GCC diagnostic ignored "-Wpsabi"
+#define GLE_REAL vec
+#include "kernel/equations.h"
 
 /* The 8 floats of x and y at these places, those of y counted from 8. */
 #define PICK(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
@@ -51,6 +57,8 @@ static void transpose(float *out, size_t ldo, const float *in, size_t ldi, size_
             out[j * ldo + i] = in[i * ldi + j];
 }
 
+/* --- loops over neurons --- */
+
 static inline int any(const mask *m)
 {
     int32_t all = 0;
@@ -69,11 +77,9 @@ static int error_prospective(float *restrict e, float *restrict v, const float *
     for (size_t b = 0; b < B; b++)
         for (size_t i = 0; i < ld; i += GLE_PAD) {
             const size_t at = b * ld + i;
-            const vec old = LOAD(v + at), d = LOAD(dr + at) * LOAD(e_above + at) - old; /* tau_r * v_dot */
-            const vec x = old + LOAD(look + i) * d;
-            STORE(v + at, old + LOAD(leak + i) * d);
-            STORE(e + at, x);
-            wild |= WILD(x);
+            gle_error_prospective(AT(e + at), AT(v + at), LOAD(e_above + at), LOAD(dr + at), LOAD(look + i),
+                                  LOAD(leak + i));
+            wild |= WILD(LOAD(e + at));
         }
     return any(&wild);
 }
@@ -87,10 +93,8 @@ static int error_instantaneous(float *restrict e, float *restrict v, const float
     (void)look;
     (void)leak;
     for (size_t at = 0; at < B * ld; at += GLE_PAD) {
-        const vec x = LOAD(dr + at) * LOAD(e_above + at);
-        STORE(v + at, x);
-        STORE(e + at, x);
-        wild |= WILD(x);
+        gle_error_instantaneous(AT(e + at), AT(v + at), LOAD(e_above + at), LOAD(dr + at));
+        wild |= WILD(LOAD(e + at));
     }
     return any(&wild);
 }
@@ -103,12 +107,9 @@ static void error_prospective_back(float *restrict above_bar, float *restrict dr
     for (size_t b = 0; b < B; b++)
         for (size_t i = 0; i < ld; i += GLE_PAD) {
             const size_t at = b * ld + i;
-            const vec above = LOAD(e_above + at), slope = LOAD(dr + at), bar = LOAD(e_bar + at), old = LOAD(v_bar + at);
-            const vec d = LOAD(look + i) * bar + LOAD(leak + i) * old;
-            STORE(v_bar + at, old + bar - d);
-            STORE(above_bar + at, slope * d);
-            STORE(dr_bar + at, above * d);
-            STORE(lag + at, slope * above - LOAD(v + at));
+            gle_error_prospective_back(AT(above_bar + at), AT(dr_bar + at), AT(v_bar + at), AT(lag + at),
+                                       LOAD(e_bar + at), LOAD(e_above + at), LOAD(dr + at), LOAD(v + at),
+                                       LOAD(look + i), LOAD(leak + i));
         }
 }
 
@@ -121,11 +122,9 @@ static void error_instantaneous_back(float *restrict above_bar, float *restrict 
     (void)v;
     (void)look;
     (void)leak;
-    for (size_t at = 0; at < B * ld; at += GLE_PAD) {
-        STORE(above_bar + at, LOAD(dr + at) * LOAD(e_bar + at));
-        STORE(dr_bar + at, LOAD(e_above + at) * LOAD(e_bar + at));
-        STORE(lag + at, (vec){0});
-    }
+    for (size_t at = 0; at < B * ld; at += GLE_PAD)
+        gle_error_instantaneous_back(AT(above_bar + at), AT(dr_bar + at), AT(lag + at), LOAD(e_bar + at),
+                                     LOAD(e_above + at), LOAD(dr + at));
 }
 
 static int membrane(float *restrict prosp_u, float *restrict u, float *restrict s, const float *restrict e,
@@ -137,12 +136,9 @@ static int membrane(float *restrict prosp_u, float *restrict u, float *restrict 
     for (size_t k = 0; k < B; k++)
         for (size_t i = 0; i < ld; i += GLE_PAD) {
             const size_t at = k * ld + i;
-            const vec old = LOAD(u + at), d = LOAD(s + at) + LOAD(b + i) + gamma * LOAD(e + at) - old;
-            const vec x = old + LOAD(leak + i) * d;
-            STORE(s + at, d);
-            STORE(prosp_u + at, old + LOAD(look + i) * d);
-            STORE(u + at, x);
-            wild |= WILD(x);
+            gle_membrane(AT(prosp_u + at), AT(u + at), AT(s + at), LOAD(e + at), LOAD(b + i), gamma, LOAD(look + i),
+                         LOAD(leak + i));
+            wild |= WILD(LOAD(u + at));
         }
     return any(&wild);
 }
@@ -155,14 +151,13 @@ static int membrane_back(float *restrict lambda, float *restrict u_bar, const fl
     for (size_t b = 0; b < B; b++)
         for (size_t i = 0; i < ld; i += GLE_PAD) {
             const size_t at = b * ld + i;
-            const vec old = LOAD(u_bar + at), of_prosp = LOAD(a + at);
-            const vec x = LOAD(look + i) * of_prosp + LOAD(leak + i) * old;
-            STORE(lambda + at, x);
-            STORE(u_bar + at, old + of_prosp - x);
-            wild |= WILD(x);
+            gle_membrane_back(AT(lambda + at), AT(u_bar + at), LOAD(look + i), LOAD(leak + i), LOAD(a + at));
+            wild |= WILD(LOAD(lambda + at));
         }
     return any(&wild);
 }
+
+/* --- sums and products of elements --- */
 
 static void multiply(float *restrict out, const float *restrict x, const float *restrict y, size_t n)
 {

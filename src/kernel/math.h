@@ -64,10 +64,16 @@ static inline float gle_tanhf(float x)
     return c * p / q;
 }
 
-/* 1 / (1 + exp(-x)) */
-static inline float gle_sigmoidf(float x)
+/* |x| */
+static inline float gle_absf(float x)
 {
-    return 1.0f / (1.0f + gle_expf(-x));
+    return __builtin_fabsf(x);
+}
+
+/* The square root, rounded correctly; NaN below 0. */
+static inline float gle_sqrtf(float x)
+{
+    return __builtin_sqrtf(x);
 }
 
 /* log(1 + y) for 0 <= y <= 1: 2 artanh(y / (2 + y)) by its series. */
@@ -83,15 +89,6 @@ static inline float gle_log1pf(float y)
     p = p * z + 1.0f / 5.0f;
     p = p * z + 1.0f / 3.0f;
     return 2.0f * t * (p * z + 1.0f);
-}
-
-/* log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)). *slope: 1 / (1 + exp(-x)). NaN passes through. */
-static inline float gle_softplusf(float x, float *slope)
-{
-    const float y = gle_expf(x < 0.0f ? x : -x);
-
-    *slope = (x < 0.0f ? y : 1.0f) / (1.0f + y);
-    return (x > 0.0f ? x : 0.0f) + gle_log1pf(y);
 }
 
 /* log(cosh(x)), relative to itself to 1e-6: for |x| below 1.25 log(1 + y) with y = cosh(x) - 1 = 2 sinh(x / 2)^2, sinh

@@ -1,152 +1,32 @@
-/* Compiled once per instruction set. A new activation is two functions and one row here; one function, if it is made of
- * straight pieces. */
+/* Compiled once per instruction set. A new activation is its expressions in kernel/equations.h and one row here. Its
+ * loops are made by the macros that follow. */
 #include "parts/activation.h"
-#include "kernel/math.h"
 
-static void eval_linear(float *restrict r, float *restrict dr, const float *restrict u, size_t B, size_t n, size_t ld)
-{
-    (void)n;
-#pragma omp simd
-    for (size_t i = 0; i < B * ld; i++) {
-        r[i] = u[i];
-        dr[i] = 1.0f;
+#define GLE_ACTIVATION_LOOP(name)                                                                               \
+    static void eval_##name(float *restrict r, float *restrict dr, const float *restrict u, size_t B, size_t n, \
+                            size_t ld)                                                                          \
+    {                                                                                                           \
+        (void)n;                                                                                                \
+        _Pragma("omp simd") for (size_t i = 0; i < B * ld; i++)                                                 \
+        {                                                                                                       \
+            const float y = gle_##name##_y(u[i]), rate = gle_##name(u[i], y);                                \
+            r[i] = rate;                                                                                        \
+            dr[i] = gle_##name##_slope(u[i], y, rate);                                                          \
+        }                                                                                                       \
     }
-}
-
-static void eval_relu(float *restrict r, float *restrict dr, const float *restrict u, size_t B, size_t n, size_t ld)
-{
-    (void)n;
-#pragma omp simd
-    for (size_t i = 0; i < B * ld; i++) {
-        r[i] = u[i] < 0.0f ? 0.0f : u[i]; /* NaN passes through */
-        dr[i] = u[i] > 0.0f ? 1.0f : 0.0f;
+#define GLE_CURVE_LOOP(name)                                                                     \
+    static void curve_##name(float *restrict ddr, const float *restrict u, size_t n)             \
+    {                                                                                            \
+        _Pragma("omp simd") for (size_t i = 0; i < n; i++)                                       \
+        {                                                                                        \
+            const float y = gle_##name##_y(u[i]), r = gle_##name(u[i], y);                    \
+            ddr[i] = gle_##name##_curve(u[i], y, r, gle_##name##_slope(u[i], y, r));             \
+        }                                                                                        \
     }
-}
+#include "kernel/equations.h"
 
-static void eval_sigmoid(float *restrict r, float *restrict dr, const float *restrict u, size_t B, size_t n, size_t ld)
-{
-    (void)n;
-#pragma omp simd
-    for (size_t i = 0; i < B * ld; i++) {
-        const float y = gle_sigmoidf(u[i]);
-        r[i] = y;
-        dr[i] = y * (1.0f - y);
-    }
-}
-
-static void curve_sigmoid(float *restrict ddr, const float *restrict u, size_t n)
-{
-#pragma omp simd
-    for (size_t i = 0; i < n; i++) {
-        const float y = gle_sigmoidf(u[i]);
-        ddr[i] = y * (1.0f - y) * (1.0f - 2.0f * y);
-    }
-}
-
-static void eval_hard_sigmoid(float *restrict r, float *restrict dr, const float *restrict u, size_t B, size_t n,
-                              size_t ld)
-{
-    (void)n;
-#pragma omp simd
-    for (size_t i = 0; i < B * ld; i++) {
-        const float y = u[i] * (1.0f / 6.0f) + 0.5f;
-        r[i] = y < 0.0f ? 0.0f : y > 1.0f ? 1.0f : y;
-        dr[i] = u[i] > -3.0f && u[i] < 3.0f ? 1.0f / 6.0f : 0.0f;
-    }
-}
-
-static void eval_tanh(float *restrict r, float *restrict dr, const float *restrict u, size_t B, size_t n, size_t ld)
-{
-    (void)n;
-#pragma omp simd
-    for (size_t i = 0; i < B * ld; i++) {
-        const float y = gle_tanhf(u[i]);
-        r[i] = y;
-        dr[i] = 1.0f - y * y;
-    }
-}
-
-static void curve_tanh(float *restrict ddr, const float *restrict u, size_t n)
-{
-#pragma omp simd
-    for (size_t i = 0; i < n; i++) {
-        const float y = gle_tanhf(u[i]);
-        ddr[i] = -2.0f * y * (1.0f - y * y);
-    }
-}
-
-static void eval_hard_tanh(float *restrict r, float *restrict dr, const float *restrict u, size_t B, size_t n,
-                           size_t ld)
-{
-    (void)n;
-#pragma omp simd
-    for (size_t i = 0; i < B * ld; i++) {
-        r[i] = u[i] < -1.0f ? -1.0f : u[i] > 1.0f ? 1.0f : u[i];
-        dr[i] = u[i] > -1.0f && u[i] < 1.0f ? 1.0f : 0.0f;
-    }
-}
-
-static void eval_softplus(float *restrict r, float *restrict dr, const float *restrict u, size_t B, size_t n, size_t ld)
-{
-    (void)n;
-#pragma omp simd
-    for (size_t i = 0; i < B * ld; i++) {
-        float slope;
-        r[i] = gle_softplusf(u[i], &slope);
-        dr[i] = slope;
-    }
-}
-
-static void curve_softplus(float *restrict ddr, const float *restrict u, size_t n)
-{
-#pragma omp simd
-    for (size_t i = 0; i < n; i++) {
-        const float y = gle_sigmoidf(u[i]);
-        ddr[i] = y * (1.0f - y);
-    }
-}
-
-/* Clevert et al. 2016, arXiv:1511.07289, with alpha = 1, as torch.nn.ELU. Continuous up to the slope at 0. */
-static void eval_elu(float *restrict r, float *restrict dr, const float *restrict u, size_t B, size_t n, size_t ld)
-{
-    (void)n;
-#pragma omp simd
-    for (size_t i = 0; i < B * ld; i++) {
-        const float below = u[i] < 0.0f ? u[i] : 0.0f;
-        r[i] = u[i] < 0.0f ? gle_expm1f(below) : u[i]; /* NaN passes through */
-        dr[i] = gle_expf(below);
-    }
-}
-
-static void curve_elu(float *restrict ddr, const float *restrict u, size_t n)
-{
-#pragma omp simd
-    for (size_t i = 0; i < n; i++)
-        ddr[i] = u[i] < 0.0f ? gle_expf(u[i]) : 0.0f;
-}
-
-/* As torch.nn.Softsign. r is a quotient, not u y: y is no normal number where u is among the largest. */
-static void eval_softsign(float *restrict r, float *restrict dr, const float *restrict u, size_t B, size_t n, size_t ld)
-{
-    (void)n;
-#pragma omp simd
-    for (size_t i = 0; i < B * ld; i++) {
-        const float d = 1.0f + (u[i] < 0.0f ? -u[i] : u[i]), y = 1.0f / d;
-        r[i] = u[i] / d;
-        dr[i] = y * y;
-    }
-}
-
-static void curve_softsign(float *restrict ddr, const float *restrict u, size_t n)
-{
-#pragma omp simd
-    for (size_t i = 0; i < n; i++) {
-        const float y = 1.0f / (1.0f + (u[i] < 0.0f ? -u[i] : u[i]));
-        ddr[i] = (u[i] < 0.0f ? 2.0f : -2.0f) * y * y * y;
-    }
-}
-
-/* The slope is 1: the Jacobian of log-softmax belongs to the error of the loss nll, as in cross entropy. */
+/* Not the equation of one neuron, since it sums over the layer.
+ * The slope is 1: the Jacobian of log-softmax belongs to the error of the loss nll, as in cross entropy. */
 static void eval_log_softmax(float *restrict r, float *restrict dr, const float *restrict u, size_t B, size_t n,
                              size_t ld)
 {

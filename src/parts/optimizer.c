@@ -1,5 +1,7 @@
-/* Compiled once per instruction set. A new optimizer is two functions and one row here. */
+/* Compiled once per instruction set. A new optimizer is its equations in kernel/equations.h, and three functions and
+ * one row here. */
 #include "parts/optimizer.h"
+#include "kernel/equations.h"
 #include "yaml/key.h"
 
 #include <math.h>
@@ -21,9 +23,6 @@ static double lr_adam(const void *params)
     return ((const struct adam_params *)params)->lr;
 }
 
-/* Kingma & Ba, arXiv:1412.6980, in the order of operations of torch.optim.Adam:
- *   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
- *   p -= lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps) */
 static struct gle_optimizer_step prepare_adam(const void *params, double lr, uint64_t t)
 {
     const struct adam_params *a = params;
@@ -41,10 +40,10 @@ static void update_adam(float *restrict p, const float *restrict g, float *const
 
 #pragma omp simd
     for (size_t i = 0; i < n; i++) {
-        const float mean = b1 * m[i] + d1 * g[i], square = b2 * v[i] + d2 * (g[i] * g[i]);
+        const float mean = gle_adam_mean(m[i], g[i], b1, d1), square = gle_adam_square(v[i], g[i], b2, d2);
         m[i] = mean;
         v[i] = square;
-        p[i] -= step * (mean / (__builtin_sqrtf(square) * scale + eps));
+        p[i] = gle_adam(p[i], mean, square, scale, eps, step);
     }
 }
 
@@ -64,7 +63,6 @@ static double lr_sgd(const void *params)
     return ((const struct sgd_params *)params)->lr;
 }
 
-/* As torch.optim.SGD: m = momentum m + g;  p -= lr m. The first step (m = 0) is plain descent. */
 static struct gle_optimizer_step prepare_sgd(const void *params, double lr, uint64_t t)
 {
     (void)t;
@@ -79,8 +77,8 @@ static void update_sgd(float *restrict p, const float *restrict g, float *const 
 
 #pragma omp simd
     for (size_t i = 0; i < n; i++) {
-        m[i] = momentum * m[i] + g[i];
-        p[i] -= lr * m[i];
+        m[i] = gle_sgd_sum(m[i], g[i], momentum);
+        p[i] = gle_sgd(p[i], m[i], lr);
     }
 }
 

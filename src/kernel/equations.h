@@ -1,0 +1,218 @@
+/* equations.h - what one neuron or one parameter computes in a step: each equation once, as a function of single
+ * numbers. The loops over neurons and parameters call these functions.
+ *
+ * The text is in what C17 and OpenCL C 1.2 have in common, so that it serves processors and GPUs alike. That is C
+ * without double, which is an extension of OpenCL; without pointers to functions, recursion and arrays; and without the
+ * C library. What the two languages spell differently has one name, given first. A test compiles this as OpenCL C. */
+#ifndef GLE_KERNEL_EQUATIONS_H
+#define GLE_KERNEL_EQUATIONS_H
+
+/* gle_expf() and its kin are OpenCL's built-in functions, or those of math.h, of which C compilers make vector code.
+ * GLE_ARRAY stands before the type that a pointer into an array points to: OpenCL is told that the array lies in the
+ * memory of the device. */
+#ifdef __OPENCL_C_VERSION__
+#define GLE_ARRAY __global
+#define gle_absf(x) fabs(x)
+#define gle_expf(x) exp(x)
+#define gle_expm1f(x) expm1(x)
+#define gle_log1pf(x) log1p(x)
+#define gle_sqrtf(x) sqrt(x)
+#define gle_tanhf(x) tanh(x)
+#else
+#include "kernel/math.h"
+#define GLE_ARRAY
+#endif
+
+/* The type of numbers in the equations of membranes and errors: float, unless the including file has defined another
+ * one before, such as a vector of floats. These equations are sums and products only, which vectors have, too. */
+#ifndef GLE_REAL
+#define GLE_REAL float
+#endif
+
+/* x, or low or high where it lies beyond them. NaN passes through, here and below. */
+static inline float gle_clipf(float x, float low, float high)
+{
+    const float lowered = x > high ? high : x;
+
+    return x < low ? low : lowered;
+}
+
+/* 1 / (1 + exp(-x)) */
+static inline float gle_sigmoidf(float x)
+{
+    return 1.0f / (1.0f + gle_expf(-x));
+}
+
+/* --- membranes and errors: what the letters mean, and where the equations are from, says kernel.h --- */
+
+/* s <- s + b + gamma * e - u  ( = tau_m * u_dot );  prosp_u = u + tau_r * u_dot;  u <- u + dt * u_dot
+ * look = tau_r / tau_m, leak = dt / tau_m. */
+static inline void gle_membrane(GLE_ARRAY GLE_REAL *prosp_u, GLE_ARRAY GLE_REAL *u, GLE_ARRAY GLE_REAL *s, GLE_REAL e,
+                                GLE_REAL b, float gamma, GLE_REAL look, GLE_REAL leak)
+{
+    const GLE_REAL old = *u, d = *s + b + gamma * e - old;
+
+    *s = d;
+    *prosp_u = old + look * d;
+    *u = old + leak * d;
+}
+
+/* Its transpose: lambda = look * a + leak * u_bar;  u_bar <- u_bar + a - lambda */
+static inline void gle_membrane_back(GLE_ARRAY GLE_REAL *lambda, GLE_ARRAY GLE_REAL *u_bar, GLE_REAL look,
+                                     GLE_REAL leak, GLE_REAL a)
+{
+    const GLE_REAL old = *u_bar, x = look * a + leak * old;
+
+    *lambda = x;
+    *u_bar = old + a - x;
+}
+
+/* v_dot = (dr * e_above - v) / tau_r;  e = v + tau_m * v_dot;  v <- v + dt * v_dot
+ * look = tau_m / tau_r, leak = dt / tau_r. */
+static inline void gle_error_prospective(GLE_ARRAY GLE_REAL *e, GLE_ARRAY GLE_REAL *v, GLE_REAL e_above, GLE_REAL dr,
+                                         GLE_REAL look, GLE_REAL leak)
+{
+    const GLE_REAL old = *v, d = dr * e_above - old; /* tau_r * v_dot */
+
+    *e = old + look * d;
+    *v = old + leak * d;
+}
+
+/* e = v = dr * e_above */
+static inline void gle_error_instantaneous(GLE_ARRAY GLE_REAL *e, GLE_ARRAY GLE_REAL *v, GLE_REAL e_above, GLE_REAL dr)
+{
+    const GLE_REAL x = dr * e_above;
+
+    *e = x;
+    *v = x;
+}
+
+/* Transpose of the prospective error: d = look * e_bar + leak * v_bar;  v_bar <- v_bar + e_bar - d;
+ * above_bar = dr * d;  dr_bar = e_above * d;  lag = dr * e_above - v  ( = tau_r * v_dot ) */
+static inline void gle_error_prospective_back(GLE_ARRAY GLE_REAL *above_bar, GLE_ARRAY GLE_REAL *dr_bar,
+                                              GLE_ARRAY GLE_REAL *v_bar, GLE_ARRAY GLE_REAL *lag, GLE_REAL e_bar,
+                                              GLE_REAL e_above, GLE_REAL dr, GLE_REAL v, GLE_REAL look, GLE_REAL leak)
+{
+    const GLE_REAL old = *v_bar, d = look * e_bar + leak * old;
+
+    *v_bar = old + e_bar - d;
+    *above_bar = dr * d;
+    *dr_bar = e_above * d;
+    *lag = dr * e_above - v;
+}
+
+/* Transpose of the instantaneous error: above_bar = dr * e_bar;  dr_bar = e_above * e_bar;  lag = 0 */
+static inline void gle_error_instantaneous_back(GLE_ARRAY GLE_REAL *above_bar, GLE_ARRAY GLE_REAL *dr_bar,
+                                                GLE_ARRAY GLE_REAL *lag, GLE_REAL e_bar, GLE_REAL e_above, GLE_REAL dr)
+{
+    *above_bar = dr * e_bar;
+    *dr_bar = e_above * e_bar;
+    *lag = (GLE_REAL){0};
+}
+
+/* --- activations --- */
+
+/* An activation r = phi(u) is written as expressions:
+ *   GLE_ACTIVATION(name, phi, slope)            phi of u; its slope dr of u and r
+ *   GLE_ACTIVATION_WITH(name, y, phi, slope)    the same, where y, an expression of u, is at hand in all that follow
+ *   GLE_CURVE(name, curve)                      the slope of the slope, of u, r and dr; where phi is made of straight
+ *                                               pieces, it is 0 and not written
+ * Of these the functions gle_<name>_y(u), gle_<name>(u, y), gle_<name>_slope(u, y, r) and gle_<name>_curve(u, y, r, dr)
+ * are made, and the loops GLE_ACTIVATION_LOOP(name) and GLE_CURVE_LOOP(name), if the including file has defined such
+ * macros before. */
+#ifndef GLE_ACTIVATION_LOOP
+#define GLE_ACTIVATION_LOOP(name)
+#endif
+#ifndef GLE_CURVE_LOOP
+#define GLE_CURVE_LOOP(name)
+#endif
+#define GLE_ACTIVATION_WITH(name, shared, phi, slope)                 \
+    static inline float gle_##name##_y(float u)                       \
+    {                                                                 \
+        (void)u;                                                      \
+        return shared;                                                \
+    }                                                                 \
+    static inline float gle_##name(float u, float y)                  \
+    {                                                                 \
+        (void)u;                                                      \
+        (void)y;                                                      \
+        return phi;                                                   \
+    }                                                                 \
+    static inline float gle_##name##_slope(float u, float y, float r) \
+    {                                                                 \
+        (void)u;                                                      \
+        (void)y;                                                      \
+        (void)r;                                                      \
+        return slope;                                                 \
+    }                                                                 \
+    GLE_ACTIVATION_LOOP(name)
+#define GLE_ACTIVATION(name, phi, slope) GLE_ACTIVATION_WITH(name, 0.0f, phi, slope)
+#define GLE_CURVE(name, curve)                                                  \
+    static inline float gle_##name##_curve(float u, float y, float r, float dr) \
+    {                                                                           \
+        (void)u;                                                                \
+        (void)y;                                                                \
+        (void)r;                                                                \
+        (void)dr;                                                               \
+        return curve;                                                           \
+    }                                                                           \
+    GLE_CURVE_LOOP(name)
+
+GLE_ACTIVATION(linear, u, 1.0f)
+
+GLE_ACTIVATION(relu, u < 0.0f ? 0.0f : u, u > 0.0f ? 1.0f : 0.0f)
+
+GLE_ACTIVATION(sigmoid, gle_sigmoidf(u), r * (1.0f - r))
+GLE_CURVE(sigmoid, dr * (1.0f - 2.0f * r))
+
+GLE_ACTIVATION(hard_sigmoid, gle_clipf(u * (1.0f / 6.0f) + 0.5f, 0.0f, 1.0f),
+               u > -3.0f && u < 3.0f ? 1.0f / 6.0f : 0.0f)
+
+GLE_ACTIVATION(tanh, gle_tanhf(u), 1.0f - r * r)
+GLE_CURVE(tanh, -2.0f * r * dr)
+
+GLE_ACTIVATION(hard_tanh, gle_clipf(u, -1.0f, 1.0f), u > -1.0f && u < 1.0f ? 1.0f : 0.0f)
+
+/* log(1 + exp(u)) = max(u, 0) + log(1 + exp(-|u|)), in which nothing overflows. Its slope is the sigmoid. */
+GLE_ACTIVATION_WITH(softplus, gle_expf(-gle_absf(u)), (u > 0.0f ? u : 0.0f) + gle_log1pf(y),
+                    (u < 0.0f ? y : 1.0f) / (1.0f + y))
+GLE_CURVE(softplus, gle_sigmoid_slope(u, 0.0f, gle_sigmoidf(u)))
+
+/* Clevert et al. 2016, arXiv:1511.07289, with alpha = 1, as torch.nn.ELU. Continuous up to the slope at 0. */
+GLE_ACTIVATION_WITH(elu, u < 0.0f ? u : 0.0f, u < 0.0f ? gle_expm1f(y) : u, gle_expf(y))
+GLE_CURVE(elu, u < 0.0f ? gle_expf(u) : 0.0f)
+
+/* As torch.nn.Softsign. r is a quotient, not u y: y is no normal number where u is among the largest. */
+GLE_ACTIVATION_WITH(softsign, 1.0f / (1.0f + gle_absf(u)), u / (1.0f + gle_absf(u)), y * y)
+GLE_CURVE(softsign, (u < 0.0f ? 2.0f : -2.0f) * y * y * y)
+
+/* --- optimizers: they move a parameter p along its gradient g --- */
+
+/* Kingma & Ba, arXiv:1412.6980, in the order of operations of torch.optim.Adam, after t steps:
+ *   m <- beta1 m + (1 - beta1) g;  v <- beta2 v + (1 - beta2) g^2
+ *   p <- p - lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
+ * keep = beta1 or beta2, add = 1 - keep; scale = 1 / sqrt(1 - beta2^t), step = lr / (1 - beta1^t). */
+static inline float gle_adam_mean(float m, float g, float keep, float add)
+{
+    return keep * m + add * g;
+}
+static inline float gle_adam_square(float v, float g, float keep, float add)
+{
+    return keep * v + add * (g * g);
+}
+static inline float gle_adam(float p, float m, float v, float scale, float eps, float step)
+{
+    return p - step * (m / (gle_sqrtf(v) * scale + eps));
+}
+
+/* As torch.optim.SGD: m <- momentum m + g;  p <- p - lr m. The first step (m = 0) is plain descent. */
+static inline float gle_sgd_sum(float m, float g, float momentum)
+{
+    return momentum * m + g;
+}
+static inline float gle_sgd(float p, float m, float lr)
+{
+    return p - lr * m;
+}
+
+#endif
