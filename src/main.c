@@ -2,9 +2,11 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "cli/limits.h"
+#include "cli/loops.h"
 #include "cli/many.h"
 #include "cli/obstacles.h"
 #include "cli/options.h"
+#include "cli/picture.h"
 #include "cli/progress.h"
 #include "cli/session.h"
 #include "cli/show.h"
@@ -119,6 +121,24 @@ static int run_plan(struct gle_plan *plan)
     return run_one_by_one(plan, processors);
 }
 
+/* What each variant's network is like, by the first point of a sweep: a picture, or warnings. */
+static int look_at_networks(const struct gle_plan *plan)
+{
+    const struct gle_options *o = &plan->options;
+    const struct gle_experiment *before = NULL;
+
+    for (size_t i = 0; i < plan->n_runs && !*plan->stop; i++) {
+        const struct gle_experiment *exp = plan->runs[i].exp;
+        struct gle_error err = {0};
+        if (before && (!exp->variant || !strcmp(before->variant, exp->variant)))
+            continue;
+        before = exp;
+        if (o->graph ? gle_picture_write(exp, &err) : !o->quiet && gle_loops_warn(exp, &err))
+            return gle_show_error(&err);
+    }
+    return 0;
+}
+
 static int run_config(const char *path, const struct gle_options *o, const char *command,
                       const volatile sig_atomic_t *stop)
 {
@@ -134,9 +154,11 @@ static int run_config(const char *path, const struct gle_options *o, const char 
         code |= gle_experiment_pending(plan.lists[0].item[i], &errs);
     if (code)
         code = print_errors(&errs);
-    else if (o->action == GLE_CHECK && !o->quiet)
+    else if (o->action != GLE_RUN)
+        code = look_at_networks(&plan);
+    if (!code && o->action == GLE_CHECK && !o->quiet)
         printf("%s: ok\n", path);
-    else if (o->action != GLE_CHECK)
+    else if (!code && o->action != GLE_CHECK && !o->graph)
         code = run_plan(&plan);
     gle_plan_clear(&plan);
     return code;

@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum { CHECK = 256, DRY_RUN, SET, SEED, VARIANT, OUTPUT, FORCE, THREADS, QUIET, LIST, SCHEMA, VERSION, HELP, SEEDS,
-       JOBS, RESUME };
+       JOBS, RESUME, GRAPH };
 
 /* All there is to know of an option, in the order of --help; the manual and the completions of shells are made of that
  * text. */
@@ -19,6 +19,7 @@ struct entry {
 static const struct entry entries[] = {
     {"check", NULL, "only say whether the configs are right", CHECK},
     {"dry-run", NULL, "show shapes, parameters, memory and the estimated time, train nothing", DRY_RUN},
+    {"graph", NULL, "with --dry-run: write the network as DOT, which Graphviz draws, and nothing else", GRAPH},
     {"set", "a.b=VALUE", "put VALUE at a key of the config, as in learning.beta=2 or "
                          "'network.layers[1].repeat=3' (quoted)", SET},
     {"seed", "N", "the same as --set seed=N", SEED},
@@ -229,6 +230,9 @@ static int parse_option(struct gle_options *o, int option, const char *name, str
     case DRY_RUN:
         o->action = GLE_DRY_RUN;
         return 0;
+    case GRAPH:
+        o->graph = true;
+        return 0;
     case LIST:
         o->action = GLE_LIST;
         return 0;
@@ -298,6 +302,8 @@ int gle_options_parse(struct gle_options *o, int argc, char **argv, struct gle_e
         return gle_fail(err, GLE_EUSAGE, "either --seed or --seeds, not both");
     if (o->resume && o->force)
         return gle_fail(err, GLE_EUSAGE, "either --resume or --force, not both");
+    if (o->graph && o->action != GLE_DRY_RUN)
+        return gle_fail(err, GLE_EUSAGE, "--graph goes with --dry-run");
     if (!o->n_configs && o->action <= GLE_DRY_RUN)
         return gle_fail(err, GLE_EUSAGE, "a config file is wanted; glesim --help tells more");
     return 0;

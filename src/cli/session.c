@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "cli/jobs.h"
 #include "cli/limits.h"
+#include "cli/loops.h"
 #include "cli/notes.h"
 #include "cli/show.h"
 #include "report/checkpoint.h"
@@ -329,6 +330,18 @@ static int open_run(struct session *s, struct gle_error *err)
     return 0;
 }
 
+/* A run that diverged says round which loop errors may have grown, if there is any. */
+static void name_loop(struct session *s, struct gle_error *err)
+{
+    char why[sizeof err->text], loop[400];
+
+    gle_loops_explain(loop, sizeof loop, s->net);
+    snprintf(why, sizeof why, "%.*s%s", (int)(sizeof why - sizeof loop), err->text, loop);
+    snprintf(s->metrics.message, sizeof s->metrics.message, "%s", why);
+    *err = (struct gle_error){0};
+    gle_fail(err, GLE_EDIVERGED, "%s", why);
+}
+
 /* Trains, and writes the report however it ends. */
 static int train(struct session *s, struct gle_provenance *provenance, struct gle_error *err)
 {
@@ -354,6 +367,8 @@ static int train(struct session *s, struct gle_provenance *provenance, struct gl
     gle_bar_start(&s->bar, s->graph->exp, quiet || s->progress >= 0);
     rc = gle_train(&s->metrics, s->net, s->graph, s->data, &observer, s->how->stop, err);
     gle_bar_clear(&s->bar);
+    if (rc && err->code == GLE_EDIVERGED)
+        name_loop(s, err);
     if (rc && err->code != GLE_EDIVERGED) {
         report_failure(s, err);
         return -1;

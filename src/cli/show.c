@@ -1,7 +1,7 @@
 #include "cli/show.h"
 #include "cli/progress.h"
+#include "cli/tables.h"
 #include "data/feed.h"
-#include "parts/activation.h"
 #include "parts/optimizer.h"
 #include "report/provenance.h"
 #include "train/evaluation.h"
@@ -85,40 +85,6 @@ void gle_show_version(void)
     gle_provenance_collect(&p, "");
     printf("glesim %s%s%s%s\n%s, %s\n%s, kernels for %s\n", p.version, p.commit[0] ? " (" : "", p.commit,
            p.commit[0] ? ")" : "", p.compiler, p.blas, p.cpu, p.isa);
-}
-
-static void format_range(char *buf, size_t size, const double *v, size_t n)
-{
-    double low = v[0], high = v[0];
-
-    for (size_t i = 1; i < n; i++) {
-        low = fmin(low, v[i]);
-        high = fmax(high, v[i]);
-    }
-    if (low < high)
-        snprintf(buf, size, "%g-%g", low, high);
-    else
-        snprintf(buf, size, "%g", low);
-}
-
-static void show_layers(const struct gle_graph *g)
-{
-    printf("  %-16s %7s %7s  %-12s %-10s %-10s %10s  %s\n", "layer", "inputs", "neurons", "activation", "tau_m",
-           "tau_r", "parameters", "learns");
-    for (size_t i = 0; i < g->n_populations; i++) {
-        const struct gle_population *l = &g->populations[i];
-        const bool *plastic = l->cfg->plastic;
-        char tau_m[32], tau_r[32];
-
-        format_range(tau_m, sizeof tau_m, l->cfg->tau_m, l->n);
-        format_range(tau_r, sizeof tau_r, l->cfg->tau_r, l->n);
-        printf("  %-16s %7zu %7zu  %-12s %-10s %-10s %10zu ", l->cfg->name, gle_graph_inputs(g, i), l->n, l->cfg->act->row.name, tau_m,
-               tau_r, gle_graph_layer_parameters(g, i));
-        for (size_t p = 0; p < GLE_PARAMS; p++)
-            if (plastic[p])
-                printf(" %s", gle_params[p].name);
-        printf("%s\n", plastic[0] || plastic[1] || plastic[2] ? "" : " nothing");
-    }
 }
 
 static void show_parameters(const struct gle_graph *g)
@@ -242,7 +208,7 @@ void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, s
     const double bytes = gle_graph_bytes(graph, optimizer->n_moments) + data_bytes(graph, data);
 
     show_data(exp, data);
-    show_layers(graph);
+    gle_show_network(graph);
     show_parameters(graph);
     printf("  memory            about %.3g %cB for network and data\n", bytes < 1e9 ? 1e-6 * bytes : 1e-9 * bytes,
            bytes < 1e9 ? 'M' : 'G');

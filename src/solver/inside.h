@@ -231,8 +231,6 @@ void gle_net_tape(struct gle_net *net, size_t i, struct gle_range rows, size_t t
 const float *gle_net_errors_above(struct gle_net *net, const struct gle_population *p, float *sum, size_t first,
                                   size_t n);
 
-/* Whether a population has gone wild, on any thread. */
-bool gle_net_is_wild(const struct gle_net *net, size_t i);
 /* The error of a step or sweep in which one has gone wild, or 0. */
 int gle_net_check(const struct gle_net *net, struct gle_error *err);
 

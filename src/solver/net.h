@@ -62,6 +62,9 @@ struct gle_step {
  * Errors: GLE_EDIVERGED names the layer and the step, counted from 0 since gle_net_init(). */
 GLE_MUST_CHECK int gle_net_step(struct gle_net *net, const struct gle_step *step, double *loss, struct gle_error *err);
 
+/* Whether a layer has gone wild: the last step, or the sweep over the last window, found NaN or Inf in it. */
+bool gle_net_is_wild(const struct gle_net *net, size_t layer);
+
 /* Where the time of steps and sweeps went. */
 struct gle_profile {
     double seconds; /* of all of them, by the clock of the calling thread */

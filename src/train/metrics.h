@@ -57,7 +57,7 @@ struct gle_diagnostic {
 
 struct gle_metrics {
     enum gle_status status;
-    char message[256]; /* why it ended early; "" if it did not */
+    char message[512]; /* why it ended early; "" if it did not */
     struct gle_epoch *epochs; /* of training by epochs: those that are over */
     size_t n_epochs, epochs_room;
     struct gle_phase_score *phases; /* of training by duration: those that are over, or were broken off */
