@@ -74,7 +74,7 @@ void gle_loops_explain(char *buf, size_t size, const struct gle_net *net)
     *buf = '\0';
     for (size_t i = 0; i < loops.n && !*buf && !rc; i++)
         if (reaches_wild(&loops.item[i], net))
-            snprintf(buf, size, "; errors go round the loop %s, which on the initial weights multiplies %s by up to %.3g each "
-                     "time", loops.item[i].way, pace_of(&loops.item[i]), loops.item[i].gain);
+            snprintf(buf, size, "; errors go round the loop %s, which on the initial weights multiplies %s by up to "
+                     "%.3g each time", loops.item[i].way, pace_of(&loops.item[i]), loops.item[i].gain);
     gle_error_loops_clear(&loops);
 }

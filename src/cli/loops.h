@@ -10,8 +10,8 @@
  * Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_loops_warn(const struct gle_experiment *exp, struct gle_error *err);
 
-/* For a run that diverged: "; errors go round ...", of the strongest loop whose errors come to a layer of `net` that has
- * gone wild; "" if there is none, or no memory to find it. */
+/* For a run that diverged: "; errors go round ...", of the strongest loop whose errors come to a layer of `net` that
+ * has gone wild; "" if there is none, or no memory to find it. */
 void gle_loops_explain(char *buf, size_t size, const struct gle_net *net);
 
 #endif

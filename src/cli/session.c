@@ -394,8 +394,11 @@ static int dry_run(struct session *s, struct gle_error *err)
     double record;
 
     if (gle_train_measure(&costs, s->net, s->graph, s->data, SECONDS, 0.0, err) ||
-        gle_recorder_measure(&record, s->graph, err))
+        gle_recorder_measure(&record, s->graph, err)) {
+        if (err->code == GLE_EDIVERGED)
+            name_loop(s, err);
         return -1;
+    }
     gle_show_plan(s->graph, s->data, gle_net_threads(s->net), &costs, record);
     return 0;
 }
