@@ -1,0 +1,159 @@
+/* Loops that errors go round: which there are, and what they gain. */
+#include "solver/loops.h"
+#include "../support/build.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { YAML_BYTES = 4096 };
+
+/* tau_m 1 and tau_r 0.3 at dt 0.1: errors that alternate gain 1.9 / 0.5. */
+#define FAST 3.8
+#define NEURONS(n) "neurons: {count: " #n ", tau_m: 1.0, tau_r: 0.3}"
+
+static struct built build_layers(const char *rule, const char *layers)
+{
+    char yaml[YAML_BYTES];
+    const int n = snprintf(yaml, sizeof yaml,
+                           "glesim: 1\nname: loops\ndt: 0.1\nseed: 3\ndataset: {type: xor}\n"
+                           "network: {input: 2, output: out, layers: [%s]}\n"
+                           "learning: {loss: mse, optimizer: {type: sgd, lr: 0.1}, rule: %s}\n"
+                           "training: {epochs: 1, batch_size: 4}\n", layers, rule);
+
+    assert_in_range(n, 1, YAML_BYTES - 1);
+    return build_text(yaml, 1);
+}
+
+static struct gle_error_loops find(const struct built *b)
+{
+    struct gle_error_loops loops;
+    struct gle_error err = {0};
+
+    if (gle_error_loops_find(&loops, b->net, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(loops.n > 0, gle_error_loops_any(b->graph));
+    return loops;
+}
+
+struct loop_case {
+    const char *rule, *layers, *way; /* way NULL: there is no loop */
+    double gain;
+    bool fast;
+};
+
+#define OUT(from) "{name: out, " NEURONS(2) ", from: [" from "]}"
+static const struct loop_case cases[] = {
+    {"gle", "{name: a, " NEURONS(3) "}, " OUT("a"), NULL, 0.0, false},
+    /* alone, with itself */
+    {"gle", OUT("input, {layer: out, connect: one_to_one, weight: -0.5}"), "out -> out", 0.5 * FAST, true},
+    {"bp", OUT("input, {layer: out, connect: one_to_one, weight: -0.5}"), "out -> out", 0.5, false},
+    /* W^T of a rotation, and of a matrix that grows a direction and shrinks the other */
+    {"bp", OUT("input, {layer: out, weight: [[0.6, 0.8], [-0.8, 0.6]]}"), "out -> out", 1.0, false},
+    {"bp", OUT("input, {layer: out, weight: [[0.5, 1.0], [2.0, -0.5]]}"), "out -> out", 1.5, false},
+    /* a nilpotent one: errors die, although each of its numbers is large */
+    {"bp", OUT("input, {layer: out, weight: [[0.0, 9.0], [0.0, 0.0]]}"), "out -> out", 0.0, false},
+    /* errors do not come back */
+    {"gle", OUT("input, {layer: out, feedback: none}"), NULL, 0.0, false},
+    /* through weights of their own */
+    {"bp", OUT("input, {layer: out, weight: 0.1, feedback: {type: fixed, weight: 1.0}}"), "out -> out", 2.0, false},
+    /* two layers: 0.3 * 2 * 0.4 * 3, of all ones; the delay is that of rates */
+    {"bp", "{name: a, " NEURONS(3) ", from: [input, {layer: out, weight: 0.4, delay: 0.7}]}, "
+           OUT("{layer: a, weight: 0.3}"), "a -> out -> a", 0.3 * 2 * 0.4 * 3, false},
+    {"gle", "{name: a, " NEURONS(3) ", from: [input, {layer: out, weight: 0.4, delay: 0.7}]}, "
+            OUT("{layer: a, weight: 0.3}"), "a -> out -> a", 0.3 * 2 * 0.4 * 3 * FAST * FAST, true},
+    /* slow neurons damp what alternates: the slow end counts */
+    {"gle", "{name: out, neurons: {count: 2, tau_m: 0.3, tau_r: 1.0}, from: [input, {layer: out, connect: one_to_one, "
+            "weight: 0.9}]}", "out -> out", 0.9, false},
+    /* phi' of the logistic function is at most 1/4 */
+    {"bp", "{name: a, " NEURONS(2) ", activation: sigmoid, from: [input, {layer: a, connect: one_to_one, "
+           "weight: 2.0}]}, " OUT("a"), "a -> a", 0.5, false},
+    /* the strongest of two that share a layer, although it is the longer one */
+    {"bp", "{name: a, " NEURONS(2) ", from: [input, {layer: a, connect: one_to_one, weight: 0.2}, "
+           "{layer: out, connect: one_to_one, weight: 1.5}]}, " OUT("{layer: a, connect: one_to_one, weight: 0.5}"),
+     "a -> out -> a", 0.75, false},
+};
+
+static void test_gains(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct loop_case *c = &cases[i];
+        struct built b = build_layers(c->rule, c->layers);
+        struct gle_error_loops loops = find(&b);
+        if (!c->way)
+            assert_int_equal(loops.n, 0);
+        else {
+            assert_int_equal(loops.n, 1);
+            assert_string_equal(loops.item[0].way, c->way);
+            if (!(fabs(loops.item[0].gain - c->gain) <= 1e-4 * (c->gain + 1e-3)) || loops.item[0].fast != c->fast)
+                fail_msg("%s: %g, not %g", c->layers, loops.item[0].gain, c->gain);
+        }
+        gle_error_loops_clear(&loops);
+        built_clear(&b);
+    }
+}
+
+/* Two sets of layers: the stronger one comes first, and each says where its errors come to. */
+static void test_sets_are_apart(void **state)
+{
+    struct built b = build_layers("bp", "{name: a, " NEURONS(2) ", from: [input, {layer: a, connect: one_to_one, "
+                                        "weight: 0.2}]}, {name: b, " NEURONS(2) ", from: [a, {layer: b, "
+                                        "connect: one_to_one, weight: 0.7}]}, " OUT("b"));
+    struct gle_error_loops loops = find(&b);
+
+    (void)state;
+    assert_int_equal(loops.n, 2);
+    assert_string_equal(loops.item[0].way, "b -> b");
+    assert_string_equal(loops.item[1].way, "a -> a");
+    assert_true(loops.item[0].reaches[0] && loops.item[0].reaches[1] && !loops.item[0].reaches[2]);
+    assert_true(loops.item[1].reaches[0] && !loops.item[1].reaches[1] && !loops.item[1].reaches[2]);
+    gle_error_loops_clear(&loops);
+    built_clear(&b);
+}
+
+/* The largest error of the only layer after so many steps of a network that is nudged and does not learn. */
+static double error_after(size_t steps, double weight)
+{
+    const struct gle_step step = {.nudge = true};
+    char layer[512];
+    struct built b;
+    float e[2 * 4] = {0};
+    double loss, most = 0.0;
+    struct gle_error err = {0};
+
+    snprintf(layer, sizeof layer, "{name: out, " NEURONS(2) ", bias: none, from: [input, {layer: out, "
+             "connect: one_to_one, weight: %.9g}]}", weight);
+    b = build_layers("gle", layer);
+    for (size_t t = 0; t < steps; t++) {
+        size_t ld;
+        float *target = gle_net_target(b.net, &ld);
+        target[0] = t == 1 ? 1.0f : 0.0f; /* a kick, once phi' is there; after it only the loop is left of it */
+        if (gle_net_step(b.net, &step, &loss, &err))
+            fail_msg("%s", err.text);
+    }
+    gle_net_get_var(b.net, gle_graph_variable(b.graph, 0, "v", 0), e);
+    for (size_t i = 0; i < 2; i++)
+        most = fmax(most, fabs((double)e[i]));
+    built_clear(&b);
+    return most;
+}
+
+/* Errors that alternate come back with their own sign where the weight is negative: then they grow from a gain of 1 on,
+ * and not below. The output stays zero, so that the target error is no more than the kick. */
+static void test_errors_grow_from_a_gain_of_1_on(void **state)
+{
+    (void)state;
+    assert_true(error_after(400, -1.05 / FAST) > 10.0 * error_after(100, -1.05 / FAST));
+    assert_true(error_after(400, -0.95 / FAST) < 0.1 * error_after(100, -0.95 / FAST));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gains),
+        cmocka_unit_test(test_sets_are_apart),
+        cmocka_unit_test(test_errors_grow_from_a_gain_of_1_on),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
