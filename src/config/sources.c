@@ -229,6 +229,12 @@ static int check_source(struct gle_source_cfg *c, const struct gle_experiment *e
     return 0;
 }
 
+/* Values that the config gives for weights, W or B. */
+static int check_weights(const struct gle_source_cfg *c, const struct gle_part *weight, struct gle_errors *errs)
+{
+    return gle_values_fit(weight, GLE_WEIGHT, c->plan.parts, c->plan.part == 1 ? 1 : c->plan.cols, errs);
+}
+
 static int check_values(const struct gle_experiment *exp, struct gle_errors *errs)
 {
     int rc = 0;
@@ -236,8 +242,10 @@ static int check_values(const struct gle_experiment *exp, struct gle_errors *err
     for (size_t i = 0; i < exp->n_layers; i++)
         for (size_t j = 0; j < exp->layers[i].n_sources; j++) {
             const struct gle_source_cfg *c = &exp->layers[i].sources[j];
-            rc |= gle_values_fit(&c->weight, GLE_WEIGHT, c->plan.parts,
-                                 c->plan.part == 1 ? 1 : c->plan.cols, errs);
+            const struct gle_feedback_params *own = c->feedback_params;
+            rc |= check_weights(c, &c->weight, errs);
+            if (c->feedback->own)
+                rc |= check_weights(c, &own->weight, errs);
         }
     return rc;
 }

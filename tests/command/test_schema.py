@@ -100,16 +100,23 @@ UNSEEN = {
         speech_window_longest speech_split tau_below_dt tau_below_dt_in_group tau_below_dt_in_list
         tau_below_dt_repeated window_below_dt window_of_one_step xor_low_above_high phases_window speech_window
         phases_window_of_signal evaluate_below_dt record_offset step_width_no_multiple time_no_multiple_of_dt
-        delayed_xor_pulse delayed_xor_pause delayed_xor_answer delayed_xor_samples delayed_xor_test_samples""",
+        delayed_xor_pulse delayed_xor_pause delayed_xor_answer delayed_xor_samples delayed_xor_test_samples
+        from_delays input_size_fraction""",
     "how many numbers a list must have, and that rows must be of the same length": """
-        bias_length bounds_single padding_of_mnist1d signal_amplitudes signal_phases speech_levels tau_list_and_count
-        weight_ragged weight_rows""",
+        bias_length bounds_single input_shape padding_of_mnist1d signal_amplitudes signal_phases source_weights
+        speech_levels tau_list_and_count taus_of_channels weight_ragged weight_rows""",
+    "the shapes that links make and want, and which of their settings go together": """
+        channels_without_conv conv_count conv_of_neurons conv_sizes links_that_do_not_fit""",
     "that sizes of the network must be those of the data set": """
         input_and_dataset readout_and_dataset signal_two_channels speech_sizes""",
     "which layers, neurons and sequences there are, and that names are given once": """
-        layer_name_of_repeat layer_name_twice record_neuron_of_small_layer record_twice record_unknown_layer
+        from_twice from_unknown_layer layer_called_input layer_name_of_repeat layer_name_twice output_unknown
+        record_neuron_of_small_layer record_twice record_unknown_layer
         record_sequences_of_tests sweep_layer word_in_two_forms""",
+    "that every layer leads to the output, and that the adjoint equations know neither loops nor delays": """
+        adjoint_delay adjoint_loop diagnose_loop layer_unread output_not_last""",
     "that a key needs another one, or excludes it": """
+        feedback_to_input from_repeat
         adjoint_without_window bptt_without_window epochs_and_phases neither_epochs_nor_phases no_count
         speech_one_class""",
     "that a name goes only with certain other names, or needs a teacher, epochs or phases": """
