@@ -13,6 +13,18 @@ int n_isas(void)
 
 const char *settings_file = "/tmp/none.npz";
 
+/* A number that a value of several forms can be. */
+static double custom_number(const struct gle_key *key)
+{
+    const struct gle_form *form =
+        key->kind == GLE_KEY_KIND_CUSTOM ? ((const struct gle_custom *)key->more)->forms : NULL;
+
+    for (; form && form->kind != GLE_FORM_END; form++)
+        if (form->kind == GLE_FORM_VALUE && form->key->kind == GLE_KEY_KIND_COUNT)
+            return fmin(fmax(10.0, form->key->low), form->key->high);
+    return 0.5;
+}
+
 static void write_required(char *yaml, size_t size, const struct gle_key *keys)
 {
     size_t at = (size_t)snprintf(yaml, size, "{");
@@ -26,7 +38,7 @@ static void write_required(char *yaml, size_t size, const struct gle_key *keys)
         else if (k->kind == GLE_KEY_KIND_REAL || k->kind == GLE_KEY_KIND_COUNT)
             at += (size_t)snprintf(yaml + at, size - at, "%g", fmin(fmax(10.0, k->low), k->high));
         else
-            at += (size_t)snprintf(yaml + at, size - at, "0.5");
+            at += (size_t)snprintf(yaml + at, size - at, "%g", custom_number(k));
     }
     snprintf(yaml + at, size - at, "}");
 }
