@@ -277,7 +277,8 @@ static void fill_in(struct settings *set, int n_configs, const char *const *conf
 static struct settings parse(int argc, char **argv)
 {
     enum {
-        QUICK = 256, JSON, THREADS, ROUNDS, SECONDS, WHOLE, RANDOM_DATA, SCALING, NO_SCALING, PRODUCTS, LAYERS, LINKS, HELP
+        QUICK = 256, JSON, THREADS, ROUNDS, SECONDS, WHOLE, RANDOM_DATA, SCALING, NO_SCALING, PRODUCTS, LAYERS, LINKS,
+        HELP
     };
     static const struct option options[] = {
         {"quick", no_argument, NULL, QUICK},

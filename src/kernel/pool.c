@@ -1,5 +1,5 @@
-/* Pooling. Windows do not overlap; lines and columns that fill no whole window are left out. Windows of two columns, the
- * most common ones, go through in vectors; up to GLE_SLACK floats beyond what is pooled are read. */
+/* Pooling. Windows do not overlap; lines and columns that fill no whole window are left out. Windows of two columns,
+ * the most common ones, go through in vectors; up to GLE_SLACK floats beyond what is pooled are read. */
 #include "kernel/kernel.h"
 #include "kernel/link_kernels.h"
 

@@ -1,8 +1,7 @@
 /* Every row of the table of links against plain loops in double precision, for every instruction set of this
  * processor. */
+#include "../support/links.h"
 #include "base/memory.h"
-#include "base/npz.h"
-#include "parts/link.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,107 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include <math.h>
 
 enum { TRIALS = 150, ROWS_MAX = 150 };
-
-/* --- numbers --- */
-
-static uint32_t noise_state;
-
-static uint32_t below(uint32_t n)
-{
-    noise_state = noise_state * 1664525u + 1013904223u;
-    return (uint32_t)((uint64_t)n * (noise_state >> 8) >> 24);
-}
-
-/* In (-1, 1), few enough different ones that equal ones meet in a window. */
-static float number(void)
-{
-    return ((float)below(4001) - 2000.0f) / 2001.0f;
-}
-
-/* Rows of n numbers; their padding, which nobody may read, is NaN. */
-struct rows {
-    float *v;
-    size_t n, ld, n_rows;
-};
-
-static struct rows rows_make(size_t n_rows, size_t n)
-{
-    struct rows r = {.n = n, .ld = gle_padded(n) + 8 * below(2), .n_rows = n_rows};
-
-    r.v = gle_floats(n_rows * r.ld + GLE_SLACK);
-    assert_non_null(r.v);
-    for (size_t i = 0; i < n_rows * r.ld + GLE_SLACK; i++)
-        r.v[i] = NAN;
-    for (size_t b = 0; b < n_rows; b++)
-        for (size_t i = 0; i < n; i++)
-            r.v[b * r.ld + i] = number();
-    return r;
-}
-
-/* Like those of a result: nothing but NaN. */
-static struct rows rows_empty(size_t n_rows, size_t n)
-{
-    struct rows r = rows_make(n_rows, n);
-
-    for (size_t i = 0; i < n_rows * r.ld; i++)
-        r.v[i] = NAN;
-    return r;
-}
-
-static void check_padding(const char *what, const struct rows *r)
-{
-    for (size_t b = 0; b < r->n_rows; b++)
-        for (size_t i = r->n; i < r->ld; i++)
-            if (i < gle_padded(r->n) ? r->v[b * r->ld + i] != 0.0f : !isnan(r->v[b * r->ld + i]))
-                fail_msg("%s: float %zu of row %zu, beyond %zu, is %g", what, i, b, r->n, (double)r->v[b * r->ld + i]);
-    for (size_t i = 0; i < GLE_SLACK; i++)
-        assert_true(isnan(r->v[r->n_rows * r->ld + i]));
-}
-
-/* --- plans --- */
-
-/* Settings as a config has them, decoded. */
-struct made {
-    struct gle_doc *doc;
-    struct gle_part part;
-    struct gle_link_plan plan;
-    char text[400];
-};
-
-static int decode(struct made *m, const char *text, struct gle_errors *errs)
-{
-    static const struct gle_key keys[] = {GLE_KEY_PART(struct made, part, NULL, &gle_link_table, "the link"), GLE_KEY_END};
-
-    memset(m, 0, sizeof *m);
-    snprintf(m->text, sizeof m->text, "part: %s", text);
-    if (gle_doc_parse(&m->doc, m->text, strlen(m->text), "test.yaml", errs))
-        return -1;
-    return gle_decode(m, keys, m->doc, m->doc->root, errs);
-}
-
-static int make(struct made *m, const char *text, const struct gle_shape *source, const struct gle_shape *target,
-                uint64_t seed, const char *label, struct gle_error *err)
-{
-    struct gle_errors errs = {.n = 0};
-
-    if (decode(m, text, &errs))
-        fail_msg("%s: %s", text, errs.item[0].text);
-    return gle_link_plan_make(&m->plan, (const struct gle_link *)m->part.row, m->part.params, source, target, seed,
-                              label, err);
-}
-
-static void unmake(struct made *m)
-{
-    gle_link_plan_clear(&m->plan);
-    gle_doc_destroy(m->doc);
-}
 
 /* --- the double loops --- */
 
@@ -160,8 +64,8 @@ static float *entry(float *w, const struct gle_link_plan *p, size_t i)
 struct trial {
     const struct gle_link_plan *plan;
     struct gle_link_call call;
-    struct rows x, e, s, x_bar, w, grad, room;
-    float *aid;
+    struct rows x, e, s, x_bar, w, grad;
+    float *aid, *room;
     float alpha;
     size_t *which;
 };
@@ -185,27 +89,19 @@ static struct trial trial_make(const struct gle_link_plan *plan, enum gle_isa is
     t.e = rows_make(n_rows, n);
     t.s = rows_empty(n_rows, n);
     t.x_bar = rows_empty(n_rows, n_in);
-    do { /* W has no room of its own between rows */
-        t.w = rows_make(plan->rows, plan->cols);
-        if (t.w.ld == gle_padded(plan->cols))
-            break;
-        gle_free(t.w.v);
-    } while (true);
-    do {
-        t.grad = rows_empty(plan->rows, plan->cols);
-        if (t.grad.ld == t.w.ld)
-            break;
-        gle_free(t.grad.v);
-    } while (true);
+    t.w = rows_of(plan->rows, plan->cols, gle_padded(plan->cols));
+    t.grad = like(&t.w);
+    empty(&t.grad);
     for (size_t b = 0; b < plan->rows; b++) /* as a net has it */
         for (size_t i = plan->cols; i < t.w.ld; i++)
             t.w.v[b * t.w.ld + i] = 0.0f;
     t.aid = gle_floats(plan->aid_rows * gle_padded(plan->aid_cols) + GLE_SLACK);
-    assert_false(posix_memalign((void **)&t.room.v, 64, (plan->room + !plan->room) * sizeof(float))); /* no float more */
+    /* no float more than the plan asks for */
+    assert_false(posix_memalign((void **)&t.room, 64, (plan->room + !plan->room) * sizeof(float)));
     for (size_t i = 0; i < plan->room; i++)
-        t.room.v[i] = NAN;
+        t.room[i] = NAN;
     t.call = (struct gle_link_call){.plan = plan, .kernels = gle_kernels(isa), .weight = t.w.v,
-                                    .aid = plan->aid_rows ? t.aid : NULL, .room = t.room.v};
+                                    .aid = plan->aid_rows ? t.aid : NULL, .room = t.room};
     follow(&t);
     t.which = whole_matrix(plan);
     return t;
@@ -220,7 +116,7 @@ static void trial_clear(struct trial *t)
     gle_free(t->w.v);
     gle_free(t->grad.v);
     gle_free(t->aid);
-    free(t->room.v);
+    free(t->room);
     free(t->which);
 }
 
@@ -231,12 +127,6 @@ static void run_all(struct trial *t)
     l->forward(&t->call, t->s.v, t->s.ld, t->x.v, t->x.ld, t->x.n_rows);
     l->back(&t->call, t->x_bar.v, t->x_bar.ld, t->e.v, t->e.ld, t->e.n_rows);
     l->gradient(&t->call, t->grad.v, t->e.v, t->e.ld, t->x.v, t->x.ld, t->x.n_rows, t->alpha, 0, t->plan->parts);
-}
-
-static void check_close(const char *what, const char *link, double got, double want, double sum)
-{
-    if (!(fabs(got - want) <= 4e-6 * (sum + 1e-3)))
-        fail_msg("%s of %s is %.9g, not %.9g", what, link, got, want);
 }
 
 static void check_values(struct trial *t, const char *link)
@@ -354,19 +244,6 @@ static void check_link(const char *text, const struct gle_link_plan *plan)
 
 /* --- random links --- */
 
-static struct gle_shape random_grid(size_t dims, size_t most)
-{
-    struct gle_shape s = {.channels = 1 + below(6), .dims = dims, .size = {1, 1}};
-
-    if (dims == 2)
-        s.size[0] = 1 + below((uint32_t)most);
-    if (dims)
-        s.size[1] = 1 + below((uint32_t)most);
-    else
-        s.channels = 1 + below(70);
-    return s;
-}
-
 /* Settings that fit a grid; false: this grid takes no such link. */
 static bool random_settings(char *text, size_t size, const char *name, const struct gle_shape *source)
 {
@@ -420,10 +297,45 @@ static void every_link_matches_the_double_loop(void **state)
         }
 }
 
+
+static void dense_makes_the_calls_of_a_product(void **state)
+{
+    const struct gle_shape source = {.channels = 37, .size = {1, 1}}, target = {.channels = 53, .size = {1, 1}};
+    struct gle_error err = {.code = GLE_OK};
+    struct made m;
+
+    (void)state;
+    noise_state = 2;
+    assert_false(make(&m, "dense", &source, &target, 1, "hidden", &err));
+    for (int isa = 0; isa <= (int)gle_isa_best(); isa++) {
+        struct trial t = trial_make(&m.plan, (enum gle_isa)isa, 19);
+        struct rows s = rows_empty(19, 53), x_bar = rows_empty(19, 37), grad = rows_empty(53, 37);
+        float *transposed = gle_floats(37 * gle_padded(53) + GLE_SLACK);
+        run_all(&t);
+        t.call.kernels->transpose(transposed, gle_padded(53), t.w.v, t.w.ld, 53, 37);
+        gle_product(t.call.kernels, s.v, s.ld, t.x.v, t.x.ld, 1, transposed, gle_padded(53), 19, 53, 37, 1.0f);
+        gle_product(t.call.kernels, x_bar.v, x_bar.ld, t.e.v, t.e.ld, 1, t.w.v, t.w.ld, 19, 37, 53, 1.0f);
+        gle_product(t.call.kernels, grad.v, grad.ld, t.e.v, 1, t.e.ld, t.x.v, t.x.ld, 53, 37, 19, t.alpha);
+        for (size_t b = 0; b < 19; b++) {
+            assert_memory_equal(s.v + b * s.ld, t.s.v + b * t.s.ld, 53 * sizeof(float));
+            assert_memory_equal(x_bar.v + b * x_bar.ld, t.x_bar.v + b * t.x_bar.ld, 37 * sizeof(float));
+        }
+        for (size_t i = 0; i < 53; i++)
+            assert_memory_equal(grad.v + i * grad.ld, t.grad.v + i * t.grad.ld, 37 * sizeof(float));
+        gle_free(s.v);
+        gle_free(x_bar.v);
+        gle_free(grad.v);
+        gle_free(transposed);
+        trial_clear(&t);
+    }
+    unmake(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_link_matches_the_double_loop),
+        cmocka_unit_test(dense_makes_the_calls_of_a_product),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
