@@ -134,8 +134,8 @@ static void settings_that_say_nothing_are_refused_where_they_stand(void **state)
         {"{type: dense, pool: {type: median, size: 2}}", 34, "unknown pooling 'median' (did you mean 'mean'?)"},
         {"{type: dense, pool: max}", 27, "needs the key 'size' (neurons that become one: side of a square, or [rows, "
                                          "columns]; length of a piece of a line)"},
-        {"{type: sparse, probability: 1.5}", 35, "1.5 is out of range: from 1e-09 to 1 is allowed"},
-        {"{type: one_to_one, kernel: 3}", 26, "unknown key 'kernel'"},
+        {"{type: sparse, probability: 1.5}", 35, "1.5 is above the largest allowed value 1"},
+        {"{type: one_to_one, kernel: 3}", 26, "unknown key 'kernel' (known here: type, pool)"},
     };
 
     (void)state;
