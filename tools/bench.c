@@ -43,7 +43,8 @@ static const char help[] =
     "  --scaling          only how the cost grows\n"
     "  --no-scaling       all but that\n"
     "  --products         only single matrix products by the own kernel and by BLIS,\n"
-    "  --layers 53x10,..  for layers of these inputs x neurons\n";
+    "  --layers 53x10,..  for layers of these inputs x neurons\n"
+    "  --links            only single calls of links: convolutions, sparse and dense ones\n";
 
 /* --- what bench.h offers --- */
 
@@ -157,6 +158,8 @@ static void measure_all(struct results *r)
         r->scaling = measure_scaling(&r->n_scaling, &r->peaks, &r->set);
     if (r->set.products)
         r->products = measure_products(&r->n_products, r->set.layers, r->set.n_layers, r->set.rounds);
+    if (r->set.links)
+        r->links = measure_links(&r->n_links, r->set.rounds);
     say(NULL);
     read_load(r->load[1]);
     r->seconds = gle_clock() - start;
@@ -174,6 +177,7 @@ static void results_clear(struct results *r)
     gle_free(r->beside);
     gle_free(r->scaling);
     gle_free(r->products);
+    gle_free(r->links);
 }
 
 /* --- the command line --- */
@@ -273,7 +277,8 @@ static void fill_in(struct settings *set, int n_configs, const char *const *conf
 static struct settings parse(int argc, char **argv)
 {
     enum {
-        QUICK = 256, JSON, THREADS, ROUNDS, SECONDS, WHOLE, RANDOM_DATA, SCALING, NO_SCALING, PRODUCTS, LAYERS, HELP
+        QUICK = 256, JSON, THREADS, ROUNDS, SECONDS, WHOLE, RANDOM_DATA, SCALING, NO_SCALING, PRODUCTS, LAYERS, LINKS,
+        HELP
     };
     static const struct option options[] = {
         {"quick", no_argument, NULL, QUICK},
@@ -287,6 +292,7 @@ static struct settings parse(int argc, char **argv)
         {"no-scaling", no_argument, NULL, NO_SCALING},
         {"products", no_argument, NULL, PRODUCTS},
         {"layers", required_argument, NULL, LAYERS},
+        {"links", no_argument, NULL, LINKS},
         {"help", no_argument, NULL, HELP},
         {NULL, 0, NULL, 0},
     };
@@ -307,6 +313,7 @@ static struct settings parse(int argc, char **argv)
         case NO_SCALING: set.scaling = false; break;
         case PRODUCTS: set.products = true, set.steps = set.scaling = false; break;
         case LAYERS: parse_layers(&set, optarg); break;
+        case LINKS: set.links = true, set.steps = set.scaling = false; break;
         case HELP: exit(fputs(help, stdout) < 0);
         default: stop("bench --help lists the options");
         }

@@ -20,7 +20,7 @@ struct settings {
     size_t scaling_threads[COUNTS_MAX], n_scaling_threads;
     size_t rounds;  /* measurements of each kind of step, */
     double seconds; /* and the length of one */
-    bool quick, whole, random_data, steps, scaling, products;
+    bool quick, whole, random_data, steps, scaling, products, links;
     const char *json; /* file; NULL: none */
     struct layer_size layers[LAYERS_MAX];
     size_t n_layers;

@@ -125,6 +125,24 @@ static json_t *products_json(const struct results *r)
     return list;
 }
 
+static json_t *links_json(const struct results *r)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < r->n_links; i++) {
+        const struct link_row *l = &r->links[i];
+        for (int c = 0; c < LINK_CALLS; c++)
+            if (!isnan(l->seconds[c]))
+                json_array_append_new(
+                    list, json_pack("{s:s, s:o, s:[o, o], s:o, s:o, s:s, s:o, s:o}", "connect", l->settings, "channels",
+                                    count(l->channels), "size", count(l->size[0]), count(l->size[1]), "neurons",
+                                    count(l->neurons), "batch", count(l->batch), "call", link_calls[c], "us",
+                                    number(1e6 * l->seconds[c]), "gflops",
+                                    number(c < LINK_POOL ? 1e-9 * l->flops / l->seconds[c] : (double)NAN)));
+    }
+    return list;
+}
+
 static json_t *peaks_json(const struct results *r)
 {
     json_t *list = json_array();
@@ -157,12 +175,12 @@ static json_t *machine_json(const struct results *r)
 void write_results(const struct results *r, const char *path)
 {
     const struct gle_provenance *m = &r->machine;
-    json_t *root = json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "date", m->start,
-                             "seconds", number(r->seconds), "version", m->version, "commit", m->commit, "compiler",
-                             m->compiler, "blas", m->blas, "machine", machine_json(r), "rounds", count(r->set.rounds),
-                             "seconds_a_round", number(r->set.seconds), "peaks", peaks_json(r), "configs",
-                             trials_json(r), "side_by_side", beside_json(r), "scaling", scaling_json(r), "products",
-                             products_json(r));
+    json_t *root = json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "date",
+                             m->start, "seconds", number(r->seconds), "version", m->version, "commit", m->commit,
+                             "compiler", m->compiler, "blas", m->blas, "machine", machine_json(r), "rounds",
+                             count(r->set.rounds), "seconds_a_round", number(r->set.seconds), "peaks", peaks_json(r),
+                             "configs", trials_json(r), "side_by_side", beside_json(r), "scaling", scaling_json(r),
+                             "products", products_json(r), "links", links_json(r));
 
     if (!root)
         stop("no memory for the JSON");

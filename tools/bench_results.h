@@ -3,6 +3,7 @@
 #define GLE_TOOLS_BENCH_RESULTS_H
 
 #include "bench_beside.h"
+#include "bench_link.h"
 #include "bench_scaling.h"
 #include "report/provenance.h"
 
@@ -22,6 +23,8 @@ struct results {
     size_t n_scaling;
     struct product_row *products;
     size_t n_products;
+    struct link_row *links;
+    size_t n_links;
 };
 
 /* Tables, on standard output. */

@@ -207,6 +207,28 @@ static void print_products(const struct results *r)
     }
 }
 
+/* --- links --- */
+
+static void print_links(const struct results *r)
+{
+    printf("\n%-52s %-14s %7s %5s  %-9s %10s %9s   (one thread, best of all repeats)\n", "link", "source", "neurons",
+           "batch", "call", "us", "GFLOP/s");
+    for (size_t i = 0; i < r->n_links; i++) {
+        const struct link_row *row = &r->links[i];
+        char source[48];
+        snprintf(source, sizeof source, "%zux%zux%zu", row->channels, row->size[0], row->size[1]);
+        for (int c = 0; c < LINK_CALLS; c++) {
+            if (isnan(row->seconds[c]))
+                continue;
+            printf("%-52s %-14s %7zu %5zu  %-9s %10.1f", row->settings, source, row->neurons, row->batch, link_calls[c],
+                   1e6 * row->seconds[c]);
+            if (c < LINK_POOL)
+                printf(" %9.2f", 1e-9 * row->flops / row->seconds[c]);
+            putchar('\n');
+        }
+    }
+}
+
 /* On a machine with other work, threads may have to share a processor all the time. */
 static void print_warning(const struct results *r)
 {
@@ -232,4 +254,6 @@ void print_results(const struct results *r)
         print_scaling(r);
     if (r->n_products)
         print_products(r);
+    if (r->n_links)
+        print_links(r);
 }

@@ -1,5 +1,6 @@
 #include "base/npz.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
 
@@ -217,7 +218,8 @@ void gle_npz_watch(struct gle_npz *npz, int (*progress)(void *ctx, size_t done, 
 
 /* One array while it is read. */
 struct reader {
-    const struct gle_npz *npz;
+    const struct gle_npz *npz; /* NULL: a file of its own, whose */
+    const unsigned char *next; /* bytes are in memory */
     zip_file_t *file;
     const char *path, *name;
     uint64_t size, left; /* bytes of the entry, and those not read yet, as the archive declares them */
@@ -235,6 +237,11 @@ static int read_bytes(struct reader *r, void *bytes, size_t size)
 
     if (size > r->left)
         return fail_damaged(r);
+    if (!r->npz) {
+        memcpy(bytes, r->next, size);
+        r->next += size;
+        done = size;
+    }
     while (done < size) {
         const zip_int64_t n = zip_fread(r->file, (unsigned char *)bytes + done, size - done);
         if (n <= 0)
@@ -249,7 +256,7 @@ static int tell(struct reader *r)
 {
     const struct gle_npz *npz = r->npz;
 
-    if (!npz->progress || !npz->progress(npz->ctx, (size_t)(r->size - r->left), (size_t)r->size))
+    if (!npz || !npz->progress || !npz->progress(npz->ctx, (size_t)(r->size - r->left), (size_t)r->size))
         return 0;
     return gle_fail_in(r->err, GLE_ESTOPPED, r->path, r->name, "stopped while it was read");
 }
@@ -258,7 +265,7 @@ static int tell(struct reader *r)
 static int read_end(struct reader *r)
 {
     char beyond;
-    return zip_fread(r->file, &beyond, 1) == 0 ? 0 : fail_damaged(r);
+    return !r->npz || zip_fread(r->file, &beyond, 1) == 0 ? 0 : fail_damaged(r);
 }
 
 static int check_header(struct gle_npy_header *h, struct reader *r)
@@ -404,5 +411,22 @@ int gle_npz_read(struct gle_array *array, const struct gle_npz *npz, const char 
         return gle_fail_in(err, GLE_EDATA, npz->path, name, "cannot unpack: %s", zip_strerror(npz->zip));
     rc = read_array(array, &r);
     zip_fclose(r.file);
+    return rc;
+}
+
+int gle_npy_read(struct gle_array *array, const char *path, struct gle_error *err)
+{
+    struct reader r = {.path = path, .err = err};
+    unsigned char *bytes;
+    size_t size;
+    int rc;
+
+    *array = (struct gle_array){.n = 0};
+    if (gle_file_read(&bytes, &size, path, entry_max, false, GLE_EDATA, err))
+        return -1;
+    r.next = bytes;
+    r.size = r.left = size;
+    rc = read_array(array, &r);
+    gle_free(bytes);
     return rc;
 }

@@ -1,4 +1,4 @@
-/* npz.h - numpy's archives of arrays, without pickle. */
+/* npz.h - numpy's archives of arrays, and files of one, without pickle. */
 #ifndef GLE_BASE_NPZ_H
 #define GLE_BASE_NPZ_H
 
@@ -30,6 +30,11 @@ void gle_npz_list(char *buf, size_t size, const struct gle_npz *npz);
  *         arrays; a shape that the bytes do not fill; too many dimensions; damage), GLE_ESTOPPED, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_npz_read(struct gle_array *array, const struct gle_npz *npz, const char *name,
                                 struct gle_error *err);
+
+/* Reads the array of a file by itself, as numpy.save writes it, likewise. path: also what messages name.
+ * Owns:   array->values (gle_array_clear).
+ * Errors: as gle_npz_read(), and GLE_EDATA for what is no such file, or larger than 4 GiB. */
+GLE_MUST_CHECK int gle_npy_read(struct gle_array *array, const char *path, struct gle_error *err);
 
 /* --- writing: collect arrays, then write the file whole or not at all --- */
 struct gle_npz_writer;

@@ -112,7 +112,8 @@ static int decode_teacher(void *field, struct gle_doc *doc, struct gle_node *nod
 }
 
 static const struct gle_form teacher_layer_forms[] = {
-    {.kind = GLE_FORM_NAMED, .word = "^(" GLE_LAYER_PATTERN "\\.)?weight$", .key = &setting_keys[GLE_WEIGHT]},
+    {.kind = GLE_FORM_NAMED, .word = "^weight$", .key = &setting_keys[GLE_WEIGHT]},
+    {.kind = GLE_FORM_NAMED, .word = "^" GLE_LAYER_PATTERN "\\.weight$", .key = &setting_keys[GLE_WEIGHT]},
     {.kind = GLE_FORM_NAMED, .word = "^bias$", .key = &setting_keys[GLE_BIAS]},
     {.kind = GLE_FORM_NAMED, .word = "^tau_m$", .key = &setting_keys[GLE_TAU_M]},
     {.kind = GLE_FORM_END},

@@ -211,17 +211,30 @@ void GLE_ISA_NAME(gle_conv_back)(float *x_bar, size_t ldx, const float *e, size_
 /* --- the gradient --- */
 
 /* patches (places, wide): what `lines` lines of the kernel, from the first on, meet at each place. */
-static void gather_lines(float *patches, size_t wide, const float *images, const struct stretch *stretches, size_t n,
-                         size_t first, size_t lines, const struct gle_conv *c, const struct gle_conv_plan *p)
+INLINE void gather_lines(float *patches, size_t wide, const float *images, const struct stretch *stretches, size_t n,
+                         const size_t *offsets, size_t lines, size_t stride, const size_t taps)
 {
-    const size_t taps = c->kernel[1];
-
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < stretches[i].n; j++, patches += wide) {
-            const float *x = images + stretches[i].from + j * c->stride[1];
+            const float *x = images + stretches[i].from + j * stride;
             for (size_t line = 0; line < lines; line++)
-                copy_over(patches + line * taps, x + offset_of((first + line) * taps, c, p), taps);
+                copy_over(patches + line * taps, x + offsets[line], taps);
         }
+}
+
+/* The same for kernels of any width: short ones, which take one copy a line, have loops of their own. */
+static void gather_patches(float *patches, size_t wide, const float *images, const struct stretch *stretches, size_t n,
+                           size_t first, size_t lines, const struct gle_conv *c, const struct gle_conv_plan *p)
+{
+    size_t offsets[GRADIENT_COLUMNS];
+
+    for (size_t line = 0; line < lines; line++)
+        offsets[line] = offset_of((first + line) * c->kernel[1], c, p);
+    switch (c->kernel[1]) {
+    case 3: gather_lines(patches, wide, images, stretches, n, offsets, lines, c->stride[1], 3); break;
+    case 5: gather_lines(patches, wide, images, stretches, n, offsets, lines, c->stride[1], 5); break;
+    default: gather_lines(patches, wide, images, stretches, n, offsets, lines, c->stride[1], c->kernel[1]); break;
+    }
 }
 
 /* Errors (n, wide) of `rows` samples side by side, from channel `first` on. */
@@ -265,7 +278,7 @@ void GLE_ISA_NAME(gle_conv_gradient)(float *grad, size_t ld_w, const float *e, s
             const float *these = rows > 1 ? errors : e + b * ld + first * p.places + at;
             for (size_t line = 0; line < all; line += most_lines) {
                 const size_t lines = least(most_lines, all - line);
-                gather_lines(patches, wide, images.first, stretches, count, line, lines, c, &p);
+                gather_patches(patches, wide, images.first, stretches, count, line, lines, c, &p);
                 GLE_ISA_NAME(gle_product)(part, wide, these, places, 1, patches, wide, n, lines * taps, here, alpha);
                 add_columns(grad + line * taps, ld_w, part, wide, n, lines * taps, b || at);
             }

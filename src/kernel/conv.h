@@ -1,8 +1,9 @@
-/* conv.h - convolutions of one or two dimensions, and pooling: what struct gle_kernels has of them.
+/* conv.h - the geometry of convolutions and of pooling, in one or two dimensions.
  *
  * A sample is a row of `channels` grids of size[0] rows and size[1] columns each, one after the other; a line is a grid
- * of one row. As in PyTorch, a convolution is a cross-correlation:
- *   s[m][i][j] = sum over c, k, l of w[m][c][k][l] * x[c][i * stride[0] + k - padding[0]][j * stride[1] + l - padding[1]]
+ * of one row. As in PyTorch, a convolution is a cross-correlation,
+ *   s[m][i][j] = sum over c, k, l of w[m][c][k][l] * x[c][y][z],
+ *   y = i * stride[0] + k - padding[0],  z = j * stride[1] + l - padding[1],
  * where x is zero outside of the grid. */
 #ifndef GLE_KERNEL_CONV_H
 #define GLE_KERNEL_CONV_H

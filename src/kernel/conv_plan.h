@@ -1,5 +1,5 @@
-/* conv_plan.h - what follows from the geometry of a convolution: sizes, and how much goes through it at a time. The same
- * for every instruction set, so that scratch memory is as large for each. */
+/* conv_plan.h - what follows from the geometry of a convolution: sizes, and how much goes through it at a time. The
+ * same for every instruction set, so that scratch memory is as large for each. */
 #ifndef GLE_KERNEL_CONV_PLAN_H
 #define GLE_KERNEL_CONV_PLAN_H
 

@@ -105,8 +105,8 @@ struct gle_kernels {
     /* x_bar = W^T e. */
     void (*conv_back)(float *x_bar, size_t ldx, const float *e, size_t ld, size_t n_rows, const float *w, size_t ld_w,
                       const struct gle_conv *conv, float *room);
-    /* Rows first ... first + n - 1 of the gradient: alpha * the sum over samples and places of e * x. grad: the first of
-     * these rows, ld_w apart. Rows of W come out with the same bits whatever their number. */
+    /* Rows first ... first + n - 1 of the gradient: alpha * the sum over samples and places of e * x. grad: the first
+     * of these rows, ld_w apart. Rows of W come out with the same bits whatever their number. */
     void (*conv_gradient)(float *grad, size_t ld_w, const float *e, size_t ld, const float *x, size_t ldx,
                           size_t n_rows, float alpha, const struct gle_conv *conv, size_t first, size_t n, float *room);
 
@@ -122,11 +122,11 @@ struct gle_kernels {
     void (*pool_max_back)(float *out, size_t ld, const float *e, size_t ld_e, const float *by, size_t n_rows,
                           const struct gle_pool *pool);
 
-    /* Sparse W, a list of synapses: those into neuron i are starts[i] ... starts[i + 1] - 1, from neuron columns[k] with
-     * weight w[k]. Here samples are the columns: s, e (n, GLE_LANES), x (n_in, GLE_LANES), of which `lanes`, a multiple
-     * of GLE_PAD, count. Sums run over synapses in order.
+    /* Sparse W, a list of synapses: those into neuron i are starts[i] ... starts[i + 1] - 1, from neuron columns[k]
+     * with weight w[k]. Here samples are the columns: s, e (n, GLE_LANES), x and x_bar (n_in, GLE_LANES), of which
+     * `lanes`, a multiple of 16, count. Sums run over synapses in order.
      *   forward:  s = W x.
-     *   back:     x_bar = W^T e, x_bar (n_in, GLE_LANES).
+     *   back:     x_bar = W^T e.
      *   gradient: grad[k - first] = (resume ? what it was : 0) + alpha * the sum over lanes of e * x, for synapses
      *             first ... first + count - 1. */
     void (*sparse_forward)(float *s, const float *x, size_t lanes, const float *w, const uint64_t *starts,

@@ -340,8 +340,7 @@ static int decode_init(void *field, struct gle_doc *doc, struct gle_node *node, 
 
 static const struct gle_form init_forms[] = {
     {.kind = GLE_FORM_VALUE, .key = value_keys},
-    {.kind = GLE_FORM_PART, .word = "init", .table = &gle_init_table},
-    {.kind = GLE_FORM_PART, .word = "type", .table = &gle_init_table},
+    {.kind = GLE_FORM_PART, .word = "init", .alias = "type", .table = &gle_init_table},
     {.kind = GLE_FORM_END},
 };
 const struct gle_custom gle_init_custom = {.decode = decode_init, .type = "initialiser", .forms = init_forms};

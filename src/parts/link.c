@@ -15,7 +15,8 @@ static int decode_sizes(struct gle_sizes *out, const struct gle_key *entry, stru
 
     out->n = list ? node->n_items : 1;
     if (node->kind == GLE_NODE_MAP || out->n < 1 || out->n > 2)
-        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "a number, or two as in [3, 5] (rows, columns), is wanted");
+        return gle_node_error(errs, GLE_ECONFIG, node, NULL,
+                              "a number, or two as in [3, 5] (rows, columns), is wanted");
     for (size_t i = 0; i < out->n; i++) {
         uint64_t value = 0;
         if (gle_decode_value(&value, entry, doc, list ? node->items[i] : node, errs))
@@ -371,8 +372,8 @@ static const struct gle_key sparse_keys[] = {
     GLE_KEY_REAL(struct gle_sparse_params, probability, GLE_ABSENT, 1e-9, 1.0, "",
                  "of a synapse between any two neurons, drawn from the seed"),
     GLE_KEY_PATH(struct gle_sparse_params, mask, GLE_ABSENT,
-                 "in place of it: an npz or npy file that says which synapses there are, (neurons, sources) of 0 and 1; or a "
-                 "weights.npz that has this link"),
+                 "in place of it: an npz or npy file that says which synapses there are, (neurons, sources) of 0 and "
+                 "1; or a weights.npz that has this link"),
     GLE_KEY_END,
 };
 static const struct gle_key conv_keys[] = {

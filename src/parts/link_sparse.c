@@ -31,16 +31,16 @@ static int add(struct finder *f, size_t column)
     return 0;
 }
 
-/* A generator of its own for each link: that of the run, which weights and the order of samples come from, goes on as if
- * there were none. Seeded with the seed, the sizes, and the bytes of the label. */
+/* A generator of its own for each link: that of the run, which weights and the order of samples come from, goes on as
+ * if there were none. Seeded with the seed, and with the label's hash (FNV-1a). */
 static void seed_from(struct gle_rng *rng, uint64_t seed, const char *label)
 {
-    uint32_t key[2 + 64] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
-    size_t n = 2;
+    uint64_t hash = UINT64_C(14695981039346656037);
 
-    for (size_t i = 0; label[i]; i++, n = n > i / 4 + 3 ? n : i / 4 + 3)
-        key[2 + i / 4 % 64] ^= (uint32_t)(unsigned char)label[i] << (i % 4 * 8);
-    gle_rng_seed_words(rng, key, n < 66 ? n : 66);
+    for (const char *c = label; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * UINT64_C(1099511628211);
+    gle_rng_seed_words(rng, (const uint32_t[]){(uint32_t)seed, (uint32_t)(seed >> 32), (uint32_t)hash,
+                                               (uint32_t)(hash >> 32)}, 4);
 }
 
 static int draw(struct finder *f, double probability, uint64_t seed, const char *label)
@@ -55,15 +55,17 @@ static int draw(struct finder *f, double probability, uint64_t seed, const char 
                 return -1;
         f->plan->starts[i + 1] = f->plan->n_synapses;
     }
-    return f->plan->n_synapses ? 0
-                               : gle_fail(f->err, GLE_ESHAPE, "none of the %zu x %zu synapses was drawn with probability %g",
-                                          n, n_in, probability);
+    if (f->plan->n_synapses)
+        return 0;
+    return gle_fail(f->err, GLE_ESHAPE, "none of the %zu x %zu synapses was drawn with probability %g", n, n_in,
+                    probability);
 }
 
 static int misfit(const struct finder *f, const char *file, const char *name, const char *wrong)
 {
-    return gle_fail_in(f->err, GLE_EDATA, file, name, "%s; a matrix (%zu, %zu) of 0 and 1, (neurons, sources), is wanted",
-                       wrong, gle_shape_count(&f->plan->target), gle_shape_count(&f->plan->pooled));
+    return gle_fail_in(f->err, GLE_EDATA, file, name,
+                       "%s; a matrix (%zu, %zu) of 0 and 1, (neurons, sources), is wanted", wrong,
+                       gle_shape_count(&f->plan->target), gle_shape_count(&f->plan->pooled));
 }
 
 /* A matrix of 0 and 1. */
@@ -122,7 +124,35 @@ static int take_pairs(struct finder *f, const char *file, const char *name, cons
     return 0;
 }
 
-/* Takes what a file says: synapses of the label, or its only array, or the one that is called mask. */
+static bool ends_with(const char *text, const char *end)
+{
+    const size_t n = strlen(text), m = strlen(end);
+
+    return n >= m && !strcmp(text + n - m, end);
+}
+
+static int read_npy(struct finder *f, const char *file)
+{
+    struct gle_array a = {0};
+    int rc = gle_npy_read(&a, file, f->err);
+
+    if (!rc)
+        rc = take_matrix(f, file, NULL, &a);
+    gle_array_clear(&a);
+    return rc;
+}
+
+/* The array of an archive that says which synapses there are: those of the label, or one that is called mask, or the
+ * only one. NULL: none. */
+static const char *find_array(const struct gle_npz *npz, const char *pairs)
+{
+    if (gle_npz_has(npz, pairs))
+        return pairs;
+    if (gle_npz_has(npz, "mask"))
+        return "mask";
+    return gle_npz_count(npz) == 1 ? gle_npz_name(npz, 0) : NULL;
+}
+
 static int read_npz(struct finder *f, const char *file, const char *label)
 {
     char pairs[256], list[300];
@@ -134,16 +164,21 @@ static int read_npz(struct finder *f, const char *file, const char *label)
     snprintf(pairs, sizeof pairs, "%s%s", label, GLE_LINK_SYNAPSES);
     if (gle_npz_open(&npz, file, f->err))
         return -1;
-    name = gle_npz_has(npz, pairs) ? pairs : gle_npz_has(npz, "mask") ? "mask" : gle_npz_count(npz) == 1 ? gle_npz_name(npz, 0) : NULL;
+    name = find_array(npz, pairs);
     if (!name) {
         gle_npz_list(list, sizeof list, npz);
         gle_fail_in(f->err, GLE_EDATA, file, NULL, "no array '%s' or 'mask': %s", pairs, list);
     } else if (!gle_npz_read(&a, npz, name, f->err)) {
-        rc = name == pairs ? take_pairs(f, file, name, &a) : take_matrix(f, file, name, &a);
+        rc = ends_with(name, GLE_LINK_SYNAPSES) ? take_pairs(f, file, name, &a) : take_matrix(f, file, name, &a);
     }
     gle_array_clear(&a);
     gle_npz_close(npz);
     return rc;
+}
+
+static int read_mask(struct finder *f, const char *file, const char *label)
+{
+    return ends_with(file, GLE_NPY_SUFFIX) ? read_npy(f, file) : read_npz(f, file, label);
 }
 
 int gle_sparse_plan(struct gle_link_plan *plan, const void *params, uint64_t seed, const char *label,
@@ -160,7 +195,7 @@ int gle_sparse_plan(struct gle_link_plan *plan, const void *params, uint64_t see
     plan->starts = gle_calloc(n + 1, sizeof *plan->starts);
     if (!plan->starts)
         return gle_fail(err, GLE_ENOMEM, "no memory for %zu neurons", n);
-    if (p->mask ? read_npz(&f, p->mask, label) : draw(&f, p->probability, seed, label))
+    if (p->mask ? read_mask(&f, p->mask, label) : draw(&f, p->probability, seed, label))
         return -1;
     gle_link_plan_list(plan, plan->n_synapses);
     plan->fan_in = (plan->n_synapses + n / 2) / n;

@@ -38,6 +38,7 @@ static void update_adam(float *restrict p, const float *restrict g, float *const
     const float b1 = s->c[0], d1 = s->c[1], b2 = s->c[2], d2 = s->c[3], scale = s->c[4], eps = s->c[5], step = s->c[6];
     float *restrict m = moments[0], *restrict v = moments[1];
 
+    /* Both moments are read before one is written: clang would else fuse another product, and round otherwise. */
 #pragma omp simd
     for (size_t i = 0; i < n; i++) {
         const float mean = gle_adam_mean(m[i], g[i], b1, d1), square = gle_adam_square(v[i], g[i], b2, d2);

@@ -336,6 +336,16 @@ static json_t *untold_part(struct gle_schema *s, const struct gle_form *form)
     return out;
 }
 
+/* The same, or {type: name, ...settings} by the selector's other name. */
+static json_t *aliased_part(struct gle_schema *s, const struct gle_form *form)
+{
+    json_t *out = when(s, has(s, form->alias, NULL), typed_part(s, form->table));
+
+    assert(!strcmp(form->alias, "type"));
+    gle_schema_set(s, out, "else", untold_part(s, form));
+    return out;
+}
+
 /* {init: name, ...settings}, {init: {...}}, or the settings alone */
 static json_t *selected_part(struct gle_schema *s, const struct gle_form *form, const struct gle_key *key)
 {
@@ -357,7 +367,10 @@ static json_t *selected_part(struct gle_schema *s, const struct gle_form *form, 
     gle_schema_set(s, out, "if", has(s, form->word, NULL));
     gle_schema_set(s, out, "then", json_object());
     gle_schema_set(s, json_object_get(out, "then"), "allOf", branches);
-    gle_schema_set(s, out, "else", untold_part(s, form));
+    if (form->alias)
+        gle_schema_set(s, out, "else", aliased_part(s, form));
+    else
+        gle_schema_set(s, out, "else", untold_part(s, form));
     return out;
 }
 

@@ -291,8 +291,8 @@ static void send_errors(struct gle_net *net, const struct rows *rows, const floa
         }
         pooled = derived_rows(net, rows, &c->pooled_e);
         c->plan.link->back(&call, pooled, c->ld_pool, e, p->ld, rows->n);
-        c->plan.pooling->back(&c->plan, net->kernels, below, c->ld_in, pooled, c->ld_pool, rates_of(net, c) + rows->first * c->ld_in,
-                      rows->n);
+        c->plan.pooling->back(&c->plan, net->kernels, below, c->ld_in, pooled, c->ld_pool,
+                              rates_of(net, c) + rows->first * c->ld_in, rows->n);
     }
 }
 

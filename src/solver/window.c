@@ -124,7 +124,7 @@ static void add_reader(struct gle_net *net, const struct gle_population *p, cons
         float *pooled = gle_field_of(net, &c->bar, 0) + rows.first * c->ld_pool;
         c->plan.link->back(&call, pooled, c->ld_pool, lambda, reader->ld, rows.n);
         c->plan.pooling->back(&c->plan, net->kernels, to, p->ld, pooled, c->ld_pool,
-                      gle_tape_of(net, &p->tape.r, t + p->past) + rows.first * p->ld, rows.n);
+                              gle_tape_of(net, &p->tape.r, t + p->past) + rows.first * p->ld, rows.n);
     } else {
         c->plan.link->back(&call, to, p->ld, lambda, reader->ld, rows.n);
     }
@@ -175,8 +175,8 @@ static void add_source(struct gle_net *net, const struct gle_projection *c, stru
 
     if (c->plan.pooling) {
         float *pooled = gle_tape_of(net, &c->tape_pooled_bar, t) + rows.first * c->ld_pool;
-        c->plan.pooling->forward(&c->plan, net->kernels, pooled, c->ld_pool, below_bar, taped_rates(net, c, t) + rows.first * c->ld_in,
-                         c->ld_in, rows.n);
+        c->plan.pooling->forward(&c->plan, net->kernels, pooled, c->ld_pool, below_bar,
+                                 taped_rates(net, c, t) + rows.first * c->ld_in, c->ld_in, rows.n);
         below_bar = pooled;
     }
     gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
@@ -255,8 +255,9 @@ static void tape_pooled(struct gle_net *net, const struct gle_population *p, str
         if (!c->tape_pooled.copies)
             continue;
         r = taped_rates(net, c, t) + rows.first * c->ld_in;
-        c->plan.pooling->forward(&c->plan, net->kernels, gle_tape_of(net, &c->tape_pooled, t) + rows.first * c->ld_pool, c->ld_pool, r, r,
-                         c->ld_in, rows.n);
+        c->plan.pooling->forward(&c->plan, net->kernels,
+                                 gle_tape_of(net, &c->tape_pooled, t) + rows.first * c->ld_pool, c->ld_pool, r, r,
+                                 c->ld_in, rows.n);
     }
 }
 

@@ -87,6 +87,7 @@ enum gle_form_kind {
 struct gle_form {
     enum gle_form_kind kind;
     const char *word;
+    const char *alias; /* of a part: a key that says the same as `word`; NULL: none */
     const char *help; /* of a word */
     const struct gle_key *key;
     const struct gle_table *table;

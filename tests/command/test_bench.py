@@ -96,6 +96,20 @@ class Bench(InFolder):
             for row in rows:
                 self.check_row(row)
 
+    def test_measures_links(self):
+        text, report = self.bench("--links")
+        self.assertEqual((report["configs"], report["scaling"]), ([], []))
+        calls = {(row["connect"], row["call"]) for row in report["links"]}
+        for connect in ("{type: conv, kernel: 5}", "{type: sparse, probability: 0.1}", "dense", "one_to_one"):
+            for call in ("forward", "back", "gradient"):
+                self.assertIn((connect, call), calls)
+        self.assertEqual({row["call"] for row in report["links"] if "pool" in row["connect"]},
+                         {"forward", "back", "gradient", "pool", "pool_back"})
+        for row in report["links"]:
+            self.assertGreater(row["us"], 0.0)
+            self.assertEqual(row["gflops"] is None, row["call"].startswith("pool"))
+            self.assertIn(row["connect"], text)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

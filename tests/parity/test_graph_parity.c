@@ -1,6 +1,6 @@
 /* General graphs against the reference: states, errors, gradients and parameters step by step, and exact gradients. The
- * networks are made from the reference's own description of them. Gradients of tau_r, which does not learn, and the rule
- * eprop are not compared. */
+ * networks are made from the reference's own description of them. Gradients of tau_r, which does not learn, and the
+ * rule eprop are not compared. */
 #include "../support/build.h"
 #include "base/memory.h"
 #include "base/npz.h"

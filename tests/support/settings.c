@@ -13,14 +13,23 @@ int n_isas(void)
 
 const char *settings_file = "/tmp/none.npz";
 
+/* What a custom value may be in place of: the key of its first form. */
+static const struct gle_key *form_of(const struct gle_key *key)
+{
+    const struct gle_form *form = ((const struct gle_custom *)key->more)->forms;
+
+    return form->kind == GLE_FORM_VALUE ? form->key : key;
+}
+
 static void write_required(char *yaml, size_t size, const struct gle_key *keys)
 {
     size_t at = (size_t)snprintf(yaml, size, "{");
 
-    for (const struct gle_key *k = keys; k && k->name; k++) {
-        if (k->fallback)
+    for (const struct gle_key *key = keys; key && key->name; key++) {
+        const struct gle_key *k = key->kind == GLE_KEY_KIND_CUSTOM ? form_of(key) : key;
+        if (key->fallback)
             continue;
-        at += (size_t)snprintf(yaml + at, size - at, "%s%s: ", at > 1 ? ", " : "", k->name);
+        at += (size_t)snprintf(yaml + at, size - at, "%s%s: ", at > 1 ? ", " : "", key->name);
         if (k->kind == GLE_KEY_KIND_PATH || k->kind == GLE_KEY_KIND_TEXT)
             at += (size_t)snprintf(yaml + at, size - at, "%s", settings_file);
         else if (k->kind == GLE_KEY_KIND_REAL || k->kind == GLE_KEY_KIND_COUNT)
