@@ -1,0 +1,204 @@
+#!/usr/bin/python3
+"""Networks that are no chains: what the command shows of them, and that their runs are kept, resumed and begun from as
+those of chains. The program is the one that GLESIM names.
+
+Standard library only; Graphviz draws pictures where it is installed.
+"""
+
+import shutil
+import subprocess
+import unittest
+import zipfile
+
+from case import ROOT, XOR, load, without_times
+from test_resume import Stopped
+
+# Lateral, late, top-down, one-to-one, sparse, errors through weights of their own; the output is not the last layer.
+NETWORK = """glesim: 1
+name: round
+dt: 0.1
+seed: 7
+dataset: {type: xor}
+network:
+  input: 2
+  output: readout
+  layers:
+    - name: hidden
+      neurons: {count: 8, tau_m: 1.0, tau_r: 0.5}
+      activation: tanh
+      from:
+        - input
+        - {layer: hidden, weight: {init: normal, std: 0.05}}
+        - {layer: hidden, name: lateral, delay: 0.5, connect: one_to_one, weight: 0.02, plastic: false}
+        - {layer: readout, delay: 0.4, feedback: none}
+        - {layer: input, name: late, delay: 1.0, connect: {type: sparse, probability: 0.5}}
+    - name: readout
+      neurons: {count: 2, tau_m: 1.0, tau_r: 1.0}
+      from: [hidden, {layer: side, feedback: {type: fixed, weight: {init: normal, std: 0.2}}}]
+    - {name: side, neurons: {count: 4, tau_m: 1.0, tau_r: 1.0}, activation: tanh, from: [input]}
+learning: {loss: mse, plastic: [weight, bias, tau_m], optimizer: {type: adam, lr: 1.0e-3}}
+training: {epochs: 4, batch_size: 4}
+"""
+BPTT = ["--set", "learning.rule=bptt", "--set", "learning.window=1.0"]
+RECORD = ["--set", "record={variables: [u, e_below], parameters: [weight]}"]
+WEIGHTS = ["hidden.input.weight", "hidden.hidden.weight", "hidden.lateral.weight", "hidden.readout.weight",
+           "hidden.late.weight", "readout.hidden.weight", "readout.side.weight", "readout.side.feedback", "side.weight"]
+
+
+class Networks(Stopped):
+    def setUp(self):
+        super().setUp()
+        self.config = self.write("round.yaml", NETWORK)
+
+    def arrays(self, path):
+        """Name -> the bytes of an array."""
+        with zipfile.ZipFile(self.folder / path) as archive:
+            return {name.removesuffix(".npy"): archive.read(name) for name in archive.namelist()}
+
+    def weights(self, output):
+        return self.arrays(f"{output}/seed_7/weights.npz")
+
+    def metrics(self, output):
+        return load(self.folder / output / "seed_7" / "metrics.json")
+
+    def train(self, output, *args):
+        self.run_glesim(*args, "--output", output, "--quiet")
+        return self.weights(output)
+
+
+class Shown(Networks):
+    def test_projections_have_a_table(self):
+        out = self.run_glesim(self.config, "--dry-run", "--quiet").out
+        self.assertIn("  output            readout\n", out)
+        rows = {line.split()[0]: line.split() for line in out.splitlines() if line.startswith("  ") and line.split()}
+        self.assertEqual(rows["hidden.readout"],
+                         ["hidden.readout", "readout", "hidden", "0.4", "none", "(8,", "2)", "yes", "dense"])
+        self.assertEqual(rows["hidden.lateral"],
+                         ["hidden.lateral", "hidden", "hidden", "0.5", "transpose", "(8)", "no", "one_to_one"])
+        self.assertEqual(rows["hidden.late"][:5], ["hidden.late", "input", "hidden", "1", "-"])
+        self.assertIn("sparse 50 % of 8 x 2", " ".join(rows["hidden.late"]))
+        self.assertEqual(rows["readout.side"][4], "fixed")
+
+    def test_shapes_and_settings_of_convolutions_are_shown(self):
+        out = self.run_glesim(ROOT / "tests" / "good" / "channels.yaml", "--dry-run", "--quiet").out
+        self.assertRegex(out, r"\n  c +2 +6  3 x 2 +tanh ")
+        self.assertRegex(out, r"\n  c +input +c +0 +- +\(3, 1, 3\) +yes +conv 3, padding 1\n")
+        self.assertRegex(out, r"\n  top .* dense, after mean pool 2\n")
+
+    def test_a_chain_has_no_such_table(self):
+        self.assertNotIn("projection", self.run_glesim(XOR, "--dry-run").out)
+        same = XOR.read_text(encoding="utf-8").replace("- {name: readout,", "- {name: readout, from: [hidden],")
+        self.assertIn("from: [hidden]", same)
+        self.assertNotIn("projection", self.run_glesim(self.write("same.yaml", same), "--dry-run").out)
+
+    def test_a_picture_is_all_that_is_written(self):
+        done = self.run_glesim(self.config, "--dry-run", "--graph")
+        out = done.out
+        self.assertEqual(done.err, "")
+        self.assertTrue(out.startswith('digraph "round" {\n') and out.endswith("}\n"))
+        self.assertEqual(out.count("digraph"), 1)
+        self.assertEqual([path.name for path in self.folder.iterdir()], ["round.yaml"])
+        self.assertIn('layer_1 [label="readout (output)\\n2 linear\\ntau_m 1, tau_r 1", peripheries=2];', out)
+        # errors go back through the same weights, not at all, or through others
+        self.assertIn('layer_0 -> layer_0 [label="one_to_one\\n8 weights\\ndelay 0.5", dir=both, arrowtail=odot];', out)
+        self.assertIn('layer_1 -> layer_0 [label="dense\\n16 weights\\ndelay 0.4"];', out)
+        self.assertIn('layer_2 -> layer_1 [label="dense\\n8 weights"];', out)
+        self.assertIn('layer_1 -> layer_2 [label="errors, fixed", style=dashed, constraint=false];', out)
+
+    @unittest.skipUnless(shutil.which("dot"), "Graphviz is not installed")
+    def test_graphviz_draws_it(self):
+        for config in (self.config, ROOT / "tests" / "good" / "channels.yaml", ROOT / "tests" / "good" / "sources.yaml"):
+            dot = self.run_glesim(config, "--dry-run", "--graph").stdout
+            done = subprocess.run(["dot", "-Tsvg"], input=dot, capture_output=True, check=True, timeout=60)
+            self.assertEqual(done.stderr, b"")
+            self.assertIn(b"<svg", done.stdout)
+
+    def test_each_variant_has_its_picture(self):
+        out = self.run_glesim(ROOT / "tests" / "good" / "sources.yaml", "--dry-run", "--graph").out
+        self.assertEqual([line for line in out.splitlines() if "digraph" in line],
+                         ['digraph "sources chain" {', 'digraph "sources bptt" {'])
+
+    def test_a_picture_goes_with_a_dry_run_alone(self):
+        for args in ([], ["--check"]):
+            self.assertEqual(self.run_glesim(self.config, "--graph", *args, code=2).err,
+                             "glesim: --graph goes with --dry-run\n")
+
+
+class Growing(Networks):
+    LOOP = ["--set", "network.layers[0].from[1].weight=-1.0"]
+    WARNING = (r"\A(\S*/)?round\.yaml:\d+:\d+: network\.layers: warning: errors can grow without bound round the loop "
+               r"hidden -> hidden: on the initial weights each pass multiplies errors that change with each step by up to "
+               r"[\d.]+\n\Z")
+
+    def test_a_loop_is_warned_of(self):
+        for action in ("--check", "--dry-run"):
+            self.assertEqual(self.run_glesim(self.config, action).err, "")
+            self.run_glesim(self.config, action, *self.LOOP, "--set", "learning.optimizer.lr=0.0001",
+                            "--set", "network.layers[0].from[1].feedback=none")
+        err = self.run_glesim(self.config, "--check", *self.LOOP).err
+        self.assertRegex(err, self.WARNING)
+        self.assertAlmostEqual(float(err.split()[-1]), 8 * 1.9 / 0.9, delta=0.1) # all ones: the largest eigenvalue is 8
+        self.assertEqual(self.run_glesim(self.config, "--check", "--quiet", *self.LOOP).err, "")
+        # exact gradients send no errors in steps
+        self.assertEqual(self.run_glesim(self.config, "--check", *self.LOOP, *BPTT).err, "")
+
+    def test_divergence_names_it(self):
+        done = self.run_glesim(self.config, *self.LOOP, "--output", "out", "--quiet", code=6)
+        self.assertRegex(done.err, r"NaN or Inf in layer '\w+' at step \d+, in epoch 1; errors go round the loop hidden -> "
+                                   r"hidden, which on the initial weights multiplies errors that change with each step by "
+                                   r"up to [\d.]+ each time\n")
+        self.assertIn("; errors go round the loop hidden -> hidden", self.metrics("out")["message"])
+
+
+class Runs(Networks):
+    def test_killed_and_resumed(self):
+        self.check(self.config, *RECORD, "--set", "training.epochs=60")
+
+    def test_killed_in_windows_and_resumed(self):
+        self.check(self.config, *BPTT, *RECORD, "--set", "training.epochs=60")
+
+    def test_threads_and_jobs_change_no_bit(self):
+        for rule in ([], BPTT):
+            one = self.train("one", self.config, *rule, *RECORD, "--threads", "1", "--force")
+            self.assertEqual(one, self.train("three", self.config, *rule, *RECORD, "--threads", "3", "--force"))
+            self.run_glesim(self.config, *rule, *RECORD, "--seeds", "7,8", "--jobs", "2", "--output", "many", "--force",
+                            "--quiet")
+            self.assertEqual(one, self.weights("many"))
+            for other in ("three", "many"):
+                self.assertEqual(self.arrays("one/seed_7/recording.npz"), self.arrays(f"{other}/seed_7/recording.npz"))
+
+    def test_the_resolved_config_runs_again_to_the_same_bits(self):
+        for rule in ([], BPTT):
+            first = self.train("first", self.config, *rule, "--force")
+            self.assertEqual(first, self.train("again", "first/seed_7/config.yaml", "--force"))
+            self.assertEqual(without_times(self.metrics("first")), without_times(self.metrics("again")))
+
+    def test_names_in_files(self):
+        weights = self.train("out", self.config, *RECORD)
+        self.assertEqual([name for name in weights if name.endswith((".weight", ".feedback"))], WEIGHTS)
+        recording = self.arrays("out/seed_7/recording.npz")
+        for name in ("hidden.u", "hidden.hidden.e_below", "readout.side.e_below", "readout.hidden.e_below",
+                     "hidden.late.weight"):
+            self.assertIn(name, recording)
+
+    def test_weights_are_read_back(self):
+        first = self.train("first", self.config)
+        file = self.run_of("first", 7) / "weights.npz"
+        err = self.run_glesim(self.config, "--set", f"network.init.file={file}", "--set", "training.epochs=0", "--seed",
+                              "7", "--output", "again").err
+        self.assertEqual([line for line in err.splitlines() if "nothing" in line or "unused" in line], [])
+        self.assertEqual(first, self.weights("again"))
+        # another seed: nothing is drawn that is in the file
+        self.run_glesim(self.config, "--set", f"network.init.file={file}", "--set", "training.epochs=0", "--set",
+                        f"network.layers[0].from[4].connect={{type: sparse, mask: {file}}}", "--seed", "8", "--output",
+                        "other", "--quiet")
+        self.assertEqual(first, self.arrays("other/seed_8/weights.npz"))
+        # of one source alone
+        one = self.train("one", self.config, "--set", f"network.layers[0].from[1].weight={{file: {file}}}", "--set",
+                         "training.epochs=0")
+        self.assertEqual(one["hidden.hidden.weight"], first["hidden.hidden.weight"])
+        self.assertNotEqual(one["hidden.input.weight"], first["hidden.input.weight"])
+
+
+if __name__ == "__main__":
+    unittest.main()
