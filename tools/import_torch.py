@@ -10,11 +10,17 @@ model.pt is what torch.save(model.state_dict(), "model.pt") wrote, with PyTorch 
 start.npz with `network: {init: {file: start.npz}}`, or --set network.init.file=$PWD/start.npz; PyTorch reads
 trained.pt with model.load_state_dict(torch.load("trained.pt")).
 
-Layers are matched in order: a matrix NAME.weight (neurons, inputs) begins one, to which NAME.bias belongs, and tau_m
+Layers are matched in order: weights NAME.weight, (neurons, inputs) of a Linear or (channels, channels of the source,
+kernel...) of a Conv1d or Conv2d, begin one, to which NAME.bias belongs, and tau_m
 and tau_r (one number, or one a neuron) from the same module or the nearest around it. Where that does not fit, --names
 says what goes where, PyTorch's name first: modules with all they hold (0=hidden), or single arrays
 (enc.W=hidden.weight); what it does not name is left out. --names @FILE reads the pairs from a file. Numbers of 16 bits
 become such of 32 bits on the way to glesim, which is exact.
+
+Weights of a layer with several sources are <layer>.<source>.weight, as glesim --dry-run lists them. A layer of an RNN
+reads its input and itself: rnn.weight_ih_l0, rnn.weight_hh_l0 and the sum of its two biases are called rnn.l0.ih.weight,
+rnn.l0.hh.weight and rnn.l0.bias here, for a layer `from: [input, hidden]` or --names
+rnn.l0.ih=hidden.input,rnn.l0.hh=hidden.hidden,rnn.l0.bias=hidden.bias. On the way back, bias_ih has all of the bias.
 
 Time constants are in the config's unit of time. glesim takes tau_r from the config, whatever the file says.
 """
@@ -280,6 +286,48 @@ def tensors_of(value, entry):
     return tensors
 
 
+RNN_ARRAY = re.compile(r"(?P<module>.+\.|)(?P<what>weight|bias)_(?P<of>ih|hh)_l(?P<layer>\d+)")
+
+
+def regrouped(tensors):
+    """The arrays of each layer of an RNN called as those of a layer with two sources, its two biases summed."""
+    grouped = {}
+    for name, tensor in tensors.items():
+        part = RNN_ARRAY.fullmatch(name)
+        if not part:
+            grouped[name] = tensor
+            continue
+        layer = f"{part['module']}l{part['layer']}"
+        if part["what"] == "weight":
+            grouped[f"{layer}.{part['of']}.weight"] = tensor
+        elif f"{layer}.bias" not in grouped:
+            grouped[f"{layer}.bias"] = tensor
+        else:
+            other = grouped[f"{layer}.bias"]
+            if other.array.shape != tensor.array.shape:
+                raise Unfit(f"the two biases of {layer} have shapes {shape_text(other.array.shape)} and "
+                            f"{shape_text(tensor.array.shape)}")
+            grouped[f"{layer}.bias"] = Tensor(other.array + tensor.array, tensor.kind)
+    return grouped
+
+
+def ungrouped(arrays, like):
+    """The same the other way round, for those layers of an RNN that `like`, names as PyTorch has them, has."""
+    out = {}
+    for name, array in arrays.items():
+        layer, _, parameter = name.rpartition(".")
+        layer, of = (layer[:-3], layer[-2:]) if layer.endswith((".ih", ".hh")) else (layer, None)
+        module, number = re.fullmatch(r"(.+\.|)l(\d+)", layer).groups() if re.fullmatch(r"(.+\.|)l(\d+)", layer) else ("", "")
+        if of and f"{module}weight_{of}_l{number}" in like:
+            out[f"{module}weight_{of}_l{number}"] = array
+        elif parameter == "bias" and f"{module}bias_ih_l{number}" in like:
+            out[f"{module}bias_ih_l{number}"] = array
+            out[f"{module}bias_hh_l{number}"] = np.zeros_like(array)
+        else:
+            out[name] = array
+    return out
+
+
 def read_npz(archive):
     """Name -> Tensor, in the order of the file: that of the layers, if glesim wrote it."""
     tensors = {}
@@ -290,8 +338,9 @@ def read_npz(archive):
     return tensors
 
 
-def read(path, wanted=None, entry=None):
-    """Name -> Tensor of either kind of file. wanted: 'torch' or 'npz', the only kind that will do."""
+def read(path, wanted=None, entry=None, as_they_are=False):
+    """Name -> Tensor of either kind of file. wanted: 'torch' or 'npz', the only kind that will do. as_they_are: arrays
+    of an RNN keep their names."""
     try:
         with open(path, "rb") as file:
             if file.read(len(BEFORE_1_6)) == BEFORE_1_6:
@@ -303,7 +352,10 @@ def read(path, wanted=None, entry=None):
                 if wanted and wanted != ("npz" if npz else "torch"):
                     raise Unfit("it is " + ("an npz file, where one of torch.save is wanted" if npz else
                                           "no npz file"))
-                return read_npz(archive) if npz else tensors_of(TorchArchive(archive).load(), entry)
+                if npz:
+                    return read_npz(archive)
+                tensors = tensors_of(TorchArchive(archive).load(), entry)
+                return tensors if as_they_are else regrouped(tensors)
     except OSError as error:
         raise Failure(DATA, f"{shown(path)}: cannot read: {error.strerror or error}") from None
     except DAMAGE as error:
@@ -390,16 +442,17 @@ def listed(names):
     return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "") or "nothing"
 
 
-def layers_of(shapes, path):
-    """The layers, in order, each as parameter -> name of the array."""
+def layers_of(shapes, path, sources):
+    """The layers, in order, each as parameter -> name of the array. sources: weights may be those of one source of
+    several, and what belongs to the whole layer then goes with the first."""
     weights = [name.split(".")[:-1] for name, shape in shapes.items()
-               if name.split(".")[-1] == "weight" and len(shape) == 2]
+               if name.split(".")[-1] == "weight" and 1 <= len(shape) <= 4]
     layers = [{"weight": ".".join([*module, "weight"])} for module in weights]
     for name in shapes:
         *module, parameter = name.split(".")
         if any(name in layer.values() for layer in layers):
             continue
-        owner = owner_of(module, parameter, weights)
+        owner = owner_of(module, parameter, weights, sources)
         if owner is None or parameter in layers[owner]:
             raise Failure(USAGE, f"{shown(path)}: it is not clear where {name} {shape_text(shapes[name])} belongs; "
                                  "--names says what goes where")
@@ -407,8 +460,12 @@ def layers_of(shapes, path):
     return layers
 
 
-def owner_of(module, parameter, weights):
-    """The index of the only weight in the module, or, for time constants, in the nearest one around it."""
+def owner_of(module, parameter, weights, sources):
+    """The index of the only weight in the module, or, for time constants, in the nearest one around it; or of the first
+    weight of a layer with several."""
+    within = [i for i, weight in enumerate(weights) if weight[:-1] == module and len(weight) > 1]
+    if within and parameter in PARAMETERS and (sources or {weights[i][-1] for i in within} == {"ih", "hh"}):
+        return within[0]
     for depth in range(len(module), -1, -1):
         below = [i for i, weight in enumerate(weights) if weight[:depth] == module[:depth]]
         if parameter == "bias":
@@ -427,9 +484,10 @@ def layers_text(layers, shapes):
                   for layer in layers)
 
 
-def matched(source, source_path, target, target_path):
+def matched(source, source_path, target, target_path, to_glesim):
     """Pairs of names, layer by layer, in the order of the target. source, target: name -> shape."""
-    sources, targets = layers_of(source, source_path), layers_of(target, target_path)
+    sources = layers_of(source, source_path, not to_glesim)
+    targets = layers_of(target, target_path, to_glesim)
     if ([source[layer["weight"]] for layer in sources] != [target[layer["weight"]] for layer in targets]):
         raise Failure(USAGE, f"the layers of {shown(source_path)}: {layers_text(sources, source)}, are not those of "
                              f"{shown(target_path)}: {layers_text(targets, target)}; --names says what goes where")
@@ -471,7 +529,8 @@ def parameter_of(name):
 
 # --- what a config is made of ---
 
-LAYER_ROW = re.compile(r"^  (\S+) +(\d+) +(\d+)  \S+ +\S+ +\S+ +(\d+)  ", re.M)
+LAYER_ROW = re.compile(r"^  (\S+) +(\d+) +(\d+)(?:  (\d+(?: x \d+)*) *)?  \S+ +\S+ +\S+ +(\d+)  ", re.M)
+PROJECTION_ROW = re.compile(r"^  (\S+) +\S+ +(\S+) +\S+  \S+ +\(([\d, ]+)\) ", re.M)
 
 
 def shapes_of_config(config, variant):
@@ -490,10 +549,16 @@ def shapes_of_config(config, variant):
     networks = []
     for table in done.stdout.split("\n  layer ")[1:]:
         shapes = {}
-        for layer, inputs, neurons, parameters in LAYER_ROW.findall(table):
-            shapes[f"{layer}.weight"] = (int(neurons), int(inputs))
-            if int(parameters) > int(neurons) * int(inputs):
-                shapes[f"{layer}.bias"] = (int(neurons),)
+        table, _, projections = table.partition("\n  projection ")
+        weights = {}
+        for label, layer, sizes in PROJECTION_ROW.findall(projections):
+            weights.setdefault(layer, {})[label] = tuple(map(int, sizes.split(",")))
+        for layer, inputs, neurons, _, parameters in LAYER_ROW.findall(table):
+            of_layer = weights.get(layer, {layer: (int(neurons), int(inputs))})
+            shapes |= {f"{label}.weight": sizes for label, sizes in of_layer.items()}
+            biases = int(parameters) - sum(math.prod(sizes) for sizes in of_layer.values())
+            if biases:
+                shapes[f"{layer}.bias"] = (biases,)
             shapes |= {f"{layer}.{parameter}": (int(neurons),) for parameter in TIME_CONSTANTS}
         networks.append(shapes)
     if not networks or not networks[0]:
@@ -514,7 +579,7 @@ def fitted(name, array, shapes):
     if array.dtype.kind != "f":
         raise Unfit(f"is of type {array.dtype}, where floating-point numbers are wanted")
     if parameter == "weight":
-        if array.ndim != 2:
+        if not 1 <= array.ndim <= 4 or (array.ndim == 1 and name not in shapes):
             raise Unfit(f"has shape {shape_text(array.shape)}, where (neurons, inputs) is wanted")
         wanted = shapes.get(name, array.shape)
     else:
@@ -543,7 +608,7 @@ def to_npz(args):
     if args.names:
         pairs = named(args.names, source, args.source)
     elif target:
-        pairs = matched(source, args.source, target, target_path)
+        pairs = matched(source, args.source, target, target_path, True)
     else:
         raise Failure(USAGE, "--config, --like or --names has to say what glesim calls the layers")
     pairs = [(old, new) for old, new in pairs if parameter_of(new)[1] in args.only]
@@ -572,11 +637,16 @@ def to_torch(args):
         pairs = named([(glesim, torch) for torch, glesim in args.names], source, args.source)
     elif args.like:
         target = {name: tensor.array.shape for name, tensor in read(args.like, "torch", args.entry).items()}
-        pairs = matched(source, args.source, target, args.like)
+        pairs = matched(source, args.source, target, args.like, False)
     else:
         pairs = [(name, name) for name in source]
     pairs = [(old, new) for old, new in pairs if parameter_of(old)[1] in args.only]
-    return write_torch, {new: tensors[old].array for old, new in pairs}, pairs, source
+    arrays = {new: tensors[old].array for old, new in pairs}
+    if args.like:
+        whole = read(args.like, "torch", args.entry, as_they_are=True)
+        written = ungrouped(arrays, whole)
+        return lambda file, _: write_torch(file, written), arrays, pairs, source
+    return write_torch, arrays, pairs, source
 
 
 def convert(args, direction):
