@@ -11,15 +11,15 @@ start.npz with `network: {init: {file: start.npz}}`, or --set network.init.file=
 trained.pt with model.load_state_dict(torch.load("trained.pt")).
 
 Layers are matched in order: weights NAME.weight, (neurons, inputs) of a Linear or (channels, channels of the source,
-kernel...) of a Conv1d or Conv2d, begin one, to which NAME.bias belongs, and tau_m
-and tau_r (one number, or one a neuron) from the same module or the nearest around it. Where that does not fit, --names
-says what goes where, PyTorch's name first: modules with all they hold (0=hidden), or single arrays
+kernel...) of a Conv1d or Conv2d, begin one, to which NAME.bias belongs, and tau_m and tau_r (one number, or one a
+neuron) from the same module or the nearest around it. Where that does not fit, --names says what goes where, PyTorch's
+name first: modules with all they hold (0=hidden), or single arrays
 (enc.W=hidden.weight); what it does not name is left out. --names @FILE reads the pairs from a file. Numbers of 16 bits
 become such of 32 bits on the way to glesim, which is exact.
 
 Weights of a layer with several sources are <layer>.<source>.weight, as glesim --dry-run lists them. A layer of an RNN
-reads its input and itself: rnn.weight_ih_l0, rnn.weight_hh_l0 and the sum of its two biases are called rnn.l0.ih.weight,
-rnn.l0.hh.weight and rnn.l0.bias here, for a layer `from: [input, hidden]` or --names
+reads its input and itself: rnn.weight_ih_l0, rnn.weight_hh_l0 and the sum of its two biases are called
+rnn.l0.ih.weight, rnn.l0.hh.weight and rnn.l0.bias here, for a layer `from: [input, hidden]` or --names
 rnn.l0.ih=hidden.input,rnn.l0.hh=hidden.hidden,rnn.l0.bias=hidden.bias. On the way back, bias_ih has all of the bias.
 
 Time constants are in the config's unit of time. glesim takes tau_r from the config, whatever the file says.
@@ -317,7 +317,8 @@ def ungrouped(arrays, like):
     for name, array in arrays.items():
         layer, _, parameter = name.rpartition(".")
         layer, of = (layer[:-3], layer[-2:]) if layer.endswith((".ih", ".hh")) else (layer, None)
-        module, number = re.fullmatch(r"(.+\.|)l(\d+)", layer).groups() if re.fullmatch(r"(.+\.|)l(\d+)", layer) else ("", "")
+        found = re.fullmatch(r"(.+\.|)l(\d+)", layer)
+        module, number = found.groups() if found else ("", "")
         if of and f"{module}weight_{of}_l{number}" in like:
             out[f"{module}weight_{of}_l{number}"] = array
         elif parameter == "bias" and f"{module}bias_ih_l{number}" in like:
@@ -615,7 +616,8 @@ def to_npz(args):
     unknown = [new for _, new in pairs if target and new not in target]
     if unknown:
         raise Failure(USAGE, f"there is no {unknown[0]} in {shown(target_path)}; it has {listed(target)}")
-    shapes = target or {new: source[old] for old, new in pairs if parameter_of(new)[1] == "weight"}
+    shapes = target or {new: source[old] for old, new in pairs
+                         if parameter_of(new)[1] == "weight" and len(source[old]) > 1}
     arrays = {}
     for old, new in pairs:
         try:

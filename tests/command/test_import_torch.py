@@ -232,6 +232,57 @@ class Names(Case):
         self.assertEqual(list(self.arrays("lags.npz")),
                          ["lag_1.weight", "lag_2.weight", "lag_3.weight", "readout.weight", "readout.bias"])
 
+    def test_a_layer_of_an_rnn_reads_itself(self):
+        rng = np.random.default_rng(3)
+        ih, hh, out = (rng.normal(size=shape).astype("f4") for shape in ((4, 2), (4, 4), (2, 4)))
+        one, other, last = (rng.normal(size=n).astype("f4") for n in (4, 4, 2))
+        self.savez("w.npz", a__weight=ih, b__weight=hh, c__weight=out, a__bias=one, b__bias=other, c__bias=last)
+        self.call("to-torch", "w.npz", "rnn.pt", "--names",
+                  "rnn.weight_ih_l0=a.weight,rnn.weight_hh_l0=b.weight,rnn.bias_ih_l0=a.bias,rnn.bias_hh_l0=b.bias,"
+                  "fc=c")
+        self.assertIn("rnn.l0.ih.weight", self.call("--list", "rnn.pt")[0])
+        self.file("lateral.yaml", XOR.read_text(encoding="utf-8").replace(
+            "- {name: hidden, neurons: {count: 8,", "- {name: hidden, from: [input, hidden], neurons: {count: 4,")
+            .encode())
+        self.call("to-npz", "rnn.pt", "w1.npz", "--config", "lateral.yaml")
+        self.call("to-npz", "rnn.pt", "w2.npz", "--names", "rnn.l0.ih=hidden.input,rnn.l0.hh=hidden.hidden,"
+                  "rnn.l0.bias=hidden.bias,fc=readout")
+        arrays = self.arrays("w1.npz")
+        wanted = {"hidden.input.weight": ih, "hidden.bias": one + other, "hidden.hidden.weight": hh,
+                  "readout.weight": out, "readout.bias": last}
+        self.assertEqual(set(arrays), set(wanted))
+        for name, array in wanted.items():
+            self.assertEqual((arrays[name].shape, arrays[name].tobytes()), (array.shape, array.tobytes()), name)
+            self.assertEqual(arrays[name].tobytes(), self.arrays("w2.npz")[name].tobytes())
+        self.glesim("lateral.yaml", "--set", f"network.init.file={self.folder / 'w1.npz'}", "--set",
+                    "training.epochs=0", "--output", "run")
+        self.assertEqual(self.arrays("run/seed_1/weights.npz")["hidden.hidden.weight"].tobytes(), hh.tobytes())
+        # and back: PyTorch sums the two biases
+        self.call("to-torch", "run/seed_1/weights.npz", "back.pt", "--like", "rnn.pt")
+        back = load_script().read(self.folder / "back.pt", as_they_are=True)
+        self.assertEqual(set(back), {"rnn.weight_ih_l0", "rnn.weight_hh_l0", "rnn.bias_ih_l0", "rnn.bias_hh_l0",
+                                     "fc.weight", "fc.bias"})
+        self.assertEqual(back["rnn.bias_ih_l0"].array.tobytes(), (one + other).tobytes())
+        self.assertFalse(back["rnn.bias_hh_l0"].array.any())
+        self.refused("to-npz", "rnn.pt", "x.npz", "--config", XOR, says="are not those of")
+
+    def test_convolutions_keep_their_shapes(self):
+        config = ROOT / "tests" / "good" / "channels.yaml"
+        kernel = np.arange(9, dtype="f4").reshape(3, 1, 3)
+        self.savez("w.npz", a__weight=kernel, a__bias=np.ones(3, "f4"), b__weight=np.ones((2, 3), "f4"),
+                   b__bias=np.zeros(2, "f4"))
+        self.call("to-torch", "w.npz", "cnn.pt", "--names", "conv=a,fc=b")
+        out, _ = self.call("to-npz", "cnn.pt", "cnn.npz", "--config", config)
+        self.assertEqual(out.splitlines()[0], "conv.weight -> c.weight (3, 1, 3)")
+        self.glesim(config, "--set", f"network.init.file={self.folder / 'cnn.npz'}", "--set", "training.epochs=0",
+                    "--output", "run")
+        self.assertEqual(self.arrays("run/seed_1/weights.npz")["c.weight"].tobytes(), kernel.tobytes())
+        self.savez("flat.npz", a__weight=kernel.reshape(3, 3), b__weight=np.ones((2, 3), "f4"))
+        self.call("to-torch", "flat.npz", "flat.pt")
+        self.refused("to-npz", "flat.pt", "x.npz", "--config", config, says="a (3, 3), b (2, 3), are not those of")
+        self.refused("to-npz", "flat.pt", "x.npz", "--config", config, "--names", "a.weight=c.weight", code=4,
+                     says="has shape (3, 3), where (3, 1, 3) is wanted")
+
     def test_names_may_be_told(self):
         names = "0.weight=hidden.weight, 0.bias=hidden.bias\n2=readout\n"
         self.file("names.txt", names.encode())

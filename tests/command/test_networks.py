@@ -108,7 +108,8 @@ class Shown(Networks):
 
     @unittest.skipUnless(shutil.which("dot"), "Graphviz is not installed")
     def test_graphviz_draws_it(self):
-        for config in (self.config, ROOT / "tests" / "good" / "channels.yaml", ROOT / "tests" / "good" / "sources.yaml"):
+        good = ROOT / "tests" / "good"
+        for config in (self.config, good / "channels.yaml", good / "sources.yaml"):
             dot = self.run_glesim(config, "--dry-run", "--graph").stdout
             done = subprocess.run(["dot", "-Tsvg"], input=dot, capture_output=True, check=True, timeout=60)
             self.assertEqual(done.stderr, b"")
@@ -128,8 +129,8 @@ class Shown(Networks):
 class Growing(Networks):
     LOOP = ["--set", "network.layers[0].from[1].weight=-0.25"]
     WARNING = (r"\A(\S*/)?round\.yaml:\d+:\d+: network\.layers: warning: errors can grow without bound round the loop "
-               r"hidden -> hidden: on the initial weights each pass multiplies errors that change with each step by up to "
-               r"[\d.]+\n\Z")
+               r"hidden -> hidden: on the initial weights each pass multiplies errors that change with each step by up "
+               r"to [\d.]+\n\Z")
 
     def test_a_loop_is_warned_of(self):
         for action in ("--check", "--dry-run"):
@@ -145,10 +146,11 @@ class Growing(Networks):
         self.assertEqual(self.run_glesim(self.config, "--check", *self.LOOP, *BPTT).err, "")
 
     def test_divergence_names_it(self):
-        done = self.run_glesim(self.config, *self.LOOP, "--set", "training.epochs=40", *SLOWLY, "--output", "out", "--quiet", code=6)
-        self.assertRegex(done.err, r"NaN or Inf in layer '\w+' at step \d+, in epoch 1; errors go round the loop hidden -> "
-                                   r"hidden, which on the initial weights multiplies errors that change with each step by "
-                                   r"up to [\d.]+ each time\n")
+        done = self.run_glesim(self.config, *self.LOOP, "--set", "training.epochs=40", *SLOWLY, "--output",
+                               "out", "--quiet", code=6)
+        self.assertRegex(done.err, r"NaN or Inf in layer '\w+' at step \d+, in epoch 1; errors go round the loop "
+                                   r"hidden -> hidden, which on the initial weights multiplies errors that change with "
+                                   r"each step by up to [\d.]+ each time\n")
         self.assertIn("; errors go round the loop hidden -> hidden", self.metrics("out")["message"])
 
 

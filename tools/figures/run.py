@@ -280,8 +280,9 @@ def last_records(run):
 def traces_of(recording):
     """Title and names of arrays of each panel."""
     panels = [("input", ["input"]), ("output", ["output", "target"]), ("loss", ["loss"])]
-    layers = list(dict.fromkeys(key.rpartition(".")[0] for key in recording.files
-                                if "." in key and key.rpartition(".")[2] not in PARAMETERS))
+    layers = dict.fromkeys(key.rpartition(".")[0] for key in recording.files
+                           if "." in key and key.rpartition(".")[2] not in PARAMETERS)
+    layers = sorted(layers, key=lambda layer: "." in layer) # what is of a single source of a layer comes last
     for layer in layers if len(layers) <= MOST_LAYERS else [*layers[:MOST_LAYERS - 1], layers[-1]]:
         for together in TOGETHER:
             names = [name for name in together if f"{layer}.{name}" in recording.files
