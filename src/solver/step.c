@@ -88,7 +88,7 @@ static const float *rates_of(const struct gle_net *net, const struct gle_project
 
     if (below)
         return gle_past_of(net, &below->r, c->delay - 1);
-    return c->delay ? gle_past_of(net, &net->graph->input, c->delay) : net->input;
+    return c->delay ? gle_past_of(net, &net->graph->input, c->delay - 1) : net->input;
 }
 
 /* Those that its link reads in learning: pooled ones are kept from the step. */
@@ -455,7 +455,7 @@ int gle_net_step(struct gle_net *net, const struct gle_step *step, double *loss,
         net->optimizer_step =
             net->optimizer->prepare(net->graph->exp->optimizer.params, step->lr, ++net->updates);
     if (net->graph->input_past)
-        memcpy(gle_past_of(net, &net->graph->input, 0), net->input,
+        memcpy(gle_new_of(net, &net->graph->input), net->input,
                net->B * net->graph->ld_input * sizeof *net->input);
     gle_net_share(net, step_all);
     if (step->learn && net->split.shared)

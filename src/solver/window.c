@@ -30,7 +30,7 @@ void gle_net_begin_window(struct gle_net *net)
     net->taping = true;
     net->taped = 0;
     for (size_t ago = 0; ago < g->input_past; ago++)
-        memcpy(gle_tape_of(net, &g->tape_input, g->input_past - 1 - ago), gle_past_of(net, &g->input, ago + 1),
+        memcpy(gle_tape_of(net, &g->tape_input, g->input_past - 1 - ago), gle_past_of(net, &g->input, ago),
                net->B * g->ld_input * sizeof(float));
     for (size_t i = 0; i < g->n_populations; i++) {
         const struct gle_population *p = gle_population_of(net, i);
