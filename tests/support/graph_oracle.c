@@ -353,8 +353,10 @@ double graph_oracle_step(struct graph_oracle *o, const double *x, const double *
     for (size_t b = 0; b < o->B; b++) {
         loss += o->loss->eval(top_error + b * top->n, top->r + b * top->n, y + b * top->n, top->n, &o->exp->loss->row,
                               o->exp->loss_params);
-        for (size_t k = 0; k < top->n; k++)
-            top_error[b * top->n + k] *= target ? o->exp->beta : 0.0;
+        for (size_t k = 0; k < top->n; k++) { /* a difference of numbers about as large as 1 */
+            const double e = rounded(o, 4.0 + top_error[b * top->n + k]) - 4.0;
+            top_error[b * top->n + k] = target ? o->exp->beta * e : 0.0;
+        }
     }
     for (size_t i = 0; i < o->n_layers; i++)
         for (size_t j = 0; j < o->layers[i].n_sources; j++)

@@ -16,7 +16,8 @@ enum { NETS = 60 };
 #else
 enum { NETS = 520 };
 #endif
-enum { COPIES = 4, ROWS = 3, ROWS_MAX = 5, WINDOW = 6, NUMBERS_MAX = 4096 };
+/* More rows than go through a convolution at a time. */
+enum { COPIES = 4, ROWS = 9, ROWS_MAX = 11, WINDOW = 6, NUMBERS_MAX = 4096 };
 
 /* Half the distance between neighbouring floats near 1, of every result; how many times the largest of the deviations
  * that it leads to in a few tries a value may be off; and what it may be off in any case, of its size. */
@@ -103,7 +104,7 @@ static void put_link(struct text *t, const struct drawn *source, const struct dr
         return;
     }
     /* of so many pairs, some are joined */
-    put(t, ", connect: {type: %s", count(source) / 4 * count(to) > 12 && chance(rng, 4) ? "sparse, probability: 0.6"
+    put(t, ", connect: {type: %s", count(source) / 4 * count(to) > 19 && chance(rng, 5) ? "sparse, probability: 0.6"
                                                                                        : "dense");
     put_pool(t, &from, rng);
     put(t, "}");
@@ -129,6 +130,8 @@ static void put_layer(struct text *t, struct drawn *layers, const struct drawn *
     put(t, "    - name: l%zu\n      activation: %s\n      gamma: %.3f\n", i, activations[pick(rng, 4)],
         chance(rng, 4) ? draw(rng, 0.0, 0.3) : 0.0);
     put(t, "      bias: %s\n", chance(rng, 2) ? "none" : "linear");
+    if (chance(rng, 2))
+        put(t, "      plastic: [%s]\n", chance(rng, 5) ? "tau_m" : "");
     layers[i] = (struct drawn){.channels = 1 + pick(rng, conv ? 3 : 5), .size = {1, 1}};
     put(t, "      neurons: {%s: %zu, ", conv ? "channels" : "count", layers[i].channels);
     put_taus(t, rng);
@@ -427,6 +430,7 @@ static void run_trial(struct trial *t, size_t net)
     set_batch(t, 2);
     for (size_t k = 0; k < 3 && !t->fragile; k++)
         take_step(t, 2, true, false, &rng);
+    set_batch(t, ROWS); /* as many as a window has room for */
     if (!t->fragile)
         check_window(t, &rng);
     graph_oracle_destroy(t->exact);
