@@ -46,6 +46,9 @@ GLE_MUST_CHECK int gle_record_build(struct gle_experiment *exp, const struct gle
 GLE_MUST_CHECK int gle_diagnose_build(struct gle_experiment *exp, const struct gle_diagnose_keys *keys,
                                       struct gle_errors *errs);
 
+/* Writes "bptt and adjoint" into buf: the names of the rules that look at windows. Returns buf. */
+const char *gle_windowed_rules(char *buf, size_t size);
+
 /* Whether the loss and the activations have their `curve` where exact gradients, the rule's or a diagnosis's, need it:
  * from the first layer on whose errors feed back into membranes. Left out where exp->layers or exp->loss is NULL.
  * Errors: GLE_ECONFIG, at the gamma of that layer. */
