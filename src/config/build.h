@@ -22,9 +22,11 @@ bool gle_is_note(const char *key);
 GLE_MUST_CHECK uint64_t gle_steps_in(double time, double dt, const struct gle_node *map, const char *key,
                                      struct gle_errors *errs);
 
+/* Finds names that two layers have, repeats included; layers whose name could not be read are passed over.
+ * Errors: GLE_ECONFIG, at the second one. */
+GLE_MUST_CHECK int gle_layers_check_names(const struct gle_layer_list *list, struct gle_errors *errs);
 /* exp->layers, of which there are exp->n_layers; NULL if there are too many, or no memory.
- * Errors: GLE_ERANGE (too many layers or weights), GLE_ESHAPE (values that do not fit), GLE_ECONFIG (a name twice),
- *         GLE_ENOMEM. */
+ * Errors: GLE_ERANGE (too many layers or weights), GLE_ESHAPE (values that do not fit), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_layers_build(struct gle_experiment *exp, const struct gle_file_keys *file,
                                     struct gle_errors *errs);
 /* Whether the values given for a parameter of a layer of n neurons and n_in inputs fit its shape; value has a row.
