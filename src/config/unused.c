@@ -140,6 +140,19 @@ static void tell_of_common(const struct gle_experiment *exp, const struct gle_no
         tell(told, given(exp, learning, "gamma"), "every layer has a gamma of its own");
 }
 
+/* Whether something depends on the errors that steps count: what a rule without windows learns, membranes that they feed
+ * back into, what is recorded of them. Windowed rules have their gradients from the loss itself. */
+static bool uses_errors(const struct gle_experiment *exp)
+{
+    bool any = !exp->rule->windowed;
+
+    for (size_t i = 0; i < exp->n_layers; i++)
+        any = any || exp->layers[i].gamma > 0.0;
+    for (int v = 0; v < GLE_RECORD_VARS; v++)
+        any = any || (exp->record.variables[v] && gle_variables[v].of_errors);
+    return any;
+}
+
 static void tell_of_learning(const struct gle_experiment *exp, struct gle_errors *told)
 {
     const struct gle_node *learning = gle_node_get(exp->src, "learning");
@@ -151,6 +164,10 @@ static void tell_of_learning(const struct gle_experiment *exp, struct gle_errors
              gle_windowed_rules(rules, sizeof rules));
     else if (idle && !exp->record.variables[GLE_RECORD_LAMBDA])
         tell(told, given(exp, learning, "window"), "%s", idle);
+    if (!uses_errors(exp))
+        tell(told, given(exp, learning, "beta"),
+             "gradients of %s do not depend on it, and no error feeds back into membranes (gamma)",
+             exp->rule->row.name);
     tell_of_common(exp, learning, told);
     tell_of_bounds(exp, learning, told);
     if (!idle)

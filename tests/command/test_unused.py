@@ -28,6 +28,7 @@ learning: {loss: mse}
 training:
   phases: [{duration: 5.0}]
 """
+BPTT = ["learning.rule=bptt", "learning.window=0.5"]
 NO_BIAS = ["network.layers[0].bias=none", "network.layers[1].bias=none"]
 OWN_PLASTIC = ["network.layers[0].plastic=[weight]", "network.layers[1].plastic=[bias]"]
 FILE = "the file of network.init has the initial values of all layers"
@@ -37,6 +38,15 @@ UNUSED = [
     (EPOCHS, "learning.window=2.0", "the rule gle looks at no window; bptt and adjoint do", [], ["learning.rule=bptt"]),
     (EPOCHS, "learning.window=2.0", "the rule bp looks at no window; bptt and adjoint do", ["learning.rule=bp"],
      ["learning.rule=adjoint"]),
+    (EPOCHS, "learning.beta=0.5",
+     "gradients of bptt do not depend on it, and no error feeds back into membranes (gamma)", BPTT,
+     [*BPTT, "learning.gamma=0.1"]),
+    (EPOCHS, "learning.beta=0.5",
+     "gradients of bptt do not depend on it, and no error feeds back into membranes (gamma)", BPTT,
+     [*BPTT, "record.variables=[e]"]),
+    (PHASES, "learning.beta=0.5",
+     "gradients of adjoint do not depend on it, and no error feeds back into membranes (gamma)",
+     ["learning.rule=adjoint", "learning.window=1.0"], []),
     (EPOCHS, "learning.bounds.tau_m=[0.5, 2]", "tau_m learns in no layer (plastic)", [],
      ["network.layers[0].plastic=[tau_m]"]),
     (EPOCHS, "learning.bounds.weight=[-1, 1]", "weight learns in no layer (plastic)", ["learning.plastic=[bias]"], []),
