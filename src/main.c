@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "cli/limits.h"
 #include "cli/many.h"
+#include "cli/notes.h"
 #include "cli/obstacles.h"
 #include "cli/options.h"
 #include "cli/progress.h"
@@ -134,8 +135,10 @@ static int run_config(const char *path, const struct gle_options *o, const char 
         code |= gle_experiment_pending(plan.lists[0].item[i], &errs);
     if (code)
         code = print_errors(&errs);
-    else if (o->action == GLE_CHECK && !o->quiet)
+    else if (o->action == GLE_CHECK && !o->quiet) {
+        gle_notes_print_settings(&plan.lists[0]); /* seeds make no difference to them */
         printf("%s: ok\n", path);
+    }
     else if (o->action != GLE_CHECK)
         code = run_plan(&plan);
     gle_plan_clear(&plan);

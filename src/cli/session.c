@@ -158,7 +158,8 @@ static int open_data(struct session *s, struct gle_error *err)
     rc = gle_data_open(&s->data, set, exp->dataset.params, exp->validation, &context, err);
     gle_bar_clear(&s->bar);
     if (rc) {
-        gle_node_place(err, exp->dataset.src, NULL);
+        const bool fraction = !strcmp(err->path, GLE_DATA_VALIDATION);
+        gle_node_place(err, fraction ? exp->src : exp->dataset.src, fraction ? GLE_DATA_VALIDATION : NULL);
         return -1;
     }
     s->report.data = s->data;

@@ -496,11 +496,6 @@ static json_t *best(const struct gle_metrics *m)
     return out;
 }
 
-static bool has_matrix(const struct gle_metrics *m)
-{
-    return m->confusion && m->n_epochs && m->epochs[m->n_epochs - 1].score[m->confusion_split].measured;
-}
-
 bool gle_json_large_matrix(const struct gle_metrics *m)
 {
     return m->n_classes > CLASSES_MAX;
@@ -508,7 +503,7 @@ bool gle_json_large_matrix(const struct gle_metrics *m)
 
 bool gle_json_names_matrix(const struct gle_metrics *m)
 {
-    return gle_json_large_matrix(m) && has_matrix(m) && m->status != GLE_RUNNING;
+    return gle_json_large_matrix(m) && gle_metrics_has_matrix(m) && m->status != GLE_RUNNING;
 }
 
 static json_t *matrix(const struct gle_metrics *m)
@@ -529,7 +524,7 @@ static json_t *confusion(const struct gle_metrics *m)
     const bool large = gle_json_large_matrix(m);
     json_t *out;
 
-    if (!has_matrix(m) || (large && !gle_json_names_matrix(m)))
+    if (!gle_metrics_has_matrix(m) || (large && !gle_json_names_matrix(m)))
         return json_null();
     out = json_object();
     json_object_set_new(out, "split", json_string(gle_split_names[m->confusion_split]));

@@ -235,6 +235,27 @@ class Cost(Case):
         self.assertEqual((small.keys(), len(small["matrix"])), ({"split", "matrix"}, 100))
         self.assertNotIn("confusion.npz", self.files())
 
+    def test_evaluations_of_phases_have_the_matrix_of_the_last(self):
+        n = 101
+        write_npz(self.folder / "own.npz", x=("f4", (n, 2), [i / n for i in range(2 * n)]), y=("i8", (n,), range(n)),
+                  x_test=("f4", (3, 2), range(6)), y_test=("i8", (3,), (100, 1, 1)))
+        config = OWN.replace("epochs: 1", "phases: [{duration: 1}, {duration: 1, learn: false}]")
+        self.write("own.yaml", config.replace("count: 2", f"count: {n}"))
+        self.run_glesim("own.yaml", "--output", "out")
+        self.assertIsNone(load(self.files()["metrics.json"])["confusion"])
+        self.run_glesim("own.yaml", "--set", "training.evaluate.every=0.5", "--output", "out", "--force")
+        self.assertEqual(load(self.files()["metrics.json"])["confusion"],
+                         {"split": "test", "file": "confusion.npz", "matrix": None})
+        with zipfile.ZipFile(self.files()["confusion.npz"]) as archive:
+            counts = struct.unpack(f"<{n * n}I", archive.read("matrix.npy")[-4 * n * n:])
+        self.assertEqual({i: sum(counts[n * i:n * (i + 1)]) for i in range(n) if any(counts[n * i:n * (i + 1)])},
+                         {1: 2, 100: 1})
+        xor = self.write("step.yaml", STEP + "  phases: [{duration: 1}]\n  evaluate: {every: 1}\n")
+        self.run_glesim(xor, "--output", "xor")
+        m = load(next(self.folder.glob("xor/*/metrics.json")))
+        self.assertEqual([sum(row) for row in m["confusion"]["matrix"]], [2, 2])
+        self.assertEqual(sum(m["confusion"]["matrix"][i][i] for i in (0, 1)), 4 * m["final"]["test"]["accuracy"])
+
     def test_what_a_limit_of_file_sizes_stops_leaves_no_temporary_file(self):
         def limit():
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
