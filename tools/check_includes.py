@@ -66,6 +66,7 @@ LIBRARIES = {
     "samplerate.h": ["data/sound.c"],
     "kiss_fftr.h": ["data/features.c"],
     "poll.h": ["cli/jobs.c", "main.c"],
+    "sys/mman.h": ["cli/origins.c"],
     "sys/wait.h": ["cli/jobs.c", "cli/limits.c"],
     "sys/prctl.h": ["cli/jobs.c"],
     "pthread.h": ["cli/limits.c", "data/feed.c"],
