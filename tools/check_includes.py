@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Holds the direction of includes between the folders of src/, and what a look at the text can hold besides.
-
-usage: check_includes.py ROOT    prints file:line: what is wrong; exit code 1 if anything is
+"""Holds the direction of includes between the folders of src/, and what a look at the text can hold besides. Prints
+file:line: what is wrong; the exit code is 1 if anything is.
 """
 
+import argparse
 import pathlib
 import re
 import sys
@@ -137,7 +137,9 @@ def check_beyond(src):
 
 
 def main():
-    root = pathlib.Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("root", metavar="ROOT", type=pathlib.Path, help="the folder that src/ is in")
+    root = parser.parse_args().root
     complaints = list(check_beyond(root / "src"))
     n_files = 0
     for top in ("src", "tests", "tools"):

@@ -143,8 +143,8 @@ static int check_summaries(bool *there, const struct gle_plan *plan, struct gle_
             there[i] = true;
         if (of == GLE_SUMMARY_OF_OTHER_CONFIG || of == GLE_SUMMARY_OF_OTHER_DATA)
             return gle_fail(err, GLE_EWRITE,
-                            "%.200s/summary.json is of runs %s, seed %llu among them; --force replaces it, --output puts "
-                            "these runs elsewhere",
+                            "%.200s/summary.json is of runs %s, seed %llu among them; --force replaces it, --output "
+                            "puts these runs elsewhere",
                             dir, of == GLE_SUMMARY_OF_OTHER_CONFIG ? "of another config" : "on other data",
                             (unsigned long long)seed);
     }

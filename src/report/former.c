@@ -51,13 +51,15 @@ static void name_data(char *name, size_t size, const struct gle_experiment *exp)
 {
     const struct gle_key *key = exp->dataset.row->keys;
     const struct gle_node *node = NULL;
+    const char *slash;
 
     for (; key && key->name && !node; key++)
         if (key->kind == GLE_KEY_KIND_PATH)
             node = gle_node_get(exp->dataset.src, key->name);
     snprintf(name, size, "the data set");
+    slash = node && node->text ? strrchr(node->text, '/') : NULL;
     if (node && node->text)
-        snprintf(name, size, "the data set %.120s", strrchr(node->text, '/') ? strrchr(node->text, '/') + 1 : node->text);
+        snprintf(name, size, "the data set %.120s", slash ? slash + 1 : node->text);
 }
 
 void gle_report_other_inputs(char what[GLE_DIFFERENCE], const struct gle_report *report,

@@ -1,5 +1,5 @@
-/* inputs.h - what a run is made from beside its config: the data set, and the files that initial values, a teacher's and
- * those of phases come from. A run is the same one only if they hold the same. */
+/* inputs.h - what a run is made from beside its config: the data set, and the files that initial values, a teacher's
+ * and those of phases come from. A run is the same one only if they hold the same. */
 #ifndef GLE_REPORT_INPUTS_H
 #define GLE_REPORT_INPUTS_H
 

@@ -23,7 +23,8 @@ json_t *gle_json_sweep(const struct gle_sweep *sweep);
 /* A resolved config, as the report in the folder dir has it. Owns: the caller. */
 json_t *gle_json_config(const struct gle_experiment *exp, const char *dir);
 
-/* What a run is made from, as the report has it under "dataset" and "init", as far as checksums go. Owns: the caller. */
+/* What a run is made from, as the report has it under "dataset" and "init", as far as checksums go. Owns: the caller.
+ */
 json_t *gle_json_inputs(const struct gle_inputs *inputs);
 
 /* Gives a config, as in a report, the keys that it lacks and that have their defaults in the resolved config `of`. */
