@@ -386,6 +386,18 @@ static int dry_run(struct session *s, struct gle_error *err)
     return 0;
 }
 
+int gle_session_hash_data(char sha256[65], const struct gle_experiment *exp, const struct gle_session_how *how,
+                          struct gle_error *err)
+{
+    struct session s = {.report = {.exp = exp, .lock = -1}, .how = how, .progress = NOBODY};
+    const int rc = open_data(&s, err);
+
+    if (!rc)
+        memcpy(sha256, s.data->sha256, sizeof s.data->sha256);
+    close_session(&s);
+    return rc;
+}
+
 int gle_session_estimate(double *estimate, const struct gle_experiment *exp, const struct gle_session_how *how,
                          double seconds, struct gle_error *err)
 {
@@ -421,7 +433,7 @@ static int is_there(bool *there, struct session *s, const struct gle_options *o,
     if (found == GLE_FOUND_DIVERGED)
         return gle_fail(err, GLE_EDIVERGED, "it has diverged before; --force runs it again");
     *there = found == GLE_FOUND_COMPLETED;
-    if (*there && (open_data(s, err) || gle_report_check_inputs(report, err) ||
+    if (*there && ((!s->how->inputs && open_data(s, err)) || gle_report_check_inputs(report, s->how->inputs, err) ||
                    gle_report_remove_checkpoint(report, err)))
         return -1;
     if (*there && !o->quiet)
