@@ -4,6 +4,7 @@
 #include "cli/limits.h"
 #include "cli/loops.h"
 #include "cli/many.h"
+#include "cli/notes.h"
 #include "cli/obstacles.h"
 #include "cli/options.h"
 #include "cli/picture.h"
@@ -71,17 +72,18 @@ static int run_one_by_one(const struct gle_plan *plan, size_t processors)
     const bool many = dry && (o->n_seeds || o->jobs || sweeps);
     const size_t n_seeds = o->n_seeds ? o->n_seeds : 1;
     const struct gle_share share = gle_plan_share(plan, plan->n_runs * n_seeds, processors);
-    const struct gle_session_how how = {.options = o,
-                                        .command = plan->command,
-                                        .threads = many ? share.threads : o->threads ? o->threads : processors,
-                                        .progress = -1,
-                                        .stop = plan->stop};
+    struct gle_session_how how = {.options = o,
+                                  .command = plan->command,
+                                  .threads = many ? share.threads : o->threads ? o->threads : processors,
+                                  .progress = -1,
+                                  .stop = plan->stop};
     int code = 0;
 
     threads_started = true;
     /* the first point of a sweep tells what all will take */
     for (size_t i = 0; i < plan->n_runs && !*plan->stop && (!i || !sweeps); i++) {
         struct gle_error err = {0};
+        how.inputs = gle_origins_of(&plan->origins, i);
         if (gle_session_run(plan->runs[i].exp, &how, &err)) {
             const int one = gle_show_error(&err);
             code = code ? code : one;
@@ -114,7 +116,7 @@ static int run_plan(struct gle_plan *plan)
     size_t processors;
 
     if (gle_limits_processors(&processors, &err) || gle_plan_place(plan, &err) ||
-        (o->action == GLE_RUN && gle_plan_check(plan, &err)))
+        (o->action == GLE_RUN && gle_plan_check(plan, threads_started ? 1 : processors, &err)))
         return gle_show_error(&err);
     if (o->action == GLE_RUN && (o->n_seeds || o->jobs || plan->runs[0].exp->sweep.label))
         return run_side_by_side(plan, processors);
@@ -156,8 +158,10 @@ static int run_config(const char *path, const struct gle_options *o, const char 
         code = print_errors(&errs);
     else if (o->action != GLE_RUN)
         code = look_at_networks(&plan);
-    if (!code && o->action == GLE_CHECK && !o->quiet)
+    if (!code && o->action == GLE_CHECK && !o->quiet) {
+        gle_notes_print_settings(&plan.lists[0]); /* seeds make no difference to them */
         printf("%s: ok\n", path);
+    }
     else if (!code && o->action != GLE_CHECK && !o->graph)
         code = run_plan(&plan);
     gle_plan_clear(&plan);

@@ -44,7 +44,8 @@ static const char help[] =
     "  --no-scaling       all but that\n"
     "  --products         only single matrix products by the own kernel and by BLIS,\n"
     "  --layers 53x10,..  for layers of these inputs x neurons\n"
-    "  --links            only single calls of links: convolutions, sparse and dense ones\n";
+    "  --links            only single calls of links: convolutions, sparse and dense ones\n"
+    "  --help             this text; also -h\n";
 
 /* --- what bench.h offers --- */
 
@@ -300,7 +301,7 @@ static struct settings parse(int argc, char **argv)
     int option;
 
     parse_layers(&set, "1x1,1x53,10x10,53x10,53x53,90x90,200x200,300x300,400x400,512x512,750x750,1024x1024,2048x2048");
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         switch (option) {
         case QUICK: set.quick = true; break;
         case JSON: set.json = optarg; break;
@@ -314,6 +315,7 @@ static struct settings parse(int argc, char **argv)
         case PRODUCTS: set.products = true, set.steps = set.scaling = false; break;
         case LAYERS: parse_layers(&set, optarg); break;
         case LINKS: set.links = true, set.steps = set.scaling = false; break;
+        case 'h':
         case HELP: exit(fputs(help, stdout) < 0);
         default: stop("bench --help lists the options");
         }

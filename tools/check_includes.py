@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Holds the direction of includes between the folders of src/, and what a look at the text can hold besides.
-
-usage: check_includes.py ROOT    prints file:line: what is wrong; exit code 1 if anything is
+"""Holds the direction of includes between the folders of src/, and what a look at the text can hold besides. Prints
+file:line: what is wrong; the exit code is 1 if anything is.
 """
 
+import argparse
 import pathlib
 import re
 import sys
@@ -78,6 +78,7 @@ LIBRARIES = {
     "samplerate.h": ["data/sound.c"],
     "kiss_fftr.h": ["data/features.c"],
     "poll.h": ["cli/jobs.c", "main.c"],
+    "sys/mman.h": ["cli/origins.c"],
     "sys/wait.h": ["cli/jobs.c", "cli/limits.c"],
     "sys/prctl.h": ["cli/jobs.c"],
     "pthread.h": ["cli/limits.c", "data/feed.c"],
@@ -148,7 +149,9 @@ def check_beyond(src):
 
 
 def main():
-    root = pathlib.Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("root", metavar="ROOT", type=pathlib.Path, help="the folder that src/ is in")
+    root = parser.parse_args().root
     complaints = list(check_beyond(root / "src"))
     n_files = 0
     for top in ("src", "tests", "tools"):

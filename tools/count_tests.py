@@ -2,8 +2,6 @@
 """Counts test functions in meson's logs: names those that were skipped, and ends with the line "N passed, N failed[, N
 skipped]".
 
-usage: count_tests.py [--broken N] TESTLOG.json...
-
 cmocka and unittest say how many functions they ran. A program that says nothing of the kind counts as one test, and one
 that did not end well, but reports no failed function (a crash, a timeout), as one failure more. N builds that broke
 count as N failures. The exit code is 1 if anything failed or nothing was run.
@@ -60,9 +58,9 @@ def skipped_of(test):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--broken", type=int, default=0)
-    parser.add_argument("logs", nargs="*")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--broken", metavar="N", type=int, default=0, help="builds that broke")
+    parser.add_argument("logs", metavar="TESTLOG.json", nargs="*")
     args = parser.parse_args()
     total = [0, args.broken, 0]
     for log in args.logs:

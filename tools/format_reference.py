@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The format of configs in words: Markdown made from the JSON Schema.
-
-usage: format_reference.py SCHEMA README    README with what follows its MARK made anew, on standard output
+"""The format of configs in words: Markdown made from the JSON Schema. Writes README with what follows its MARK made anew
+to standard output.
 """
 
+import argparse
 import json
 import pathlib
 import re
@@ -247,10 +247,12 @@ def placeholder(pattern):
 
 
 def main():
-    if len(sys.argv) != 3:
-        sys.exit(__doc__.strip())
-    schema = json.loads(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8"))
-    head = pathlib.Path(sys.argv[2]).read_text(encoding="utf-8").split(MARK)[0]
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("schema", "readme"):
+        parser.add_argument(name, metavar=name.upper(), type=pathlib.Path)
+    args = parser.parse_args()
+    schema = json.loads(args.schema.read_text(encoding="utf-8"))
+    head = args.readme.read_text(encoding="utf-8").split(MARK)[0]
     sys.stdout.write(head + MARK + "\n" + Reference(schema).text())
 
 

@@ -1,9 +1,7 @@
 #!/usr/bin/env python3
-"""The manual page of glesim and completions for shells, made from what the program says of itself.
+"""The manual page of glesim and completions for shells, made from what the program says of itself, on standard output."""
 
-usage: shell_files.py man|bash|zsh GLESIM    on standard output
-"""
-
+import argparse
 import json
 import re
 import subprocess
@@ -216,9 +214,11 @@ def fill(template, **values):
 
 def main():
     kinds = {"man": man, "bash": bash, "zsh": zsh}
-    if len(sys.argv) != 3 or sys.argv[1] not in kinds:
-        sys.exit(__doc__.strip())
-    sys.stdout.write(kinds[sys.argv[1]](Command(sys.argv[2])))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", choices=kinds)
+    parser.add_argument("program", metavar="GLESIM")
+    args = parser.parse_args()
+    sys.stdout.write(kinds[args.kind](Command(args.program)))
 
 
 if __name__ == "__main__":

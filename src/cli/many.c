@@ -15,6 +15,7 @@ void gle_plan_clear(struct gle_plan *plan)
         gle_experiments_clear(&plan->lists[i]);
     gle_free(plan->lists);
     gle_free(plan->runs);
+    gle_origins_clear(&plan->origins);
 }
 
 enum { RUNS_MAX = 10000 }; /* of a command: each has its config in memory */
@@ -74,6 +75,7 @@ static int work(void *ctx, size_t i, int progress)
     const struct gle_session_how how = {.options = &plan->options,
                                         .command = plan->command,
                                         .threads = plan->options.threads,
+                                        .inputs = gle_origins_of(&plan->origins, i),
                                         .progress = progress,
                                         .stop = plan->stop};
     struct gle_error err = {0};

@@ -3,6 +3,7 @@
 #define GLE_CLI_MANY_H
 
 #include "cli/options.h"
+#include "cli/origins.h"
 #include "report/summary.h"
 
 #include <signal.h>
@@ -16,6 +17,7 @@ struct gle_plan {
     size_t n_lists;
     struct gle_seed_run *runs; /* (n_runs): of a variant one after the other, seed by seed */
     size_t n_runs;
+    struct gle_origins origins; /* of runs that are there, by gle_plan_check(); of the others nobody has looked */
 };
 
 /* Loads the config for every seed; for the first alone if nothing is to be run.

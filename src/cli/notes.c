@@ -68,8 +68,58 @@ static void note_batch(const struct gle_experiment *exp, const struct gle_data *
                 "one batch\n", (unsigned long long)exp->batch_size, n, n == 1 ? "" : "s");
 }
 
+/* Samples of the larger one of the sets that are evaluated. */
+static size_t evaluated(const struct gle_experiment *exp, const struct gle_data *data)
+{
+    const size_t test = data->split[GLE_TEST].n, validation = exp->phases ? 0 : data->split[GLE_VALIDATION].n;
+
+    return test > validation ? test : validation;
+}
+
+/* That of an evaluation, if it was written. In training by duration that is not evaluated, it is told anyway. */
+static void note_test_batch(const struct gle_experiment *exp, const struct gle_data *data, struct gle_errors *told)
+{
+    const struct gle_node *size = gle_node_get(exp->training_src, "test_batch_size");
+    const size_t n = evaluated(exp, data);
+
+    if (!size || (exp->phases && !exp->evaluate_steps) || exp->test_batch_size <= n)
+        return;
+    if (!n)
+        gle_node_error(told, GLE_ECONFIG, size, NULL, "has no effect: there is neither a test nor a validation set");
+    else
+        gle_node_error(told, GLE_ECONFIG, size, NULL, "is larger than the %s set (%zu sample%s), which makes one batch",
+                       n > data->split[GLE_TEST].n ? "validation" : "test", n, n == 1 ? "" : "s");
+}
+
+static void print_told(struct gle_errors *told)
+{
+    char text[1200];
+
+    gle_errors_sort(told);
+    for (size_t i = 0; i < told->n; i++) {
+        gle_error_format(text, sizeof text, &told->item[i]);
+        fprintf(stderr, "glesim: %s\n", text);
+    }
+    if (told->dropped)
+        fputs("glesim: and more settings that have no effect\n", stderr);
+}
+
+void gle_notes_print_settings(const struct gle_experiments *list)
+{
+    struct gle_errors told = {0};
+
+    for (size_t i = 0; i < list->n; i++)
+        gle_experiment_unused(list->item[i], &told);
+    print_told(&told);
+}
+
 void gle_notes_print(const struct gle_experiment *exp, const struct gle_data *data)
 {
+    struct gle_errors told = {0};
+
+    gle_experiment_unused(exp, &told);
+    note_test_batch(exp, data, &told);
+    print_told(&told);
     note_skipped(data);
     if (data->note[0])
         fprintf(stderr, "glesim: %s\n", data->note);

@@ -1,42 +1,71 @@
 #include "cli/obstacles.h"
+#include "base/memory.h"
 #include "cli/session.h"
-#include "report/report.h"
+#include "report/checkpoint.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
-enum obstacle { NONE, OTHER, BROKEN_OFF, THERE, AT_WORK, OBSTACLES };
+enum obstacle { NONE, OTHER, OTHER_DATA, BROKEN_OFF, THERE, AT_WORK, OBSTACLES };
 
 /* What was found of them all. */
 struct found {
     size_t n[OBSTACLES];
-    char what[GLE_DIFFERENCE]; /* the first difference from another config */
+    size_t all;
+    char what[GLE_DIFFERENCE]; /* the first difference from another config or other data */
 };
 
-static int look(enum obstacle *in_the_way, struct found *found, const struct gle_plan *plan, size_t i,
-                struct gle_error *err)
+static void add_found(struct found *found, enum obstacle in_the_way, const char *what)
+{
+    found->n[in_the_way]++;
+    found->all += in_the_way != NONE;
+    if (!found->what[0])
+        snprintf(found->what, sizeof found->what, "%s", what);
+}
+
+/* *stays: the run is there, by the same config, and is to be kept, or gone on with. */
+static int look(struct found *found, bool *stays, const struct gle_plan *plan, size_t i, struct gle_error *err)
 {
     const struct gle_options *o = &plan->options;
     const bool kept = gle_session_keeps(o, plan->runs[i].exp);
     struct gle_report report = {.exp = plan->runs[i].exp, .lock = -1};
+    enum obstacle in_the_way = NONE;
     char what[GLE_DIFFERENCE];
     enum gle_found there;
 
     snprintf(report.dir, sizeof report.dir, "%s", plan->runs[i].dir);
-    *in_the_way = NONE;
     if (gle_report_find(&there, what, &report, err))
         return -1;
     if (there == GLE_FOUND_OTHER) {
-        *in_the_way = OTHER;
-        if (!found->what[0])
-            snprintf(found->what, sizeof found->what, "%s", what);
+        in_the_way = OTHER;
     } else if (!o->resume && gle_report_is_held(report.dir)) { /* a run to be gone on with waits for it for a moment */
-        *in_the_way = AT_WORK;
+        in_the_way = AT_WORK;
     } else if (there == GLE_FOUND_BROKEN_OFF && !o->resume) {
-        *in_the_way = BROKEN_OFF;
+        in_the_way = BROKEN_OFF;
     } else if ((there == GLE_FOUND_COMPLETED || there == GLE_FOUND_DIVERGED) && !kept) {
-        *in_the_way = THERE;
+        in_the_way = THERE;
     }
+    *stays = in_the_way == NONE && there != GLE_FOUND_NOTHING;
+    add_found(found, in_the_way, what);
+    return 0;
+}
+
+/* The same of a run that stays, by what it was made from. */
+static int look_at_data(struct found *found, const struct gle_plan *plan, size_t i, struct gle_error *err)
+{
+    const struct gle_inputs *inputs = gle_origins_of(&plan->origins, i);
+    struct gle_report report = {.exp = plan->runs[i].exp, .lock = -1};
+    char what[GLE_DIFFERENCE], path[GLE_REPORT_PATH];
+    struct stat st;
+
+    snprintf(report.dir, sizeof report.dir, "%s", plan->runs[i].dir);
+    gle_report_path(path, &report, "metrics.json");
+    if (!stat(path, &st))
+        gle_report_other_inputs(what, &report, inputs);
+    else if (gle_checkpoint_other_inputs(what, &report, inputs, err))
+        return -1;
+    add_found(found, what[0] ? OTHER_DATA : NONE, what);
     return 0;
 }
 
@@ -70,6 +99,7 @@ static int refuse(const struct gle_plan *plan, const struct found *found, struct
     char counts[256] = "", dir[sizeof plan->runs->dir], of[48] = "";
     size_t at = add(counts, sizeof counts, 0, found->n[OTHER], "holds another config", "hold another config");
 
+    at = add(counts, sizeof counts, at, found->n[OTHER_DATA], "was made from other data", "were made from other data");
     at = add(counts, sizeof counts, at, found->n[BROKEN_OFF], "was broken off", "were broken off");
     at = add(counts, sizeof counts, at, found->n[THERE], "is there already", "are there already");
     add(counts, sizeof counts, at, found->n[AT_WORK], "is being made by another process",
@@ -85,41 +115,84 @@ static int refuse(const struct gle_plan *plan, const struct found *found, struct
                     counts + (one ? strlen("1 ") : 0), !difference[0] ? "" : one ? " (" : " (the first: ", difference,
                     difference[0] ? ")" : "",
                     found->n[BROKEN_OFF] && !found->n[OTHER] ? "--resume goes on with what was broken off, " : "",
-                    found->n[OTHER] + found->n[BROKEN_OFF] + found->n[THERE] + found->n[AT_WORK] > 1 ? "them" : "it",
-                    one ? "this one" : "these");
+                    found->all > 1 ? "them" : "it", one ? "this one" : "these");
 }
 
-/* Summaries would be replaced by those of another config. */
-static int check_summaries(const struct gle_plan *plan, struct gle_error *err)
+/* --- summaries --- */
+
+/* The folder of the summary of run i and of the other seeds beside it. */
+static void summary_folder(char *dir, size_t size, const struct gle_plan *plan, size_t i)
 {
+    snprintf(dir, size, "%s", plan->runs[i].dir);
+    *strrchr(dir, '/') = '\0';
+}
+
+/* Summaries would be replaced by those of another config, or of other data, as far as somebody has looked at these.
+ * there: (n_runs), set where a summary is, at its first run; NULL: nobody wants to know. */
+static int check_summaries(bool *there, const struct gle_plan *plan, struct gle_error *err)
+{
+    char dir[sizeof plan->runs->dir];
     uint64_t seed;
 
     for (size_t i = 0; plan->options.n_seeds && i < plan->n_runs; i += plan->n_lists) {
-        char dir[sizeof plan->runs->dir];
-        snprintf(dir, sizeof dir, "%s", plan->runs[i].dir);
-        *strrchr(dir, '/') = '\0';
-        if (gle_summary_is_other(&seed, dir, plan->runs[i].exp))
+        const struct gle_inputs *inputs = gle_origins_of(&plan->origins, i);
+        enum gle_summary_of of;
+        summary_folder(dir, sizeof dir, plan, i);
+        of = gle_summary_find(&seed, dir, plan->runs[i].exp, inputs);
+        if (there && of != GLE_SUMMARY_OF_NONE)
+            there[i] = true;
+        if (of == GLE_SUMMARY_OF_OTHER_CONFIG || of == GLE_SUMMARY_OF_OTHER_DATA)
             return gle_fail(err, GLE_EWRITE,
-                            "%.200s/summary.json is of runs of another config, seed %llu among them; --force replaces "
-                            "it, --output puts these runs elsewhere",
-                            dir, (unsigned long long)seed);
+                            "%.200s/summary.json is of runs %s, seed %llu among them; --force replaces it, --output "
+                            "puts these runs elsewhere",
+                            dir, of == GLE_SUMMARY_OF_OTHER_CONFIG ? "of another config" : "on other data",
+                            (unsigned long long)seed);
     }
     return 0;
 }
 
-int gle_plan_check(const struct gle_plan *plan, struct gle_error *err)
-{
-    struct found found = {.what = ""};
-    enum obstacle in_the_way;
-    size_t n = 0;
+/* --- all of them --- */
 
-    if (plan->options.force || (plan->n_runs == 1 && !plan->options.n_seeds))
-        return 0;
-    for (size_t i = 0; i < plan->n_runs; i++) {
-        if (look(&in_the_way, &found, plan, i, err))
+static int find_origins(struct gle_plan *plan, const bool *wanted, size_t processors, struct gle_error *err)
+{
+    const struct gle_session_how how = {.options = &plan->options, .command = plan->command, .threads = processors,
+                                        .progress = -1, .stop = plan->stop};
+
+    return gle_origins_find(&plan->origins, plan->runs, plan->n_runs, wanted, &how, err);
+}
+
+/* What can be told without opening any data comes first. stays, wanted: (n_runs), false. */
+static int check(struct gle_plan *plan, bool *stays, bool *wanted, size_t processors, struct gle_error *err)
+{
+    struct found found = {.all = 0};
+
+    for (size_t i = 0; i < plan->n_runs; i++)
+        if (look(&found, &stays[i], plan, i, err))
             return -1;
-        found.n[in_the_way]++;
-        n += in_the_way != NONE;
-    }
-    return n ? refuse(plan, &found, err) : check_summaries(plan, err);
+    if (found.all)
+        return refuse(plan, &found, err);
+    memcpy(wanted, stays, plan->n_runs * sizeof *stays);
+    if (check_summaries(wanted, plan, err) || find_origins(plan, wanted, processors, err))
+        return -1;
+    for (size_t i = 0; i < plan->n_runs; i++)
+        if (stays[i] && look_at_data(&found, plan, i, err))
+            return -1;
+    return found.all ? refuse(plan, &found, err) : check_summaries(NULL, plan, err);
+}
+
+int gle_plan_check(struct gle_plan *plan, size_t processors, struct gle_error *err)
+{
+    const bool alone = plan->n_runs == 1 && !plan->options.n_seeds && !plan->runs[0].exp->sweep.label;
+    bool *stays, *wanted;
+    int rc;
+
+    if (plan->options.force || alone)
+        return 0;
+    stays = gle_calloc(plan->n_runs, sizeof *stays);
+    wanted = gle_calloc(plan->n_runs, sizeof *wanted);
+    rc = stays && wanted ? check(plan, stays, wanted, processors, err)
+                         : gle_fail(err, GLE_ENOMEM, "no memory for the runs");
+    gle_free(stays);
+    gle_free(wanted);
+    return rc;
 }

@@ -159,7 +159,8 @@ static int open_data(struct session *s, struct gle_error *err)
     rc = gle_data_open(&s->data, set, exp->dataset.params, exp->validation, &context, err);
     gle_bar_clear(&s->bar);
     if (rc) {
-        gle_node_place(err, exp->dataset.src, NULL);
+        const bool fraction = !strcmp(err->path, GLE_DATA_VALIDATION);
+        gle_node_place(err, fraction ? exp->src : exp->dataset.src, fraction ? GLE_DATA_VALIDATION : NULL);
         return -1;
     }
     s->report.data = s->data;
@@ -403,6 +404,18 @@ static int dry_run(struct session *s, struct gle_error *err)
     return 0;
 }
 
+int gle_session_hash_data(char sha256[65], const struct gle_experiment *exp, const struct gle_session_how *how,
+                          struct gle_error *err)
+{
+    struct session s = {.report = {.exp = exp, .lock = -1}, .how = how, .progress = NOBODY};
+    const int rc = open_data(&s, err);
+
+    if (!rc)
+        memcpy(sha256, s.data->sha256, sizeof s.data->sha256);
+    close_session(&s);
+    return rc;
+}
+
 int gle_session_estimate(double *estimate, const struct gle_experiment *exp, const struct gle_session_how *how,
                          double seconds, struct gle_error *err)
 {
@@ -438,7 +451,7 @@ static int is_there(bool *there, struct session *s, const struct gle_options *o,
     if (found == GLE_FOUND_DIVERGED)
         return gle_fail(err, GLE_EDIVERGED, "it has diverged before; --force runs it again");
     *there = found == GLE_FOUND_COMPLETED;
-    if (*there && (open_data(s, err) || gle_report_check_inputs(report, err) ||
+    if (*there && ((!s->how->inputs && open_data(s, err)) || gle_report_check_inputs(report, s->how->inputs, err) ||
                    gle_report_remove_checkpoint(report, err)))
         return -1;
     if (*there && !o->quiet)

@@ -3,6 +3,7 @@
 #define GLE_CLI_SESSION_H
 
 #include "cli/options.h"
+#include "report/inputs.h"
 
 #include <signal.h>
 #include <stdbool.h>
@@ -12,6 +13,7 @@ struct gle_session_how {
     const struct gle_options *options; /* its action: GLE_RUN, or GLE_DRY_RUN, which shows what a run would take */
     const char *command;               /* for the report */
     size_t threads;                    /* at most */
+    const struct gle_inputs *inputs; /* what the run would be made from, where that is known already; or NULL */
     int progress; /* where a run among many writes struct gle_job_progress (jobs.h); -1: the bar shows it */
     const volatile sig_atomic_t *stop; /* the signal that asks for the end; NULL: none will */
 };
@@ -26,6 +28,11 @@ bool gle_session_keeps(const struct gle_options *options, const struct gle_exper
  *         show. */
 GLE_MUST_CHECK int gle_session_run(const struct gle_experiment *exp, const struct gle_session_how *how,
                                    struct gle_error *err);
+
+/* The checksum of the data set of an experiment, which is opened for it. It may start threads. Errors: as
+ * gle_data_open(), with the place of the section. */
+GLE_MUST_CHECK int gle_session_hash_data(char sha256[65], const struct gle_experiment *exp,
+                                         const struct gle_session_how *how, struct gle_error *err);
 
 /* Seconds that a run is estimated to take, from steps measured for so many seconds. Errors: as gle_session_run(). */
 GLE_MUST_CHECK int gle_session_estimate(double *estimate, const struct gle_experiment *exp,

@@ -22,9 +22,11 @@ bool gle_is_note(const char *key);
 GLE_MUST_CHECK uint64_t gle_steps_in(double time, double dt, const struct gle_node *map, const char *key,
                                      struct gle_errors *errs);
 
+/* Finds names that two layers have, repeats included; layers whose name could not be read are passed over.
+ * Errors: GLE_ECONFIG, at the second one. */
+GLE_MUST_CHECK int gle_layers_check_names(const struct gle_layer_list *list, struct gle_errors *errs);
 /* exp->layers, of which there are exp->n_layers; NULL if there are too many, or no memory.
- * Errors: GLE_ERANGE (too many layers or weights), GLE_ESHAPE (values that do not fit), GLE_ECONFIG (a name twice),
- *         GLE_ENOMEM. */
+ * Errors: GLE_ERANGE (too many layers or weights), GLE_ESHAPE (values that do not fit), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_layers_build(struct gle_experiment *exp, const struct gle_file_keys *file,
                                     struct gle_errors *errs);
 /* What layers read, into their sources, of which the shapes of layers of channels follow; keys: of each layer. Where a
@@ -56,6 +58,9 @@ GLE_MUST_CHECK int gle_record_build(struct gle_experiment *exp, const struct gle
                                     struct gle_errors *errs);
 GLE_MUST_CHECK int gle_diagnose_build(struct gle_experiment *exp, const struct gle_diagnose_keys *keys,
                                       struct gle_errors *errs);
+
+/* Writes "bptt and adjoint" into buf: the names of the rules that look at windows. Returns buf. */
+const char *gle_windowed_rules(char *buf, size_t size);
 
 /* Whether the loss and the activations have their `curve` where exact gradients, the rule's or a diagnosis's, need it:
  * of the layers whose errors go on to a membrane. Left out where exp->layers or exp->loss is NULL.

@@ -360,6 +360,21 @@ static const struct gle_key learning_keys[] = {
 
 /* --- the file --- */
 
+/* Keys that people look for where they are not. */
+#define ELSEWHERE(word, place) {word, "is no key here (did you mean '" place "'?)"}
+#define AT_THE_TOP(word) {word, "is no key here: it stands at the top of the file"}
+static const struct gle_note learning_notes[] = {
+    ELSEWHERE("learning_rate", "learning.optimizer.lr"), ELSEWHERE("epochs", "training.epochs"),
+    ELSEWHERE("batch_size", "training.batch_size"),      AT_THE_TOP("seed"),
+    {NULL, NULL},
+};
+static const struct gle_note training_notes[] = {
+    ELSEWHERE("lr", "learning.optimizer.lr"), ELSEWHERE("learning_rate", "learning.optimizer.lr"),
+    ELSEWHERE("optimizer", "learning.optimizer"), ELSEWHERE("schedule", "learning.schedule"),
+    ELSEWHERE("loss", "learning.loss"), ELSEWHERE("rule", "learning.rule"), AT_THE_TOP("seed"),
+    {NULL, NULL},
+};
+
 static const struct gle_key training_keys[] = {
     GLE_KEY_COUNT(struct gle_training_keys, epochs, GLE_ABSENT, 0, 1e9, "epochs",
                   "passes over the training set; 0 evaluates the untrained network; this key or phases is needed"),
@@ -434,9 +449,10 @@ const struct gle_key gle_experiment_keys[] = {
     GLE_KEY_CUSTOM(struct gle_file_keys, teacher, GLE_ABSENT, &gle_teacher_custom,
                    "a second network with these parameters instead, whose output is the target: layer: {parameter: "
                    "value, ...}"),
-    GLE_KEY_MAP(struct gle_file_keys, learning, NULL, learning_keys, "how the network learns: rule, loss, optimizer"),
-    GLE_KEY_MAP(struct gle_file_keys, training, NULL, training_keys,
-                "how long it learns, and on how many samples side by side"),
+    GLE_KEY_MAP_NOTED(struct gle_file_keys, learning, NULL, learning_keys,
+                      "how the network learns: rule, loss, optimizer", learning_notes),
+    GLE_KEY_MAP_NOTED(struct gle_file_keys, training, NULL, training_keys,
+                      "how long it learns, and on how many samples side by side", training_notes),
     GLE_KEY_MAP(struct gle_file_keys, record, GLE_ABSENT, gle_record_key_table,
                 "traces over time, into recording.npz: input, target, output, loss and what is listed here"),
     GLE_KEY_MAP(struct gle_file_keys, diagnose, GLE_ABSENT, gle_diagnose_key_table,
@@ -454,5 +470,6 @@ const struct gle_key gle_experiment_keys[] = {
 const struct gle_table *const gle_tables[] = {
     &gle_dataset_table, &gle_act_table,  &gle_rule_table,  &gle_loss_table,  &gle_optimizer_table, &gle_schedule_table,
     &gle_metric_table,  &gle_init_table, &gle_param_table, &gle_variable_table, &gle_state_table, &gle_test_table,
-    &gle_reset_table,   &gle_backend_table, &gle_link_table, &gle_feedback_table, NULL,
+    &gle_reset_table,   &gle_backend_table, &gle_link_table, &gle_pool_table,
+    &gle_feedback_table, NULL,
 };

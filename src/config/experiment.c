@@ -56,7 +56,7 @@ static int check_early(const struct gle_experiment *exp, const struct gle_file_k
             rc |= gle_name_check(list->item[i].name, "", list->item[i].src, "name", errs);
         rc |= check_taus(&list->item[i].neurons, file->dt, errs);
     }
-    return rc;
+    return rc | gle_layers_check_names(list, errs);
 }
 
 static int check_bounds(struct gle_bounds *bounds, const struct gle_reals *keys, struct gle_errors *errs)

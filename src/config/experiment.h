@@ -247,6 +247,10 @@ static inline const struct gle_layer_cfg *gle_experiment_top(const struct gle_ex
 /* The loss that the schedule watches; NULL: none. */
 const struct gle_metric_row *gle_experiment_watches(const struct gle_experiment *exp);
 
+/* Adds what was written in the file, or on the command line, and changes nothing in this experiment, each at its place
+ * and with the reason: "has no effect: ...". Defaults are passed over, and what only the data can tell. */
+void gle_experiment_unused(const struct gle_experiment *exp, struct gle_errors *told);
+
 /* Finds what the experiment asks for and this version cannot run yet. Errors: GLE_EPENDING, all of them. */
 GLE_MUST_CHECK int gle_experiment_pending(const struct gle_experiment *exp, struct gle_errors *errs);
 

@@ -27,6 +27,41 @@ int gle_values_fit(const struct gle_part *value, enum gle_param param, size_t ro
                           found, rows, rows == 1 ? "" : "s", cols, rows == 1 ? "is" : "are");
 }
 
+/* Whether a name is that of a copy of a repeated layer, as in "lag_2" of "lag". */
+static bool is_copy(const char *name, const struct gle_layer_keys *of)
+{
+    const size_t n = strlen(of->name);
+    uint64_t copy;
+
+    return !strncmp(name, of->name, n) && name[n] == '_' && name[n + 1] >= '1' && name[n + 1] <= '9' &&
+           !gle_text_count(&copy, name + n + 1) && copy <= of->repeat && !strpbrk(name + n + 1, ".eE");
+}
+
+/* A name that both kinds of layers have; NULL: there is none. */
+static const char *common_name(const struct gle_layer_keys *a, const struct gle_layer_keys *b)
+{
+    if (a->repeat && !b->repeat)
+        return is_copy(b->name, a) ? b->name : NULL;
+    if (b->repeat && !a->repeat)
+        return is_copy(a->name, b) ? a->name : NULL;
+    return strcmp(a->name, b->name) ? NULL : a->name;
+}
+
+int gle_layers_check_names(const struct gle_layer_list *list, struct gle_errors *errs)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < list->n && list->n <= GLE_LAYERS_MAX; i++)
+        for (size_t j = 0; list->item[i].name && j < i; j++) {
+            const char *name = list->item[j].name ? common_name(&list->item[j], &list->item[i]) : NULL;
+            if (!name)
+                continue;
+            rc = gle_node_error(errs, GLE_ECONFIG, list->item[i].src, "name", "a second layer of the name '%s'", name);
+            break;
+        }
+    return rc;
+}
+
 /* Parameters of a whole-network file replace a layer's own. */
 static void replace_by_file(struct gle_part *part, const struct gle_part *file)
 {
@@ -148,9 +183,6 @@ int gle_layers_build(struct gle_experiment *exp, const struct gle_file_keys *fil
                 exp->layers = NULL;
                 return -1;
             }
-            for (size_t j = 0; j < at; j++)
-                if (!strcmp(exp->layers[j].name, l->name))
-                    rc = gle_node_error(errs, GLE_ECONFIG, l->src, "name", "a second layer of the name '%s'", l->name);
         }
     rc |= find_output(exp, file->network.output, errs);
     rc |= gle_sources_build(exp, keys, file, errs);

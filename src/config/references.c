@@ -255,8 +255,7 @@ int gle_evaluate_build(struct gle_experiment *exp, const struct gle_evaluate_key
 
 /* --- recording --- */
 
-/* "bptt and adjoint" */
-static const char *windowed_rules(char *buf, size_t size)
+const char *gle_windowed_rules(char *buf, size_t size)
 {
     size_t n = 0;
 
@@ -303,7 +302,7 @@ static int check_windowed(const struct gle_experiment *exp, const struct gle_nam
         if (variables->v[i] && gle_variables[row_number(&gle_variable_table, variables->v[i])].windowed)
             rc = gle_node_error(errs, GLE_ECONFIG, variables->src->items[i], NULL,
                                 "%s is known under the rules %s only; the rule here is %s", variables->v[i]->name,
-                                windowed_rules(rules, sizeof rules), exp->rule->row.name);
+                                gle_windowed_rules(rules, sizeof rules), exp->rule->row.name);
     return rc;
 }
 
@@ -446,7 +445,7 @@ int gle_diagnose_build(struct gle_experiment *exp, const struct gle_diagnose_key
     if (diagnose->gradient && !diagnose->gradient->windowed)
         rc = gle_node_error(errs, GLE_ECONFIG, diagnose->src, "gradient",
                             "%s gives no exact gradient to compare with: %s do", keys->gradient->name,
-                            windowed_rules(rules, sizeof rules));
+                            gle_windowed_rules(rules, sizeof rules));
     diagnose->n_steps = gle_steps_in(keys->window, exp->dt, diagnose->src, "window", errs);
     if (!diagnose->n_steps)
         return -1;

@@ -196,6 +196,13 @@ static int divide(struct gle_data *data, const struct gle_samples *all, const un
     return 0;
 }
 
+/* What is wrong is the fraction, wherever it came from. */
+static int fraction_fail(struct gle_error *err)
+{
+    gle_error_place(err, NULL, 0, 0, GLE_DATA_VALIDATION);
+    return -1;
+}
+
 static int split_validation(struct gle_data *data, double fraction, const struct gle_data_context *ctx,
                             struct gle_error *err)
 {
@@ -204,9 +211,11 @@ static int split_validation(struct gle_data *data, double fraction, const struct
     unsigned char *chosen;
     int status;
 
-    if (!n_chosen || n_chosen == all.n)
-        return gle_fail(err, GLE_ERANGE, "a fraction of %g of %zu training samples leaves none for %s", fraction,
-                        all.n, n_chosen ? "training" : "validation");
+    if (!n_chosen || n_chosen == all.n) {
+        gle_fail(err, GLE_ERANGE, "a fraction of %g of %zu training samples leaves none for %s", fraction, all.n,
+                 n_chosen ? "training" : "validation");
+        return fraction_fail(err);
+    }
     chosen = gle_calloc(all.n, 1);
     if (!chosen)
         return gle_fail(err, GLE_ENOMEM, "no memory for the validation set");
@@ -322,10 +331,10 @@ static int check_signal(const struct gle_dataset *set, double validation, const 
         return gle_fail(err, GLE_ECONFIG,
                         "'%s' is a signal without end: training.phases (training by duration) is wanted, not epochs",
                         set->row.name);
-    if (validation > 0.0)
-        return gle_fail(err, GLE_ECONFIG,
-                        "'%s' is a signal without samples, so training.validation does not apply", set->row.name);
-    return 0;
+    if (!(validation > 0.0))
+        return 0;
+    gle_fail(err, GLE_ECONFIG, "'%s' is a signal without samples, so training.validation does not apply", set->row.name);
+    return fraction_fail(err);
 }
 
 int gle_data_open(struct gle_data **out, const struct gle_dataset *set, const void *params, double validation,

@@ -263,6 +263,8 @@ static int read_other(struct gle_data *data, enum gle_split split, const struct 
             return gle_fail_in(err, GLE_EDATA, s->file, NULL, "has %s but no %s", y_name, x_name);
         return 0;
     }
+    if (y_name && !gle_npz_has(s->npz, y_name))
+        return gle_fail_in(err, GLE_EDATA, s->file, NULL, "has %s but no %s", x_name, y_name);
     status = gle_npz_read(&x, s->npz, x_name, err) || (y_name && gle_npz_read(&y, s->npz, y_name, err)) ||
              check_other(&x, &y, split, s, err) || fill(data, split, &x, &y, s, p, err);
     gle_array_clear(&x);

@@ -81,7 +81,23 @@ static bool is_known(const char *name)
     return false;
 }
 
-static int check_name(const char *name, const char *file, struct gle_error *err)
+/* A name that begins as those of a role do, and is none of them. */
+static int fail_of_role(const char *name, const char *const names[GLE_SPLITS], const struct gle_npz *npz,
+                        const char *file, struct gle_error *err)
+{
+    struct gle_suggestion near = {.word = name};
+    char hint[64] = "";
+
+    for (int split = 0; split < GLE_SPLITS; split++)
+        if (!gle_npz_has(npz, names[split]))
+            gle_suggest(&near, names[split]);
+    if (near.best)
+        snprintf(hint, sizeof hint, " (did you mean '%s'?)", near.best);
+    return gle_fail_in(err, GLE_EDATA, file, NULL, "%s is none of %s, %s and %s%s", name, names[GLE_TRAIN],
+                       names[GLE_VALIDATION], names[GLE_TEST], hint);
+}
+
+static int check_name(const char *name, const struct gle_npz *npz, const char *file, struct gle_error *err)
 {
     struct gle_suggestion near = {.word = name};
     const char *better = meant(name);
@@ -90,24 +106,27 @@ static int check_name(const char *name, const char *file, struct gle_error *err)
         const char *const *names = gle_npz_names[role];
         const size_t len = strlen(names[GLE_TRAIN]);
         if (!better && !strncmp(name, names[GLE_TRAIN], len) && name[len] == '_')
-            return gle_fail_in(err, GLE_EDATA, file, NULL, "%s is none of %s, %s and %s", name, names[GLE_TRAIN],
-                               names[GLE_VALIDATION], names[GLE_TEST]);
+            return fail_of_role(name, names, npz, file, err);
         for (int split = 0; split < GLE_SPLITS; split++)
             if (strlen(name) > 2 || !strcasecmp(name, names[split])) /* of "z" anything would be near */
                 gle_suggest(&near, names[split]);
     }
     if (!better && near.distance <= 1) /* "latest" is not meant for x_test */
         better = near.best;
-    return better ? gle_fail_in(err, GLE_EDATA, file, NULL, "nothing uses an array '%s' (did you mean '%s'?)", name,
-                                better)
-                  : 0;
+    if (!better)
+        return 0;
+    if (gle_npz_has(npz, better))
+        return gle_fail_in(err, GLE_EDATA, file, NULL,
+                           "nothing uses an array '%s': %s, which it seems to be, is there, too; leave one of them out",
+                           name, better);
+    return gle_fail_in(err, GLE_EDATA, file, NULL, "nothing uses an array '%s' (did you mean '%s'?)", name, better);
 }
 
 int gle_npz_names_check(const struct gle_npz *npz, const char *file, struct gle_error *err)
 {
     for (size_t i = 0; i < gle_npz_count(npz); i++) {
         const char *name = gle_npz_name(npz, i);
-        if (!is_known(name) && check_name(name, file, err))
+        if (!is_known(name) && check_name(name, npz, file, err))
             return -1;
     }
     return 0;

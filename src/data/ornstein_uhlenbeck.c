@@ -24,7 +24,7 @@ const struct gle_key gle_ornstein_uhlenbeck_keys[] = {
     GLE_KEY_COUNT(struct ornstein_uhlenbeck_params, sequences, "1", 1, 1e6, "",
                   "sequences, run side by side as one batch; their noise is independent"),
     GLE_KEY_COUNT(struct ornstein_uhlenbeck_params, channels, "1", 1, 1e6, "", "independent processes in a sequence"),
-    GLE_KEY_COUNT(struct ornstein_uhlenbeck_params, seed, "0", 0, 4294967295.0, "", "seed of the noise"),
+    GLE_KEY_COUNT_WITH(struct ornstein_uhlenbeck_params, seed, "0", 0, 4294967295.0, "", "seed of the noise", "sigma"),
     GLE_KEY_END,
 };
 

@@ -110,18 +110,32 @@ static bool read_chunk(struct chunk *c, const struct riff *riff, off_t at)
     return true;
 }
 
+/* The names of chunks that are often there; that of the data first. */
+static const char often[][5] = {"data", "fmt ", "fact", "LIST", "bext", "cue ", "smpl", "JUNK", "junk", "PEAK", "id3 ",
+                                "ID3 ", "iXML"};
+enum { OFTEN = sizeof often / sizeof often[0] };
+
+/* The number in `often` of the name that stands there; OFTEN: it is none of them. */
+static size_t find_name(const void *bytes)
+{
+    size_t i = 0;
+
+    while (i < OFTEN && memcmp(bytes, often[i], 4))
+        i++;
+    return i;
+}
+
 /* Whether the bytes at an offset can be the head of a chunk: 0 no, 1 yes, 2 of one that is often there. */
 static int like_chunk(const struct riff *riff, off_t at)
 {
-    static const char *const often[] = {"data", "fmt ", "fact", "LIST", "bext", "cue ", "smpl", "JUNK", "junk", "PEAK",
-                                        "id3 ", "ID3 ", "iXML"};
     struct chunk c;
+    size_t name;
 
     if (!read_chunk(&c, riff, at))
         return 0;
-    for (size_t i = 0; i < sizeof often / sizeof often[0]; i++)
-        if (is_called(&c, often[i]))
-            return (off_t)c.length <= c.left || !i ? 2 : 0;
+    name = find_name(c.name);
+    if (name < OFTEN)
+        return (off_t)c.length <= c.left || !name ? 2 : 0;
     for (size_t i = 0; i < sizeof c.name; i++)
         if (c.name[i] < ' ' || c.name[i] > '~')
             return 0;
@@ -136,6 +150,32 @@ static off_t behind(const struct riff *riff, off_t at, uint32_t length)
     return padded > end && like_chunk(riff, end) > like_chunk(riff, padded) ? end : padded;
 }
 
+/* Whether chunks follow one another from an offset to the very end of the file. */
+static bool ends_in_chunks(const struct riff *riff, off_t at)
+{
+    struct chunk c;
+
+    for (int i = 0; i < CHUNKS_MAX && read_chunk(&c, riff, at) && (off_t)c.length <= c.left; i++)
+        at += CHUNK_HEAD + (off_t)c.length + c.length % 2;
+    return at == riff->size || at == riff->size + 1; /* the last padding may be left out */
+}
+
+/* Bytes of data of unknown length, from an offset on: up to the chunks that end the file, if there are any. */
+static off_t open_size(const struct riff *riff, off_t from)
+{
+    enum { BLOCK = 1 << 14, NAME = 4 };
+    unsigned char block[BLOCK];
+    size_t n = BLOCK;
+
+    for (off_t at = from; n == BLOCK; at += BLOCK - NAME) {
+        n = get(riff->fd, block, sizeof block, at);
+        for (size_t i = 0; i + NAME <= n; i += 2) /* chunks begin at even offsets */
+            if (find_name(block + i) < OFTEN && ends_in_chunks(riff, at + (off_t)i))
+                return at + (off_t)i - from;
+    }
+    return riff->size - from;
+}
+
 /* Bytes of the data whose head is at `at`; -1: they are cut short. */
 static off_t data_size(const struct riff *riff, const struct chunk *c, off_t at)
 {
@@ -143,8 +183,22 @@ static off_t data_size(const struct riff *riff, const struct chunk *c, off_t at)
     const bool idle = riff->length >= PROMISE_MAX || (off_t)riff->length <= at - riff->start;
 
     if (said > c->left)
-        return c->length >= PROMISE_MAX ? c->left : -1;
-    return !said && idle ? c->left : said;
+        return c->length >= PROMISE_MAX ? open_size(riff, at + CHUNK_HEAD) : -1;
+    return !said && idle ? open_size(riff, at + CHUNK_HEAD) : said;
+}
+
+/* Why the chunk at an offset is longer than the file. */
+static const char *why_too_long(const struct riff *riff, off_t at)
+{
+    struct riff other = *riff;
+
+    other.big_endian = !riff->big_endian;
+    if (at > riff->start + RIFF_HEAD || !like_chunk(&other, at))
+        return "damaged: a chunk is longer than the file";
+    return riff->big_endian ? "damaged: it begins with RIFX, which stands before big-endian numbers, but has "
+                              "little-endian ones, as behind RIFF; a WAV file written anew (RIFF) is wanted"
+                            : "damaged: it begins with RIFF, which stands before little-endian numbers, but has "
+                              "big-endian ones, as behind RIFX; a WAV file written anew (RIFF) is wanted";
 }
 
 static void show_data(struct gle_sound_pieces *p, const struct riff *riff, off_t at, off_t size)
@@ -177,7 +231,7 @@ static const char *show_chunks(struct gle_sound_pieces *p, const struct riff *ri
             return size < 0 ? "cut short: it ends before its data do" : NULL;
         }
         if ((off_t)c.length > c.left)
-            return "damaged: a chunk is longer than the file";
+            return why_too_long(riff, at);
         if (format || fact) /* with a byte of padding, whatever it is */
             show(p, false, at, CHUNK_HEAD + (off_t)c.length + c.length % 2);
         has_format = has_format || format;

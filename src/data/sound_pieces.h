@@ -28,8 +28,9 @@ struct gle_sound_pieces {
 /* Finds the pieces of a file of `size` bytes: of a FLAC file all but ID3 tags before it; of a WAV file (RIFF or RIFX)
  * its format, its data and what is needed of the rest, with the true length of the data in the heads. Where the file
  * says a length that is no promise, as programs do that do not know it beforehand (2 GB or more than are there; 0, with
- * data behind it and a length of the whole file that cannot be meant), the data go on to the end of the file. A chunk
- * of odd length whose padding was forgotten is taken for what it is, where the bytes behind it say so.
+ * data behind it and a length of the whole file that cannot be meant), the data go on to the end of the file, or to the
+ * chunks of known names that end it. A chunk of odd length whose padding was forgotten is taken for what it is, where
+ * the bytes behind it say so.
  * Errors: GLE_EDATA (empty, another kind of file, which the message names, less in it than it says). */
 GLE_MUST_CHECK int gle_sound_pieces_find(struct gle_sound_pieces *pieces, int fd, off_t size, const char *path,
                                          struct gle_error *err);

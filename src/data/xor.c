@@ -17,7 +17,7 @@ const struct gle_key gle_xor_keys[] = {
     GLE_KEY_COUNT(struct xor_params, repeat, "25", 1, 1e6, "", "copies of the four points in the training set"),
     GLE_KEY_REAL(struct xor_params, noise, "0.0", 0.0, 1e6, "",
                  "standard deviation of Gaussian noise on the training inputs"),
-    GLE_KEY_COUNT(struct xor_params, seed, "0", 0, 4294967295.0, "", "seed of the noise"),
+    GLE_KEY_COUNT_WITH(struct xor_params, seed, "0", 0, 4294967295.0, "", "seed of the noise", "noise"),
     GLE_KEY_END,
 };
 

@@ -19,8 +19,9 @@ const struct gle_key gle_yinyang_keys[] = {
     GLE_KEY_REAL(struct yinyang_params, r_big, "0.5", 1e-3, 1e3, "", "radius of the whole figure"),
     GLE_KEY_STEPS(struct yinyang_params, present, "2.0", 1e-9, 1e9, "how long a point is held"),
     GLE_KEY_COUNT(struct yinyang_params, seed, "42", 0, 4294967295.0, "", "seed of the training set"),
-    GLE_KEY_COUNT(struct yinyang_params, validation_seed, "41", 0, 4294967295.0, "", "seed of the validation set"),
-    GLE_KEY_COUNT(struct yinyang_params, test_seed, "40", 0, 4294967295.0, "", "seed of the test set"),
+    GLE_KEY_COUNT_WITH(struct yinyang_params, validation_seed, "41", 0, 4294967295.0, "", "seed of the validation set",
+                       "validation"),
+    GLE_KEY_COUNT_WITH(struct yinyang_params, test_seed, "40", 0, 4294967295.0, "", "seed of the test set", "test"),
     GLE_KEY_END,
 };
 

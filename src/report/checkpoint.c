@@ -64,7 +64,7 @@ static int visit_config(struct gle_checkpoint *c, struct gle_archive *a, struct 
 
 static int visit_data(struct gle_checkpoint *c, struct gle_archive *a, struct gle_error *err)
 {
-    const char *now = c->report->data->sha256;
+    const char *now = c->report->data ? c->report->data->sha256 : c->report->inputs.data_sha256;
     char sha256[65];
 
     memcpy(sha256, now, sizeof sha256);
@@ -138,4 +138,21 @@ int gle_checkpoint_read(struct gle_checkpoint *c, struct gle_run *run, struct gl
     rc = visit(c, a, run, err) ? -1 : gle_provenance_resume(c->report->provenance, err);
     gle_archive_destroy(a);
     return rc;
+}
+
+int gle_checkpoint_other_inputs(char what[GLE_DIFFERENCE], const struct gle_report *report,
+                                const struct gle_inputs *inputs, struct gle_error *err)
+{
+    struct gle_report now = {.exp = report->exp, .inputs = *inputs};
+    struct gle_checkpoint c = {.report = &now};
+    struct gle_error wrong = {0};
+    char path[GLE_REPORT_PATH];
+    struct gle_archive *a;
+
+    what[0] = '\0';
+    gle_report_path(path, report, GLE_FILE_CHECKPOINT);
+    if (!gle_archive_open(&a, path, &wrong) && (visit_data(&c, a, &wrong) || visit_inputs(&c, a, &wrong)))
+        gle_error_format(what, GLE_DIFFERENCE, &wrong);
+    gle_archive_destroy(a);
+    return wrong.code == GLE_ENOMEM ? gle_fail(err, GLE_ENOMEM, "%s", wrong.text) : 0;
 }

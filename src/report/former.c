@@ -46,16 +46,39 @@ static void tell_other(char what[GLE_DIFFERENCE], const char *name, const json_t
              json_string_value(json_object_get(of, "sha256")), sha256);
 }
 
-void gle_report_other_inputs(char what[GLE_DIFFERENCE], const char *path, const struct gle_report *r)
+/* "the data set data.npz": with the last part of the file's or folder's name, if it has one. */
+static void name_data(char *name, size_t size, const struct gle_experiment *exp)
 {
-    json_t *root = gle_json_load(path);
-    const json_t *data = json_object_get(root, "dataset"), *files = json_object_get(root, "init");
+    const struct gle_key *key = exp->dataset.row->keys;
+    const struct gle_node *node = NULL;
+    const char *slash;
 
+    for (; key && key->name && !node; key++)
+        if (key->kind == GLE_KEY_KIND_PATH)
+            node = gle_node_get(exp->dataset.src, key->name);
+    snprintf(name, size, "the data set");
+    slash = node && node->text ? strrchr(node->text, '/') : NULL;
+    if (node && node->text)
+        snprintf(name, size, "the data set %.120s", slash ? slash + 1 : node->text);
+}
+
+void gle_report_other_inputs(char what[GLE_DIFFERENCE], const struct gle_report *report,
+                             const struct gle_inputs *inputs)
+{
+    char path[GLE_REPORT_PATH], name[160];
+    json_t *root;
+    const json_t *data, *files;
+
+    gle_report_path(path, report, "metrics.json");
+    root = gle_json_load(path);
+    data = json_object_get(root, "dataset");
+    files = json_object_get(root, "init");
     what[0] = '\0';
-    if (is_other(data, r->data->sha256))
-        tell_other(what, "the data set", data, r->data->sha256);
-    for (size_t i = 0; i < r->inputs.n && !what[0]; i++) /* a folder that was moved has the same files elsewhere */
-        if (is_other(json_array_get(files, i), r->inputs.file[i].sha256))
-            tell_other(what, r->inputs.file[i].path, json_array_get(files, i), r->inputs.file[i].sha256);
+    name_data(name, sizeof name, report->exp);
+    if (is_other(data, inputs->data_sha256))
+        tell_other(what, name, data, inputs->data_sha256);
+    for (size_t i = 0; i < inputs->n && !what[0]; i++) /* a folder that was moved has the same files elsewhere */
+        if (is_other(json_array_get(files, i), inputs->file[i].sha256))
+            tell_other(what, inputs->file[i].path, json_array_get(files, i), inputs->file[i].sha256);
     json_decref(root);
 }

@@ -4,6 +4,7 @@
 #include "parts/feedback.h"
 #include "parts/init.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* path NULL: there is none. */
@@ -20,12 +21,7 @@ static int add_file(struct gle_inputs *out, const char *path, const struct gle_n
     if (!longer)
         return gle_fail(err, GLE_ENOMEM, "no memory for the list of files");
     out->file = longer;
-    longer[out->n] = (struct gle_input){.path = path};
-    if (gle_file_sha256(longer[out->n].sha256, path, GLE_EDATA, err)) {
-        gle_node_place(err, src, NULL);
-        return -1;
-    }
-    out->n++;
+    longer[out->n++] = (struct gle_input){.path = path, .src = src};
     return 0;
 }
 
@@ -64,7 +60,7 @@ static int add_settings(struct gle_inputs *out, const struct gle_settings *setti
     return 0;
 }
 
-int gle_inputs_hash(struct gle_inputs *out, const struct gle_experiment *exp, struct gle_error *err)
+int gle_inputs_list(struct gle_inputs *out, const struct gle_experiment *exp, struct gle_error *err)
 {
     *out = (struct gle_inputs){0};
     for (size_t i = 0; i < exp->n_layers; i++)
@@ -76,6 +72,25 @@ int gle_inputs_hash(struct gle_inputs *out, const struct gle_experiment *exp, st
         if (add_settings(out, &exp->phases[i].set, err))
             return -1;
     return 0;
+}
+
+int gle_input_read(struct gle_input *input, struct gle_error *err)
+{
+    if (!gle_file_sha256(input->sha256, input->path, GLE_EDATA, err))
+        return 0;
+    gle_node_place(err, input->src, NULL);
+    return -1;
+}
+
+int gle_inputs_hash(struct gle_inputs *out, const struct gle_experiment *exp, const char data_sha256[65],
+                    struct gle_error *err)
+{
+    int rc = gle_inputs_list(out, exp, err);
+
+    snprintf(out->data_sha256, sizeof out->data_sha256, "%s", data_sha256);
+    for (size_t i = 0; i < out->n && !rc; i++)
+        rc = gle_input_read(&out->file[i], err);
+    return rc;
 }
 
 void gle_inputs_clear(struct gle_inputs *inputs)

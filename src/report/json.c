@@ -213,16 +213,26 @@ static json_t *dataset(const struct gle_report *r)
 }
 
 /* Files that initial values came from. */
-static json_t *inputs(const struct gle_inputs *files)
+static json_t *files(const struct gle_inputs *inputs)
 {
     json_t *out = json_array();
 
-    for (size_t i = 0; i < files->n; i++) {
+    for (size_t i = 0; i < inputs->n; i++) {
         json_t *one = json_object();
-        json_object_set_new(one, "path", text(files->file[i].path));
-        json_object_set_new(one, "sha256", json_string(files->file[i].sha256));
+        json_object_set_new(one, "path", text(inputs->file[i].path));
+        json_object_set_new(one, "sha256", json_string(inputs->file[i].sha256));
         json_array_append_new(out, one);
     }
+    return out;
+}
+
+json_t *gle_json_inputs(const struct gle_inputs *inputs)
+{
+    json_t *out = json_object(), *data = json_object();
+
+    json_object_set_new(data, "sha256", json_string(inputs->data_sha256));
+    json_object_set_new(out, "dataset", data);
+    json_object_set_new(out, "init", files(inputs));
     return out;
 }
 
@@ -496,11 +506,6 @@ static json_t *best(const struct gle_metrics *m)
     return out;
 }
 
-static bool has_matrix(const struct gle_metrics *m)
-{
-    return m->confusion && m->n_epochs && m->epochs[m->n_epochs - 1].score[m->confusion_split].measured;
-}
-
 bool gle_json_large_matrix(const struct gle_metrics *m)
 {
     return m->n_classes > CLASSES_MAX;
@@ -508,7 +513,7 @@ bool gle_json_large_matrix(const struct gle_metrics *m)
 
 bool gle_json_names_matrix(const struct gle_metrics *m)
 {
-    return gle_json_large_matrix(m) && has_matrix(m) && m->status != GLE_RUNNING;
+    return gle_json_large_matrix(m) && gle_metrics_has_matrix(m) && m->status != GLE_RUNNING;
 }
 
 static json_t *matrix(const struct gle_metrics *m)
@@ -529,7 +534,7 @@ static json_t *confusion(const struct gle_metrics *m)
     const bool large = gle_json_large_matrix(m);
     json_t *out;
 
-    if (!has_matrix(m) || (large && !gle_json_names_matrix(m)))
+    if (!gle_metrics_has_matrix(m) || (large && !gle_json_names_matrix(m)))
         return json_null();
     out = json_object();
     json_object_set_new(out, "split", json_string(gle_split_names[m->confusion_split]));
@@ -603,7 +608,7 @@ char *gle_report_json(const struct gle_report *r, const struct gle_metrics *m, c
     json_object_set_new(root, "config_sha256", json_string(r->config_sha256));
     json_object_set_new(root, "provenance", provenance(r->provenance));
     json_object_set_new(root, "dataset", dataset(r));
-    json_object_set_new(root, "init", inputs(&r->inputs));
+    json_object_set_new(root, "init", files(&r->inputs));
     json_object_set_new(root, "network", network(r->graph));
     json_object_set_new(root, "epochs", epochs(m, &last));
     json_object_set_new(root, "phases", phases(r, m, &last));

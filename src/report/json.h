@@ -23,6 +23,10 @@ json_t *gle_json_sweep(const struct gle_sweep *sweep);
 /* A resolved config, as the report in the folder dir has it. Owns: the caller. */
 json_t *gle_json_config(const struct gle_experiment *exp, const char *dir);
 
+/* What a run is made from, as the report has it under "dataset" and "init", as far as checksums go. Owns: the caller.
+ */
+json_t *gle_json_inputs(const struct gle_inputs *inputs);
+
 /* Gives a config, as in a report, the keys that it lacks and that have their defaults in the resolved config `of`. */
 void gle_json_add_defaults(json_t *config, const struct gle_node *of);
 
@@ -31,9 +35,6 @@ void gle_json_add_defaults(json_t *config, const struct gle_node *of);
 json_t *gle_json_load(const char *path);
 /* The status word of the metrics.json at path, and the checksum of its config; "" if it cannot be read. */
 void gle_report_status(char *status, size_t size, char config_sha256[65], const char *path);
-/* The first of the data set and the files whose checksum is another one in the metrics.json at path, in words; "" if
- * there is none. */
-void gle_report_other_inputs(char what[GLE_DIFFERENCE], const char *path, const struct gle_report *report);
 
 /* Whether the confusion matrix has so many classes that it gets a file of its own, */
 bool gle_json_large_matrix(const struct gle_metrics *metrics);

@@ -181,7 +181,7 @@ static int hash_inputs(struct gle_report *report, struct gle_error *err)
 {
     if (report->inputs_known)
         return 0;
-    if (gle_inputs_hash(&report->inputs, report->exp, err)) {
+    if (gle_inputs_hash(&report->inputs, report->exp, report->data->sha256, err)) {
         gle_inputs_clear(&report->inputs);
         return -1;
     }
@@ -189,14 +189,14 @@ static int hash_inputs(struct gle_report *report, struct gle_error *err)
     return 0;
 }
 
-int gle_report_check_inputs(struct gle_report *report, struct gle_error *err)
+int gle_report_check_inputs(struct gle_report *report, const struct gle_inputs *inputs, struct gle_error *err)
 {
     char path[GLE_REPORT_PATH], what[GLE_DIFFERENCE];
 
-    if (hash_inputs(report, err))
+    if (!inputs && hash_inputs(report, err))
         return -1;
+    gle_report_other_inputs(what, report, inputs ? inputs : &report->inputs);
     gle_report_path(path, report, "metrics.json");
-    gle_report_other_inputs(what, path, report);
     return what[0] ? gle_fail_in(err, GLE_EDATA, path, NULL, "a run of other data: %s; --force replaces it", what) : 0;
 }
 
@@ -258,7 +258,7 @@ static int check_same(struct gle_report *report, struct gle_error *err)
     gle_report_path(path, report, "config.yaml");
     if (what[0])
         return gle_fail_in(err, GLE_EDATA, path, NULL, "a run of another config: %s; --force replaces it", what);
-    return gle_report_check_inputs(report, err);
+    return gle_report_check_inputs(report, NULL, err);
 }
 
 int gle_report_begin(struct gle_report *report, enum gle_start how, struct gle_error *err)

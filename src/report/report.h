@@ -59,10 +59,15 @@ enum { GLE_DIFFERENCE = 400 };
 GLE_MUST_CHECK int gle_report_find(enum gle_found *found, char what[GLE_DIFFERENCE], struct gle_report *report,
                                    struct gle_error *err);
 
-/* Whether the run that is there was made from the data set and the files that there are now; a report without their
- * checksums tells nothing. report->data is open.
+/* Whether the run that is there was made from the data set and the files that there are now. inputs: these, if they are
+ * known; NULL: report->data is open, and the files are read.
  * Errors: GLE_EDATA (it was made from others, which it names; a file cannot be read), GLE_ENOMEM. */
-GLE_MUST_CHECK int gle_report_check_inputs(struct gle_report *report, struct gle_error *err);
+GLE_MUST_CHECK int gle_report_check_inputs(struct gle_report *report, const struct gle_inputs *inputs,
+                                           struct gle_error *err);
+/* The first of the data set and the files that the run which is there had with another checksum, in words; "" if there
+ * is none. A report without checksums tells nothing. */
+void gle_report_other_inputs(char what[GLE_DIFFERENCE], const struct gle_report *report,
+                             const struct gle_inputs *inputs);
 
 /* What may happen to a run that is there already. */
 enum gle_start {

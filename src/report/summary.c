@@ -246,31 +246,51 @@ int gle_summary_write(struct gle_summary *out, const char *dir, const struct gle
     return rc;
 }
 
-bool gle_summary_is_other(uint64_t *seed, const char *dir, const struct gle_experiment *exp)
+/* What the completed run of a seed in dir is of. made: "dataset" and "init" as a report has them. */
+static enum gle_summary_of find_one(const char *dir, uint64_t seed, const struct gle_experiment *exp,
+                                    const json_t *made)
 {
-    json_t *summary, *runs, *run;
-    bool other = false;
+    enum gle_summary_of of = GLE_SUMMARY_OF_SAME;
+    char path[DIR_SIZE];
+    json_t *report, *config;
+
+    snprintf(path, sizeof path, "%.4000s/seed_%llu", dir, (unsigned long long)seed);
+    report = gle_folder_report(path);
+    config = report ? gle_json_config(exp, path) : NULL; /* with paths as they are from that folder */
+    if (!report)
+        of = GLE_SUMMARY_OF_NONE;
+    else if (!gle_folder_same_config(json_object_get(report, "config"), config, exp))
+        of = GLE_SUMMARY_OF_OTHER_CONFIG;
+    else if (made && !gle_folder_same_data(report, made, exp))
+        of = GLE_SUMMARY_OF_OTHER_DATA;
+    json_decref(report);
+    json_decref(config);
+    return of;
+}
+
+enum gle_summary_of gle_summary_find(uint64_t *seed, const char *dir, const struct gle_experiment *exp,
+                                     const struct gle_inputs *inputs)
+{
+    enum gle_summary_of of = GLE_SUMMARY_OF_NONE;
+    json_t *summary, *runs, *run, *made;
     size_t i;
 
     gle_json_begin();
+    made = inputs ? gle_json_inputs(inputs) : NULL;
     summary = gle_folder_summary(dir);
     runs = json_object_get(summary, "runs");
     json_array_foreach (runs, i, run) {
         const char *status = json_string_value(json_object_get(run, "status"));
-        char path[DIR_SIZE];
-        json_t *report, *config;
-        if (other || !status || strcmp(status, "completed"))
+        enum gle_summary_of one;
+        if (of > GLE_SUMMARY_OF_SAME || !status || strcmp(status, "completed"))
             continue;
         *seed = (uint64_t)json_integer_value(json_object_get(run, "seed"));
-        snprintf(path, sizeof path, "%.4000s/seed_%llu", dir, (unsigned long long)*seed);
-        report = gle_folder_report(path);
-        config = report ? gle_json_config(exp, path) : NULL; /* with paths as they are from that folder */
-        other = report && !gle_folder_same_config(json_object_get(report, "config"), config, exp);
-        json_decref(report);
-        json_decref(config);
+        one = find_one(dir, *seed, exp, made);
+        of = one > of ? one : of;
     }
     json_decref(summary);
-    return other;
+    json_decref(made);
+    return of;
 }
 
 /* --- sweeps --- */

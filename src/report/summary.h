@@ -2,7 +2,7 @@
 #ifndef GLE_REPORT_SUMMARY_H
 #define GLE_REPORT_SUMMARY_H
 
-#include "config/experiment.h"
+#include "report/inputs.h"
 
 /* One of the runs that a command names. */
 struct gle_seed_run {
@@ -34,8 +34,16 @@ GLE_MUST_CHECK int gle_summary_write(struct gle_summary *out, const char *dir, c
 GLE_MUST_CHECK int gle_summary_write_sweep(struct gle_summary *out, const char *dir, const struct gle_seed_run *runs,
                                            size_t n_points, size_t n, bool replaces, struct gle_error *err);
 
-/* Whether dir has a summary of runs that are still there, of another config than exp has (but for the seed). *seed:
- * one of them. */
-bool gle_summary_is_other(uint64_t *seed, const char *dir, const struct gle_experiment *exp);
+/* What the summary in dir is of, as far as its runs are still there: none that are completed; such as exp would make
+ * (but for the seed); some of another config, or of other data or files. */
+enum gle_summary_of {
+    GLE_SUMMARY_OF_NONE,
+    GLE_SUMMARY_OF_SAME,
+    GLE_SUMMARY_OF_OTHER_CONFIG,
+    GLE_SUMMARY_OF_OTHER_DATA,
+};
+/* inputs: what exp would be made from; NULL: nobody knows, and data are not compared. *seed: of one of the others. */
+enum gle_summary_of gle_summary_find(uint64_t *seed, const char *dir, const struct gle_experiment *exp,
+                                     const struct gle_inputs *inputs);
 
 #endif

@@ -191,6 +191,20 @@ static int make_room(struct gle_metrics *m, const struct gle_archive *a, struct 
     return gle_metrics_make_room(m, n, err);
 }
 
+/* Checkpoints of training by duration did not have it always; the next evaluation, which is still to come in a run that
+ * is not over, makes it. */
+static int visit_matrix(const struct gle_run *run, struct gle_archive *a, struct gle_error *err)
+{
+    struct gle_metrics *m = run->metrics;
+    struct gle_error missing = {0};
+    size_t n;
+
+    if (!m->confusion ||
+        (run->exp->phases && gle_archive_restores(a) && gle_archive_length(&n, a, "confusion", &missing)))
+        return 0;
+    return gle_archive_u64(a, "confusion", m->confusion, m->n_classes * m->n_classes, err);
+}
+
 /* What has been measured so far. */
 static int visit_metrics(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
 {
@@ -203,7 +217,7 @@ static int visit_metrics(struct gle_run *run, struct gle_archive *a, struct gle_
         gle_archive_count(a, "n_phases", &m->n_phases, 0, exp->phases ? exp->n_phases : 0, err) ||
         gle_archive_count(a, "best", &m->best, 0, m->n_epochs ? m->n_epochs - 1 : 0, err) ||
         visit_split(a, "confusion_split", &m->confusion_split, err) || visit_sums(m, a, err) ||
-        (m->confusion && gle_archive_u64(a, "confusion", m->confusion, m->n_classes * m->n_classes, err)))
+        visit_matrix(run, a, err))
         return -1;
     gle_archive_enter(a, "epochs");
     rc = (gle_archive_restores(a) && make_room(m, a, err)) ||

@@ -290,6 +290,18 @@ static uint64_t played(const struct gle_run *run, uint64_t from, uint64_t to)
     return T ? (to / T - from / T) * run->graph->max_batch : 0;
 }
 
+/* The matrix of the last evaluation, if it is there. */
+static int check_evaluated(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
+{
+    const struct gle_metrics *m = run->metrics;
+    const bool there = gle_metrics_has_matrix(m);
+    const uint64_t n = there ? run->data->split[GLE_TEST].n : 0;
+
+    if (wants_split(a, "confusion_split", m->confusion_split, there ? GLE_TEST : m->best_split, err))
+        return -1;
+    return m->confusion ? check_counts(a, "confusion", m->confusion, m->n_classes, n, n, err) : 0;
+}
+
 static int check_by_phases(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
 {
     const struct gle_experiment *exp = run->exp;
@@ -308,7 +320,7 @@ static int check_by_phases(const struct gle_run *run, const struct gle_archive *
         return -1;
     if (phase->right > phase->played)
         return gle_archive_fail(a, "phase.right", err, "%zu of %zu samples", phase->right, phase->played);
-    return 0;
+    return check_evaluated(run, a, err);
 }
 
 /* --- all of it --- */

@@ -197,20 +197,14 @@ static void pass_is_over(struct gle_run *run)
 
 /* --- one pass --- */
 
-/* Whether errors can be left out of a pass, because nothing that comes of them is ever seen: where state begins at zero
- * and no target drives it, all of them are zero; and those of the last passes, which nothing learns from any more, have
- * no effect unless they feed back into membranes. */
+/* Whether errors can be left out of the pass. Nothing learns any more from the state that the last ones leave. */
 static bool without_errors(const struct gle_run *run)
 {
-    bool feedback = false, recorded = false;
+    bool recorded = false;
 
     for (int v = 0; v < GLE_RECORD_VARS; v++)
         recorded = recorded || (run->exp->record.variables[v] && gle_variables[v].of_errors);
-    if (learns(run) || recorded)
-        return false;
-    for (size_t i = 0; i < run->exp->n_layers; i++)
-        feedback = feedback || run->exp->layers[i].gamma > 0.0;
-    return run->exp->reset_state || (run->stage == run->exp->epochs && !feedback);
+    return !learns(run) && !recorded && gle_run_without_errors(run->exp, run->stage == run->exp->epochs);
 }
 
 static int run_batches(struct gle_run *run, size_t n, struct gle_error *err)

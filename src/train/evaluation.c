@@ -4,6 +4,7 @@
 #include "train/run.h"
 
 #include <math.h>
+#include <string.h>
 
 struct gle_evaluation {
     struct gle_graph *graph, *teacher_graph;
@@ -151,21 +152,10 @@ static int show_batch(struct gle_run *copy, const struct gle_batch *batch, bool 
     return 0;
 }
 
-/* Whether errors can be left out: their target is zero, and they change nothing but each other unless they feed back
- * into membranes, or where they begin at zero. */
-static bool without_errors(const struct gle_experiment *exp)
-{
-    bool feedback = false;
-
-    for (size_t i = 0; i < exp->n_layers; i++)
-        feedback = feedback || exp->layers[i].gamma > 0.0;
-    return exp->reset_state || !feedback;
-}
-
 static int show_all(struct gle_run *copy, const struct gle_evaluation *e, struct sums *s, struct gle_error *err)
 {
     const size_t n = copy->data->split[GLE_TEST].n, B = batch_of(copy);
-    const bool forward_only = without_errors(copy->exp);
+    const bool forward_only = gle_run_without_errors(copy->exp, true);
     const double time = (double)copy->step * copy->exp->dt;
     struct gle_error own = {0};
 
@@ -193,6 +183,8 @@ int gle_evaluation_make(struct gle_evaluation *e, struct gle_run *run, bool own_
                            .stop = run->stop,
                            .teacher = e->teacher,
                            .output_sum = e->output_sum,
+                           .confusion = run->confusion,
+                           .confusion_split = GLE_TEST,
                            .stage = run->stage,
                            .split = GLE_TEST,
                            .step = step,
@@ -201,6 +193,8 @@ int gle_evaluation_make(struct gle_evaluation *e, struct gle_run *run, bool own_
     struct sums s = {0};
 
     gle_run_count_time(run);
+    if (run->confusion)
+        memset(run->confusion, 0, m->n_classes * m->n_classes * sizeof *run->confusion);
     copy_nets(e, run, own_values);
     if (show_all(&copy, e, &s, err))
         return -1;
@@ -210,7 +204,11 @@ int gle_evaluation_make(struct gle_evaluation *e, struct gle_run *run, bool own_
         return 0;
     run->work = copy.work;
     m->eval_steps += copy.step - step;
-    m->eval_flops += s.shown * (without_errors(run->exp) ? gle_graph_forward_flops(e->graph)
-                                                         : gle_graph_flops(e->graph, false));
+    m->eval_flops += s.shown * (gle_run_without_errors(run->exp, true) ? gle_graph_forward_flops(e->graph)
+                                                                       : gle_graph_flops(e->graph, false));
+    if (m->confusion) {
+        memcpy(m->confusion, run->confusion, m->n_classes * m->n_classes * sizeof *m->confusion);
+        m->confusion_split = GLE_TEST;
+    }
     return gle_metrics_evaluate(m, step, s.loss / s.asked, accuracy(&copy, &s), err);
 }

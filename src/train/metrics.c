@@ -16,16 +16,19 @@ bool gle_metrics_test_always(const struct gle_experiment *exp, const struct gle_
 int gle_metrics_init(struct gle_metrics *m, const struct gle_experiment *exp, const struct gle_data *data,
                      struct gle_error *err)
 {
+    bool matrix;
+
     *m = (struct gle_metrics){0};
     m->best_split = data->split[GLE_VALIDATION].n                                       ? GLE_VALIDATION
                     : data->split[GLE_TEST].n && gle_metrics_test_always(exp, data) ? GLE_TEST
                                                                                     : GLE_TRAIN;
     m->confusion_split = m->best_split;
     m->n_classes = data->labelled && !exp->has_teacher ? data->n_targets : 0;
+    matrix = m->n_classes && (!exp->phases || exp->evaluate_steps);
     m->phases = gle_calloc(exp->n_phases + 1, sizeof *m->phases);
-    if (m->n_classes && !exp->phases)
+    if (matrix)
         m->confusion = gle_calloc(m->n_classes * m->n_classes, sizeof *m->confusion);
-    if (!m->phases || (m->n_classes && !exp->phases && !m->confusion)) {
+    if (!m->phases || (matrix && !m->confusion)) {
         gle_metrics_clear(m);
         return gle_fail(err, GLE_ENOMEM, "no memory for the metrics");
     }
@@ -109,6 +112,16 @@ const struct gle_evaluated *gle_metrics_final_test(const struct gle_metrics *m, 
     const struct gle_evaluated *last = m->n_evaluations ? &m->evaluations[m->n_evaluations - 1] : NULL;
 
     return last && last->step == exp->n_steps ? last : NULL;
+}
+
+bool gle_metrics_has_matrix(const struct gle_metrics *m)
+{
+    if (!m->confusion || m->n_epochs)
+        return m->confusion && m->epochs[m->n_epochs - 1].score[m->confusion_split].measured;
+    for (size_t i = 0; m->n_evaluations && i < m->n_classes * m->n_classes; i++)
+        if (m->confusion[i])
+            return true;
+    return false;
 }
 
 bool gle_metrics_complete(const struct gle_metrics *m, const struct gle_experiment *exp)

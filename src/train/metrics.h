@@ -68,11 +68,11 @@ struct gle_metrics {
     size_t n_diagnostics;
     size_t best;               /* index of the best epoch, by best_split */
     enum gle_split best_split; /* validation if there is one, else test, else training */
-    /* Counts of the last epoch's pass over confusion_split, (n_classes, n_classes), rows: truth. NULL without
-     * labels. */
+    /* Counts of the last epoch's pass over confusion_split, or of the last evaluation during phases, (n_classes,
+     * n_classes), rows: truth. NULL without labels, and in training by duration that is not evaluated. */
     uint64_t *confusion;
     size_t n_classes;
-    enum gle_split confusion_split; /* test if that epoch tested, else best_split */
+    enum gle_split confusion_split; /* test if that epoch tested, or by an evaluation, else best_split */
     /* Timing */
     uint64_t train_steps, eval_steps;
     double train_seconds, eval_seconds; /* in steps, data included */
@@ -102,6 +102,8 @@ GLE_MUST_CHECK int gle_metrics_evaluate(struct gle_metrics *m, uint64_t step, do
                                         struct gle_error *err);
 /* That which came after the last step of the run; NULL: there is none, or not yet. */
 const struct gle_evaluated *gle_metrics_final_test(const struct gle_metrics *m, const struct gle_experiment *exp);
+/* Whether there is a confusion matrix: one that some pass or evaluation has been counted in. */
+bool gle_metrics_has_matrix(const struct gle_metrics *m);
 /* Whether all epochs or phases are over. */
 bool gle_metrics_complete(const struct gle_metrics *m, const struct gle_experiment *exp);
 void gle_metrics_clear(struct gle_metrics *m);

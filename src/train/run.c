@@ -182,6 +182,15 @@ void gle_run_show(struct gle_run *run, const struct gle_batch *batch, size_t t)
     run->unasked = t < gle_run_unasked(run);
 }
 
+bool gle_run_without_errors(const struct gle_experiment *exp, bool last)
+{
+    bool feedback = false;
+
+    for (size_t i = 0; i < exp->n_layers; i++)
+        feedback = feedback || exp->layers[i].gamma > 0.0;
+    return exp->reset_state || (last && !feedback);
+}
+
 size_t gle_run_count_right(struct gle_run *run, const struct gle_batch *batch)
 {
     const int32_t *labels = run->data->split[batch->split].labels;

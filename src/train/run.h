@@ -67,6 +67,8 @@ struct gle_run {
     float *output_sum;   /* (max_batch, n_targets) */
     uint64_t stage;      /* epoch or phase */
     enum gle_split split;
+    uint64_t *confusion; /* of the pass so far, or of an evaluation during phases, as metrics->confusion, */
+    enum gle_split confusion_split; /* if it is over this split */
 
     /* By epochs */
     struct gle_epoch epoch; /* what is known of this one */
@@ -74,8 +76,6 @@ struct gle_run {
     struct gle_planned planned[GLE_FEED_PASSES]; /* the pass that is going on, or comes next, and the one after it */
     size_t n_planned;
     struct gle_pass_id ahead; /* the pass that was planned last */
-    uint64_t *confusion; /* of the pass so far, as metrics->confusion, */
-    enum gle_split confusion_split; /* if it is over this split */
     struct gle_meter *meter; /* that breaks a pass off; NULL: none */
     bool measured;       /* it has */
 
@@ -125,6 +125,10 @@ void gle_run_begin_batch(struct gle_run *run, size_t B);
 /* Puts step t of a batch into the net's input, and into its target, if the target does not come from a teacher; sees
  * whether there is a target at this step. */
 void gle_run_show(struct gle_run *run, const struct gle_batch *batch, size_t t);
+/* Whether errors can be left out of a pass that learns nothing, because nothing that comes of them is ever seen: where
+ * state begins at zero and no target drives it, all of them are zero; and those of a pass from whose state nothing
+ * learns (last), which change nothing but each other, unless they feed back into membranes. */
+bool gle_run_without_errors(const struct gle_experiment *exp, bool last);
 /* Right answers among the samples of the batch, all of whose steps were shown since gle_run_begin_batch(); they are
  * also counted in run->confusion when it is the matrix of their split. */
 size_t gle_run_count_right(struct gle_run *run, const struct gle_batch *batch);

@@ -45,6 +45,7 @@ struct gle_key {
     const struct gle_note *notes; /* of a NAME or NAMES: words that are no names; of a MAP: words that are no keys; or
                                      NULL */
     bool steps; /* of a REAL: a time that passes in whole steps, so that it must be a multiple of dt */
+    const char *needs; /* a number beside it: where that is 0, this key changes nothing; or NULL */
 };
 #define GLE_ABSENT ""
 
@@ -114,6 +115,13 @@ struct gle_custom {
 #define GLE_KEY_REALS(S, field, def, lo, hi, unit_, help_) \
     {.name = #field, .kind = GLE_KEY_KIND_REALS, .offset = offsetof(S, field), .low = lo, .high = hi, .fallback = def, \
      .unit = unit_, .help = help_}
+/* The same, beside the number that they need. */
+#define GLE_KEY_COUNT_WITH(S, field, def, lo, hi, unit_, help_, needs_) \
+    {.name = #field, .kind = GLE_KEY_KIND_COUNT, .offset = offsetof(S, field), .low = lo, .high = hi, .fallback = def, \
+     .unit = unit_, .help = help_, .needs = needs_}
+#define GLE_KEY_REALS_WITH(S, field, def, lo, hi, unit_, help_, needs_) \
+    {.name = #field, .kind = GLE_KEY_KIND_REALS, .offset = offsetof(S, field), .low = lo, .high = hi, .fallback = def, \
+     .unit = unit_, .help = help_, .needs = needs_}
 #define GLE_KEY_PLAIN_(S, field, kind_, def, help_, more_) \
     {.name = #field, .kind = kind_, .offset = offsetof(S, field), .fallback = def, .unit = "", .help = help_, \
      .more = more_}

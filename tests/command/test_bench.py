@@ -5,7 +5,7 @@ import os
 import subprocess
 import unittest
 
-from case import CONFIGS, InFolder, load
+from case import CONFIGS, InFolder, ROOT, load
 
 BENCH = os.path.abspath(os.environ["GLESIM_BENCH"])
 SHORT = ["--quick", "--seconds", "0.004"]
@@ -43,6 +43,12 @@ class Bench(InFolder):
         self.check_speed(row["eval"])
         self.assertGreater(row["learn"]["split"]["optimizer_us"], 0.0)
         self.assertEqual(row["eval"]["split"]["optimizer_us"], 0.0)
+
+    def test_says_the_same_of_itself_before_it_is_built(self):
+        script = subprocess.run([ROOT / "tools/bench", "--help"], capture_output=True, check=True).stdout
+        self.assertIn(b"usage: bench ", script)
+        for word in ("--help", "-h"):
+            self.assertEqual(subprocess.run([BENCH, word], capture_output=True, check=True).stdout, script)
 
     def test_measures_steps_against_the_peaks(self):
         text, report = self.bench(CONFIGS / "xor.yaml", CONFIGS / "lagnet.yaml", "--whole", "--no-scaling")

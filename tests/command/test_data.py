@@ -69,6 +69,10 @@ class Files(DataCase):
         self.assertIn("d.npz: nothing uses an array 'X_test' (did you mean 'x_test'?) (dataset, asked for at ",
                       self.refused(self.config(), code=4))
 
+    def test_a_test_set_without_labels_is_an_error(self):
+        self.npz(**FOUR, x_test=FOUR["x"])
+        self.assertIn("d.npz: has x_test but no y_test (dataset, asked for at ", self.refused(self.config(), code=4))
+
     def test_arrays_that_nothing_uses_are_told_once(self):
         self.npz(**FOUR, files=["README.txt"], mean=("f4", (2,), [0, 0]))
         done = self.run_glesim(self.config(), "--output", "out")
@@ -112,6 +116,14 @@ class Settings(DataCase):
         self.assertRegex(self.refused(config), r"small\.yaml:12:\d+: training\.validation: 0\.2 of the training set is not "
                                                r"taken where the data set brings a validation set of its own, as here "
                                                r"\(20 samples\): leave one of the two out\n$")
+
+    def test_a_fraction_that_is_too_small_is_shown_where_it_stands(self):
+        self.npz(**FOUR)
+        config = self.config(training="epochs: 1, validation: 0.01")
+        why = "training.validation: a fraction of 0.01 of 4 training samples leaves none for validation\n"
+        self.assertEqual(self.refused(config), f"{config}:12:35: {why}")
+        self.assertEqual(self.refused(self.config(), "--set", "training.validation=0.01"),
+                         f"--set training.validation=0.01: {why}")
 
     def test_a_test_set_that_is_not_there_is_not_evaluated(self):
         for test in "epochs", "end":

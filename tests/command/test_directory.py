@@ -74,19 +74,83 @@ class Same(Case):
     def contents(self):
         return {path: path.read_bytes() for path in self.folder.glob("out/*/*")}
 
-    def test_seeds_of_other_data_are_not_there_already(self):
+    def refused(self, *args, code=3):
+        """The one line of a command that changes nothing."""
+        def contents():
+            return {path: (path.stat().st_mtime_ns, path.is_file() and path.read_bytes())
+                    for path in self.folder.glob("out/**/*")}
+        before = contents()
+        done = self.run_glesim(*args, code=code)
+        self.assertEqual((done.out, done.err.count("\n")), ("", 1), done.err)
+        self.assertEqual(contents(), before)
+        return done.err
+
+    def test_seeds_of_other_data_are_found_before_any_run_starts(self):
         config = self.own_data()
-        self.run_glesim(config, "--output", "out", "--seeds", "0-1")
-        self.assertEqual(self.run_glesim(config, "--output", "out", "--seeds", "0-1").out.count("there already"), 2)
-        before = self.contents()
+        args = [config, "--output", "out", "--seeds"]
+        self.run_glesim(*args, "0-1")
+        self.assertEqual(self.run_glesim(*args, "0-1").out.count("there already"), 2)
         self.own_data(last=2)
-        done = self.run_glesim(config, "--output", "out", "--seeds", "0-2", code=4)
-        for seed in (0, 1):
-            self.assertRegex(done.err, rf"out/seed_{seed}/metrics\.json: a run of other data: the checksum of the data "
-                                       rf"set is {SHA}\.\.\. there, {SHA}\.\.\. here; --force replaces it\n")
-        after = self.contents()
-        self.assertEqual({path: after[path] for path in before}, before)
-        self.run_glesim(config, "--output", "out", "--seeds", "0-2", "--force")
+        message = (rf"glesim: out: of 4 runs 2 were made from other data \(the first: the checksum of the data set "
+                   rf"own\.npz is {SHA}\.\.\. there, {SHA}\.\.\. here\); --force replaces them, --output puts these "
+                   r"elsewhere\n$")
+        self.assertRegex(self.refused(*args, "0-3"), message)
+        self.assertRegex(self.refused(*args, "0-3", "--resume", code=4), message)
+        self.assertIn("out/seed_1 was made from other data (the checksum", self.refused(*args, "1"))
+        self.run_glesim(*args, "0-2", "--force")
+        self.assertEqual(load(self.folder / "out/summary.json")["completed"], 3)
+
+    def test_seeds_from_other_files_are_found_before_any_run_starts(self):
+        start = self.folder / "start.npz"
+        args = [self.own_data(), "--output", "out", "--set", f"network.init={{file: {start}}}", "--seeds"]
+        self.weights(0.5)
+        self.run_glesim(*args, "0-1")
+        self.assertEqual(self.run_glesim(*args, "0-2").out.count("there already"), 2)
+        self.weights(0.25)
+        self.assertIn(f"out: of 5 runs 3 were made from other data (the first: the checksum of {start} is ",
+                      self.refused(*args, "0-4"))
+        self.assertIn("summary.json is of runs on other data, seed 0 among them", self.refused(*args, "7"))
+        start.unlink()
+        self.assertIn(f"{start}: cannot read", self.refused(*args, "0-4", code=4))
+
+    def test_points_of_a_sweep_are_looked_at_before_any_run_starts(self):
+        args = [self.own_data(), "--output", "out", "--set"]
+        self.run_glesim(*args, "sweep={learning.beta: [1, 0.5]}")
+        self.own_data(last=2)
+        self.assertIn("out: of 3 runs 2 were made from other data", self.refused(*args, "sweep={learning.beta: [1, 0.5, 2]}"))
+        self.assertIn("out/beta=0.5/seed_0 was made from other data", self.refused(*args, "sweep={learning.beta: [0.5]}"))
+
+    def test_new_seeds_do_not_replace_a_summary_on_other_data(self):
+        args = [self.own_data(), "--output", "out", "--seeds"]
+        self.run_glesim(*args, "0-1")
+        self.own_data(last=2)
+        self.assertIn("out/summary.json is of runs on other data, seed 0 among them; --force", self.refused(*args, "4-8"))
+        (self.folder / "own.npz").unlink() # whether it is the same cannot be known
+        self.assertIn("own.npz: cannot read", self.refused(*args, "0-3", code=4))
+
+    def test_runs_that_were_broken_off_are_looked_at_before_any_goes_on(self):
+        args = [self.own_data(), "--output", "out", "--set", "training.epochs=10000000", "--seeds", "0-1", "--jobs", "2"]
+        run = self.start(*args)
+        end = time.monotonic() + PATIENCE
+        while len(list(self.folder.glob("out/*/metrics.json"))) < 2 and time.monotonic() < end:
+            time.sleep(0.01)
+        run.send_signal(signal.SIGINT)
+        run.communicate(timeout=PATIENCE)
+        self.own_data(last=2)
+        self.assertIn("out: of 2 runs 2 were made from other data", self.refused(*args, "--resume", code=4))
+        for path in self.folder.glob("out/*/metrics.json"): # as before the first report
+            path.unlink()
+        self.assertRegex(self.refused(*args, "--resume", code=4),
+                         rf"of 2 runs 2 were made from other data \(the first: out/seed_0/checkpoint\.npz: dataset: another "
+                         rf"one: its checksum is {SHA}\.\.\. there, {SHA}\.\.\. here\)")
+
+    def test_data_that_are_drawn_for_each_seed_are_no_other_data(self):
+        for name, weight in (("teacher.npz", {"w": ("f4", (2, 2), [0.5] * 4)}), ("phase.npz", {"b": ("f4", (2,), [1, 1])})):
+            write_npz(self.folder / name, **weight)
+        args = [self.write("taught.yaml", TEACHER), "--output", "out", "--seeds"]
+        self.run_glesim(*args, "0-1")
+        done = self.run_glesim(*args, "0-2")
+        self.assertEqual((done.out.count("there already"), load(self.folder / "out/summary.json")["completed"]), (2, 3))
 
     def test_a_completed_run_of_other_data_is_not_resumed(self):
         config = self.own_data()
@@ -234,6 +298,27 @@ class Cost(Case):
         small = self.classes(100)
         self.assertEqual((small.keys(), len(small["matrix"])), ({"split", "matrix"}, 100))
         self.assertNotIn("confusion.npz", self.files())
+
+    def test_evaluations_of_phases_have_the_matrix_of_the_last(self):
+        n = 101
+        write_npz(self.folder / "own.npz", x=("f4", (n, 2), [i / n for i in range(2 * n)]), y=("i8", (n,), range(n)),
+                  x_test=("f4", (3, 2), range(6)), y_test=("i8", (3,), (100, 1, 1)))
+        config = OWN.replace("epochs: 1", "phases: [{duration: 1}, {duration: 1, learn: false}]")
+        self.write("own.yaml", config.replace("count: 2", f"count: {n}"))
+        self.run_glesim("own.yaml", "--output", "out")
+        self.assertIsNone(load(self.files()["metrics.json"])["confusion"])
+        self.run_glesim("own.yaml", "--set", "training.evaluate.every=0.5", "--output", "out", "--force")
+        self.assertEqual(load(self.files()["metrics.json"])["confusion"],
+                         {"split": "test", "file": "confusion.npz", "matrix": None})
+        with zipfile.ZipFile(self.files()["confusion.npz"]) as archive:
+            counts = struct.unpack(f"<{n * n}I", archive.read("matrix.npy")[-4 * n * n:])
+        self.assertEqual({i: sum(counts[n * i:n * (i + 1)]) for i in range(n) if any(counts[n * i:n * (i + 1)])},
+                         {1: 2, 100: 1})
+        xor = self.write("step.yaml", STEP + "  phases: [{duration: 1}]\n  evaluate: {every: 1}\n")
+        self.run_glesim(xor, "--output", "xor")
+        m = load(next(self.folder.glob("xor/*/metrics.json")))
+        self.assertEqual([sum(row) for row in m["confusion"]["matrix"]], [2, 2])
+        self.assertEqual(sum(m["confusion"]["matrix"][i][i] for i in (0, 1)), 4 * m["final"]["test"]["accuracy"])
 
     def test_what_a_limit_of_file_sizes_stops_leaves_no_temporary_file(self):
         def limit():

@@ -21,8 +21,11 @@ class Tools(InFolder):
         self.calls = self.folder / "calls"
         self.copy = self.folder / "a copy"
         (self.copy / "tools").mkdir(parents=True)
-        for name in ("setup", "test", "plot", "figures"):
-            (shutil.copytree if name == "figures" else shutil.copy)(ROOT / "tools" / name, self.copy / "tools" / name)
+        for path in (ROOT / "tools").iterdir():
+            if path.name == "figures" or os.access(path, os.X_OK) and path.is_file() or path.name == "bench.c":
+                (shutil.copytree if path.is_dir() else shutil.copy)(path, self.copy / "tools" / path.name)
+        (self.copy / "datasets").mkdir()
+        shutil.copy(ROOT / "datasets/command.py", self.copy / "datasets")
         shutil.copy(ROOT / "meson.build", self.copy)
         (self.folder / "bin").mkdir()
 
@@ -58,7 +61,38 @@ class Tools(InFolder):
             done = self.call(tool, *args, code=code)
             self.assertIn(word, done.stderr if code else done.stdout)
         self.assertEqual(self.called(), [])
-        self.assertEqual(sorted(path.name for path in self.copy.iterdir()), ["meson.build", "tools"])
+        self.assertEqual(sorted(path.name for path in self.copy.iterdir()), ["datasets", "meson.build", "tools"])
+
+    def test_each_script_answers_and_refuses_before_it_does_anything(self):
+        self.stand_in("meson", "ninja", "apt-get", "sudo", "dpkg-query")
+        scripts = sorted(path.name for path in (self.copy / "tools").iterdir()
+                         if path.is_file() and os.access(path, os.X_OK))
+        self.assertIn("refresh", scripts)
+        for name in scripts:
+            with self.subTest(script=name):
+                for word in ("--help", "-h"):
+                    done = self.call(name, word)
+                    self.assertIn("usage: ", done.stdout)
+                    self.assertIn(name, done.stdout)
+                    self.assertEqual(done.stderr, "")
+                if name != "glesim": # whose arguments are the program's, which is built for them
+                    for word in ("--hepl", "-x"):
+                        done = self.call(name, word, code=2)
+                        self.assertEqual(done.stdout, "")
+                        self.assertNotEqual(done.stderr, "")
+        for name, args in (("test", ["--all", "more"]), ("refresh", ["more"]), ("setup", ["--packages"])):
+            self.assertIn(f"tools/{name}: ", self.call(name, *args, code=2).stderr)
+        self.assertEqual(self.called(), [])
+        self.assertEqual(sorted(path.name for path in self.copy.iterdir()), ["datasets", "meson.build", "tools"])
+
+    def test_help_of_a_program_that_is_built_is_its_own(self):
+        self.stand_in("meson", "ninja", "apt-get", "sudo", "dpkg-query")
+        (self.copy / "build/src").mkdir(parents=True)
+        program = self.copy / "build/src/glesim"
+        program.write_text("#!/bin/sh\necho the program says \"$@\"\n", encoding="ascii")
+        program.chmod(0o755)
+        self.assertEqual(self.call("glesim", "-h").stdout, "the program says --help\n")
+        self.assertEqual(self.called(), [])
 
     def test_building_says_little(self):
         self.stand_in("meson", "ninja", "apt-get")

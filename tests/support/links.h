@@ -44,6 +44,11 @@ int make(struct made *m, const char *text, const struct gle_shape *source, const
          uint64_t seed, const char *label, struct gle_error *err);
 void unmake(struct made *m);
 
+/* W of a plan as a whole matrix (neurons of the target, neurons pooled): [i * n_in + j] is 1 + the place among the
+ * numbers of W of what joins the two, 0: nothing. A link may use a number many times, but never twice between the same
+ * two. Owns: free(). */
+size_t *link_matrix(const struct gle_link_plan *plan);
+
 /* A source of up to 6 channels, each up to `most` neurons wide and high; dims 0: up to 70 neurons. */
 struct gle_shape random_grid(size_t dims, size_t most);
 

@@ -647,6 +647,10 @@ static void npz_refuses_arrays_that_are_missing_or_unknown(void **state)
                                               {0}};
     static const struct stored no_test_y[] = {{"x", 3, {3, 2, 1}, NULL}, {"targets", 2, {3, 1}, NULL},
                                               {"x_test", 3, {3, 2, 1}, NULL}, {0}};
+    static const struct stored misspelt_beside[] = {{"x", 3, {3, 2, 1}, NULL}, {"y", 1, {3}, NULL},
+                                                    {"x_test", 3, {3, 2, 1}, NULL}, {"x_tset", 1, {3}, NULL}, {0}};
+    static const struct stored misspelt_y[] = {{"x", 3, {3, 2, 1}, NULL}, {"y", 1, {3}, NULL},
+                                               {"y_tset", 1, {3}, NULL}, {0}};
     static const struct stored misspelt[] = {{"x", 3, {3, 2, 1}, NULL}, {"y", 1, {3}, NULL}, {"x_tset", 1, {3}, NULL},
                                              {0}};
 
@@ -658,8 +662,11 @@ static void npz_refuses_arrays_that_are_missing_or_unknown(void **state)
     assert_archive_refused(both, "", GLE_EDATA, "has both y and targets; labels or targets are needed");
     assert_archive_refused(other_test, "", GLE_EDATA, "has both y and targets_test; labels or targets are needed");
     assert_archive_refused(no_test_x, "", GLE_EDATA, "has y_test but no x_test");
-    assert_archive_refused(no_test_y, "", GLE_EDATA, "no array 'targets_test': it has targets, x and x_test");
-    assert_archive_refused(misspelt, "", GLE_EDATA, "x_tset is none of x, x_validation and x_test");
+    assert_archive_refused(no_test_y, "", GLE_EDATA, "has x_test but no targets_test");
+    assert_archive_refused(misspelt, "", GLE_EDATA, "x_tset is none of x, x_validation and x_test (did you mean 'x_test'?)");
+    assert_archive_refused(misspelt_beside, "", GLE_EDATA, "x_tset is none of x, x_validation and x_test");
+    assert_archive_refused(misspelt_y, "", GLE_EDATA, "y_tset is none of y, y_validation and y_test (did you mean "
+                                                      "'y_test'?)");
 }
 
 /* A set under another name would be missed in silence. */
@@ -677,8 +684,11 @@ static void npz_refuses_sets_under_other_names(void **state)
     for (size_t i = 0; i < COUNT(names); i++) {
         const struct stored arrays[] = {{"x", 3, {3, 2, 1}, NULL}, {"y", 1, {3}, NULL}, {names[i][0], 1, {3}, NULL},
                                         {0}};
-        char want[128];
-        snprintf(want, sizeof want, "nothing uses an array '%s' (did you mean '%s'?)", names[i][0], names[i][1]);
+        char want[160];
+        snprintf(want, sizeof want,
+                 !strcmp(names[i][1], "x") || !strcmp(names[i][1], "y")
+                     ? "nothing uses an array '%s': %s, which it seems to be, is there, too; leave one of them out"
+                     : "nothing uses an array '%s' (did you mean '%s'?)", names[i][0], names[i][1]);
         assert_archive_refused(arrays, "", GLE_EDATA, want);
     }
 }
@@ -847,7 +857,7 @@ static void npz_refuses_targets_of_some_sets_only(void **state)
     (void)state;
     assert_archive_refused_in(&with_teacher, test_y, "", GLE_EDATA, "has y_test but no y");
     assert_archive_refused_in(&with_teacher, lone, "", GLE_EDATA, "has targets_validation but no targets");
-    assert_archive_refused_in(&with_teacher, train_y, "", GLE_EDATA, "no array 'y_test' (did you mean 'x_test'?)");
+    assert_archive_refused_in(&with_teacher, train_y, "", GLE_EDATA, "has x_test but no y_test");
     assert_archive_refused_in(&with_teacher, none, "classes: 2", GLE_ECONFIG,
                               "has no labels, so 'classes' does not apply");
 }

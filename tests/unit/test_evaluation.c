@@ -69,6 +69,7 @@ static void there_are_none_unless_they_are_asked_for(void **state)
     assert_int_equal(t.m.n_evaluations, 0);
     assert_int_equal(gle_evaluation_count(t.b.exp), 0);
     assert_null(gle_metrics_final_test(&t.m, t.b.exp));
+    assert_null(t.m.confusion);
     assert_int_equal(t.m.eval_steps, 0);
     trial_close(&t);
 }
@@ -81,6 +82,7 @@ struct check {
     struct gle_graph *graph;
     struct gle_net *net;
     size_t n;
+    uint64_t confusion[2 * 2];
 };
 
 static double loss_of(const float *output, const float *target, size_t n)
@@ -99,6 +101,8 @@ static struct gle_evaluated evaluate_again(struct check *c)
     const size_t n = data->split[GLE_TEST].n;
     struct gle_evaluated out = {0};
     size_t right = 0;
+
+    memset(c->confusion, 0, sizeof c->confusion);
 
     for (size_t first = 0; first < n; first += TEST_ROWS) {
         uint32_t rows[TEST_ROWS];
@@ -125,8 +129,11 @@ static struct gle_evaluated evaluate_again(struct check *c)
             assert_int_equal(gle_net_step(c->net, &(struct gle_step){0}, &unused, &err), 0);
         }
         gle_net_get_output_sum(c->net, sum);
-        for (size_t b = 0; b < batch.B; b++)
-            right += (sum[2 * b + 1] > sum[2 * b]) == (data->split[GLE_TEST].labels[first + b] == 1);
+        for (size_t b = 0; b < batch.B; b++) {
+            const size_t truth = (size_t)data->split[GLE_TEST].labels[first + b], answer = sum[2 * b + 1] > sum[2 * b];
+            right += truth == answer;
+            c->confusion[2 * truth + answer]++;
+        }
     }
     out.accuracy = (double)right / (double)n;
     return out;
@@ -144,6 +151,9 @@ static void on_evaluated(void *ctx, const struct gle_metrics *m)
     if (fabs(got->loss - want.loss) > 1e-7 * want.loss || got->accuracy != want.accuracy)
         fail_msg("step %zu: %.12g, %.12g, not %.12g, %.12g", (size_t)got->step, got->loss, got->accuracy, want.loss,
                  want.accuracy);
+    assert_true(gle_metrics_has_matrix(m));
+    assert_int_equal(m->confusion_split, GLE_TEST);
+    assert_memory_equal(m->confusion, c->confusion, sizeof c->confusion);
 }
 
 static void check_scores(const char *learning, const char *training)

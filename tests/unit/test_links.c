@@ -19,66 +19,6 @@ enum { TRIALS = 150, ROWS_MAX = 150 };
 
 /* --- the double loops --- */
 
-/* W as a whole matrix (neurons of the target, neurons pooled): which[i * n_in + j] is 1 + the place among the numbers
- * of W of what joins the two, 0: nothing. A link may use a number many times, but never twice between the same two. */
-struct formula {
-    const char *name;
-    void (*fill)(size_t *which, const struct gle_link_plan *p, size_t n, size_t n_in);
-};
-
-static void fill_dense(size_t *which, const struct gle_link_plan *p, size_t n, size_t n_in)
-{
-    (void)p;
-    for (size_t i = 0; i < n * n_in; i++)
-        which[i] = i + 1;
-}
-
-static void fill_one_to_one(size_t *which, const struct gle_link_plan *p, size_t n, size_t n_in)
-{
-    (void)p;
-    for (size_t i = 0; i < n; i++)
-        which[i * n_in + i] = i + 1;
-}
-
-static void fill_sparse(size_t *which, const struct gle_link_plan *p, size_t n, size_t n_in)
-{
-    for (size_t i = 0; i < n; i++)
-        for (uint64_t k = p->starts[i]; k < p->starts[i + 1]; k++)
-            which[i * n_in + p->columns[k]] = k + 1;
-}
-
-static void fill_conv(size_t *which, const struct gle_link_plan *p, size_t n, size_t n_in)
-{
-    const struct gle_conv *c = &p->conv;
-    const size_t places = c->out[0] * c->out[1], taps = c->kernel[0] * c->kernel[1], plane = c->size[0] * c->size[1];
-
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; k < p->cols; k++) {
-            const size_t place = i % places, tap = k % taps;
-            const size_t y = place / c->out[1] * c->stride[0] + tap / c->kernel[1] - c->padding[0];
-            const size_t x = place % c->out[1] * c->stride[1] + tap % c->kernel[1] - c->padding[1];
-            if (y < c->size[0] && x < c->size[1]) /* below zero they are huge */
-                which[i * n_in + k / taps * plane + y * c->size[1] + x] = i / places * p->cols + k + 1;
-        }
-}
-
-static const struct formula formulas[] = {
-    {"dense", fill_dense}, {"one_to_one", fill_one_to_one}, {"sparse", fill_sparse}, {"conv", fill_conv}};
-
-static size_t *whole_matrix(const struct gle_link_plan *p)
-{
-    const size_t n = gle_shape_count(&p->target), n_in = gle_shape_count(&p->pooled);
-    size_t *which = calloc(n * n_in, sizeof *which), i = 0;
-
-    assert_non_null(which);
-    while (i < sizeof formulas / sizeof *formulas && strcmp(formulas[i].name, p->link->row.name))
-        i++;
-    if (i == sizeof formulas / sizeof *formulas)
-        fail_msg("there is no formula of '%s'", p->link->row.name);
-    formulas[i].fill(which, p, n, n_in);
-    return which;
-}
-
 /* Number i of W in memory. */
 static float *entry(float *w, const struct gle_link_plan *p, size_t i)
 {
@@ -127,7 +67,7 @@ static struct trial trial_make(const struct gle_link_plan *plan, enum gle_isa is
     t.call = (struct gle_link_call){.plan = plan, .kernels = gle_kernels(isa), .weight = t.w.v,
                                     .aid = plan->aid_rows ? t.aid : NULL, .room = t.room};
     follow(&t);
-    t.which = whole_matrix(plan);
+    t.which = link_matrix(plan);
     return t;
 }
 

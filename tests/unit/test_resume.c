@@ -304,11 +304,19 @@ static void a_run_may_be_stopped_within_any_evaluation(void **state)
         assert_int_equal(all.evaluated, whole.m.n_evaluations);
         for (size_t k = 1; k <= whole.m.n_evaluations; k++) {
             struct part first = {.stop_after = UINT64_MAX, .stop_in = k, .path = path};
+            struct part again = {.stop_after = UINT64_MAX, .stop_in = k, .evaluated = k - 1, .path = path};
             struct part rest = {.stop_after = UINT64_MAX, .evaluated = k - 1, .path = path};
             struct trial t = run_part(&first, yaml, 2, false);
+            uint64_t confusion[2 * 2];
+            assert_int_equal(gle_metrics_has_matrix(&t.m), k > 1);
+            memcpy(confusion, t.m.confusion, sizeof confusion);
             assert_int_equal(t.m.status, GLE_INTERRUPTED);
             assert_int_equal(t.m.n_evaluations, k - 1);
             assert_int_equal(first.saved, 1);
+            trial_close(&t);
+            t = run_part(&again, yaml, 1, true); /* the last matrix that was made is still there */
+            assert_int_equal(t.m.status, GLE_INTERRUPTED);
+            assert_memory_equal(t.m.confusion, confusion, sizeof confusion);
             trial_close(&t);
             t = run_part(&rest, yaml, 1 + k % 3, true);
             assert_int_equal(t.m.status, GLE_COMPLETED);

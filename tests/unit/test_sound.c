@@ -575,6 +575,54 @@ static void data_of_unknown_length_go_on_to_the_end(void **state)
     assert_refused("cut short: 8192 samples can be read");
 }
 
+/* Texts behind the data, as some programs add them to a stream, are no sound; but samples that look like the name of a
+ * chunk are. */
+static void data_of_unknown_length_end_before_the_last_chunks(void **state)
+{
+    enum { N = 8194, INFO = 12, SIZE_AT = 40 }; /* more than is looked through at once */
+    static const char info[] = "LIST\x04\0\0\0INFO";
+    static const char two[] = "LIST\x04\0\0\0INFOid3 \x03\0\0\0abc"; /* the last padding is left out */
+    static const char *const sizes[] = {"\xff\xff\xff\xff", "\0\0\0\0"};
+    static int16_t want[N + 6];
+    FILE *out;
+
+    (void)state;
+    for (int i = 0; i < N; i++)
+        want[i] = (int16_t)(i * 7919);
+    for (size_t k = 0; k < COUNT(sizes); k++)
+        for (size_t n = N - 8; n <= N; n++) { /* wherever the chunk lies between two looks */
+            store_shorts(WAV_16, RATE, 1, want, n);
+            patch(4, "\xff\xff\xff\xff", 4);
+            patch(SIZE_AT, sizes[k], 4);
+            assert_non_null(out = fopen(file, "ab"));
+            assert_int_equal(fwrite(k ? two : info, 1, k ? sizeof two - 1 : INFO, out), k ? sizeof two - 1 : INFO);
+            assert_int_equal(fclose(out), 0);
+            assert_samples(want, n);
+        }
+    memcpy(want + N, "LIST\x05\0\0\0INFO", INFO); /* as a chunk it would be cut short */
+    store_shorts(WAV_16, RATE, 1, want, N + 6);
+    patch(4, "\xff\xff\xff\xff", 4);
+    patch(SIZE_AT, sizes[0], 4);
+    assert_samples(want, N + 6);
+}
+
+/* RIFX and RIFF say in which order the bytes of numbers are. */
+static void numbers_in_the_other_order_are_named(void **state)
+{
+    static const int16_t x[] = {1, 2};
+
+    (void)state;
+    store_shorts(WAV_16, RATE, 1, x, COUNT(x));
+    patch(0, "RIFX", 4);
+    assert_refused("damaged: it begins with RIFX, which stands before big-endian numbers, but has little-endian ones, as "
+                   "behind RIFF; a WAV file written anew (RIFF) is wanted");
+    store_shorts(WAV_16 | SF_ENDIAN_BIG, RATE, 1, x, COUNT(x));
+    assert_samples(x, COUNT(x));
+    patch(0, "RIFF", 4);
+    assert_refused("damaged: it begins with RIFF, which stands before little-endian numbers, but has big-endian ones, as "
+                   "behind RIFX; a WAV file written anew (RIFF) is wanted");
+}
+
 /* The same four bytes of a head, and one of two samples behind a chunk of three or five bytes. */
 static void a_chunk_of_odd_length_may_lack_its_padding(void **state)
 {
@@ -836,6 +884,8 @@ int main(void)
         cmocka_unit_test(a_header_that_claims_too_much_is_refused),
         cmocka_unit_test(a_file_that_was_cut_short_is_refused),
         cmocka_unit_test(data_of_unknown_length_go_on_to_the_end),
+        cmocka_unit_test(data_of_unknown_length_end_before_the_last_chunks),
+        cmocka_unit_test(numbers_in_the_other_order_are_named),
         cmocka_unit_test(a_chunk_of_odd_length_may_lack_its_padding),
         cmocka_unit_test(chunks_beside_the_data_do_not_matter),
         cmocka_unit_test(chunks_that_claim_too_much_end_at_once),

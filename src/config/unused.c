@@ -1,0 +1,274 @@
+/* Settings that somebody wrote and that change nothing in an experiment. None is an error: what a variant, a sweep or
+ * --set changes may well leave such settings behind in the file. */
+#include "config/build.h"
+#include "data/data.h"
+#include "parts/rule.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* --- what was written --- */
+
+static const struct gle_key *keys_of(const struct gle_node *map);
+
+/* The row that a node was decoded by; NULL: it has none of its own. */
+static const struct gle_key *key_of(const struct gle_node *node)
+{
+    for (const struct gle_key *k = node->key ? keys_of(node->parent) : NULL; k && k->name; k++)
+        if (!strcmp(k->name, node->key))
+            return k;
+    return NULL;
+}
+
+/* The rows of the keys that a map may have; NULL: it has none. */
+static const struct gle_key *keys_of(const struct gle_node *map)
+{
+    const bool item = map->parent && map->parent->kind == GLE_NODE_LIST;
+    const struct gle_key *key = map->parent ? key_of(item ? map->parent : map) : NULL;
+
+    if (!map->parent)
+        return gle_experiment_keys;
+    if (item && key && key->kind == GLE_KEY_KIND_CUSTOM) {
+        const struct gle_form *form = ((const struct gle_custom *)key->more)->forms;
+        while (form && form->kind != GLE_FORM_END && form->kind != GLE_FORM_LIST)
+            form++;
+        key = form ? form->key : NULL;
+    }
+    if (key && key->kind == GLE_KEY_KIND_PART) {
+        const struct gle_node *type = gle_node_get(map, "type");
+        const struct gle_row *row = type ? gle_table_find(key->more, type->text) : NULL;
+        return row ? row->keys : NULL;
+    }
+    return key && key->kind == GLE_KEY_KIND_MAP ? key->more : NULL;
+}
+
+/* Whether a node says what its default says. The config that a run leaves behind has all of them. */
+static bool is_default(const struct gle_experiment *exp, const struct gle_node *node)
+{
+    const struct gle_key *key = key_of(node);
+    struct gle_errors errs = {0};
+    struct gle_node *other;
+    char difference[8];
+
+    return key && key->fallback && *key->fallback &&
+           !gle_node_parse(&other, exp->doc, key->fallback, "default", &errs) &&
+           !gle_node_differs(difference, sizeof difference, other, node, NULL);
+}
+
+/* What stands under the key of a map (or NULL), if somebody wrote it, and it is not the default. */
+static const struct gle_node *given(const struct gle_experiment *exp, const struct gle_node *map, const char *key)
+{
+    const struct gle_node *node = map ? gle_node_get(map, key) : NULL;
+
+    return node && !node->filled_in && !is_default(exp, node) ? node : NULL;
+}
+
+/* Says why node, if there is one, has no effect. */
+static void tell(struct gle_errors *told, const struct gle_node *node, const char *why, ...) GLE_PRINTF(3, 4);
+static void tell(struct gle_errors *told, const struct gle_node *node, const char *why, ...)
+{
+    char text[256];
+    va_list args;
+
+    if (!node)
+        return;
+    va_start(args, why);
+    vsnprintf(text, sizeof text, why, args);
+    va_end(args);
+    gle_node_error(told, GLE_ECONFIG, node, NULL, "has no effect: %s", text);
+}
+
+/* --- what learns --- */
+
+static bool learns_anywhere(const struct gle_experiment *exp, enum gle_param param)
+{
+    for (size_t i = 0; i < exp->n_layers; i++)
+        if (exp->layers[i].plastic[param])
+            return true;
+    return false;
+}
+
+/* Why no parameter ever moves; NULL: some do. Training by no epochs is left out: it says what it is for. */
+static const char *why_nothing_learns(const struct gle_experiment *exp)
+{
+    bool plastic = false, learn = !exp->phases;
+
+    for (int p = 0; p < GLE_PARAMS; p++)
+        plastic = plastic || learns_anywhere(exp, (enum gle_param)p);
+    for (size_t i = 0; i < exp->n_phases; i++)
+        learn = learn || exp->phases[i].learn;
+    return !plastic ? "no parameter learns (plastic)" : !learn ? "no phase learns (learn: false)" : NULL;
+}
+
+static void tell_of_bounds(const struct gle_experiment *exp, const struct gle_node *learning, struct gle_errors *told)
+{
+    const struct gle_node *bounds = gle_node_get(learning, "bounds");
+
+    for (int p = 0; p < GLE_PARAMS; p++)
+        if (!learns_anywhere(exp, (enum gle_param)p))
+            tell(told, given(exp, bounds, gle_params[p].name), "%s learns in no layer (plastic)", gle_params[p].name);
+}
+
+/* `bias` in a list of what learns, where there is none. */
+static void tell_of_biases(const struct gle_node *plastic, struct gle_errors *told)
+{
+    for (size_t i = 0; plastic && i < plastic->n_items; i++)
+        if (!strcmp(plastic->items[i]->text, gle_params[GLE_BIAS].name))
+            tell(told, plastic->items[i], "there are no biases here (bias: none)");
+}
+
+/* What learning says for layers that say something else themselves. */
+static void tell_of_common(const struct gle_experiment *exp, const struct gle_node *learning, struct gle_errors *told)
+{
+    bool plastic = false, gamma = false, biases = false;
+
+    for (size_t i = 0; i < exp->n_layers; i++) {
+        const struct gle_layer_cfg *l = &exp->layers[i];
+        const struct gle_node *own = given(exp, l->src, "plastic");
+        plastic = plastic || !own;
+        biases = biases || (!own && l->bias.row);
+        gamma = gamma || !given(exp, l->src, "gamma");
+        if (!l->bias.row)
+            tell_of_biases(own, told);
+    }
+    if (!plastic)
+        tell(told, given(exp, learning, "plastic"), "every layer has a plastic of its own");
+    else if (!biases)
+        tell_of_biases(given(exp, learning, "plastic"), told);
+    if (!gamma)
+        tell(told, given(exp, learning, "gamma"), "every layer has a gamma of its own");
+}
+
+/* Whether something depends on the errors that steps count: what a rule without windows learns, membranes that they feed
+ * back into, what is recorded of them. Windowed rules have their gradients from the loss itself. */
+static bool uses_errors(const struct gle_experiment *exp)
+{
+    bool any = !exp->rule->windowed;
+
+    for (size_t i = 0; i < exp->n_layers; i++)
+        any = any || exp->layers[i].gamma > 0.0;
+    for (int v = 0; v < GLE_RECORD_VARS; v++)
+        any = any || (exp->record.variables[v] && gle_variables[v].of_errors);
+    return any;
+}
+
+static void tell_of_learning(const struct gle_experiment *exp, struct gle_errors *told)
+{
+    const struct gle_node *learning = gle_node_get(exp->src, "learning");
+    const char *idle = why_nothing_learns(exp);
+    char rules[64];
+
+    if (!exp->rule->windowed)
+        tell(told, given(exp, learning, "window"), "the rule %s looks at no window; %s do", exp->rule->row.name,
+             gle_windowed_rules(rules, sizeof rules));
+    else if (idle && !exp->record.variables[GLE_RECORD_LAMBDA])
+        tell(told, given(exp, learning, "window"), "%s", idle);
+    if (!uses_errors(exp))
+        tell(told, given(exp, learning, "beta"),
+             "gradients of %s do not depend on it, and no error feeds back into membranes (gamma)",
+             exp->rule->row.name);
+    tell_of_common(exp, learning, told);
+    tell_of_bounds(exp, learning, told);
+    if (!idle)
+        return;
+    tell(told, given(exp, learning, "optimizer"), "%s", idle);
+    tell(told, given(exp, learning, "schedule"), "%s", idle);
+    tell(told, given(exp, exp->src, "diagnose"), "%s", idle);
+    tell(told, given(exp, exp->record.src, "gradients"), "%s", idle);
+}
+
+/* --- the other sections --- */
+
+/* Initial values of a layer for which the network's file has others. */
+static void tell_of_initial_values(const struct gle_experiment *exp, struct gle_errors *told)
+{
+    static const char why[] = "the file of network.init has the initial values of all layers";
+
+    for (size_t i = 0; exp->init_file && i < exp->n_layers; i++) {
+        const struct gle_layer_cfg *l = &exp->layers[i];
+        tell(told, given(exp, l->src, "weight"), why);
+        if (l->bias.row)
+            tell(told, given(exp, l->src, "bias"), why);
+    }
+}
+
+/* A signal has neither samples nor batches of them: it is as many sequences as it says, from the first step to the
+ * last. */
+static void tell_of_signal(const struct gle_experiment *exp, struct gle_errors *told)
+{
+    static const char endless[] = "is a signal without end, in which no batch begins anew";
+    const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
+    const char *name = set->row.name;
+
+    if (!set->signal)
+        return;
+    tell(told, given(exp, exp->training_src, "batch_size"),
+         "%s is a signal, which says itself how many sequences run side by side (dataset.sequences)", name);
+    tell(told, given(exp, exp->training_src, "state"), "%s %s", name, endless);
+    for (size_t i = 0; i < exp->n_layers; i++)
+        tell(told, given(exp, exp->layers[i].src, "reset"), "%s %s", name, endless);
+}
+
+/* Keys of a data set that change nothing where a number beside them is 0. */
+static void tell_of_needs(const struct gle_experiment *exp, const struct gle_key *keys, const struct gle_node *map,
+                          struct gle_errors *told)
+{
+    for (const struct gle_key *k = keys; k && k->name; k++) {
+        const struct gle_node *node = gle_node_get(map, k->name);
+        const struct gle_node *other = k->needs ? gle_node_get(map, k->needs) : NULL;
+        if (other && other->number == 0.0)
+            tell(told, given(exp, map, k->name), "%s is 0", k->needs);
+        if (node && k->kind == GLE_KEY_KIND_MAP)
+            tell_of_needs(exp, k->more, node, told);
+    }
+}
+
+/* Layers and neurons are chosen for what is recorded of them. */
+static void tell_of_record(const struct gle_experiment *exp, struct gle_errors *told)
+{
+    const struct gle_record *record = &exp->record;
+    bool of_neurons = false, of_layers;
+
+    if (!record->src)
+        return;
+    for (int v = 0; v < GLE_RECORD_VARS; v++)
+        of_neurons = of_neurons || (record->variables[v] && v != GLE_RECORD_E_BELOW);
+    for (int p = 0; p < GLE_PARAMS; p++)
+        of_neurons = of_neurons || record->parameters[p] || record->gradients[p];
+    of_layers = of_neurons || record->variables[GLE_RECORD_E_BELOW];
+    if (!of_layers)
+        tell(told, given(exp, record->src, "layers"),
+             "variables, parameters and gradients, which are recorded of layers, list none");
+    if (!of_neurons)
+        tell(told, given(exp, record->src, "neurons"), "nothing that is recorded is a neuron's (%s)",
+             of_layers ? "e_below is of all inputs" : "variables, parameters and gradients list none");
+}
+
+/* Adds what is told of one experiment to the whole, with the variant that it is about. */
+static void add_all(struct gle_errors *whole, const struct gle_errors *told, const char *variant)
+{
+    for (size_t i = 0; i < told->n; i++) {
+        struct gle_error e = told->item[i];
+        const size_t n = strlen(e.text);
+        if (variant)
+            snprintf(e.text + n, sizeof e.text - n, " (in the variant '%s')", variant);
+        gle_errors_add(whole, &e);
+    }
+    whole->dropped += told->dropped;
+}
+
+void gle_experiment_unused(const struct gle_experiment *exp, struct gle_errors *told)
+{
+    struct gle_errors own = {0};
+
+    tell_of_needs(exp, exp->dataset.row->keys, exp->dataset.src, &own);
+    tell_of_initial_values(exp, &own);
+    tell_of_learning(exp, &own);
+    tell_of_signal(exp, &own);
+    if (exp->phases && !exp->evaluate_steps)
+        tell(&own, given(exp, exp->training_src, "test_batch_size"),
+             "in training by duration (phases), the test set is shown with the key 'evaluate' only");
+    tell_of_record(exp, &own);
+    add_all(told, &own, exp->variant);
+}

@@ -1,0 +1,193 @@
+"""Settings that change nothing are told, at their place and with the reason, and only where that is so. The program is
+the one that GLESIM names. Standard library only.
+"""
+
+import unittest
+
+from case import Case, load
+
+LAYERS = """network:
+  input: {inputs}
+  layers:
+    - {{name: hidden, neurons: {{count: 3, tau_m: 1.0, tau_r: 0.5}}, activation: tanh}}
+    - {{name: readout, neurons: {{count: {outputs}, tau_m: 1.0, tau_r: 1.0}}}}
+"""
+EPOCHS = """glesim: 1
+name: epochs
+dt: 0.1
+dataset: {type: yinyang, train: 20, test: 10, present: 1.0}
+""" + LAYERS.format(inputs=4, outputs=3) + """learning: {loss: cross_entropy}
+training: {epochs: 1, batch_size: 10}
+"""
+PHASES = """glesim: 1
+name: phases
+dt: 0.1
+dataset: {type: sines, omega: 1.0}
+""" + LAYERS.format(inputs=1, outputs=1) + """teacher: {readout: {weight: 1.0}}
+learning: {loss: mse}
+training:
+  phases: [{duration: 5.0}]
+"""
+BPTT = ["learning.rule=bptt", "learning.window=0.5"]
+NO_BIAS = ["network.layers[0].bias=none", "network.layers[1].bias=none"]
+OWN_PLASTIC = ["network.layers[0].plastic=[weight]", "network.layers[1].plastic=[bias]"]
+FILE = "the file of network.init has the initial values of all layers"
+ENDLESS = "sines is a signal without end, in which no batch begins anew"
+# Config, the setting, what is said of it; what makes it useless, where it is not so already; what gives it its effect.
+UNUSED = [
+    (EPOCHS, "learning.window=2.0", "the rule gle looks at no window; bptt and adjoint do", [], ["learning.rule=bptt"]),
+    (EPOCHS, "learning.window=2.0", "the rule bp looks at no window; bptt and adjoint do", ["learning.rule=bp"],
+     ["learning.rule=adjoint"]),
+    (EPOCHS, "learning.beta=0.5",
+     "gradients of bptt do not depend on it, and no error feeds back into membranes (gamma)", BPTT,
+     [*BPTT, "learning.gamma=0.1"]),
+    (EPOCHS, "learning.beta=0.5",
+     "gradients of bptt do not depend on it, and no error feeds back into membranes (gamma)", BPTT,
+     [*BPTT, "record.variables=[e]"]),
+    (PHASES, "learning.beta=0.5",
+     "gradients of adjoint do not depend on it, and no error feeds back into membranes (gamma)",
+     ["learning.rule=adjoint", "learning.window=1.0"], []),
+    (EPOCHS, "learning.bounds.tau_m=[0.5, 2]", "tau_m learns in no layer (plastic)", [],
+     ["network.layers[0].plastic=[tau_m]"]),
+    (EPOCHS, "learning.bounds.weight=[-1, 1]", "weight learns in no layer (plastic)", ["learning.plastic=[bias]"], []),
+    (EPOCHS, "learning.bounds.bias=[-1, 1]", "bias learns in no layer (plastic)", NO_BIAS, NO_BIAS[:1]),
+    (EPOCHS, "learning.plastic=[tau_m]", "every layer has a plastic of its own", OWN_PLASTIC, OWN_PLASTIC[:1]),
+    (EPOCHS, "learning.gamma=0.1", "every layer has a gamma of its own",
+     ["network.layers[0].gamma=0", "network.layers[1].gamma=0"], ["network.layers[0].gamma=0"]),
+    (EPOCHS, "learning.optimizer=sgd", "no parameter learns (plastic)", ["learning.plastic=[]"],
+     ["learning.plastic=[]", "network.layers[1].plastic=[bias]"]),
+    (EPOCHS, "learning.schedule={type: step}", "no parameter learns (plastic)", ["learning.plastic=[]"], []),
+    (EPOCHS, "diagnose={window: 0.5}", "no parameter learns (plastic)", ["learning.plastic=[]"], []),
+    (PHASES, "learning.optimizer=sgd", "no phase learns (learn: false)", ["training.phases[0].learn=false"], []),
+    (PHASES, "record.gradients=[weight]", "no phase learns (learn: false)", ["training.phases[0].learn=false"], []),
+    (PHASES, "learning.window=1.0", "no phase learns (learn: false)",
+     ["training.phases[0].learn=false", "learning.rule=bptt"],
+     ["training.phases[0].learn=false", "learning.rule=bptt", "record={variables: [lambda]}"]),
+    (EPOCHS, "network.layers[0].weight=zeros", FILE, ["network.init.file=w.npz"], []),
+    (EPOCHS, "network.layers[1].bias=zeros", FILE, ["network.init.file=w.npz"], []),
+    (PHASES, "training.batch_size=4",
+     "sines is a signal, which says itself how many sequences run side by side (dataset.sequences)", [],
+     ["dataset={type: xor}", "network.input=2"]),
+    (PHASES, "training.state=reset", ENDLESS, [], ["dataset={type: xor}", "network.input=2"]),
+    (PHASES, "network.layers[0].reset=batch", ENDLESS, [], ["dataset={type: xor}", "network.input=2"]),
+    (PHASES, "training.test_batch_size=4",
+     "in training by duration (phases), the test set is shown with the key 'evaluate' only",
+     ["dataset={type: xor}", "network.input=2"],
+     ["dataset={type: xor}", "network.input=2", "training.evaluate={every: 1.0}"]),
+    (EPOCHS, "dataset.validation_seed=3", "validation is 0", [], ["dataset.validation=5"]),
+    (EPOCHS, "dataset.test_seed=3", "test is 0", ["dataset.test=0"], []),
+    (PHASES, "dataset.seed=3", "sigma is 0", ["dataset={type: ornstein_uhlenbeck, sigma: 0, mu: 1}"],
+     ["dataset={type: ornstein_uhlenbeck}"]),
+    (PHASES, "dataset.seed=3", "noise is 0", ["dataset={type: xor}", "network.input=2"],
+     ["dataset={type: xor, noise: 0.1}", "network.input=2"]),
+    (EPOCHS, "record.layers=[hidden]",
+     "variables, parameters and gradients, which are recorded of layers, list none", [],
+     ["record.variables=[e_below]"]),
+    (EPOCHS, "record.neurons=[0]",
+     "nothing that is recorded is a neuron's (variables, parameters and gradients list none)", [],
+     ["record.parameters=[bias]"]),
+    (EPOCHS, "record.neurons=[0]", "nothing that is recorded is a neuron's (e_below is of all inputs)",
+     ["record.variables=[e_below]"], ["record.variables=[e_below, u]"]),
+]
+
+
+def notes(done):
+    """Lines that are no progress."""
+    return [line for line in done.err.splitlines() if line.startswith("glesim: ")]
+
+
+class Unused(Case):
+    def told(self, config, *sets):
+        """What --check says of settings, without the name of the command."""
+        options = [word for change in sets for word in ("--set", change)]
+        done = self.run_glesim(self.write("c.yaml", config).name, "--check", *options)
+        self.assertEqual(done.out, "c.yaml: ok\n")
+        for line in done.err.splitlines():
+            self.assertRegex(line, "^glesim: .")
+        return [line.removeprefix("glesim: ") for line in done.err.splitlines()]
+
+    def test_each_is_told_where_it_changes_nothing_and_only_there(self):
+        for config, setting, why, useless, useful in UNUSED:
+            with self.subTest(setting=setting, why=why):
+                path = setting.split("=")[0]
+                self.assertEqual(self.told(config, *useless, setting),
+                                 [f"--set {setting}: {path}: has no effect: {why}"])
+                self.assertEqual([line for line in self.told(config, *useful, setting) if f": {path}: " in line], [])
+
+    def test_a_bias_that_is_not_there_does_not_learn(self):
+        why = "has no effect: there are no biases here (bias: none)"
+        own = self.told(EPOCHS, NO_BIAS[0], "network.layers[0].plastic=[weight, bias]")
+        self.assertEqual(own, [f"--set network.layers[0].plastic=[weight, bias]: network.layers[0].plastic[1]: {why}"])
+        common = self.told(EPOCHS, *NO_BIAS, "learning.plastic=[bias, weight]")
+        self.assertEqual(common, [f"--set learning.plastic=[bias, weight]: learning.plastic[0]: {why}"])
+        self.assertEqual(self.told(EPOCHS, *NO_BIAS), [])
+        self.assertEqual(self.told(EPOCHS, NO_BIAS[0], "learning.plastic=[bias, weight]"), [])
+
+    def test_noise_that_is_never_added_needs_no_level(self):
+        speech = ["dataset={type: speech_commands, path: ., augment: {noise_levels: [1]}}", "network.input=32",
+                  "network.layers[1].neurons.count=12"]
+        self.assertEqual(self.told(EPOCHS, *speech), [f"--set {speech[0]}: dataset.augment.noise_levels: has no "
+                                                      "effect: noise_probability is 0"])
+        self.assertEqual(self.told(EPOCHS, *speech, "dataset.augment.noise_probability=0.5"), [])
+
+    def test_places_and_variants_are_named(self):
+        config = EPOCHS.replace("{loss: cross_entropy}", "{loss: cross_entropy, window: 2.0}")
+        config += "variants:\n  plain: {}\n  exact: {learning.rule: bptt}\n"
+        line = "c.yaml:10:41: learning.window: has no effect: the rule gle looks at no window; bptt and adjoint do"
+        self.assertEqual(self.told(config), [line + " (in the variant 'plain')"])
+        self.run_glesim("c.yaml", "--dry-run", "--quiet")
+        done = self.run_glesim("c.yaml", "--variant", "plain", "--output", "out")
+        self.assertEqual(done.err.count(line), 1)
+        done = self.run_glesim("c.yaml", "--variant", "plain", "--output", "out", "--force", "--quiet")
+        self.assertEqual(done.err, "")
+        done = self.run_glesim("c.yaml", "--variant", "exact", "--output", "exact")
+        self.assertEqual(notes(done), [])
+
+    def test_the_defaults_that_a_run_leaves_behind_are_passed_over(self):
+        for text, sets in ((EPOCHS, []), (PHASES, []), (PHASES, ["dataset={type: xor}", "network.input=2"])):
+            options = [word for change in sets for word in ("--set", change)]
+            self.write("c.yaml", text)
+            self.run_glesim("c.yaml", *options, "--output", "out", "--force")
+            done = self.run_glesim("out/seed_0/config.yaml", "--check")
+            self.assertEqual(done.err, "")
+        seed = self.told(EPOCHS.replace("test: 10", "test: 0, test_seed: 40"))
+        self.assertEqual(seed, [])
+
+    def test_what_only_the_data_tell(self):
+        size = "training.test_batch_size: "
+        for sets, told in (
+                (["dataset.test=0"], "has no effect: there is neither a test nor a validation set"),
+                ([], "is larger than the test set (10 samples), which makes one batch"),
+                (["dataset.test=0", "dataset.validation=4"],
+                 "is larger than the validation set (4 samples), which makes one batch"),
+                (["dataset.test=1"], "is larger than the test set (1 sample), which makes one batch"),
+                (["dataset.test=12"], None)):
+            with self.subTest(sets=sets):
+                options = [word for change in sets + ["training.test_batch_size=12"] for word in ("--set", change)]
+                done = self.run_glesim(self.write("c.yaml", EPOCHS).name, *options, "--output", "out", "--force")
+                wanted = [f"glesim: --set training.test_batch_size=12: {size}{told}"] if told else []
+                self.assertEqual(notes(done), wanted)
+        self.assertEqual(notes(self.run_glesim("c.yaml", "--output", "out", "--force")), [])
+
+    def test_nothing_would_be_compared(self):
+        self.write("c.yaml", EPOCHS)
+        self.write("p.yaml", PHASES)
+        error = ("diagnose.window: nothing would be compared: a comparison lasts {} steps, and no more than {} "
+                 "learning steps follow one another\n")
+        done = self.run_glesim("c.yaml", "--set", "diagnose={window: 1.1}", code=2)
+        self.assertIn(error.format(11, 10), done.err)
+        self.run_glesim("c.yaml", "--set", "diagnose={window: 1.0}", "--output", "out")
+        self.assertTrue(load(self.folder / "out/seed_0/metrics.json")["diagnostics"])
+        done = self.run_glesim("p.yaml", "--set", "diagnose={window: 5.1}", code=2)
+        self.assertIn(error.format(51, 50), done.err)
+        self.run_glesim("p.yaml", "--set", "diagnose={window: 5.0}", "--output", "phases")
+        self.assertTrue(load(self.folder / "phases/seed_0/metrics.json")["diagnostics"])
+        xor = ["--set", "dataset={type: xor, present: 2.0}", "--set", "network.input=2",
+               "--set", "diagnose={window: 2.1}"]
+        done = self.run_glesim("p.yaml", *xor, "--set", "training.state=reset", code=2)
+        self.assertIn(error.format(21, 20), done.err)
+        self.run_glesim("p.yaml", *xor, "--output", "xor")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,391 @@
+#include "graph_oracle.h"
+#include "links.h"
+#include "parts/activation.h"
+#include "parts/feedback.h"
+#include "parts/loss.h"
+#include "parts/rule.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Steps back that are kept: more than any delay of a test. */
+enum { PAST = 8, NEURONS_MAX = 512 };
+
+/* --- rounding --- */
+
+/* x, off by a random part of it. */
+static double rounded(struct graph_oracle *o, double x)
+{
+    if (o->noise <= 0.0)
+        return x;
+    o->noise_state = o->noise_state * 6364136223846793005u + 1442695040888963407u;
+    return x * (1.0 + o->noise * ((double)(o->noise_state >> 11) * 0x1p-52 - 1.0));
+}
+
+/* --- memory: counted first, then given --- */
+
+struct memory {
+    double *at; /* NULL: counting */
+    size_t n;
+};
+
+static double *take(struct memory *m, size_t n)
+{
+    double *out = m->at ? m->at + m->n : NULL;
+
+    m->n += n;
+    return out;
+}
+
+static void lay_out(struct graph_oracle *o, struct memory *m)
+{
+    o->x = take(m, PAST * o->B_max * o->n_input);
+    for (size_t i = 0; i < o->n_layers; i++) {
+        struct graph_oracle_layer *l = &o->layers[i];
+        const size_t rows = o->B_max * l->n;
+        l->b = take(m, l->n_bias);
+        l->gb = take(m, l->n_bias);
+        l->tau_m = take(m, l->n);
+        l->tau_r = take(m, l->n);
+        l->gtau = take(m, l->n);
+        l->u = take(m, rows);
+        l->v = take(m, rows);
+        l->dr = take(m, rows);
+        l->e = take(m, rows);
+        l->s = take(m, rows);
+        l->prosp_u = take(m, rows);
+        l->r = take(m, PAST * rows);
+        for (size_t j = 0; j < l->n_sources; j++) {
+            struct graph_oracle_source *c = &l->sources[j];
+            c->W = take(m, c->n_weights);
+            c->gW = take(m, c->n_weights);
+            c->B = take(m, c->n_weights);
+            c->e_below = take(m, o->B_max * c->n_in);
+            c->x = take(m, o->B_max * c->n_pool);
+        }
+    }
+}
+
+static void connect(struct graph_oracle *o, const struct gle_graph *graph, size_t i)
+{
+    const struct gle_layer_cfg *cfg = &o->exp->layers[i];
+    struct graph_oracle_layer *l = &o->layers[i];
+
+    l->n = cfg->n;
+    l->n_bias = gle_layer_biases(cfg);
+    l->gamma = cfg->gamma;
+    l->act = find_act_formula(cfg->act->row.name);
+    l->n_sources = cfg->n_sources;
+    l->sources = calloc(l->n_sources, sizeof *l->sources);
+    for (size_t j = 0; j < l->n_sources; j++) {
+        const struct gle_source_cfg *from = &cfg->sources[j];
+        struct graph_oracle_source *c = &l->sources[j];
+        c->plan = &graph->projections[graph->populations[i].first + j].plan;
+        c->layer = from->layer;
+        c->delay = from->delay;
+        c->n_in = gle_shape_count(&c->plan->source);
+        c->n_pool = gle_shape_count(&c->plan->pooled);
+        c->which = link_matrix(c->plan);
+        c->n_weights = c->plan->rows * c->plan->cols;
+        c->sends = from->layer != GLE_SOURCE_INPUT && from->feedback->sends;
+        c->own = from->feedback->own;
+    }
+}
+
+double *graph_oracle_param(struct graph_oracle *o, const struct gle_parameter *p, double **gradient, size_t *n)
+{
+    struct graph_oracle_layer *l = &o->layers[p->field.population];
+    size_t first = 0;
+
+    for (size_t i = 0; i < p->field.population; i++)
+        first += o->layers[i].n_sources;
+    *n = gle_field_size(&p->field);
+    *gradient = NULL;
+    switch (p->kind) {
+    case GLE_WEIGHT:
+        *gradient = l->sources[p->field.projection - first].gW;
+        return l->sources[p->field.projection - first].W;
+    case GLE_FEEDBACK:
+        return l->sources[p->field.projection - first].B;
+    case GLE_BIAS:
+        *gradient = l->gb;
+        return l->b;
+    case GLE_TAU_M:
+        *gradient = l->gtau;
+        return l->tau_m;
+    case GLE_TAU_R:
+    case GLE_PARAM_KINDS:
+        break;
+    }
+    return l->tau_r;
+}
+
+struct graph_oracle *graph_oracle_build(const struct gle_graph *graph, const struct gle_net *net, size_t B_max)
+{
+    struct graph_oracle *o = calloc(1, sizeof *o);
+    struct memory m = {0};
+
+    o->exp = graph->exp;
+    o->n_layers = o->exp->n_layers;
+    o->output = o->exp->output;
+    o->n_input = o->exp->n_input;
+    o->B = o->B_max = B_max;
+    o->loss = find_loss_formula(o->exp->loss->row.name);
+    o->layers = calloc(o->n_layers, sizeof *o->layers);
+    for (size_t i = 0; i < o->n_layers; i++)
+        connect(o, graph, i);
+    lay_out(o, &m);
+    o->n_memory = m.n;
+    o->memory = calloc(m.n, sizeof *o->memory);
+    m = (struct memory){.at = o->memory};
+    lay_out(o, &m);
+    for (size_t i = 0; i < graph->n_parameters; i++) {
+        double *gradient, *values;
+        size_t n;
+        float *single;
+        values = graph_oracle_param(o, &graph->parameters[i], &gradient, &n);
+        single = calloc(n, sizeof *single);
+        gle_net_get_param(net, i, single);
+        for (size_t k = 0; k < n; k++)
+            values[k] = (double)single[k];
+        free(single);
+    }
+    for (size_t i = 0; i < o->n_layers; i++) /* of the config, as coefficients are made of them */
+        memcpy(o->layers[i].tau_r, o->exp->layers[i].tau_r, o->layers[i].n * sizeof(double));
+    return o;
+}
+
+void graph_oracle_destroy(struct graph_oracle *o)
+{
+    for (size_t i = 0; i < o->n_layers; i++) {
+        for (size_t j = 0; j < o->layers[i].n_sources; j++)
+            free(o->layers[i].sources[j].which);
+        free(o->layers[i].sources);
+    }
+    free(o->layers);
+    free(o->memory);
+    free(o);
+}
+
+/* --- the batch --- */
+
+/* Copies of (B, n) arrays, one behind the other, B_max n numbers apart. */
+static void tile(const struct graph_oracle *o, double *rows, size_t copies, size_t n, size_t B)
+{
+    for (size_t k = 0; k < copies; k++)
+        for (size_t b = o->B; b < B; b++)
+            memcpy(rows + (k * o->B_max + b) * n, rows + (k * o->B_max + b % o->B) * n, n * sizeof *rows);
+}
+
+void graph_oracle_set_batch(struct graph_oracle *o, size_t B)
+{
+    tile(o, o->x, PAST, o->n_input, B);
+    for (size_t i = 0; i < o->n_layers; i++) {
+        struct graph_oracle_layer *l = &o->layers[i];
+        double *const states[] = {l->u, l->v, l->dr};
+        for (size_t k = 0; k < sizeof states / sizeof *states; k++)
+            tile(o, states[k], 1, l->n, B);
+        tile(o, l->r, PAST, l->n, B);
+        for (size_t j = 0; j < l->n_sources; j++)
+            tile(o, l->sources[j].e_below, 1, l->sources[j].n_in, B);
+    }
+    o->B = B;
+}
+
+/* --- the step --- */
+
+/* Which neuron of the source decides about pooled neuron k in a row of rates (maximum), or one of those that share it
+ * (mean): the `part`th of the window. */
+static size_t in_window(const struct gle_pool *pool, size_t k, size_t part)
+{
+    const size_t plane = pool->out[0] * pool->out[1], channel = k / plane, at = k % plane;
+    const size_t y = at / pool->out[1] * pool->window[0] + part / pool->window[1];
+    const size_t x = at % pool->out[1] * pool->window[1] + part % pool->window[1];
+
+    return (channel * pool->size[0] + y) * pool->size[1] + x;
+}
+
+static bool takes_maximum(const struct graph_oracle_source *c)
+{
+    return !strcmp(c->plan->pooling->row.name, "max");
+}
+
+static size_t maximum_of(const struct graph_oracle_source *c, const double *r, size_t k)
+{
+    const size_t parts = c->plan->pool.window[0] * c->plan->pool.window[1];
+    size_t best = in_window(&c->plan->pool, k, 0);
+
+    for (size_t part = 1; part < parts; part++) {
+        const size_t one = in_window(&c->plan->pool, k, part);
+        best = r[one] > r[best] ? one : best;
+    }
+    return best;
+}
+
+static void pool(struct graph_oracle *o, const struct graph_oracle_source *c, double *out, const double *r)
+{
+    const size_t parts = c->plan->pooling ? c->plan->pool.window[0] * c->plan->pool.window[1] : 1;
+
+    for (size_t k = 0; k < c->n_pool; k++) {
+        if (!c->plan->pooling || takes_maximum(c)) {
+            out[k] = r[c->plan->pooling ? maximum_of(c, r, k) : k];
+            continue;
+        }
+        out[k] = 0.0;
+        for (size_t part = 0; part < parts; part++)
+            out[k] += rounded(o, r[in_window(&c->plan->pool, k, part)]) / (double)parts;
+    }
+}
+
+static void spread(const struct graph_oracle_source *c, double *out, const double *e, const double *r)
+{
+    const size_t parts = c->plan->pooling ? c->plan->pool.window[0] * c->plan->pool.window[1] : 1;
+
+    memset(out, 0, c->n_in * sizeof *out);
+    for (size_t k = 0; k < c->n_pool; k++) {
+        if (!c->plan->pooling) {
+            out[k] = e[k];
+        } else if (takes_maximum(c)) {
+            out[maximum_of(c, r, k)] += e[k];
+        } else {
+            for (size_t part = 0; part < parts; part++)
+                out[in_window(&c->plan->pool, k, part)] += e[k] / (double)parts;
+        }
+    }
+}
+
+/* The rates that a source gave so many steps ago, of row b. */
+static const double *read_rates(const struct graph_oracle *o, const struct graph_oracle_source *c, size_t b)
+{
+    if (c->layer == GLE_SOURCE_INPUT)
+        return o->x + (c->delay * o->B_max + b) * o->n_input;
+    return o->layers[c->layer].r + ((c->delay - 1) * o->B_max + b) * o->layers[c->layer].n;
+}
+
+/* All that layer i makes of old values; what others read in this step stays as it is: new rates go into `r_new`, errors
+ * for the sources into `below`. */
+static void step_layer(struct graph_oracle *o, size_t i, const double *top_error, double *r_new, double **below)
+{
+    struct graph_oracle_layer *l = &o->layers[i];
+    const bool prospective = !strcmp(o->exp->rule->row.name, "gle");
+    const double dt = o->exp->dt;
+
+    for (size_t b = 0; b < o->B; b++)
+        for (size_t k = 0; k < l->n; k++) {
+            const size_t at = b * l->n + k;
+            double e_above = 0.0, e_inst, v_dot, s = 0.0, slope;
+            for (size_t p = 0; p < o->n_layers; p++)
+                for (size_t j = 0; j < o->layers[p].n_sources; j++) {
+                    const struct graph_oracle_source *c = &o->layers[p].sources[j];
+                    if (c->layer == (long)i && c->sends)
+                        e_above = rounded(o, e_above + c->e_below[b * l->n + k]);
+                }
+            if (i == o->output)
+                e_above = rounded(o, e_above + top_error[at]);
+            e_inst = rounded(o, l->dr[at] * e_above);
+            v_dot = rounded(o, e_inst - l->v[at]) / l->tau_r[k];
+            l->e[at] = prospective ? rounded(o, l->v[at] + rounded(o, l->tau_m[k] * v_dot)) : e_inst;
+            l->v[at] = prospective ? rounded(o, l->v[at] + rounded(o, dt * v_dot)) : e_inst;
+            for (size_t j = 0; j < l->n_sources; j++) {
+                const struct graph_oracle_source *c = &l->sources[j];
+                for (size_t m = 0; m < c->n_pool; m++)
+                    if (c->which[k * c->n_pool + m])
+                        s += rounded(o, c->W[c->which[k * c->n_pool + m] - 1] * c->x[b * c->n_pool + m]);
+            }
+            s = rounded(o, s + l->b[k / (l->n / l->n_bias)]);
+            s = rounded(o, s + rounded(o, l->gamma * l->e[at]));
+            l->s[at] = rounded(o, s - l->u[at]);
+            l->prosp_u[at] = rounded(o, l->u[at] + rounded(o, l->tau_r[k] / l->tau_m[k] * l->s[at]));
+            l->u[at] = rounded(o, l->u[at] + rounded(o, dt / l->tau_m[k] * l->s[at]));
+            r_new[at] = rounded(o, l->act->phi(l->prosp_u[at], &slope));
+            l->dr[at] = rounded(o, slope);
+        }
+    for (size_t j = 0; j < l->n_sources; j++) {
+        const struct graph_oracle_source *c = &l->sources[j];
+        for (size_t b = 0; b < o->B && c->sends; b++) {
+            double pooled[NEURONS_MAX] = {0.0};
+            for (size_t k = 0; k < l->n; k++)
+                for (size_t m = 0; m < c->n_pool; m++)
+                    if (c->which[k * c->n_pool + m])
+                        pooled[m] += rounded(o, (c->own ? c->B : c->W)[c->which[k * c->n_pool + m] - 1] *
+                                                    l->e[b * l->n + k]);
+            spread(c, below[j] + b * c->n_in, pooled, read_rates(o, c, b));
+        }
+    }
+}
+
+static void find_gradients(struct graph_oracle *o, size_t i)
+{
+    struct graph_oracle_layer *l = &o->layers[i];
+
+    memset(l->gb, 0, l->n_bias * sizeof *l->gb);
+    memset(l->gtau, 0, l->n * sizeof *l->gtau);
+    for (size_t j = 0; j < l->n_sources; j++)
+        memset(l->sources[j].gW, 0, l->sources[j].n_weights * sizeof(double));
+    for (size_t b = 0; b < o->B; b++)
+        for (size_t k = 0; k < l->n; k++) {
+            const double e = l->e[b * l->n + k] / (double)o->B;
+            l->gb[k / (l->n / l->n_bias)] -= rounded(o, e);
+            l->gtau[k] += rounded(o, e * l->s[b * l->n + k] / l->tau_m[k]);
+            for (size_t j = 0; j < l->n_sources; j++) {
+                const struct graph_oracle_source *c = &l->sources[j];
+                for (size_t m = 0; m < c->n_pool; m++)
+                    if (c->which[k * c->n_pool + m])
+                        c->gW[c->which[k * c->n_pool + m] - 1] -= rounded(o, e * c->x[b * c->n_pool + m]);
+            }
+        }
+}
+
+/* Makes room for the newest of PAST copies. */
+static void push(const struct graph_oracle *o, double *copies, size_t n)
+{
+    memmove(copies + o->B_max * n, copies, (PAST - 1) * o->B_max * n * sizeof *copies);
+}
+
+double graph_oracle_step(struct graph_oracle *o, const double *x, const double *y, bool target)
+{
+    const struct graph_oracle_layer *top = &o->layers[o->output];
+    double *top_error = calloc(o->B_max * top->n, sizeof *top_error), loss = 0.0;
+    double **r_new = calloc(o->n_layers, sizeof *r_new), ***below = calloc(o->n_layers, sizeof *below);
+
+    push(o, o->x, o->n_input);
+    memcpy(o->x, x, o->B * o->n_input * sizeof *x);
+    for (size_t b = 0; b < o->B; b++) {
+        loss += o->loss->eval(top_error + b * top->n, top->r + b * top->n, y + b * top->n, top->n, &o->exp->loss->row,
+                              o->exp->loss_params);
+        for (size_t k = 0; k < top->n; k++) { /* a difference of numbers about as large as 1 */
+            const double e = rounded(o, 4.0 + top_error[b * top->n + k]) - 4.0;
+            top_error[b * top->n + k] = target ? o->exp->beta * e : 0.0;
+        }
+    }
+    for (size_t i = 0; i < o->n_layers; i++)
+        for (size_t j = 0; j < o->layers[i].n_sources; j++)
+            for (size_t b = 0; b < o->B; b++) {
+                struct graph_oracle_source *c = &o->layers[i].sources[j];
+                pool(o, c, c->x + b * c->n_pool, read_rates(o, c, b));
+            }
+    for (size_t i = 0; i < o->n_layers; i++) {
+        const struct graph_oracle_layer *l = &o->layers[i];
+        r_new[i] = calloc(o->B_max * l->n, sizeof **r_new);
+        below[i] = calloc(l->n_sources, sizeof **below);
+        for (size_t j = 0; j < l->n_sources; j++)
+            below[i][j] = calloc(o->B_max * l->sources[j].n_in, sizeof ***below);
+        step_layer(o, i, top_error, r_new[i], below[i]);
+        find_gradients(o, i);
+    }
+    for (size_t i = 0; i < o->n_layers; i++) {
+        struct graph_oracle_layer *l = &o->layers[i];
+        push(o, l->r, l->n);
+        memcpy(l->r, r_new[i], o->B_max * l->n * sizeof *l->r);
+        free(r_new[i]);
+        for (size_t j = 0; j < l->n_sources; j++) {
+            memcpy(l->sources[j].e_below, below[i][j], o->B_max * l->sources[j].n_in * sizeof(double));
+            free(below[i][j]);
+        }
+        free(below[i]);
+    }
+    free(r_new);
+    free(below);
+    free(top_error);
+    return loss / (double)o->B;
+}

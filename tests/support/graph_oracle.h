@@ -1,0 +1,64 @@
+/* graph_oracle.h - the step of any graph in double precision, as plain loops over the equations of the design. It knows
+ * a network by its config alone: sources, delays, links as whole matrices. What the solver of graphs is held against.
+ *
+ * How far single precision may be off is found by trying: `noise` makes every result of an operation wrong by a random
+ * part of it, as rounding does, and oracles with noise show how far that carries. */
+#ifndef GLE_TESTS_GRAPH_ORACLE_H
+#define GLE_TESTS_GRAPH_ORACLE_H
+
+#include "formulas.h"
+#include "graph/graph.h"
+#include "solver/net.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct graph_oracle_source {
+    long layer;         /* GLE_SOURCE_INPUT: the input */
+    size_t delay, n_in; /* of the source's own neurons */
+    size_t n_pool;      /* and once pooled */
+    const struct gle_link_plan *plan;
+    size_t *which;      /* link_matrix() */
+    size_t n_weights;
+    bool sends, own;    /* errors go back, through weights of their own */
+    double *W, *B, *gW; /* numbers of W as in files */
+    double *e_below;    /* (B, n_in), of the last step */
+    double *x;          /* (B, n_pool), of this step */
+};
+
+struct graph_oracle_layer {
+    size_t n, n_bias, n_sources;
+    struct graph_oracle_source *sources;
+    const struct act_formula *act;
+    double gamma;
+    double *b, *tau_m, *tau_r, *gb, *gtau;
+    double *u, *v, *dr, *e, *s, *prosp_u; /* (B, n) */
+    double *r;                            /* (PAST, B, n): of the last step, of the one before, ... */
+};
+
+struct graph_oracle {
+    const struct gle_experiment *exp; /* borrowed */
+    struct graph_oracle_layer *layers;
+    size_t n_layers, output, n_input, B, B_max;
+    double *x; /* (PAST, B, n_input): of this step, of the one before, ... */
+    double *memory; /* all numbers above, */
+    size_t n_memory;
+    const struct loss_formula *loss;
+    double noise; /* of a result, at most; 0: exact */
+    uint64_t noise_state;
+};
+
+/* For B_max rows at most, with the parameters of a net; the state is zero. Keeps synapses of the graph's plans, so destroy
+ * it before the graph. */
+struct graph_oracle *graph_oracle_build(const struct gle_graph *graph, const struct gle_net *net, size_t B_max);
+void graph_oracle_destroy(struct graph_oracle *o);
+void graph_oracle_set_batch(struct graph_oracle *o, size_t B);
+/* One step: x (B, n_input), y (B, n of the output); target: the target error drives it. Finds the gradients of the local
+ * rules, and moves no parameter. Returns the loss, the mean over rows. */
+double graph_oracle_step(struct graph_oracle *o, const double *x, const double *y, bool target);
+/* Number k of the parameters of layer i in the order of the graph's: a pointer to its values, and to the gradient or
+ * NULL; *n: how many they are. */
+double *graph_oracle_param(struct graph_oracle *o, const struct gle_parameter *p, double **gradient, size_t *n);
+
+#endif
