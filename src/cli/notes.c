@@ -91,6 +91,32 @@ static void note_test_batch(const struct gle_experiment *exp, const struct gle_d
                        n > data->split[GLE_TEST].n ? "validation" : "test", n, n == 1 ? "" : "s");
 }
 
+/* The longest series of learning steps in which the state runs on. */
+static uint64_t longest_learning(const struct gle_experiment *exp, const struct gle_data *data)
+{
+    uint64_t longest = exp->epochs ? data->n_steps : 0;
+    bool reset = exp->reset_state;
+
+    for (size_t i = 0; i < exp->n_layers; i++)
+        reset = reset || exp->layers[i].reset;
+    for (size_t i = 0; i < exp->n_phases; i++)
+        if (exp->phases[i].learn && exp->phases[i].n_steps > longest)
+            longest = exp->phases[i].n_steps;
+    return reset && data->n_steps && longest > data->n_steps ? data->n_steps : longest;
+}
+
+/* A comparison that is longer than all that is learned in one go is never made. That nothing is learned at all is told
+ * by itself. */
+static void note_diagnose(const struct gle_experiment *exp, const struct gle_data *data, struct gle_errors *told)
+{
+    const uint64_t longest = longest_learning(exp, data);
+
+    if (exp->diagnose.every && longest && exp->diagnose.n_steps > longest)
+        gle_node_error(told, GLE_ECONFIG, exp->diagnose.src, "window",
+                       "nothing is compared: a comparison lasts %llu steps, and no more than %llu learning steps "
+                       "follow one another", (unsigned long long)exp->diagnose.n_steps, (unsigned long long)longest);
+}
+
 static void print_told(struct gle_errors *told)
 {
     char text[1200];
@@ -119,6 +145,7 @@ void gle_notes_print(const struct gle_experiment *exp, const struct gle_data *da
 
     gle_experiment_unused(exp, &told);
     note_test_batch(exp, data, &told);
+    note_diagnose(exp, data, &told);
     print_told(&told);
     note_skipped(data);
     if (data->note[0])

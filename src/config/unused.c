@@ -140,7 +140,7 @@ static void tell_of_common(const struct gle_experiment *exp, const struct gle_no
         tell(told, given(exp, learning, "gamma"), "every layer has a gamma of its own");
 }
 
-/* Whether something depends on the errors that steps count: what a rule without windows learns, membranes that they feed
+/* Whether something depends on the errors of single steps: what a rule without windows learns, membranes that they feed
  * back into, what is recorded of them. Windowed rules have their gradients from the loss itself. */
 static bool uses_errors(const struct gle_experiment *exp)
 {

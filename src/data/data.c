@@ -333,7 +333,8 @@ static int check_signal(const struct gle_dataset *set, double validation, const 
                         set->row.name);
     if (!(validation > 0.0))
         return 0;
-    gle_fail(err, GLE_ECONFIG, "'%s' is a signal without samples, so training.validation does not apply", set->row.name);
+    gle_fail(err, GLE_ECONFIG, "'%s' is a signal without samples, so training.validation does not apply",
+             set->row.name);
     return fraction_fail(err);
 }
 

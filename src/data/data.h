@@ -114,7 +114,8 @@ extern const struct gle_table gle_dataset_table;
  * order of both parts stays that of the training set), and hashes it; tells ctx->progress all the while. params have
  * passed set->check, where there is one.
  * Owns:   *out belongs to the caller (gle_data_close).
- * Errors: those about the fraction have the path GLE_DATA_VALIDATION, and no file. GLE_EPENDING, GLE_EDATA (unreadable or wrong file), GLE_ECONFIG (settings that do not go with the file, a
+ * Errors: those about the fraction have the path GLE_DATA_VALIDATION, and no file.
+ *         GLE_EPENDING, GLE_EDATA (unreadable or wrong file), GLE_ECONFIG (settings that do not go with the file, a
  *         signal with training by epochs or with a validation set), GLE_ERANGE (a split without samples, less than one
  *         step, a signal's time that does not go with dt or with the run), GLE_ESTOPPED, GLE_ENOMEM. On error *out is
  *         NULL. */

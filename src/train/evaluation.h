@@ -27,7 +27,8 @@ bool gle_evaluation_due(const struct gle_run *run);
 /* Makes it. Shows all samples of the test set in order, in batches of training.test_batch_size. training.state: carry
  * begins with the state that the network has, and takes it from batch to batch, as tests between epochs do; reset
  * begins every batch from zero. own_values: parameters that the open phase has put to others are what they will be
- * after it. The score and the confusion matrix go to run->metrics, unless the run was stopped meanwhile: then nothing has happened.
+ * after it. The score and the confusion matrix go to run->metrics, unless the run was stopped meanwhile: then nothing
+ * has happened.
  * Errors: GLE_EDIVERGED, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_evaluation_make(struct gle_evaluation *e, struct gle_run *run, bool own_values,
                                        struct gle_error *err);

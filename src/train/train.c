@@ -54,34 +54,6 @@ static int check_record(const struct gle_experiment *exp, const struct gle_data 
                          "nothing would be recorded: the run has the steps 0 to %.16g", steps - 1.0);
 }
 
-/* The longest series of learning steps in which the state runs on. */
-static uint64_t longest_learning(const struct gle_experiment *exp, const struct gle_data *data)
-{
-    uint64_t longest = exp->epochs ? data->n_steps : 0;
-    bool reset = exp->reset_state;
-
-    for (size_t i = 0; i < exp->n_layers; i++)
-        reset = reset || exp->layers[i].reset;
-    for (size_t i = 0; i < exp->n_phases; i++)
-        if (exp->phases[i].learn && exp->phases[i].n_steps > longest)
-            longest = exp->phases[i].n_steps;
-    return reset && data->n_steps && longest > data->n_steps ? data->n_steps : longest;
-}
-
-/* A comparison that is longer than all that is learned in one go is never made. Where nothing is learned at all, the
- * user is told of that. */
-static int check_diagnose(const struct gle_experiment *exp, const struct gle_data *data, struct gle_error *err)
-{
-    const uint64_t longest = longest_learning(exp, data);
-
-    if (!exp->diagnose.every || !longest || exp->diagnose.n_steps <= longest)
-        return 0;
-    return gle_node_fail(err, GLE_ERANGE, exp->diagnose.src, "window",
-                         "nothing would be compared: a comparison lasts %llu steps, and no more than %llu learning "
-                         "steps follow one another", (unsigned long long)exp->diagnose.n_steps,
-                         (unsigned long long)longest);
-}
-
 static int check_test_set(const struct gle_experiment *exp, const struct gle_data *data, struct gle_error *err)
 {
     if (!exp->evaluate_steps || data->split[GLE_TEST].n)
@@ -122,8 +94,7 @@ int gle_train_check(const struct gle_experiment *exp, const struct gle_data *dat
                              "%s wants labels, and the data set has target values", exp->loss->row.name);
     if (!data->signal.play && !data->split[GLE_TRAIN].n && (exp->epochs || exp->phases))
         return gle_node_fail(err, GLE_ESHAPE, exp->dataset.src, NULL, "the training set is empty");
-    if (check_record(exp, data, err) || check_diagnose(exp, data, err) || check_test_set(exp, data, err) ||
-        check_sets(exp, data, err))
+    if (check_record(exp, data, err) || check_test_set(exp, data, err) || check_sets(exp, data, err))
         return -1;
     if (metric && ((metric->metric == GLE_METRIC_VALIDATION_LOSS && !data->split[GLE_VALIDATION].n) ||
                    (metric->metric == GLE_METRIC_TEST_LOSS && !data->split[GLE_TEST].n)))

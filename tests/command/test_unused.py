@@ -169,24 +169,25 @@ class Unused(Case):
                 self.assertEqual(notes(done), wanted)
         self.assertEqual(notes(self.run_glesim("c.yaml", "--output", "out", "--force")), [])
 
-    def test_nothing_would_be_compared(self):
+    def test_comparisons_that_never_begin(self):
+        """With the longest one that does."""
         self.write("c.yaml", EPOCHS)
         self.write("p.yaml", PHASES)
-        error = ("diagnose.window: nothing would be compared: a comparison lasts {} steps, and no more than {} "
-                 "learning steps follow one another\n")
-        done = self.run_glesim("c.yaml", "--set", "diagnose={window: 1.1}", code=2)
-        self.assertIn(error.format(11, 10), done.err)
-        self.run_glesim("c.yaml", "--set", "diagnose={window: 1.0}", "--output", "out")
-        self.assertTrue(load(self.folder / "out/seed_0/metrics.json")["diagnostics"])
-        done = self.run_glesim("p.yaml", "--set", "diagnose={window: 5.1}", code=2)
-        self.assertIn(error.format(51, 50), done.err)
-        self.run_glesim("p.yaml", "--set", "diagnose={window: 5.0}", "--output", "phases")
-        self.assertTrue(load(self.folder / "phases/seed_0/metrics.json")["diagnostics"])
-        xor = ["--set", "dataset={type: xor, present: 2.0}", "--set", "network.input=2",
-               "--set", "diagnose={window: 2.1}"]
-        done = self.run_glesim("p.yaml", *xor, "--set", "training.state=reset", code=2)
-        self.assertIn(error.format(21, 20), done.err)
-        self.run_glesim("p.yaml", *xor, "--output", "xor")
+        xor = ["dataset={type: xor, present: 2.0}", "network.input=2"]
+        for config, sets, window, too_long, steps in (
+                ("c.yaml", [], 1.0, 1.1, (11, 10)), ("p.yaml", [], 5.0, 5.1, (51, 50)), ("p.yaml", xor, 5.0, 5.1, (51, 50)),
+                ("p.yaml", [*xor, "training.state=reset"], 2.0, 2.1, (21, 20)),
+                ("p.yaml", [*xor, "network.layers[0].reset=batch"], 2.0, 2.1, (21, 20))):
+            with self.subTest(config=config, sets=sets):
+                options = [word for change in sets for word in ("--set", change)] + ["--output", "out", "--force"]
+                done = self.run_glesim(config, *options, "--set", f"diagnose.window={window}")
+                self.assertEqual(notes(done), [line for line in notes(done) if "batch_size" in line])
+                self.assertTrue(load(self.folder / "out/seed_0/metrics.json")["diagnostics"]["comparisons"])
+                done = self.run_glesim(config, *options, "--set", f"diagnose.window={too_long}")
+                self.assertIn(f"glesim: --set diagnose.window={too_long}: diagnose.window: nothing is compared: a "
+                              f"comparison lasts {steps[0]} steps, and no more than {steps[1]} learning steps follow one "
+                              "another", notes(done))
+                self.assertEqual(load(self.folder / "out/seed_0/metrics.json")["diagnostics"]["comparisons"], [])
 
 
 if __name__ == "__main__":

@@ -663,7 +663,8 @@ static void npz_refuses_arrays_that_are_missing_or_unknown(void **state)
     assert_archive_refused(other_test, "", GLE_EDATA, "has both y and targets_test; labels or targets are needed");
     assert_archive_refused(no_test_x, "", GLE_EDATA, "has y_test but no x_test");
     assert_archive_refused(no_test_y, "", GLE_EDATA, "has x_test but no targets_test");
-    assert_archive_refused(misspelt, "", GLE_EDATA, "x_tset is none of x, x_validation and x_test (did you mean 'x_test'?)");
+    assert_archive_refused(misspelt, "", GLE_EDATA, "x_tset is none of x, x_validation and x_test (did you mean "
+                                                    "'x_test'?)");
     assert_archive_refused(misspelt_beside, "", GLE_EDATA, "x_tset is none of x, x_validation and x_test");
     assert_archive_refused(misspelt_y, "", GLE_EDATA, "y_tset is none of y, y_validation and y_test (did you mean "
                                                       "'y_test'?)");

@@ -614,13 +614,13 @@ static void numbers_in_the_other_order_are_named(void **state)
     (void)state;
     store_shorts(WAV_16, RATE, 1, x, COUNT(x));
     patch(0, "RIFX", 4);
-    assert_refused("damaged: it begins with RIFX, which stands before big-endian numbers, but has little-endian ones, as "
-                   "behind RIFF; a WAV file written anew (RIFF) is wanted");
+    assert_refused("damaged: it begins with RIFX, which stands before big-endian numbers, but has little-endian ones, "
+                   "as behind RIFF; a WAV file written anew (RIFF) is wanted");
     store_shorts(WAV_16 | SF_ENDIAN_BIG, RATE, 1, x, COUNT(x));
     assert_samples(x, COUNT(x));
     patch(0, "RIFF", 4);
-    assert_refused("damaged: it begins with RIFF, which stands before little-endian numbers, but has big-endian ones, as "
-                   "behind RIFX; a WAV file written anew (RIFF) is wanted");
+    assert_refused("damaged: it begins with RIFF, which stands before little-endian numbers, but has big-endian ones, "
+                   "as behind RIFX; a WAV file written anew (RIFF) is wanted");
 }
 
 /* The same four bytes of a head, and one of two samples behind a chunk of three or five bytes. */
