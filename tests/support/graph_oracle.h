@@ -49,13 +49,13 @@ struct graph_oracle {
     uint64_t noise_state;
 };
 
-/* For B_max rows at most, with the parameters of a net; the state is zero. Keeps synapses of the graph's plans, so destroy
- * it before the graph. */
+/* For B_max rows at most, with the parameters of a net; the state is zero. Keeps synapses of the graph's plans, so
+ * destroy it before the graph. */
 struct graph_oracle *graph_oracle_build(const struct gle_graph *graph, const struct gle_net *net, size_t B_max);
 void graph_oracle_destroy(struct graph_oracle *o);
 void graph_oracle_set_batch(struct graph_oracle *o, size_t B);
-/* One step: x (B, n_input), y (B, n of the output); target: the target error drives it. Finds the gradients of the local
- * rules, and moves no parameter. Returns the loss, the mean over rows. */
+/* One step: x (B, n_input), y (B, n of the output); target: the target error drives it. Finds the gradients of the
+ * local rules, and moves no parameter. Returns the loss, the mean over rows. */
 double graph_oracle_step(struct graph_oracle *o, const double *x, const double *y, bool target);
 /* Number k of the parameters of layer i in the order of the graph's: a pointer to its values, and to the gradient or
  * NULL; *n: how many they are. */

@@ -173,12 +173,14 @@ static void random_graph(struct text *t, struct gle_rng *rng)
     const size_t n = 1 + pick(rng, 4);
 
     t->n = 0;
-    put(t, "glesim: 1\nname: graph\ndt: 0.1\nseed: %zu\ndataset: {type: npz, file: none.npz}\nnetwork:\n", pick(rng, 1000));
+    put(t, "glesim: 1\nname: graph\ndt: 0.1\nseed: %zu\ndataset: {type: npz, file: none.npz}\nnetwork:\n",
+        pick(rng, 1000));
     if (chance(rng, 5)) {
         input = (struct drawn){.channels = 1 + pick(rng, 2), .dims = 1 + pick(rng, 2), .size = {1, 3 + pick(rng, 4)}};
         input.size[0] = input.dims == 2 ? 2 + pick(rng, 3) : 1;
-        put(t, input.dims == 1 ? "  input: {channels: %zu, size: %zu}\n" : "  input: {channels: %zu, size: [%zu, %zu]}\n",
-            input.channels, input.dims == 1 ? input.size[1] : input.size[0], input.size[1]);
+        put(t, "  input: {channels: %zu, size: [", input.channels);
+        put(t, input.dims == 1 ? "%zu]}\n" : "%zu, %zu]}\n", input.dims == 1 ? input.size[1] : input.size[0],
+            input.size[1]);
     } else {
         put(t, "  input: %zu\n", input.channels);
     }
@@ -284,7 +286,8 @@ static void compare_gradients(struct trial *t)
         gle_net_get_param(t->b.net, i, t->values);
         for (size_t k = 0; k < n; k++) {
             const double moved = values[k] - 1e-2 * gradient[k];
-            if (!t->fragile && p->kind != GLE_TAU_M && !(fabs((double)t->values[k] - moved) < 1e-5 + 1e-5 * fabs(moved)))
+            if (!t->fragile && p->kind != GLE_TAU_M &&
+                !(fabs((double)t->values[k] - moved) < 1e-5 + 1e-5 * fabs(moved)))
                 fail_msg("net %zu, %s: number %zu went to %.9g, not to %.9g\n%s", t->net, what, k, (double)t->values[k],
                          moved, t->text.yaml);
             values[k] = (double)t->values[k];
