@@ -152,11 +152,7 @@ static int run_config(const char *path, const struct gle_options *o, const char 
         gle_plan_clear(&plan);
         return print_errors(&errs);
     }
-    for (size_t i = 0; o->action != GLE_CHECK && i < plan.lists[0].n; i++) /* before the first run begins */
-        code |= gle_experiment_pending(plan.lists[0].item[i], &errs);
-    if (code)
-        code = print_errors(&errs);
-    else if (o->action != GLE_RUN)
+    if (o->action != GLE_RUN)
         code = look_at_networks(&plan);
     if (!code && o->action == GLE_CHECK && !o->quiet) {
         gle_notes_print_settings(&plan.lists[0]); /* seeds make no difference to them */

@@ -40,12 +40,9 @@ static void open_data(struct trial *t)
     const struct gle_experiment *exp = t->exp;
     const struct gle_data_context context = {
         .dt = exp->dt, .seed = exp->seed, .n_steps = exp->n_steps, .has_teacher = exp->has_teacher, .n_threads = 1};
-    struct gle_errors errs = {0};
     struct gle_error err = {0};
     int rc;
 
-    if (gle_experiment_pending(exp, &errs))
-        stop_on(&errs.item[0]);
     rc = gle_data_open(&t->data, (const struct gle_dataset *)exp->dataset.row, exp->dataset.params, exp->validation,
                        &context, &err);
     if (rc && err.code == GLE_EDATA && !exp->phases) {

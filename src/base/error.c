@@ -139,7 +139,6 @@ int gle_code_exit(enum gle_code code)
     case GLE_ECONFIG:
     case GLE_ERANGE:
     case GLE_ESHAPE:
-    case GLE_EPENDING:
     case GLE_EUSAGE:
         return 2;
     case GLE_EWRITE:

@@ -13,7 +13,6 @@ enum gle_code {
     GLE_ECONFIG,   /* malformed config: syntax, unknown name, wrong type */
     GLE_ERANGE,    /* a number outside its range */
     GLE_ESHAPE,    /* sizes that do not fit together */
-    GLE_EPENDING,  /* a part that this version knows by name but cannot run yet */
     GLE_EUSAGE,    /* wrong command line */
     GLE_EWRITE,    /* output cannot be written */
     GLE_EDATA,     /* input data or checkpoint unreadable or wrong */

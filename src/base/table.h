@@ -14,7 +14,6 @@ struct gle_row {
     const char *help; /* one line for --list and the schema */
     const struct gle_key *keys;
     size_t params_size;
-    bool pending; /* known by name and checked, but not built yet: a run that needs it stops at the start */
 };
 struct gle_table {
     const char *what; /* "activation", as in "unknown activation" */

@@ -72,7 +72,7 @@ void gle_show_list(void)
         const struct gle_row *row;
         printf("\n%s\n", gle_tables[t]->what);
         for (size_t i = 0; (row = gle_table_at(gle_tables[t], i)); i++) {
-            printf("  %-20s %s%s\n", row->name, row->help, row->pending ? " (not in this version yet)" : "");
+            printf("  %-20s %s\n", row->name, row->help);
             show_keys(row->keys, 4);
         }
     }

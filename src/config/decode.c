@@ -60,13 +60,13 @@ const struct gle_table gle_reset_table = {"reset", resets, sizeof *resets};
 static const struct gle_row backends[] = {
     {.name = "auto", .help = "the fastest one there is"},
     {.name = "cpu", .help = "this machine's processors"},
-    {.name = "cuda", .help = "an NVIDIA GPU", .pending = true},
     {.name = NULL},
 };
 const struct gle_table gle_backend_table = {"backend", backends, sizeof *backends};
 static const struct gle_note backend_notes[] = {
-    {"gpu", "is no backend by itself: an NVIDIA GPU is 'cuda', which this version cannot run yet"},
-    {"nvidia", "is no backend by itself: an NVIDIA GPU is 'cuda', which this version cannot run yet"},
+    {"gpu", "is no backend of this version, which runs on processors: cpu"},
+    {"cuda", "is no backend of this version, which runs on processors: cpu"},
+    {"nvidia", "is no backend of this version, which runs on processors: cpu"},
     {NULL, NULL},
 };
 

@@ -327,34 +327,3 @@ struct gle_experiment *gle_experiment_build(struct gle_doc *doc, const char *var
     gle_node_remove(doc->root, "checkpoint"); /* what changes no result is no part of what makes two configs the same */
     return exp;
 }
-
-static int pending(const struct gle_node *node, const char *key, const char *what, struct gle_errors *errs)
-{
-    return gle_node_error(errs, GLE_EPENDING, node, key, "%s cannot be run by this version yet", what);
-}
-
-int gle_experiment_pending(const struct gle_experiment *exp, struct gle_errors *errs)
-{
-    const struct gle_node *learning = gle_node_get(exp->src, "learning"), *compute = gle_node_get(exp->src, "compute");
-    const struct gle_node *backend = gle_node_get(compute, "backend");
-    char what[96];
-    int rc = 0;
-
-    if (exp->dataset.row->pending) {
-        snprintf(what, sizeof what, "the data set %s", exp->dataset.row->name);
-        rc |= pending(exp->dataset.src, "type", what, errs);
-    }
-    if (exp->rule->row.pending) {
-        snprintf(what, sizeof what, "the rule %s", exp->rule->row.name);
-        rc |= pending(learning, "rule", what, errs);
-    }
-    if (gle_table_find(&gle_backend_table, backend->text)->pending) {
-        snprintf(what, sizeof what, "the backend %s", backend->text);
-        rc |= pending(compute, "backend", what, errs);
-    }
-    if (exp->diagnose.every && exp->diagnose.gradient->row.pending) {
-        snprintf(what, sizeof what, "a comparison with the rule %s", exp->diagnose.gradient->row.name);
-        rc |= pending(exp->diagnose.src, "gradient", what, errs);
-    }
-    return rc;
-}

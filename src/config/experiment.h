@@ -251,9 +251,6 @@ const struct gle_metric_row *gle_experiment_watches(const struct gle_experiment 
  * and with the reason: "has no effect: ...". Defaults are passed over, and what only the data can tell. */
 void gle_experiment_unused(const struct gle_experiment *exp, struct gle_errors *told);
 
-/* Finds what the experiment asks for and this version cannot run yet. Errors: GLE_EPENDING, all of them. */
-GLE_MUST_CHECK int gle_experiment_pending(const struct gle_experiment *exp, struct gle_errors *errs);
-
 /* The keys at the top of a file, for --schema and the contract tests. */
 extern const struct gle_key gle_experiment_keys[];
 /* All tables a config can name something from, NULL-terminated, for --list and the contract tests. */

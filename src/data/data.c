@@ -345,8 +345,6 @@ int gle_data_open(struct gle_data **out, const struct gle_dataset *set, const vo
     int status;
 
     *out = NULL;
-    if (set->row.pending)
-        return gle_fail(err, GLE_EPENDING, "the data set '%s' is not built yet in this version", set->row.name);
     if (set->signal && check_signal(set, validation, ctx, err))
         return -1;
     data = gle_calloc(1, sizeof *data);

@@ -97,7 +97,7 @@ struct gle_dataset {
     bool signal; /* fills data->signal instead of samples: for training by duration, with a teacher */
     bool made;   /* fills data->maker and labels instead of samples: for training by epochs */
     /* Fills *data (zeroed by the caller): sizes, splits. On error what was filled so far is freed by the caller
-     * through gle_data_close(). NULL when row.pending. params: the struct that row.keys decode. */
+     * through gle_data_close(). params: the struct that row.keys decode. */
     int (*open)(struct gle_data *data, const void *params, const struct gle_data_context *ctx, struct gle_error *err);
     /* Checks that need more than one key; adds nothing a range can say. May be NULL. Returns -1 with *why set. */
     int (*check)(const void *params, const char **key, const char **why);
@@ -115,7 +115,7 @@ extern const struct gle_table gle_dataset_table;
  * passed set->check, where there is one.
  * Owns:   *out belongs to the caller (gle_data_close).
  * Errors: those about the fraction have the path GLE_DATA_VALIDATION, and no file.
- *         GLE_EPENDING, GLE_EDATA (unreadable or wrong file), GLE_ECONFIG (settings that do not go with the file, a
+ *         GLE_EDATA (unreadable or wrong file), GLE_ECONFIG (settings that do not go with the file, a
  *         signal with training by epochs or with a validation set), GLE_ERANGE (a split without samples, less than one
  *         step, a signal's time that does not go with dt or with the run), GLE_ESTOPPED, GLE_ENOMEM. On error *out is
  *         NULL. */

@@ -103,12 +103,10 @@ json_t *gle_schema_names(struct gle_schema *s, const struct gle_table *table, bo
     const struct gle_row *row;
 
     for (size_t i = 0; (row = gle_table_at(table, i)); i++) {
-        char help[400];
         if (!gle_schema_is_taken(row, takes) || (bare && needs_setting(row)))
             continue;
-        snprintf(help, sizeof help, "%s%s", row->help, row->pending ? " (not in this version yet)" : "");
         append(s, list, gle_schema_text(s, row->name));
-        append(s, words, gle_schema_text(s, help));
+        append(s, words, gle_schema_text(s, row->help));
     }
     if (!json_array_size(list)) {
         json_decref(out);

@@ -28,28 +28,6 @@ static void every_data_set_is_explained(void **state)
     }
 }
 
-static void only_pending_data_sets_lack_a_function(void **state)
-{
-    (void)state;
-    for (const struct gle_dataset *set = gle_datasets; set->row.name; set++)
-        assert_int_equal(set->row.pending, !set->open);
-}
-
-/* The table may have none. */
-static void a_pending_data_set_cannot_be_opened(void **state)
-{
-    static const struct gle_dataset later = {.row = {.name = "later", .help = "a data set to come", .pending = true}};
-    const struct gle_data_context context = context_of(&later);
-    struct gle_error err = {0};
-    struct gle_data *data;
-
-    (void)state;
-    assert_int_equal(gle_data_open(&data, &later, NULL, 0.0, &context, &err), -1);
-    assert_null(data);
-    assert_int_equal(err.code, GLE_EPENDING);
-    assert_string_equal(err.text, "the data set 'later' is not built yet in this version");
-}
-
 static int is_number(const struct gle_key *key)
 {
     return key->kind == GLE_KEY_KIND_REAL || key->kind == GLE_KEY_KIND_REALS || key->kind == GLE_KEY_KIND_COUNT;
@@ -148,7 +126,7 @@ static void for_each_opened(void (*check)(const struct gle_dataset *set, const v
         struct gle_data *data;
         struct gle_doc *doc;
         void *params;
-        if (set->row.pending || needs_a_file(set->row.keys))
+        if (needs_a_file(set->row.keys))
             continue;
         params = defaults(&doc, set);
         if (gle_data_open(&data, set, params, 0.0, &context, &err))
@@ -306,8 +284,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_data_set_is_explained),
-        cmocka_unit_test(only_pending_data_sets_lack_a_function),
-        cmocka_unit_test(a_pending_data_set_cannot_be_opened),
         cmocka_unit_test(defaults_pass_the_check),
         cmocka_unit_test(the_same_settings_give_the_same_data),
         cmocka_unit_test(every_data_set_is_whole),

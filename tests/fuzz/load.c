@@ -20,7 +20,7 @@ static void show(const struct gle_errors *errs)
 static char *resolve(const char *path, const struct gle_override *overrides, size_t n_overrides)
 {
     struct gle_experiments list;
-    struct gle_errors errs = {0}, pending = {0};
+    struct gle_errors errs = {0};
     char *text = NULL;
 
     if (gle_experiments_load(&list, path, overrides, n_overrides, NULL, 0, &errs)) {
@@ -32,8 +32,6 @@ static char *resolve(const char *path, const struct gle_override *overrides, siz
     }
     if (errs.n || !list.n)
         fuzz_fail("loaded with an error, or nothing");
-    if (gle_experiment_pending(list.item[0], &pending))
-        show(&pending);
     text = gle_node_text(list.item[0]->src);
     gle_experiments_clear(&list);
     return text;

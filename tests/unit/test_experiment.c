@@ -242,19 +242,6 @@ static void an_empty_record_takes_all_layers_neurons_and_sequences(void **state)
     gle_experiments_clear(&list);
 }
 
-static void only_what_is_missing_is_pending(void **state)
-{
-    char yaml[512];
-    struct gle_experiments list;
-    struct gle_errors errs = {0};
-
-    (void)state;
-    snprintf(yaml, sizeof yaml, "%straining: {phases: [{duration: 1}]}\nteacher: {}\nrecord: {}\n", head);
-    list = load_text(yaml);
-    assert_int_equal(gle_experiment_pending(list.item[0], &errs), 0);
-    gle_experiments_clear(&list);
-}
-
 /* --- the resolved config --- */
 
 static void assert_same_text(const struct gle_node *a, const struct gle_node *b)
@@ -488,7 +475,6 @@ int main(void)
         cmocka_unit_test(what_is_left_out_has_a_default),
         cmocka_unit_test(absent_sections_ask_for_nothing),
         cmocka_unit_test(an_empty_record_takes_all_layers_neurons_and_sequences),
-        cmocka_unit_test(only_what_is_missing_is_pending),
         cmocka_unit_test(combinations_are_told_apart_by_the_ends_of_their_keys),
         cmocka_unit_test(the_resolved_config_reads_back_as_the_same_experiment),
         cmocka_unit_test(any_allocation_may_fail_and_nothing_else_is_said),

@@ -17,9 +17,9 @@ struct adam {
 };
 static const struct gle_key adam_keys[] = {GLE_KEY_REAL(struct adam, lr, "1e-3", 1e-9, 1.0, "", "step size"),
                                            GLE_KEY_REAL(struct adam, beta, "0.9", 0.0, 1.0, "", "memory"), GLE_KEY_END};
-static const struct gle_row optimizer_rows[] = {{"adam", "Adam", adam_keys, sizeof(struct adam), false},
-                                                {"sgd", "plain descent", NULL, 0, false},
-                                                {NULL, NULL, NULL, 0, false}};
+static const struct gle_row optimizer_rows[] = {{"adam", "Adam", adam_keys, sizeof(struct adam)},
+                                                {"sgd", "plain descent", NULL, 0},
+                                                {NULL, NULL, NULL, 0}};
 static const struct gle_table optimizers = {"optimizer", optimizer_rows, sizeof *optimizer_rows};
 
 /* A table whose rows hold more than the common part. */
@@ -27,11 +27,11 @@ struct act {
     struct gle_row row;
     double slope;
 };
-static const struct act act_rows[] = {{{"linear", "", NULL, 0, false}, 1.0},
-                                      {{"relu", "", NULL, 0, false}, 1.0},
-                                      {{"tanh", "", NULL, 0, false}, 1.0},
-                                      {{"softplus", "", NULL, 0, false}, 0.5},
-                                      {{NULL, NULL, NULL, 0, false}, 0.0}};
+static const struct act act_rows[] = {{{"linear", "", NULL, 0}, 1.0},
+                                      {{"relu", "", NULL, 0}, 1.0},
+                                      {{"tanh", "", NULL, 0}, 1.0},
+                                      {{"softplus", "", NULL, 0}, 0.5},
+                                      {{NULL, NULL, NULL, 0}, 0.0}};
 static const struct gle_table acts = {"activation", act_rows, sizeof *act_rows};
 
 struct inner {
