@@ -164,8 +164,8 @@ static int check_files(const struct gle_report *report, struct gle_error *err)
         gle_report_path(path, report, names[i]);
         kind = gle_file_kind(path);
         if (kind)
-            return gle_fail(err, GLE_EWRITE, "%.300s is %s, not a file: remove it, or put this run elsewhere by --output",
-                            path, kind);
+            return gle_fail(err, GLE_EWRITE,
+                            "%.300s is %s, not a file: remove it, or put this run elsewhere by --output", path, kind);
     }
     return 0;
 }
