@@ -1,6 +1,7 @@
 /* glesim: from a YAML description to a trained network and a JSON report. Wiring, errors and exit codes. */
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "cli/limits.h"
 #include "cli/loops.h"
 #include "cli/many.h"
@@ -164,18 +165,19 @@ static int run_config(const char *path, const struct gle_options *o, const char 
     return code;
 }
 
-/* argv as one text, for the report; NULL: no memory. */
+/* argv as one line that a shell takes, for the report; NULL: no memory. */
 static char *join(int argc, char **argv)
 {
-    size_t n = 1;
+    size_t n = 1, at = 0;
     char *text;
 
     for (int i = 0; i < argc; i++)
-        n += strlen(argv[i]) + 1;
+        n += GLE_SHELL_ROOM(strlen(argv[i]));
     text = gle_calloc(n, 1);
     for (int i = 0; text && i < argc; i++) {
-        strcat(text, i ? " " : "");
-        strcat(text, argv[i]);
+        if (i)
+            text[at++] = ' ';
+        at += gle_text_shell(text + at, argv[i]);
     }
     return text;
 }

@@ -336,6 +336,18 @@ int gle_file_write_together(const struct gle_file_whole *files, size_t n, struct
     return rc;
 }
 
+const char *gle_file_kind(const char *path)
+{
+    struct stat info;
+
+    if (stat(path, &info) || S_ISREG(info.st_mode))
+        return NULL;
+    return S_ISDIR(info.st_mode)    ? "a folder"
+           : S_ISFIFO(info.st_mode) ? "a pipe"
+           : S_ISSOCK(info.st_mode) ? "a socket"
+                                    : "a device";
+}
+
 int gle_file_remove(const char *path, struct gle_error *err)
 {
     return unlink(path) && errno != ENOENT ? fail(err, GLE_EWRITE, path, "cannot be removed", errno) : 0;

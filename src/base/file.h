@@ -52,6 +52,9 @@ GLE_MUST_CHECK int gle_file_get(int fd, void *bytes, size_t size, uint64_t at);
 /* Waits until the disk has what was written. Returns 0 or an errno. */
 GLE_MUST_CHECK int gle_file_sync(int fd);
 
+/* What lies at path where a file should be: "a folder", "a pipe", ... NULL: a regular file, or nothing. */
+const char *gle_file_kind(const char *path);
+
 /* Removes a file, if it is there. Errors: GLE_EWRITE. */
 GLE_MUST_CHECK int gle_file_remove(const char *path, struct gle_error *err);
 /* Removes what killed processes have left of gle_file_begin() in a directory, as far as it can; nobody may be writing

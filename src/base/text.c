@@ -193,3 +193,26 @@ void gle_text_portable(char *buf, size_t size, const char *text)
     if (*power)
         snprintf(buf + n, size - n, "e%s%s", strchr("+-", power[1]) ? "" : "+", power + 1);
 }
+
+size_t gle_text_shell(char *buf, const char *word)
+{
+    static const char plain[] = "_@%+:,./-="; /* beside letters and digits; a = is one where it does not come first */
+    bool quoted = !*word || *word == '=';
+    size_t at = 0;
+
+    for (const char *c = word; *c && !quoted; c++)
+        quoted = !(((unsigned char)*c < 0x80 && isalnum((unsigned char)*c)) || strchr(plain, *c));
+    if (quoted)
+        buf[at++] = '\'';
+    for (; *word; word++) {
+        if (*word == '\'') { /* ends the quotes, is one, and begins others */
+            memcpy(buf + at, "'\\'", 3);
+            at += 3;
+        }
+        buf[at++] = *word;
+    }
+    if (quoted)
+        buf[at++] = '\'';
+    buf[at] = '\0';
+    return at;
+}

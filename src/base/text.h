@@ -26,6 +26,10 @@ int gle_text_bool(bool *value, const char *text);
 /* Writes a text that gle_text_real() takes so that readers of YAML 1.1 and of YAML 1.2 take it for the same number:
  * 1e-8 as 1.0e-8 (without the point it is text in 1.1), 010 as 10 (octal in 1.1). size >= strlen(text) + 6. */
 void gle_text_portable(char *buf, size_t size, const char *text);
+/* Writes a word so that a shell reads it as this one word, in quotes if it takes them; size >= GLE_SHELL_ROOM of its
+ * length. Returns the length of what was written. */
+#define GLE_SHELL_ROOM(length) (4 * (length) + 3)
+size_t gle_text_shell(char *buf, const char *word);
 /* Shortest decimal text that reads back as the same double; size >= 32. */
 void gle_text_from_real(char *buf, size_t size, double value);
 

@@ -107,7 +107,7 @@ static void tell(const struct gle_plan *plan, const char *dir, const struct gle_
         return;
     printf("%s/summary.json", dir);
     if (came->was_richer)
-        printf(": left as it is, since it is of more runs, on other data; --force replaces runs and summary");
+        printf(": left as it is, since it has runs of another config or other data than these; --force replaces it");
     else if (!came->written)
         printf(": left as it is, since no run came to a report");
     if (came->written && came->n_more)

@@ -1,4 +1,5 @@
 #include "cli/obstacles.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "cli/session.h"
 #include "report/checkpoint.h"
@@ -127,6 +128,19 @@ static void summary_folder(char *dir, size_t size, const struct gle_plan *plan, 
     *strrchr(dir, '/') = '\0';
 }
 
+/* Something else than a file in place of a summary would be found when all runs are over. */
+static int check_file(const char *dir, struct gle_error *err)
+{
+    char path[sizeof((struct gle_seed_run *)0)->dir + 32];
+    const char *kind;
+
+    snprintf(path, sizeof path, "%s/summary.json", dir);
+    kind = gle_file_kind(path);
+    return kind ? gle_fail(err, GLE_EWRITE,
+                           "%.300s is %s, not a file: remove it, or put these runs elsewhere by --output", path, kind)
+                : 0;
+}
+
 /* Summaries would be replaced by those of another config, or of other data, as far as somebody has looked at these.
  * there: (n_runs), set where a summary is, at its first run; NULL: nobody wants to know. */
 static int check_summaries(bool *there, const struct gle_plan *plan, struct gle_error *err)
@@ -138,6 +152,8 @@ static int check_summaries(bool *there, const struct gle_plan *plan, struct gle_
         const struct gle_inputs *inputs = gle_origins_of(&plan->origins, i);
         enum gle_summary_of of;
         summary_folder(dir, sizeof dir, plan, i);
+        if (check_file(dir, err))
+            return -1;
         of = gle_summary_find(&seed, dir, plan->runs[i].exp, inputs);
         if (there && of != GLE_SUMMARY_OF_NONE)
             there[i] = true;

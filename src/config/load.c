@@ -235,6 +235,75 @@ static int change_file(struct gle_doc *doc, const struct source *source, struct 
                : 0;
 }
 
+/* What an override has the last word over in a variant; NULL: nothing. */
+static const struct gle_node *overridden(const struct gle_node *variant, const struct gle_override *o)
+{
+    bool above;
+
+    for (size_t i = 0; i < variant->n_items; i++) {
+        const char *key = variant->items[i]->key;
+        if (!gle_path_compare(o->path, key, &above) || above)
+            return variant->items[i];
+    }
+    return NULL;
+}
+
+/* Two variants of which nothing is left but what both have, since the command has set what they differ in. */
+static int same_variants(const struct gle_experiment *a, const struct gle_experiment *b, const struct source *source,
+                         struct gle_errors *errs)
+{
+    const struct gle_node *variants = gle_node_get(source->file->root, "variants");
+    const struct gle_node *one = gle_node_get(variants, a->variant), *other = gle_node_get(variants, b->variant);
+
+    for (size_t i = 0; i < source->n_overrides; i++) {
+        const struct gle_override *o = &source->overrides[i];
+        const struct gle_node *lost = overridden(other, o);
+        struct gle_error err = {0};
+        lost = lost ? lost : overridden(one, o);
+        if (!lost)
+            continue;
+        gle_fail(&err, GLE_ECONFIG,
+                 "the variants '%.64s' and '%.64s' would make the same run, since %.100s=%.60s has the last word over "
+                 "them; --variant %.64s makes it once",
+                 a->variant, b->variant, o->path, o->value, a->variant);
+        gle_error_place(&err, lost->file, lost->key_line, lost->key_column, lost->key);
+        return gle_errors_add(errs, &err);
+    }
+    return 0;
+}
+
+static bool say_the_same(const struct gle_experiment *a, const struct gle_experiment *b)
+{
+    char what[8];
+
+    return !gle_node_differs(what, sizeof what, a->src, b->src, NULL);
+}
+
+/* Each variant against those before it, at the first point of its sweep: the others follow it. */
+static int compare_variants(const struct gle_experiments *out, const struct source *source, struct gle_errors *errs)
+{
+    struct gle_experiment **first = gle_calloc(out->n + 1, sizeof *first); /* (n): of each variant */
+    uint64_t *hash = gle_calloc(out->n + 1, sizeof *hash);
+    size_t n = 0;
+    int rc = first && hash ? 0 : gle_node_error(errs, GLE_ENOMEM, source->file->root, NULL, "no memory");
+
+    for (size_t k = 0; k < out->n && !rc; k++) {
+        struct gle_experiment *exp = out->item[k];
+        size_t i = 0;
+        if (n && !strcmp(exp->variant, first[n - 1]->variant))
+            continue;
+        hash[n] = gle_node_hash(exp->src);
+        while (i < n && (hash[i] != hash[n] || !say_the_same(first[i], exp)))
+            i++;
+        if (i < n)
+            rc = same_variants(first[i], exp, source, errs);
+        first[n++] = exp;
+    }
+    gle_free((void *)first);
+    gle_free(hash);
+    return rc;
+}
+
 static int load_variants(struct gle_experiments *out, const struct source *source, const char *const *only,
                          size_t n_only, struct gle_errors *errs)
 {
@@ -249,7 +318,7 @@ static int load_variants(struct gle_experiments *out, const struct source *sourc
     if (out->n > GLE_EXPERIMENTS_MAX)
         rc = gle_node_error(errs, GLE_ECONFIG, variants, NULL, "with their combinations more than %d runs",
                             GLE_EXPERIMENTS_MAX);
-    return rc;
+    return rc || !source->n_overrides ? rc : compare_variants(out, source, errs);
 }
 
 int gle_experiments_build(struct gle_experiments *out, const struct gle_doc *file,

@@ -1,5 +1,6 @@
 #include "config/sweep.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "config/build.h"
 
 #include <assert.h>
@@ -62,8 +63,19 @@ static bool is_taken(const struct gle_node *list, const char *name)
     return false;
 }
 
+/* Whether some value of the list is a number, so that another number in its place would be taken for a value. */
+static bool has_numbers(const struct gle_node *list)
+{
+    double value;
+
+    for (size_t i = 0; i < list->n_items; i++)
+        if (list->items[i]->kind == GLE_NODE_SCALAR && !gle_text_real(&value, list->items[i]->text))
+            return true;
+    return false;
+}
+
 /* What stands for a value in a folder's name: its text, as far as that can; of lists and maps, their number in the
- * sweep's list, with a _ before it where a text is called so. */
+ * sweep's list, with a _ before it where others are numbers, or a text is called so. */
 static void name_value(char name[LABEL_MAX + 2], const struct gle_node *list, size_t chosen)
 {
     char number[LABEL_MAX + 2];
@@ -72,7 +84,7 @@ static void name_value(char name[LABEL_MAX + 2], const struct gle_node *list, si
         add(name, 0, list->items[chosen]->text);
         return;
     }
-    snprintf(number, sizeof number, "%zu", chosen);
+    snprintf(number, sizeof number, "%s%zu", has_numbers(list) ? "_" : "", chosen);
     add(name, 0, number);
     while (is_taken(list, name)) {
         snprintf(number, sizeof number, "_%.*s", LABEL_MAX, name);

@@ -199,6 +199,35 @@ static bool same_files(const json_t *a, const json_t *b)
     return n == json_array_size(b);
 }
 
+/* Whether a file that both name has another checksum. */
+static bool changed_files(const json_t *a, const json_t *b)
+{
+    json_t *one, *other;
+    size_t i, k;
+
+    json_array_foreach ((json_t *)a, i, one)
+        json_array_foreach ((json_t *)b, k, other)
+            if (json_equal(json_object_get(one, "path"), json_object_get(other, "path")) &&
+                !json_equal(json_object_get(one, "sha256"), json_object_get(other, "sha256")))
+                return true;
+    return false;
+}
+
+bool gle_folder_changed_data(const json_t *a, const json_t *b, const struct gle_experiment *exp)
+{
+    static const char *const sources[] = {"dataset", "dt"};
+    const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
+    const json_t *one = json_object_get(json_object_get(a, "dataset"), "sha256");
+    const json_t *other = json_object_get(json_object_get(b, "dataset"), "sha256");
+    bool alike = !set->signal && !set->made && one && other;
+
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
+        alike = alike && json_equal(json_object_get(json_object_get(a, "config"), sources[i]),
+                                    json_object_get(json_object_get(b, "config"), sources[i]));
+    return (alike && !json_equal(one, other)) ||
+           changed_files(json_object_get(a, "init"), json_object_get(b, "init"));
+}
+
 bool gle_folder_same_data(const json_t *a, const json_t *b, const struct gle_experiment *exp)
 {
     const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;

@@ -21,6 +21,9 @@ bool gle_folder_same_base(const json_t *a, const json_t *b, const struct gle_exp
                           const json_t *more_keys);
 /* Whether two reports are of the same data; of data that every seed draws anew nobody can tell. */
 bool gle_folder_same_data(const json_t *a, const json_t *b, const struct gle_experiment *exp);
+/* Whether two reports of points of sweeps are of data, or files, that changed in between: what both configs ask for
+ * alike has another checksum. What they ask for otherwise may differ. */
+bool gle_folder_changed_data(const json_t *a, const json_t *b, const struct gle_experiment *exp);
 /* What a config has at a dotted key; NULL: nothing. Borrowed. */
 json_t *gle_folder_value(json_t *config, const char *key);
 

@@ -153,6 +153,23 @@ static int compare_file(char what[GLE_DIFFERENCE], const struct gle_report *repo
     return rc;
 }
 
+/* Something else in place of a file tells nothing of any run, and cannot be gone on with. */
+static int check_files(const struct gle_report *report, struct gle_error *err)
+{
+    static const char *const names[] = {"metrics.json", GLE_FILE_CHECKPOINT};
+    char path[GLE_REPORT_PATH];
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *kind;
+        gle_report_path(path, report, names[i]);
+        kind = gle_file_kind(path);
+        if (kind)
+            return gle_fail(err, GLE_EWRITE,
+                            "%.300s is %s, not a file: remove it, or put this run elsewhere by --output", path, kind);
+    }
+    return 0;
+}
+
 int gle_report_find(enum gle_found *found, char what[GLE_DIFFERENCE], struct gle_report *report, struct gle_error *err)
 {
     char path[GLE_REPORT_PATH], status[32], sha256[65];
@@ -160,7 +177,7 @@ int gle_report_find(enum gle_found *found, char what[GLE_DIFFERENCE], struct gle
 
     *found = GLE_FOUND_NOTHING;
     what[0] = '\0';
-    if (hash_config(report, err))
+    if (hash_config(report, err) || check_files(report, err))
         return -1;
     if (!has_file(report, "metrics.json") && !has_file(report, GLE_FILE_CHECKPOINT))
         return 0;
@@ -174,6 +191,8 @@ int gle_report_find(enum gle_found *found, char what[GLE_DIFFERENCE], struct gle
         *found = GLE_FOUND_DIVERGED;
     else
         *found = GLE_FOUND_BROKEN_OFF;
+    if (unread.code)
+        gle_error_format(what, GLE_DIFFERENCE, &unread);
     return unread.code == GLE_ENOMEM ? gle_fail(err, GLE_ENOMEM, "%s", unread.text) : 0;
 }
 
@@ -211,20 +230,21 @@ int gle_report_remove_checkpoint(const struct gle_report *report, struct gle_err
     return gle_file_remove(path, err);
 }
 
-static int refuse_old(const struct gle_report *report, struct gle_error *err)
+static int refuse_old(struct gle_report *report, struct gle_error *err)
 {
-    char path[GLE_REPORT_PATH], status[32], sha256[65];
-    bool over;
+    char path[GLE_REPORT_PATH], status[32], sha256[65], what[GLE_DIFFERENCE];
+    enum gle_found found;
 
+    if (gle_report_find(&found, what, report, err))
+        return -1;
     gle_report_path(path, report, "metrics.json");
     gle_report_status(status, sizeof status, sha256, path);
     if (!strcmp(status, "running") && report->lock >= 0) /* not by this process, nor by any other */
         snprintf(status, sizeof status, "broken off");
-    over = !strcmp(status, "completed") || !strcmp(status, "diverged");
     return gle_fail(err, GLE_EWRITE,
                     "%s holds a run already (%s); %s--force replaces it, --output puts this one elsewhere", report->dir,
                     status[0] ? status : has_file(report, "metrics.json") ? "unreadable" : "broken off",
-                    over ? "" : "--resume goes on with it, ");
+                    found == GLE_FOUND_BROKEN_OFF ? "--resume goes on with it, " : "");
 }
 
 /* Whether files can be put into the directory, where they will have to go. */
@@ -271,6 +291,8 @@ int gle_report_begin(struct gle_report *report, enum gle_start how, struct gle_e
         return -1;
     report->resumes = how == GLE_START_RESUME && has_file(report, GLE_FILE_CHECKPOINT);
     old = has_file(report, "metrics.json") || has_file(report, GLE_FILE_CHECKPOINT);
+    if (old && how != GLE_START_REPLACE && check_files(report, err))
+        return -1;
     if (old && how == GLE_START_NEW)
         return refuse_old(report, err);
     if (old && how == GLE_START_RESUME && !report->resumes && check_same(report, err))

@@ -55,7 +55,8 @@ enum gle_found {
     GLE_FOUND_OTHER,
 };
 enum { GLE_DIFFERENCE = 400 };
-/* what: of another config, the difference; "" if nobody can tell. Errors: GLE_ENOMEM. */
+/* what: of another config, the difference, or why its config cannot be read; "" if there is none.
+ * Errors: GLE_EWRITE (a folder or a pipe in place of the report or the checkpoint), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_report_find(enum gle_found *found, char what[GLE_DIFFERENCE], struct gle_report *report,
                                    struct gle_error *err);
 

@@ -195,10 +195,43 @@ static int summarise(json_t **out, struct gle_summary *came, struct making *m, c
     return rc;
 }
 
-/* Whether what is there, a summary or a point of one, is of more runs, which the new one would leave out. */
-static bool is_poorer(const struct making *m, const json_t *old, size_t n_left_out)
+static bool is_completed(const json_t *run)
 {
-    return n_left_out && (size_t)json_integer_value(json_object_get(old, "completed")) > m->n_completed;
+    const char *status = json_string_value(json_object_get(run, "status"));
+
+    return status && !strcmp(status, "completed");
+}
+
+enum { SEED_SIZE = 24 };
+
+static const char *name_seed(char name[SEED_SIZE], const json_t *run)
+{
+    snprintf(name, SEED_SIZE, "seed_%llu", (unsigned long long)json_integer_value(json_object_get(run, "seed")));
+    return name;
+}
+
+/* Whether `old`, the summary in dir or a point of one, counts a run as completed that still lies there so, and that the
+ * new one would not count. */
+static bool loses_runs(const char *dir, const json_t *old, const json_t *new)
+{
+    json_t *counted = json_object(), *run;
+    char name[SEED_SIZE], path[DIR_SIZE];
+    bool loses = false;
+    size_t i;
+
+    json_array_foreach (json_object_get(new, "runs"), i, run)
+        if (is_completed(run))
+            json_object_set_new(counted, name_seed(name, run), json_true());
+    json_array_foreach (json_object_get(old, "runs"), i, run)
+        if (!loses && is_completed(run) && !json_object_get(counted, name_seed(name, run))) {
+            json_t *report;
+            snprintf(path, sizeof path, "%.4000s/%s", dir, name);
+            report = gle_folder_report(path);
+            loses = is_completed(report);
+            json_decref(report);
+        }
+    json_decref(counted);
+    return loses;
 }
 
 /* Takes root. begun: see gle_json_end(). */
@@ -236,7 +269,7 @@ int gle_summary_write(struct gle_summary *out, const char *dir, const struct gle
     *out = (struct gle_summary){.written = m.came || !has_summary(dir)};
     if (out->written)
         rc = summarise(&root, out, &m, runs, n, err);
-    out->was_richer = root && !replaces && is_poorer(&m, old, out->n_left_out);
+    out->was_richer = root && !replaces && loses_runs(dir, old, root);
     out->written = out->written && !out->was_richer;
     if (!rc && out->written)
         rc = write_summary(dir, json_incref(root), begun, err);
@@ -280,9 +313,8 @@ enum gle_summary_of gle_summary_find(uint64_t *seed, const char *dir, const stru
     summary = gle_folder_summary(dir);
     runs = json_object_get(summary, "runs");
     json_array_foreach (runs, i, run) {
-        const char *status = json_string_value(json_object_get(run, "status"));
         enum gle_summary_of one;
-        if (of > GLE_SUMMARY_OF_SAME || !status || strcmp(status, "completed"))
+        if (of > GLE_SUMMARY_OF_SAME || !is_completed(run))
             continue;
         *seed = (uint64_t)json_integer_value(json_object_get(run, "seed"));
         one = find_one(dir, *seed, exp, made);
@@ -329,7 +361,6 @@ static int add_point(json_t *points, struct gle_summary *out, struct making *m, 
     static const char *const details[] = {"schema", "name", "variant", "epochs", "phases", "evaluations",
                                           "parameters", "timing"};
     json_t *old = point_of(before, m->exp->sweep.label), *point;
-    const size_t left_out = out->n_left_out;
 
     if (old && !m->came) {
         json_array_append(points, old);
@@ -337,7 +368,7 @@ static int add_point(json_t *points, struct gle_summary *out, struct making *m, 
     }
     if (summarise(&point, out, m, runs, n, err))
         return -1;
-    if (old && !replaces && is_poorer(m, old, out->n_left_out - left_out)) {
+    if (old && !replaces && loses_runs(m->dir, old, point)) {
         json_decref(point);
         json_array_append(points, old);
         return 0;
@@ -387,8 +418,9 @@ static void keep_points(json_t *points, json_t *others, struct gle_summary *out,
         report = report_of_point(path);
         if (!report) /* it has been taken away */
             continue;
-        fits = !same || gle_folder_same_base(json_object_get(report, "config"), json_object_get(same, "config"), exp,
-                                             json_object_get(report, "sweep"), json_object_get(same, "sweep"));
+        fits = !same || (!gle_folder_changed_data(report, same, exp) &&
+                         gle_folder_same_base(json_object_get(report, "config"), json_object_get(same, "config"), exp,
+                                              json_object_get(report, "sweep"), json_object_get(same, "sweep")));
         json_array_append(fits ? points : others, old);
         out->n_left_out += !fits;
         json_decref(report);

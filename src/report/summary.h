@@ -15,7 +15,8 @@ struct gle_seed_run {
 /* What became of a summary. */
 struct gle_summary {
     bool written;      /* if not, the one that was there stays: no run came to a report, or */
-    bool was_richer;   /* it is of more runs, on other data; not where runs were replaced (`replaces`) */
+    bool was_richer;   /* it has runs that the new one would not have, since these are of another config or other data
+                          than what the command has come to; not where runs were replaced (`replaces`) */
     size_t n_more;     /* runs that it is of beyond those named */
     size_t n_left_out; /* runs, or points, that lie there and are of another config or other data */
 };
@@ -30,7 +31,7 @@ GLE_MUST_CHECK int gle_summary_write(struct gle_summary *out, const char *dir, c
 /* The same of the points of a sweep, n seeds each, one after the other in `runs` (n_points * n): a list "points" that
  * has the values of the keys, as the runs had them, how the runs ended, final and best of each. Points of a summary
  * that was there, and whose folders still are, stay in the list; or, of a config that differs in more than swept keys,
- * in a list "others". */
+ * or of data that have changed, in a list "others". */
 GLE_MUST_CHECK int gle_summary_write_sweep(struct gle_summary *out, const char *dir, const struct gle_seed_run *runs,
                                            size_t n_points, size_t n, bool replaces, struct gle_error *err);
 

@@ -8,6 +8,7 @@ import hashlib
 import math
 import os
 import re
+import shlex
 import signal
 import struct
 import subprocess
@@ -104,6 +105,17 @@ class Small(Case):
 
 
 class Runs(Small):
+    def test_the_command_in_the_report_can_be_pasted(self):
+        args = [XOR, "--set", "training.epochs=1", "--set", "description=it's $HOME; two  words", "--set",
+                "network.layers[0].gamma=0.5", "--output", "a folder"]
+        self.run_glesim(*args)
+        command = load(self.run_of("a folder") / "metrics.json")["provenance"]["command"]
+        self.assertEqual(shlex.split(command), [GLESIM, *map(str, args)])
+        subprocess.run(command + " --force", shell=True, cwd=self.folder, check=True, capture_output=True)
+        m = load(self.run_of("a folder") / "metrics.json")
+        self.assertEqual(m["config"]["description"], "it's $HOME; two  words")
+        self.assertEqual(m["provenance"]["command"], command + " --force")
+
     def test_xor_is_learned_and_reported(self):
         done = self.run_glesim(XOR)
         folder = self.folder / "results" / "xor" / "seed_1"

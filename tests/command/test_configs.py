@@ -69,7 +69,7 @@ class Sweeps(Configs):
     def test_each_value_has_a_folder_of_its_own_lists_too(self):
         runs = self.points('sweep: {"network.layers[0].neurons.tau_m": [1, [1.0, 2.0], [2.0, 1.0]]}\n')
         self.assertEqual({k: r["config"]["network"]["layers"][0]["neurons"]["tau_m"] for k, r in runs.items()},
-                         {"tau_m=1": 1, "tau_m=_1": [1.0, 2.0], "tau_m=2": [2.0, 1.0]})
+                         {"tau_m=1": 1, "tau_m=_1": [1.0, 2.0], "tau_m=_2": [2.0, 1.0]})
 
     def test_whoever_would_lose_is_told(self):
         sweep = "sweep: {learning.beta: [1, 2]}\n"
@@ -86,7 +86,7 @@ class Sweeps(Configs):
         self.assertFalse((self.folder / "results").exists())
 
     def test_the_command_has_the_last_word_over_variants(self):
-        runs = self.points("variants: {a: {learning.beta: 3}, b: {}}\n", "--set", "learning.beta=2")
+        runs = self.points("variants: {a: {learning.beta: 3}, b: {learning.gamma: 1}}\n", "--set", "learning.beta=2")
         self.assertEqual({r["config"]["learning"]["beta"] for r in runs.values()}, {2})
 
 

@@ -4,6 +4,7 @@ Standard library only.
 """
 
 import array
+import fcntl
 import json
 import os
 import pathlib
@@ -226,6 +227,63 @@ class Summaries(Case):
         s = self.summary("results/small")
         self.assertEqual(([r["seed"] for r in s["runs"]], s["completed"]), ([2], 1))
         self.assertEqual([(r["seed"], r["why"]) for r in s["left_out"]], [(0, "other data"), (1, "other data")])
+
+    def on_own_data(self):
+        self.data(range(8))
+        return self.write("own.yaml", CONFIG[:CONFIG.index("sweep")].replace(
+            "{type: xor}", "{type: npz, file: data.npz, present: 1.0}").replace("input: 2", "input: 1"))
+
+    def test_data_that_change_while_a_command_is_at_work_cost_no_run(self):
+        config = self.on_own_data()
+        self.run_glesim(config, "--seeds", "0-1")
+        before = self.summary("results/small")
+        folder = self.run_of("results/small", 2)
+        folder.mkdir()
+        held = os.open(folder, os.O_RDONLY)
+        self.addCleanup(os.close, held)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with self.start(config, "--seeds", "2-3", "--jobs", "1", "--resume") as run:
+            time.sleep(2) # it has looked at the data, and waits for the folder, for five seconds
+            self.data(range(8, 16))
+            fcntl.flock(held, fcntl.LOCK_UN)
+            out, err = run.communicate(timeout=PATIENCE)
+        self.assertEqual(run.returncode, 0, err)
+        self.assertEqual(out.count(": completed after epoch 1"), 2)
+        self.assertIn("results/small/summary.json: left as it is, since it has runs of another config or other data than "
+                      "these; --force replaces it\n", out)
+        self.assertEqual(self.summary("results/small"), before)
+
+    def test_a_run_that_is_gone_is_no_loss(self):
+        self.run_glesim(XOR, *SHORT, "--seeds", "0-1")
+        shutil.rmtree(self.run_of("results/xor", 1))
+        self.run_glesim(XOR, *SHORT, *OTHER, "--seed", "9") # beside them, and left out
+        self.run_glesim(XOR, *SHORT, "--seeds", "0")
+        s = self.summary()
+        self.assertEqual((s["completed"], [r["seed"] for r in s["left_out"]]), (1, [9]))
+
+    def test_points_on_data_that_have_changed_are_others(self):
+        config = self.on_own_data()
+        self.run_glesim(config, "--set", "sweep={learning.beta: [1, 0.5]}")
+        self.run_glesim(config, "--set", "sweep={learning.beta: [2], dataset.present: [0.5]}") # asks for other data
+        self.assertEqual(len(self.summary("results/small")["points"]), 3)
+        self.data(range(8, 16))
+        self.run_glesim(config, "--set", "sweep={learning.beta: [4]}")
+        s = self.summary("results/small")
+        self.assertEqual([p["sweep"] for p in s["points"]], ["beta=4", "beta=2,present=0.5"])
+        self.assertEqual(sorted(p["sweep"] for p in s["others"]), ["beta=0.5", "beta=1"])
+
+    def test_points_from_files_that_have_changed_are_others(self):
+        config = self.write("own.yaml", CONFIG[:CONFIG.index("sweep")])
+        for seed in (8, 9):
+            self.run_glesim(config, "--seed", seed, "--output", "start")
+            shutil.copy(self.run_of("start", seed) / "weights.npz", self.folder / f"w{seed}.npz")
+        self.run_glesim(config, "--set", "sweep={network.init.file: [w8.npz, w9.npz]}")
+        self.assertEqual(len(self.summary("results/small")["points"]), 2) # each of its own file
+        shutil.copy(self.folder / "w8.npz", self.folder / "w9.npz")
+        self.run_glesim(config, "--set", "network.init.file=w9.npz", "--set", "sweep={learning.beta: [4]}")
+        s = self.summary("results/small")
+        self.assertEqual([p["sweep"] for p in s["points"]], ["beta=4", "file=w8.npz"])
+        self.assertEqual([p["sweep"] for p in s["others"]], ["file=w9.npz"])
 
     def test_a_run_that_fails_at_once_is_of_the_config_of_those_beside_it(self):
         config = self.write("own.yaml", CONFIG[:CONFIG.index("sweep")].replace(

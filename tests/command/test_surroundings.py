@@ -210,16 +210,42 @@ class Limits(Surroundings):
         self.assertRegex(done.err, r"(?m)^out/seed_1/[a-z]+\.[a-z]+: cannot write: File too large$")
         self.assertEqual([name for name in os.listdir(self.run_of("out")) if name.startswith(".")], [])
 
-    def test_a_pipe_in_place_of_a_report_is_refused(self):
+    def test_something_else_in_place_of_a_file_of_a_run_is_refused(self):
+        for i, (make, kind) in enumerate(((os.mkfifo, "a pipe"), (os.mkdir, "a folder"))):
+            for name in ("metrics.json", "checkpoint.npz"):
+                for more in ([], ["--resume"], ["--seeds", "1-2"], ["--seeds", "1-2", "--resume"]):
+                    with self.subTest(kind=kind, name=name, more=more):
+                        out = f"out_{i}_{name[:4]}_{len(more)}_{more[-1:]}"
+                        self.run_of(out).mkdir(parents=True)
+                        make(self.run_of(out) / name)
+                        self.assertEqual(self.run_glesim(XOR, *SHORT, "--output", out, *more, code=3).err,
+                                         f"glesim: {out}/seed_1/{name} is {kind}, not a file: remove it, or put this run "
+                                         "elsewhere by --output\n")
+                        self.assertEqual([path.name for path in (self.folder / out).rglob("*")], ["seed_1", name])
+
+    def test_a_pipe_in_place_of_a_report_is_replaced_by_force(self):
         self.run_of("out").mkdir(parents=True)
         os.mkfifo(self.run_of("out") / "metrics.json")
-        self.assertIn("out/seed_1 holds a run already (unreadable)",
-                      self.run_glesim(XOR, *SHORT, "--output", "out", code=3).err)
-        self.run_of("many", 0).mkdir(parents=True)
-        os.mkfifo(self.run_of("many", 0) / "metrics.json")
-        os.mkfifo(self.folder / "many/summary.json")
-        self.assertIn("of 2 runs 1 holds another config",
-                      self.run_glesim(XOR, *SHORT, "--seeds", "0-1", "--output", "many", code=3).err)
+        self.run_glesim(XOR, *SHORT, "--output", "out", "--force")
+        self.assertTrue((self.run_of("out") / "metrics.json").is_file())
+
+    def test_something_else_in_place_of_a_summary_is_found_before_any_run_starts(self):
+        for kind, make in (("pipe", os.mkfifo), ("folder", os.mkdir)):
+            (self.folder / kind).mkdir()
+            make(self.folder / kind / "summary.json")
+            done = self.run_glesim(XOR, *SHORT, "--seeds", "0-1", "--output", kind, code=3)
+            self.assertEqual(done.err, f"glesim: {kind}/summary.json is a {kind}, not a file: remove it, or put these runs "
+                                       "elsewhere by --output\n")
+            self.assertEqual(os.listdir(self.folder / kind), ["summary.json"])
+
+    def test_resume_is_named_where_it_works(self):
+        self.run_of("out").mkdir(parents=True)
+        (self.run_of("out") / "metrics.json").write_text("{", encoding="utf-8")
+        self.assertEqual(self.run_glesim(XOR, *SHORT, "--output", "out", code=3).err,
+                         "glesim: out/seed_1 holds a run already (unreadable); --force replaces it, --output puts this one "
+                         "elsewhere\n")
+        self.assertIn("of 2 runs 1 holds another config (the first: out/seed_1/config.yaml: cannot be read: No such file",
+                      self.run_glesim(XOR, *SHORT, "--seeds", "0-1", "--output", "out", code=3).err)
 
 
 class Readers(Surroundings):

@@ -206,7 +206,8 @@ static void the_command_has_the_last_word_over_variants(void **state)
     struct gle_experiments list;
 
     (void)state;
-    assert_string_equal(build(&list, adam, "variants: {a: {learning.beta: 1, seed: 2}, b: {}}\n", sets, NULL), "");
+    assert_string_equal(build(&list, adam, "variants: {a: {learning.beta: 1, seed: 2}, b: {learning.gamma: 1}}\n", sets,
+                              NULL), "");
     assert_int_equal(list.n, 2);
     for (size_t i = 0; i < 2; i++) {
         assert_says(&list, i, "learning.beta", "3");
@@ -239,7 +240,7 @@ static void a_sweep_tells_what_its_runs_have(void **state)
 static void folders_are_one_to_one_with_values(void **state)
 {
     static const char *const none[] = {NULL};
-    static const char *const labels[] = {"tau_m=1", "tau_m=_1", "tau_m=2", "tau_m=3"};
+    static const char *const labels[] = {"tau_m=1", "tau_m=_1", "tau_m=2", "tau_m=_3"};
     struct gle_experiments list;
 
     (void)state;
@@ -249,6 +250,70 @@ static void folders_are_one_to_one_with_values(void **state)
     for (size_t i = 0; i < list.n; i++)
         assert_string_equal(list.item[i]->sweep.label, labels[i]);
     gle_experiments_clear(&list);
+}
+
+/* A place among the values is not to be taken for a value; among words, lists and maps it is none. */
+static void places_are_told_from_numbers(void **state)
+{
+    static const char *const none[] = {NULL};
+    static const struct {
+        const char *values, *labels[3];
+    } rows[] = {
+        {"'network.layers[0].neurons.tau_m': [1, 3, [1, 2]]", {"tau_m=1", "tau_m=3", "tau_m=_2"}},
+        {"'network.layers[0].neurons.tau_m': [[1, 2], [2, 1], [2, 3]]", {"tau_m=0", "tau_m=1", "tau_m=2"}},
+        {"learning.optimizer: [sgd, {type: adam, lr: 0.5}, adam]", {"optimizer=sgd", "optimizer=1", "optimizer=adam"}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        struct gle_experiments list;
+        char yaml[256];
+        snprintf(yaml, sizeof yaml, "sweep: {%s}\n", rows[i].values);
+        assert_string_equal(build(&list, adam, yaml, none, NULL), "");
+        assert_int_equal(list.n, LENGTH(rows[i].labels));
+        for (size_t k = 0; k < list.n; k++)
+            assert_string_equal(list.item[k]->sweep.label, rows[i].labels[k]);
+        gle_experiments_clear(&list);
+    }
+}
+
+/* Variants that an override makes one are told; those that the file itself has twice are the user's own. */
+static void an_override_does_not_make_variants_one(void **state)
+{
+    static const char variants[] = "variants:\n  a: {learning.beta: 1}\n  b: {learning.beta: 2, description: b}\n"
+                                   "  c: {learning.beta: 2, learning.gamma: 1}\n";
+    static const struct {
+        const char *set, *yaml, *error;
+    } rows[] = {
+        {"learning.beta=3", variants, ""}, /* b still has a description of its own */
+        {"description=x", variants, ""},
+        {"learning.beta=3", "variants:\n  a: {learning.beta: 1}\n  b: {learning.beta: 2}\n",
+         "x.yaml:14:7: learning.beta: the variants 'a' and 'b' would make the same run, since learning.beta=3 has the "
+         "last word over them; --variant a makes it once"},
+        {"learning.beta=3", "variants:\n  a: {}\n  b: {learning.beta: 2}\n",
+         "x.yaml:14:7: learning.beta: the variants 'a' and 'b' would make the same run, since learning.beta=3 has the "
+         "last word over them; --variant a makes it once"},
+        {"learning.beta=3", "variants:\n  a: {learning.beta: 1}\n  b: {}\n",
+         "x.yaml:13:7: learning.beta: the variants 'a' and 'b' would make the same run, since learning.beta=3 has the "
+         "last word over them; --variant a makes it once"},
+        {"learning.optimizer=sgd",
+         "variants:\n  a: {learning.optimizer: adam}\n  b: {learning.optimizer: {type: sgd, lr: 1}}\n"
+         "sweep: {learning.gamma: [1, 2]}\n",
+         "x.yaml:14:7: learning.optimizer: the variants 'a' and 'b' would make the same run, since "
+         "learning.optimizer=sgd has the last word over them; --variant a makes it once"},
+        {"learning.gamma=3", "variants:\n  a: {}\n  b: {learning.beta: 1}\n", ""}, /* 1 is the default */
+        {"dt=0.05", "variants:\n  a: {learning.beta: 2}\n  b: {learning.beta: 2}\n", ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        const char *const set[] = {rows[i].set, NULL};
+        struct gle_experiments list;
+        const char *error = build(&list, adam, rows[i].yaml, set, NULL);
+        if (strcmp(error, rows[i].error))
+            fail_msg("row %zu: %s", i, error);
+        gle_experiments_clear(&list);
+    }
 }
 
 static void one_run_is_not_made_twice(void **state)
@@ -335,6 +400,8 @@ int main(void)
         cmocka_unit_test(the_command_has_the_last_word_over_variants),
         cmocka_unit_test(a_sweep_tells_what_its_runs_have),
         cmocka_unit_test(folders_are_one_to_one_with_values),
+        cmocka_unit_test(places_are_told_from_numbers),
+        cmocka_unit_test(an_override_does_not_make_variants_one),
         cmocka_unit_test(one_run_is_not_made_twice),
         cmocka_unit_test(notes_at_the_top_are_passed_over),
         cmocka_unit_test(any_allocation_may_fail),

@@ -206,6 +206,35 @@ static void numbers_are_written_for_readers_of_every_yaml(void **state)
     }
 }
 
+static void words_are_quoted_for_a_shell_where_it_takes_that(void **state)
+{
+    static const struct {
+        const char *word, *wanted;
+    } cases[] = {{"configs/xor.yaml", "configs/xor.yaml"},
+                 {"training.epochs=2", "training.epochs=2"},
+                 {"--seeds", "--seeds"},
+                 {"0-3,12", "0-3,12"},
+                 {"", "''"},
+                 {"two words", "'two words'"},
+                 {"=ls", "'=ls'"},
+                 {"network.layers[0].gamma=1", "'network.layers[0].gamma=1'"},
+                 {"~/x", "'~/x'"},
+                 {"$HOME;`ls`", "'$HOME;`ls`'"},
+                 {"it's", "'it'\\''s'"},
+                 {"'", "''\\'''"},
+                 {"a\nb", "'a\nb'"},
+                 {"\xC3\xA4", "'\xC3\xA4'"}};
+
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        char text[64];
+        const size_t n = gle_text_shell(text, cases[i].word);
+        assert_string_equal(text, cases[i].wanted);
+        assert_int_equal(n, strlen(text));
+        assert_true(n < GLE_SHELL_ROOM(strlen(cases[i].word)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +249,7 @@ int main(void)
         cmocka_unit_test(a_real_is_printed_with_no_more_digits_than_it_needs),
         cmocka_unit_test(a_word_in_other_case_is_nearest),
         cmocka_unit_test(numbers_are_written_for_readers_of_every_yaml),
+        cmocka_unit_test(words_are_quoted_for_a_shell_where_it_takes_that),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
