@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "bench_product.h"
 #include "parts/link.h"
+#include "yaml/key.h"
 
 #include <math.h>
 #include <string.h>

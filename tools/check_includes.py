@@ -40,6 +40,7 @@ BEYOND = {
         "kernel/kernel.h": "gle_padded() likewise",
         "parts/feedback.h": "which projections have weights B",
     },
+    "train/train.c": {"yaml/node.h": "keys of the config that errors about the data point at"},
     "train/train.h": {"graph/graph.h": "a run is given the graph beside its net"},
     "train/measure.h": {"graph/graph.h": "a measurement is given it likewise"},
     "train/diagnosis.h": {"graph/graph.h": "the shadow has a graph of its own"},
@@ -48,7 +49,10 @@ BEYOND = {
         "graph/graph.h": "shapes of the layers",
         "solver/net.h": "copies of the parameters",
     },
+    "report/former.c": {"yaml/key.h": "compares the config that is there with this one"},
+    "report/report.c": {"yaml/node.h": "writes the resolved config"},
     "report/json.c": {
+        "yaml/node.h": "the config in the report",
         "parts/activation.h": "names of rows",
         "parts/feedback.h": "names of rows",
         "parts/loss.h": "scale of the gradients that a diagnosis compares",

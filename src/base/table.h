@@ -15,6 +15,13 @@ struct gle_row {
     const struct gle_key *keys;
     size_t params_size;
 };
+/* A row with its decoded settings. row NULL: absent. */
+struct gle_node;
+struct gle_part {
+    const struct gle_row *row;
+    void *params; /* row->params_size bytes; NULL if 0 */
+    const struct gle_node *src; /* where a config has it, for messages */
+};
 struct gle_table {
     const char *what; /* "activation", as in "unknown activation" */
     const void *rows; /* first row; each row begins with a struct gle_row */

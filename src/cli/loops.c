@@ -1,6 +1,7 @@
 #include "cli/loops.h"
 #include "base/rng.h"
 #include "solver/loops.h"
+#include "yaml/node.h"
 
 #include <stdio.h>
 

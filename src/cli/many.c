@@ -5,6 +5,7 @@
 #include "cli/session.h"
 #include "cli/show.h"
 #include "report/report.h"
+#include "yaml/node.h"
 
 #include <stdio.h>
 #include <string.h>

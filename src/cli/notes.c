@@ -1,5 +1,6 @@
 #include "cli/notes.h"
 #include "data/npz_names.h"
+#include "yaml/node.h"
 
 #include <stdio.h>
 #include <string.h>

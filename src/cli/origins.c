@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "cli/jobs.h"
 #include "data/data.h"
+#include "yaml/node.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -10,6 +10,7 @@
 #include "report/report.h"
 #include "train/measure.h"
 #include "train/train.h"
+#include "yaml/node.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,10 +1,12 @@
 #include "cli/show.h"
 #include "cli/progress.h"
 #include "cli/tables.h"
+#include "config/keys.h"
 #include "data/feed.h"
 #include "parts/optimizer.h"
 #include "report/provenance.h"
 #include "train/evaluation.h"
+#include "yaml/key.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,6 +1,8 @@
 #include "config/changes.h"
 #include "base/memory.h"
 #include "config/experiment.h"
+#include "config/keys.h"
+#include "yaml/key.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,6 +3,7 @@
 #include "config/decode.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "config/keys.h"
 #include "data/data.h"
 #include "parts/activation.h"
 #include "parts/feedback.h"

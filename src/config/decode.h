@@ -3,6 +3,7 @@
 #define GLE_CONFIG_DECODE_H
 
 #include "config/experiment.h"
+#include "yaml/key.h"
 
 /* A name as a regular expression; `extra` are characters that it may hold, but not begin with. */
 #define GLE_NAME_PATTERN(extra) "^[A-Za-z0-9_-][A-Za-z0-9_" extra "-]{0,63}$"

@@ -1,6 +1,7 @@
 #include "config/experiment.h"
 #include "base/memory.h"
 #include "config/build.h"
+#include "config/keys.h"
 #include "data/data.h"
 #include "parts/activation.h"
 #include "parts/loss.h"
@@ -326,4 +327,9 @@ struct gle_experiment *gle_experiment_build(struct gle_doc *doc, const char *var
     }
     gle_node_remove(doc->root, "checkpoint"); /* what changes no result is no part of what makes two configs the same */
     return exp;
+}
+
+void gle_experiment_place(struct gle_error *err, const struct gle_node *src)
+{
+    gle_node_place(err, src, NULL);
 }

@@ -5,13 +5,15 @@
 
 #include "base/error.h"
 #include "parts/link.h"
-#include "yaml/key.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct gle_act;
+struct gle_doc;
+struct gle_key;
+struct gle_node;
 struct gle_feedback;
 struct gle_loss;
 struct gle_metric_row;
@@ -238,6 +240,9 @@ GLE_MUST_CHECK int gle_experiments_load(struct gle_experiments *out, const char 
                                         const char *const *only, size_t n_only, struct gle_errors *errs);
 void gle_experiments_clear(struct gle_experiments *list);
 
+/* Places an error where the config has what it is about (src of a part, a source, a layer), if it has no place yet. */
+void gle_experiment_place(struct gle_error *err, const struct gle_node *src);
+
 /* The output. */
 static inline const struct gle_layer_cfg *gle_experiment_top(const struct gle_experiment *exp)
 {
@@ -250,10 +255,5 @@ const struct gle_metric_row *gle_experiment_watches(const struct gle_experiment 
 /* Adds what was written in the file, or on the command line, and changes nothing in this experiment, each at its place
  * and with the reason: "has no effect: ...". Defaults are passed over, and what only the data can tell. */
 void gle_experiment_unused(const struct gle_experiment *exp, struct gle_errors *told);
-
-/* The keys at the top of a file, for --schema and the contract tests. */
-extern const struct gle_key gle_experiment_keys[];
-/* All tables a config can name something from, NULL-terminated, for --list and the contract tests. */
-extern const struct gle_table *const gle_tables[];
 
 #endif

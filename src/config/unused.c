@@ -1,6 +1,7 @@
 /* Settings that somebody wrote and that change nothing in an experiment. None is an error: what a variant, a sweep or
  * --set changes may well leave such settings behind in the file. */
 #include "config/build.h"
+#include "config/keys.h"
 #include "data/data.h"
 #include "parts/rule.h"
 

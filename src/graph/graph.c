@@ -44,7 +44,7 @@ static int connect(struct gle_graph *g, struct gle_projection *c, size_t target,
     c->delay = cfg->delay;
     if (gle_link_plan_make(&c->plan, (const struct gle_link *)cfg->connect.row, cfg->connect.params, source,
                            &exp->layers[target].shape, exp->seed, cfg->label, err)) {
-        gle_node_place(err, cfg->src, NULL);
+        gle_experiment_place(err, cfg->src);
         return -1;
     }
     c->n_in = gle_shape_count(source);

@@ -3,7 +3,6 @@
 #define GLE_PARTS_FEEDBACK_H
 
 #include "base/table.h"
-#include "yaml/key.h"
 
 /* A row. Settings of one that has weights of its own begin with a struct gle_feedback_params. */
 struct gle_feedback {

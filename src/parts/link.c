@@ -1,6 +1,7 @@
 #include "parts/link.h"
 #include "base/memory.h"
 #include "parts/link_sparse.h"
+#include "yaml/key.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -9,7 +9,6 @@
 #include "base/error.h"
 #include "base/table.h"
 #include "kernel/kernel.h"
-#include "yaml/key.h"
 
 #include <stdint.h>
 

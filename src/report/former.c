@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "report/json.h"
+#include "yaml/key.h"
 
 #include <jansson.h>
 #include <stdio.h>

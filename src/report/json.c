@@ -5,6 +5,7 @@
 #include "parts/feedback.h"
 #include "parts/loss.h"
 #include "parts/rule.h"
+#include "yaml/node.h"
 
 #include <jansson.h>
 #include <math.h>

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/npz.h"
 #include "report/json.h"
+#include "yaml/node.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,6 +3,7 @@
 #include "schema/schema.h"
 #include "base/text.h"
 #include "config/experiment.h"
+#include "config/keys.h"
 #include "report/json.h"
 #include "schema/inside.h"
 

@@ -120,7 +120,7 @@ static int init_parameter(struct gle_net *net, size_t param, float *values, stru
     else
         rc = init->fill(values, &target, part->params, rng, err);
     if (rc) {
-        gle_node_place(err, part->src, NULL);
+        gle_experiment_place(err, part->src);
         return -1;
     }
     gle_net_set_param(net, param, values);
@@ -167,7 +167,7 @@ static int apply(struct gle_net *net, const struct gle_setting *setting, struct 
     if (!rc && p->kind == GLE_TAU_M)
         rc = check_tau_m(values, &p->field, net->graph->exp->dt, NULL, name, err);
     if (rc)
-        gle_node_place(err, setting->value.src, NULL);
+        gle_experiment_place(err, setting->value.src);
     else
         gle_net_set_param(net, param, values);
     gle_free(values);

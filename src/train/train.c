@@ -4,6 +4,7 @@
 #include "parts/schedule.h"
 #include "train/measure.h"
 #include "train/run.h"
+#include "yaml/node.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -65,12 +65,6 @@ struct gle_names {
     size_t n;
     const struct gle_node *src; /* NULL: absent */
 };
-/* A row of a table with its decoded settings. row NULL: absent. */
-struct gle_part {
-    const struct gle_row *row;
-    void *params; /* row->params_size bytes; NULL if 0 */
-    const struct gle_node *src;
-};
 
 /* One way to write a custom value, for the schema. Lists of forms end with GLE_FORM_END. */
 enum gle_form_kind {

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/npz.h"
 #include "config/experiment.h"
+#include "config/keys.h"
 #include "data/data.h"
 #include "kernel/kernel.h"
 #include "parts/activation.h"

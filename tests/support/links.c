@@ -1,5 +1,6 @@
 #include "links.h"
 #include "base/memory.h"
+#include "yaml/key.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,6 +2,7 @@
 #include "config/experiment.h"
 
 #include "base/memory.h"
+#include "yaml/node.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,6 +2,7 @@
 #include "../support/links.h"
 #include "base/memory.h"
 #include "base/npz.h"
+#include "yaml/node.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,6 +3,7 @@
 #include "../support/folder.h"
 #include "cli/origins.h"
 #include "data/data.h"
+#include "yaml/node.h"
 
 #include <setjmp.h>
 #include <signal.h>
