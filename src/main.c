@@ -119,6 +119,8 @@ static int run_plan(struct gle_plan *plan)
     if (gle_limits_processors(&processors, &err) || gle_plan_place(plan, &err) ||
         (o->action == GLE_RUN && gle_plan_check(plan, threads_started ? 1 : processors, &err)))
         return gle_show_error(&err);
+    if (!o->quiet)
+        gle_notes_print_settings(&plan->lists[0]);
     if (o->action == GLE_RUN && (o->n_seeds || o->jobs || plan->runs[0].exp->sweep.label))
         return run_side_by_side(plan, processors);
     return run_one_by_one(plan, processors);

@@ -144,7 +144,6 @@ void gle_notes_print(const struct gle_experiment *exp, const struct gle_data *da
 {
     struct gle_errors told = {0};
 
-    gle_experiment_unused(exp, &told);
     note_test_batch(exp, data, &told);
     note_diagnose(exp, data, &told);
     print_told(&told);

@@ -114,6 +114,15 @@ class Unused(Case):
                                  [f"--set {setting}: {path}: has no effect: {why}"])
                 self.assertEqual([line for line in self.told(config, *useful, setting) if f": {path}: " in line], [])
 
+    def test_each_is_told_once_whatever_the_number_of_runs(self):
+        line = "c.yaml:10:41: learning.window: has no effect: the rule gle looks at no window; bptt and adjoint do\n"
+        self.write("c.yaml", EPOCHS.replace("{loss: cross_entropy}", "{loss: cross_entropy, window: 2.0}") +
+                   "sweep: {learning.optimizer.lr: [0.1, 0.2]}\n")
+        for options in (["--check"], ["--dry-run"], ["--output", "out"], ["--output", "seeds", "--seeds", "0-2"]):
+            with self.subTest(options=options):
+                self.assertEqual(self.run_glesim("c.yaml", *options).err.count(line), 1)
+        self.assertEqual(self.run_glesim("c.yaml", "--output", "out", "--force", "--quiet").err, "")
+
     def test_a_bias_that_is_not_there_does_not_learn(self):
         why = "has no effect: there are no biases here (bias: none)"
         own = self.told(EPOCHS, NO_BIAS[0], "network.layers[0].plastic=[weight, bias]")
@@ -175,7 +184,8 @@ class Unused(Case):
         self.write("p.yaml", PHASES)
         xor = ["dataset={type: xor, present: 2.0}", "network.input=2"]
         for config, sets, window, too_long, steps in (
-                ("c.yaml", [], 1.0, 1.1, (11, 10)), ("p.yaml", [], 5.0, 5.1, (51, 50)), ("p.yaml", xor, 5.0, 5.1, (51, 50)),
+                ("c.yaml", [], 1.0, 1.1, (11, 10)), ("p.yaml", [], 5.0, 5.1, (51, 50)),
+                ("p.yaml", xor, 5.0, 5.1, (51, 50)),
                 ("p.yaml", [*xor, "training.state=reset"], 2.0, 2.1, (21, 20)),
                 ("p.yaml", [*xor, "network.layers[0].reset=batch"], 2.0, 2.1, (21, 20))):
             with self.subTest(config=config, sets=sets):
@@ -185,8 +195,8 @@ class Unused(Case):
                 self.assertTrue(load(self.folder / "out/seed_0/metrics.json")["diagnostics"]["comparisons"])
                 done = self.run_glesim(config, *options, "--set", f"diagnose.window={too_long}")
                 self.assertIn(f"glesim: --set diagnose.window={too_long}: diagnose.window: nothing is compared: a "
-                              f"comparison lasts {steps[0]} steps, and no more than {steps[1]} learning steps follow one "
-                              "another", notes(done))
+                              f"comparison lasts {steps[0]} steps, and no more than {steps[1]} learning steps "
+                              "follow one another", notes(done))
                 self.assertEqual(load(self.folder / "out/seed_0/metrics.json")["diagnostics"]["comparisons"], [])
 
 
