@@ -62,9 +62,9 @@ GLE_MUST_CHECK int gle_diagnose_build(struct gle_experiment *exp, const struct g
 /* Writes "bptt and adjoint" into buf: the names of the rules that look at windows. Returns buf. */
 const char *gle_windowed_rules(char *buf, size_t size);
 
-/* Whether the loss and the activations have their `curve` where exact gradients, the rule's or a diagnosis's, need it:
- * of the layers whose errors go on to a membrane. Left out where exp->layers or exp->loss is NULL.
+/* Whether the loss and the activations have their `curvature` where exact gradients, the rule's or a diagnosis's, need
+ * it: of the layers whose errors go on to a membrane. Left out where exp->layers or exp->loss is NULL.
  * Errors: GLE_ECONFIG, at the gamma of that layer. */
-GLE_MUST_CHECK int gle_curves_check(const struct gle_experiment *exp, struct gle_errors *errs);
+GLE_MUST_CHECK int gle_curvatures_check(const struct gle_experiment *exp, struct gle_errors *errs);
 
 #endif

@@ -120,11 +120,11 @@ static bool pass_on(struct gle_graph *g, const struct gle_projection *c)
         return false;
     target->swept = target->swept || source->swept;
     if (c->cfg->feedback->sends) { /* errors go on to the source */
-        target->nudged = target->nudged || source->nudged;
+        target->coupled = target->coupled || source->coupled;
         target->needs_error = target->needs_error || source->needs_error;
-        target->swept = target->swept || target->nudged;
+        target->swept = target->swept || target->coupled;
     }
-    return target->swept != before.swept || target->nudged != before.nudged ||
+    return target->swept != before.swept || target->coupled != before.coupled ||
            target->needs_error != before.needs_error;
 }
 
@@ -137,9 +137,9 @@ static void find_errors(struct gle_graph *g, bool shown)
 
     for (size_t i = 0; i < g->n_populations; i++) {
         struct gle_population *p = &g->populations[i];
-        p->nudged = !g->passive && p->cfg->gamma > 0.0;
-        p->swept = learns(g, p) || p->nudged;
-        p->needs_error = p->nudged || (steps_learn && p->swept);
+        p->coupled = !g->passive && p->cfg->gamma > 0.0;
+        p->swept = learns(g, p) || p->coupled;
+        p->needs_error = p->coupled || (steps_learn && p->swept);
     }
     while (more) {
         more = false;
@@ -151,7 +151,7 @@ static void find_errors(struct gle_graph *g, bool shown)
         const struct gle_population *source = source_of(g, c);
         c->sweeps_below = source && source->swept;
         c->sends_error = source && source->needs_error && c->cfg->feedback->sends;
-        c->nudges_below = c->sends_error && source->nudged;
+        c->couples_below = c->sends_error && source->coupled;
     }
 }
 

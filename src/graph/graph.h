@@ -59,8 +59,8 @@ struct gle_population {
     size_t depth;     /* steps of the longest way to the output; of use where there are no loops */
     bool needs_error; /* steps find its errors: something learns from them, or they feed back into membranes, here or
                          further along their way */
-    bool swept;       /* a sweep back over a window goes through it: it or what it reads learns, or is nudged */
-    bool nudged;      /* errors feed back into a membrane of it, or of one that its errors go on to */
+    bool swept;       /* a sweep back over a window goes through it: it or what it reads learns, or is coupled */
+    bool coupled;      /* errors feed back into a membrane of it, or of one that its errors go on to */
     struct gle_parameter *bias;          /* (1, n), or (1, channels) where they share it */
     struct gle_parameter *tau_m, *tau_r; /* (1, n) each */
     /* Coefficients (1, n), as the kernels want them. */
@@ -95,7 +95,7 @@ struct gle_projection {
     size_t n_pool, ld_pool; /* of its rates as the link reads them: pooled */
     struct gle_link_plan plan;
     bool sends_error;  /* the source needs the errors that it sends back */
-    bool nudges_below; /* and those go on to a membrane */
+    bool couples_below; /* and those go on to a membrane */
     bool sweeps_below; /* the source is swept */
     struct gle_parameter *weight;   /* W (plan.rows, plan.cols) */
     struct gle_parameter *feedback; /* B, like W: errors go back through it; NULL: through W itself, or not at all */
@@ -105,7 +105,7 @@ struct gle_projection {
     struct gle_field pooled;       /* derived: pooled rates (B, n_pool), */
     struct gle_field pooled_e;     /* and W^T e before it is spread over the source */
     struct gle_field tape_pooled;     /* tape, by the sweep: pooled rates that W met (B, n_pool), */
-    struct gle_field tape_pooled_bar; /* and, where nudges_below, above_bar of the source for its pooled neurons */
+    struct gle_field tape_pooled_bar; /* and, where couples_below, above_bar of the source for its pooled neurons */
     struct gle_field bar;          /* adjoint: lambda sent back to pooled neurons (B, n_pool) */
     struct gle_field part;         /* adjoint: part of a gradient of the weights, like W */
 };

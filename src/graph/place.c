@@ -220,17 +220,17 @@ static void add_tapes(struct gle_graph *g, struct gle_population *p)
     place(g, &t->dr, batch_of(g, p, GLE_TAPE, "r_prime"), p->swept ? T + 1 : 0);
     place(g, &t->s, batch_of(g, p, GLE_TAPE, "s"), p->tau_m->plastic ? T : 0);
     place(g, &t->lambda, batch_of(g, p, GLE_TAPE, "lambda"), p->swept ? T : 0);
-    place(g, &t->v, batch_of(g, p, GLE_TAPE, "v"), p->nudged ? T + 1 : 0);
-    place(g, &t->e, batch_of(g, p, GLE_TAPE, "e"), p->nudged ? T : 0);
-    place(g, &t->prosp_u, batch_of(g, p, GLE_TAPE, "prosp_u"), p->nudged ? T : 0);
-    place(g, &t->e_above, batch_of(g, p, GLE_TAPE, "e_above"), p->nudged ? T : 0);
-    place(g, &t->above_bar, batch_of(g, p, GLE_TAPE, "above_bar"), p->nudged ? T + 1 : 0);
+    place(g, &t->v, batch_of(g, p, GLE_TAPE, "v"), p->coupled ? T + 1 : 0);
+    place(g, &t->e, batch_of(g, p, GLE_TAPE, "e"), p->coupled ? T : 0);
+    place(g, &t->prosp_u, batch_of(g, p, GLE_TAPE, "prosp_u"), p->coupled ? T : 0);
+    place(g, &t->e_above, batch_of(g, p, GLE_TAPE, "e_above"), p->coupled ? T : 0);
+    place(g, &t->above_bar, batch_of(g, p, GLE_TAPE, "above_bar"), p->coupled ? T + 1 : 0);
     for (size_t i = p->first; i < p->first + p->n_in; i++) {
         struct gle_projection *c = &g->projections[i];
         const bool pools = c->plan.pooling != NULL;
         place(g, &c->tape_pooled, inputs_of(g, c, GLE_TAPE, "pooled", c->n_pool), pools && c->weight->plastic ? T : 0);
         place(g, &c->tape_pooled_bar, inputs_of(g, c, GLE_TAPE, "pooled_bar", c->n_pool),
-              pools && c->nudges_below ? T : 0);
+              pools && c->couples_below ? T : 0);
     }
 }
 

@@ -116,16 +116,16 @@ static inline void gle_error_instantaneous_back(GLE_ARRAY GLE_REAL *above_bar, G
 /* An activation r = phi(u) is written as expressions:
  *   GLE_ACTIVATION(name, phi, slope)            phi of u; its slope dr of u and r
  *   GLE_ACTIVATION_WITH(name, y, phi, slope)    the same, where y, an expression of u, is at hand in all that follow
- *   GLE_CURVE(name, curve)                      the slope of the slope, of u, r and dr; where phi is made of straight
+ *   GLE_CURVATURE(name, curvature)              the slope of the slope, of u, r and dr; where phi is made of straight
  *                                               pieces, it is 0 and not written
- * Of these the functions gle_<name>_y(u), gle_<name>(u, y), gle_<name>_slope(u, y, r) and gle_<name>_curve(u, y, r, dr)
- * are made, and the loops GLE_ACTIVATION_LOOP(name) and GLE_CURVE_LOOP(name), if the including file has defined such
- * macros before. */
+ * Of these the functions gle_<name>_y(u), gle_<name>(u, y), gle_<name>_slope(u, y, r) and gle_<name>_curvature(u, y, r,
+ * dr) are made, and the loops GLE_ACTIVATION_LOOP(name) and GLE_CURVATURE_LOOP(name), if the including file has defined
+ * such macros before. */
 #ifndef GLE_ACTIVATION_LOOP
 #define GLE_ACTIVATION_LOOP(name)
 #endif
-#ifndef GLE_CURVE_LOOP
-#define GLE_CURVE_LOOP(name)
+#ifndef GLE_CURVATURE_LOOP
+#define GLE_CURVATURE_LOOP(name)
 #endif
 #define GLE_ACTIVATION_WITH(name, shared, phi, slope)                 \
     static inline float gle_##name##_y(float u)                       \
@@ -148,44 +148,44 @@ static inline void gle_error_instantaneous_back(GLE_ARRAY GLE_REAL *above_bar, G
     }                                                                 \
     GLE_ACTIVATION_LOOP(name)
 #define GLE_ACTIVATION(name, phi, slope) GLE_ACTIVATION_WITH(name, 0.0f, phi, slope)
-#define GLE_CURVE(name, curve)                                                  \
-    static inline float gle_##name##_curve(float u, float y, float r, float dr) \
+#define GLE_CURVATURE(name, curvature)                                                  \
+    static inline float gle_##name##_curvature(float u, float y, float r, float dr) \
     {                                                                           \
         (void)u;                                                                \
         (void)y;                                                                \
         (void)r;                                                                \
         (void)dr;                                                               \
-        return curve;                                                           \
+        return curvature;                                                           \
     }                                                                           \
-    GLE_CURVE_LOOP(name)
+    GLE_CURVATURE_LOOP(name)
 
 GLE_ACTIVATION(linear, u, 1.0f)
 
 GLE_ACTIVATION(relu, u < 0.0f ? 0.0f : u, u > 0.0f ? 1.0f : 0.0f)
 
 GLE_ACTIVATION(sigmoid, gle_sigmoidf(u), r * (1.0f - r))
-GLE_CURVE(sigmoid, dr * (1.0f - 2.0f * r))
+GLE_CURVATURE(sigmoid, dr * (1.0f - 2.0f * r))
 
 GLE_ACTIVATION(hard_sigmoid, gle_clipf(u * (1.0f / 6.0f) + 0.5f, 0.0f, 1.0f),
                u > -3.0f && u < 3.0f ? 1.0f / 6.0f : 0.0f)
 
 GLE_ACTIVATION(tanh, gle_tanhf(u), 1.0f - r * r)
-GLE_CURVE(tanh, -2.0f * r * dr)
+GLE_CURVATURE(tanh, -2.0f * r * dr)
 
 GLE_ACTIVATION(hard_tanh, gle_clipf(u, -1.0f, 1.0f), u > -1.0f && u < 1.0f ? 1.0f : 0.0f)
 
 /* log(1 + exp(u)) = max(u, 0) + log(1 + exp(-|u|)), in which nothing overflows. Its slope is the sigmoid. */
 GLE_ACTIVATION_WITH(softplus, gle_expf(-gle_absf(u)), (u > 0.0f ? u : 0.0f) + gle_log1pf(y),
                     (u < 0.0f ? y : 1.0f) / (1.0f + y))
-GLE_CURVE(softplus, gle_sigmoid_slope(u, 0.0f, gle_sigmoidf(u)))
+GLE_CURVATURE(softplus, gle_sigmoid_slope(u, 0.0f, gle_sigmoidf(u)))
 
 /* Clevert et al. 2016, arXiv:1511.07289, with alpha = 1, as torch.nn.ELU. Continuous up to the slope at 0. */
 GLE_ACTIVATION_WITH(elu, u < 0.0f ? u : 0.0f, u < 0.0f ? gle_expm1f(y) : u, gle_expf(y))
-GLE_CURVE(elu, u < 0.0f ? gle_expf(u) : 0.0f)
+GLE_CURVATURE(elu, u < 0.0f ? gle_expf(u) : 0.0f)
 
 /* As torch.nn.Softsign. r is a quotient, not u y: y is no normal number where u is among the largest. */
 GLE_ACTIVATION_WITH(softsign, 1.0f / (1.0f + gle_absf(u)), u / (1.0f + gle_absf(u)), y * y)
-GLE_CURVE(softsign, (u < 0.0f ? 2.0f : -2.0f) * y * y * y)
+GLE_CURVATURE(softsign, (u < 0.0f ? 2.0f : -2.0f) * y * y * y)
 
 /* --- optimizers: they move a parameter p along its gradient g --- */
 

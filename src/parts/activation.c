@@ -14,13 +14,13 @@
             dr[i] = gle_##name##_slope(u[i], y, rate);                                                          \
         }                                                                                                       \
     }
-#define GLE_CURVE_LOOP(name)                                                                     \
-    static void curve_##name(float *restrict ddr, const float *restrict u, size_t n)             \
+#define GLE_CURVATURE_LOOP(name)                                                                     \
+    static void curvature_##name(float *restrict ddr, const float *restrict u, size_t n)             \
     {                                                                                            \
         _Pragma("omp simd") for (size_t i = 0; i < n; i++)                                       \
         {                                                                                        \
             const float y = gle_##name##_y(u[i]), r = gle_##name(u[i], y);                    \
-            ddr[i] = gle_##name##_curve(u[i], y, r, gle_##name##_slope(u[i], y, r));             \
+            ddr[i] = gle_##name##_curvature(u[i], y, r, gle_##name##_slope(u[i], y, r));             \
         }                                                                                        \
     }
 #include "kernel/equations.h"
@@ -48,15 +48,15 @@ static void eval_log_softmax(float *restrict r, float *restrict dr, const float 
 const struct gle_act GLE_ISA_NAME(gle_acts)[] = {
     {{.name = "linear", .help = "r = u"}, .eval = eval_linear, .straight = true},
     {{.name = "relu", .help = "r = max(0, u)"}, .eval = eval_relu, .straight = true},
-    {{.name = "sigmoid", .help = "r = 1 / (1 + exp(-u))"}, .eval = eval_sigmoid, .curve = curve_sigmoid},
+    {{.name = "sigmoid", .help = "r = 1 / (1 + exp(-u))"}, .eval = eval_sigmoid, .curvature = curvature_sigmoid},
     {{.name = "hard_sigmoid", .help = "r = u / 6 + 1/2, clipped to [0, 1]"},
      .eval = eval_hard_sigmoid,
      .straight = true},
-    {{.name = "tanh", .help = "r = tanh(u)"}, .eval = eval_tanh, .curve = curve_tanh},
+    {{.name = "tanh", .help = "r = tanh(u)"}, .eval = eval_tanh, .curvature = curvature_tanh},
     {{.name = "hard_tanh", .help = "r = u, clipped to [-1, 1]"}, .eval = eval_hard_tanh, .straight = true},
-    {{.name = "softplus", .help = "r = log(1 + exp(u))"}, .eval = eval_softplus, .curve = curve_softplus},
-    {{.name = "elu", .help = "r = u where u > 0, else exp(u) - 1"}, .eval = eval_elu, .curve = curve_elu},
-    {{.name = "softsign", .help = "r = u / (1 + |u|)"}, .eval = eval_softsign, .curve = curve_softsign},
+    {{.name = "softplus", .help = "r = log(1 + exp(u))"}, .eval = eval_softplus, .curvature = curvature_softplus},
+    {{.name = "elu", .help = "r = u where u > 0, else exp(u) - 1"}, .eval = eval_elu, .curvature = curvature_elu},
+    {{.name = "softsign", .help = "r = u / (1 + |u|)"}, .eval = eval_softsign, .curvature = curvature_softsign},
     {{.name = "log_softmax", .help = "r = u - log(sum(exp(u))) over the layer; for the last layer under the loss nll"},
      .eval = eval_log_softmax,
      .straight = true,

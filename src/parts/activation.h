@@ -12,7 +12,7 @@ struct gle_act {
     void (*eval)(float *r, float *dr, const float *u, size_t B, size_t n, size_t ld);
     /* ddr = phi''(u), n elements, for exact gradients where errors feed back into membranes. NULL where `straight` says
      * that it is 0; NULL without that means not written, and a config that needs it is refused. */
-    void (*curve)(float *ddr, const float *u, size_t n);
+    void (*curvature)(float *ddr, const float *u, size_t n);
     bool straight; /* made of straight pieces */
     bool log_probabilities; /* normalises over the layer, so only for the last one, under the loss nll */
 };

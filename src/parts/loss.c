@@ -28,8 +28,8 @@ static double scale_mse(size_t n)
     return 2.0 / (double)n;
 }
 
-static void curve_mse(float *restrict out, const float *restrict r, const float *restrict y, const float *restrict x,
-                      float beta, const void *params, size_t B, size_t n, size_t ld)
+static void curvature_mse(float *restrict out, const float *restrict r, const float *restrict y,
+                          const float *restrict x, float beta, const void *params, size_t B, size_t n, size_t ld)
 {
     (void)r;
     (void)y;
@@ -77,8 +77,8 @@ static double eval_huber(float *restrict e, const float *restrict r, const float
     return loss;
 }
 
-static void curve_huber(float *restrict out, const float *restrict r, const float *restrict y, const float *restrict x,
-                        float beta, const void *params, size_t B, size_t n, size_t ld)
+static void curvature_huber(float *restrict out, const float *restrict r, const float *restrict y,
+                            const float *restrict x, float beta, const void *params, size_t B, size_t n, size_t ld)
 {
     const float limit = (float)((const struct huber_params *)params)->delta;
 
@@ -114,7 +114,7 @@ static double eval_log_cosh(float *restrict e, const float *restrict r, const fl
     return loss;
 }
 
-static void curve_log_cosh(float *restrict out, const float *restrict r, const float *restrict y,
+static void curvature_log_cosh(float *restrict out, const float *restrict r, const float *restrict y,
                            const float *restrict x, float beta, const void *params, size_t B, size_t n, size_t ld)
 {
     (void)params;
@@ -171,7 +171,7 @@ static double scale_one(size_t n)
 
 /* J = p p^T - diag(p), p = softmax(r). Logarithms of p serve as r, too, so that nll shares this: there the slope of the
  * activation counts as 1, and J is the one with respect to u. */
-static void curve_softmax(float *restrict out, const float *restrict r, const float *restrict y,
+static void curvature_softmax(float *restrict out, const float *restrict r, const float *restrict y,
                           const float *restrict x, float beta, const void *params, size_t B, size_t n, size_t ld)
 {
     (void)y;
@@ -216,7 +216,7 @@ const struct gle_loss GLE_ISA_NAME(gle_losses)[] = {
     {{.name = "mse", .help = "mean over outputs of (target - r)^2; target error: target - r"},
      .eval = eval_mse,
      .scale = scale_mse,
-     .curve = curve_mse},
+     .curvature = curvature_mse},
     {{.name = "huber",
       .help = "mean over outputs of d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2), d = target - r; target "
               "error: d, clipped to [-delta, delta]",
@@ -224,21 +224,21 @@ const struct gle_loss GLE_ISA_NAME(gle_losses)[] = {
       .params_size = sizeof(struct huber_params)},
      .eval = eval_huber,
      .scale = scale_mean,
-     .curve = curve_huber},
+     .curvature = curvature_huber},
     {{.name = "log_cosh", .help = "mean over outputs of log(cosh(target - r)); target error: tanh(target - r)"},
      .eval = eval_log_cosh,
      .scale = scale_mean,
-     .curve = curve_log_cosh},
+     .curvature = curvature_log_cosh},
     {{.name = "cross_entropy", .help = "-log softmax(r)[label], r being logits; target error: onehot - softmax(r)"},
      .eval = eval_cross_entropy,
      .scale = scale_one,
-     .curve = curve_softmax,
+     .curvature = curvature_softmax,
      .classes = true},
     {{.name = "nll",
       .help = "-r[label], r being log-probabilities (activation log_softmax); target error: onehot - exp(r)"},
      .eval = eval_nll,
      .scale = scale_one,
-     .curve = curve_softmax,
+     .curvature = curvature_softmax,
      .log_probabilities = true,
      .classes = true},
     {.row = {.name = NULL}},

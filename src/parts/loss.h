@@ -19,8 +19,8 @@ struct gle_loss {
     /* out += beta * J x, J being the slope of the target error with respect to r, a symmetric matrix (n,n) for each
      * row: for exact gradients where errors feed back into membranes. Shapes: out, x (B,ld); r, y, params as above.
      * NULL: not written, and a config that needs it is refused. */
-    void (*curve)(float *out, const float *r, const float *y, const float *x, float beta, const void *params, size_t B,
-                  size_t n, size_t ld);
+    void (*curvature)(float *out, const float *r, const float *y, const float *x, float beta, const void *params,
+                      size_t B, size_t n, size_t ld);
     bool log_probabilities; /* wants an activation that gives log-probabilities */
     bool classes;           /* wants labels (targets that are probabilities) */
 };

@@ -86,10 +86,10 @@ static int visit_state(struct gle_net *net, struct gle_archive *a, struct gle_er
 
     for (size_t i = 0; i < net->graph->n_fields && !rc; i++) {
         const struct gle_field *f = net->graph->fields[i];
-        if (!gle_kept_copies(f))
+        if (!gle_past_copies(f))
             continue;
         gle_archive_enter(a, f->owner);
-        for (size_t ago = 0; ago < gle_kept_copies(f) && !rc; ago++) {
+        for (size_t ago = 0; ago < gle_past_copies(f) && !rc; ago++) {
             char name[48];
             snprintf(name, sizeof name, ago ? "%s_%zu" : "%s", f->name, ago);
             rc = gle_archive_f32(a, name, gle_past_of(net, f, ago), net->B * f->ld, err);

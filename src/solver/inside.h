@@ -51,8 +51,8 @@ struct gle_net {
     bool taping;         /* a window is open */
     size_t taped;        /* steps in it; after the window was closed, those that it had */
     bool *tape_unasked;  /* (tape_steps): of these, those without a target */
-    size_t sweep;        /* how far the sweep is */
-    const struct gle_rule *how; /* what the sweep follows */
+    size_t round;        /* of the sweep that is going on */
+    const struct gle_rule *sweep_rule; /* what the sweep follows */
 
     bool profiling;
     struct gle_laps *laps;                 /* per thread */
@@ -111,7 +111,7 @@ static inline float *gle_old_of(const struct gle_net *net, const struct gle_fiel
 }
 
 /* How many copies of a field later steps depend on: none, but of states. */
-static inline size_t gle_kept_copies(const struct gle_field *f)
+static inline size_t gle_past_copies(const struct gle_field *f)
 {
     return f->role != GLE_STATE ? 0 : f->copies > 1 ? f->copies - 1 : f->copies;
 }

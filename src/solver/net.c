@@ -377,7 +377,7 @@ void gle_net_set_batch(struct gle_net *net, size_t B)
     net->B = B;
     for (size_t i = 0; i < g->n_fields; i++) {
         const struct gle_field *f = g->fields[i];
-        for (size_t ago = 0; ago < gle_kept_copies(f); ago++) {
+        for (size_t ago = 0; ago < gle_past_copies(f); ago++) {
             float *rows = gle_past_of(net, f, ago);
             for (size_t b = old; b < B; b++)
                 memcpy(rows + b * f->ld, rows + b % old * f->ld, f->ld * sizeof *rows);
@@ -395,7 +395,7 @@ void gle_net_begin_batch(struct gle_net *net, bool reset_all)
     for (size_t i = 0; i < g->n_fields; i++) {
         const struct gle_field *f = g->fields[i];
         const bool own = f->population != GLE_NO_POPULATION && gle_population_of(net, f->population)->cfg->reset;
-        for (size_t ago = 0; (reset_all || own) && ago < gle_kept_copies(f); ago++)
+        for (size_t ago = 0; (reset_all || own) && ago < gle_past_copies(f); ago++)
             memset(gle_past_of(net, f, ago), 0, net->B * f->ld * sizeof(float));
     }
 }
@@ -409,7 +409,7 @@ void gle_net_aim(struct gle_net *net, const struct gle_net *teacher)
     memcpy(net->target, gle_old_of(teacher, &top->r), net->B * top->ld * sizeof *net->target);
 }
 
-void gle_net_feed(struct gle_net *net, const struct gle_net *from)
+void gle_net_copy_read(struct gle_net *net, const struct gle_net *from)
 {
     memcpy(net->input, from->input, from->B * from->graph->ld_input * sizeof *net->input);
     memcpy(net->target, from->target, from->B * gle_top_of(from)->ld * sizeof *net->target);
@@ -424,7 +424,7 @@ void gle_net_copy(struct gle_net *net, const struct gle_net *from)
            from->graph->floats[GLE_PARAMETER] * sizeof(float));
     for (size_t i = 0; i < net->graph->n_fields; i++) { /* tapes, which may differ, come after all states */
         const struct gle_field *f = net->graph->fields[i], *other = from->graph->fields[i];
-        for (size_t ago = 0; ago < gle_kept_copies(f); ago++)
+        for (size_t ago = 0; ago < gle_past_copies(f); ago++)
             if (other->copies)
                 memcpy(gle_past_of(net, f, ago), gle_past_of(from, other, ago), net->B * f->ld * sizeof(float));
             else /* errors that it has no use for */

@@ -82,7 +82,7 @@ void gle_net_begin_window(struct gle_net *net);
 /* Forgets the open window, if there is one. */
 void gle_net_drop_window(struct gle_net *net);
 /* Closes it: sweeps back over its steps and so finds the gradient of the loss, the mean over rows, summed over them, as
- * `how` (a windowed rule) finds it; with `learn`, the optimizer makes one step along it, with learning rate lr. Errors
+ * `rule` (a windowed one) finds it; with `learn`, the optimizer makes one step along it, with learning rate lr. Errors
  * beyond the window are cut off: the loss of its first step has no gradient, since the output of a step is the rate of
  * the one before. Allocates nothing.
  *   bptt: back through the steps as they were made, the feedback of errors into membranes included.
@@ -91,7 +91,7 @@ void gle_net_drop_window(struct gle_net *net);
  *   the target error. Gradient: that of the loss integrated over the window (time units). No feedback of errors.
  * Source: arXiv:2403.16933, the adjoint equations that GLE approximates.
  * Errors: GLE_EDIVERGED. */
-GLE_MUST_CHECK int gle_net_end_window(struct gle_net *net, const struct gle_rule *how, bool learn, double lr,
+GLE_MUST_CHECK int gle_net_end_window(struct gle_net *net, const struct gle_rule *rule, bool learn, double lr,
                                       struct gle_error *err);
 /* lambda of layer at step t of the window that was closed last, (n_rows, n), as gle_net_get_rows(): on the scale of the
  * target error, as errors e are with beta = 1, positive where a larger potential lowers the loss. Zero for layers that
@@ -137,7 +137,7 @@ void gle_net_hold(struct gle_net *net, size_t param, bool hold);
  * next step reads. */
 void gle_net_aim(struct gle_net *net, const struct gle_net *teacher);
 /* Takes over input and target. */
-void gle_net_feed(struct gle_net *net, const struct gle_net *from);
+void gle_net_copy_read(struct gle_net *net, const struct gle_net *from);
 /* Takes over parameters, state and the number of rows. */
 void gle_net_copy(struct gle_net *net, const struct gle_net *from);
 

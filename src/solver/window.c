@@ -39,7 +39,7 @@ void gle_net_begin_window(struct gle_net *net)
             memcpy(gle_tape_of(net, &p->tape.r, p->past - 1 - ago), gle_past_of(net, &p->r, ago), bytes);
         if (p->swept)
             memcpy(gle_tape_of(net, &p->tape.dr, 0), gle_old_of(net, &p->dr), bytes);
-        if (p->nudged)
+        if (p->coupled)
             memcpy(gle_tape_of(net, &p->tape.v, 0), gle_old_of(net, &p->v), bytes);
     }
 }
@@ -84,7 +84,7 @@ void gle_net_tape(struct gle_net *net, size_t i, struct gle_range rows, size_t t
         memcpy(gle_tape_of(net, &tape->dr, t + 1) + at, gle_old_of(net, &p->dr) + at, bytes);
     if (p->tau_m->plastic)
         memcpy(gle_tape_of(net, &tape->s, t) + at, gle_derived_of(net, &p->s, place) + at, bytes);
-    if (p->nudged)
+    if (p->coupled)
         tape_errors(net, p, rows, place);
 }
 
@@ -93,7 +93,7 @@ void gle_net_tape(struct gle_net *net, size_t i, struct gle_range rows, size_t t
 /* Whether the feedback of errors counts for a population. */
 static bool feeds_back(const struct gle_net *net, const struct gle_population *p)
 {
-    return p->nudged && !net->how->continuous;
+    return p->coupled && !net->sweep_rule->continuous;
 }
 
 /* What step t of a projection's window read: rates of its source, or the input; from there on those of later steps.
@@ -105,7 +105,7 @@ static const float *taped_rates(const struct gle_net *net, const struct gle_proj
 
     if (!below)
         return gle_tape_of(net, &g->tape_input, t + g->input_past - c->delay);
-    return gle_tape_of(net, &below->tape.r, t + below->past - (net->how->continuous ? 0 : c->delay));
+    return gle_tape_of(net, &below->tape.r, t + below->past - (net->sweep_rule->continuous ? 0 : c->delay));
 }
 
 /* bar += or, for the first, = what a reader's lambda of the step that read the rates which population p left at step t
@@ -115,7 +115,7 @@ static void add_reader(struct gle_net *net, const struct gle_population *p, cons
 {
     const struct gle_population *reader = gle_population_of(net, c->target);
     const struct gle_link_call call = gle_call_of(net, c, false, thread);
-    const float *lambda = gle_tape_of(net, &reader->tape.lambda, net->how->continuous ? t : t + c->delay) +
+    const float *lambda = gle_tape_of(net, &reader->tape.lambda, net->sweep_rule->continuous ? t : t + c->delay) +
                           rows.first * reader->ld;
     float *to = first ? bar : work;
 
@@ -148,13 +148,13 @@ static const float *rate_bar(struct gle_net *net, size_t i, struct gle_range row
         const float *y = gle_tape_of(net, &net->graph->tape_target, t + 1) + at;
         (void)net->loss->eval(bar, r, y, 1.0f, exp->loss_params, rows.n, p->n, p->ld);
         if (feeds_back(net, p))
-            net->loss->curve(bar, r, y, gle_tape_of(net, &p->tape.above_bar, t + 1) + at, (float)exp->beta,
+            net->loss->curvature(bar, r, y, gle_tape_of(net, &p->tape.above_bar, t + 1) + at, (float)exp->beta,
                              exp->loss_params, rows.n, p->n, p->ld);
         first = false;
     }
     for (size_t j = 0; j < p->n_out; j++) {
         const struct gle_projection *c = gle_out_of(net, p, j);
-        if (!net->how->continuous && t + c->delay >= net->taped)
+        if (!net->sweep_rule->continuous && t + c->delay >= net->taped)
             continue;
         add_reader(net, p, c, rows, thread, t, bar, work, first);
         first = false;
@@ -198,7 +198,7 @@ static void errors_back(struct gle_net *net, size_t i, struct gle_range rows, si
 
     for (size_t j = 0; j < p->n_in; j++) {
         const struct gle_projection *c = gle_in_of(net, p, j);
-        if (!c->nudges_below)
+        if (!c->couples_below)
             continue;
         add_source(net, c, rows, thread, t, e_bar, work, first);
         first = false;
@@ -225,9 +225,9 @@ static bool errors_reach_tau_m(const struct gle_net *net, size_t i)
 /* The step of the window at which population i is in this round; none if it is not before net->taped. */
 static size_t step_of_round(const struct gle_net *net, size_t i)
 {
-    const size_t later = net->how->continuous ? gle_population_of(net, i)->depth : 0;
+    const size_t later = net->sweep_rule->continuous ? gle_population_of(net, i)->depth : 0;
 
-    return net->taped - 1 - net->sweep + later; /* SIZE_MAX and below, once it is through */
+    return net->taped - 1 - net->round + later; /* SIZE_MAX and below, once it is through */
 }
 
 /* That gradient, of some neurons, summed over rows: after errors_back(). */
@@ -272,9 +272,9 @@ static void sweep_population(struct gle_net *net, size_t i, struct gle_range row
     if (!p->swept || t >= net->taped)
         return;
     k->multiply(a, rate_bar(net, i, rows, thread, t), gle_tape_of(net, &p->tape.dr, t + 1) + at, n);
-    if (feeds_back(net, p) && net->act[i]->curve) {
+    if (feeds_back(net, p) && net->act[i]->curvature) {
         float *ddr = gle_field_of(net, &p->adjoint.work, 0) + at;
-        net->act[i]->curve(ddr, gle_tape_of(net, &p->tape.prosp_u, t) + at, n);
+        net->act[i]->curvature(ddr, gle_tape_of(net, &p->tape.prosp_u, t) + at, n);
         k->multiply_add(a, ddr, gle_field_of(net, &p->adjoint.dr, 0) + at, n);
     }
     *gle_wild_of(net, i, thread) |=
@@ -322,7 +322,7 @@ static void gather_weight(struct gle_net *net, const struct gle_projection *c, f
         return;
     memset(gle_grad_of(net, c->weight) + part.first * each, 0, part.n * each * sizeof(float));
     add_gradient(net, c, part, gle_tape_of(net, &p->tape.lambda, 0), x, -alpha, thread);
-    if (c->nudges_below && !c->feedback && feeds_back(net, p))
+    if (c->couples_below && !c->feedback && feeds_back(net, p))
         add_gradient(net, c, part, gle_tape_of(net, &p->tape.e, 0),
                      c->plan.pooling ? gle_tape_of(net, &c->tape_pooled_bar, 0)
                                   : gle_tape_of(net, &below->tape.above_bar, 1),
@@ -371,7 +371,7 @@ static void gather(struct gle_net *net, size_t i, struct gle_range neurons, size
     const struct gle_graph *g = net->graph;
     const struct gle_population *p = gle_population_of(net, i);
     const double of_row = net->loss->scale(gle_top_of(net)->n) / (double)net->B;
-    const float alpha = (float)(net->how->continuous ? of_row * g->exp->dt : of_row);
+    const float alpha = (float)(net->sweep_rule->continuous ? of_row * g->exp->dt : of_row);
 
     if (!p->swept || !net->taped)
         return;
@@ -415,23 +415,23 @@ static bool waits_for_tau_m(const struct gle_net *net)
     return any && net->split.shared;
 }
 
-int gle_net_end_window(struct gle_net *net, const struct gle_rule *how, bool learn, double lr, struct gle_error *err)
+int gle_net_end_window(struct gle_net *net, const struct gle_rule *rule, bool learn, double lr, struct gle_error *err)
 {
     const struct gle_graph *g = net->graph;
     const struct gle_step step = {.learn = true, .lr = lr};
-    const size_t rounds = net->taped ? net->taped + (how->continuous ? g->depth : 0) : 0;
+    const size_t rounds = net->taped ? net->taped + (rule->continuous ? g->depth : 0) : 0;
 
-    assert(net->taping && how->windowed);
+    assert(net->taping && rule->windowed);
     net->taping = false;
-    net->how = how;
+    net->sweep_rule = rule;
     memset(net->slabs[GLE_ADJOINT], 0, g->floats[GLE_ADJOINT] * sizeof(float));
     for (size_t i = 0; i < g->n_populations; i++) { /* nothing comes from beyond the window */
         const struct gle_population *p = gle_population_of(net, i);
-        if (p->nudged)
+        if (p->coupled)
             memset(gle_tape_of(net, &p->tape.above_bar, net->taped), 0, net->B * p->ld * sizeof(float));
     }
     memset(net->wild, 0, net->split.n_threads * gle_wild_apart(g) * sizeof *net->wild);
-    for (net->sweep = 0; net->sweep < rounds; net->sweep++) {
+    for (net->round = 0; net->round < rounds; net->round++) {
         gle_net_share(net, sweep_all);
         if (waits_for_tau_m(net))
             gle_net_share(net, add_tau_bars);

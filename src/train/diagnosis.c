@@ -80,7 +80,7 @@ void gle_diagnosis_before(struct gle_diagnosis *d, const struct gle_net *net, ui
         gle_net_begin_window(d->shadow);
     }
     if (d->left)
-        gle_net_feed(d->shadow, net);
+        gle_net_copy_read(d->shadow, net);
     d->learned++;
 }
 

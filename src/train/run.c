@@ -286,7 +286,7 @@ static int step_teacher(struct gle_run *run, struct gle_error *err)
     struct gle_error own = {0};
     double unused;
 
-    gle_net_feed(run->teacher, run->net);
+    gle_net_copy_read(run->teacher, run->net);
     if (!gle_net_step(run->teacher, &(struct gle_step){0}, &unused, &own))
         return 0;
     return gle_fail(err, own.code, "in the teacher: %s", own.text);

@@ -22,12 +22,12 @@ KERNELS = """
         r[i] = rate;                                                                                    \\
         dr[i] = gle_##name##_slope(u[i], y, rate);                                                      \\
     }
-#define GLE_CURVE_LOOP(name)                                                                            \\
+#define GLE_CURVATURE_LOOP(name)                                                                            \\
     __kernel void curve_##name(__global float *ddr, __global const float *u)                            \\
     {                                                                                                   \\
         const size_t i = get_global_id(0);                                                              \\
         const float y = gle_##name##_y(u[i]), r = gle_##name(u[i], y);                                  \\
-        ddr[i] = gle_##name##_curve(u[i], y, r, gle_##name##_slope(u[i], y, r));                        \\
+        ddr[i] = gle_##name##_curvature(u[i], y, r, gle_##name##_slope(u[i], y, r));                        \\
     }
 #include "kernel/equations.h"
 

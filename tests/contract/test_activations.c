@@ -80,15 +80,15 @@ static void every_slope_matches_its_own(void **state)
             eval_list(act, r, dr, u, GRID);
             if (act->straight)
                 check_straight(act, dr);
-            if (!act->curve)
+            if (!act->curvature)
                 continue;
-            act->curve(ddr, u, GRID);
+            act->curvature(ddr, u, GRID);
             check_slope(&(struct sampled){dr, ddr, GRID, 0x1p-7, 0x1p-4, 4}, "slope of the slope", act->row.name,
                         gle_isa_name((enum gle_isa)isa));
         }
 }
 
-static void curves_of_any_potential_are_finite(void **state)
+static void curvatures_of_any_potential_are_finite(void **state)
 {
     float u[160], ddr[160];
 
@@ -97,9 +97,9 @@ static void curves_of_any_potential_are_finite(void **state)
         u[i] = (i % 2 ? 1.0f : -1.0f) * powf(10.0f, 38.5f - (float)(i / 2));
     for (int isa = 0; isa < n_isas(); isa++)
         for (const struct gle_act *a = gle_act_table.rows; a->row.name; a++) {
-            if (!a->curve)
+            if (!a->curvature)
                 continue;
-            gle_act_for(a, (enum gle_isa)isa)->curve(ddr, u, 160);
+            gle_act_for(a, (enum gle_isa)isa)->curvature(ddr, u, 160);
             for (size_t i = 0; i < 160; i++)
                 if (!isfinite(ddr[i]))
                     fail_msg("the slope of the slope of %s at %g is %g", a->row.name, (double)u[i], (double)ddr[i]);
@@ -252,7 +252,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_activation_matches_its_slope),
         cmocka_unit_test(every_slope_matches_its_own),
-        cmocka_unit_test(curves_of_any_potential_are_finite),
+        cmocka_unit_test(curvatures_of_any_potential_are_finite),
         cmocka_unit_test(activations_match_their_libm_formulas),
         cmocka_unit_test(small_rates_keep_their_digits),
         cmocka_unit_test(tanh_stays_within_one_at_every_float_near_its_end),

@@ -21,7 +21,7 @@
 struct scalar {
     const char *name;
     void (*eval)(float *r, float *dr, float u);
-    float (*curve)(float u);
+    float (*curvature)(float u);
 };
 enum { SCALARS_MAX = 100 };
 static struct scalar scalars[SCALARS_MAX];
@@ -45,16 +45,16 @@ static struct scalar *scalar_of(const char *name)
     {                                                                   \
         *scalar_of(#id) = (struct scalar){#id, eval_##id, NULL};        \
     }
-#define GLE_CURVE_LOOP(id)                                              \
+#define GLE_CURVATURE_LOOP(id)                                              \
     static float curve_of_##id(float u)                                 \
     {                                                                   \
         float r, dr;                                                    \
         eval_##id(&r, &dr, u);                                          \
-        return gle_##id##_curve(u, gle_##id##_y(u), r, dr);             \
+        return gle_##id##_curvature(u, gle_##id##_y(u), r, dr);             \
     }                                                                   \
     __attribute__((constructor)) static void enter_curve_of_##id(void)  \
     {                                                                   \
-        scalar_of(#id)->curve = curve_of_##id;                          \
+        scalar_of(#id)->curvature = curve_of_##id;                          \
     }
 #include "kernel/equations.h"
 
@@ -205,18 +205,18 @@ static void loops_of_activations_compute_their_equations(void **state)
             const struct scalar *s = scalar_of(row->row.name);
             if (row->log_probabilities) /* no equation of one neuron */
                 continue;
-            if (!s->name || !s->curve != !act->curve)
-                fail_msg("%s has no equation in kernel/equations.h, or no curve in one of the two", row->row.name);
+            if (!s->name || !s->curvature != !act->curvature)
+                fail_msg("%s has no equation in kernel/equations.h, or no curvature in one of the two", row->row.name);
             act->eval(r, dr, u, 1, N, N);
-            if (act->curve)
-                act->curve(ddr, u, N);
+            if (act->curvature)
+                act->curvature(ddr, u, N);
             for (size_t i = 0; i < N; i++) {
                 float rate, slope;
                 s->eval(&rate, &slope, u[i]);
                 same("rate", row->row.name, isa, i, r[i], rate, fmaxf(1.0f, fabsf(rate)));
                 same("slope", row->row.name, isa, i, dr[i], slope, 1.0f);
-                if (act->curve)
-                    same("curve", row->row.name, isa, i, ddr[i], s->curve(u[i]), 1.0f);
+                if (act->curvature)
+                    same("curve", row->row.name, isa, i, ddr[i], s->curvature(u[i]), 1.0f);
             }
         }
 }

@@ -60,7 +60,7 @@ static void with_every_loss(void (*check)(const struct subject *s))
 }
 
 /* The loss of one row, and its target error, as functions of what the target error belongs to: r, or u below
- * log-probabilities. out (n) is 0 before; J x afterwards, if there is a curve. */
+ * log-probabilities. out (n) is 0 before; J x afterwards, if there is a curvature. */
 static double loss_at(const struct subject *s, float *e, const float *u, const float *y, const float *x, float *out,
                       size_t n)
 {
@@ -71,8 +71,8 @@ static double loss_at(const struct subject *s, float *e, const float *u, const f
     if (s->loss->log_probabilities)
         s->below->eval(r, dr, u, 1, n, LOSS_LD);
     loss = s->loss->eval(e, r, y, 1.0f, s->params, 1, n, LOSS_LD);
-    if (out && s->loss->curve)
-        s->loss->curve(out, r, y, x, 1.0f, s->params, 1, n, LOSS_LD);
+    if (out && s->loss->curvature)
+        s->loss->curvature(out, r, y, x, 1.0f, s->params, 1, n, LOSS_LD);
     return loss;
 }
 
@@ -102,7 +102,7 @@ static void check_path(const struct subject *s, size_t n, const float *u0, const
     }
     check_slope(&(struct sampled){loss, fall, PATH, 0x1p-6, INFINITY, 2 * moving}, "target error", s->loss->row.name,
                 s->isa);
-    for (size_t i = 0; s->loss->curve && i < n; i++)
+    for (size_t i = 0; s->loss->curvature && i < n; i++)
         check_slope(&(struct sampled){e[i], Jx[i], PATH, 0x1p-6, 0x1p-3, 2 * moving}, "slope of the target error",
                     s->loss->row.name, s->isa);
 }
@@ -133,7 +133,7 @@ static void check_curve_adds(const struct subject *s)
     enum { B = 3, N = 5 };
     float r[B * LOSS_LD], y[B * LOSS_LD] = {0}, x[B * LOSS_LD], out[2][B * LOSS_LD] = {{0}};
 
-    if (!s->loss->curve)
+    if (!s->loss->curvature)
         return;
     for (size_t i = 0; i < B * LOSS_LD; i++) {
         r[i] = -0.1f - 0.07f * (float)(i % 11);
@@ -142,10 +142,10 @@ static void check_curve_adds(const struct subject *s)
     }
     for (size_t b = 0; b < B; b++) {
         y[b * LOSS_LD + b] = 1.0f;
-        s->loss->curve(out[0] + b * LOSS_LD, r + b * LOSS_LD, y + b * LOSS_LD, x + b * LOSS_LD, 1.0f, s->params, 1, N,
-                       LOSS_LD);
+        s->loss->curvature(out[0] + b * LOSS_LD, r + b * LOSS_LD, y + b * LOSS_LD, x + b * LOSS_LD, 1.0f, s->params, 1,
+                           N, LOSS_LD);
     }
-    s->loss->curve(out[1], r, y, x, 3.0f, s->params, B, N, LOSS_LD);
+    s->loss->curvature(out[1], r, y, x, 3.0f, s->params, B, N, LOSS_LD);
     for (size_t i = 0; i < B * LOSS_LD; i++)
         if (fabsf(out[1][i] - 0.25f - (i % LOSS_LD < N ? 3.0f * out[0][i] : 0.0f)) > 1e-6f)
             fail_msg("%s: %g was added, not 3 times %g", s->loss->row.name, (double)out[1][i] - 0.25,
@@ -355,14 +355,14 @@ static void check_refused(const char *learning, const char *gamma, bool loss_lac
         layers[i] = b.exp->layers[i];
         acts[i] = *layers[i].act;
         if (act_lacks && !strcmp(acts[i].row.name, act_lacks))
-            acts[i].curve = NULL;
+            acts[i].curvature = NULL;
         layers[i].act = &acts[i];
     }
     loss = *b.exp->loss;
     if (loss_lacks)
-        loss.curve = NULL;
+        loss.curvature = NULL;
     changed.loss = &loss;
-    assert_int_equal(gle_curves_check(&changed, &errs), *want ? -1 : 0);
+    assert_int_equal(gle_curvatures_check(&changed, &errs), *want ? -1 : 0);
     for (size_t i = 0; i < errs.n; i++)
         snprintf(got + strlen(got), sizeof got - strlen(got), "%zu:%zu: %s: %s\n", (size_t)errs.item[i].line,
                  (size_t)errs.item[i].column, errs.item[i].path, errs.item[i].text);
@@ -388,20 +388,21 @@ static void what_lacks_a_second_derivative_is_refused_where_one_is_needed(void *
     check_refused(adjoint, "", true, "tanh", "");
     check_refused(beside, "", true, "tanh", "");
     check_refused(bptt, "", true, NULL,
-                  "11:57: learning.gamma: the loss huber has no second derivative (curve), which the exact gradients "
-                  "of bptt need where errors feed back into membranes: gamma must be 0\n");
+                  "11:57: learning.gamma: the loss huber has no second derivative (curvature), which the exact "
+                  "gradients of bptt need where errors feed back into membranes: gamma must be 0\n");
     check_refused(diagnosed, "", true, NULL,
-                  "12:32: learning.gamma: the loss huber has no second derivative (curve), which the exact gradients "
-                  "of bptt need where errors feed back into membranes: gamma must be 0\n");
+                  "12:32: learning.gamma: the loss huber has no second derivative (curvature), which the exact "
+                  "gradients of bptt need where errors feed back into membranes: gamma must be 0\n");
     check_refused(still, ", gamma: 0.2", true, "softplus",
-                  "9:87: network.layers[1].gamma: the loss huber has no second derivative (curve), which the exact "
+                  "9:87: network.layers[1].gamma: the loss huber has no second derivative (curvature), which the exact "
                   "gradients of bptt need where errors feed back into membranes: gamma must be 0\n"
-                  "9:87: network.layers[1].gamma: the activation softplus of layer c has no second derivative (curve), "
-                  "which the exact gradients of bptt need where errors feed back into membranes: gamma must be 0\n");
+                  "9:87: network.layers[1].gamma: the activation softplus of layer c has no second derivative "
+                  "(curvature), which the exact gradients of bptt need where errors feed back into membranes: gamma "
+                  "must be 0\n");
     check_refused(still, ", gamma: 0.2", false, "tanh", ""); /* below what feeds back */
     check_refused(bptt, ", gamma: 0", false, "tanh",
-                  "11:57: learning.gamma: the activation tanh of layer a has no second derivative (curve), which the "
-                  "exact gradients of bptt need where errors feed back into membranes: gamma must be 0\n");
+                  "11:57: learning.gamma: the activation tanh of layer a has no second derivative (curvature), which "
+                  "the exact gradients of bptt need where errors feed back into membranes: gamma must be 0\n");
 }
 
 int main(void)

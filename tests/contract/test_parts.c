@@ -136,8 +136,8 @@ static void every_row_has_all_functions(void **state)
         assert_true(s->next && s->metric);
     }
     for (const struct gle_act *a = gle_act_table.rows; a->row.name; a++)
-        if (!a->eval || (a->straight && a->curve))
-            fail_msg("%s lacks eval, or is straight and has a curve", a->row.name);
+        if (!a->eval || (a->straight && a->curvature))
+            fail_msg("%s lacks eval, or is straight and has a curvature", a->row.name);
     for (const struct gle_loss *l = gle_loss_table.rows; l->row.name; l++)
         assert_true(l->eval && l->scale);
     for (const struct gle_optimizer *o = gle_optimizer_table.rows; o->row.name; o++) {

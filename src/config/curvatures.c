@@ -26,8 +26,8 @@ static int refuse(const struct gle_experiment *exp, size_t i, const struct gle_r
     const struct gle_node *learning = gle_node_get(exp->src, "learning"), *layer = exp->layers[i].src;
 
     return gle_node_error(errs, GLE_ECONFIG, gle_node_get(layer, "gamma") ? layer : learning, "gamma",
-                          "the %s %s%s%s has no second derivative (curve), which the exact gradients of %s need where "
-                          "errors feed back into membranes: gamma must be 0",
+                          "the %s %s%s%s has no second derivative (curvature), which the exact gradients of %s need "
+                          "where errors feed back into membranes: gamma must be 0",
                           kind, name, owner ? " of layer " : "", owner ? owner : "", rule->row.name);
 }
 
@@ -49,7 +49,7 @@ static void mark_senders(bool *sends, const struct gle_experiment *exp, size_t i
     }
 }
 
-int gle_curves_check(const struct gle_experiment *exp, struct gle_errors *errs)
+int gle_curvatures_check(const struct gle_experiment *exp, struct gle_errors *errs)
 {
     const struct gle_rule *rule = exp->layers && exp->loss ? exact_rule(exp) : NULL;
     bool *sends;
@@ -63,12 +63,12 @@ int gle_curves_check(const struct gle_experiment *exp, struct gle_errors *errs)
     for (size_t i = 0; i < exp->n_layers; i++) {
         if (!(exp->layers[i].gamma > 0.0))
             continue;
-        if (!exp->loss->curve)
+        if (!exp->loss->curvature)
             rc = refuse(exp, i, rule, "loss", exp->loss->row.name, NULL, errs);
         mark_senders(sends, exp, i); /* the gradient comes back through all of them */
         for (size_t j = 0; j < exp->n_layers; j++) {
             const struct gle_act *act = exp->layers[j].act;
-            if (sends[j] && !act->curve && !act->straight)
+            if (sends[j] && !act->curvature && !act->straight)
                 rc = refuse(exp, i, rule, "activation", act->row.name, exp->layers[j].name, errs);
         }
     }
