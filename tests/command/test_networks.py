@@ -240,6 +240,22 @@ class Runs(Networks):
         self.assertEqual(shapes["hidden.hidden.weight"], (2, 8))
         self.assertEqual(shapes["hidden.bias"], (2,))
 
+    def test_weights_go_to_the_synapses_that_they_are_of(self):
+        def late(mask):
+            return ["--set", f"network.layers[0].from[4].connect={{type: sparse, mask: {mask}}}"]
+        for name, row in (("one.npy", [0, 1]), ("other.npy", [1, 0])): # as many synapses
+            (self.folder / name).write_bytes(npy([row] * 8))
+        self.train("one", self.config, *late("one.npy"))
+        file = "one/seed_7/weights.npz"
+        for key in ("network.init", "network.layers[0].from[4].weight"):
+            init = ["--set", f"{key}={{file: {file}}}", "--output", "out", "--quiet", "--force"]
+            self.run_glesim(self.config, *late("one.npy"), *init)
+            self.assertRegex(self.run_glesim(self.config, *late("other.npy"), *init, code=4).err,
+                             r"\A\S*/weights\.npz: array 'hidden\.late\.weight' is of other synapses than the network "
+                             r"has, see 'hidden\.late\.synapses'; this file as the mask of the link makes them the same "
+                             r"\(" + key.replace("[", r"\[").replace("]", r"\]"))
+            self.run_glesim(self.config, *late(file), *init)
+
     def test_weights_are_read_back(self):
         first = self.train("first", self.config)
         file = self.run_of("first", 7) / "weights.npz"
