@@ -252,8 +252,8 @@ class Runs(Networks):
             self.run_glesim(self.config, *late("one.npy"), *init)
             self.assertRegex(self.run_glesim(self.config, *late("other.npy"), *init, code=4).err,
                              r"\A\S*/weights\.npz: array 'hidden\.late\.weight' is of other synapses than the network "
-                             r"has, see 'hidden\.late\.synapses'; this file as the mask of the link makes them the same "
-                             r"\(" + key.replace("[", r"\[").replace("]", r"\]"))
+                             r"has, see 'hidden\.late\.synapses'; this file as the mask of the link makes them the "
+                             r"same \(" + key.replace("[", r"\[").replace("]", r"\]"))
             self.run_glesim(self.config, *late(file), *init)
 
     def test_weights_are_read_back(self):
