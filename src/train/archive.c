@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "train/run.h"
 
+#include <assert.h>
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -463,6 +464,8 @@ int gle_run_archive(struct gle_run *run, struct gle_archive *a, struct gle_error
 {
     int rc;
 
+    assert(gle_archive_restores(a) ? run->state == GLE_RUN_STARTING
+                                   : run->state == GLE_RUN_BETWEEN || run->state == GLE_RUN_WITHIN);
     if (!gle_archive_restores(a))
         gle_run_count_time(run);
     gle_archive_enter(a, "run");

@@ -11,33 +11,34 @@
 #include "train/train.h"
 
 /* The states of a run, and the calls that lead from one to the next. A leg of a run is a pass over a split, by epochs,
- * or a phase; the last leg of an epoch also ends the epoch.
+ * or a phase.
  *
- *             gle_run_start()                    the leg's first batch, or gle_net_apply(), is next
- *   STARTING ------------------------> BETWEEN ----------------------------------------------------> WITHIN
- *       |                               |   ^                                                          |  ^
- *       |                               |   +--------------- its last step and evaluation are made ----+  |
- *       |                               |                                                              |  |
- *       +--- gle_run_archive(), of a run that was saved within a leg --------------------------------- | -+
- *                                       |                                                              |
- *                                       +-- gle_run_settle(), no leg is left -----> OVER               |
- *                                       +-- gle_run_settle(), a signal came ------> STOPPED <----------+
- *   (STARTING, too, if it fails) -------+-- gle_run_settle(), a call failed ------> FAILED  <----------+
- *                                       +-- gle_train_measure() ------------------> ASIDE
+ *                 gle_run_start()            begin_pass(), open_phase()
+ *     STARTING --------------------> BETWEEN ---------------------------> WITHIN
+ *                                       ^                                   |
+ *                                       +------ run_pass(), run_phase() ----+
+ *
+ *     STARTING           --- gle_run_archive(), that restores ------> BETWEEN or WITHIN, where the run was saved
+ *     BETWEEN            --- gle_run_settle(), no leg is left ------> OVER
+ *     BETWEEN or WITHIN  --- gle_run_settle(), a signal came -------> STOPPED
+ *     BETWEEN or WITHIN  --- gle_run_settle(), something failed ----> FAILED
+ *     STARTING           --- gle_run_start(), that fails -----------> FAILED, also where the run was restored by then
+ *     BETWEEN            --- gle_train_measure() -------------------> ASIDE
  *
  * 1. The run can be saved in BETWEEN and in WITHIN, and in no other state. What is saved in BETWEEN goes on in BETWEEN,
  *    what is saved in WITHIN in WITHIN; but a pass of which no step was made goes on in BETWEEN.
  * 2. In BETWEEN, no window is open, `pass` and the counts of `phase` are zero, and no parameter is put to a phase's
- *    value. `at` says which stage comes next; it is the one after the last if the run is about to be over.
+ *    value. `at` says which leg comes next; at.stage is the one after the last if the run is about to be over.
  * 3. In WITHIN by epochs, the pass that is going on is that of at.stage and at.split, and the first of those planned.
  * 4. In WITHIN by phases, the phase is at.stage, its parameters have its values and are held against learning, and
  *    phase.kept has those that they had before.
- * 5. A window is open in WITHIN alone. It began with at.window.first, and the net has taped each step since then.
+ * 5. A window that is open in WITHIN began with at.window.first, and the net has taped each step since then. One that
+ *    is open when a run ends is never closed.
  * 6. Steps of a leg are counted in `metrics` when it leaves WITHIN, and not before.
  * 7. In OVER, metrics have all stages, and all evaluations.
- * 8. In STOPPED, the run was saved if an observer saves; what came of it since then is counted, but is not saved.
+ * 8. In STOPPED, the run was saved, if an observer saves. The leg that was broken off is counted after that.
  * 9. In ASIDE, steps are made that are none of a run's: for their time, or by the copy that an evaluation makes of a
- *    run. Nothing is saved, and `at` means nothing to the run. */
+ *    run. Nothing is saved. */
 enum gle_run_state {
     GLE_RUN_STARTING,
     GLE_RUN_BETWEEN,
@@ -83,12 +84,12 @@ struct gle_phase_state {
     float **kept;  /* values of the parameters that the phase puts to others; NULL: no phase is going on */
 };
 
-/* Where a run is. Every one of these numbers is saved. */
+/* Where a run is. All of it is saved, but for `unasked`. */
 struct gle_place {
     uint64_t stage; /* epoch or phase */
     enum gle_split split;
     uint64_t step;  /* of the run: the one that comes next, or is being made */
-    bool unasked;   /* the step that is being shown has no target; set anew for each, and not saved */
+    bool unasked;   /* the step that is being shown has no target */
     struct {
         bool open;
         uint64_t first; /* the step with which it began, also once it is closed */
