@@ -121,7 +121,7 @@ struct gle_spent {
 };
 
 struct gle_run {
-    /* Given, and never others. */
+    /* Given, and never others; what net and metrics hold is what the run changes. */
     const struct gle_experiment *exp;
     const struct gle_graph *graph;
     const struct gle_data *data;
