@@ -89,7 +89,7 @@ int gle_train_check(const struct gle_experiment *exp, const struct gle_data *dat
                              exp->dataset.row->name);
     if (!exp->has_teacher && data->n_targets != top->n)
         return gle_node_fail(err, GLE_ESHAPE, top->src, "neurons",
-                             "%zu in the last layer, where the data set has %zu target%s", top->n, data->n_targets,
+                             "%zu in the output, where the data set has %zu target%s", top->n, data->n_targets,
                              data->n_targets > 1 ? "s" : "");
     if (exp->loss->classes && !exp->has_teacher && !data->labelled)
         return gle_node_fail(err, GLE_ESHAPE, gle_node_get(exp->src, "learning"), "loss",
