@@ -36,9 +36,11 @@ static bool same_grid(const struct drawn *a, const struct drawn *b)
     return a->dims && a->dims == b->dims && a->size[0] == b->size[0] && a->size[1] == b->size[1];
 }
 
+/* Some at their bound, dt. */
 static void put_taus(struct text *t, struct gle_rng *rng)
 {
-    const double tau_m = draw(rng, 0.2, 1.5), tau_r = draw(rng, 0.5 * tau_m, 1.5 * tau_m);
+    const bool at_bound = chance(rng, 1);
+    const double tau_m = at_bound ? 0.1 : draw(rng, 0.2, 1.5), tau_r = draw(rng, 0.5 * tau_m, 1.5 * tau_m);
 
     put_text(t, "tau_m: %.6f, tau_r: %.6f", tau_m, tau_r < 0.1 ? 0.1 : tau_r);
 }
@@ -142,10 +144,11 @@ static void put_layer(struct text *t, struct drawing *g, size_t i)
     const bool conv = source->dims && chance(g->rng, 7);
     const size_t n_more = pick(g->rng, 4), most = g->kind->wide ? conv ? 8 : 120 : conv ? 3 : 5;
 
-    put_text(t, "    - name: l%zu\n      activation: %s\n      gamma: %.3f\n", i, activations[pick(g->rng, 4)],
-             chance(g->rng, 4) && !g->kind->smooth ? draw(g->rng, 0.0, 0.3) : 0.0);
-    put_text(t, "      bias: %s\n      reset: %s\n", chance(g->rng, 2) ? "none" : "linear",
-             chance(g->rng, 3) ? "batch" : "none");
+    put_text(t, "    - name: l%zu\n      activation: %s\n", i, activations[pick(g->rng, 4)]);
+    if (!g->kind->smooth && chance(g->rng, 4))
+        put_text(t, "      gamma: %.3f\n", draw(g->rng, 0.0, 0.3));
+    put_text(t, "      bias: %s\n", chance(g->rng, 2) ? "none" : "linear");
+    put_text(t, "      reset: %s\n", chance(g->rng, 3) ? "batch" : "none");
     if (chance(g->rng, 2))
         put_text(t, "      plastic: [%s]\n", chance(g->rng, 5) ? "tau_m" : "");
     g->layers[i] = (struct drawn){.channels = (g->kind->wide ? most / 4 : 0) + 1 + pick(g->rng, most), .size = {1, 1}};
@@ -179,9 +182,11 @@ static void put_input(struct text *t, struct drawing *g)
         put_text(t, "  input: %zu\n", g->input.channels);
         return;
     }
-    g->input = (struct drawn){
-        .channels = 1 + pick(g->rng, 2), .dims = 1 + pick(g->rng, 2), .size = {1, least + 3 + pick(g->rng, 4)}};
-    g->input.size[0] = g->input.dims == 2 ? least + 2 + pick(g->rng, 3) : 1;
+    g->input.channels = 1 + pick(g->rng, 2);
+    g->input.dims = 1 + pick(g->rng, 2);
+    g->input.size[1] = least + 3 + pick(g->rng, 4);
+    if (g->input.dims == 2)
+        g->input.size[0] = least + 2 + pick(g->rng, 3);
     put_text(t, "  input: {channels: %zu, size: [", g->input.channels);
     if (g->input.dims == 2)
         put_text(t, "%zu, ", g->input.size[0]);
@@ -206,9 +211,9 @@ void random_graph(struct text *t, const struct graph_kind *kind, struct gle_rng 
     }
     for (size_t i = 0; i < g.n; i++)
         put_text(t, "%s", layers[(first + i) % g.n].yaml);
-    put_text(t, "learning:\n  rule: %s\n  loss: %s\n  beta: %.3f\n  plastic: [weight, bias, tau_m]\n",
-             kind->rule ? kind->rule : chance(rng, 6) ? "gle" : "bp", chance(rng, 5) ? "mse" : "cross_entropy",
-             draw(rng, 0.3, 1.0));
+    put_text(t, "learning:\n  rule: %s\n", kind->rule ? kind->rule : chance(rng, 6) ? "gle" : "bp");
+    put_text(t, "  loss: %s\n", chance(rng, 5) ? "mse" : "cross_entropy");
+    put_text(t, "  beta: %.3f\n  plastic: [weight, bias, tau_m]\n", draw(rng, 0.3, 1.0));
     if (kind->rule && ((const struct gle_rule *)gle_table_find(&gle_rule_table, kind->rule))->windowed)
         put_text(t, "  window: 0.6\n");
     put_text(t, "  optimizer: {type: sgd, lr: 0.1}\ntraining: {epochs: 0, batch_size: %zu, test_batch_size: %zu}\n",
