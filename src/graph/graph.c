@@ -122,7 +122,6 @@ static bool pass_on(struct gle_graph *g, const struct gle_projection *c)
     if (c->cfg->feedback->sends) { /* errors go on to the source */
         target->coupled = target->coupled || source->coupled;
         target->needs_error = target->needs_error || source->needs_error;
-        target->swept = target->swept || target->coupled;
     }
     return target->swept != before.swept || target->coupled != before.coupled ||
            target->needs_error != before.needs_error;

@@ -52,6 +52,7 @@ static void lay_out(struct graph_oracle *o, struct memory *m)
         l->v = take(m, rows);
         l->dr = take(m, rows);
         l->e = take(m, rows);
+        l->e_inst = take(m, rows);
         l->s = take(m, rows);
         l->prosp_u = take(m, rows);
         l->r = take(m, PAST * rows);
@@ -192,6 +193,24 @@ void graph_oracle_set_batch(struct graph_oracle *o, size_t B)
     o->B = B;
 }
 
+void graph_oracle_reset(struct graph_oracle *o, bool all)
+{
+    if (all)
+        memset(o->x, 0, PAST * o->B_max * o->n_input * sizeof *o->x);
+    for (size_t i = 0; i < o->n_layers; i++) {
+        struct graph_oracle_layer *l = &o->layers[i];
+        const size_t bytes = o->B_max * l->n * sizeof(double);
+        double *const states[] = {l->u, l->v, l->dr};
+        if (!all && !o->exp->layers[i].reset)
+            continue;
+        for (size_t k = 0; k < sizeof states / sizeof *states; k++)
+            memset(states[k], 0, bytes);
+        memset(l->r, 0, PAST * bytes);
+        for (size_t j = 0; j < l->n_sources; j++)
+            memset(l->sources[j].e_below, 0, o->B_max * l->sources[j].n_in * sizeof(double));
+    }
+}
+
 /* --- the step --- */
 
 /* Which neuron of the source decides about pooled neuron k in a row of rates (maximum), or one of those that share it
@@ -222,7 +241,7 @@ static size_t maximum_of(const struct graph_oracle_source *c, const double *r, s
     return best;
 }
 
-static void pool(struct graph_oracle *o, const struct graph_oracle_source *c, double *out, const double *r)
+void graph_oracle_pool(struct graph_oracle *o, const struct graph_oracle_source *c, double *out, const double *r)
 {
     const size_t parts = c->plan->pooling ? c->plan->pool.window[0] * c->plan->pool.window[1] : 1;
 
@@ -237,7 +256,7 @@ static void pool(struct graph_oracle *o, const struct graph_oracle_source *c, do
     }
 }
 
-static void spread(const struct graph_oracle_source *c, double *out, const double *e, const double *r)
+void graph_oracle_spread(const struct graph_oracle_source *c, double *out, const double *e, const double *r)
 {
     const size_t parts = c->plan->pooling ? c->plan->pool.window[0] * c->plan->pool.window[1] : 1;
 
@@ -284,6 +303,7 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
                 e_above = rounded(o, e_above + top_error[at]);
             e_inst = rounded(o, l->dr[at] * e_above);
             v_dot = rounded(o, e_inst - l->v[at]) / l->tau_r[k];
+            l->e_inst[at] = e_inst;
             l->e[at] = prospective ? rounded(o, l->v[at] + rounded(o, l->tau_m[k] * v_dot)) : e_inst;
             l->v[at] = prospective ? rounded(o, l->v[at] + rounded(o, dt * v_dot)) : e_inst;
             for (size_t j = 0; j < l->n_sources; j++) {
@@ -309,7 +329,7 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
                     if (c->which[k * c->n_pool + m])
                         pooled[m] += rounded(o, (c->own ? c->B : c->W)[c->which[k * c->n_pool + m] - 1] *
                                                     l->e[b * l->n + k]);
-            spread(c, below[j] + b * c->n_in, pooled, read_rates(o, c, b));
+            graph_oracle_spread(c, below[j] + b * c->n_in, pooled, read_rates(o, c, b));
         }
     }
 }
@@ -350,7 +370,7 @@ double graph_oracle_step(struct graph_oracle *o, const double *x, const double *
 
     push(o, o->x, o->n_input);
     memcpy(o->x, x, o->B * o->n_input * sizeof *x);
-    for (size_t b = 0; b < o->B; b++) {
+    for (size_t b = 0; b < o->B && y; b++) {
         loss += o->loss->eval(top_error + b * top->n, top->r + b * top->n, y + b * top->n, top->n, &o->exp->loss->row,
                               o->exp->loss_params);
         for (size_t k = 0; k < top->n; k++) { /* a difference of numbers about as large as 1 */
@@ -362,7 +382,7 @@ double graph_oracle_step(struct graph_oracle *o, const double *x, const double *
         for (size_t j = 0; j < o->layers[i].n_sources; j++)
             for (size_t b = 0; b < o->B; b++) {
                 struct graph_oracle_source *c = &o->layers[i].sources[j];
-                pool(o, c, c->x + b * c->n_pool, read_rates(o, c, b));
+                graph_oracle_pool(o, c, c->x + b * c->n_pool, read_rates(o, c, b));
             }
     for (size_t i = 0; i < o->n_layers; i++) {
         const struct graph_oracle_layer *l = &o->layers[i];

@@ -33,7 +33,7 @@ struct graph_oracle_layer {
     const struct act_formula *act;
     double gamma;
     double *b, *tau_m, *tau_r, *gb, *gtau;
-    double *u, *v, *dr, *e, *s, *prosp_u; /* (B, n) */
+    double *u, *v, *dr, *e, *e_inst, *s, *prosp_u; /* (B, n); s = tau_m u_dot */
     double *r;                            /* (PAST, B, n): of the last step, of the one before, ... */
 };
 
@@ -54,11 +54,19 @@ struct graph_oracle {
 struct graph_oracle *graph_oracle_build(const struct gle_graph *graph, const struct gle_net *net, size_t B_max);
 void graph_oracle_destroy(struct graph_oracle *o);
 void graph_oracle_set_batch(struct graph_oracle *o, size_t B);
-/* One step: x (B, n_input), y (B, n of the output); target: the target error drives it. Finds the gradients of the
- * local rules, and moves no parameter. Returns the loss, the mean over rows. */
+/* Start of a batch: the state of layers with `reset: batch` becomes zero, or that of all, with the input's past. */
+void graph_oracle_reset(struct graph_oracle *o, bool all);
+/* One step: x (B, n_input), y (B, n of the output), NULL: nothing is asked for; target: the target error drives it.
+ * Finds the gradients of the local rules, and moves no parameter. Returns the loss, the mean over rows. */
 double graph_oracle_step(struct graph_oracle *o, const double *x, const double *y, bool target);
-/* Number k of the parameters of layer i in the order of the graph's: a pointer to its values, and to the gradient or
- * NULL; *n: how many they are. */
+/* T steps, driven by the target error, and the sweep back of the adjoint equations over them, which puts its gradients
+ * in place of those of the local rules. Of graphs without loops and delays. */
+void graph_oracle_adjoint(struct graph_oracle *o, const double *x, const double *const *y, size_t T);
+/* Pooled rates (n_pool) of rates (n_in) of one row; and errors (n_in) of those for pooled neurons (n_pool), where r are
+ * the rates that were pooled. */
+void graph_oracle_pool(struct graph_oracle *o, const struct graph_oracle_source *c, double *out, const double *r);
+void graph_oracle_spread(const struct graph_oracle_source *c, double *out, const double *e, const double *r);
+/* The values of a parameter of the graph, and its gradient or NULL; *n: how many they are. */
 double *graph_oracle_param(struct graph_oracle *o, const struct gle_parameter *p, double **gradient, size_t *n);
 
 #endif
