@@ -39,9 +39,12 @@ static void update(struct gle_net *net, const struct gle_parameter *p, size_t fi
 
 static void update_part(struct gle_net *net, const struct gle_parameter *p, size_t t)
 {
-    const struct gle_range part = gle_net_part_of(net, p, t);
+    struct gle_range part;
 
-    if (gle_learns(net, p) && part.n)
+    if (!gle_learns(net, p))
+        return;
+    part = gle_net_part_of(net, p, t);
+    if (part.n)
         update(net, p, part.first, part.n);
 }
 
@@ -54,9 +57,12 @@ static void update_others(struct gle_net *net, const struct gle_population *p, s
 /* Of one parameter: by whoever has its first part. */
 static void count_missed(struct gle_net *net, const struct gle_parameter *p, size_t t)
 {
-    const struct gle_range part = gle_net_part_of(net, p, t);
+    struct gle_range part;
 
-    if (part.n && !part.first && p->plastic && !gle_learns(net, p))
+    if (!p->plastic || gle_learns(net, p))
+        return;
+    part = gle_net_part_of(net, p, t);
+    if (part.n && !part.first)
         net->missed[p - net->graph->parameters]++;
 }
 
@@ -136,7 +142,7 @@ static void learn_weights(struct gle_net *net, const struct gle_projection *c, c
     const struct gle_link_call call = gle_call_of(net, c, false, t);
     const float *x = pooled_rates_of(net, c, t);
 
-    for (size_t first = part.first; gle_learns(net, c->weight) && first < part.first + part.n; first += most) {
+    for (size_t first = part.first; first < part.first + part.n; first += most) {
         const size_t left = part.first + part.n - first, n = left < most ? left : most;
         c->plan.link->gradient(&call, gle_grad_of(net, c->weight) + first * wide, e, ld, x, c->ld_pool, net->B,
                                -1.0f / (float)net->B, first, n);
@@ -174,7 +180,8 @@ static void learn(struct gle_net *net, size_t i, struct gle_range neurons, size_
 
     count_all_missed(net, p, t);
     for (size_t j = 0; j < p->n_in; j++)
-        learn_weights(net, gle_in_of(net, p, j), e, t);
+        if (gle_learns(net, gle_in_of(net, p, j)->weight))
+            learn_weights(net, gle_in_of(net, p, j), e, t);
     if (gle_learns(net, p->bias))
         gle_net_sum_biases(net, p, gle_grad_of(net, p->bias), e, net->B, -1.0f / (float)net->B, t);
     if (gle_learns(net, p->tau_m))
