@@ -30,7 +30,7 @@ static int look(struct found *found, bool *stays, const struct gle_plan *plan, s
 {
     const struct gle_options *o = &plan->options;
     const bool kept = gle_session_keeps(o, plan->runs[i].exp);
-    struct gle_report report = {.exp = plan->runs[i].exp, .lock = -1};
+    struct gle_report report = gle_report_of(plan->runs[i].exp);
     enum obstacle in_the_way = NONE;
     char what[GLE_DIFFERENCE];
     enum gle_found there;
@@ -56,7 +56,7 @@ static int look(struct found *found, bool *stays, const struct gle_plan *plan, s
 static int look_at_data(struct found *found, const struct gle_plan *plan, size_t i, struct gle_error *err)
 {
     const struct gle_inputs *inputs = gle_origins_of(&plan->origins, i);
-    struct gle_report report = {.exp = plan->runs[i].exp, .lock = -1};
+    struct gle_report report = gle_report_of(plan->runs[i].exp);
     char what[GLE_DIFFERENCE], path[GLE_REPORT_PATH];
     struct stat st;
 

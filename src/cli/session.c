@@ -77,7 +77,7 @@ static int on_pause(void *ctx, struct gle_run *training, enum gle_pause when, st
     s->begun = true;
     if (!gle_checkpoint_due(&s->checkpoint, when))
         return 0;
-    if (s->report.replaces && gle_report_write(&s->report, &s->metrics, s->net, err))
+    if (gle_report_replaces(&s->report) && gle_report_write(&s->report, &s->metrics, s->net, err))
         return -1;
     return gle_checkpoint_write(&s->checkpoint, training, err);
 }
@@ -309,9 +309,9 @@ static void report_failure(struct session *s, const struct gle_error *why)
 {
     struct gle_error unwritten = {0};
 
-    if (!s->begun && !s->report.resumes && gle_report_remove_checkpoint(&s->report, &unwritten))
+    if (!s->begun && !gle_report_resumes(&s->report) && gle_report_remove_checkpoint(&s->report, &unwritten))
         return;
-    if (!s->begun || s->report.replaces)
+    if (!s->begun || gle_report_replaces(&s->report))
         return;
     s->metrics.status = GLE_INTERRUPTED;
     gle_error_format(s->metrics.message, sizeof s->metrics.message, why);
@@ -364,7 +364,7 @@ static int train(struct session *s, struct gle_provenance *provenance, struct gl
     s->report.provenance = provenance;
     if (open_run(s, err))
         return -1;
-    if (s->report.resumes)
+    if (gle_report_resumes(&s->report))
         observer.resume = on_resume;
     gle_bar_start(&s->bar, s->graph->exp, quiet || s->progress >= 0);
     rc = gle_train(&s->metrics, s->net, s->graph, s->data, &observer, s->how->stop, err);
@@ -408,7 +408,7 @@ static int dry_run(struct session *s, struct gle_error *err)
 int gle_session_hash_data(char sha256[65], const struct gle_experiment *exp, const struct gle_session_how *how,
                           struct gle_error *err)
 {
-    struct session s = {.report = {.exp = exp, .lock = -1}, .how = how, .progress = NOBODY};
+    struct session s = {.report = gle_report_of(exp), .how = how, .progress = NOBODY};
     const int rc = open_data(&s, err);
 
     if (!rc)
@@ -420,7 +420,7 @@ int gle_session_hash_data(char sha256[65], const struct gle_experiment *exp, con
 int gle_session_estimate(double *estimate, const struct gle_experiment *exp, const struct gle_session_how *how,
                          double seconds, struct gle_error *err)
 {
-    struct session s = {.report = {.exp = exp, .lock = -1}, .how = how, .progress = NOBODY};
+    struct session s = {.report = gle_report_of(exp), .how = how, .progress = NOBODY};
     struct gle_costs costs;
     int rc = open_session(&s, err);
 
@@ -477,7 +477,7 @@ static int hold(struct session *s, struct gle_error *err)
 
 int gle_session_run(const struct gle_experiment *exp, const struct gle_session_how *how, struct gle_error *err)
 {
-    struct session s = {.report = {.exp = exp, .lock = -1}, .how = how, .progress = how->progress};
+    struct session s = {.report = gle_report_of(exp), .how = how, .progress = how->progress};
     const bool trains = how->options->action == GLE_RUN;
     struct gle_provenance provenance;
     bool there = false;

@@ -38,7 +38,7 @@ static int decode_input(void *field, struct gle_doc *doc, struct gle_node *node,
     }
     if (gle_decode(&keys, input_keys, doc, node, errs))
         return -1;
-    if (keys.size.n > 2)
+    if (!keys.size.n || keys.size.n > 2)
         return gle_node_error(errs, GLE_ESHAPE, node, "size", "%zu numbers, where one (of a line) or two are wanted",
                               keys.size.n);
     out->channels = keys.channels;

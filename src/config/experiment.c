@@ -184,7 +184,7 @@ static int check_sizes(const struct gle_experiment *exp, struct gle_errors *errs
                             exp->n_input, set->row.name, channels, channels > 1 ? "s" : "");
     if (targets && targets != top->n && !exp->has_teacher)
         rc = gle_node_error(errs, GLE_ESHAPE, top->src, "neurons",
-                            "%zu in the last layer, where the data set %s has %zu target%s", top->n, set->row.name,
+                            "%zu in the output, where the data set %s has %zu target%s", top->n, set->row.name,
                             targets, targets > 1 ? "s" : "");
     return rc;
 }

@@ -176,8 +176,10 @@ static int plan_source(struct gle_source_cfg *c, const struct gle_experiment *ex
     c->plan.starts = NULL;
     c->plan.columns = NULL;
     gle_link_plan_clear(&plan);
-    if (rc && errs)
-        gle_node_error(errs, err.code, c->src, gle_node_get(c->src, "connect") ? "connect" : NULL, "%s", err.text);
+    if (rc && errs) {
+        gle_node_place(&err, c->src, gle_node_get(c->src, "connect") ? "connect" : NULL);
+        gle_errors_add(errs, &err);
+    }
     return rc;
 }
 

@@ -191,7 +191,30 @@ static void tell_of_initial_values(const struct gle_experiment *exp, struct gle_
         tell(told, given(exp, l->src, "weight"), why);
         if (l->bias.row)
             tell(told, given(exp, l->src, "bias"), why);
+        for (size_t j = 0; j < l->n_sources; j++)
+            if (l->sources[j].src != l->src)
+                tell(told, given(exp, l->sources[j].src, "weight"), why);
     }
+}
+
+/* What a layer says for sources that all say it themselves, and an input that nobody reads. */
+static void tell_of_sources(const struct gle_experiment *exp, struct gle_errors *told)
+{
+    bool read = false;
+
+    for (size_t i = 0; i < exp->n_layers; i++) {
+        const struct gle_layer_cfg *l = &exp->layers[i];
+        bool weight = exp->init_file != NULL; /* told of that */
+        for (size_t j = 0; j < l->n_sources; j++) {
+            const struct gle_source_cfg *c = &l->sources[j];
+            read = read || c->layer == GLE_SOURCE_INPUT;
+            weight = weight || c->src == l->src || !gle_node_get(c->src, "weight");
+        }
+        if (!weight)
+            tell(told, given(exp, l->src, "weight"), "every source of the layer has a weight of its own");
+    }
+    if (!read)
+        tell(told, given(exp, exp->network_src, "input"), "no layer reads the input");
 }
 
 /* A signal has neither samples nor batches of them: it is as many sequences as it says, from the first step to the
@@ -265,6 +288,7 @@ void gle_experiment_unused(const struct gle_experiment *exp, struct gle_errors *
 
     tell_of_needs(exp, exp->dataset.row->keys, exp->dataset.src, &own);
     tell_of_initial_values(exp, &own);
+    tell_of_sources(exp, &own);
     tell_of_learning(exp, &own);
     tell_of_signal(exp, &own);
     if (exp->phases && !exp->evaluate_steps)

@@ -229,6 +229,27 @@ static int misfit(struct gle_error *err, const char *file, const char *name, con
                        wanted);
 }
 
+/* Weights of a sparse link belong to synapses: those that a file has beside them must be the network's. */
+static int check_synapses(const struct gle_npz *npz, const char *file, const char *name,
+                          const struct gle_init_target *t, struct gle_error *err)
+{
+    const char *dot = strrchr(name, '.');
+    struct gle_array a = {0};
+    char pairs[256];
+    int rc;
+
+    snprintf(pairs, sizeof pairs, "%.*s%s", dot ? (int)(dot - name) : 0, name, GLE_LINK_SYNAPSES);
+    if (!t->sparse || !gle_npz_has(npz, pairs))
+        return 0;
+    rc = gle_npz_read(&a, npz, pairs, err);
+    if (!rc && !gle_link_has_synapses(t->sparse, &a))
+        rc = gle_fail_in(err, GLE_EDATA, file, NULL,
+                         "array '%s' is of other synapses than the network has, see '%s'; this file as the mask of the "
+                         "link makes them the same", name, pairs);
+    gle_array_clear(&a);
+    return rc;
+}
+
 static int fill_file(float *values, const struct gle_init_target *t, const void *params, struct gle_rng *rng,
                      struct gle_error *err)
 {
@@ -241,7 +262,7 @@ static int fill_file(float *values, const struct gle_init_target *t, const void 
     (void)rng;
     if (gle_npz_open(&npz, p->file, err))
         return -1;
-    if (!gle_npz_read(&a, npz, name, err)) {
+    if (!check_synapses(npz, p->file, name, t, err) && !gle_npz_read(&a, npz, name, err)) {
         const bool matrix = !t->n_shape && a.n_dims == 2 && a.shape[0] == t->rows && a.shape[1] == t->cols;
         const bool same =
             t->n_shape && a.n_dims == t->n_shape && !memcmp(a.shape, t->shape, a.n_dims * sizeof *a.shape);

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "base/table.h"
+#include "parts/link.h"
 #include "yaml/key.h"
 
 /* The array to fill: (rows, cols) row-major without padding; biases and time constants are (rows, 1). */
@@ -15,6 +16,8 @@ struct gle_init_target {
     size_t shape[4], n_shape; /* in files, the same numbers in the same order; n_shape 0: (rows, cols), or a list */
     size_t fan_in;      /* inputs of a neuron */
     bool bias;
+    const struct gle_link_plan *sparse; /* of the weights of a sparse link: a file must not have other synapses; else
+                                           NULL */
 };
 
 /* A row. */

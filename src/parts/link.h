@@ -7,6 +7,7 @@
 #define GLE_PARTS_LINK_H
 
 #include "base/error.h"
+#include "base/npy.h"
 #include "base/table.h"
 #include "kernel/kernel.h"
 
@@ -121,6 +122,8 @@ void gle_link_plan_clear(struct gle_link_plan *plan); /* zeroed is fine */
  * can be a mask. */
 #define GLE_LINK_SYNAPSES ".synapses"
 void gle_link_synapses(const struct gle_link_plan *plan, uint32_t *pairs);
+/* Whether an array says the synapses of a plan, in their order. */
+bool gle_link_has_synapses(const struct gle_link_plan *plan, const struct gle_array *array);
 
 /* What can be written after `pool: {type:`. Lines and columns that fill no whole window are left out, as in PyTorch.
  * Rows, their padding and what lies beyond are as in struct gle_link. */

@@ -215,6 +215,21 @@ void gle_link_synapses(const struct gle_link_plan *plan, uint32_t *pairs)
         }
 }
 
+bool gle_link_has_synapses(const struct gle_link_plan *plan, const struct gle_array *array)
+{
+    const size_t n = gle_shape_count(&plan->target);
+    int64_t pair[2];
+
+    if (array->n_dims != 2 || array->shape[0] != plan->n_synapses || array->shape[1] != 2)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        for (uint64_t k = plan->starts[i]; k < plan->starts[i + 1]; k++)
+            if (gle_array_int(&pair[0], array, 2 * k) || gle_array_int(&pair[1], array, 2 * k + 1) ||
+                pair[0] != (int64_t)i || pair[1] != (int64_t)plan->columns[k])
+                return false;
+    return true;
+}
+
 const char *gle_sparse_file(const void *params)
 {
     return ((const struct gle_sparse_params *)params)->mask;

@@ -143,13 +143,14 @@ int gle_checkpoint_read(struct gle_checkpoint *c, struct gle_run *run, struct gl
 int gle_checkpoint_other_inputs(char what[GLE_DIFFERENCE], const struct gle_report *report,
                                 const struct gle_inputs *inputs, struct gle_error *err)
 {
-    struct gle_report now = {.exp = report->exp, .inputs = *inputs};
+    struct gle_report now = gle_report_of(report->exp);
     struct gle_checkpoint c = {.report = &now};
     struct gle_error wrong = {0};
     char path[GLE_REPORT_PATH];
     struct gle_archive *a;
 
     what[0] = '\0';
+    now.inputs = *inputs; /* borrowed: now is never released */
     gle_report_path(path, report, GLE_FILE_CHECKPOINT);
     if (!gle_archive_open(&a, path, &wrong) && (visit_data(&c, a, &wrong) || visit_inputs(&c, a, &wrong)))
         gle_error_format(what, GLE_DIFFERENCE, &wrong);

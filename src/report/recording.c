@@ -11,7 +11,7 @@
 struct column {
     char name[128];
     enum gle_npy_type type;
-    size_t n_dims, shape[2];
+    size_t n_dims, shape[4];
     size_t offset; /* bytes */
     /* Fills the entry; NULL: the recorder does. */
     void (*fill)(struct gle_recorder *r, const struct column *c, const struct gle_moment *m, float *to);
@@ -153,7 +153,10 @@ static void fill_var(struct gle_recorder *r, const struct column *c, const struc
 /* Whether a parameter has a row, or a number of a list, for each neuron; else it is recorded whole. */
 static bool is_by_neuron(const struct gle_recorder *r, const struct gle_parameter *p)
 {
-    return p->parts == r->graph->populations[p->field.population].n;
+    const struct gle_graph *g = r->graph;
+    const bool sparse = p->field.projection != GLE_NO_PROJECTION && g->projections[p->field.projection].plan.starts;
+
+    return !sparse && p->parts == g->populations[p->field.population].n;
 }
 
 /* Chosen neurons of r->values, which has the shape of a parameter. */
@@ -266,16 +269,14 @@ static int add_param(struct gle_recorder *r, size_t param, size_t n, bool gradie
     const struct gle_parameter *p = &r->graph->parameters[param];
     struct gle_field f = p->field;
     char name[32];
-    struct column c = {.type = GLE_NPY_F32,
-                       .n_dims = p->part == 1 ? 1 : 2,
-                       .shape = {n, f.cols},
-                       .fill = gradient ? fill_gradient : fill_param,
-                       .what = param};
+    struct column c = {
+        .type = GLE_NPY_F32, .n_dims = p->n_shape, .fill = gradient ? fill_gradient : fill_param, .what = param};
 
     if (!p->given)
         return 0;
-    if (!is_by_neuron(r, p))
-        c.shape[0] = p->part == 1 ? f.cols : f.rows;
+    memcpy(c.shape, p->shape, sizeof c.shape);
+    if (is_by_neuron(r, p))
+        c.shape[0] = n;
     snprintf(name, sizeof name, "grad_%s", f.name);
     f.name = gradient ? name : f.name;
     gle_field_label(c.name, sizeof c.name, &f);
@@ -350,8 +351,8 @@ static int open_stream(struct gle_recorder *r, const char *path, const char *spo
         return gle_fail(err, GLE_ENOMEM, "no memory for the recording");
     for (size_t i = 0; i < r->n_columns; i++) {
         const struct column *c = &r->columns[i];
-        columns[i] = (struct gle_npz_column){
-            .name = c->name, .type = c->type, .n_dims = c->n_dims, .shape = {c->shape[0], c->shape[1]}};
+        columns[i] = (struct gle_npz_column){.name = c->name, .type = c->type, .n_dims = c->n_dims};
+        memcpy(columns[i].shape, c->shape, sizeof c->shape);
     }
     rc = gle_npz_stream_open(&r->stream, path, spool, columns, r->n_columns, err);
     gle_free(columns);
@@ -361,7 +362,7 @@ static int open_stream(struct gle_recorder *r, const char *path, const char *spo
 static int choose_columns(struct gle_recorder *r, struct gle_error *err)
 {
     const struct gle_graph *g = r->graph;
-    const size_t n_out = g->populations[g->n_populations - 1].n;
+    const size_t n_out = g->populations[g->output].n;
 
     if (choose_rows(r, err) || add_numbers(r, g->exp->phases != NULL, err) ||
         add_read(r, "input", GLE_READ_INPUT, g->n_input, err) ||

@@ -6,6 +6,7 @@
 #include "report/json.h"
 #include "yaml/node.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,6 +14,56 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* --- states --- */
+
+struct gle_report gle_report_of(const struct gle_experiment *exp)
+{
+    return (struct gle_report){.exp = exp, .state = GLE_REPORT_UNBEGUN, .lock = -1};
+}
+
+bool gle_report_replaces(const struct gle_report *report)
+{
+    return report->state == GLE_REPORT_REPLACES;
+}
+
+bool gle_report_resumes(const struct gle_report *report)
+{
+    return report->state == GLE_REPORT_RESUMES || report->state == GLE_REPORT_CONTINUED;
+}
+
+/* Whether config.yaml is this run's, to the byte. */
+static bool has_config(const struct gle_report *report)
+{
+    return report->state == GLE_REPORT_FRESH || report->state == GLE_REPORT_CONTINUED;
+}
+
+static bool knows_inputs(const struct gle_report *report)
+{
+    return report->inputs.data_sha256[0] != '\0';
+}
+
+/* At the end of gle_report_begin(). */
+static void enter_begun(struct gle_report *report, enum gle_report_state begun)
+{
+    assert(report->state == GLE_REPORT_UNBEGUN && begun != GLE_REPORT_UNBEGUN && begun != GLE_REPORT_CONTINUED);
+    assert(knows_inputs(report) && report->config_sha256[0]);
+    report->state = begun;
+}
+
+/* All files of the report are this run's. */
+static void enter_written(struct gle_report *report)
+{
+    static const enum gle_report_state next[] = {[GLE_REPORT_FRESH] = GLE_REPORT_FRESH,
+                                                 [GLE_REPORT_REPLACES] = GLE_REPORT_FRESH,
+                                                 [GLE_REPORT_RESUMES] = GLE_REPORT_CONTINUED,
+                                                 [GLE_REPORT_CONTINUED] = GLE_REPORT_CONTINUED};
+
+    assert(report->state != GLE_REPORT_UNBEGUN);
+    report->state = next[report->state];
+}
+
+/* --- names --- */
 
 int gle_report_dir(char *dir, size_t size, const char *output, const struct gle_experiment *exp, struct gle_error *err)
 {
@@ -199,13 +250,12 @@ int gle_report_find(enum gle_found *found, char what[GLE_DIFFERENCE], struct gle
 
 static int hash_inputs(struct gle_report *report, struct gle_error *err)
 {
-    if (report->inputs_known)
+    if (knows_inputs(report))
         return 0;
     if (gle_inputs_hash(&report->inputs, report->exp, report->data->sha256, err)) {
         gle_inputs_clear(&report->inputs);
         return -1;
     }
-    report->inputs_known = true;
     return 0;
 }
 
@@ -282,38 +332,46 @@ static int check_same(struct gle_report *report, struct gle_error *err)
     return gle_report_check_inputs(report, NULL, err);
 }
 
+/* config.yaml, as this run has it. */
+static int write_config(const struct gle_report *report, struct gle_error *err)
+{
+    char path[GLE_REPORT_PATH], *text = gle_report_config(report, err);
+    int rc;
+
+    if (!text)
+        return -1;
+    gle_report_path(path, report, "config.yaml");
+    rc = gle_file_write(path, text, strlen(text), err);
+    gle_free(text);
+    return rc;
+}
+
 int gle_report_begin(struct gle_report *report, enum gle_start how, struct gle_error *err)
 {
-    char path[GLE_REPORT_PATH], *text;
-    bool old;
-    int rc = 0;
+    enum gle_report_state begun = GLE_REPORT_FRESH;
 
+    assert(report->state == GLE_REPORT_UNBEGUN);
     if (gle_file_make_dirs(report->dir, err) || gle_report_hold(report, err))
         return -1;
-    report->resumes = how == GLE_START_RESUME && has_file(report, GLE_FILE_CHECKPOINT);
-    old = has_file(report, "metrics.json") || has_file(report, GLE_FILE_CHECKPOINT);
-    if (old && how != GLE_START_REPLACE && check_files(report, err))
+    if (how == GLE_START_RESUME && has_file(report, GLE_FILE_CHECKPOINT))
+        begun = GLE_REPORT_RESUMES;
+    else if (has_file(report, "metrics.json") || has_file(report, GLE_FILE_CHECKPOINT))
+        begun = GLE_REPORT_REPLACES;
+    if (begun != GLE_REPORT_FRESH && how != GLE_START_REPLACE && check_files(report, err))
         return -1;
-    if (old && how == GLE_START_NEW)
+    if (begun == GLE_REPORT_REPLACES && how == GLE_START_NEW)
         return refuse_old(report, err);
-    if (old && how == GLE_START_RESUME && !report->resumes && check_same(report, err))
+    if (begun == GLE_REPORT_REPLACES && how == GLE_START_RESUME && check_same(report, err))
         return -1;
     if (hash_inputs(report, err))
         return -1;
     if (report->lock >= 0)
         gle_file_sweep(report->dir);
-    if (check_dir(report, err) || (!report->resumes && gle_report_remove_checkpoint(report, err)))
+    if (check_dir(report, err) || (begun != GLE_REPORT_RESUMES && gle_report_remove_checkpoint(report, err)) ||
+        hash_config(report, err) || (begun == GLE_REPORT_FRESH && write_config(report, err)))
         return -1;
-    report->replaces = old && !report->resumes;
-    text = hash_config(report, err) ? NULL : gle_report_config(report, err);
-    if (!text)
-        return -1;
-    gle_report_path(path, report, "config.yaml");
-    if (!old)
-        rc = gle_file_write(path, text, strlen(text), err);
-    report->config_written = !old && !rc;
-    gle_free(text);
-    return rc;
+    enter_begun(report, begun);
+    return 0;
 }
 
 /* --- what is written --- */
@@ -417,7 +475,7 @@ static int pack_confusion(unsigned char **bytes, size_t *size, const struct gle_
 
 bool gle_report_due(const struct gle_report *report)
 {
-    return !report->n_written || gle_clock() - report->last >= GLE_RARITY * report->cost;
+    return !report->tried || gle_clock() - report->last >= GLE_RARITY * report->cost;
 }
 
 /* What goes into the files of a report; each NULL if it has none. */
@@ -430,7 +488,7 @@ struct contents {
 static int make_contents(struct contents *c, struct gle_report *report, const struct gle_metrics *metrics,
                          const struct gle_net *net, struct gle_error *err)
 {
-    if (!report->config_written && !(c->config = gle_report_config(report, err)))
+    if (!has_config(report) && !(c->config = gle_report_config(report, err)))
         return -1;
     if (pack_weights(&c->weights, &c->weights_size, report, net, err) ||
         (gle_json_names_matrix(metrics) && pack_confusion(&c->confusion, &c->confusion_size, report, metrics, err)))
@@ -446,10 +504,10 @@ static int write_contents(const struct contents *c, const struct gle_report *rep
 
     if (c->config)
         add_file(&b, report, "config.yaml", c->config, strlen(c->config));
-    if (report->replaces)
+    if (gle_report_replaces(report))
         add_file(&b, report, GLE_FILE_RECORDING, NULL, 0);
     add_file(&b, report, "weights.npz", c->weights, c->weights_size);
-    if (c->confusion || report->replaces || gle_json_large_matrix(metrics))
+    if (c->confusion || gle_report_replaces(report) || gle_json_large_matrix(metrics))
         add_file(&b, report, GLE_FILE_CONFUSION, c->confusion, c->confusion_size);
     add_file(&b, report, "metrics.json", c->text, strlen(c->text));
     return gle_file_write_together(b.files, b.n, err);
@@ -462,13 +520,13 @@ int gle_report_write(struct gle_report *report, const struct gle_metrics *metric
     struct contents c = {0};
     const int rc = make_contents(&c, report, metrics, net, err) || write_contents(&c, report, metrics, err) ? -1 : 0;
 
-    report->config_written = report->config_written || !rc;
-    report->replaces = report->replaces && rc;
+    if (!rc)
+        enter_written(report);
     gle_free(c.config);
     gle_free(c.weights);
     gle_free(c.confusion);
     gle_free(c.text);
-    report->n_written++;
+    report->tried = true;
     report->last = gle_clock();
     report->cost = report->last - start;
     return rc;

@@ -9,24 +9,68 @@
 #include "solver/net.h"
 #include "train/metrics.h"
 
+/* Whose the files of the directory are: the states of a report, and the calls that lead from one to the next.
+ *
+ *   gle_report_of()
+ *        |
+ *     UNBEGUN --- gle_report_begin() ---+---------------------+----------------------+
+ *                                       | nothing was there   | a run was there      | so was its checkpoint,
+ *                                       |                     | (new, or from its    | and the run goes on
+ *                                       |                     | beginning again)     | from it
+ *                                       v                     v                      v
+ *                                     FRESH <--- write --- REPLACES               RESUMES --- write ---> CONTINUED
+ *
+ * "write" is a gle_report_write() that succeeds. It leads from FRESH and CONTINUED back to them. A call that fails
+ * leaves the state as it is.
+ *
+ * 1. In UNBEGUN, this process has changed no file that a report consists of, except that a failed gle_report_begin()
+ *    may have removed a checkpoint that nobody goes on from.
+ * 2. In FRESH and CONTINUED, config.yaml is this run's, to the byte. In RESUMES it describes the same run, but may do
+ *    so in other words. In REPLACES it is the former run's.
+ * 3. In REPLACES, the report, the recording and the confusion matrix of the former run are there as it left them, and
+ *    no checkpoint is. The first write takes the place of all of them at once.
+ * 4. In FRESH and REPLACES, no checkpoint of a former run is there. In RESUMES and CONTINUED, one is, until the run is
+ *    over.
+ * 5. In every state but UNBEGUN, `inputs` and `config_sha256` are known.
+ *
+ * Whether the directory is held (`lock`) is another matter: it can be held before gle_report_begin(), and cannot be
+ * where the file system knows no locks. */
+enum gle_report_state {
+    GLE_REPORT_UNBEGUN,
+    GLE_REPORT_FRESH,
+    GLE_REPORT_REPLACES,
+    GLE_REPORT_RESUMES,
+    GLE_REPORT_CONTINUED,
+};
+
 /* A run and where it is reported. Pointers are borrowed. */
 struct gle_report {
+    /* What the report is of. */
     const struct gle_experiment *exp;
     const struct gle_graph *graph;
     const struct gle_data *data;
     struct gle_provenance *provenance;
     char dir[4096];
-    char config_sha256[65]; /* of config.yaml, but with relative paths as the config given has them; set by
-                               gle_report_find() or _begin() */
-    bool config_written;    /* config.yaml there is this run's */
-    bool replaces;          /* a former run is there, and whole; so is its config.yaml */
-    bool resumes;           /* from the checkpoint that is there */
-    int lock;               /* the directory, held against other processes; -1: it is not */
-    struct gle_inputs inputs; /* set by gle_report_begin() or _check_inputs() */
-    bool inputs_known;
-    double last, cost;      /* gle_clock() when a report was written last, and seconds that it took */
-    size_t n_written;       /* reports so far */
+
+    /* Where it is. */
+    enum gle_report_state state;
+    int lock; /* the directory, held against other processes; -1: it is not */
+
+    /* What the run was made from. */
+    char config_sha256[65];   /* of config.yaml, but with relative paths as the config given has them; set by
+                                 gle_report_find() or _begin() */
+    struct gle_inputs inputs; /* set by gle_report_begin() or _check_inputs(); before, data_sha256 is "" */
+
+    /* How often it is written. */
+    bool tried;        /* gle_report_write() was called */
+    double last, cost; /* gle_clock() after the last such call, and seconds that it took */
 };
+
+/* A report that is not begun, holds no directory and owns nothing. */
+struct gle_report gle_report_of(const struct gle_experiment *exp);
+/* Whether a former run is there, and whole; and whether the run goes on from a checkpoint. */
+bool gle_report_replaces(const struct gle_report *report);
+bool gle_report_resumes(const struct gle_report *report);
 
 /* What is written after stages may take no more than 1 / GLE_RARITY of a run's time. */
 enum { GLE_RARITY = 50 };
@@ -78,7 +122,7 @@ enum gle_start {
 };
 /* Makes the directory, takes hold of it and sees to it that it can be written to: what is known to go wrong later goes
  * wrong here. Finds the checksums of files. Writes config.yaml there, unless a run is replaced. A checkpoint that the
- * run does not go on from is removed. Sets report->resumes.
+ * run does not go on from is removed. report must be in GLE_REPORT_UNBEGUN.
  * Errors: GLE_EWRITE (also: there is a run already, or another process at work on it), GLE_EDATA (to be resumed, and of
  *         another config, which it names), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_report_begin(struct gle_report *report, enum gle_start how, struct gle_error *err);

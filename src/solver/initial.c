@@ -26,6 +26,7 @@ static struct gle_init_target target_of(const struct gle_net *net, const struct 
     const struct gle_projection *c = p->field.projection == GLE_NO_PROJECTION
                                          ? gle_in_of(net, of, 0)
                                          : &net->graph->projections[p->field.projection];
+    const bool weights = p->kind == GLE_WEIGHT || p->kind == GLE_FEEDBACK;
 
     return (struct gle_init_target){.name = name,
                                     .rows = p->part == 1 ? p->field.cols : p->field.rows,
@@ -33,7 +34,8 @@ static struct gle_init_target target_of(const struct gle_net *net, const struct 
                                     .shape = {p->shape[0], p->shape[1], p->shape[2], p->shape[3]},
                                     .n_shape = p->n_shape,
                                     .fan_in = c->plan.fan_in,
-                                    .bias = p->kind != GLE_WEIGHT && p->kind != GLE_FEEDBACK};
+                                    .sparse = weights && c->plan.starts ? &c->plan : NULL,
+                                    .bias = !weights};
 }
 
 /* Takes a parameter from the file for the whole network, where there is one that has it. */

@@ -98,8 +98,8 @@ static inline float *gle_field_of(const struct gle_net *net, const struct gle_fi
     return net->slabs[f->role] + f->place + copy * f->stride;
 }
 
-/* What a step left of a state, `ago` steps before the last one, below copies - 1; what the last step left; and where
- * the next one puts its own. */
+/* What a step left of a state, `ago` steps before the last one, below copies: the oldest lies where the next step puts
+ * its own. Then what the last step left, and that place. */
 static inline float *gle_past_of(const struct gle_net *net, const struct gle_field *f, size_t ago)
 {
     return gle_field_of(net, f, (net->steps + f->copies - ago) % f->copies);

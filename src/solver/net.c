@@ -358,7 +358,7 @@ void gle_net_get_read(const struct gle_net *net, enum gle_read what, const size_
     if (what == GLE_READ_INPUT)
         gle_copy_chosen(values, net->input, g->ld_input, g->n_input, rows, n_rows);
     else
-        gle_copy_chosen(values, what == GLE_READ_TARGET ? net->target : gle_new_of(net, &top->r),
+        gle_copy_chosen(values, what == GLE_READ_TARGET ? net->target : gle_past_of(net, &top->r, 1),
                         top->ld, top->n, rows, n_rows);
 }
 

@@ -3,13 +3,17 @@
 
 #include <string.h>
 
-/* What takes as long as so many floating-point operations of a product: a neuron's elementwise work in a step, and in
- * learning, for each row; the optimizer's step for a weight; waiting for all threads; for a thread, what makes it worth
- * waiting for (some ten microseconds), twice as much where layers are shared, so that it waits twice. */
-static const double STEP = 70.0, LEARN = 10.0, WEIGHT = 30.0, WAIT = 5e5, LEAST = 1e6, LEAST_SHARED = 2e6;
+/* What takes as long as so many floating-point operations of a product, as measured on two cores that were otherwise
+ * idle, with steps of 16 to 80 us. */
+static const double STEP = 70.0;        /* elementwise work in a step, for a neuron and row */
+static const double LEARN = 10.0;       /* the same in learning */
+static const double WEIGHT = 30.0;      /* the optimizer's step for a weight */
+static const double WAIT = 5e5;         /* waiting for all threads */
+static const double LEAST = 1e6;        /* what makes a thread worth waiting for: some ten microseconds; */
+static const double LEAST_SHARED = 2e6; /* where layers are shared, a step waits twice */
 
-/* Sharing makes products smaller, and has rates, errors and weights wander between the caches of processors. With WAIT,
- * as measured on two cores that were otherwise idle, with steps of 16 to 80 us. */
+/* By how much work grows where layers are shared: products are smaller, and rates, errors and weights wander between
+ * the caches of processors. Measured likewise. */
 static const double SHARING = 1.05;
 
 /* A thread takes no part of a layer that is smaller than this part of its work. */

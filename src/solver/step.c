@@ -216,7 +216,11 @@ static void find_top_error(struct gle_net *net, struct gle_range rows)
 /* Rows that go through a population together: few enough, by the floats of one variable, that the dozen arrays which
  * they read and write stay in the second cache; enough for fetching ahead in each of them; whole groups of those that
  * products take together. Wide ones, whose weights are what fills caches, take all at once. */
-enum { BLOCK_FLOATS = 8192, BLOCK_WIDTH = 128, BLOCK_ROWS = 8 };
+enum {
+    BLOCK_FLOATS = 8192, /* of one variable */
+    BLOCK_WIDTH = 128,   /* floats of a row: those of wider populations go all at once */
+    BLOCK_ROWS = 8,      /* of a group; and of a block, where a population lies on a grid */
+};
 
 static size_t block_of(const struct gle_net *net, const struct gle_population *p, size_t rows)
 {

@@ -16,16 +16,26 @@
 
 /* How long to wait in which way: some 10 us of spinning cover the unevenness of a step; long pauses (a report being
  * written) should not heat a processor: naps grow to the longest. */
-enum { SPINS = 200, YIELDS = 2000 };
-static const long NAP = 50000, LONGEST_NAP = 400000; /* ns */
+enum {
+    SPINS = 200,   /* pauses of the processor */
+    YIELDS = 2000, /* calls of the scheduler that follow */
+};
+static const long NAP = 50000;          /* ns: the first sleep after those */
+static const long LONGEST_NAP = 400000; /* ns */
 
 /* When others keep the processors busy, a thread that is waited for may not be running at all, or on the processor of
  * the one that waits. A piece of work is late when the wait for it is much longer than the work, or when all took as
  * long as they would have one after the other. After LATE_MAX more late than timely ones the calling thread does
  * everything by itself for a while, which changes no result. Then LATE_AGAIN more will do, and each time the while is
  * twice as long, up to a limit, until pieces have been timely for long. */
-enum { LATE_MAX = 16, LATE_AGAIN = 4 };
-static const double LATE_RATIO = 2.0, LATE_SECONDS = 2e-5, ALONE_LEAST = 0.01, ALONE_MOST = 0.5; /* seconds */
+enum {
+    LATE_MAX = 16,  /* pieces, late ones less timely ones */
+    LATE_AGAIN = 4, /* pieces more, the next time */
+};
+static const double LATE_RATIO = 2.0;    /* wait, of the work's time, beyond which a piece is late, */
+static const double LATE_SECONDS = 2e-5; /* and so many seconds more */
+static const double ALONE_LEAST = 0.01;  /* seconds: the first while alone */
+static const double ALONE_MOST = 0.5;    /* seconds: the longest */
 
 /* What is handed out, and what a thread has done of it, each on a cache line of its own, since all others wait for a
  * change of it. */

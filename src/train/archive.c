@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "train/run.h"
 
+#include <assert.h>
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -128,7 +129,7 @@ static int check_evaluations(const struct gle_run *run, struct gle_archive *a, s
     const struct gle_metrics *m = run->metrics;
 
     for (size_t i = 0; i < m->n_evaluations; i++)
-        if (m->evaluations[i].step != gle_evaluation_step(run->exp, i) || m->evaluations[i].step > run->step)
+        if (m->evaluations[i].step != gle_evaluation_step(run->exp, i) || m->evaluations[i].step > run->at.step)
             return gle_archive_fail(a, "step", err, "evaluation %zu is not one of this run", i);
     return 0;
 }
@@ -240,7 +241,7 @@ static int visit_metrics(struct gle_run *run, struct gle_archive *a, struct gle_
 static int visit_pass(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
 {
     struct gle_pass_state *pass = &run->pass;
-    const size_t n = run->data->split[run->split].n;
+    const size_t n = run->data->split[run->at.split].n;
 
     return gle_archive_count(a, "done", &pass->done, 0, n, err) ||
                    gle_archive_count(a, "t", &pass->t, 0, run->data->n_steps, err) ||
@@ -270,13 +271,14 @@ static int visit_planned(struct gle_run *run, struct gle_planned *planned, struc
 static int visit_plans(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
 {
     static const char *const names[GLE_FEED_PASSES] = {"now", "next"};
-    int rc = gle_archive_count(a, "n_planned", &run->n_planned, 0, GLE_FEED_PASSES, err) ||
-             gle_archive_u64(a, "ahead_epoch", &run->ahead.epoch, 1, err) ||
-             visit_split(a, "ahead_split", &run->ahead.split, err);
+    struct gle_reading *reading = &run->reading;
+    int rc = gle_archive_count(a, "n_planned", &reading->n_planned, 0, GLE_FEED_PASSES, err) ||
+             gle_archive_u64(a, "ahead_epoch", &reading->ahead.epoch, 1, err) ||
+             visit_split(a, "ahead_split", &reading->ahead.split, err);
 
-    for (size_t i = 0; i < run->n_planned && !rc; i++) {
+    for (size_t i = 0; i < reading->n_planned && !rc; i++) {
         gle_archive_enter(a, names[i]);
-        rc = visit_planned(run, &run->planned[i], a, err);
+        rc = visit_planned(run, &reading->planned[i], a, err);
         gle_archive_leave(a);
     }
     return rc ? -1 : 0;
@@ -285,14 +287,15 @@ static int visit_plans(struct gle_run *run, struct gle_archive *a, struct gle_er
 static int visit_by_epochs(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
 {
     const size_t n_classes = run->metrics->n_classes;
+    struct gle_scores *scores = &run->scores;
     int rc;
 
-    if (visit_split(a, "split", &run->split, err) || visit_plans(run, a, err) ||
-        visit_split(a, "pass_confusion_split", &run->confusion_split, err) ||
-        (run->confusion && gle_archive_u64(a, "pass_confusion", run->confusion, n_classes * n_classes, err)))
+    if (visit_split(a, "split", &run->at.split, err) || visit_plans(run, a, err) ||
+        visit_split(a, "pass_confusion_split", &scores->confusion_split, err) ||
+        (scores->confusion && gle_archive_u64(a, "pass_confusion", scores->confusion, n_classes * n_classes, err)))
         return -1;
     gle_archive_enter(a, "epoch");
-    rc = visit_epochs(a, &run->epoch, 1, err);
+    rc = visit_epochs(a, &scores->epoch, 1, err);
     gle_archive_leave(a);
     gle_archive_enter(a, "pass");
     rc = rc || visit_pass(run, a, err);
@@ -304,7 +307,7 @@ static int visit_by_epochs(struct gle_run *run, struct gle_archive *a, struct gl
 
 static int visit_kept(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
 {
-    const struct gle_settings *set = &run->exp->phases[run->stage - 1].set;
+    const struct gle_settings *set = &run->exp->phases[run->at.stage - 1].set;
 
     if (gle_archive_restores(a) && gle_run_make_kept(run, err))
         return -1;
@@ -330,14 +333,15 @@ static int visit_kept(struct gle_run *run, struct gle_archive *a, struct gle_err
 static int visit_phase(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
 {
     struct gle_phase_state *phase = &run->phase;
+    bool open = phase->kept != NULL;
     size_t t = (size_t)phase->t;
     int rc;
 
-    if (gle_archive_bools(a, "open", &phase->open, 1, err))
+    if (gle_archive_bools(a, "open", &open, 1, err))
         return -1;
-    if (!phase->open)
+    if (!open)
         return 0;
-    if (gle_archive_count(a, "t", &t, 0, run->exp->phases[run->stage - 1].n_steps, err) ||
+    if (gle_archive_count(a, "t", &t, 0, run->exp->phases[run->at.stage - 1].n_steps, err) ||
         visit_sum(a, "seconds", &phase->seconds, err) || visit_loss(a, "loss", &phase->loss, err) ||
         visit_loss(a, "recent", &phase->recent, err) ||
         gle_archive_count(a, "played", &phase->played, 0, SIZE_MAX, err) ||
@@ -358,11 +362,11 @@ static int visit_samples(struct gle_run *run, struct gle_archive *a, struct gle_
 {
     const size_t n = run->data->split[GLE_TRAIN].n;
 
-    if (gle_archive_u32(a, "rows", run->rows, run->graph->max_batch, err))
+    if (gle_archive_u32(a, "rows", run->reading.rows, run->graph->max_batch, err))
         return -1;
     for (size_t b = 0; b < run->graph->max_batch; b++)
-        if (run->rows[b] >= n)
-            return gle_archive_fail(a, "rows", err, "there is no sample %u", (unsigned)run->rows[b]);
+        if (run->reading.rows[b] >= n)
+            return gle_archive_fail(a, "rows", err, "there is no sample %u", (unsigned)run->reading.rows[b]);
     return 0;
 }
 
@@ -387,24 +391,26 @@ static void replay(struct gle_run *run)
     size_t ld;
     float *input = gle_net_input(run->net, &ld);
 
-    for (uint64_t t = 0; signal->play && t < run->step; t++)
+    for (uint64_t t = 0; signal->play && t < run->at.step; t++)
         signal->play(signal->state, input, ld, t);
 }
 
 static int visit_position(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
 {
     struct gle_schedule_state *s = &run->schedule;
+    struct gle_place *at = &run->at;
     const bool by_phases = run->exp->phases != NULL;
-    size_t stage = (size_t)run->stage;
+    const double most_work = by_phases ? DBL_MAX : run->spent.total_work; /* by phases, see check.c */
+    size_t stage = (size_t)at->stage;
 
     if (gle_archive_count(a, "stage", &stage, by_phases, by_phases ? run->exp->n_phases : run->exp->epochs, err) ||
-        gle_archive_u64(a, "step", &run->step, 1, err) ||
-        gle_archive_real(a, "work", &run->work, 0.0, by_phases ? DBL_MAX : run->total_work, err) || /* see check.c */
-        gle_archive_bools(a, "in_window", &run->in_window, 1, err) ||
-        gle_archive_u64(a, "window_first", &run->window_first, 1, err) || gle_archive_f64(a, "lr", &s->lr, 1, err) ||
+        gle_archive_u64(a, "step", &at->step, 1, err) ||
+        gle_archive_real(a, "work", &run->spent.work, 0.0, most_work, err) ||
+        gle_archive_bools(a, "in_window", &at->window.open, 1, err) ||
+        gle_archive_u64(a, "window_first", &at->window.first, 1, err) || gle_archive_f64(a, "lr", &s->lr, 1, err) ||
         visit_loss(a, "best_watched", &s->best, err) || gle_archive_u64(a, "bad_epochs", &s->bad, 1, err))
         return -1;
-    run->stage = stage;
+    at->stage = stage;
     return 0;
 }
 
@@ -424,6 +430,12 @@ static int visit_nets(struct gle_run *run, struct gle_archive *a, struct gle_err
     return rc ? -1 : 0;
 }
 
+/* Whether the run that was restored is on a leg. A pass without a step is still to begin. */
+static bool is_within(const struct gle_run *run)
+{
+    return run->exp->phases ? run->phase.kept != NULL : run->pass.steps || run->pass.done;
+}
+
 static int visit_all(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
 {
     if (visit_position(run, a, err) || visit_streams(run, a, err) ||
@@ -435,18 +447,25 @@ static int visit_all(struct gle_run *run, struct gle_archive *a, struct gle_erro
         replay(run);
     if (visit_nets(run, a, err))
         return -1;
-    return gle_archive_restores(a) ? gle_run_check_nets(run, a, err) : 0;
+    if (!gle_archive_restores(a))
+        return 0;
+    if (gle_run_check_nets(run, a, err))
+        return -1;
+    gle_run_enter(run, is_within(run) ? GLE_RUN_WITHIN : GLE_RUN_BETWEEN);
+    return 0;
 }
 
 uint64_t gle_run_steps(const struct gle_run *run)
 {
-    return run->step;
+    return run->at.step;
 }
 
 int gle_run_archive(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
 {
     int rc;
 
+    assert(gle_archive_restores(a) ? run->state == GLE_RUN_STARTING
+                                   : run->state == GLE_RUN_BETWEEN || run->state == GLE_RUN_WITHIN);
     if (!gle_archive_restores(a))
         gle_run_count_time(run);
     gle_archive_enter(a, "run");

@@ -97,15 +97,15 @@ static int check_epochs(const struct gle_run *run, const struct gle_archive *a, 
 /* The epoch that is going on, or comes next: the splits before the present one are over. */
 static int check_epoch(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
 {
-    const struct gle_epoch *e = &run->epoch;
+    const struct gle_epoch *e = &run->scores.epoch;
 
-    if (wants(a, "epoch.epoch", e->epoch, run->stage, err) || check_seconds(a, "epoch.seconds", 0, e->seconds, err))
+    if (wants(a, "epoch.epoch", e->epoch, run->at.stage, err) || check_seconds(a, "epoch.seconds", 0, e->seconds, err))
         return -1;
     if (!(e->lr == run->schedule.lr)) /* NaN is no learning rate */
         return gle_archive_fail(a, "epoch.lr", err, "%g, where the schedule has %g", e->lr, run->schedule.lr);
     for (int s = 0; s < GLE_SPLITS; s++) {
         const enum gle_split split = (enum gle_split)s;
-        const bool over = split < run->split && gle_run_has_pass(run, run->stage, split);
+        const bool over = split < run->at.split && gle_run_has_pass(run, run->at.stage, split);
         if (check_score(run, a, "epoch", 0, &e->score[s], split, over, err))
             return -1;
     }
@@ -117,7 +117,7 @@ static int check_epoch(const struct gle_run *run, const struct gle_archive *a, s
 /* Rows and steps of the batch that begins with sample `done` of the pass that is going on. */
 static size_t batch_rows(const struct gle_run *run, size_t done)
 {
-    const size_t left = run->data->split[run->split].n - done, size = gle_run_batch_size(run, run->split);
+    const size_t left = run->data->split[run->at.split].n - done, size = gle_run_batch_size(run, run->at.split);
 
     return left < size ? left : size;
 }
@@ -125,13 +125,13 @@ static size_t batch_rows(const struct gle_run *run, size_t done)
 static size_t batch_steps(const struct gle_run *run, size_t done)
 {
     const struct gle_maker *maker = &run->data->maker;
-    const uint32_t *rows = run->planned[0].rows + done;
+    const uint32_t *rows = run->reading.planned[0].rows + done;
     size_t longest = 0;
 
     if (!maker->make)
         return run->data->n_steps;
     for (size_t b = 0; b < batch_rows(run, done); b++) {
-        const size_t n = maker->length(maker->state, run->split, rows[b]);
+        const size_t n = maker->length(maker->state, run->at.split, rows[b]);
         longest = n > longest ? n : longest;
     }
     return longest * maker->upsample;
@@ -141,13 +141,13 @@ static size_t batch_steps(const struct gle_run *run, size_t done)
 static int check_pass(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
 {
     const struct gle_pass_state *p = &run->pass;
-    const size_t n = run->data->split[run->split].n, size = gle_run_batch_size(run, run->split);
+    const size_t n = run->data->split[run->at.split].n, size = gle_run_batch_size(run, run->at.split);
     uint64_t steps = p->t;
     double shown;
 
     if (!p->steps && !p->done && !p->t)
         return p->right || p->shown != 0.0 ? gle_archive_fail(a, "pass.steps", err, "0, where samples were shown") : 0;
-    if (!gle_run_has_pass(run, run->stage, run->split))
+    if (!gle_run_has_pass(run, run->at.stage, run->at.split))
         return gle_archive_fail(a, "pass.steps", err, "%llu, where there is no such pass",
                                 (unsigned long long)p->steps);
     if (p->done >= n || p->done % size)
@@ -179,23 +179,24 @@ static int check_pass_id(const struct gle_archive *a, const char *epoch_name, co
 static int check_plans(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
 {
     static const char *const names[GLE_FEED_PASSES][2] = {{"now.epoch", "now.split"}, {"next.epoch", "next.split"}};
-    struct gle_pass_id at = {.epoch = run->stage, .split = run->split}, last = {.epoch = 0};
+    const struct gle_reading *reading = &run->reading;
+    struct gle_pass_id at = {.epoch = run->at.stage, .split = run->at.split}, last = {.epoch = 0};
     bool there = gle_run_has_pass(run, at.epoch, at.split) || gle_run_next_pass(run, &at);
     size_t possible = 0, needed;
 
     for (; there && possible < GLE_FEED_PASSES; possible++) {
-        if (possible < run->n_planned) {
-            if (check_pass_id(a, names[possible][0], names[possible][1], run->planned[possible].of, at, err))
+        if (possible < reading->n_planned) {
+            if (check_pass_id(a, names[possible][0], names[possible][1], reading->planned[possible].of, at, err))
                 return -1;
             last = at;
         }
         there = gle_run_next_pass(run, &at);
     }
     needed = run->pass.steps || possible < 1 ? possible : 1;
-    if (run->n_planned < needed || run->n_planned > possible)
-        return gle_archive_fail(a, "n_planned", err, "%zu passes, where %zu to %zu are possible", run->n_planned,
+    if (reading->n_planned < needed || reading->n_planned > possible)
+        return gle_archive_fail(a, "n_planned", err, "%zu passes, where %zu to %zu are possible", reading->n_planned,
                                 needed, possible);
-    return check_pass_id(a, "ahead_epoch", "ahead_split", run->ahead, last, err);
+    return check_pass_id(a, "ahead_epoch", "ahead_split", reading->ahead, last, err);
 }
 
 /* Counts of `low` to `high` samples in all. */
@@ -220,28 +221,28 @@ static int check_counts(const struct gle_archive *a, const char *name, const uin
 static int check_confusion(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
 {
     const struct gle_metrics *m = run->metrics;
-    const enum gle_split split = run->confusion_split, before = m->confusion_split;
+    const enum gle_split split = run->scores.confusion_split, before = m->confusion_split;
     const uint64_t n = run->data->split[split].n, old = run->data->split[before].n;
     const bool measured = m->n_epochs && m->epochs[m->n_epochs - 1].score[before].measured;
-    const bool over = run->epoch.score[split].measured, going_on = run->pass.steps && run->split == split;
+    const bool over = run->scores.epoch.score[split].measured, going_on = run->pass.steps && run->at.split == split;
     const uint64_t low = over ? n : going_on ? run->pass.done : 0;
     const uint64_t high = over ? n : going_on ? run->pass.done : old;
 
     if (wants_split(a, "confusion_split", before,
                     m->n_epochs ? gle_run_confusion_split(run, m->n_epochs - 1) : m->best_split, err) ||
-        wants_split(a, "pass_confusion_split", split, gle_run_confusion_split(run, run->stage), err))
+        wants_split(a, "pass_confusion_split", split, gle_run_confusion_split(run, run->at.stage), err))
         return -1;
-    if (!run->confusion)
+    if (!run->scores.confusion)
         return 0;
     return check_counts(a, "confusion", m->confusion, m->n_classes, measured ? old : 0, measured ? old : 0, err) ||
-                   check_counts(a, "pass_confusion", run->confusion, m->n_classes, low, high, err)
+                   check_counts(a, "pass_confusion", run->scores.confusion, m->n_classes, low, high, err)
                ? -1
                : 0;
 }
 
 static int check_by_epochs(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
 {
-    return wants(a, "n_epochs", run->metrics->n_epochs, run->stage, err) || check_epochs(run, a, err) ||
+    return wants(a, "n_epochs", run->metrics->n_epochs, run->at.stage, err) || check_epochs(run, a, err) ||
                    check_epoch(run, a, err) || check_plans(run, a, err) || check_pass(run, a, err) ||
                    check_confusion(run, a, err)
                ? -1
@@ -308,15 +309,15 @@ static int check_by_phases(const struct gle_run *run, const struct gle_archive *
     const struct gle_phase_state *phase = &run->phase;
     uint64_t begun = 0;
 
-    if (wants(a, "n_phases", run->metrics->n_phases, run->stage - 1, err))
+    if (wants(a, "n_phases", run->metrics->n_phases, run->at.stage - 1, err))
         return -1;
-    for (size_t i = 0; i + 1 < run->stage; i++) {
+    for (size_t i = 0; i + 1 < run->at.stage; i++) {
         if (check_phase_score(run, a, i, begun, err))
             return -1;
         begun += exp->phases[i].n_steps;
     }
-    if (wants(a, "step", run->step, begun + phase->t, err) ||
-        (phase->open && wants(a, "phase.played", phase->played, played(run, begun, run->step), err)))
+    if (wants(a, "step", run->at.step, begun + phase->t, err) ||
+        (phase->kept && wants(a, "phase.played", phase->played, played(run, begun, run->at.step), err)))
         return -1;
     if (phase->right > phase->played)
         return gle_archive_fail(a, "phase.right", err, "%zu of %zu samples", phase->right, phase->played);
@@ -327,7 +328,7 @@ static int check_by_phases(const struct gle_run *run, const struct gle_archive *
 
 static bool learns(const struct gle_run *run)
 {
-    return run->exp->phases ? run->exp->phases[run->stage - 1].learn : run->split == GLE_TRAIN;
+    return run->exp->phases ? run->exp->phases[run->at.stage - 1].learn : run->at.split == GLE_TRAIN;
 }
 
 /* Steps of the pass, or phase, that is going on: they are counted in the metrics once it is over. */
@@ -351,33 +352,33 @@ static uint64_t evaluated(const struct gle_run *run)
 static int check_sums(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
 {
     const struct gle_metrics *m = run->metrics;
-    const uint64_t now = steps_of_stage(run), aside = evaluated(run);
+    const uint64_t step = run->at.step, now = steps_of_stage(run), aside = evaluated(run);
     const double shown = (double)m->n_evaluations * (double)run->data->n_steps * (double)run->data->split[GLE_TEST].n;
 
-    if (m->train_steps > run->step || m->eval_steps < aside || m->eval_steps - aside > run->step || now > run->step ||
-        m->train_steps + (m->eval_steps - aside) + now != run->step)
+    if (m->train_steps > step || m->eval_steps < aside || m->eval_steps - aside > step || now > step ||
+        m->train_steps + (m->eval_steps - aside) + now != step)
         return gle_archive_fail(a, "step", err, "%llu, where %llu learning and %llu other ones are over, and %llu of "
                                                 "those of now",
-                                (unsigned long long)run->step, (unsigned long long)m->train_steps,
+                                (unsigned long long)step, (unsigned long long)m->train_steps,
                                 (unsigned long long)(m->eval_steps - aside), (unsigned long long)now);
-    if (run->exp->phases && run->work != (double)run->step * (double)run->graph->max_batch + shown)
-        return gle_archive_fail(a, "work", err, "%g, where %llu steps are over", run->work,
-                                (unsigned long long)run->step);
+    if (run->exp->phases && run->spent.work != (double)step * (double)run->graph->max_batch + shown)
+        return gle_archive_fail(a, "work", err, "%g, where %llu steps are over", run->spent.work,
+                                (unsigned long long)step);
     for (size_t i = 0; i < m->n_diagnostics; i++)
-        if (m->diagnostics[i].step >= run->step || (i && m->diagnostics[i].step <= m->diagnostics[i - 1].step))
+        if (m->diagnostics[i].step >= step || (i && m->diagnostics[i].step <= m->diagnostics[i - 1].step))
             return gle_archive_fail(a, "diagnostics.step", err, "value %zu is %llu, out of order", i,
                                     (unsigned long long)m->diagnostics[i].step);
-    return run->schedule.bad > run->stage ? gle_archive_fail(a, "bad_epochs", err, "%llu of %llu epochs",
-                                                             (unsigned long long)run->schedule.bad,
-                                                             (unsigned long long)run->stage)
-                                          : check_learning_rate(a, "lr", 0, run->schedule.lr, err);
+    if (run->schedule.bad > run->at.stage)
+        return gle_archive_fail(a, "bad_epochs", err, "%llu of %llu epochs", (unsigned long long)run->schedule.bad,
+                                (unsigned long long)run->at.stage);
+    return check_learning_rate(a, "lr", 0, run->schedule.lr, err);
 }
 
 /* Whether the window that is open, and began with step `taped` ago, ends before the tape does: by phases. */
 static bool fits_tape(const struct gle_run *run, uint64_t taped)
 {
-    const uint64_t n = run->exp->phases[run->stage - 1].n_steps;
-    uint64_t step = run->step;
+    const uint64_t n = run->exp->phases[run->at.stage - 1].n_steps;
+    uint64_t step = run->at.step;
 
     if (taped > run->phase.t)
         return false;
@@ -393,16 +394,16 @@ static bool fits_tape(const struct gle_run *run, uint64_t taped)
 static int check_window(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
 {
     const bool by_phases = run->exp->phases != NULL;
-    const uint64_t length = run->exp->window_steps, step = run->step, first = run->window_first;
+    const uint64_t length = run->exp->window_steps, step = run->at.step, first = run->at.window.first;
     bool possible = length > 0;
 
-    if (first > step || (run->in_window && first == step))
+    if (first > step || (run->at.window.open && first == step))
         return gle_archive_fail(a, "window_first", err, "%llu, where step %llu comes next", (unsigned long long)first,
                                 (unsigned long long)step);
-    if (!run->in_window)
+    if (!run->at.window.open)
         return 0;
     if (possible && by_phases)
-        possible = run->phase.open && gle_run_has_windows(run);
+        possible = run->phase.kept && gle_run_has_windows(run);
     else if (possible)
         possible = learns(run) && run->pass.t % length && run->pass.t < batch_steps(run, run->pass.done);
     if (!possible)
@@ -431,7 +432,7 @@ static int check_targets(const struct gle_run *run, const struct gle_archive *a,
 
     for (size_t i = 0; net.taping && i < net.taped; i++) {
         const uint64_t ago = net.taped - i;
-        const uint64_t t = !unasked ? 0 : run->exp->phases ? (run->step - ago) % T : run->pass.t - ago;
+        const uint64_t t = !unasked ? 0 : run->exp->phases ? (run->at.step - ago) % T : run->pass.t - ago;
         const bool wanted = t < unasked;
         if (net.unasked[i] != wanted)
             return gle_archive_fail(a, name, err, "value %zu is %s, where %s is wanted", i, wanted ? "false" : "true",
@@ -445,7 +446,7 @@ static int check_net(const struct gle_run *run, const struct gle_archive *a, str
     const struct gle_net_place net = gle_net_get_place(run->net);
     const uint64_t steps = learned(run);
 
-    if (wants(a, "net.steps", net.steps, run->step, err) ||
+    if (wants(a, "net.steps", net.steps, run->at.step, err) ||
         (run->exp->phases && wants(a, "net.batch", net.B, run->graph->max_batch, err)) ||
         (!run->exp->phases && run->pass.t && wants(a, "net.batch", net.B, batch_rows(run, run->pass.done), err)) ||
         (!run->exp->window_steps && wants(a, "net.updates", net.updates, steps, err)))
@@ -453,10 +454,10 @@ static int check_net(const struct gle_run *run, const struct gle_archive *a, str
     if (net.updates > steps)
         return gle_archive_fail(a, "net.updates", err, "%llu in %llu learning steps", (unsigned long long)net.updates,
                                 (unsigned long long)steps);
-    if (net.taping != run->in_window)
+    if (net.taping != run->at.window.open)
         return gle_archive_fail(a, "net.taping", err, "%s, where a window is %s", net.taping ? "true" : "false",
-                                run->in_window ? "open" : "not open");
-    if (net.taping && wants(a, "net.taped", net.taped, run->step - run->window_first, err))
+                                run->at.window.open ? "open" : "not open");
+    if (net.taping && wants(a, "net.taped", net.taped, run->at.step - run->at.window.first, err))
         return -1;
     return check_targets(run, a, "net.tape_unasked", net, err);
 }
@@ -467,7 +468,7 @@ static int check_companion(const struct gle_run *run, const struct gle_archive *
 {
     const struct gle_net_place net = gle_net_get_place(run->net), place = gle_net_get_place(other);
 
-    return wants(a, "teacher.steps", place.steps, run->step, err) ||
+    return wants(a, "teacher.steps", place.steps, run->at.step, err) ||
                    wants(a, "teacher.batch", place.B, net.B, err) ||
                    wants(a, "teacher.updates", place.updates, 0, err)
                ? -1
@@ -480,7 +481,7 @@ int gle_run_check_nets(const struct gle_run *run, const struct gle_archive *a, s
         return -1;
     if (!run->diagnosis)
         return 0;
-    return gle_diagnosis_check(run->diagnosis, a, run->step, learned(run), gle_net_get_place(run->net).B, err) ||
+    return gle_diagnosis_check(run->diagnosis, a, run->at.step, learned(run), gle_net_get_place(run->net).B, err) ||
                    check_targets(run, a, "diagnosis.shadow.tape_unasked", gle_diagnosis_get_place(run->diagnosis), err)
                ? -1
                : 0;

@@ -7,7 +7,7 @@
 
 static bool learns(const struct gle_run *run)
 {
-    return run->split == GLE_TRAIN;
+    return run->at.split == GLE_TRAIN;
 }
 
 /* --- one batch --- */
@@ -44,14 +44,14 @@ static int run_step(struct gle_run *run, const struct gle_batch *batch, bool for
     gle_run_show(run, batch, t);
     if (stride.learn)
         gle_run_begin_window(run);
-    stride.end_window = run->in_window && ((t + 1) % run->exp->window_steps == 0 || t + 1 == T);
+    stride.end_window = run->at.window.open && ((t + 1) % run->exp->window_steps == 0 || t + 1 == T);
     if (gle_run_step(run, &stride, &loss, err))
         return -1;
     pass->t++;
     pass->loss += loss;
     pass->steps++;
     pass->shown += (double)batch->B;
-    run->work += (double)batch->B;
+    run->spent.work += (double)batch->B;
     if (t % GLE_PROGRESS_STEPS)
         return 0;
     gle_run_tell(run, loss_so_far(run, batch->B), accuracy_so_far(run));
@@ -63,30 +63,29 @@ static void end_batch(struct gle_run *run, const struct gle_batch *batch)
     struct gle_pass_state *pass = &run->pass;
 
     /* with the steps that its samples might have had */
-    run->work += (double)batch->B * (double)(run->data->n_steps - batch->n_steps);
+    run->spent.work += (double)batch->B * (double)(run->data->n_steps - batch->n_steps);
     pass->right += gle_run_count_right(run, batch);
     pass->done += batch->B;
     pass->t = 0;
 }
 
+static void begin_batch(struct gle_run *run, const struct gle_batch *batch)
+{
+    gle_run_begin_batch(run, batch->B);
+    if (learns(run))
+        gle_net_keep(run->net);
+}
+
 /* From the step on at which it is. */
 static int run_batch(struct gle_run *run, const struct gle_batch *batch, bool forward_only, struct gle_error *err)
 {
-    if (!run->pass.t) {
-        gle_run_begin_batch(run, batch->B);
-        if (learns(run))
-            gle_net_keep(run->net);
-    }
+    if (!run->pass.t)
+        begin_batch(run, batch);
     while (run->pass.t < batch->n_steps) {
         if (gle_run_stopped(run))
             return 0;
         if (run_step(run, batch, forward_only, err))
             return -1;
-        run->measured = run->meter && gle_meter_step(run->meter, !run->in_window);
-        if (run->measured) {
-            gle_run_drop_window(run);
-            return 0;
-        }
     }
     end_batch(run, batch);
     return 0;
@@ -144,7 +143,7 @@ static int queue_pass(struct gle_run *run, const struct gle_planned *planned, si
     if (pass.split == GLE_TRAIN)
         pass.first_draw = (planned->of.epoch - 1) * pass.n + over;
     pass.n -= over;
-    return gle_feed_add(run->feed, &pass, err);
+    return gle_feed_add(run->reading.feed, &pass, err);
 }
 
 bool gle_run_next_pass(const struct gle_run *run, struct gle_pass_id *at)
@@ -161,26 +160,26 @@ bool gle_run_next_pass(const struct gle_run *run, struct gle_pass_id *at)
 /* Finds the next pass of the run, if there is one, and tells the feed, so that its samples can be made in time. */
 static int plan_pass(struct gle_run *run, struct gle_error *err)
 {
-    struct gle_planned *planned = &run->planned[run->n_planned];
-    struct gle_pass_id next = run->ahead;
+    struct gle_planned *planned = &run->reading.planned[run->reading.n_planned];
+    struct gle_pass_id next = run->reading.ahead;
 
     if (!gle_run_next_pass(run, &next))
         return 0;
-    run->ahead = next;
-    if (order_rows(run, run->ahead.split, planned->rows, err))
+    run->reading.ahead = next;
+    if (order_rows(run, run->reading.ahead.split, planned->rows, err))
         return -1;
-    planned->of = run->ahead;
-    run->n_planned++;
+    planned->of = run->reading.ahead;
+    run->reading.n_planned++;
     return queue_pass(run, planned, 0, err);
 }
 
 /* The feed's passes, where the run begins or goes on. */
 static int start_feed(struct gle_run *run, struct gle_error *err)
 {
-    if (!run->resumed)
+    if (!run->observer->resume)
         return plan_pass(run, err);
-    for (size_t i = 0; i < run->n_planned; i++)
-        if (queue_pass(run, &run->planned[i], i ? 0 : run->pass.done, err))
+    for (size_t i = 0; i < run->reading.n_planned; i++)
+        if (queue_pass(run, &run->reading.planned[i], i ? 0 : run->pass.done, err))
             return -1;
     return 0;
 }
@@ -188,11 +187,11 @@ static int start_feed(struct gle_run *run, struct gle_error *err)
 /* The first of the planned passes is over. */
 static void pass_is_over(struct gle_run *run)
 {
-    const struct gle_planned over = run->planned[0];
+    const struct gle_planned over = run->reading.planned[0];
 
-    run->planned[0] = run->planned[1];
-    run->planned[1] = over;
-    run->n_planned--;
+    run->reading.planned[0] = run->reading.planned[1];
+    run->reading.planned[1] = over;
+    run->reading.n_planned--;
 }
 
 /* --- one pass --- */
@@ -204,7 +203,7 @@ static bool without_errors(const struct gle_run *run)
 
     for (int v = 0; v < GLE_RECORD_VARS; v++)
         recorded = recorded || (run->exp->record.variables[v] && gle_variables[v].of_errors);
-    return !learns(run) && !recorded && gle_run_without_errors(run->exp, run->stage == run->exp->epochs);
+    return !learns(run) && !recorded && gle_run_without_errors(run->exp, run->at.stage == run->exp->epochs);
 }
 
 static int run_batches(struct gle_run *run, size_t n, struct gle_error *err)
@@ -212,9 +211,9 @@ static int run_batches(struct gle_run *run, size_t n, struct gle_error *err)
     const bool forward_only = without_errors(run);
 
     while (run->pass.done < n && !gle_run_stopped(run)) {
-        const struct gle_batch *batch = gle_feed_next(run->feed, &run->metrics->waited_seconds);
+        const struct gle_batch *batch = gle_feed_next(run->reading.feed, &run->metrics->waited_seconds);
 
-        if (!run->pass.done && run->n_planned < GLE_FEED_PASSES) {
+        if (!run->pass.done && run->reading.n_planned < GLE_FEED_PASSES) {
             gle_order_first_step(&run->order, batch->B, run->data->n_channels);
             if (plan_pass(run, err))
                 return -1;
@@ -223,6 +222,15 @@ static int run_batches(struct gle_run *run, size_t n, struct gle_error *err)
             return -1;
     }
     return 0;
+}
+
+static void begin_pass(struct gle_run *run)
+{
+    const size_t n_classes = run->metrics->n_classes;
+
+    if (run->at.split == run->scores.confusion_split && run->scores.confusion)
+        memset(run->scores.confusion, 0, n_classes * n_classes * sizeof *run->scores.confusion);
+    gle_run_enter(run, GLE_RUN_WITHIN);
 }
 
 /* Counts the steps of the pass, whether it is over or was broken off. */
@@ -241,13 +249,13 @@ static void close_pass(struct gle_run *run)
 /* The pass that is the first of those planned, from where it is. *over: it was not broken off. */
 static int run_pass(struct gle_run *run, bool *over, struct gle_error *err)
 {
-    const size_t n = run->data->split[run->split].n, n_classes = run->metrics->n_classes;
-    struct gle_score *score = &run->epoch.score[run->split];
+    const size_t n = run->data->split[run->at.split].n;
+    struct gle_score *score = &run->scores.epoch.score[run->at.split];
     int rc;
 
-    if (!run->pass.steps && run->split == run->confusion_split && run->confusion)
-        memset(run->confusion, 0, n_classes * n_classes * sizeof *run->confusion);
-    run->clock = gle_clock();
+    if (run->state == GLE_RUN_BETWEEN)
+        begin_pass(run);
+    run->spent.clock = gle_clock();
     rc = run_batches(run, n, err);
     gle_run_count_time(run);
     *over = !rc && run->pass.done == n;
@@ -258,6 +266,7 @@ static int run_pass(struct gle_run *run, bool *over, struct gle_error *err)
     score->accuracy = gle_run_labelled(run) ? (double)run->pass.right / (double)n : (double)NAN;
     close_pass(run);
     pass_is_over(run);
+    gle_run_enter(run, GLE_RUN_BETWEEN);
     return 0;
 }
 
@@ -280,12 +289,12 @@ enum gle_split gle_run_confusion_split(const struct gle_run *run, uint64_t epoch
     return gle_run_has_pass(run, epoch, GLE_TEST) ? GLE_TEST : run->metrics->best_split;
 }
 
-static void begin_epoch(struct gle_run *run, uint64_t epoch)
+void gle_run_begin_epoch(struct gle_run *run, uint64_t epoch)
 {
-    run->stage = epoch;
-    run->split = GLE_TRAIN;
-    run->epoch = (struct gle_epoch){.epoch = epoch, .lr = run->schedule.lr};
-    run->confusion_split = gle_run_confusion_split(run, epoch);
+    run->at.stage = epoch;
+    run->at.split = GLE_TRAIN;
+    run->scores.epoch = (struct gle_epoch){.epoch = epoch, .lr = run->schedule.lr};
+    run->scores.confusion_split = gle_run_confusion_split(run, epoch);
 }
 
 /* Goes on to the next one. */
@@ -294,27 +303,27 @@ static int end_epoch(struct gle_run *run, struct gle_error *err)
     const struct gle_schedule *schedule = (const struct gle_schedule *)run->exp->schedule.row;
     struct gle_metrics *m = run->metrics;
 
-    if (run->stage)
-        schedule->next(&run->schedule, run->exp->schedule.params, run->stage, watched_loss(run, &run->epoch));
-    if (gle_metrics_add_epoch(m, &run->epoch, err))
+    if (run->at.stage)
+        schedule->next(&run->schedule, run->exp->schedule.params, run->at.stage, watched_loss(run, &run->scores.epoch));
+    if (gle_metrics_add_epoch(m, &run->scores.epoch, err))
         return -1;
-    m->confusion_split = run->confusion_split;
+    m->confusion_split = run->scores.confusion_split;
     if (m->confusion)
-        memcpy(m->confusion, run->confusion, m->n_classes * m->n_classes * sizeof *m->confusion);
-    begin_epoch(run, run->stage + 1);
+        memcpy(m->confusion, run->scores.confusion, m->n_classes * m->n_classes * sizeof *m->confusion);
+    gle_run_begin_epoch(run, run->at.stage + 1);
     return run->observer->stage ? run->observer->stage(run->observer->ctx, m, err) : 0;
 }
 
 /* Between two epochs. Rows that the next batch does not take over need not be saved. */
 static int pause_after_epoch(struct gle_run *run, struct gle_error *err)
 {
-    const struct gle_pass next = pass_over(run, run->planned[0].of.split, NULL);
+    const struct gle_pass next = pass_over(run, run->reading.planned[0].of.split, NULL);
     const size_t B = next.n < next.batch_size ? next.n : next.batch_size;
 
-    run->clock = gle_clock();
-    if (run->n_planned)
+    run->spent.clock = gle_clock();
+    if (run->reading.n_planned)
         gle_net_set_batch(run->net, B);
-    if (run->n_planned && run->teacher)
+    if (run->reading.n_planned && run->teacher)
         gle_net_set_batch(run->teacher, B);
     return gle_run_pause(run, GLE_PAUSE_STAGE, err);
 }
@@ -322,17 +331,17 @@ static int pause_after_epoch(struct gle_run *run, struct gle_error *err)
 /* From where it is. */
 static int run_epoch(struct gle_run *run, struct gle_error *err)
 {
-    for (int split = (int)run->split; split < GLE_SPLITS; split++) {
+    for (int split = (int)run->at.split; split < GLE_SPLITS; split++) {
         bool over = true;
-        run->split = (enum gle_split)split;
-        if (gle_run_has_pass(run, run->stage, run->split) && run_pass(run, &over, err))
+        run->at.split = (enum gle_split)split;
+        if (gle_run_has_pass(run, run->at.stage, run->at.split) && run_pass(run, &over, err))
             return -1;
         if (!over)
             return 0;
     }
     if (end_epoch(run, err))
         return -1;
-    return run->stage <= run->exp->epochs && !gle_run_stopped(run) ? pause_after_epoch(run, err) : 0;
+    return run->at.stage <= run->exp->epochs && !gle_run_stopped(run) ? pause_after_epoch(run, err) : 0;
 }
 
 double gle_run_total_by_epochs(const struct gle_run *run)
@@ -350,43 +359,61 @@ void gle_run_epochs(struct gle_run *run)
 {
     const uint64_t epochs = run->exp->epochs;
 
-    run->clock = gle_clock();
-    if (!run->resumed)
-        begin_epoch(run, 0);
+    run->spent.clock = gle_clock();
     run->rc = start_feed(run, run->err);
-    while (run->stage <= epochs && !run->rc && !gle_run_stopped(run))
+    while (run->at.stage <= epochs && !run->rc && !gle_run_stopped(run))
         run->rc = run_epoch(run, run->err);
-    if (run->stage <= epochs && !run->rc)
+    if (run->at.stage <= epochs && !run->rc)
         run->rc = gle_run_pause(run, GLE_PAUSE_STOP, run->err);
-    close_pass(run);
+    if (run->state == GLE_RUN_WITHIN)
+        close_pass(run);
     if (run->rc && run->err->code == GLE_EDIVERGED)
         gle_net_recall(run->net);
+    gle_run_settle(run);
+}
+
+/* --- measuring --- */
+
+/* *measured: all is measured, and the batch was broken off. */
+static int measure_batch(bool *measured, struct gle_meter *meter, struct gle_run *run, const struct gle_batch *batch,
+                         bool forward_only, struct gle_error *err)
+{
+    begin_batch(run, batch);
+    while (run->pass.t < batch->n_steps) {
+        if (run_step(run, batch, forward_only, err))
+            return -1;
+        *measured = gle_meter_step(meter, !run->at.window.open);
+        if (*measured) {
+            gle_run_drop_window(run);
+            return 0;
+        }
+    }
+    end_batch(run, batch);
+    return 0;
 }
 
 int gle_run_measure_epochs(struct gle_meter *meter, struct gle_run *run, bool learn, struct gle_error *err)
 {
     const enum gle_split split = learn ? GLE_TRAIN : gle_train_eval_split(run->data);
-    uint32_t *rows = run->planned[0].rows;
+    uint32_t *rows = run->reading.planned[0].rows;
     struct gle_pass order = pass_over(run, split, rows);
-    bool forward_only;
+    bool forward_only, measured = false;
 
     if (!order.n)
         return 0;
     order.n -= order.n > order.batch_size ? order.n % order.batch_size : 0; /* whole batches */
-    run->split = split;
+    run->at.split = split;
     run->pass = (struct gle_pass_state){0};
-    run->meter = meter;
-    run->measured = false;
     forward_only = without_errors(run);
-    run->total_work = 1.0;
+    run->spent.total_work = 1.0;
     for (size_t i = 0; i < order.n; i++)
         rows[i] = (uint32_t)i;
     if (gle_run_open_feed(run, err))
         return -1;
-    while (!run->measured) {
-        if (run->pass.done % order.n == 0 && gle_feed_add(run->feed, &order, err))
+    while (!measured) {
+        if (run->pass.done % order.n == 0 && gle_feed_add(run->reading.feed, &order, err))
             return -1;
-        if (run_batch(run, gle_feed_next(run->feed, &meter->waited), forward_only, err))
+        if (measure_batch(&measured, meter, run, gle_feed_next(run->reading.feed, &meter->waited), forward_only, err))
             return -1;
     }
     return 0;

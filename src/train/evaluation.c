@@ -29,7 +29,7 @@ bool gle_evaluation_due(const struct gle_run *run)
 {
     const uint64_t n = run->metrics->n_evaluations;
 
-    return n < gle_evaluation_count(run->exp) && run->step == gle_evaluation_step(run->exp, n);
+    return n < gle_evaluation_count(run->exp) && run->at.step == gle_evaluation_step(run->exp, n);
 }
 
 /* --- copies --- */
@@ -105,7 +105,7 @@ void gle_evaluation_close(struct gle_evaluation *e)
 
 static void copy_nets(struct gle_evaluation *e, const struct gle_run *run, bool own_values)
 {
-    const struct gle_settings *set = &run->exp->phases[run->stage - 1].set;
+    const struct gle_settings *set = &run->exp->phases[run->at.stage - 1].set;
 
     gle_net_copy(e->net, run->net);
     for (size_t i = 0; own_values && i < set->n; i++)
@@ -142,8 +142,8 @@ static int show_batch(struct gle_run *copy, const struct gle_batch *batch, bool 
             return -1;
         s->loss += loss;
         s->shown += (double)batch->B;
-        s->asked += copy->unasked ? 0.0 : (double)batch->B;
-        copy->work += (double)batch->B;
+        s->asked += copy->at.unasked ? 0.0 : (double)batch->B;
+        copy->spent.work += (double)batch->B;
         if (t % GLE_PROGRESS_STEPS == 0)
             gle_run_tell(copy, s->loss / s->asked, accuracy(copy, s));
     }
@@ -156,7 +156,7 @@ static int show_all(struct gle_run *copy, const struct gle_evaluation *e, struct
 {
     const size_t n = copy->data->split[GLE_TEST].n, B = batch_of(copy);
     const bool forward_only = gle_run_without_errors(copy->exp, true);
-    const double time = (double)copy->step * copy->exp->dt;
+    const double time = (double)copy->at.step * copy->exp->dt;
     struct gle_error own = {0};
 
     while (s->done < n && !gle_run_stopped(copy)) {
@@ -173,7 +173,7 @@ static int show_all(struct gle_run *copy, const struct gle_evaluation *e, struct
 int gle_evaluation_make(struct gle_evaluation *e, struct gle_run *run, bool own_values, struct gle_error *err)
 {
     const struct gle_observer listener = {.ctx = run->observer->ctx, .progress = run->observer->progress};
-    const uint64_t step = run->step;
+    const uint64_t step = run->at.step;
     struct gle_metrics *m = run->metrics;
     struct gle_run copy = {.exp = run->exp,
                            .graph = e->graph,
@@ -183,31 +183,28 @@ int gle_evaluation_make(struct gle_evaluation *e, struct gle_run *run, bool own_
                            .stop = run->stop,
                            .teacher = e->teacher,
                            .output_sum = e->output_sum,
-                           .confusion = run->confusion,
-                           .confusion_split = GLE_TEST,
-                           .stage = run->stage,
-                           .split = GLE_TEST,
-                           .step = step,
-                           .work = run->work,
-                           .total_work = run->total_work};
+                           .state = GLE_RUN_ASIDE,
+                           .at = {.stage = run->at.stage, .split = GLE_TEST, .step = step},
+                           .scores = {.confusion = run->scores.confusion, .confusion_split = GLE_TEST},
+                           .spent = run->spent};
     struct sums s = {0};
 
     gle_run_count_time(run);
-    if (run->confusion)
-        memset(run->confusion, 0, m->n_classes * m->n_classes * sizeof *run->confusion);
+    if (run->scores.confusion)
+        memset(run->scores.confusion, 0, m->n_classes * m->n_classes * sizeof *run->scores.confusion);
     copy_nets(e, run, own_values);
     if (show_all(&copy, e, &s, err))
         return -1;
-    m->eval_seconds += gle_clock() - run->clock;
-    run->clock = gle_clock();
+    m->eval_seconds += gle_clock() - run->spent.clock;
+    run->spent.clock = gle_clock();
     if (gle_run_stopped(run))
         return 0;
-    run->work = copy.work;
-    m->eval_steps += copy.step - step;
+    run->spent.work = copy.spent.work;
+    m->eval_steps += copy.at.step - step;
     m->eval_flops += s.shown * (gle_run_without_errors(run->exp, true) ? gle_graph_forward_flops(e->graph)
                                                                        : gle_graph_flops(e->graph, false));
     if (m->confusion) {
-        memcpy(m->confusion, run->confusion, m->n_classes * m->n_classes * sizeof *m->confusion);
+        memcpy(m->confusion, run->scores.confusion, m->n_classes * m->n_classes * sizeof *m->confusion);
         m->confusion_split = GLE_TEST;
     }
     return gle_metrics_evaluate(m, step, s.loss / s.asked, accuracy(&copy, &s), err);

@@ -65,8 +65,10 @@ int gle_train_measure(struct gle_costs *costs, struct gle_net *net, const struct
 
     *costs = (struct gle_costs){0};
     run.rc = gle_run_start(&run, err);
-    if (!run.rc)
+    if (!run.rc) {
+        gle_run_enter(&run, GLE_RUN_ASIDE);
         gle_net_parallel(net, measure_both, &m);
+    }
     gle_metrics_clear(&metrics);
     gle_run_finish(&run);
     return run.rc;

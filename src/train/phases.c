@@ -10,7 +10,7 @@
 /* The phase that is going on, or comes next. */
 static const struct gle_phase *phase_of(const struct gle_run *run)
 {
-    return &run->exp->phases[run->stage - 1];
+    return &run->exp->phases[run->at.stage - 1];
 }
 
 size_t gle_run_param(const struct gle_run *run, const struct gle_setting *s)
@@ -27,16 +27,16 @@ static void choose_samples(struct gle_run *run, uint64_t turn)
     const size_t B = run->graph->max_batch, n = run->data->split[GLE_TRAIN].n;
 
     for (size_t b = 0; b < B; b++)
-        run->rows[b] = (uint32_t)((turn % n * B + b) % n);
+        run->reading.rows[b] = (uint32_t)((turn % n * B + b) % n);
 }
 
 static struct gle_batch samples_played(const struct gle_run *run)
 {
     return (struct gle_batch){
-        .split = GLE_TRAIN, .rows = run->rows, .B = run->graph->max_batch, .n_steps = run->data->n_steps};
+        .split = GLE_TRAIN, .rows = run->reading.rows, .B = run->graph->max_batch, .n_steps = run->data->n_steps};
 }
 
-/* Input and target of step run->step. */
+/* Input and target of step run->at.step. */
 static void show(struct gle_run *run)
 {
     const struct gle_signal *signal = &run->data->signal;
@@ -45,14 +45,14 @@ static void show(struct gle_run *run)
     float *input = gle_net_input(run->net, &ld);
 
     if (signal->play) {
-        if (run->step == 0)
+        if (run->at.step == 0)
             gle_run_begin_batch(run, B);
-        signal->play(signal->state, input, ld, run->step);
+        signal->play(signal->state, input, ld, run->at.step);
     } else {
         const struct gle_batch batch = samples_played(run);
-        const uint64_t t = run->step % run->data->n_steps;
+        const uint64_t t = run->at.step % run->data->n_steps;
         if (t == 0) {
-            choose_samples(run, run->step / run->data->n_steps);
+            choose_samples(run, run->at.step / run->data->n_steps);
             gle_run_begin_batch(run, B);
         }
         gle_run_show(run, &batch, (size_t)t);
@@ -103,7 +103,7 @@ static int open_phase(struct gle_run *run, struct gle_error *err)
         return -1;
     for (size_t i = 0; i < set->n; i++)
         gle_net_get_param(run->net, gle_run_param(run, &set->item[i]), run->phase.kept[i]);
-    run->phase.open = true;
+    gle_run_enter(run, GLE_RUN_WITHIN);
     if (gle_net_apply(run->net, set, &run->rng, err))
         return -1;
     gle_run_hold_params(run, true);
@@ -136,21 +136,21 @@ static int count(struct gle_run *run, double loss, struct gle_error *err)
 {
     struct gle_phase_state *phase = &run->phase;
     const size_t B = run->graph->max_batch;
-    const uint64_t lately = fewer(phase->t + 1, GLE_PROGRESS_STEPS);
+    const uint64_t step = run->at.step, lately = fewer(phase->t + 1, GLE_PROGRESS_STEPS);
 
     phase->loss += loss;
     phase->last[phase->t % GLE_LAST_STEPS] = loss;
     phase->recent += loss;
     phase->t++;
-    run->work += (double)B;
-    if (run->data->n_steps && run->step % run->data->n_steps == 0) {
+    run->spent.work += (double)B;
+    if (run->data->n_steps && step % run->data->n_steps == 0) {
         const struct gle_batch batch = samples_played(run);
         phase->right += gle_run_count_right(run, &batch);
         phase->played += B;
     }
-    if (run->step % GLE_PROGRESS_STEPS)
+    if (step % GLE_PROGRESS_STEPS)
         return 0;
-    gle_run_tell(run, phase->recent / ((double)gle_run_count_asked(run, run->step - lately, run->step) * (double)B),
+    gle_run_tell(run, phase->recent / ((double)gle_run_count_asked(run, step - lately, step) * (double)B),
                  phase->played && gle_run_labelled(run) ? (double)phase->right / (double)phase->played : (double)NAN);
     phase->recent = 0.0;
     return gle_run_pause(run, GLE_PAUSE_STEP, err);
@@ -208,7 +208,7 @@ static bool on_grid(const struct gle_run *run)
 {
     const uint64_t length = run->exp->window_steps;
 
-    return length && run->step % length == 1;
+    return length && run->at.step % length == 1;
 }
 
 /* Whether sweeps go over the steps of a phase. */
@@ -257,8 +257,8 @@ static int run_steps(struct gle_run *run, struct gle_error *err)
         show(run);
         if (windows)
             gle_run_begin_window(run);
-        stride.steps_left = fewer(cfg->n_steps - 1 - t, steps_to_reset(run, run->step));
-        stride.end_window = gle_run_window_ends(run, run->step, t);
+        stride.steps_left = fewer(cfg->n_steps - 1 - t, steps_to_reset(run, run->at.step));
+        stride.end_window = gle_run_window_ends(run, run->at.step, t);
         stride.on_grid = on_grid(run);
         if (gle_run_step(run, &stride, &loss, err) || count(run, loss, err))
             return -1;
@@ -276,7 +276,7 @@ static void score_phase(const struct gle_run *run, struct gle_phase_score *s)
 {
     const struct gle_phase_state *phase = &run->phase;
     const double rows = (double)run->graph->max_batch;
-    const uint64_t end = run->step;
+    const uint64_t end = run->at.step;
     double last = 0.0;
 
     s->steps = phase->t;
@@ -309,19 +309,20 @@ static int run_phase(struct gle_run *run, struct gle_error *err)
 {
     int rc;
 
-    run->clock = gle_clock();
-    rc = (!run->phase.open && open_phase(run, err)) || run_steps(run, err) ? -1 : 0;
+    run->spent.clock = gle_clock();
+    rc = (run->state == GLE_RUN_BETWEEN && open_phase(run, err)) || run_steps(run, err) ? -1 : 0;
     gle_run_count_time(run);
     if (rc && err->code == GLE_EDIVERGED)
         gle_net_recall(run->net);
     if (rc || !is_over(run))
         return rc;
     end_phase(run);
-    run->stage++;
+    run->at.stage++;
+    gle_run_enter(run, GLE_RUN_BETWEEN);
     if (run->observer->stage && run->observer->stage(run->observer->ctx, run->metrics, err))
         return -1;
-    run->clock = gle_clock();
-    return run->stage <= run->exp->n_phases && !gle_run_stopped(run) ? gle_run_pause(run, GLE_PAUSE_STAGE, err) : 0;
+    run->spent.clock = gle_clock();
+    return run->at.stage <= run->exp->n_phases && !gle_run_stopped(run) ? gle_run_pause(run, GLE_PAUSE_STAGE, err) : 0;
 }
 
 double gle_run_total_by_phases(const struct gle_run *run)
@@ -336,15 +337,14 @@ void gle_run_phases(struct gle_run *run)
 {
     const struct gle_experiment *exp = run->exp;
 
-    run->clock = gle_clock();
-    if (!run->resumed)
-        run->stage = 1;
-    while (run->stage <= exp->n_phases && !run->rc && !gle_run_stopped(run))
+    run->spent.clock = gle_clock();
+    while (run->at.stage <= exp->n_phases && !run->rc && !gle_run_stopped(run))
         run->rc = run_phase(run, run->err);
-    if (run->stage <= exp->n_phases && !run->rc)
+    if (run->at.stage <= exp->n_phases && !run->rc)
         run->rc = gle_run_pause(run, GLE_PAUSE_STOP, run->err);
-    if (run->phase.open)
+    if (run->state == GLE_RUN_WITHIN)
         end_phase(run);
+    gle_run_settle(run);
 }
 
 int gle_run_measure_phases(struct gle_meter *meter, struct gle_run *run, bool learn, struct gle_error *err)
@@ -352,20 +352,20 @@ int gle_run_measure_phases(struct gle_meter *meter, struct gle_run *run, bool le
     struct gle_stride stride = {
         .B = run->graph->max_batch, .learn = learn, .nudge = true, .steps_left = UINT64_MAX};
 
-    run->step = 0;
+    run->at.step = 0;
     for (uint64_t t = 0;; t++) {
         double loss;
         show(run);
         if (has_windows(run, learn))
             gle_run_begin_window(run);
-        stride.end_window = gle_run_window_ends(run, run->step, t);
+        stride.end_window = gle_run_window_ends(run, run->at.step, t);
         if (gle_run_step(run, &stride, &loss, err))
             return -1;
-        if (gle_meter_step(meter, !run->in_window))
+        if (gle_meter_step(meter, !run->at.window.open))
             return 0;
-        if (run->step == run->exp->n_steps) { /* from the beginning of the signal */
+        if (run->at.step == run->exp->n_steps) { /* from the beginning of the signal */
             gle_run_drop_window(run);
-            run->step = 0;
+            run->at.step = 0;
         }
     }
 }

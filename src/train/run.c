@@ -4,6 +4,7 @@
 #include "parts/optimizer.h"
 #include "parts/rule.h"
 
+#include <assert.h>
 #include <math.h>
 
 bool gle_run_stopped(const struct gle_run *run)
@@ -19,6 +20,67 @@ bool gle_run_labelled(const struct gle_run *run)
 size_t gle_run_unasked(const struct gle_run *run)
 {
     return run->exp->has_teacher ? 0 : run->data->n_unasked;
+}
+
+/* --- states --- */
+
+static uint64_t last_stage(const struct gle_run *run)
+{
+    return run->exp->phases ? run->exp->n_phases : run->exp->epochs;
+}
+
+/* Whether what run.h says of a state is true. */
+static bool holds(const struct gle_run *run, enum gle_run_state state)
+{
+    const struct gle_pass_state *pass = &run->pass;
+    const struct gle_pass_id *next = &run->reading.planned[0].of;
+    const struct gle_metrics *m = run->metrics;
+    const bool by_phases = run->exp->phases != NULL;
+
+    switch (state) {
+    case GLE_RUN_BETWEEN:
+        return !run->at.window.open && !pass->done && !pass->t && !pass->steps && !run->phase.t && !run->phase.kept;
+    case GLE_RUN_WITHIN:
+        if (by_phases)
+            return run->phase.kept && run->at.stage <= last_stage(run);
+        return run->reading.n_planned && next->epoch == run->at.stage && next->split == run->at.split;
+    case GLE_RUN_OVER:
+        if (by_phases)
+            return run->at.step == run->exp->n_steps && m->n_evaluations == gle_evaluation_count(run->exp);
+        return m->n_epochs == run->exp->epochs + 1 && !run->reading.n_planned;
+    default:
+        return true;
+    }
+}
+
+#define TO(state) (1u << GLE_RUN_##state)
+
+void gle_run_enter(struct gle_run *run, enum gle_run_state next)
+{
+    static const unsigned from[] = {
+        [GLE_RUN_STARTING] = TO(BETWEEN) | TO(WITHIN) | TO(FAILED),
+        [GLE_RUN_BETWEEN] = TO(WITHIN) | TO(OVER) | TO(STOPPED) | TO(FAILED) | TO(ASIDE),
+        [GLE_RUN_WITHIN] = TO(BETWEEN) | TO(STOPPED) | TO(FAILED),
+        [GLE_RUN_OVER] = 0,
+        [GLE_RUN_STOPPED] = 0,
+        [GLE_RUN_FAILED] = 0,
+        [GLE_RUN_ASIDE] = 0,
+    };
+    const bool leads_there = from[run->state] & (1u << next), is_true = holds(run, next);
+
+    assert(leads_there);
+    assert(is_true);
+    (void)leads_there; /* without assertions */
+    (void)is_true;
+    run->state = next;
+}
+
+void gle_run_settle(struct gle_run *run)
+{
+    const bool over = run->at.stage > last_stage(run) &&
+                      run->metrics->n_evaluations == gle_evaluation_count(run->exp);
+
+    gle_run_enter(run, run->rc ? GLE_RUN_FAILED : over ? GLE_RUN_OVER : GLE_RUN_STOPPED);
 }
 
 /* --- start and end --- */
@@ -52,9 +114,9 @@ int gle_run_open_feed(struct gle_run *run, struct gle_error *err)
     enum { MAKERS_MAX = 4 }; /* many times what a network keeps up with */
     const size_t threads = gle_net_threads(run->net);
 
-    gle_feed_close(run->feed);
-    return gle_feed_open(&run->feed, run->data, run->graph->max_batch, threads < MAKERS_MAX ? threads : MAKERS_MAX,
-                         err);
+    gle_feed_close(run->reading.feed);
+    return gle_feed_open(&run->reading.feed, run->data, run->graph->max_batch,
+                         threads < MAKERS_MAX ? threads : MAKERS_MAX, err);
 }
 
 static int make_room(struct gle_run *run, struct gle_error *err)
@@ -67,20 +129,19 @@ static int make_room(struct gle_run *run, struct gle_error *err)
         most = run->data->split[s].n > most ? run->data->split[s].n : most;
     ok = (run->output_sum = gle_calloc(run->graph->max_batch * n_top, sizeof *run->output_sum)) != NULL;
     if (run->exp->phases) {
-        ok = (run->rows = gle_calloc(run->graph->max_batch, sizeof *run->rows)) && ok;
+        ok = (run->reading.rows = gle_calloc(run->graph->max_batch, sizeof *run->reading.rows)) && ok;
         ok = (run->phase.last = gle_calloc(GLE_LAST_STEPS, sizeof *run->phase.last)) && ok;
     }
     for (size_t i = 0; i < GLE_FEED_PASSES && !run->exp->phases; i++)
-        ok = (run->planned[i].rows = gle_calloc(most, sizeof *run->planned->rows)) && ok;
+        ok = (run->reading.planned[i].rows = gle_calloc(most, sizeof *run->reading.planned->rows)) && ok;
     if (run->metrics->confusion)
-        ok = (run->confusion = gle_calloc(n_classes * n_classes, sizeof *run->confusion)) && ok;
+        ok = (run->scores.confusion = gle_calloc(n_classes * n_classes, sizeof *run->scores.confusion)) && ok;
     return ok ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the order of samples");
 }
 
-int gle_run_start(struct gle_run *run, struct gle_error *err)
+/* All that a run needs, whether it begins or goes on. */
+static int make_parts(struct gle_run *run, struct gle_error *err)
 {
-    const struct gle_optimizer *optimizer = (const struct gle_optimizer *)run->exp->optimizer.row;
-
     if (make_room(run, err))
         return -1;
     gle_rng_seed(&run->rng, run->exp->seed);
@@ -93,33 +154,55 @@ int gle_run_start(struct gle_run *run, struct gle_error *err)
         return -1;
     if (!run->exp->phases && gle_run_open_feed(run, err))
         return -1;
-    if (run->exp->diagnose.every &&
-        gle_diagnosis_open(&run->diagnosis, run->graph, err))
+    if (run->exp->diagnose.every && gle_diagnosis_open(&run->diagnosis, run->graph, err))
         return -1;
-    if (run->exp->evaluate_steps && gle_evaluation_open(&run->evaluation, run, err))
-        return -1;
+    return run->exp->evaluate_steps ? gle_evaluation_open(&run->evaluation, run, err) : 0;
+}
+
+/* Puts the run to its beginning. */
+static void begin(struct gle_run *run)
+{
+    const struct gle_optimizer *optimizer = (const struct gle_optimizer *)run->exp->optimizer.row;
+
     gle_order_start(&run->order, run->exp->seed);
     run->schedule.base = run->schedule.lr = optimizer->lr(run->exp->optimizer.params);
     run->schedule.best = INFINITY;
-    run->total_work = run->exp->phases ? gle_run_total_by_phases(run) : gle_run_total_by_epochs(run);
-    run->resumed = run->observer->resume != NULL;
-    return run->resumed ? run->observer->resume(run->observer->ctx, run, err) : 0;
+    run->spent.total_work = run->exp->phases ? gle_run_total_by_phases(run) : gle_run_total_by_epochs(run);
+    if (run->exp->phases)
+        run->at.stage = 1;
+    else
+        gle_run_begin_epoch(run, 0);
+}
+
+int gle_run_start(struct gle_run *run, struct gle_error *err)
+{
+    int rc = make_parts(run, err);
+
+    if (!rc)
+        begin(run);
+    if (!rc && run->observer->resume)
+        rc = run->observer->resume(run->observer->ctx, run, err); /* gle_run_archive() enters the state */
+    else if (!rc)
+        gle_run_enter(run, GLE_RUN_BETWEEN);
+    if (rc)
+        gle_run_enter(run, GLE_RUN_FAILED);
+    return rc;
 }
 
 void gle_run_finish(struct gle_run *run)
 {
     gle_diagnosis_close(run->diagnosis);
     gle_evaluation_close(run->evaluation);
-    gle_feed_close(run->feed);
+    gle_feed_close(run->reading.feed);
     gle_net_destroy(run->teacher);
     gle_graph_destroy(run->teacher_graph);
     gle_run_free_kept(run);
     gle_free(run->phase.last);
-    gle_free(run->rows);
+    gle_free(run->reading.rows);
     for (size_t i = 0; i < GLE_FEED_PASSES; i++)
-        gle_free(run->planned[i].rows);
+        gle_free(run->reading.planned[i].rows);
     gle_free(run->output_sum);
-    gle_free(run->confusion);
+    gle_free(run->scores.confusion);
 }
 
 /* --- between steps --- */
@@ -127,17 +210,20 @@ void gle_run_finish(struct gle_run *run)
 void gle_run_count_time(struct gle_run *run)
 {
     struct gle_metrics *m = run->metrics;
-    const double now = gle_clock(), spent = now - run->clock;
+    const double now = gle_clock(), spent = now - run->spent.clock;
     const bool by_phases = run->exp->phases != NULL;
-    const bool learn = by_phases ? run->exp->phases[run->stage - 1].learn : run->split == GLE_TRAIN;
+    const bool learn = by_phases ? run->exp->phases[run->at.stage - 1].learn : run->at.split == GLE_TRAIN;
 
-    *(by_phases ? &run->phase.seconds : &run->epoch.seconds) += spent;
+    *(by_phases ? &run->phase.seconds : &run->scores.epoch.seconds) += spent;
     *(learn ? &m->train_seconds : &m->eval_seconds) += spent;
-    run->clock = now;
+    run->spent.clock = now;
 }
 
 int gle_run_pause(struct gle_run *run, enum gle_pause when, struct gle_error *err)
 {
+    assert(when == GLE_PAUSE_STEP ? run->state == GLE_RUN_WITHIN || run->state == GLE_RUN_ASIDE
+           : when == GLE_PAUSE_STAGE ? run->state == GLE_RUN_BETWEEN
+                                     : run->state == GLE_RUN_BETWEEN || run->state == GLE_RUN_WITHIN);
     return run->observer->pause ? run->observer->pause(run->observer->ctx, run, when, err) : 0;
 }
 
@@ -147,10 +233,10 @@ void gle_run_tell(const struct gle_run *run, double loss, double accuracy)
 {
     const struct gle_progress p = {
         .by_phases = run->exp->phases != NULL,
-        .stage = run->stage,
+        .stage = run->at.stage,
         .stages = run->exp->phases ? run->exp->n_phases : run->exp->epochs,
-        .split = run->split,
-        .done = run->work / run->total_work,
+        .split = run->at.split,
+        .done = run->spent.work / run->spent.total_work,
         .loss = loss,
         .accuracy = accuracy,
     };
@@ -179,7 +265,7 @@ void gle_run_show(struct gle_run *run, const struct gle_batch *batch, size_t t)
         gle_data_input(input, ld_input, data, batch, t);
     if (!run->teacher && (t == 0 || data->target_moves))
         gle_data_target(target, ld_target, data, batch, t);
-    run->unasked = t < gle_run_unasked(run);
+    run->at.unasked = t < gle_run_unasked(run);
 }
 
 bool gle_run_without_errors(const struct gle_experiment *exp, bool last)
@@ -195,7 +281,7 @@ size_t gle_run_count_right(struct gle_run *run, const struct gle_batch *batch)
 {
     const int32_t *labels = run->data->split[batch->split].labels;
     const size_t K = run->data->n_targets;
-    uint64_t *confusion = batch->split == run->confusion_split ? run->confusion : NULL;
+    uint64_t *confusion = batch->split == run->scores.confusion_split ? run->scores.confusion : NULL;
     size_t right = 0;
 
     if (!gle_run_labelled(run))
@@ -219,20 +305,20 @@ size_t gle_run_count_right(struct gle_run *run, const struct gle_batch *batch)
 
 void gle_run_begin_window(struct gle_run *run)
 {
-    if (!run->exp->rule->windowed || run->in_window)
+    if (!run->exp->rule->windowed || run->at.window.open)
         return;
     gle_net_begin_window(run->net);
-    run->in_window = true;
-    run->window_first = run->step;
+    run->at.window.open = true;
+    run->at.window.first = run->at.step;
 }
 
 void gle_run_drop_window(struct gle_run *run)
 {
     gle_net_drop_window(run->net);
-    run->in_window = false;
+    run->at.window.open = false;
 }
 
-/* After the step run->step. */
+/* After the step run->at.step. */
 static int end_window(struct gle_run *run, bool learn, struct gle_error *err)
 {
     if (gle_net_end_window(run->net, run->exp->rule, learn, run->schedule.lr, err))
@@ -244,12 +330,12 @@ static int end_window(struct gle_run *run, bool learn, struct gle_error *err)
 
 /* --- the step --- */
 
-/* Whether the step run->step is to be recorded. */
+/* Whether the step run->at.step is to be recorded. */
 static bool is_recorded(const struct gle_run *run)
 {
     const struct gle_record *record = &run->exp->record;
 
-    return record->every && run->step >= record->offset && (run->step - record->offset) % record->every == 0;
+    return record->every && run->at.step >= record->offset && (run->at.step - record->offset) % record->every == 0;
 }
 
 /* learned: the optimizer has made a step. */
@@ -258,13 +344,13 @@ static int tell_moment(const struct gle_run *run, const struct gle_stride *strid
 {
     const struct gle_moment moment = {
         .net = run->net,
-        .step = run->step,
-        .stage = run->stage,
-        .split = run->split,
+        .step = run->at.step,
+        .stage = run->at.stage,
+        .split = run->at.split,
         .B = stride->B,
-        .loss = run->unasked ? (double)NAN : loss / (double)stride->B,
-        .unasked = run->unasked,
-        .in_window = run->in_window,
+        .loss = run->at.unasked ? (double)NAN : loss / (double)stride->B,
+        .unasked = run->at.unasked,
+        .in_window = run->at.window.open,
         .learned = learned,
     };
 
@@ -274,8 +360,8 @@ static int tell_moment(const struct gle_run *run, const struct gle_stride *strid
 static int tell_window(const struct gle_run *run, const struct gle_stride *stride, struct gle_error *err)
 {
     const struct gle_closed_window closed = {.net = run->net,
-                                             .first_step = run->window_first,
-                                             .n_steps = run->step - run->window_first + 1,
+                                             .first_step = run->at.window.first,
+                                             .n_steps = run->at.step - run->at.window.first + 1,
                                              .B = stride->B};
 
     return run->observer->window(run->observer->ctx, &closed, err);
@@ -298,7 +384,7 @@ static int step_nets(struct gle_run *run, const struct gle_stride *stride, doubl
     const struct gle_step step = {.learn = stride->learn && !windowed,
                                   .nudge = stride->learn || stride->nudge,
                                   .forward_only = stride->forward_only,
-                                  .unasked = run->unasked,
+                                  .unasked = run->at.unasked,
                                   .lr = run->schedule.lr};
 
     if (gle_net_step(run->net, &step, loss, err))
@@ -312,16 +398,17 @@ int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *l
 {
     bool closes, learned;
 
+    assert(run->state == GLE_RUN_WITHIN || run->state == GLE_RUN_ASIDE);
     if (run->teacher)
         gle_net_aim(run->net, run->teacher);
     if (run->diagnosis && stride->learn)
-        gle_diagnosis_before(run->diagnosis, run->net, run->step, stride->steps_left,
-                             stride->on_grid && run->in_window && run->window_first == run->step);
+        gle_diagnosis_before(run->diagnosis, run->net, run->at.step, stride->steps_left,
+                             stride->on_grid && run->at.window.open && run->at.window.first == run->at.step);
     if (step_nets(run, stride, loss, err))
         return -1;
-    if (stride->end_window && run->window_first == run->step) /* no loss of it has a gradient */
+    if (stride->end_window && run->at.window.first == run->at.step) /* no loss of it has a gradient */
         gle_run_drop_window(run);
-    closes = run->in_window && stride->end_window;
+    closes = run->at.window.open && stride->end_window;
     if (closes && end_window(run, stride->learn, err))
         return -1;
     learned = stride->learn && (closes || !run->exp->rule->windowed);
@@ -330,9 +417,9 @@ int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *l
     if (closes && run->observer->window && tell_window(run, stride, err))
         return -1;
     if (closes)
-        run->in_window = false;
-    if (run->diagnosis && stride->learn && gle_diagnosis_after(run->diagnosis, run->unasked, run->metrics, err))
+        run->at.window.open = false;
+    if (run->diagnosis && stride->learn && gle_diagnosis_after(run->diagnosis, run->at.unasked, run->metrics, err))
         return -1;
-    run->step++;
+    run->at.step++;
     return 0;
 }

@@ -10,6 +10,45 @@
 #include "train/order.h"
 #include "train/train.h"
 
+/* The states of a run, and the calls that lead from one to the next. A leg of a run is a pass over a split, by epochs,
+ * or a phase.
+ *
+ *                 gle_run_start()            begin_pass(), open_phase()
+ *     STARTING --------------------> BETWEEN ---------------------------> WITHIN
+ *                                       ^                                   |
+ *                                       +------ run_pass(), run_phase() ----+
+ *
+ *     STARTING           --- gle_run_archive(), that restores ------> BETWEEN or WITHIN, where the run was saved
+ *     BETWEEN            --- gle_run_settle(), no leg is left ------> OVER
+ *     BETWEEN or WITHIN  --- gle_run_settle(), a signal came -------> STOPPED
+ *     BETWEEN or WITHIN  --- gle_run_settle(), something failed ----> FAILED
+ *     STARTING           --- gle_run_start(), that fails -----------> FAILED, also where the run was restored by then
+ *     BETWEEN            --- gle_train_measure() -------------------> ASIDE
+ *
+ * 1. The run can be saved in BETWEEN and in WITHIN, and in no other state. What is saved in BETWEEN goes on in BETWEEN,
+ *    what is saved in WITHIN in WITHIN; but a pass of which no step was made goes on in BETWEEN.
+ * 2. In BETWEEN, no window is open, `pass` and the counts of `phase` are zero, and no parameter is put to a phase's
+ *    value. `at` says which leg comes next; at.stage is the one after the last if the run is about to be over.
+ * 3. In WITHIN by epochs, the pass that is going on is that of at.stage and at.split, and the first of those planned.
+ * 4. In WITHIN by phases, the phase is at.stage, its parameters have its values and are held against learning, and
+ *    phase.kept has those that they had before.
+ * 5. A window that is open in WITHIN began with at.window.first, and the net has taped each step since then. One that
+ *    is open when a run ends is never closed.
+ * 6. Steps of a leg are counted in `metrics` when it leaves WITHIN, and not before.
+ * 7. In OVER, metrics have all stages, and all evaluations.
+ * 8. In STOPPED, the run was saved, if an observer saves. The leg that was broken off is counted after that.
+ * 9. In ASIDE, steps are made that are none of a run's: for their time, or by the copy that an evaluation makes of a
+ *    run. Nothing is saved. */
+enum gle_run_state {
+    GLE_RUN_STARTING,
+    GLE_RUN_BETWEEN,
+    GLE_RUN_WITHIN,
+    GLE_RUN_OVER,
+    GLE_RUN_STOPPED,
+    GLE_RUN_FAILED,
+    GLE_RUN_ASIDE,
+};
+
 enum { GLE_PROGRESS_STEPS = 16 }; /* between two calls of the progress hook */
 
 /* A pass over a split that is going on, and where it is. */
@@ -36,67 +75,93 @@ struct gle_planned {
 
 /* A phase that is going on. */
 struct gle_phase_state {
-    bool open;     /* its parameters are put to its values; if not, it is still to begin */
     uint64_t t;    /* steps made */
     double seconds;
     double loss;   /* summed over steps with a target, and rows */
     double recent; /* of the steps since progress was told */
     size_t played, right; /* samples */
     double *last;  /* losses of the last steps, a ring of GLE_LAST_STEPS */
-    float **kept;  /* values of the parameters that the phase puts to others */
+    float **kept;  /* values of the parameters that the phase puts to others; NULL: no phase is going on */
 };
 
-/* Between two steps, all of this that matters to the steps to come is saved by gle_run_archive(), so that a run can go
- * on from there in another process. */
-struct gle_run {
-    const struct gle_experiment *exp;
-    const struct gle_graph *graph;
-    struct gle_net *net;
-    const struct gle_data *data;
-    struct gle_metrics *metrics;
-    const struct gle_observer *observer;
-    const volatile sig_atomic_t *stop;
-    struct gle_graph *teacher_graph;
-    struct gle_net *teacher; /* NULL: none */
-    struct gle_diagnosis *diagnosis; /* NULL: none */
-    struct gle_evaluation *evaluation; /* of phases; NULL: none */
-    struct gle_rng rng; /* of initial values */
-    struct gle_order order;
-    struct gle_schedule_state schedule;
-    struct gle_feed *feed; /* NULL: training by duration */
-    float *output_sum;   /* (max_batch, n_targets) */
-    uint64_t stage;      /* epoch or phase */
+/* Where a run is. All of it is saved, but for `unasked`. */
+struct gle_place {
+    uint64_t stage; /* epoch or phase */
     enum gle_split split;
-    uint64_t *confusion; /* of the pass so far, or of an evaluation during phases, as metrics->confusion, */
-    enum gle_split confusion_split; /* if it is over this split */
+    uint64_t step;  /* of the run: the one that comes next, or is being made */
+    bool unasked;   /* the step that is being shown has no target */
+    struct {
+        bool open;
+        uint64_t first; /* the step with which it began, also once it is closed */
+    } window;       /* of a windowed rule */
+};
 
+/* Which samples are read, and which come next. */
+struct gle_reading {
     /* By epochs */
-    struct gle_epoch epoch; /* what is known of this one */
-    struct gle_pass_state pass;
+    struct gle_feed *feed;
     struct gle_planned planned[GLE_FEED_PASSES]; /* the pass that is going on, or comes next, and the one after it */
     size_t n_planned;
     struct gle_pass_id ahead; /* the pass that was planned last */
-    struct gle_meter *meter; /* that breaks a pass off; NULL: none */
-    bool measured;       /* it has */
-
     /* By phases */
-    struct gle_phase_state phase;
-    uint32_t *rows;      /* samples being played (max_batch) */
+    uint32_t *rows; /* samples being played (max_batch) */
+};
 
-    bool unasked;        /* the step that is being shown has no target */
-    uint64_t step;       /* of the run */
-    bool in_window;
-    uint64_t window_first;   /* the step with which the open window began */
+/* What is known of the stage that is going on. */
+struct gle_scores {
+    struct gle_epoch epoch; /* by epochs */
+    uint64_t *confusion;    /* of the pass so far, or of an evaluation during phases, as metrics->confusion, */
+    enum gle_split confusion_split; /* if it is over this split */
+};
+
+/* What a run has taken so far. */
+struct gle_spent {
+    double clock;            /* until when time was counted */
     double work, total_work; /* samples times steps */
-    double clock;        /* until when time was counted */
-    bool resumed;
+};
 
+struct gle_run {
+    /* Given, and never others; what net and metrics hold is what the run changes. */
+    const struct gle_experiment *exp;
+    const struct gle_graph *graph;
+    const struct gle_data *data;
+    const struct gle_observer *observer;
+    const volatile sig_atomic_t *stop;
+    struct gle_net *net;
+    struct gle_metrics *metrics;
+
+    /* Made by gle_run_start(). */
+    struct gle_graph *teacher_graph;
+    struct gle_net *teacher;           /* NULL: none */
+    struct gle_diagnosis *diagnosis;   /* NULL: none */
+    struct gle_evaluation *evaluation; /* of phases; NULL: none */
+    float *output_sum;                 /* (max_batch, n_targets) */
+
+    /* Changed by the run. */
+    enum gle_run_state state;
+    struct gle_place at;
+    struct gle_reading reading;
+    struct gle_scores scores;
+    struct gle_pass_state pass;   /* by epochs */
+    struct gle_phase_state phase; /* by phases */
+    struct gle_spent spent;
+    struct gle_schedule_state schedule;
+    struct gle_rng rng; /* of initial values */
+    struct gle_order order;
+
+    /* How it ended. */
     struct gle_error *err;
     int rc;
 };
 
-/* Makes room, the teacher and the diagnosis, and initialises the networks. What was made is freed by
- * gle_run_finish(), also after an error. Errors: GLE_EDATA, GLE_ENOMEM. */
+/* Enters a state: the call must lead there, and what the state says must be true. */
+void gle_run_enter(struct gle_run *run, enum gle_run_state next);
+/* Enters the state in which the run ends, by its place and run->rc. */
+void gle_run_settle(struct gle_run *run);
+
+/* Makes room, the teacher and the diagnosis, and initialises the networks; puts the run to its beginning, or restores
+ * it by the observer's hook. What was made is freed by gle_run_finish(), also after an error.
+ * Errors: GLE_EDATA, GLE_ENOMEM, the observer's. */
 GLE_MUST_CHECK int gle_run_start(struct gle_run *run, struct gle_error *err);
 void gle_run_finish(struct gle_run *run);
 
@@ -106,7 +171,7 @@ GLE_MUST_CHECK int gle_run_open_feed(struct gle_run *run, struct gle_error *err)
 bool gle_run_stopped(const struct gle_run *run);
 /* Tells an observer that the run is between two steps and can be saved. Errors: the observer's. */
 GLE_MUST_CHECK int gle_run_pause(struct gle_run *run, enum gle_pause when, struct gle_error *err);
-/* Adds the time since run->clock to that of the stage and of its kind of steps. */
+/* Adds the time since run->spent.clock to that of the stage and of its kind of steps. */
 void gle_run_count_time(struct gle_run *run);
 /* Room for the values that a phase takes the place of. Owns: run->phase.kept, until gle_run_free_kept(). Errors:
  * GLE_ENOMEM. */
@@ -130,7 +195,7 @@ void gle_run_show(struct gle_run *run, const struct gle_batch *batch, size_t t);
  * learns (last), which change nothing but each other, unless they feed back into membranes. */
 bool gle_run_without_errors(const struct gle_experiment *exp, bool last);
 /* Right answers among the samples of the batch, all of whose steps were shown since gle_run_begin_batch(); they are
- * also counted in run->confusion when it is the matrix of their split. */
+ * also counted in run->scores.confusion when it is the matrix of their split. */
 size_t gle_run_count_right(struct gle_run *run, const struct gle_batch *batch);
 
 /* A step of a run. */
@@ -157,6 +222,8 @@ bool gle_run_has_pass(const struct gle_run *run, uint64_t epoch, enum gle_split 
 bool gle_run_next_pass(const struct gle_run *run, struct gle_pass_id *at);
 enum gle_split gle_run_confusion_split(const struct gle_run *run, uint64_t epoch);
 size_t gle_run_batch_size(const struct gle_run *run, enum gle_split split);
+/* Puts the run to the beginning of an epoch. */
+void gle_run_begin_epoch(struct gle_run *run, uint64_t epoch);
 /* All samples of the run times their steps. */
 double gle_run_total_by_epochs(const struct gle_run *run);
 double gle_run_total_by_phases(const struct gle_run *run);

@@ -6,6 +6,7 @@
 #include "train/run.h"
 #include "yaml/node.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -88,7 +89,7 @@ int gle_train_check(const struct gle_experiment *exp, const struct gle_data *dat
                              exp->dataset.row->name);
     if (!exp->has_teacher && data->n_targets != top->n)
         return gle_node_fail(err, GLE_ESHAPE, top->src, "neurons",
-                             "%zu in the last layer, where the data set has %zu target%s", top->n, data->n_targets,
+                             "%zu in the output, where the data set has %zu target%s", top->n, data->n_targets,
                              data->n_targets > 1 ? "s" : "");
     if (exp->loss->classes && !exp->has_teacher && !data->labelled)
         return gle_node_fail(err, GLE_ESHAPE, gle_node_get(exp->src, "learning"), "loss",
@@ -147,23 +148,24 @@ static int conclude(struct gle_run *run, struct gle_error *err)
     const bool by_phases = run->exp->phases != NULL;
     const char *stage = by_phases ? "phase" : "epoch";
     const size_t reached = !by_phases ? m->n_epochs : m->n_phases ? m->n_phases : 1;
-    const bool whole = by_phases ? run->step == run->exp->n_steps &&
-                                       m->n_evaluations == gle_evaluation_count(run->exp)
-                                 : m->n_epochs > run->exp->epochs;
 
-    if (run->rc && err->code == GLE_EDIVERGED) {
-        m->status = GLE_DIVERGED;
-        snprintf(m->message, sizeof m->message, "%.200s, in %s %llu", err->text, stage,
-                 (unsigned long long)run->stage);
-        *err = (struct gle_error){0};
-        return gle_fail(err, GLE_EDIVERGED, "%s", m->message);
+    if (run->state == GLE_RUN_OVER) {
+        m->status = GLE_COMPLETED;
+        return 0;
     }
-    if (run->rc)
-        return -1;
-    m->status = whole ? GLE_COMPLETED : GLE_INTERRUPTED;
-    if (!whole)
+    if (run->state == GLE_RUN_STOPPED) {
+        m->status = GLE_INTERRUPTED;
         snprintf(m->message, sizeof m->message, "stopped by a signal in %s %zu", stage, reached);
-    return 0;
+        return 0;
+    }
+    assert(run->state == GLE_RUN_FAILED);
+    if (err->code != GLE_EDIVERGED)
+        return -1;
+    m->status = GLE_DIVERGED;
+    snprintf(m->message, sizeof m->message, "%.200s, in %s %llu", err->text, stage,
+             (unsigned long long)run->at.stage);
+    *err = (struct gle_error){0};
+    return gle_fail(err, GLE_EDIVERGED, "%s", m->message);
 }
 
 int gle_train(struct gle_metrics *metrics, struct gle_net *net, const struct gle_graph *graph,

@@ -6,6 +6,7 @@ Standard library only; Graphviz draws pictures where it is installed.
 """
 
 import shutil
+import struct
 import subprocess
 import unittest
 import zipfile
@@ -44,6 +45,18 @@ SLOWLY = ["--set", "learning.optimizer.lr=1e-9"] # while a dry run measures the 
 RECORD = ["--set", "record={variables: [u, e_below], parameters: [weight]}"]
 WEIGHTS = ["hidden.input.weight", "hidden.hidden.weight", "hidden.lateral.weight", "hidden.readout.weight",
            "hidden.late.weight", "readout.hidden.weight", "readout.side.weight", "readout.side.feedback", "side.weight"]
+
+
+def shape_of(array):
+    """Of the bytes of an .npy file, which are in C order."""
+    text = array[:array.index(b"\n")].decode("latin-1")
+    return tuple(int(n) for n in text.partition("'shape': (")[2].partition(")")[0].split(",") if n.strip())
+
+
+def npy(rows):
+    """The bytes of an .npy file with a matrix of small whole numbers."""
+    header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({len(rows)}, {len(rows[0])}), }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + bytes(x for row in rows for x in row)
 
 
 class Networks(Stopped):
@@ -126,6 +139,19 @@ class Shown(Networks):
                              "glesim: --graph goes with --dry-run\n")
 
 
+class Masks(Networks):
+    def refused(self, mask):
+        return self.run_glesim(self.config, "--check", "--set",
+                               f"network.layers[0].from[4].connect={{type: sparse, mask: {mask}}}", code=4).err
+
+    def test_what_is_wrong_with_a_file_names_it(self):
+        place = r" \(network\.layers\[0\]\.from\[4\]\.connect, asked for (at|by) .*\)\n\Z"
+        self.assertRegex(self.refused("none.npz"), r"\A\S*/none\.npz: cannot read: No such file or directory" + place)
+        (self.folder / "mask.npy").write_bytes(npy([[1, 2]] * 8))
+        self.assertRegex(self.refused("mask.npy"), r"\A\S*/mask\.npy: holds 2; a matrix \(8, 2\) of 0 and 1, "
+                                                   r"\(neurons, sources\), is wanted" + place)
+
+
 class Growing(Networks):
     LOOP = ["--set", "network.layers[0].from[1].weight=-0.25"]
     WARNING = (r"\A(\S*/)?round\.yaml:\d+:\d+: network\.layers: warning: errors can grow without bound round the loop "
@@ -184,6 +210,51 @@ class Runs(Networks):
         for name in ("hidden.u", "hidden.hidden.e_below", "readout.side.e_below", "readout.hidden.e_below",
                      "hidden.late.weight"):
             self.assertIn(name, recording)
+
+    def test_outputs_that_are_not_the_last_layer_are_recorded(self):
+        for count in (1, 4): # neurons of the last layer; the output has 2
+            self.train("out", self.config, "--set", "record={variables: [r], layers: [readout]}", "--set",
+                       f"network.layers[2].neurons.count={count}", "--force")
+            recording = self.arrays("out/seed_7/recording.npz")
+            rates, output = (recording[name] for name in ("readout.r", "output"))
+            for name in ("output", "target"):
+                self.assertEqual(shape_of(recording[name])[1:], (4, 2), name)
+            size = 4 * 4 * 2 # bytes of a record; a step reads the rates that the one before left
+            self.assertEqual(output[-size:], rates[-2 * size:-size])
+
+    def test_weights_are_recorded_in_the_shapes_of_files(self):
+        grids = self.write("grids.yaml", (ROOT / "tests" / "good" / "channels.yaml").read_text(encoding="utf-8"))
+        self.run_glesim(grids, "--set", "record={parameters: [weight], gradients: [weight]}", "--output", "out",
+                        "--quiet")
+        recording = self.arrays("out/seed_1/recording.npz")
+        for name in ("c.weight", "c.grad_weight"):
+            self.assertEqual(shape_of(recording[name])[1:], (3, 1, 3), name)
+
+    def test_neurons_are_not_chosen_among_synapses(self):
+        (self.folder / "mask.npy").write_bytes(npy([[1, 1]] * 4 + [[0, 0]] * 4)) # 8 neurons, 8 synapses
+        self.train("out", self.config, "--set", "network.layers[0].from[4].connect={type: sparse, mask: mask.npy}",
+                   "--set", "record={neurons: [0, 2], layers: [hidden], parameters: [weight, bias]}")
+        shapes = {name: shape_of(array)[1:] for name, array in self.arrays("out/seed_7/recording.npz").items()}
+        self.assertEqual(shapes["hidden.late.weight"], (8,))
+        self.assertEqual(shapes["hidden.lateral.weight"], (2,))
+        self.assertEqual(shapes["hidden.hidden.weight"], (2, 8))
+        self.assertEqual(shapes["hidden.bias"], (2,))
+
+    def test_weights_go_to_the_synapses_that_they_are_of(self):
+        def late(mask):
+            return ["--set", f"network.layers[0].from[4].connect={{type: sparse, mask: {mask}}}"]
+        for name, row in (("one.npy", [0, 1]), ("other.npy", [1, 0])): # as many synapses
+            (self.folder / name).write_bytes(npy([row] * 8))
+        self.train("one", self.config, *late("one.npy"))
+        file = "one/seed_7/weights.npz"
+        for key in ("network.init", "network.layers[0].from[4].weight"):
+            init = ["--set", f"{key}={{file: {file}}}", "--output", "out", "--quiet", "--force"]
+            self.run_glesim(self.config, *late("one.npy"), *init)
+            self.assertRegex(self.run_glesim(self.config, *late("other.npy"), *init, code=4).err,
+                             r"\A\S*/weights\.npz: array 'hidden\.late\.weight' is of other synapses than the network "
+                             r"has, see 'hidden\.late\.synapses'; this file as the mask of the link makes them the "
+                             r"same \(" + key.replace("[", r"\[").replace("]", r"\]"))
+            self.run_glesim(self.config, *late(file), *init)
 
     def test_weights_are_read_back(self):
         first = self.train("first", self.config)

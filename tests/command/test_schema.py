@@ -103,8 +103,8 @@ UNSEEN = {
         delayed_xor_pulse delayed_xor_pause delayed_xor_answer delayed_xor_samples delayed_xor_test_samples
         from_delays input_size_fraction""",
     "how many numbers a list must have, and that rows must be of the same length": """
-        bias_length bounds_single input_shape padding_of_mnist1d signal_amplitudes signal_phases source_weights
-        speech_levels tau_list_and_count taus_of_channels weight_ragged weight_rows""",
+        bias_length bounds_single input_shape input_without_size padding_of_mnist1d signal_amplitudes signal_phases
+        source_weights speech_levels tau_list_and_count taus_of_channels weight_ragged weight_rows""",
     "the shapes that links make and want, and which of their settings go together": """
         channels_without_conv conv_count conv_of_neurons conv_sizes links_that_do_not_fit""",
     "that sizes of the network must be those of the data set": """

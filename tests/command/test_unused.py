@@ -32,6 +32,7 @@ BPTT = ["learning.rule=bptt", "learning.window=0.5"]
 NO_BIAS = ["network.layers[0].bias=none", "network.layers[1].bias=none"]
 OWN_PLASTIC = ["network.layers[0].plastic=[weight]", "network.layers[1].plastic=[bias]"]
 FILE = "the file of network.init has the initial values of all layers"
+READS = "network.layers[0].from=[{layer: input}]"
 ENDLESS = "sines is a signal without end, in which no batch begins anew"
 # Config, the setting, what is said of it; what makes it useless, where it is not so already; what gives it its effect.
 UNUSED = [
@@ -65,6 +66,12 @@ UNUSED = [
      ["training.phases[0].learn=false", "learning.rule=bptt", "record={variables: [lambda]}"]),
     (EPOCHS, "network.layers[0].weight=zeros", FILE, ["network.init.file=w.npz"], []),
     (EPOCHS, "network.layers[1].bias=zeros", FILE, ["network.init.file=w.npz"], []),
+    (EPOCHS, "network.layers[0].from[0].weight=0.1", FILE, [READS, "network.init.file=w.npz"], [READS]),
+    (EPOCHS, "network.layers[0].weight=0.1", "every source of the layer has a weight of its own",
+     [READS, "network.layers[0].from[0].weight=0.2"], [READS]),
+    (EPOCHS, "network.input=4", "no layer reads the input",
+     ["network.layers[0].from=[{layer: hidden, weight: 0.01}]"],
+     ["network.layers[0].from=[{layer: hidden, weight: 0.01}, input]"]),
     (PHASES, "training.batch_size=4",
      "sines is a signal, which says itself how many sequences run side by side (dataset.sequences)", [],
      ["dataset={type: xor}", "network.input=2"]),

@@ -150,11 +150,8 @@ void graph_oracle_adjoint(struct graph_oracle *o, const double *x, const double 
     assert_non_null(s.layers);
     for (size_t i = 0; i < o->n_layers; i++) {
         const size_t n = o->B * o->layers[i].n;
-        s.layers[i] = (struct course){.r = numbers(T * n),
-                                      .dr = numbers(T * n),
-                                      .s = numbers(T * n),
-                                      .lambda = numbers(T * n),
-                                      .u_bar = numbers(n)};
+        s.layers[i] = (struct course){numbers(T * n), numbers(T * n), numbers(T * n), numbers(T * n), numbers(n),
+                                      false};
     }
     for (size_t t = 0; t < T; t++) {
         (void)graph_oracle_step(o, x + t * o->B * o->n_input, y[t], true);

@@ -135,7 +135,9 @@ static struct world run_world(const char *yaml, const char *folder, bool resumes
                                           .resume = resumes ? on_resume : NULL};
     char path[GLE_REPORT_PATH], spool[GLE_REPORT_PATH];
 
-    w.report = (struct gle_report){.exp = w.t.b.exp, .graph = w.t.b.graph, .data = w.t.data, .lock = -1};
+    w.report = gle_report_of(w.t.b.exp);
+    w.report.graph = w.t.b.graph;
+    w.report.data = w.t.data;
     w.report.provenance = &w.provenance;
     snprintf(w.report.dir, sizeof w.report.dir, "%s", folder);
     gle_provenance_collect(&w.provenance, "test");

@@ -275,8 +275,8 @@ static void wide_layers_give_the_same_bits(void **state)
         struct record one;
         put_text(&text,
                  "glesim: 1\nname: wide\ndt: 0.1\nseed: 3\ndataset: {type: npz, file: none.npz}\nnetwork:\n%s"
-                 "learning: {rule: gle, loss: mse, gamma: 0.1, plastic: [weight, bias, tau_m],\n"
-                 "           optimizer: {type: adam}}\n"
+                 "learning: {rule: gle, loss: mse, gamma: 0.1, plastic: [weight, bias, tau_m], "
+                 "optimizer: {type: adam}}\n"
                  "training: {epochs: 0, batch_size: %d, test_batch_size: %d}\n",
                  wide[k], ROWS, ROWS_MAX);
         one = course(text.yaml, 1, true, STEPS, 0);
@@ -294,8 +294,8 @@ static void wide_layers_give_the_same_bits(void **state)
 
 static void put_neuron(struct text *t, const char *name)
 {
-    put_text(t, "    - name: %s\n      bias: none\n", name);
-    put_text(t, "      neurons: {count: 1, tau_m: 1.0, tau_r: 1.0}\n      from:\n");
+    put_text(t, "    - name: %s\n      bias: none\n      neurons: {count: 1, tau_m: 1.0, tau_r: 1.0}\n      from:\n",
+             name);
 }
 
 /* A neuron reads the input three times, and three others read it, with these weights: both its sum of inputs and that
@@ -310,8 +310,8 @@ static void check_order(const char *const weights[3], float sum)
     double loss;
     float r, e;
 
-    put_text(&text, "glesim: 1\nname: order\ndt: 0.1\ndataset: {type: npz, file: none.npz}\n"
-                    "network:\n  input: 1\n  layers:\n");
+    put_text(&text, "glesim: 1\nname: order\ndt: 0.1\ndataset: {type: npz, file: none.npz}\nnetwork:\n  input: 1\n"
+                    "  layers:\n");
     put_neuron(&text, "a");
     for (size_t k = 0; k < 3; k++)
         put_text(&text, "        - {layer: input, name: s%zu, weight: [[%s]]}\n", k, weights[k]);

@@ -322,10 +322,11 @@ static void check_differences(struct trial *t, const struct stretch *s, struct g
 
 static bool end_window(struct trial *t, const char *rule)
 {
-    const struct gle_rule *row = (const struct gle_rule *)gle_table_find(&gle_rule_table, rule);
     struct gle_error err = {0};
 
-    t->fragile = t->fragile || gle_net_end_window(t->b.net, row, false, 0.0, &err);
+    t->fragile =
+        t->fragile || gle_net_end_window(t->b.net, (const struct gle_rule *)gle_table_find(&gle_rule_table, rule),
+                                         false, 0.0, &err);
     return !t->fragile;
 }
 

@@ -89,6 +89,8 @@ struct part {
     size_t evaluated;
     const char *path;
     size_t saved;
+    size_t stop_at;      /* this pause, of whatever kind, counted from 1, which alone is saved; 0: none */
+    size_t pauses[3];    /* so far, of each kind */
     double told[TOLD]; /* losses that progress told */
     size_t n_told;
 };
@@ -126,8 +128,14 @@ static int save(void *ctx, struct gle_run *run, enum gle_pause when, struct gle_
     struct gle_archive *a;
     int rc;
 
-    if (when != GLE_PAUSE_STOP)
+    p->pauses[when]++;
+    if (p->stop_at) {
+        if (p->pauses[GLE_PAUSE_STEP] + p->pauses[GLE_PAUSE_STAGE] + p->pauses[GLE_PAUSE_STOP] != p->stop_at)
+            return 0;
+        p->stop = 1;
+    } else if (when != GLE_PAUSE_STOP) {
         return 0;
+    }
     p->saved++;
     if (gle_archive_create(&a, err))
         return -1;
@@ -328,6 +336,58 @@ static void a_run_may_be_stopped_within_any_evaluation(void **state)
     }
 }
 
+/* Goes on from what `first` has left, and compares the end with that of the whole run. */
+static void assert_ends_alike(const struct trial *whole, const struct part *all, const struct part *first,
+                              const char *yaml, const char *what, size_t k)
+{
+    struct part rest = {.stop_after = UINT64_MAX, .path = first->path};
+    struct trial t = run_part(&rest, yaml, 1 + k % 3, true);
+
+    if (t.rc)
+        fail_msg("%s %zu: %s: %s", what, k, t.err.path, t.err.text);
+    assert_int_equal(t.m.status, GLE_COMPLETED);
+    assert_int_equal(first->n_told + rest.n_told, all->n_told);
+    assert_memory_equal(rest.told, all->told + first->n_told, rest.n_told * sizeof *rest.told);
+    if (!same_params(&whole->b, &t.b) || !same_metrics(whole, &t))
+        fail_msg("saved at %s %zu, the run ends otherwise:\n%s", what, k, yaml);
+    trial_close(&t);
+}
+
+/* Stopped before it has made a step; within every pass or phase; and between any two, also between two epochs. */
+static void a_run_may_go_on_from_any_pause(void **state)
+{
+    (void)state;
+    for (size_t kind = 0; kind < KINDS; kind++) {
+        char path[32], yaml[YAML_BYTES];
+        struct part all = {.stop_after = UINT64_MAX}, none = {.stop_after = UINT64_MAX, .stop = 1, .path = path};
+        struct trial whole, t;
+        size_t n;
+
+        snprintf(yaml, sizeof yaml, "%s", config(kind, noise));
+        temporary(path);
+        whole = run_part(&all, yaml, 1, false);
+        n = all.pauses[GLE_PAUSE_STEP] + all.pauses[GLE_PAUSE_STAGE];
+        assert_true(all.pauses[GLE_PAUSE_STEP] > 0 && all.pauses[GLE_PAUSE_STAGE] > 0);
+        assert_int_equal(all.pauses[GLE_PAUSE_STOP], 0);
+        t = run_part(&none, yaml, 2, false);
+        assert_int_equal(t.m.status, GLE_INTERRUPTED);
+        assert_int_equal(none.saved, 1);
+        assert_int_equal(none.steps, 0);
+        trial_close(&t);
+        assert_ends_alike(&whole, &all, &none, yaml, "the beginning", 0);
+        for (size_t k = 1; k <= n; k++) {
+            struct part first = {.stop_after = UINT64_MAX, .stop_at = k, .path = path};
+            t = run_part(&first, yaml, 2, false);
+            assert_int_equal(t.m.status, GLE_INTERRUPTED);
+            assert_int_equal(first.saved, 1);
+            trial_close(&t);
+            assert_ends_alike(&whole, &all, &first, yaml, "pause", k);
+        }
+        trial_close(&whole);
+        unlink(path);
+    }
+}
+
 /* --- what does not fit --- */
 
 static void assert_not_resumed(const char *yaml, const char *path, const char *entry, const char *why)
@@ -430,6 +490,7 @@ int main(void)
         cmocka_unit_test(a_run_may_be_stopped_after_any_step),
         cmocka_unit_test(a_run_may_be_stopped_after_all_steps),
         cmocka_unit_test(a_run_may_be_stopped_within_any_evaluation),
+        cmocka_unit_test(a_run_may_go_on_from_any_pause),
         cmocka_unit_test(other_shapes_are_refused),
         cmocka_unit_test(evaluations_of_another_time_are_refused),
         cmocka_unit_test(any_allocation_may_fail),
