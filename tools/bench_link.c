@@ -41,16 +41,6 @@ struct bench_link {
     float *whole, *x, *s, *e, *x_bar, *whole_bar, *weight, *aid, *grad, *room;
 };
 
-static float *noise(size_t n)
-{
-    float *x = gle_floats(n + GLE_SLACK);
-
-    if (!x)
-        stop("no memory");
-    fill_noise(x, n);
-    return x;
-}
-
 static void decode(struct bench_link *b, const char *settings)
 {
     static const struct gle_key keys[] = {

@@ -33,7 +33,7 @@ void fill_noise(float *x, size_t n)
     }
 }
 
-static float *noise(size_t n)
+float *noise(size_t n)
 {
     float *x = gle_floats(n + GLE_SLACK);
 

@@ -9,6 +9,8 @@
 
 /* The same n numbers, from -0.5 to 0.5, every time. */
 void fill_noise(float *x, size_t n);
+/* The same in an array of their own, with GLE_SLACK floats more. Owns: gle_free(). */
+float *noise(size_t n);
 
 /* A product as a layer needs it. */
 struct product_row {

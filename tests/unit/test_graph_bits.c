@@ -2,6 +2,7 @@
  * and go on elsewhere; and sums run in the order of the config. */
 #include "../support/build.h"
 #include "../support/random_graph.h"
+#include "../support/told.h"
 #include "base/archive.h"
 #include "kernel/isa.h"
 #include "parts/rule.h"
@@ -22,24 +23,6 @@ enum { NETS = 60 };
 enum { FEW = 23, ROWS = 61, ROWS_MAX = 70, LEARNING = 5, EVALUATION = 8, WINDOW = 6, STEPS = EVALUATION + WINDOW };
 
 /* --- a course of steps --- */
-
-/* All that a net holds, in the order in which it is told. */
-struct record {
-    float *v;
-    size_t n, room;
-};
-
-static float *more(struct record *r, size_t n)
-{
-    if (r->n + n > r->room) {
-        r->room = 2 * (r->n + n);
-        r->v = realloc(r->v, r->room * sizeof *r->v);
-        assert_non_null(r->v);
-    }
-    memset(r->v + r->n, 0, n * sizeof *r->v);
-    r->n += n;
-    return r->v + r->n - n;
-}
 
 static void tell_states(struct record *r, const struct gle_net *net)
 {

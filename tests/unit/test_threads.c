@@ -2,6 +2,7 @@
 #include "../support/build.h"
 #include "../support/by_layer.h"
 #include "../support/random_net.h"
+#include "../support/told.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "parts/rule.h"
@@ -113,24 +114,6 @@ static void threads_that_work_is_not_worth_are_left_out(void **state)
 }
 
 /* --- bits --- */
-
-/* All that a net holds, in the order in which it is told. */
-struct record {
-    float *v;
-    size_t n, room;
-};
-
-static float *more(struct record *r, size_t n)
-{
-    if (r->n + n > r->room) {
-        r->room = 2 * (r->n + n);
-        r->v = realloc(r->v, r->room * sizeof *r->v);
-        assert_non_null(r->v);
-    }
-    memset(r->v + r->n, 0, n * sizeof *r->v);
-    r->n += n;
-    return r->v + r->n - n;
-}
 
 static void tell(struct record *r, const struct built *b, size_t B)
 {
