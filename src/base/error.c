@@ -145,6 +145,7 @@ int gle_code_exit(enum gle_code code)
         return 3;
     case GLE_EDATA:
         return 4;
+    case GLE_EDEVICE:
     case GLE_ENOMEM:
     case GLE_ESTOPPED: /* the signal's own number goes before */
         return 5;

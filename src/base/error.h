@@ -17,6 +17,7 @@ enum gle_code {
     GLE_EWRITE,    /* output cannot be written */
     GLE_EDATA,     /* input data or checkpoint unreadable or wrong */
     GLE_ENOMEM,    /* out of memory or another resource */
+    GLE_EDEVICE,   /* an accelerator that is missing, or fails */
     GLE_EDIVERGED, /* NaN or Inf in the network */
     GLE_ESTOPPED,  /* by a signal, before there was a run to report */
 };
