@@ -90,6 +90,11 @@ static void curvature_huber(float *restrict out, const float *restrict r, const 
         }
 }
 
+static double parameter_huber(const void *params)
+{
+    return ((const struct huber_params *)params)->delta;
+}
+
 /* rho(d) = log(cosh(d)). e holds the terms of the loss before it holds the errors. */
 static double eval_log_cosh(float *restrict e, const float *restrict r, const float *restrict y, float beta,
                             const void *params, size_t B, size_t n, size_t ld)
@@ -224,7 +229,8 @@ const struct gle_loss GLE_ISA_NAME(gle_losses)[] = {
       .params_size = sizeof(struct huber_params)},
      .eval = eval_huber,
      .scale = scale_mean,
-     .curvature = curvature_huber},
+     .curvature = curvature_huber,
+     .parameter = parameter_huber},
     {{.name = "log_cosh", .help = "mean over outputs of log(cosh(target - r)); target error: tanh(target - r)"},
      .eval = eval_log_cosh,
      .scale = scale_mean,

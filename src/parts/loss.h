@@ -21,6 +21,8 @@ struct gle_loss {
      * NULL: not written, and a config that needs it is refused. */
     void (*curvature)(float *out, const float *r, const float *y, const float *x, float beta, const void *params,
                       size_t B, size_t n, size_t ld);
+    /* The number among its settings that its equations on a device take; NULL: they take none. */
+    double (*parameter)(const void *params);
     bool log_probabilities; /* wants an activation that gives log-probabilities */
     bool classes;           /* wants labels (targets that are probabilities) */
 };

@@ -155,12 +155,18 @@ struct gle_net_place gle_net_get_place(const struct gle_net *net)
 
 int gle_net_archive(struct gle_net *net, struct gle_archive *a, struct gle_error *err)
 {
+    for (int part = 0; part < GLE_PARTS_OF_NET; part++)
+        gle_net_touch(net, part);
+    if (gle_net_tell(net, err))
+        return -1;
     if (gle_archive_count(a, "batch", &net->B, 1, net->graph->max_batch, err) ||
         gle_archive_u64(a, "steps", &net->steps, 1, err) || gle_archive_u64(a, "updates", &net->updates, 1, err) ||
         visit_params(net, a, err) || visit_moments(net, a, err) || visit_learning(net, a, err) ||
         visit_state(net, a, err) || visit_ends(net, a, err) || visit_window(net, a, err))
         return -1;
-    if (gle_archive_restores(a))
+    if (gle_archive_restores(a)) {
+        gle_net_resize(net);
         gle_net_follow_all(net);
+    }
     return 0;
 }

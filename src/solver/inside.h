@@ -7,6 +7,7 @@
 #include "parts/loss.h"
 #include "parts/optimizer.h"
 #include "parts/rule.h"
+#include "solver/device.h"
 #include "solver/net.h"
 #include "solver/split.h"
 #include "solver/team.h"
@@ -53,6 +54,8 @@ struct gle_net {
     bool *tape_unasked;  /* (tape_steps): of these, those without a target */
     size_t round;        /* of the sweep that is going on */
     const struct gle_rule *sweep_rule; /* what the sweep follows */
+
+    struct gle_net_device *device; /* that steps run on; NULL: none */
 
     bool profiling;
     struct gle_laps *laps;                 /* per thread */
@@ -217,6 +220,9 @@ void gle_net_learning_of(struct gle_net *net, size_t t, gle_net_work *work);
 /* The parts of a parameter that are for thread t, where it learns. */
 struct gle_range gle_net_part_of(const struct gle_net *net, const struct gle_parameter *p, size_t t);
 
+/* The optimizer's step for a parameter that learns: the one that it takes with all, or, if it had been held, one of a
+ * number of its own. */
+struct gle_optimizer_step gle_net_own_step(const struct gle_net *net, const struct gle_parameter *p);
 /* The optimizer's step along net->grads, for the parts of population i that are for thread t. */
 void gle_net_descend(struct gle_net *net, size_t i, size_t t);
 /* grad = alpha times the sum of e, over rows and over the neurons that share a bias; for the part of thread t. */
@@ -231,7 +237,7 @@ void gle_net_tape(struct gle_net *net, size_t i, struct gle_range rows, size_t t
 const float *gle_net_errors_above(struct gle_net *net, const struct gle_population *p, float *sum, size_t first,
                                   size_t n);
 
-/* The error of a step or sweep in which one has gone wild, or 0. */
-int gle_net_check(const struct gle_net *net, struct gle_error *err);
+/* The error of a step or sweep in which one has gone wild, or 0; step: its number. */
+int gle_net_check(const struct gle_net *net, uint64_t step, struct gle_error *err);
 
 #endif

@@ -148,6 +148,7 @@ void gle_net_destroy(struct gle_net *net)
 {
     if (!net)
         return;
+    gle_net_device_destroy(net);
     for (size_t m = 0; m < GLE_MOMENTS_MAX; m++)
         gle_free(net->moments[m]);
     if (!net->borrows)
@@ -256,6 +257,7 @@ void gle_net_get_param(const struct gle_net *net, size_t param, float *values)
 {
     const struct gle_parameter *p = &net->graph->parameters[param];
 
+    gle_net_see(net, GLE_PART_PARAMETERS);
     get_dense(values, &p->field, gle_param_of(net, p));
 }
 
@@ -264,6 +266,7 @@ void gle_net_set_param(struct gle_net *net, size_t param, const float *values)
     const struct gle_parameter *p = &net->graph->parameters[param];
     const struct gle_field *f = &p->field;
 
+    gle_net_touch(net, GLE_PART_PARAMETERS);
     copy_rows(gle_param_of(net, p), f->ld, values, f->cols, f->rows, f->cols);
     gle_net_follow(net, p, 0, p->parts);
 }
@@ -272,6 +275,7 @@ void gle_net_get_gradient(const struct gle_net *net, size_t param, float *values
 {
     const struct gle_parameter *p = &net->graph->parameters[param];
 
+    gle_net_see(net, GLE_PART_GRADIENTS);
     get_dense(values, &p->field, gle_grad_of(net, p));
 }
 
@@ -280,8 +284,10 @@ void gle_net_hold(struct gle_net *net, size_t param, bool hold)
     const struct gle_parameter *p = &net->graph->parameters[param];
 
     net->learns[param] = !hold && p->plastic;
-    if (hold)
-        memset(gle_grad_of(net, p), 0, p->field.rows * p->field.ld * sizeof(float));
+    if (!hold)
+        return;
+    gle_net_touch(net, GLE_PART_GRADIENTS);
+    memset(gle_grad_of(net, p), 0, p->field.rows * p->field.ld * sizeof(float));
 }
 
 bool gle_net_learns(const struct gle_net *net, size_t param)
@@ -291,11 +297,13 @@ bool gle_net_learns(const struct gle_net *net, size_t param)
 
 void gle_net_keep(struct gle_net *net)
 {
+    gle_net_see(net, GLE_PART_PARAMETERS);
     memcpy(net->kept, net->slabs[GLE_PARAMETER], net->graph->floats[GLE_PARAMETER] * sizeof *net->kept);
 }
 
 void gle_net_recall(struct gle_net *net)
 {
+    gle_net_replace(net, GLE_PART_PARAMETERS);
     memcpy(net->slabs[GLE_PARAMETER], net->kept, net->graph->floats[GLE_PARAMETER] * sizeof *net->kept);
     gle_net_follow_all(net);
 }
@@ -306,6 +314,7 @@ void gle_net_recall(struct gle_net *net)
 static const float *look_at(const struct gle_net *net, const struct gle_field *f)
 {
     assert(f->role == GLE_STATE || (f->role == GLE_DERIVED && net->graph->observed));
+    gle_net_see_field(net, f);
     return f->role == GLE_STATE ? gle_old_of(net, f) : gle_derived_of(net, f, 0);
 }
 
@@ -355,6 +364,7 @@ void gle_net_get_read(const struct gle_net *net, enum gle_read what, const size_
     const struct gle_graph *g = net->graph;
     const struct gle_population *top = gle_top_of(net);
 
+    gle_net_see_field(net, &top->r);
     if (what == GLE_READ_INPUT)
         gle_copy_chosen(values, net->input, g->ld_input, g->n_input, rows, n_rows);
     else
@@ -366,6 +376,7 @@ void gle_net_get_output_sum(const struct gle_net *net, float *sum)
 {
     const struct gle_population *top = gle_top_of(net);
 
+    gle_net_see(net, GLE_PART_OUTPUT_SUM);
     copy_rows(sum, top->n, net->output_sum, top->ld, net->B, top->n);
 }
 
@@ -374,7 +385,12 @@ void gle_net_set_batch(struct gle_net *net, size_t B)
     const struct gle_graph *g = net->graph;
     const size_t old = net->B;
 
+    if (B == old)
+        return;
+    gle_net_touch(net, GLE_PART_STATE);
+    gle_net_touch(net, GLE_PART_PARAMETERS);
     net->B = B;
+    gle_net_resize(net);
     for (size_t i = 0; i < g->n_fields; i++) {
         const struct gle_field *f = g->fields[i];
         for (size_t ago = 0; ago < gle_past_copies(f); ago++) {
@@ -391,11 +407,15 @@ void gle_net_begin_batch(struct gle_net *net, bool reset_all)
 {
     const struct gle_graph *g = net->graph;
 
+    gle_net_replace(net, GLE_PART_OUTPUT_SUM);
     memset(net->output_sum, 0, net->B * gle_top_of(net)->ld * sizeof *net->output_sum);
     for (size_t i = 0; i < g->n_fields; i++) {
         const struct gle_field *f = g->fields[i];
         const bool own = f->population != GLE_NO_POPULATION && gle_population_of(net, f->population)->cfg->reset;
-        for (size_t ago = 0; (reset_all || own) && ago < gle_past_copies(f); ago++)
+        if (!gle_past_copies(f) || !(reset_all || own))
+            continue;
+        gle_net_touch(net, GLE_PART_STATE);
+        for (size_t ago = 0; ago < gle_past_copies(f); ago++)
             memset(gle_past_of(net, f, ago), 0, net->B * f->ld * sizeof(float));
     }
 }
@@ -406,6 +426,7 @@ void gle_net_aim(struct gle_net *net, const struct gle_net *teacher)
 {
     const struct gle_population *top = gle_top_of(teacher);
 
+    gle_net_see_field(teacher, &top->r);
     memcpy(net->target, gle_old_of(teacher, &top->r), net->B * top->ld * sizeof *net->target);
 }
 
@@ -418,7 +439,12 @@ void gle_net_copy_read(struct gle_net *net, const struct gle_net *from)
 void gle_net_copy(struct gle_net *net, const struct gle_net *from)
 {
     assert(from->B <= net->graph->max_batch && net->graph->n_parameters == from->graph->n_parameters);
+    gle_net_see(from, GLE_PART_PARAMETERS);
+    gle_net_see(from, GLE_PART_STATE);
+    gle_net_replace(net, GLE_PART_PARAMETERS);
+    gle_net_touch(net, GLE_PART_STATE);
     net->B = from->B;
+    gle_net_resize(net);
     net->steps = from->steps;
     memcpy(net->slabs[GLE_PARAMETER], from->slabs[GLE_PARAMETER],
            from->graph->floats[GLE_PARAMETER] * sizeof(float));

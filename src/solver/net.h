@@ -6,6 +6,7 @@
 #include "graph/graph.h"
 
 struct gle_archive;
+struct gle_device;
 struct gle_rng;
 struct gle_rule;
 struct gle_net;
@@ -17,6 +18,14 @@ struct gle_net;
 GLE_MUST_CHECK int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_threads,
                                  struct gle_error *err);
 void gle_net_destroy(struct gle_net *net); /* NULL is fine */
+
+/* Has the steps of the net run on a device from now on; once. What is asked of the net later is brought to the host;
+ * sweeps back over windows are made there. An error of the device that one of the functions below meets, and cannot
+ * tell, is told by the next step, by gle_net_collect(), or by gle_net_archive().
+ * Owns:   nothing: the device outlives the net.
+ * Errors: GLE_EDEVICE, GLE_ENOMEM; the net is then as it was. */
+GLE_MUST_CHECK int gle_net_move(struct gle_net *net, struct gle_device *device, struct gle_error *err);
+bool gle_net_is_on_device(const struct gle_net *net);
 
 const struct gle_graph *gle_net_graph(const struct gle_net *net);
 
@@ -61,6 +70,15 @@ struct gle_step {
  * samples. Allocates nothing.
  * Errors: GLE_EDIVERGED names the layer and the step, counted from 0 since gle_net_init(). */
 GLE_MUST_CHECK int gle_net_step(struct gle_net *net, const struct gle_step *step, double *loss, struct gle_error *err);
+
+/* The same where the loss is not wanted at once. A net on a device puts steps down and hands over many of them together;
+ * nobody waits for them. Of steps whose losses have become known meanwhile, losses[] gets these (*n, at most
+ * GLE_LOSSES), in order. gle_net_collect() waits for all that are left.
+ * Errors: as gle_net_step(), of this step or of ones before it; of a device: GLE_EDEVICE, GLE_ENOMEM. */
+enum { GLE_QUEUE_STEPS = 256, GLE_LOSSES = 2 * GLE_QUEUE_STEPS };
+GLE_MUST_CHECK int gle_net_queue(struct gle_net *net, const struct gle_step *step, double *losses, size_t *n,
+                                 struct gle_error *err);
+GLE_MUST_CHECK int gle_net_collect(struct gle_net *net, double *losses, size_t *n, struct gle_error *err);
 
 /* Whether a layer has gone wild: the last step, or the sweep over the last window, found NaN or Inf in it. */
 bool gle_net_is_wild(const struct gle_net *net, size_t layer);

@@ -12,9 +12,7 @@ static void clamp(float *p, size_t n, const struct gle_bounds *bounds)
         p[i] = p[i] < low ? low : p[i] > high ? high : p[i];
 }
 
-/* The optimizer's step for a parameter that learns: the one that it takes with all, or, if it had been held, one of a
- * number of its own. */
-static struct gle_optimizer_step own_step(const struct gle_net *net, const struct gle_parameter *p)
+struct gle_optimizer_step gle_net_own_step(const struct gle_net *net, const struct gle_parameter *p)
 {
     const uint64_t missed = net->missed[p - net->graph->parameters];
 
@@ -26,7 +24,7 @@ static struct gle_optimizer_step own_step(const struct gle_net *net, const struc
 static void update(struct gle_net *net, const struct gle_parameter *p, size_t first, size_t n)
 {
     const size_t each = p->part, at = first * each;
-    const struct gle_optimizer_step step = own_step(net, p);
+    const struct gle_optimizer_step step = gle_net_own_step(net, p);
     float *values = gle_param_of(net, p) + at, *moments[GLE_MOMENTS_MAX];
 
     for (size_t m = 0; m < net->optimizer->n_moments; m++)
@@ -447,17 +445,35 @@ bool gle_net_is_wild(const struct gle_net *net, size_t i)
     return wild;
 }
 
-int gle_net_check(const struct gle_net *net, struct gle_error *err)
+int gle_net_check(const struct gle_net *net, uint64_t step, struct gle_error *err)
 {
     for (size_t i = 0; i < net->graph->n_populations; i++)
         if (gle_net_is_wild(net, i))
             return gle_fail(err, GLE_EDIVERGED, "NaN or Inf in layer '%s' at step %llu",
-                            gle_population_of(net, i)->cfg->name, (unsigned long long)net->steps - 1);
+                            gle_population_of(net, i)->cfg->name, (unsigned long long)step);
     return 0;
 }
 
-int gle_net_step(struct gle_net *net, const struct gle_step *step, double *loss, struct gle_error *err)
+/* A step on this machine's processors. */
+static int step_here(struct gle_net *net, double *loss, struct gle_error *err)
 {
+    if (net->graph->input_past)
+        memcpy(gle_new_of(net, &net->graph->input), net->input,
+               net->B * net->graph->ld_input * sizeof *net->input);
+    gle_net_share(net, step_all);
+    if (net->step->learn && net->split.shared)
+        gle_net_share(net, learn_all);
+    net->steps++;
+    *loss = 0.0;
+    for (size_t b = 0; b < net->B; b += loss_rows(net))
+        *loss += net->row_loss[b];
+    return gle_net_check(net, net->steps - 1, err);
+}
+
+int gle_net_queue(struct gle_net *net, const struct gle_step *step, double *losses, size_t *n, struct gle_error *err)
+{
+    int rc;
+
     assert(!step->forward_only || (!step->learn && !step->nudge && !net->taping));
     net->step = step;
     if (net->taping)
@@ -465,17 +481,34 @@ int gle_net_step(struct gle_net *net, const struct gle_step *step, double *loss,
     if (step->learn)
         net->optimizer_step =
             net->optimizer->prepare(net->graph->exp->optimizer.params, step->lr, ++net->updates);
-    if (net->graph->input_past)
-        memcpy(gle_new_of(net, &net->graph->input), net->input,
-               net->B * net->graph->ld_input * sizeof *net->input);
-    gle_net_share(net, step_all);
-    if (step->learn && net->split.shared)
-        gle_net_share(net, learn_all);
-    net->steps++;
     net->errorless = step->forward_only;
+    if (net->device) {
+        rc = gle_net_device_queue(net, step, losses, n, err);
+        net->steps++;
+    } else {
+        rc = step_here(net, losses, err);
+        *n = 1;
+    }
     net->taped += net->taping;
+    return rc;
+}
+
+int gle_net_collect(struct gle_net *net, double *losses, size_t *n, struct gle_error *err)
+{
+    *n = 0;
+    return net->device ? gle_net_device_collect(net, losses, n, err) : 0;
+}
+
+int gle_net_step(struct gle_net *net, const struct gle_step *step, double *loss, struct gle_error *err)
+{
+    double losses[GLE_LOSSES];
+    size_t n;
+
     *loss = 0.0;
-    for (size_t b = 0; b < net->B; b += loss_rows(net))
-        *loss += net->row_loss[b];
-    return gle_net_check(net, err);
+    if (!net->device)
+        return gle_net_queue(net, step, loss, &n, err);
+    if (gle_net_queue(net, step, losses, &n, err) || gle_net_collect(net, losses, &n, err))
+        return -1;
+    *loss = losses[n - 1];
+    return 0;
 }

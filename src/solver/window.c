@@ -27,6 +27,8 @@ void gle_net_begin_window(struct gle_net *net)
     const struct gle_graph *g = net->graph;
 
     assert(g->tape_steps && net->B <= g->train_rows);
+    gle_net_see(net, GLE_PART_STATE);
+    gle_net_replace(net, GLE_PART_TAPE);
     net->taping = true;
     net->taped = 0;
     for (size_t ago = 0; ago < g->input_past; ago++)
@@ -422,6 +424,12 @@ int gle_net_end_window(struct gle_net *net, const struct gle_rule *rule, bool le
     const size_t rounds = net->taped ? net->taped + (rule->continuous ? g->depth : 0) : 0;
 
     assert(net->taping && rule->windowed);
+    gle_net_touch(net, GLE_PART_TAPE);
+    gle_net_touch(net, GLE_PART_PARAMETERS);
+    gle_net_touch(net, GLE_PART_MOMENTS);
+    gle_net_touch(net, GLE_PART_GRADIENTS);
+    if (gle_net_tell(net, err))
+        return -1;
     net->taping = false;
     net->sweep_rule = rule;
     memset(net->slabs[GLE_ADJOINT], 0, g->floats[GLE_ADJOINT] * sizeof(float));
@@ -436,7 +444,7 @@ int gle_net_end_window(struct gle_net *net, const struct gle_rule *rule, bool le
         if (waits_for_tau_m(net))
             gle_net_share(net, add_tau_bars);
     }
-    if (gle_net_check(net, err))
+    if (gle_net_check(net, net->steps - 1, err))
         return -1;
     net->step = learn ? &step : NULL;
     if (learn)
@@ -451,6 +459,7 @@ void gle_net_get_lambda(const struct gle_net *net, size_t layer, size_t t, const
     const struct gle_population *p = gle_population_of(net, layer);
 
     assert(t < net->taped);
+    gle_net_see(net, GLE_PART_TAPE);
     if (p->swept)
         gle_copy_chosen(values, gle_tape_of(net, &p->tape.lambda, t), p->ld, p->n, rows, n_rows);
     else

@@ -1,0 +1,89 @@
+/* Losses and optimizers on a device: for each row of their tables, under its name. LOSS and OPTIMIZER are those of the
+ * network. */
+
+/* A loss of a row of outputs r with targets y:
+ *   loss_rows_<name>       whether it needs sums over the row: most = max r, scale = 1 / sum exp(r - most)
+ *   loss_mean_<name>       whether it is the mean over outputs, else the sum
+ *   loss_of_<name>         of one output
+ *   target_error_<name>    the error that drives it
+ * parameter: the number among its settings, if it has one. */
+#define loss_rows_mse false
+#define loss_mean_mse true
+static inline float loss_of_mse(float r, float y, float most, float scale, float parameter)
+{
+    return (y - r) * (y - r);
+}
+static inline float target_error_mse(float r, float y, float most, float scale, float parameter)
+{
+    return y - r;
+}
+
+#define loss_rows_huber false
+#define loss_mean_huber true
+static inline float loss_of_huber(float r, float y, float most, float scale, float parameter)
+{
+    const float far = fabs(y - r);
+
+    return far > parameter ? parameter * (far - 0.5f * parameter) : 0.5f * far * far;
+}
+static inline float target_error_huber(float r, float y, float most, float scale, float parameter)
+{
+    return gle_clipf(y - r, -parameter, parameter);
+}
+
+#define loss_rows_log_cosh false
+#define loss_mean_log_cosh true
+static inline float loss_of_log_cosh(float r, float y, float most, float scale, float parameter)
+{
+    const float far = fabs(y - r), half_sinh = sinh(0.5f * far);
+
+    return far < 1.25f ? log1p(2.0f * half_sinh * half_sinh) : far - 0.693147181f + log1p(exp(-2.0f * far));
+}
+static inline float target_error_log_cosh(float r, float y, float most, float scale, float parameter)
+{
+    return tanh(y - r);
+}
+
+#define loss_rows_cross_entropy true
+#define loss_mean_cross_entropy false
+static inline float loss_of_cross_entropy(float r, float y, float most, float scale, float parameter)
+{
+    return y * (-log(scale) - (r - most));
+}
+static inline float target_error_cross_entropy(float r, float y, float most, float scale, float parameter)
+{
+    return y - exp(r - most) * scale;
+}
+
+#define loss_rows_nll false
+#define loss_mean_nll false
+static inline float loss_of_nll(float r, float y, float most, float scale, float parameter)
+{
+    return -y * r;
+}
+static inline float target_error_nll(float r, float y, float most, float scale, float parameter)
+{
+    return y - exp(r);
+}
+
+#define LOSS_NEEDS_ROWS GLUED(loss_rows_, LOSS)
+#define LOSS_IS_MEAN GLUED(loss_mean_, LOSS)
+#define LOSS_OF(r, y, most, scale) GLUED(loss_of_, LOSS)(r, y, most, scale, LOSS_PARAMETER)
+#define TARGET_ERROR(r, y, most, scale) GLUED(target_error_, LOSS)(r, y, most, scale, LOSS_PARAMETER)
+
+/* An optimizer: p after a step along the gradient g. Its moments m_0 and m_1 move along; c: the numbers of struct
+ * gle_optimizer_step. */
+static inline float optimize_adam(float p, float g, __global float *m_0, __global float *m_1, __global const float *c)
+{
+    *m_0 = gle_adam_mean(*m_0, g, c[0], c[1]);
+    *m_1 = gle_adam_square(*m_1, g, c[2], c[3]);
+    return gle_adam(p, *m_0, *m_1, c[4], c[5], c[6]);
+}
+
+static inline float optimize_sgd(float p, float g, __global float *m_0, __global float *m_1, __global const float *c)
+{
+    *m_0 = gle_sgd_sum(*m_0, g, c[0]);
+    return gle_sgd(p, *m_0, c[1]);
+}
+
+#define OPTIMIZE GLUED(optimize_, OPTIMIZER)

@@ -1,0 +1,316 @@
+/* Products on a device, tile by tile. A group makes a tile of C = A B, TILE_ROWS x TILE_COLS: it copies stretches of
+ * TILE_DEPTH of A and B into its local memory, and each work item sums up micro tiles of MICRO_ROWS x MICRO_COLS in
+ * registers. Sums run over the depth in order, so that the same device gives the same bits. Matrices are read through
+ * operands, so that convolutions, pooled rates and transposes need no copies.
+ *
+ * The sizes are given when this is compiled. A processor has ITEMS 1 and wide vectors, a GPU many items and narrow
+ * ones. */
+#define MICRO_COLS (VECTOR * MICRO_VECTORS)
+#define MICROS_ACROSS (TILE_COLS / MICRO_COLS)
+#define MICROS (TILE_ROWS / MICRO_ROWS * MICROS_ACROSS)
+#define MICROS_EACH ((MICROS + ITEMS - 1) / ITEMS) /* of a work item */
+
+#define GLUE(x, y) x##y
+#define GLUED(x, y) GLUE(x, y)
+typedef GLUED(float, VECTOR) vector;
+#define LOAD_VECTOR(p) GLUED(vload, VECTOR)(0, p)
+#define STORE_VECTOR(x, p) GLUED(vstore, VECTOR)(x, 0, p)
+
+/* Elements of a tile of `rows` x `cols` are shared among the items of a group. An item meets the same elements every
+ * time, so that what it wrote it can read without waiting for the others. */
+#define ITEMS_ACROSS (ITEMS < TILE_COLS ? ITEMS : TILE_COLS)
+#define EACH_ELEMENT(row, col, rows, cols)                                                              \
+    for (uint row = (uint)get_local_id(0) / ITEMS_ACROSS; row < (rows); row += ITEMS / ITEMS_ACROSS)    \
+        for (uint col = (uint)get_local_id(0) % ITEMS_ACROSS; col < (cols); col += ITEMS_ACROSS)
+
+typedef __global const struct gle_device_projection projection;
+
+/* --- links, number by number --- */
+
+/* Number k of the rates `x` of one sample as the link reads them: pooled, or as they are. */
+static inline float pooled_at(projection *c, __global const float *x, uint k)
+{
+    const uint plane = c->pooled[0] * c->pooled[1];
+    uint first;
+    float best, sum = 0.0f;
+
+    if (c->pooling == GLE_DEVICE_UNPOOLED)
+        return x[k];
+    first = k / plane * c->size[0] * c->size[1] + k % plane / c->pooled[1] * c->window[0] * c->size[1] +
+            k % c->pooled[1] * c->window[1];
+    best = x[first];
+    for (uint i = 0; i < c->window[0]; i++)
+        for (uint j = 0; j < c->window[1]; j++) {
+            const float value = x[first + i * c->size[1] + j];
+            sum += value;
+            best = value > best ? value : best;
+        }
+    return c->pooling == GLE_DEVICE_POOL_MAX ? best : sum / (float)(c->window[0] * c->window[1]);
+}
+
+/* The transpose of it: puts the error of number k where it came from. */
+static inline void unpool(projection *c, __global float *below, __global const float *x, uint k, float error)
+{
+    const uint plane = c->pooled[0] * c->pooled[1];
+    const bool largest = c->pooling == GLE_DEVICE_POOL_MAX;
+    uint first, best;
+
+    if (c->pooling == GLE_DEVICE_UNPOOLED) {
+        below[k] = error;
+        return;
+    }
+    first = k / plane * c->size[0] * c->size[1] + k % plane / c->pooled[1] * c->window[0] * c->size[1] +
+            k % c->pooled[1] * c->window[1];
+    best = first;
+    for (uint i = 0; largest && i < c->window[0]; i++)
+        for (uint j = 0; j < c->window[1]; j++)
+            best = x[first + i * c->size[1] + j] > x[best] ? first + i * c->size[1] + j : best;
+    for (uint i = 0; i < c->window[0]; i++)
+        for (uint j = 0; j < c->window[1]; j++) {
+            const uint at = first + i * c->size[1] + j;
+            below[at] = !largest ? error / (float)(c->window[0] * c->window[1]) : at == best ? error : 0.0f;
+        }
+}
+
+/* The rate that tap `tap` (channel, line and column of the kernel) of a convolution meets at a place of the target. */
+static inline float patch_at(projection *c, __global const float *x, uint place, uint tap)
+{
+    const uint taps = c->kernel_size[0] * c->kernel_size[1];
+    const uint y = place / c->out[1] * c->step[0] + tap % taps / c->kernel_size[1];
+    const uint z = place % c->out[1] * c->step[1] + tap % c->kernel_size[1];
+
+    if (y < c->padding[0] || z < c->padding[1] || y - c->padding[0] >= c->pooled[0] || z - c->padding[1] >= c->pooled[1])
+        return 0.0f;
+    return pooled_at(c, x, (tap / taps * c->pooled[0] + y - c->padding[0]) * c->pooled[1] + z - c->padding[1]);
+}
+
+/* The error at the place of the target whose tap (channel of the target, line and column) meets a place of the source. */
+static inline float error_at(projection *c, __global const float *e, uint place, uint tap)
+{
+    const uint taps = c->kernel_size[0] * c->kernel_size[1];
+    const uint line = tap % taps / c->kernel_size[1], column = tap % c->kernel_size[1];
+    const uint y = place / c->pooled[1] + c->padding[0], z = place % c->pooled[1] + c->padding[1];
+
+    if (y < line || z < column || (y - line) % c->step[0] || (z - column) % c->step[1] ||
+        (y - line) / c->step[0] >= c->out[0] || (z - column) / c->step[1] >= c->out[1])
+        return 0.0f;
+    return e[(tap / taps * c->out[0] + (y - line) / c->step[0]) * c->out[1] + (z - column) / c->step[1]];
+}
+
+/* Number i of W x; x: the rates of a sample. */
+static inline float forward_at(projection *c, __global const float *w, __global const uint *lists,
+                               __global const float *x, uint i)
+{
+    float sum = 0.0f;
+
+    if (c->link == GLE_DEVICE_ONE_TO_ONE)
+        return w[i] * pooled_at(c, x, i);
+    if (c->link == GLE_DEVICE_SPARSE) {
+        for (uint k = lists[c->starts + i]; k < lists[c->starts + i + 1]; k++)
+            sum = fma(w[k], pooled_at(c, x, lists[c->columns + k]), sum);
+        return sum;
+    }
+    for (uint k = 0; k < c->n_pool; k++)
+        sum = fma(w[i * c->weight.ld + k], pooled_at(c, x, k), sum);
+    return sum;
+}
+
+/* Number k of W^T e, of a link that is no matrix; e: the errors of a sample. */
+static inline float back_at(projection *c, __global const float *w, __global const uint *lists,
+                            __global const float *e, uint k)
+{
+    float sum = 0.0f;
+
+    if (c->link == GLE_DEVICE_ONE_TO_ONE)
+        return w[k] * e[k];
+    for (uint j = lists[c->back_starts + k]; j < lists[c->back_starts + k + 1]; j++)
+        sum = fma(w[lists[c->back_synapses + j]], e[lists[c->back_rows + j]], sum);
+    return sum;
+}
+
+/* --- matrices --- */
+
+enum operand_kind { PLAIN, POOLED, POOLED_ACROSS, PATCHES, PATCHES_ACROSS, ERRORS, KERNELS_BACK, ERRORS_ALONG };
+
+/* A matrix whose element (i, k) is read at a time, k along the depth. */
+struct operand {
+    enum operand_kind kind;
+    __global const float *p;
+    uint i, k;  /* floats from an i, and a k, to the next; of samples: from one to the next */
+    projection *c;
+};
+
+static inline float operand_at(const struct operand *o, uint i, uint k)
+{
+    projection *c = o->c;
+    uint places;
+
+    switch (o->kind) {
+    case POOLED: /* (sample, source) */
+        return pooled_at(c, o->p + i * o->i, k);
+    case POOLED_ACROSS: /* (source, sample) */
+        return pooled_at(c, o->p + k * o->k, i);
+    case PATCHES: /* (sample and place, tap) */
+        places = c->out[0] * c->out[1];
+        return patch_at(c, o->p + i / places * o->i, i % places, k);
+    case PATCHES_ACROSS: /* (tap, sample and place) */
+        places = c->out[0] * c->out[1];
+        return patch_at(c, o->p + k / places * o->k, k % places, i);
+    case ERRORS: /* (sample and place of the source, tap back) */
+        places = c->pooled[0] * c->pooled[1];
+        return error_at(c, o->p + i / places * o->i, i % places, k);
+    case KERNELS_BACK: /* (channel of the source, tap back) */
+        places = c->kernel_size[0] * c->kernel_size[1];
+        return o->p[k / places * o->k + i * places + k % places];
+    case ERRORS_ALONG: /* (channel of the target, sample and place) */
+        places = c->out[0] * c->out[1];
+        return o->p[k / places * o->k + i * places + k % places];
+    default:
+        return o->p[i * o->i + k * o->k];
+    }
+}
+
+/* Copies elements (first + i, depth + k), zero beyond (n, n_depth), to to[i * to_i + k * to_k]. */
+static inline void copy_tile(__local float *to, uint to_i, uint to_k, uint tile, const struct operand *o, uint first,
+                             uint n, uint depth, uint n_depth)
+{
+    const uint id = (uint)get_local_id(0);
+
+#if ITEMS == 1
+    if (o->kind == PLAIN && first + tile <= n && depth + TILE_DEPTH <= n_depth) {
+        __global const float *p = o->p + first * o->i + depth * o->k;
+        if (o->k == 1 && to_k == 1) {
+            for (uint i = 0; i < tile; i++)
+                for (uint k = 0; k < TILE_DEPTH; k++)
+                    to[i * to_i + k] = p[i * o->i + k];
+        } else if (o->i == 1 && to_i == 1) {
+            for (uint k = 0; k < TILE_DEPTH; k++)
+                for (uint i = 0; i < tile; i++)
+                    to[k * to_k + i] = p[k * o->k + i];
+        } else {
+            for (uint i = 0; i < tile; i++)
+                for (uint k = 0; k < TILE_DEPTH; k++)
+                    to[i * to_i + k * to_k] = p[i * o->i + k * o->k];
+        }
+        return;
+    }
+#endif
+    if (o->kind == PLAIN && o->i == 1) /* neighbours in memory go to neighbours among the items */
+        for (uint at = id; at < tile * TILE_DEPTH; at += ITEMS) {
+            const uint i = at % tile, k = at / tile;
+            to[i * to_i + k * to_k] =
+                first + i < n && depth + k < n_depth ? operand_at(o, first + i, depth + k) : 0.0f;
+        }
+    else
+        for (uint at = id; at < tile * TILE_DEPTH; at += ITEMS) {
+            const uint i = at / TILE_DEPTH, k = at % TILE_DEPTH;
+            to[i * to_i + k * to_k] =
+                first + i < n && depth + k < n_depth ? operand_at(o, first + i, depth + k) : 0.0f;
+        }
+}
+
+/* The micro tile at (row, col) of the tile, += over `depth`; a (i, k) at a[i * a_i + k * a_k]. */
+static inline void add_micro(vector (*sum)[MICRO_VECTORS], const __local float *a, uint a_i, uint a_k,
+                             const __local float *b, uint row, uint col, uint depth)
+{
+    vector c[MICRO_ROWS][MICRO_VECTORS];
+
+#pragma unroll
+    for (uint r = 0; r < MICRO_ROWS; r++)
+#pragma unroll
+        for (uint v = 0; v < MICRO_VECTORS; v++)
+            c[r][v] = sum[r][v];
+    for (uint k = 0; k < depth; k++) {
+        vector y[MICRO_VECTORS];
+#pragma unroll
+        for (uint v = 0; v < MICRO_VECTORS; v++)
+            y[v] = LOAD_VECTOR(b + k * TILE_COLS + col + v * VECTOR);
+#pragma unroll
+        for (uint r = 0; r < MICRO_ROWS; r++) {
+            const vector x = (vector)(a[(row + r) * a_i + k * a_k]);
+#pragma unroll
+            for (uint v = 0; v < MICRO_VECTORS; v++)
+                c[r][v] = fma(x, y[v], c[r][v]);
+        }
+    }
+#pragma unroll
+    for (uint r = 0; r < MICRO_ROWS; r++)
+#pragma unroll
+        for (uint v = 0; v < MICRO_VECTORS; v++)
+            sum[r][v] = c[r][v];
+}
+
+/* The tile of C (M, N) that begins at (first, across): sums[q] are those of the item's micro tile number q. a (M, K);
+ * b is read as (N, K). */
+static inline void tile_product(vector (*sums)[MICRO_ROWS][MICRO_VECTORS], const struct operand *a,
+                                const struct operand *b, uint M, uint N, uint K, uint first, uint across,
+                                __local float *A, __local float *B)
+{
+    /* on a processor, rows of A that lie in memory as they are read are copied as they lie */
+    const bool along = ITEMS == 1 && a->kind == PLAIN && a->k == 1;
+
+    for (uint q = 0; q < MICROS_EACH; q++)
+        for (uint r = 0; r < MICRO_ROWS; r++)
+            for (uint v = 0; v < MICRO_VECTORS; v++)
+                sums[q][r][v] = (vector)(0.0f);
+    for (uint depth = 0; depth < K; depth += TILE_DEPTH) {
+        const uint n = K - depth < TILE_DEPTH ? K - depth : TILE_DEPTH;
+        if (along)
+            copy_tile(A, TILE_DEPTH, 1, TILE_ROWS, a, first, M, depth, K);
+        else
+            copy_tile(A, 1, TILE_ROWS, TILE_ROWS, a, first, M, depth, K);
+        copy_tile(B, 1, TILE_COLS, TILE_COLS, b, across, N, depth, K);
+        barrier(CLK_LOCAL_MEM_FENCE);
+        for (uint q = 0; q < MICROS_EACH; q++) {
+            const uint micro = (uint)get_local_id(0) + q * ITEMS;
+            const uint row = micro / MICROS_ACROSS * MICRO_ROWS, col = micro % MICROS_ACROSS * MICRO_COLS;
+            if (micro >= MICROS || first + row >= M || across + col >= N)
+                continue;
+            if (along)
+                add_micro(sums[q], A, TILE_DEPTH, 1, B, row, col, n);
+            else
+                add_micro(sums[q], A, 1, TILE_ROWS, B, row, col, n);
+        }
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+}
+
+/* Where the elements of a tile of C go: element (m, n) to p[m * row + n] or, if it has places, to
+ * p[n / places * sample + m * places + n % places]. */
+struct target {
+    __global float *p;
+    uint row, places, sample;
+};
+
+static inline uint target_at(const struct target *to, uint m, uint n)
+{
+    return to->places ? n / to->places * to->sample + m * to->places + n % to->places : m * to->row + n;
+}
+
+/* Writes the tile of C, times alpha; with `add`, adds it to what is there. */
+static inline void store_tile(const struct target *to, vector (*sums)[MICRO_ROWS][MICRO_VECTORS], float alpha, bool add,
+                              uint M, uint N, uint first, uint across)
+{
+    for (uint q = 0; q < MICROS_EACH; q++) {
+        const uint micro = (uint)get_local_id(0) + q * ITEMS;
+        const uint row = first + micro / MICROS_ACROSS * MICRO_ROWS, col = across + micro % MICROS_ACROSS * MICRO_COLS;
+        if (micro >= MICROS)
+            break;
+        for (uint r = 0; r < MICRO_ROWS && row + r < M; r++)
+            for (uint v = 0; v < MICRO_VECTORS; v++) {
+                const uint n = col + v * VECTOR;
+                const vector x = alpha * sums[q][r][v];
+                float lanes[VECTOR];
+                if (!to->places && n + VECTOR <= N) {
+                    __global float *p = to->p + (row + r) * to->row + n;
+                    STORE_VECTOR(add ? LOAD_VECTOR(p) + x : x, p);
+                    continue;
+                }
+                STORE_VECTOR(x, lanes);
+                for (uint l = 0; l < VECTOR && n + l < N; l++) {
+                    const uint at = target_at(to, row + r, n + l);
+                    to->p[at] = add ? to->p[at] + lanes[l] : lanes[l];
+                }
+            }
+    }
+}

@@ -1,0 +1,624 @@
+/* The step on a device, in three launches: step_populations, send_errors, learn. In each of them a group does one task
+ * out of a list, and no group reads what another one of the same launch writes. A further index of groups counts
+ * networks of the same shape, whose arrays lie one behind the other. */
+
+/* What a launch is given, and what of it belongs to the network of this group. */
+#define NETWORK_ARGUMENTS                                                                                             \
+    __global float *params, __global float *grads, __global float *moments_0, __global float *moments_1,              \
+        __global float *coefs, __global float *state, __global float *derived, __global float *tape,                  \
+        __global const float *inputs, __global const float *targets, __global float *output_sums,                     \
+        __global float *losses, __global uint *wild, __global const struct gle_device_population *populations,        \
+        projection *projections, __global const uint *lists, __global const struct gle_device_tile *tiles,            \
+        __global const struct gle_device_step *steps, __global const struct gle_device_update *updates,               \
+        struct gle_device_shape shape, uint at_step
+#define NETWORK                                                                                                       \
+    network_of(params, grads, moments_0, moments_1, coefs, state, derived, tape, inputs, targets, output_sums, losses, \
+               wild, populations, projections, lists, steps, updates, &shape, at_step)
+
+struct network {
+    __global float *params, *grads, *moments[2], *coefs, *state, *derived, *tape;
+    __global const float *input, *target;
+    __global float *output_sum, *loss;
+    __global uint *wild;
+    __global const struct gle_device_population *populations;
+    projection *projections;
+    __global const uint *lists;
+    __global const struct gle_device_step *step;
+    __global const struct gle_device_update *updates;
+    const struct gle_device_shape *shape;
+};
+
+typedef __global const struct gle_device_population population;
+typedef __global const struct gle_device_field field;
+
+static inline struct network network_of(__global float *params, __global float *grads, __global float *moments_0,
+                                        __global float *moments_1, __global float *coefs, __global float *state,
+                                        __global float *derived, __global float *tape, __global const float *inputs,
+                                        __global const float *targets, __global float *output_sums,
+                                        __global float *losses, __global uint *wild, population *populations,
+                                        projection *projections, __global const uint *lists,
+                                        __global const struct gle_device_step *steps,
+                                        __global const struct gle_device_update *updates,
+                                        const struct gle_device_shape *shape, uint at_step)
+{
+    const size_t net = get_group_id(1), turn = at_step * get_num_groups(1) + net;
+    struct network w;
+
+    w.params = params + net * shape->slab_params;
+    w.grads = grads + net * shape->slab_params;
+    w.moments[0] = moments_0 + net * shape->slab_params;
+    w.moments[1] = moments_1 + net * shape->slab_params;
+    w.coefs = coefs + net * shape->slab_coefs;
+    w.state = state + net * shape->slab_state;
+    w.derived = derived + net * shape->slab_derived;
+    w.tape = tape + net * shape->slab_tape;
+    w.input = inputs + turn * shape->slab_input;
+    w.target = targets + turn * shape->slab_target;
+    w.output_sum = output_sums + net * shape->slab_target;
+    w.loss = losses + turn * shape->max_batch;
+    w.wild = wild + turn * shape->n_populations;
+    w.populations = populations;
+    w.projections = projections;
+    w.lists = lists;
+    w.step = steps + turn;
+    w.updates = updates + turn * shape->n_parameters;
+    w.shape = shape;
+    return w;
+}
+
+/* --- where arrays lie --- */
+
+/* What a step left of a state, `ago` steps before the last one; and where this step puts its own. */
+static inline __global float *past_of(const struct network *w, field *f, uint ago)
+{
+    return w->state + f->place + (w->step->steps + f->copies - ago) % f->copies * f->stride;
+}
+
+static inline __global float *new_of(const struct network *w, field *f)
+{
+    return w->state + f->place + (w->step->steps + 1) % f->copies * f->stride;
+}
+
+static inline bool is_there(field *f)
+{
+    return f->place != GLE_NOWHERE;
+}
+
+/* Copy t of a tape. */
+static inline __global float *tape_of(const struct network *w, field *f, uint t)
+{
+    return w->tape + f->place + (size_t)t * w->shape->B * f->stride;
+}
+
+static inline bool does(const struct network *w, uint what)
+{
+    return (w->step->flags & what) != 0;
+}
+
+/* The rates that a projection reads in this step, or the input. */
+static inline __global const float *rates_of(const struct network *w, projection *c)
+{
+    if (c->source != GLE_NOWHERE)
+        return past_of(w, &w->populations[c->source].r, c->delay - 1);
+    return c->delay ? w->state + w->shape->input.place +
+                          (w->step->steps + w->shape->input.copies - (c->delay - 1)) % w->shape->input.copies *
+                              w->shape->input.stride
+                    : w->input;
+}
+
+/* --- a tile of a population --- */
+
+struct tile {
+    uint M, N, first, across; /* the whole: (rows, neurons), or (channels, rows and places); and where the tile begins */
+    uint rows, cols;          /* of the tile */
+    uint places;              /* 0: of (rows, neurons) */
+    uint ld;
+};
+
+static inline uint smaller(uint x, uint y)
+{
+    return x < y ? x : y;
+}
+
+static inline struct tile tile_of(population *p, uint B, uint first, uint across)
+{
+    struct tile t;
+
+    t.M = p->gridded ? p->channels : B;
+    t.N = p->gridded ? B * p->grid : p->n;
+    t.first = first;
+    t.across = across;
+    t.rows = smaller(t.M - first, TILE_ROWS);
+    t.cols = smaller(t.N - across, TILE_COLS);
+    t.places = p->gridded ? p->grid : 0;
+    t.ld = p->ld;
+    return t;
+}
+
+/* Element (row, col) of a tile: its neuron, its row of the batch, and its place in arrays (B, ld). */
+static inline uint neuron_of(const struct tile *t, uint row, uint col)
+{
+    return t->places ? (t->first + row) * t->places + (t->across + col) % t->places : t->across + col;
+}
+static inline uint sample_of(const struct tile *t, uint row, uint col)
+{
+    return t->places ? (t->across + col) / t->places : t->first + row;
+}
+static inline uint place_of(const struct tile *t, uint row, uint col)
+{
+    return sample_of(t, row, col) * t->ld + neuron_of(t, row, col);
+}
+
+/* s = the sum of what projections bring, in the config's order. */
+static void sum_inputs(const struct network *w, population *p, const struct tile *t, __global float *s,
+                       vector (*sums)[MICRO_ROWS][MICRO_VECTORS], __local float *A, __local float *B)
+{
+    for (uint j = 0; j < p->n_in; j++) {
+        projection *c = &w->projections[p->first_in + j];
+        __global const float *x = rates_of(w, c), *weights = w->params + c->weight.field.place;
+        struct operand a, b;
+        struct target to;
+
+        a.c = b.c = c;
+        to.p = s;
+        to.row = to.sample = p->ld;
+        to.places = t->places;
+        if (c->link == GLE_DEVICE_CONV) {
+            a.kind = PLAIN, a.p = weights, a.i = c->weight.ld, a.k = 1;
+            b.kind = PATCHES, b.p = x, b.i = c->ld_in, b.k = 0;
+            tile_product(sums, &a, &b, t->M, t->N, c->channels * c->kernel_size[0] * c->kernel_size[1], t->first,
+                         t->across, A, B);
+        } else if (c->link == GLE_DEVICE_DENSE && !t->places) {
+            a.kind = c->pooling ? POOLED : PLAIN, a.p = x, a.i = c->ld_in, a.k = 1;
+            b.kind = PLAIN, b.p = weights, b.i = c->weight.ld, b.k = 1;
+            tile_product(sums, &a, &b, t->M, t->N, c->n_pool, t->first, t->across, A, B);
+        } else {
+            barrier(CLK_GLOBAL_MEM_FENCE); /* what another item may have stored */
+            EACH_ELEMENT(row, col, t->rows, t->cols)
+            {
+                const uint at = place_of(t, row, col), i = neuron_of(t, row, col);
+                const float more = forward_at(c, weights, w->lists, x + sample_of(t, row, col) * c->ld_in, i);
+                s[at] = j ? s[at] + more : more;
+            }
+            barrier(CLK_GLOBAL_MEM_FENCE);
+            continue;
+        }
+        store_tile(&to, sums, 1.0f, j > 0, t->M, t->N, t->first, t->across);
+    }
+    barrier(CLK_GLOBAL_MEM_FENCE);
+}
+
+/* Of the rows of a tile of the output: what its target error needs of each row as a whole. */
+static void sum_rows(const struct network *w, population *p, const struct tile *t, __local float (*of_rows)[2])
+{
+    const uint b = sample_of(t, 0, 0), n = sample_of(t, t->rows - 1, t->cols - 1) - b + 1;
+
+    for (uint row = (uint)get_local_id(0); LOSS_NEEDS_ROWS && row < n; row += ITEMS) {
+        __global const float *r = past_of(w, &p->r, 0) + (b + row) * p->ld;
+        float most = r[0], sum = 0.0f;
+        for (uint i = 1; i < p->n; i++)
+            most = r[i] > most ? r[i] : most;
+        for (uint i = 0; i < p->n; i++)
+            sum += exp(r[i] - most);
+        of_rows[row][0] = most;
+        of_rows[row][1] = 1.0f / sum;
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+}
+
+/* e = the errors that came from above; returns whether there are any. */
+static bool sum_errors_above(const struct network *w, population *p, const struct tile *t, __global float *e,
+                             __local float (*of_rows)[2])
+{
+    bool any = false;
+
+    for (uint j = 0; j < p->n_out; j++) {
+        projection *c = &w->projections[w->lists[p->first_out + j]];
+        __global const float *more;
+        if (!c->sends_error)
+            continue;
+        more = past_of(w, &c->e_below, 0);
+        EACH_ELEMENT(row, col, t->rows, t->cols)
+        {
+            const uint at = place_of(t, row, col);
+            e[at] = any ? e[at] + more[at] : more[at];
+        }
+        any = true;
+    }
+    if (p->is_output) {
+        __global const float *r = past_of(w, &p->r, 0);
+        const uint b = sample_of(t, 0, 0);
+        sum_rows(w, p, t, of_rows);
+        EACH_ELEMENT(row, col, t->rows, t->cols)
+        {
+            const uint at = place_of(t, row, col), of_row = sample_of(t, row, col) - b;
+            float error = 0.0f;
+            if (!does(w, GLE_DEVICE_UNASKED))
+                error = w->step->beta * TARGET_ERROR(r[at], w->target[at], of_rows[of_row][0], of_rows[of_row][1]);
+            e[at] = any ? e[at] + error : error;
+        }
+        any = true;
+    }
+    return any;
+}
+
+/* Errors of a tile: e, and the new v. */
+static void step_errors(const struct network *w, uint which, population *p, const struct tile *t, __global float *e,
+                        __local float (*of_rows)[2])
+{
+    __global float *v = w->state + p->v.place, *dr = w->state + p->dr.place;
+    __global const float *look = w->coefs + p->look_v.place, *leak = w->coefs + p->leak_v.place;
+    const bool errors = does(w, GLE_DEVICE_ERRORS) && p->needs_error;
+    const bool any = errors && sum_errors_above(w, p, t, e, of_rows);
+    const bool e_inst = errors && is_there(&p->e_inst), e_above = any && is_there(&p->e_above);
+    const bool tapes = does(w, GLE_DEVICE_TAPING) && is_there(&p->tape_e_above);
+    bool is_wild = false;
+
+    EACH_ELEMENT(row, col, t->rows, t->cols)
+    {
+        const uint at = place_of(t, row, col), i = neuron_of(t, row, col);
+        const float above = any ? e[at] : 0.0f, slope = any ? dr[at] : 0.0f;
+        if (e_above)
+            w->derived[p->e_above.place + at] = above;
+        if (e_inst)
+            w->derived[p->e_inst.place + at] = slope * above;
+        if (tapes)
+            tape_of(w, &p->tape_e_above, w->step->taped)[at] = above;
+        if (!any)
+            e[at] = 0.0f;
+        else if (RULE_IS_PROSPECTIVE)
+            gle_error_prospective(&e[at], &v[at], above, slope, look[i], leak[i]);
+        else
+            gle_error_instantaneous(&e[at], &v[at], above, slope);
+        is_wild = is_wild || !isfinite(e[at]);
+        if (tapes) {
+            tape_of(w, &p->tape_v, w->step->taped + 1)[at] = v[at];
+            tape_of(w, &p->tape_e, w->step->taped)[at] = e[at];
+        }
+    }
+    if (is_wild)
+        w->wild[which] = 1;
+}
+
+/* An activation, of a tile. */
+#define GLE_ACTIVATE(name)                                                                     \
+    EACH_ELEMENT(row, col, t->rows, t->cols)                                                   \
+    {                                                                                          \
+        const uint at = place_of(t, row, col);                                                 \
+        const float y = gle_##name##_y(prosp_u[at]), rate = gle_##name(prosp_u[at], y);        \
+        r[at] = rate;                                                                          \
+        if (slopes)                                                                            \
+            dr[at] = gle_##name##_slope(prosp_u[at], y, rate);                                 \
+    }
+
+/* Membranes and rates of a tile. */
+static void step_membranes(const struct network *w, uint which, population *p, const struct tile *t,
+                           __global float *e, __global float *s)
+{
+    __global float *u = w->state + p->u.place, *prosp_u = w->derived + p->prosp_u.place;
+    __global float *r = new_of(w, &p->r), *dr = w->state + p->dr.place;
+    __global const float *look = w->coefs + p->look_u.place, *leak = w->coefs + p->leak_u.place;
+    __global const float *b = is_there(&p->b) ? w->coefs + p->b.place : w->params + p->bias.field.place;
+    const bool tapes = does(w, GLE_DEVICE_TAPING);
+    const bool slopes = w->shape->observed || tapes || does(w, GLE_DEVICE_LEARN) ||
+                        (does(w, GLE_DEVICE_ERRORS) && p->needs_error);
+    bool is_wild = false;
+
+    EACH_ELEMENT(row, col, t->rows, t->cols)
+    {
+        const uint at = place_of(t, row, col), i = neuron_of(t, row, col);
+        gle_membrane(&prosp_u[at], &u[at], &s[at], e[at], b[i], p->gamma, look[i], leak[i]);
+        is_wild = is_wild || !isfinite(u[at]);
+    }
+    if (is_wild)
+        w->wild[which] = 1;
+    switch (p->act) {
+        ACTIVATIONS
+    }
+    if (!tapes)
+        return;
+    EACH_ELEMENT(row, col, t->rows, t->cols)
+    {
+        const uint at = place_of(t, row, col), taped = w->step->taped;
+        tape_of(w, &p->tape_r, taped + p->past)[at] = r[at];
+        if (is_there(&p->tape_dr))
+            tape_of(w, &p->tape_dr, taped + 1)[at] = dr[at];
+        if (is_there(&p->tape_s))
+            tape_of(w, &p->tape_s, taped)[at] = s[at];
+        if (is_there(&p->tape_prosp_u))
+            tape_of(w, &p->tape_prosp_u, taped)[at] = prosp_u[at];
+    }
+}
+
+/* The loss of a row, from the output before the step. */
+static float loss_of_row(const struct network *w, population *p, __global const float *r, __global const float *y)
+{
+    float sum = 0.0f, most = r[0], scale = 0.0f;
+
+    for (uint i = 0; LOSS_NEEDS_ROWS && i < p->n; i++)
+        most = r[i] > most ? r[i] : most;
+    for (uint i = 0; LOSS_NEEDS_ROWS && i < p->n; i++)
+        scale += exp(r[i] - most);
+    for (uint i = 0; i < p->n; i++)
+        sum += LOSS_OF(r[i], y[i], most, scale);
+    return LOSS_IS_MEAN ? sum / (float)p->n : sum;
+}
+
+/* What rows have beside populations: their loss, the sum of their outputs, and what is kept of input and target. */
+static void step_row(const struct network *w, uint b)
+{
+    const struct gle_device_shape *shape = w->shape;
+    population *p = &w->populations[shape->output];
+    __global const float *r = past_of(w, &p->r, 0) + b * p->ld, *y = w->target + b * p->ld;
+    __global const float *x = w->input + b * shape->ld_input;
+    const bool asked = !does(w, GLE_DEVICE_UNASKED), tapes = does(w, GLE_DEVICE_TAPING);
+
+    w->loss[b] = asked ? loss_of_row(w, p, r, y) : 0.0f;
+    for (uint i = 0; i < p->n; i++) {
+        if (asked)
+            w->output_sum[b * p->ld + i] += r[i];
+        if (tapes)
+            w->tape[shape->tape_target.place + (w->step->taped * shape->B + b) * p->ld + i] = y[i];
+    }
+    for (uint i = 0; i < shape->n_input; i++) {
+        if (shape->input_past)
+            w->state[shape->input.place + (w->step->steps + 1) % shape->input.copies * shape->input.stride +
+                     b * shape->ld_input + i] = x[i];
+        if (tapes)
+            w->tape[shape->tape_input.place +
+                    ((w->step->taped + shape->input_past) * shape->B + b) * shape->ld_input + i] = x[i];
+    }
+}
+
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void step_populations(NETWORK_ARGUMENTS)
+{
+    __local float A[TILE_ROWS * TILE_DEPTH], B[TILE_COLS * TILE_DEPTH], of_rows[TILE_ROWS + TILE_COLS][2];
+    vector sums[MICROS_EACH][MICRO_ROWS][MICRO_VECTORS];
+    const struct gle_device_tile task = tiles[get_group_id(0)];
+    const struct network w = NETWORK;
+
+    if (task.task == GLE_TASK_ROWS) {
+        for (uint b = task.first + (uint)get_local_id(0); b < smaller(task.first + TILE_ROWS, shape.B); b += ITEMS)
+            step_row(&w, b);
+    } else {
+        population *p = &populations[task.which];
+        const struct tile t = tile_of(p, shape.B, task.first, task.across);
+        __global float *s = w.derived + p->s.place, *e = w.derived + p->e.place;
+        sum_inputs(&w, p, &t, s, sums, A, B);
+        step_errors(&w, task.which, p, &t, e, of_rows);
+        step_membranes(&w, task.which, p, &t, e, s);
+    }
+}
+
+/* --- errors sent back --- */
+
+/* A tile of W^T e, or B^T e: (rows, neurons of the source) or, of convolutions, (channels of the source, rows and
+ * places), pooled. */
+static void send_tile(const struct network *w, projection *c, uint first, uint across,
+                      vector (*sums)[MICRO_ROWS][MICRO_VECTORS], __local float *A, __local float *B)
+{
+    population *p = &w->populations[c->target];
+    __global const float *e = w->derived + p->e.place, *x = rates_of(w, c);
+    __global const float *weights = w->params + (c->own_feedback ? c->feedback.field.place : c->weight.field.place);
+    __global float *below = new_of(w, &c->e_below);
+    const uint ld = c->weight.ld, places = c->link == GLE_DEVICE_CONV ? c->pooled[0] * c->pooled[1] : 0;
+    const uint M = places ? c->channels : w->shape->B, N = places ? w->shape->B * places : c->n_pool;
+    struct operand a, b;
+    struct target to;
+
+    a.c = b.c = c;
+    to.p = below;
+    to.row = to.sample = c->ld_in;
+    to.places = places;
+    if (places) {
+        a.kind = KERNELS_BACK, a.p = weights, a.i = 0, a.k = ld;
+        b.kind = ERRORS, b.p = e, b.i = p->ld, b.k = 0;
+        tile_product(sums, &a, &b, M, N, c->out_channels * c->kernel_size[0] * c->kernel_size[1], first, across, A, B);
+    } else if (c->link == GLE_DEVICE_DENSE) {
+        a.kind = PLAIN, a.p = e, a.i = p->ld, a.k = 1;
+        b.kind = PLAIN, b.p = weights, b.i = 1, b.k = ld;
+        tile_product(sums, &a, &b, M, N, p->n, first, across, A, B);
+    } else {
+        EACH_ELEMENT(row, col, smaller(M - first, TILE_ROWS), smaller(N - across, TILE_COLS))
+        {
+            const uint sample = first + row, k = across + col;
+            unpool(c, below + sample * c->ld_in, x + sample * c->ld_in, k,
+                   back_at(c, weights, w->lists, e + sample * p->ld, k));
+        }
+        return;
+    }
+    if (c->pooling == GLE_DEVICE_UNPOOLED) {
+        store_tile(&to, sums, 1.0f, false, M, N, first, across);
+        return;
+    }
+    for (uint q = 0; q < MICROS_EACH; q++) {
+        const uint micro = (uint)get_local_id(0) + q * ITEMS;
+        const uint row = first + micro / MICROS_ACROSS * MICRO_ROWS, col = across + micro % MICROS_ACROSS * MICRO_COLS;
+        if (micro >= MICROS)
+            break;
+        for (uint r = 0; r < MICRO_ROWS && row + r < M; r++)
+            for (uint v = 0; v < MICRO_VECTORS; v++) {
+                float lanes[VECTOR];
+                STORE_VECTOR(sums[q][r][v], lanes);
+                for (uint l = 0; l < VECTOR && col + v * VECTOR + l < N; l++) {
+                    const uint m = row + r, n = col + v * VECTOR + l, sample = places ? n / places : m;
+                    unpool(c, below + sample * c->ld_in, x + sample * c->ld_in, places ? m * places + n % places : n,
+                           lanes[l]);
+                }
+            }
+    }
+}
+
+/* The rates of a row of an output that is normalised: log(softmax(prosp_u)). */
+static void normalise_row(const struct network *w, population *p, uint b)
+{
+    __global const float *u = w->derived + p->prosp_u.place + b * p->ld;
+    __global float *r = new_of(w, &p->r) + b * p->ld;
+    float most = u[0], sum = 0.0f;
+
+    for (uint i = 1; i < p->n; i++)
+        most = u[i] > most ? u[i] : most;
+    for (uint i = 0; i < p->n; i++)
+        sum += exp(u[i] - most);
+    sum = log(sum);
+    for (uint i = 0; i < p->n; i++) {
+        r[i] = (u[i] - most) - sum; /* in this order, large u lose nothing */
+        if (does(w, GLE_DEVICE_TAPING))
+            tape_of(w, &p->tape_r, w->step->taped + p->past)[b * p->ld + i] = r[i];
+    }
+}
+
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void send_errors(NETWORK_ARGUMENTS)
+{
+    __local float A[TILE_ROWS * TILE_DEPTH], B[TILE_COLS * TILE_DEPTH];
+    vector sums[MICROS_EACH][MICRO_ROWS][MICRO_VECTORS];
+    const struct gle_device_tile task = tiles[get_group_id(0)];
+    const struct network w = NETWORK;
+
+    if (task.task == GLE_TASK_BACK) {
+        if (does(&w, GLE_DEVICE_ERRORS))
+            send_tile(&w, &projections[task.which], task.first, task.across, sums, A, B);
+    } else {
+        for (uint b = task.first + (uint)get_local_id(0); b < smaller(task.first + TILE_ROWS, shape.B); b += ITEMS)
+            normalise_row(&w, &populations[task.which], b);
+    }
+}
+
+/* --- learning --- */
+
+/* The optimizer's step for a number of a parameter, along its gradient. */
+static inline void update(const struct network *w, __global const struct gle_device_parameter *p, uint at)
+{
+    const uint i = p->field.place + at;
+    const float value = OPTIMIZE(w->params[i], w->grads[i], &w->moments[0][i], &w->moments[1][i],
+                                 w->updates[p->number].c);
+
+    w->params[i] = gle_clipf(value, p->low, p->high);
+}
+
+/* Gradients of a tile of weights, (neurons or channels of the target, numbers of a row). */
+static void find_weights(const struct network *w, projection *c, __global float *grad, uint M, uint N, uint first,
+                         uint across, vector (*sums)[MICRO_ROWS][MICRO_VECTORS], __local float *A, __local float *B)
+{
+    population *p = &w->populations[c->target];
+    __global const float *e = w->derived + p->e.place, *x = rates_of(w, c);
+    const uint rows = w->shape->B;
+    const float alpha = -1.0f / (float)rows;
+    struct operand a, b;
+    struct target to;
+
+    a.c = b.c = c;
+    a.p = e;
+    b.p = x;
+    b.k = c->ld_in;
+    if (c->link == GLE_DEVICE_CONV) {
+        a.kind = ERRORS_ALONG, a.i = 0, a.k = p->ld;
+        b.kind = PATCHES_ACROSS, b.i = 0;
+        tile_product(sums, &a, &b, M, N, rows * c->out[0] * c->out[1], first, across, A, B);
+    } else {
+        a.kind = PLAIN, a.i = 1, a.k = p->ld;
+        b.kind = c->pooling ? POOLED_ACROSS : PLAIN, b.i = 1;
+        tile_product(sums, &a, &b, M, N, rows, first, across, A, B);
+    }
+    to.p = grad;
+    to.row = c->weight.ld;
+    to.places = to.sample = 0;
+    store_tile(&to, sums, alpha, false, M, N, first, across);
+    barrier(CLK_GLOBAL_MEM_FENCE);
+}
+
+/* The gradient of number `at` of a list of weights. */
+static inline float find_listed(const struct network *w, projection *c, uint at)
+{
+    population *p = &w->populations[c->target];
+    __global const float *e = w->derived + p->e.place, *x = rates_of(w, c);
+    const bool sparse = c->link == GLE_DEVICE_SPARSE;
+    const uint i = sparse ? w->lists[c->rows + at] : at, k = sparse ? w->lists[c->columns + at] : at;
+    float sum = 0.0f;
+
+    for (uint b = 0; b < w->shape->B; b++)
+        sum = fma(e[b * p->ld + i], pooled_at(c, x + b * c->ld_in, k), sum);
+    return -1.0f / (float)w->shape->B * sum;
+}
+
+static void learn_weights(const struct network *w, projection *c, uint first, uint across,
+                          vector (*sums)[MICRO_ROWS][MICRO_VECTORS], __local float *A, __local float *B)
+{
+    const bool listed = c->link == GLE_DEVICE_SPARSE || c->link == GLE_DEVICE_ONE_TO_ONE;
+    __global float *grad = w->grads + c->weight.field.place;
+    const uint ld = listed ? 0 : c->weight.ld, M = c->weight.rows, N = c->weight.cols;
+
+    if (!listed)
+        find_weights(w, c, grad, M, N, first, across, sums, A, B);
+    EACH_ELEMENT(row, col, smaller(M - first, TILE_ROWS), smaller(N - across, TILE_COLS))
+    {
+        const uint at = (first + row) * ld + across + col;
+        if (listed)
+            grad[at] = find_listed(w, c, at);
+        update(w, &c->weight, at);
+    }
+}
+
+static void learn_bias(const struct network *w, population *p, uint i)
+{
+    __global const float *e = w->derived + p->e.place;
+    const uint each = p->n / p->bias.cols;
+    const float alpha = -1.0f / (float)w->shape->B;
+    float sum = 0.0f;
+
+    for (uint b = 0; b < w->shape->B; b++)
+        for (uint k = 0; k < each; k++)
+            sum += e[b * p->ld + i * each + k];
+    w->grads[p->bias.field.place + i] = alpha * sum;
+    update(w, &p->bias, i);
+    if (is_there(&p->b))
+        for (uint k = 0; k < each; k++)
+            w->coefs[p->b.place + i * each + k] = w->params[p->bias.field.place + i];
+}
+
+/* The coefficients that follow from time constants. */
+static void follow_taus(const struct network *w, population *p, uint i)
+{
+    const float m = w->params[p->tau_m.field.place + i], r = w->params[p->tau_r.field.place + i];
+
+    w->coefs[p->leak_u.place + i] = w->shape->dt / m;
+    w->coefs[p->look_u.place + i] = r / m;
+    w->coefs[p->leak_v.place + i] = w->shape->dt / r;
+    w->coefs[p->look_v.place + i] = m / r;
+    w->coefs[p->mean.place + i] = 1.0f / ((float)w->shape->B * m);
+}
+
+static void learn_tau(const struct network *w, population *p, uint i)
+{
+    __global const float *e = w->derived + p->e.place, *s = w->derived + p->s.place;
+    float sum = 0.0f;
+
+    for (uint b = 0; b < w->shape->B; b++)
+        sum = fma(e[b * p->ld + i], s[b * p->ld + i], sum);
+    w->grads[p->tau_m.field.place + i] = w->coefs[p->mean.place + i] * sum;
+    update(w, &p->tau_m, i);
+    follow_taus(w, p, i);
+}
+
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void learn(NETWORK_ARGUMENTS)
+{
+    __local float A[TILE_ROWS * TILE_DEPTH], B[TILE_COLS * TILE_DEPTH];
+    vector sums[MICROS_EACH][MICRO_ROWS][MICRO_VECTORS];
+    const struct gle_device_tile task = tiles[get_group_id(0)];
+    const struct network w = NETWORK;
+    const uint id = task.first + (uint)get_local_id(0);
+
+    if (task.task == GLE_TASK_WEIGHT) {
+        projection *c = &projections[task.which];
+        if (w.updates[c->weight.number].learns && !w.wild[c->target])
+            learn_weights(&w, c, task.first, task.across, sums, A, B);
+    } else if (!w.wild[task.which]) {
+        population *p = &populations[task.which];
+        if (task.task == GLE_TASK_BIAS && w.updates[p->bias.number].learns)
+            for (uint i = id; i < smaller(task.first + TILE_ROWS, p->bias.cols); i += ITEMS)
+                learn_bias(&w, p, i);
+        if (task.task == GLE_TASK_TAU && w.updates[p->tau_m.number].learns)
+            for (uint i = id; i < smaller(task.first + TILE_ROWS, p->n); i += ITEMS)
+                learn_tau(&w, p, i);
+    }
+}

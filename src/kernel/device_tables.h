@@ -1,0 +1,116 @@
+/* device_tables.h - what kernels on a device are told of a network: its graph as numbers, and what a step is to do.
+ * Read by C and by OpenCL C alike, so it has 32-bit and 64-bit members of the same layout in both: pointers are numbers
+ * of floats from the start of a slab, in the order of enum gle_role. */
+#ifndef GLE_KERNEL_DEVICE_TABLES_H
+#define GLE_KERNEL_DEVICE_TABLES_H
+
+#ifdef __OPENCL_C_VERSION__
+typedef uint gle_u32;
+typedef ulong gle_u64;
+#else
+#include <stdint.h>
+typedef uint32_t gle_u32;
+typedef uint64_t gle_u64;
+#endif
+
+#define GLE_NOWHERE 0xffffffffu
+
+/* A field (graph/field.h). Of a tape, stride is the width of a row, to be multiplied by the rows of the batch. */
+struct gle_device_field {
+    gle_u32 place;  /* of the first copy; GLE_NOWHERE: the network has no such array */
+    gle_u32 stride; /* from a copy to the next */
+    gle_u32 copies;
+};
+
+struct gle_device_parameter {
+    struct gle_device_field field;
+    gle_u32 rows, cols, ld;
+    gle_u32 number;   /* in the graph */
+    float low, high;  /* bounds */
+};
+
+struct gle_device_population {
+    gle_u32 n, ld;
+    gle_u32 first_in, n_in, first_out, n_out; /* out: a stretch of the list of readers */
+    gle_u32 is_output, needs_error;
+    gle_u32 act;      /* number of the row */
+    gle_u32 channels, grid; /* neurons of a channel, one after the other; grid 1: each neuron is one */
+    gle_u32 gridded;  /* tiles are of (channels; rows and places), else of (rows; neurons) */
+    gle_u32 past;
+    float gamma;
+    struct gle_device_parameter bias, tau_m, tau_r;
+    struct gle_device_field leak_u, look_u, leak_v, look_v, mean, b;
+    struct gle_device_field u, v, r, dr;
+    struct gle_device_field e, prosp_u, s, e_above, e_inst;
+    struct gle_device_field tape_r, tape_dr, tape_s, tape_lambda, tape_v, tape_e, tape_prosp_u, tape_e_above;
+    struct gle_device_field tape_above_bar;
+};
+
+enum gle_device_link { GLE_DEVICE_DENSE, GLE_DEVICE_CONV, GLE_DEVICE_SPARSE, GLE_DEVICE_ONE_TO_ONE };
+enum gle_device_pool { GLE_DEVICE_UNPOOLED, GLE_DEVICE_POOL_MEAN, GLE_DEVICE_POOL_MAX };
+
+struct gle_device_projection {
+    gle_u32 source;  /* a population; GLE_NOWHERE: the input */
+    gle_u32 target;
+    gle_u32 delay;
+    gle_u32 n_in, ld_in, n_pool;
+    gle_u32 link, pooling;
+    gle_u32 sends_error;
+    gle_u32 own_feedback;
+    struct gle_device_parameter weight, feedback;
+    struct gle_device_field e_below;
+    /* Grids, as kernel/conv.h has them. pooled: the source's as the link reads it. */
+    gle_u32 channels, pooled[2], out_channels, out[2], kernel_size[2], step[2], padding[2];
+    gle_u32 size[2], window[2];
+    /* Synapses, in the list of numbers: starts (n + 1), columns and rows; by source starts (n_pool + 1), synapses and their
+     * neurons of the target. */
+    gle_u32 starts, columns, rows, back_starts, back_synapses, back_rows;
+};
+
+/* A piece of work of one group. */
+enum gle_device_task {
+    GLE_TASK_STEP,      /* a tile of a population */
+    GLE_TASK_ROWS,      /* rows of the batch: losses, sums of outputs, inputs to keep */
+    GLE_TASK_BACK,      /* a tile of the errors that a projection sends back */
+    GLE_TASK_NORMALISE, /* rows of an output that are normalised over the layer */
+    GLE_TASK_WEIGHT,    /* a tile of a projection's weights */
+    GLE_TASK_BIAS,      /* a stretch of the biases of a population */
+    GLE_TASK_TAU,       /* a stretch of its time constants */
+};
+
+struct gle_device_tile {
+    gle_u32 task, which, first, across; /* which: population or projection; its first row and column */
+};
+
+/* Of the network as a whole. */
+struct gle_device_shape {
+    gle_u32 n_populations, output, n_parameters;
+    gle_u32 n_input, ld_input, n_top, ld_top;
+    gle_u32 B, max_batch;
+    gle_u32 input_past, observed;
+    struct gle_device_field input, tape_input, tape_target;
+    gle_u32 slab_params, slab_coefs, slab_state, slab_derived, slab_tape; /* floats of one network's */
+    gle_u32 slab_input, slab_target;  /* of one step's input and target of one network */
+    float dt;
+};
+
+struct gle_device_update {
+    float c[8];      /* as struct gle_optimizer_step */
+    gle_u32 learns;
+};
+
+enum {
+    GLE_DEVICE_LEARN = 1,
+    GLE_DEVICE_ERRORS = 2,  /* errors are computed */
+    GLE_DEVICE_UNASKED = 4,
+    GLE_DEVICE_TAPING = 8,
+};
+
+/* What a network does in a step. */
+struct gle_device_step {
+    gle_u64 steps;   /* before it, since the start */
+    gle_u32 flags, taped;
+    float beta, unused;
+};
+
+#endif

@@ -1,0 +1,349 @@
+/* A graph as the numbers that kernels on a device read: populations, projections, lists, tasks. */
+#include "solver/device_tables.h"
+#include "base/memory.h"
+#include "parts/activation.h"
+
+#include <math.h>
+#include <string.h>
+
+/* --- fields --- */
+
+/* As kernels see a field; `add` floats further on. */
+static struct gle_device_field field_of(const struct gle_field *f, size_t add)
+{
+    if (!f->copies)
+        return (struct gle_device_field){.place = GLE_NOWHERE};
+    return (struct gle_device_field){.place = (gle_u32)(f->place + add),
+                                     .stride = (gle_u32)(f->role == GLE_TAPE ? f->ld : f->stride),
+                                     .copies = (gle_u32)f->copies};
+}
+
+static gle_u32 number_of(const struct gle_table *table, const struct gle_row *row)
+{
+    gle_u32 i = 0;
+
+    while (gle_table_at(table, i) != row)
+        i++;
+    return i;
+}
+
+/* Bounds as single precision has them; those that are none let everything pass. */
+static struct gle_device_parameter parameter_of(const struct gle_graph *g, const struct gle_parameter *p)
+{
+    return (struct gle_device_parameter){.field = field_of(&p->field, 0),
+                                         .rows = (gle_u32)p->field.rows,
+                                         .cols = (gle_u32)p->field.cols,
+                                         .ld = (gle_u32)p->field.ld,
+                                         .number = (gle_u32)(p - g->parameters),
+                                         .low = p->bounds->low > -1e38 ? (float)p->bounds->low : -INFINITY,
+                                         .high = p->bounds->high < 1e38 ? (float)p->bounds->high : INFINITY};
+}
+
+/* The projection that lays the neurons of a population on a grid; NULL: none. */
+static const struct gle_projection *grid_of(const struct gle_graph *g, const struct gle_population *p)
+{
+    for (size_t j = 0; j < p->n_in; j++)
+        if (g->projections[p->first + j].plan.link->grids)
+            return &g->projections[p->first + j];
+    return NULL;
+}
+
+static struct gle_device_population population_of(const struct gle_graph *g, size_t i)
+{
+    const struct gle_population *p = &g->populations[i];
+    const struct gle_projection *grid = grid_of(g, p);
+    const size_t channels = grid ? grid->plan.target.channels : p->n;
+    const size_t own = g->observed ? 0 : i * g->floats[GLE_DERIVED];
+
+    return (struct gle_device_population){
+        .n = (gle_u32)p->n,
+        .ld = (gle_u32)p->ld,
+        .first_in = (gle_u32)p->first,
+        .n_in = (gle_u32)p->n_in,
+        .first_out = (gle_u32)(p->out - g->readers),
+        .n_out = (gle_u32)p->n_out,
+        .is_output = p->is_output,
+        .needs_error = p->needs_error,
+        .act = number_of(&gle_act_table, &p->cfg->act->row),
+        .channels = (gle_u32)channels,
+        .grid = (gle_u32)(p->n / channels),
+        .gridded = grid != NULL,
+        .past = (gle_u32)p->past,
+        .gamma = (float)p->cfg->gamma,
+        .bias = parameter_of(g, p->bias),
+        .tau_m = parameter_of(g, p->tau_m),
+        .tau_r = parameter_of(g, p->tau_r),
+        .leak_u = field_of(&p->leak_u, 0),
+        .look_u = field_of(&p->look_u, 0),
+        .leak_v = field_of(&p->leak_v, 0),
+        .look_v = field_of(&p->look_v, 0),
+        .mean = field_of(&p->mean, 0),
+        .b = field_of(&p->b, 0),
+        .u = field_of(&p->u, 0),
+        .v = field_of(&p->v, 0),
+        .r = field_of(&p->r, 0),
+        .dr = field_of(&p->dr, 0),
+        .e = field_of(&p->e, own),
+        .prosp_u = field_of(&p->prosp_u, own),
+        .s = field_of(&p->s, own),
+        .e_above = field_of(&p->e_above, own),
+        .e_inst = field_of(&p->e_inst, own),
+        .tape_r = field_of(&p->tape.r, 0),
+        .tape_dr = field_of(&p->tape.dr, 0),
+        .tape_s = field_of(&p->tape.s, 0),
+        .tape_lambda = field_of(&p->tape.lambda, 0),
+        .tape_v = field_of(&p->tape.v, 0),
+        .tape_e = field_of(&p->tape.e, 0),
+        .tape_prosp_u = field_of(&p->tape.prosp_u, 0),
+        .tape_e_above = field_of(&p->tape.e_above, 0),
+        .tape_above_bar = field_of(&p->tape.above_bar, 0),
+    };
+}
+
+/* What rows of tables are called, in the order of the device's numbers. */
+static const char *const link_names[] = {
+    [GLE_DEVICE_DENSE] = "dense",
+    [GLE_DEVICE_CONV] = "conv",
+    [GLE_DEVICE_SPARSE] = "sparse",
+    [GLE_DEVICE_ONE_TO_ONE] = "one_to_one",
+};
+static const char *const pool_names[] = {
+    [GLE_DEVICE_UNPOOLED] = "",
+    [GLE_DEVICE_POOL_MEAN] = "mean",
+    [GLE_DEVICE_POOL_MAX] = "max",
+};
+
+static gle_u32 named(const char *const *names, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(names[i], name))
+            return (gle_u32)i;
+    return GLE_NOWHERE;
+}
+
+static gle_u32 link_of(const struct gle_link_plan *plan)
+{
+    return named(link_names, sizeof link_names / sizeof *link_names, plan->link->row.name);
+}
+
+static gle_u32 pool_of(const struct gle_link_plan *plan)
+{
+    return named(pool_names, sizeof pool_names / sizeof *pool_names, plan->pooling ? plan->pooling->row.name : "");
+}
+
+static struct gle_device_projection projection_of(const struct gle_graph *g, size_t i)
+{
+    const struct gle_projection *c = &g->projections[i];
+    const struct gle_link_plan *plan = &c->plan;
+
+    return (struct gle_device_projection){
+        .source = c->source == GLE_SOURCE_INPUT ? GLE_NOWHERE : (gle_u32)c->source,
+        .target = (gle_u32)c->target,
+        .delay = (gle_u32)c->delay,
+        .n_in = (gle_u32)c->n_in,
+        .ld_in = (gle_u32)c->ld_in,
+        .n_pool = (gle_u32)c->n_pool,
+        .link = link_of(plan),
+        .pooling = pool_of(plan),
+        .sends_error = c->sends_error,
+        .own_feedback = c->feedback != NULL,
+        .weight = parameter_of(g, c->weight),
+        .feedback = c->feedback ? parameter_of(g, c->feedback)
+                                : (struct gle_device_parameter){.field.place = GLE_NOWHERE},
+        .e_below = field_of(&c->e_below, 0),
+        .channels = (gle_u32)plan->pooled.channels,
+        .pooled = {(gle_u32)plan->pooled.size[0], (gle_u32)plan->pooled.size[1]},
+        .out_channels = (gle_u32)plan->conv.out_channels,
+        .out = {(gle_u32)plan->conv.out[0], (gle_u32)plan->conv.out[1]},
+        .kernel_size = {(gle_u32)plan->conv.kernel[0], (gle_u32)plan->conv.kernel[1]},
+        .step = {(gle_u32)plan->conv.stride[0], (gle_u32)plan->conv.stride[1]},
+        .padding = {(gle_u32)plan->conv.padding[0], (gle_u32)plan->conv.padding[1]},
+        .size = {(gle_u32)plan->source.size[0], (gle_u32)plan->source.size[1]},
+        .window = {(gle_u32)plan->pool.window[0], (gle_u32)plan->pool.window[1]},
+    };
+}
+
+/* --- lists: of readers, then of each sparse link --- */
+
+/* Synapses by the neuron that they come from, each with its number and the neuron that it goes to. */
+static void sort_by_source(gle_u32 *starts, gle_u32 *synapses, gle_u32 *rows, const struct gle_link_plan *plan,
+                           size_t n, size_t n_in)
+{
+    memset(starts, 0, (n_in + 1) * sizeof *starts);
+    for (size_t k = 0; k < plan->n_synapses; k++)
+        starts[plan->columns[k] + 1]++;
+    for (size_t k = 0; k < n_in; k++)
+        starts[k + 1] += starts[k];
+    for (size_t i = 0; i < n; i++)
+        for (uint64_t k = plan->starts[i]; k < plan->starts[i + 1]; k++) {
+            const gle_u32 at = starts[plan->columns[k]]++;
+            synapses[at] = (gle_u32)k;
+            rows[at] = (gle_u32)i;
+        }
+    for (size_t k = n_in; k > 0; k--) /* they have moved on by one */
+        starts[k] = starts[k - 1];
+    starts[0] = 0;
+}
+
+static size_t list_synapses(struct gle_device_tables *t, size_t i, size_t at)
+{
+    const struct gle_projection *c = &t->graph->projections[i];
+    struct gle_device_projection *to = &t->projections[i];
+    const size_t n = t->graph->populations[c->target].n, n_synapses = c->plan.n_synapses;
+
+    if (!c->plan.starts)
+        return at;
+    to->starts = (gle_u32)at;
+    to->columns = (gle_u32)(at += n + 1);
+    to->rows = (gle_u32)(at += n_synapses);
+    to->back_starts = (gle_u32)(at += n_synapses);
+    to->back_synapses = (gle_u32)(at += c->n_pool + 1);
+    to->back_rows = (gle_u32)(at += n_synapses);
+    for (size_t j = 0; j <= n; j++)
+        t->lists[to->starts + j] = (gle_u32)c->plan.starts[j];
+    for (size_t j = 0; j < n; j++)
+        for (uint64_t k = c->plan.starts[j]; k < c->plan.starts[j + 1]; k++)
+            t->lists[to->rows + k] = (gle_u32)j;
+    memcpy(t->lists + to->columns, c->plan.columns, n_synapses * sizeof *t->lists);
+    sort_by_source(t->lists + to->back_starts, t->lists + to->back_synapses, t->lists + to->back_rows, &c->plan, n,
+                   c->n_pool);
+    return at + n_synapses;
+}
+
+static size_t count_lists(const struct gle_graph *g)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < g->n_populations; i++)
+        n += g->populations[i].n_out;
+    for (size_t i = 0; i < g->n_projections; i++)
+        if (g->projections[i].plan.starts)
+            n += g->populations[g->projections[i].target].n + 1 + g->projections[i].n_pool + 1 +
+                 4 * g->projections[i].plan.n_synapses;
+    return n;
+}
+
+int gle_device_tables_build(struct gle_device_tables *t, const struct gle_graph *g, struct gle_error *err)
+{
+    size_t at = 0;
+
+    *t = (struct gle_device_tables){.graph = g, .n_lists = count_lists(g)};
+    for (int role = 0; role < GLE_ROLES; role++)
+        if (g->floats[role] * (role == GLE_DERIVED ? g->n_populations : 1) >= GLE_NOWHERE)
+            return gle_fail(err, GLE_ENOMEM, "the network is too large for a device: more than 4e9 numbers of a kind");
+    t->populations = gle_calloc(g->n_populations, sizeof *t->populations);
+    t->projections = gle_calloc(g->n_projections, sizeof *t->projections);
+    t->lists = gle_calloc(t->n_lists + 1, sizeof *t->lists); /* there may be none */
+    if (!t->populations || !t->projections || !t->lists)
+        return gle_fail(err, GLE_ENOMEM, "no memory for the tables of a device");
+    for (size_t i = 0; i < g->n_populations; i++) {
+        t->populations[i] = population_of(g, i);
+        for (size_t j = 0; j < g->populations[i].n_out; j++)
+            t->lists[at++] = (gle_u32)g->populations[i].out[j];
+    }
+    for (size_t i = 0; i < g->n_projections; i++) {
+        const struct gle_link_plan *plan = &g->projections[i].plan;
+        t->projections[i] = projection_of(g, i);
+        if (t->projections[i].link == GLE_NOWHERE)
+            return gle_fail(err, GLE_EDEVICE, "the link %s has no version for devices", plan->link->row.name);
+        if (t->projections[i].pooling == GLE_NOWHERE)
+            return gle_fail(err, GLE_EDEVICE, "pooling by %s has no version for devices", plan->pooling->row.name);
+        at = list_synapses(t, i, at);
+    }
+    t->shape = (struct gle_device_shape){
+        .n_populations = (gle_u32)g->n_populations,
+        .output = (gle_u32)g->output,
+        .n_parameters = (gle_u32)g->n_parameters,
+        .n_input = (gle_u32)g->n_input,
+        .ld_input = (gle_u32)g->ld_input,
+        .max_batch = (gle_u32)g->max_batch,
+        .input_past = (gle_u32)g->input_past,
+        .observed = g->observed,
+        .input = field_of(&g->input, 0),
+        .tape_input = field_of(&g->tape_input, 0),
+        .tape_target = field_of(&g->tape_target, 0),
+        .slab_params = (gle_u32)g->floats[GLE_PARAMETER],
+        .slab_coefs = (gle_u32)g->floats[GLE_COEFFICIENT],
+        .slab_state = (gle_u32)g->floats[GLE_STATE],
+        .slab_derived = (gle_u32)(g->floats[GLE_DERIVED] * (g->observed ? 1 : g->n_populations)),
+        .slab_tape = (gle_u32)g->floats[GLE_TAPE],
+        .slab_input = (gle_u32)(g->max_batch * g->ld_input),
+        .slab_target = (gle_u32)(g->max_batch * g->populations[g->output].ld),
+        .dt = (float)g->exp->dt,
+    };
+    return 0;
+}
+
+void gle_device_tables_clear(struct gle_device_tables *t)
+{
+    gle_free(t->populations);
+    gle_free(t->projections);
+    gle_free(t->lists);
+    for (size_t i = 0; i < GLE_DEVICE_LAUNCHES; i++)
+        gle_free(t->tiles[i]);
+    *t = (struct gle_device_tables){0};
+}
+
+/* --- tasks --- */
+
+static bool add_tile(struct gle_device_tables *t, enum gle_device_launch launch, struct gle_device_tile tile)
+{
+    if (t->n_tiles[launch] == t->room[launch]) {
+        const size_t room = 2 * t->room[launch] + 64;
+        struct gle_device_tile *more = gle_resize(t->tiles[launch], room, sizeof *more);
+        if (!more)
+            return false;
+        t->tiles[launch] = more;
+        t->room[launch] = room;
+    }
+    t->tiles[launch][t->n_tiles[launch]++] = tile;
+    return true;
+}
+
+/* Tiles of a matrix of rows x cols. */
+static bool add_tiles(struct gle_device_tables *t, enum gle_device_launch launch, enum gle_device_task task,
+                      size_t which, size_t rows, size_t cols, const struct gle_device_sizes *sizes)
+{
+    bool ok = true;
+
+    for (size_t first = 0; first < rows; first += sizes->tile_rows)
+        for (size_t across = 0; across < cols; across += sizes->tile_cols)
+            ok = ok && add_tile(t, launch, (struct gle_device_tile){.task = task,
+                                                                    .which = (gle_u32)which,
+                                                                    .first = (gle_u32)first,
+                                                                    .across = (gle_u32)across});
+    return ok;
+}
+
+int gle_device_tables_cut(struct gle_device_tables *t, size_t B, const struct gle_device_sizes *sizes,
+                          struct gle_error *err)
+{
+    const struct gle_graph *g = t->graph;
+    const struct gle_population *top = &g->populations[g->output];
+    bool ok = true;
+
+    memset(t->n_tiles, 0, sizeof t->n_tiles);
+    t->shape.B = (gle_u32)B;
+    for (size_t i = 0; i < g->n_populations; i++) {
+        const struct gle_device_population *p = &t->populations[i];
+        ok = ok && add_tiles(t, GLE_LAUNCH_STEP, GLE_TASK_STEP, i, p->gridded ? p->channels : B,
+                             p->gridded ? B * p->grid : p->n, sizes);
+        if (g->populations[i].bias->plastic)
+            ok = ok && add_tiles(t, GLE_LAUNCH_LEARN, GLE_TASK_BIAS, i, p->bias.cols, 1, sizes);
+        if (g->populations[i].tau_m->plastic)
+            ok = ok && add_tiles(t, GLE_LAUNCH_LEARN, GLE_TASK_TAU, i, p->n, 1, sizes);
+    }
+    ok = ok && add_tiles(t, GLE_LAUNCH_STEP, GLE_TASK_ROWS, 0, B, 1, sizes);
+    if (top->cfg->act->log_probabilities)
+        ok = ok && add_tiles(t, GLE_LAUNCH_SEND, GLE_TASK_NORMALISE, g->output, B, 1, sizes);
+    for (size_t i = 0; i < g->n_projections; i++) {
+        const struct gle_device_projection *c = &t->projections[i];
+        const size_t places = c->link == GLE_DEVICE_CONV ? (size_t)c->pooled[0] * c->pooled[1] : 0;
+        if (c->sends_error)
+            ok = ok && add_tiles(t, GLE_LAUNCH_SEND, GLE_TASK_BACK, i, places ? c->channels : B,
+                                 places ? B * places : c->n_pool, sizes);
+        if (g->projections[i].weight->plastic)
+            ok = ok && add_tiles(t, GLE_LAUNCH_LEARN, GLE_TASK_WEIGHT, i, c->weight.rows, c->weight.cols, sizes);
+    }
+    return ok ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the tables of a device");
+}

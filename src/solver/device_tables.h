@@ -1,0 +1,37 @@
+/* device_tables.h - a graph as the numbers that kernels on a device read (kernel/device_tables.h). */
+#ifndef GLE_SOLVER_DEVICE_TABLES_H
+#define GLE_SOLVER_DEVICE_TABLES_H
+
+#include "graph/graph.h"
+#include "kernel/device_tables.h"
+
+enum gle_device_launch { GLE_LAUNCH_STEP, GLE_LAUNCH_SEND, GLE_LAUNCH_LEARN, GLE_DEVICE_LAUNCHES };
+
+/* Of the tiles that a group of work items makes. */
+struct gle_device_sizes {
+    size_t items, tile_rows, tile_cols, tile_depth, micro_rows, micro_vectors, vector;
+};
+
+struct gle_device_tables {
+    const struct gle_graph *graph;              /* borrowed */
+    struct gle_device_population *populations;  /* (n_populations) */
+    struct gle_device_projection *projections;  /* (n_projections) */
+    gle_u32 *lists; /* (n_lists): readers of populations, synapses of sparse links */
+    size_t n_lists;
+    struct gle_device_tile *tiles[GLE_DEVICE_LAUNCHES]; /* (n_tiles) each: what the groups of a launch do */
+    size_t n_tiles[GLE_DEVICE_LAUNCHES], room[GLE_DEVICE_LAUNCHES];
+    struct gle_device_shape shape;
+};
+
+/* All but the tiles.
+ * Owns:   gle_device_tables_clear(), also after an error; borrows graph.
+ * Errors: GLE_EDEVICE: something that devices have no version of; GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_device_tables_build(struct gle_device_tables *tables, const struct gle_graph *graph,
+                                           struct gle_error *err);
+void gle_device_tables_clear(struct gle_device_tables *tables); /* zeroed is fine */
+
+/* Cuts the work of a step of B rows into tiles. Errors: GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_device_tables_cut(struct gle_device_tables *tables, size_t B,
+                                         const struct gle_device_sizes *sizes, struct gle_error *err);
+
+#endif
