@@ -2,14 +2,14 @@
  * network. */
 
 /* A loss of a row of outputs r with targets y:
- *   loss_rows_<name>       whether it needs sums over the row: most = max r, scale = 1 / sum exp(r - most)
+ *   loss_rows_<name>       whether it needs sums over the row: most = max r, sum = the sum of exp(r - most), scale = 1 / sum
  *   loss_mean_<name>       whether it is the mean over outputs, else the sum
  *   loss_of_<name>         of one output
  *   target_error_<name>    the error that drives it
  * parameter: the number among its settings, if it has one. */
 #define loss_rows_mse false
 #define loss_mean_mse true
-static inline float loss_of_mse(float r, float y, float most, float scale, float parameter)
+static inline float loss_of_mse(float r, float y, float most, float sum, float parameter)
 {
     return (y - r) * (y - r);
 }
@@ -20,7 +20,7 @@ static inline float target_error_mse(float r, float y, float most, float scale, 
 
 #define loss_rows_huber false
 #define loss_mean_huber true
-static inline float loss_of_huber(float r, float y, float most, float scale, float parameter)
+static inline float loss_of_huber(float r, float y, float most, float sum, float parameter)
 {
     const float far = fabs(y - r);
 
@@ -33,7 +33,7 @@ static inline float target_error_huber(float r, float y, float most, float scale
 
 #define loss_rows_log_cosh false
 #define loss_mean_log_cosh true
-static inline float loss_of_log_cosh(float r, float y, float most, float scale, float parameter)
+static inline float loss_of_log_cosh(float r, float y, float most, float sum, float parameter)
 {
     const float far = fabs(y - r), half_sinh = sinh(0.5f * far);
 
@@ -46,9 +46,9 @@ static inline float target_error_log_cosh(float r, float y, float most, float sc
 
 #define loss_rows_cross_entropy true
 #define loss_mean_cross_entropy false
-static inline float loss_of_cross_entropy(float r, float y, float most, float scale, float parameter)
+static inline float loss_of_cross_entropy(float r, float y, float most, float sum, float parameter)
 {
-    return y * (-log(scale) - (r - most));
+    return y * (log(sum) - (r - most));
 }
 static inline float target_error_cross_entropy(float r, float y, float most, float scale, float parameter)
 {
@@ -57,7 +57,7 @@ static inline float target_error_cross_entropy(float r, float y, float most, flo
 
 #define loss_rows_nll false
 #define loss_mean_nll false
-static inline float loss_of_nll(float r, float y, float most, float scale, float parameter)
+static inline float loss_of_nll(float r, float y, float most, float sum, float parameter)
 {
     return -y * r;
 }
@@ -68,7 +68,7 @@ static inline float target_error_nll(float r, float y, float most, float scale, 
 
 #define LOSS_NEEDS_ROWS GLUED(loss_rows_, LOSS)
 #define LOSS_IS_MEAN GLUED(loss_mean_, LOSS)
-#define LOSS_OF(r, y, most, scale) GLUED(loss_of_, LOSS)(r, y, most, scale, LOSS_PARAMETER)
+#define LOSS_OF(r, y, most, sum) GLUED(loss_of_, LOSS)(r, y, most, sum, LOSS_PARAMETER)
 #define TARGET_ERROR(r, y, most, scale) GLUED(target_error_, LOSS)(r, y, most, scale, LOSS_PARAMETER)
 
 /* An optimizer: p after a step along the gradient g. Its moments m_0 and m_1 move along; c: the numbers of struct

@@ -20,15 +20,19 @@ typedef GLUED(float, VECTOR) vector;
  * time, so that what it wrote it can read without waiting for the others. */
 #define ITEMS_ACROSS (ITEMS < TILE_COLS ? ITEMS : TILE_COLS)
 #define EACH_ELEMENT(row, col, rows, cols)                                                              \
-    for (uint row = (uint)get_local_id(0) / ITEMS_ACROSS; row < (rows); row += ITEMS / ITEMS_ACROSS)    \
-        for (uint col = (uint)get_local_id(0) % ITEMS_ACROSS; col < (cols); col += ITEMS_ACROSS)
+    for (uint row = item / ITEMS_ACROSS; row < (rows); row += ITEMS / ITEMS_ACROSS)    \
+        for (uint col = item % ITEMS_ACROSS; col < (cols); col += ITEMS_ACROSS)
 
 typedef __global const struct gle_device_projection projection;
+
+/* Functions without barriers are called, not copied into each kernel: compilers of processors take minutes else. They
+ * are told which item calls, since such compilers know that in kernels alone. */
+#define CALLED static __attribute__((noinline))
 
 /* --- links, number by number --- */
 
 /* Number k of the rates `x` of one sample as the link reads them: pooled, or as they are. */
-static inline float pooled_at(projection *c, __global const float *x, uint k)
+CALLED float pooled_at(projection *c, __global const float *x, uint k)
 {
     const uint plane = c->pooled[0] * c->pooled[1];
     uint first;
@@ -49,7 +53,7 @@ static inline float pooled_at(projection *c, __global const float *x, uint k)
 }
 
 /* The transpose of it: puts the error of number k where it came from. */
-static inline void unpool(projection *c, __global float *below, __global const float *x, uint k, float error)
+CALLED void unpool(projection *c, __global float *below, __global const float *x, uint k, float error)
 {
     const uint plane = c->pooled[0] * c->pooled[1];
     const bool largest = c->pooling == GLE_DEVICE_POOL_MAX;
@@ -73,7 +77,7 @@ static inline void unpool(projection *c, __global float *below, __global const f
 }
 
 /* The rate that tap `tap` (channel, line and column of the kernel) of a convolution meets at a place of the target. */
-static inline float patch_at(projection *c, __global const float *x, uint place, uint tap)
+CALLED float patch_at(projection *c, __global const float *x, uint place, uint tap)
 {
     const uint taps = c->kernel_size[0] * c->kernel_size[1];
     const uint y = place / c->out[1] * c->step[0] + tap % taps / c->kernel_size[1];
@@ -85,7 +89,7 @@ static inline float patch_at(projection *c, __global const float *x, uint place,
 }
 
 /* The error at the place of the target whose tap (channel of the target, line and column) meets a place of the source. */
-static inline float error_at(projection *c, __global const float *e, uint place, uint tap)
+CALLED float error_at(projection *c, __global const float *e, uint place, uint tap)
 {
     const uint taps = c->kernel_size[0] * c->kernel_size[1];
     const uint line = tap % taps / c->kernel_size[1], column = tap % c->kernel_size[1];
@@ -98,7 +102,7 @@ static inline float error_at(projection *c, __global const float *e, uint place,
 }
 
 /* Number i of W x; x: the rates of a sample. */
-static inline float forward_at(projection *c, __global const float *w, __global const uint *lists,
+CALLED float forward_at(projection *c, __global const float *w, __global const uint *lists,
                                __global const float *x, uint i)
 {
     float sum = 0.0f;
@@ -116,7 +120,7 @@ static inline float forward_at(projection *c, __global const float *w, __global 
 }
 
 /* Number k of W^T e, of a link that is no matrix; e: the errors of a sample. */
-static inline float back_at(projection *c, __global const float *w, __global const uint *lists,
+CALLED float back_at(projection *c, __global const float *w, __global const uint *lists,
                             __global const float *e, uint k)
 {
     float sum = 0.0f;
@@ -140,7 +144,7 @@ struct operand {
     projection *c;
 };
 
-static inline float operand_at(const struct operand *o, uint i, uint k)
+CALLED float operand_at(const struct operand *o, uint i, uint k)
 {
     projection *c = o->c;
     uint places;
@@ -171,11 +175,9 @@ static inline float operand_at(const struct operand *o, uint i, uint k)
 }
 
 /* Copies elements (first + i, depth + k), zero beyond (n, n_depth), to to[i * to_i + k * to_k]. */
-static inline void copy_tile(__local float *to, uint to_i, uint to_k, uint tile, const struct operand *o, uint first,
+CALLED void copy_tile(uint item, __local float *to, uint to_i, uint to_k, uint tile, const struct operand *o, uint first,
                              uint n, uint depth, uint n_depth)
 {
-    const uint id = (uint)get_local_id(0);
-
 #if ITEMS == 1
     if (o->kind == PLAIN && first + tile <= n && depth + TILE_DEPTH <= n_depth) {
         __global const float *p = o->p + first * o->i + depth * o->k;
@@ -196,22 +198,22 @@ static inline void copy_tile(__local float *to, uint to_i, uint to_k, uint tile,
     }
 #endif
     if (o->kind == PLAIN && o->i == 1) /* neighbours in memory go to neighbours among the items */
-        for (uint at = id; at < tile * TILE_DEPTH; at += ITEMS) {
+        for (uint at = item; at < tile * TILE_DEPTH; at += ITEMS) {
             const uint i = at % tile, k = at / tile;
             to[i * to_i + k * to_k] =
                 first + i < n && depth + k < n_depth ? operand_at(o, first + i, depth + k) : 0.0f;
         }
     else
-        for (uint at = id; at < tile * TILE_DEPTH; at += ITEMS) {
+        for (uint at = item; at < tile * TILE_DEPTH; at += ITEMS) {
             const uint i = at / TILE_DEPTH, k = at % TILE_DEPTH;
             to[i * to_i + k * to_k] =
                 first + i < n && depth + k < n_depth ? operand_at(o, first + i, depth + k) : 0.0f;
         }
 }
 
-/* The micro tile at (row, col) of the tile, += over `depth`; a (i, k) at a[i * a_i + k * a_k]. */
-static inline void add_micro(vector (*sum)[MICRO_VECTORS], const __local float *a, uint a_i, uint a_k,
-                             const __local float *b, uint row, uint col, uint depth)
+/* The micro tile at (row, col) of the tile, summed over `depth`, from what it was on with `resume`; a (i, k) at a[i * a_i + k * a_k]. */
+CALLED void add_micro(vector (*sum)[MICRO_VECTORS], const __local float *a, uint a_i, uint a_k,
+                             const __local float *b, uint row, uint col, uint depth, bool resume)
 {
     vector c[MICRO_ROWS][MICRO_VECTORS];
 
@@ -219,7 +221,7 @@ static inline void add_micro(vector (*sum)[MICRO_VECTORS], const __local float *
     for (uint r = 0; r < MICRO_ROWS; r++)
 #pragma unroll
         for (uint v = 0; v < MICRO_VECTORS; v++)
-            c[r][v] = sum[r][v];
+            c[r][v] = resume ? sum[r][v] : (vector)(0.0f);
     for (uint k = 0; k < depth; k++) {
         vector y[MICRO_VECTORS];
 #pragma unroll
@@ -242,34 +244,30 @@ static inline void add_micro(vector (*sum)[MICRO_VECTORS], const __local float *
 
 /* The tile of C (M, N) that begins at (first, across): sums[q] are those of the item's micro tile number q. a (M, K);
  * b is read as (N, K). */
-static inline void tile_product(vector (*sums)[MICRO_ROWS][MICRO_VECTORS], const struct operand *a,
+static inline void tile_product(uint item, vector (*sums)[MICRO_ROWS][MICRO_VECTORS], const struct operand *a,
                                 const struct operand *b, uint M, uint N, uint K, uint first, uint across,
                                 __local float *A, __local float *B)
 {
     /* on a processor, rows of A that lie in memory as they are read are copied as they lie */
     const bool along = ITEMS == 1 && a->kind == PLAIN && a->k == 1;
 
-    for (uint q = 0; q < MICROS_EACH; q++)
-        for (uint r = 0; r < MICRO_ROWS; r++)
-            for (uint v = 0; v < MICRO_VECTORS; v++)
-                sums[q][r][v] = (vector)(0.0f);
     for (uint depth = 0; depth < K; depth += TILE_DEPTH) {
         const uint n = K - depth < TILE_DEPTH ? K - depth : TILE_DEPTH;
         if (along)
-            copy_tile(A, TILE_DEPTH, 1, TILE_ROWS, a, first, M, depth, K);
+            copy_tile(item, A, TILE_DEPTH, 1, TILE_ROWS, a, first, M, depth, K);
         else
-            copy_tile(A, 1, TILE_ROWS, TILE_ROWS, a, first, M, depth, K);
-        copy_tile(B, 1, TILE_COLS, TILE_COLS, b, across, N, depth, K);
+            copy_tile(item, A, 1, TILE_ROWS, TILE_ROWS, a, first, M, depth, K);
+        copy_tile(item, B, 1, TILE_COLS, TILE_COLS, b, across, N, depth, K);
         barrier(CLK_LOCAL_MEM_FENCE);
         for (uint q = 0; q < MICROS_EACH; q++) {
-            const uint micro = (uint)get_local_id(0) + q * ITEMS;
+            const uint micro = item + q * ITEMS;
             const uint row = micro / MICROS_ACROSS * MICRO_ROWS, col = micro % MICROS_ACROSS * MICRO_COLS;
             if (micro >= MICROS || first + row >= M || across + col >= N)
                 continue;
             if (along)
-                add_micro(sums[q], A, TILE_DEPTH, 1, B, row, col, n);
+                add_micro(sums[q], A, TILE_DEPTH, 1, B, row, col, n, depth > 0);
             else
-                add_micro(sums[q], A, 1, TILE_ROWS, B, row, col, n);
+                add_micro(sums[q], A, 1, TILE_ROWS, B, row, col, n, depth > 0);
         }
         barrier(CLK_LOCAL_MEM_FENCE);
     }
@@ -288,11 +286,11 @@ static inline uint target_at(const struct target *to, uint m, uint n)
 }
 
 /* Writes the tile of C, times alpha; with `add`, adds it to what is there. */
-static inline void store_tile(const struct target *to, vector (*sums)[MICRO_ROWS][MICRO_VECTORS], float alpha, bool add,
+CALLED void store_tile(uint item, const struct target *to, vector (*sums)[MICRO_ROWS][MICRO_VECTORS], float alpha, bool add,
                               uint M, uint N, uint first, uint across)
 {
     for (uint q = 0; q < MICROS_EACH; q++) {
-        const uint micro = (uint)get_local_id(0) + q * ITEMS;
+        const uint micro = item + q * ITEMS;
         const uint row = first + micro / MICROS_ACROSS * MICRO_ROWS, col = across + micro % MICROS_ACROSS * MICRO_COLS;
         if (micro >= MICROS)
             break;

@@ -149,51 +149,47 @@ static inline uint place_of(const struct tile *t, uint row, uint col)
     return sample_of(t, row, col) * t->ld + neuron_of(t, row, col);
 }
 
-/* s = the sum of what projections bring, in the config's order. */
-static void sum_inputs(const struct network *w, population *p, const struct tile *t, __global float *s,
-                       vector (*sums)[MICRO_ROWS][MICRO_VECTORS], __local float *A, __local float *B)
+/* What a projection brings to a tile of its target, as a product. Returns the depth; 0: it is found number by number. */
+CALLED uint input_operands(const struct network *w, projection *c, const struct tile *t, struct operand *a,
+                           struct operand *b)
 {
-    for (uint j = 0; j < p->n_in; j++) {
-        projection *c = &w->projections[p->first_in + j];
-        __global const float *x = rates_of(w, c), *weights = w->params + c->weight.field.place;
-        struct operand a, b;
-        struct target to;
+    __global const float *x = rates_of(w, c), *weights = w->params + c->weight.field.place;
 
-        a.c = b.c = c;
-        to.p = s;
-        to.row = to.sample = p->ld;
-        to.places = t->places;
-        if (c->link == GLE_DEVICE_CONV) {
-            a.kind = PLAIN, a.p = weights, a.i = c->weight.ld, a.k = 1;
-            b.kind = PATCHES, b.p = x, b.i = c->ld_in, b.k = 0;
-            tile_product(sums, &a, &b, t->M, t->N, c->channels * c->kernel_size[0] * c->kernel_size[1], t->first,
-                         t->across, A, B);
-        } else if (c->link == GLE_DEVICE_DENSE && !t->places) {
-            a.kind = c->pooling ? POOLED : PLAIN, a.p = x, a.i = c->ld_in, a.k = 1;
-            b.kind = PLAIN, b.p = weights, b.i = c->weight.ld, b.k = 1;
-            tile_product(sums, &a, &b, t->M, t->N, c->n_pool, t->first, t->across, A, B);
-        } else {
-            barrier(CLK_GLOBAL_MEM_FENCE); /* what another item may have stored */
-            EACH_ELEMENT(row, col, t->rows, t->cols)
-            {
-                const uint at = place_of(t, row, col), i = neuron_of(t, row, col);
-                const float more = forward_at(c, weights, w->lists, x + sample_of(t, row, col) * c->ld_in, i);
-                s[at] = j ? s[at] + more : more;
-            }
-            barrier(CLK_GLOBAL_MEM_FENCE);
-            continue;
-        }
-        store_tile(&to, sums, 1.0f, j > 0, t->M, t->N, t->first, t->across);
+    a->c = b->c = c;
+    if (c->link == GLE_DEVICE_CONV) {
+        a->kind = PLAIN, a->p = weights, a->i = c->weight.ld, a->k = 1;
+        b->kind = PATCHES, b->p = x, b->i = c->ld_in, b->k = 0;
+        return c->channels * c->kernel_size[0] * c->kernel_size[1];
     }
-    barrier(CLK_GLOBAL_MEM_FENCE);
+    if (c->link == GLE_DEVICE_DENSE && !t->places) {
+        a->kind = c->pooling ? POOLED : PLAIN, a->p = x, a->i = c->ld_in, a->k = 1;
+        b->kind = PLAIN, b->p = weights, b->i = c->weight.ld, b->k = 1;
+        return c->n_pool;
+    }
+    return 0;
+}
+
+/* The same number by number. */
+CALLED void add_inputs(const struct network *w, projection *c, const struct tile *t, uint item, __global float *s,
+                       bool add)
+{
+    __global const float *x = rates_of(w, c), *weights = w->params + c->weight.field.place;
+
+    EACH_ELEMENT(row, col, t->rows, t->cols)
+    {
+        const uint at = place_of(t, row, col), i = neuron_of(t, row, col);
+        const float more = forward_at(c, weights, w->lists, x + sample_of(t, row, col) * c->ld_in, i);
+        s[at] = add ? s[at] + more : more;
+    }
 }
 
 /* Of the rows of a tile of the output: what its target error needs of each row as a whole. */
-static void sum_rows(const struct network *w, population *p, const struct tile *t, __local float (*of_rows)[2])
+CALLED void sum_rows(const struct network *w, population *p, const struct tile *t, uint item,
+                     __local float (*of_rows)[2])
 {
     const uint b = sample_of(t, 0, 0), n = sample_of(t, t->rows - 1, t->cols - 1) - b + 1;
 
-    for (uint row = (uint)get_local_id(0); LOSS_NEEDS_ROWS && row < n; row += ITEMS) {
+    for (uint row = item; LOSS_NEEDS_ROWS && row < n; row += ITEMS) {
         __global const float *r = past_of(w, &p->r, 0) + (b + row) * p->ld;
         float most = r[0], sum = 0.0f;
         for (uint i = 1; i < p->n; i++)
@@ -203,12 +199,11 @@ static void sum_rows(const struct network *w, population *p, const struct tile *
         of_rows[row][0] = most;
         of_rows[row][1] = 1.0f / sum;
     }
-    barrier(CLK_LOCAL_MEM_FENCE);
 }
 
 /* e = the errors that came from above; returns whether there are any. */
-static bool sum_errors_above(const struct network *w, population *p, const struct tile *t, __global float *e,
-                             __local float (*of_rows)[2])
+CALLED bool sum_errors_above(const struct network *w, population *p, const struct tile *t, uint item,
+                             __global float *e, const __local float (*of_rows)[2])
 {
     bool any = false;
 
@@ -228,7 +223,6 @@ static bool sum_errors_above(const struct network *w, population *p, const struc
     if (p->is_output) {
         __global const float *r = past_of(w, &p->r, 0);
         const uint b = sample_of(t, 0, 0);
-        sum_rows(w, p, t, of_rows);
         EACH_ELEMENT(row, col, t->rows, t->cols)
         {
             const uint at = place_of(t, row, col), of_row = sample_of(t, row, col) - b;
@@ -243,13 +237,13 @@ static bool sum_errors_above(const struct network *w, population *p, const struc
 }
 
 /* Errors of a tile: e, and the new v. */
-static void step_errors(const struct network *w, uint which, population *p, const struct tile *t, __global float *e,
-                        __local float (*of_rows)[2])
+CALLED void step_errors(const struct network *w, uint which, population *p, const struct tile *t, uint item,
+                        __global float *e, const __local float (*of_rows)[2])
 {
     __global float *v = w->state + p->v.place, *dr = w->state + p->dr.place;
     __global const float *look = w->coefs + p->look_v.place, *leak = w->coefs + p->leak_v.place;
     const bool errors = does(w, GLE_DEVICE_ERRORS) && p->needs_error;
-    const bool any = errors && sum_errors_above(w, p, t, e, of_rows);
+    const bool any = errors && sum_errors_above(w, p, t, item, e, of_rows);
     const bool e_inst = errors && is_there(&p->e_inst), e_above = any && is_there(&p->e_above);
     const bool tapes = does(w, GLE_DEVICE_TAPING) && is_there(&p->tape_e_above);
     bool is_wild = false;
@@ -281,7 +275,8 @@ static void step_errors(const struct network *w, uint which, population *p, cons
 }
 
 /* An activation, of a tile. */
-#define GLE_ACTIVATE(name)                                                                     \
+#define GLE_ACTIVATE(name) GLE_ACTIVATE_OF(name)
+#define GLE_ACTIVATE_OF(name)                                                                  \
     EACH_ELEMENT(row, col, t->rows, t->cols)                                                   \
     {                                                                                          \
         const uint at = place_of(t, row, col);                                                 \
@@ -292,7 +287,7 @@ static void step_errors(const struct network *w, uint which, population *p, cons
     }
 
 /* Membranes and rates of a tile. */
-static void step_membranes(const struct network *w, uint which, population *p, const struct tile *t,
+CALLED void step_membranes(const struct network *w, uint which, population *p, const struct tile *t, uint item,
                            __global float *e, __global float *s)
 {
     __global float *u = w->state + p->u.place, *prosp_u = w->derived + p->prosp_u.place;
@@ -331,21 +326,21 @@ static void step_membranes(const struct network *w, uint which, population *p, c
 }
 
 /* The loss of a row, from the output before the step. */
-static float loss_of_row(const struct network *w, population *p, __global const float *r, __global const float *y)
+CALLED float loss_of_row(const struct network *w, population *p, __global const float *r, __global const float *y)
 {
-    float sum = 0.0f, most = r[0], scale = 0.0f;
+    float loss = 0.0f, most = r[0], sum = 0.0f;
 
     for (uint i = 0; LOSS_NEEDS_ROWS && i < p->n; i++)
         most = r[i] > most ? r[i] : most;
     for (uint i = 0; LOSS_NEEDS_ROWS && i < p->n; i++)
-        scale += exp(r[i] - most);
+        sum += exp(r[i] - most);
     for (uint i = 0; i < p->n; i++)
-        sum += LOSS_OF(r[i], y[i], most, scale);
-    return LOSS_IS_MEAN ? sum / (float)p->n : sum;
+        loss += LOSS_OF(r[i], y[i], most, sum);
+    return LOSS_IS_MEAN ? loss / (float)p->n : loss;
 }
 
 /* What rows have beside populations: their loss, the sum of their outputs, and what is kept of input and target. */
-static void step_row(const struct network *w, uint b)
+CALLED void step_row(const struct network *w, uint b)
 {
     const struct gle_device_shape *shape = w->shape;
     population *p = &w->populations[shape->output];
@@ -376,63 +371,84 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void step_population
     vector sums[MICROS_EACH][MICRO_ROWS][MICRO_VECTORS];
     const struct gle_device_tile task = tiles[get_group_id(0)];
     const struct network w = NETWORK;
+    const uint item = (uint)get_local_id(0);
 
     if (task.task == GLE_TASK_ROWS) {
-        for (uint b = task.first + (uint)get_local_id(0); b < smaller(task.first + TILE_ROWS, shape.B); b += ITEMS)
+        for (uint b = task.first + item; b < smaller(task.first + TILE_ROWS, shape.B); b += ITEMS)
             step_row(&w, b);
     } else {
         population *p = &populations[task.which];
         const struct tile t = tile_of(p, shape.B, task.first, task.across);
         __global float *s = w.derived + p->s.place, *e = w.derived + p->e.place;
-        sum_inputs(&w, p, &t, s, sums, A, B);
-        step_errors(&w, task.which, p, &t, e, of_rows);
-        step_membranes(&w, task.which, p, &t, e, s);
+        const struct target to = {s, p->ld, t.places, p->ld};
+        for (uint j = 0; j < p->n_in; j++) {
+            projection *c = &projections[p->first_in + j];
+            struct operand a, b;
+            const uint depth = input_operands(&w, c, &t, &a, &b);
+            if (depth) {
+                tile_product(item, sums, &a, &b, t.M, t.N, depth, t.first, t.across, A, B);
+                store_tile(item, &to, sums, 1.0f, j > 0, t.M, t.N, t.first, t.across);
+            } else {
+                add_inputs(&w, c, &t, item, s, j > 0);
+            }
+            barrier(CLK_GLOBAL_MEM_FENCE); /* another item may go on with what this one has stored */
+        }
+        if (p->is_output) {
+            sum_rows(&w, p, &t, item, of_rows);
+            barrier(CLK_LOCAL_MEM_FENCE);
+        }
+        step_errors(&w, task.which, p, &t, item, e, of_rows);
+        step_membranes(&w, task.which, p, &t, item, e, s);
     }
 }
 
 /* --- errors sent back --- */
 
-/* A tile of W^T e, or B^T e: (rows, neurons of the source) or, of convolutions, (channels of the source, rows and
- * places), pooled. */
-static void send_tile(const struct network *w, projection *c, uint first, uint across,
-                      vector (*sums)[MICRO_ROWS][MICRO_VECTORS], __local float *A, __local float *B)
+/* What a projection sends back, W^T e or B^T e, as a product of (M, N): (rows, neurons of the source) or, of
+ * convolutions, (channels of the source, rows and places), pooled. Returns the depth; 0: it is found number by number.
+ */
+CALLED uint back_operands(const struct network *w, projection *c, struct operand *a, struct operand *b)
+{
+    population *p = &w->populations[c->target];
+    __global const float *e = w->derived + p->e.place;
+    __global const float *weights = w->params + (c->own_feedback ? c->feedback.field.place : c->weight.field.place);
+
+    a->c = b->c = c;
+    if (c->link == GLE_DEVICE_CONV) {
+        a->kind = KERNELS_BACK, a->p = weights, a->i = 0, a->k = c->weight.ld;
+        b->kind = ERRORS, b->p = e, b->i = p->ld, b->k = 0;
+        return c->out_channels * c->kernel_size[0] * c->kernel_size[1];
+    }
+    a->kind = PLAIN, a->p = e, a->i = p->ld, a->k = 1;
+    b->kind = PLAIN, b->p = weights, b->i = 1, b->k = c->weight.ld;
+    return c->link == GLE_DEVICE_DENSE ? p->n : 0;
+}
+
+/* The same number by number, of a link that is no matrix. */
+CALLED void send_listed(const struct network *w, projection *c, uint item, uint first, uint across, uint rows, uint cols)
 {
     population *p = &w->populations[c->target];
     __global const float *e = w->derived + p->e.place, *x = rates_of(w, c);
     __global const float *weights = w->params + (c->own_feedback ? c->feedback.field.place : c->weight.field.place);
     __global float *below = new_of(w, &c->e_below);
-    const uint ld = c->weight.ld, places = c->link == GLE_DEVICE_CONV ? c->pooled[0] * c->pooled[1] : 0;
-    const uint M = places ? c->channels : w->shape->B, N = places ? w->shape->B * places : c->n_pool;
-    struct operand a, b;
-    struct target to;
 
-    a.c = b.c = c;
-    to.p = below;
-    to.row = to.sample = c->ld_in;
-    to.places = places;
-    if (places) {
-        a.kind = KERNELS_BACK, a.p = weights, a.i = 0, a.k = ld;
-        b.kind = ERRORS, b.p = e, b.i = p->ld, b.k = 0;
-        tile_product(sums, &a, &b, M, N, c->out_channels * c->kernel_size[0] * c->kernel_size[1], first, across, A, B);
-    } else if (c->link == GLE_DEVICE_DENSE) {
-        a.kind = PLAIN, a.p = e, a.i = p->ld, a.k = 1;
-        b.kind = PLAIN, b.p = weights, b.i = 1, b.k = ld;
-        tile_product(sums, &a, &b, M, N, p->n, first, across, A, B);
-    } else {
-        EACH_ELEMENT(row, col, smaller(M - first, TILE_ROWS), smaller(N - across, TILE_COLS))
-        {
-            const uint sample = first + row, k = across + col;
-            unpool(c, below + sample * c->ld_in, x + sample * c->ld_in, k,
-                   back_at(c, weights, w->lists, e + sample * p->ld, k));
-        }
-        return;
+    EACH_ELEMENT(row, col, rows, cols)
+    {
+        const uint sample = first + row, k = across + col;
+        unpool(c, below + sample * c->ld_in, x + sample * c->ld_in, k,
+               back_at(c, weights, w->lists, e + sample * p->ld, k));
     }
-    if (c->pooling == GLE_DEVICE_UNPOOLED) {
-        store_tile(&to, sums, 1.0f, false, M, N, first, across);
-        return;
-    }
+}
+
+/* Puts a tile of errors where their source, before it was pooled, reads them. */
+CALLED void unpool_tile(const struct network *w, projection *c, uint item, vector (*sums)[MICRO_ROWS][MICRO_VECTORS],
+                        uint places, uint M, uint N, uint first, uint across)
+{
+    __global const float *x = rates_of(w, c);
+    __global float *below = new_of(w, &c->e_below);
+
     for (uint q = 0; q < MICROS_EACH; q++) {
-        const uint micro = (uint)get_local_id(0) + q * ITEMS;
+        const uint micro = item + q * ITEMS;
         const uint row = first + micro / MICROS_ACROSS * MICRO_ROWS, col = across + micro % MICROS_ACROSS * MICRO_COLS;
         if (micro >= MICROS)
             break;
@@ -450,7 +466,7 @@ static void send_tile(const struct network *w, projection *c, uint first, uint a
 }
 
 /* The rates of a row of an output that is normalised: log(softmax(prosp_u)). */
-static void normalise_row(const struct network *w, population *p, uint b)
+CALLED void normalise_row(const struct network *w, population *p, uint b)
 {
     __global const float *u = w->derived + p->prosp_u.place + b * p->ld;
     __global float *r = new_of(w, &p->r) + b * p->ld;
@@ -474,13 +490,27 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void send_errors(NET
     vector sums[MICROS_EACH][MICRO_ROWS][MICRO_VECTORS];
     const struct gle_device_tile task = tiles[get_group_id(0)];
     const struct network w = NETWORK;
+    const uint item = (uint)get_local_id(0);
 
-    if (task.task == GLE_TASK_BACK) {
-        if (does(&w, GLE_DEVICE_ERRORS))
-            send_tile(&w, &projections[task.which], task.first, task.across, sums, A, B);
-    } else {
-        for (uint b = task.first + (uint)get_local_id(0); b < smaller(task.first + TILE_ROWS, shape.B); b += ITEMS)
+    if (task.task == GLE_TASK_NORMALISE) {
+        for (uint b = task.first + item; b < smaller(task.first + TILE_ROWS, shape.B); b += ITEMS)
             normalise_row(&w, &populations[task.which], b);
+    } else if (does(&w, GLE_DEVICE_ERRORS)) {
+        projection *c = &projections[task.which];
+        const uint places = c->link == GLE_DEVICE_CONV ? c->pooled[0] * c->pooled[1] : 0;
+        const uint M = places ? c->channels : shape.B, N = places ? shape.B * places : c->n_pool;
+        const struct target to = {new_of(&w, &c->e_below), c->ld_in, places, c->ld_in};
+        struct operand a, b;
+        const uint depth = back_operands(&w, c, &a, &b);
+        if (depth)
+            tile_product(item, sums, &a, &b, M, N, depth, task.first, task.across, A, B);
+        if (!depth)
+            send_listed(&w, c, item, task.first, task.across, smaller(M - task.first, TILE_ROWS),
+                        smaller(N - task.across, TILE_COLS));
+        else if (c->pooling)
+            unpool_tile(&w, c, item, sums, places, M, N, task.first, task.across);
+        else
+            store_tile(item, &to, sums, 1.0f, false, M, N, task.first, task.across);
     }
 }
 
@@ -496,35 +526,24 @@ static inline void update(const struct network *w, __global const struct gle_dev
     w->params[i] = gle_clipf(value, p->low, p->high);
 }
 
-/* Gradients of a tile of weights, (neurons or channels of the target, numbers of a row). */
-static void find_weights(const struct network *w, projection *c, __global float *grad, uint M, uint N, uint first,
-                         uint across, vector (*sums)[MICRO_ROWS][MICRO_VECTORS], __local float *A, __local float *B)
+/* The gradient of weights as a product of (neurons or channels of the target, numbers of a row). Returns the depth; 0:
+ * it is found number by number. */
+CALLED uint gradient_operands(const struct network *w, projection *c, struct operand *a, struct operand *b)
 {
     population *p = &w->populations[c->target];
-    __global const float *e = w->derived + p->e.place, *x = rates_of(w, c);
     const uint rows = w->shape->B;
-    const float alpha = -1.0f / (float)rows;
-    struct operand a, b;
-    struct target to;
 
-    a.c = b.c = c;
-    a.p = e;
-    b.p = x;
-    b.k = c->ld_in;
+    a->c = b->c = c;
+    a->p = w->derived + p->e.place, a->i = 1, a->k = p->ld;
+    b->p = rates_of(w, c), b->i = 1, b->k = c->ld_in;
     if (c->link == GLE_DEVICE_CONV) {
-        a.kind = ERRORS_ALONG, a.i = 0, a.k = p->ld;
-        b.kind = PATCHES_ACROSS, b.i = 0;
-        tile_product(sums, &a, &b, M, N, rows * c->out[0] * c->out[1], first, across, A, B);
-    } else {
-        a.kind = PLAIN, a.i = 1, a.k = p->ld;
-        b.kind = c->pooling ? POOLED_ACROSS : PLAIN, b.i = 1;
-        tile_product(sums, &a, &b, M, N, rows, first, across, A, B);
+        a->kind = ERRORS_ALONG;
+        b->kind = PATCHES_ACROSS;
+        return rows * c->out[0] * c->out[1];
     }
-    to.p = grad;
-    to.row = c->weight.ld;
-    to.places = to.sample = 0;
-    store_tile(&to, sums, alpha, false, M, N, first, across);
-    barrier(CLK_GLOBAL_MEM_FENCE);
+    a->kind = PLAIN;
+    b->kind = c->pooling ? POOLED_ACROSS : PLAIN;
+    return c->link == GLE_DEVICE_DENSE ? rows : 0;
 }
 
 /* The gradient of number `at` of a list of weights. */
@@ -541,16 +560,13 @@ static inline float find_listed(const struct network *w, projection *c, uint at)
     return -1.0f / (float)w->shape->B * sum;
 }
 
-static void learn_weights(const struct network *w, projection *c, uint first, uint across,
-                          vector (*sums)[MICRO_ROWS][MICRO_VECTORS], __local float *A, __local float *B)
+/* The optimizer's step for a tile of weights, whose gradient is there or, if listed, is found here. */
+CALLED void learn_weights(const struct network *w, projection *c, uint item, uint first, uint across, bool listed)
 {
-    const bool listed = c->link == GLE_DEVICE_SPARSE || c->link == GLE_DEVICE_ONE_TO_ONE;
     __global float *grad = w->grads + c->weight.field.place;
-    const uint ld = listed ? 0 : c->weight.ld, M = c->weight.rows, N = c->weight.cols;
+    const uint ld = listed ? 0 : c->weight.ld;
 
-    if (!listed)
-        find_weights(w, c, grad, M, N, first, across, sums, A, B);
-    EACH_ELEMENT(row, col, smaller(M - first, TILE_ROWS), smaller(N - across, TILE_COLS))
+    EACH_ELEMENT(row, col, smaller(c->weight.rows - first, TILE_ROWS), smaller(c->weight.cols - across, TILE_COLS))
     {
         const uint at = (first + row) * ld + across + col;
         if (listed)
@@ -559,7 +575,7 @@ static void learn_weights(const struct network *w, projection *c, uint first, ui
     }
 }
 
-static void learn_bias(const struct network *w, population *p, uint i)
+CALLED void learn_bias(const struct network *w, population *p, uint i)
 {
     __global const float *e = w->derived + p->e.place;
     const uint each = p->n / p->bias.cols;
@@ -577,7 +593,7 @@ static void learn_bias(const struct network *w, population *p, uint i)
 }
 
 /* The coefficients that follow from time constants. */
-static void follow_taus(const struct network *w, population *p, uint i)
+static inline void follow_taus(const struct network *w, population *p, uint i)
 {
     const float m = w->params[p->tau_m.field.place + i], r = w->params[p->tau_r.field.place + i];
 
@@ -588,7 +604,7 @@ static void follow_taus(const struct network *w, population *p, uint i)
     w->coefs[p->mean.place + i] = 1.0f / ((float)w->shape->B * m);
 }
 
-static void learn_tau(const struct network *w, population *p, uint i)
+CALLED void learn_tau(const struct network *w, population *p, uint i)
 {
     __global const float *e = w->derived + p->e.place, *s = w->derived + p->s.place;
     float sum = 0.0f;
@@ -606,19 +622,29 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void learn(NETWORK_A
     vector sums[MICROS_EACH][MICRO_ROWS][MICRO_VECTORS];
     const struct gle_device_tile task = tiles[get_group_id(0)];
     const struct network w = NETWORK;
-    const uint id = task.first + (uint)get_local_id(0);
+    const uint item = (uint)get_local_id(0);
 
     if (task.task == GLE_TASK_WEIGHT) {
         projection *c = &projections[task.which];
-        if (w.updates[c->weight.number].learns && !w.wild[c->target])
-            learn_weights(&w, c, task.first, task.across, sums, A, B);
+        if (w.updates[c->weight.number].learns && !w.wild[c->target]) {
+            const struct target to = {w.grads + c->weight.field.place, c->weight.ld, 0, 0};
+            struct operand a, b;
+            const uint depth = gradient_operands(&w, c, &a, &b);
+            if (depth) {
+                tile_product(item, sums, &a, &b, c->weight.rows, c->weight.cols, depth, task.first, task.across, A, B);
+                store_tile(item, &to, sums, -1.0f / (float)shape.B, false, c->weight.rows, c->weight.cols, task.first,
+                           task.across);
+                barrier(CLK_GLOBAL_MEM_FENCE); /* another item goes on with what this one has stored */
+            }
+            learn_weights(&w, c, item, task.first, task.across, !depth);
+        }
     } else if (!w.wild[task.which]) {
         population *p = &populations[task.which];
         if (task.task == GLE_TASK_BIAS && w.updates[p->bias.number].learns)
-            for (uint i = id; i < smaller(task.first + TILE_ROWS, p->bias.cols); i += ITEMS)
+            for (uint i = task.first + item; i < smaller(task.first + TILE_ROWS, p->bias.cols); i += ITEMS)
                 learn_bias(&w, p, i);
         if (task.task == GLE_TASK_TAU && w.updates[p->tau_m.number].learns)
-            for (uint i = id; i < smaller(task.first + TILE_ROWS, p->n); i += ITEMS)
+            for (uint i = task.first + item; i < smaller(task.first + TILE_ROWS, p->n); i += ITEMS)
                 learn_tau(&w, p, i);
     }
 }

@@ -127,7 +127,7 @@ static inline void gle_error_instantaneous_back(GLE_ARRAY GLE_REAL *above_bar, G
 #ifndef GLE_CURVATURE_LOOP
 #define GLE_CURVATURE_LOOP(name)
 #endif
-#define GLE_ACTIVATION_WITH(name, shared, phi, slope)                 \
+#define GLE_ACTIVATION_OF(name, shared, phi, slope)                   \
     static inline float gle_##name##_y(float u)                       \
     {                                                                 \
         (void)u;                                                      \
@@ -147,8 +147,12 @@ static inline void gle_error_instantaneous_back(GLE_ARRAY GLE_REAL *above_bar, G
         return slope;                                                 \
     }                                                                 \
     GLE_ACTIVATION_LOOP(name)
-#define GLE_ACTIVATION(name, phi, slope) GLE_ACTIVATION_WITH(name, 0.0f, phi, slope)
-#define GLE_CURVATURE(name, curvature)                                                  \
+/* A name may be a macro of the compiler's, as tanh is with some for OpenCL: it is expanded everywhere before it is made
+ * a part of others. */
+#define GLE_ACTIVATION_WITH(name, shared, phi, slope) GLE_ACTIVATION_OF(name, shared, phi, slope)
+#define GLE_ACTIVATION(name, phi, slope) GLE_ACTIVATION_OF(name, 0.0f, phi, slope)
+#define GLE_CURVATURE(name, curvature) GLE_CURVATURE_OF(name, curvature)
+#define GLE_CURVATURE_OF(name, curvature)                                                \
     static inline float gle_##name##_curvature(float u, float y, float r, float dr) \
     {                                                                           \
         (void)u;                                                                \

@@ -18,11 +18,12 @@ static struct gle_device_field field_of(const struct gle_field *f, size_t add)
                                      .copies = (gle_u32)f->copies};
 }
 
+/* The number of a row in its table. */
 static gle_u32 number_of(const struct gle_table *table, const struct gle_row *row)
 {
     gle_u32 i = 0;
 
-    while (gle_table_at(table, i) != row)
+    while (strcmp(gle_table_at(table, i)->name, row->name))
         i++;
     return i;
 }
@@ -35,8 +36,8 @@ static struct gle_device_parameter parameter_of(const struct gle_graph *g, const
                                          .cols = (gle_u32)p->field.cols,
                                          .ld = (gle_u32)p->field.ld,
                                          .number = (gle_u32)(p - g->parameters),
-                                         .low = p->bounds->low > -1e38 ? (float)p->bounds->low : -INFINITY,
-                                         .high = p->bounds->high < 1e38 ? (float)p->bounds->high : INFINITY};
+                                         .low = p->bounds && p->bounds->low > -1e38 ? (float)p->bounds->low : -INFINITY,
+                                         .high = p->bounds && p->bounds->high < 1e38 ? (float)p->bounds->high : INFINITY};
 }
 
 /* The projection that lays the neurons of a population on a grid; NULL: none. */

@@ -1,4 +1,5 @@
 #include "build.h"
+#include "backend/device.h"
 #include "base/rng.h"
 
 #include <stdio.h>
@@ -29,6 +30,21 @@ static struct built load(const char *path, const struct gle_override *overrides,
     return b;
 }
 
+void to_device(struct gle_net *net)
+{
+    static struct gle_device *device; /* of the whole program */
+    struct gle_error err = {0};
+
+    if (!getenv("GLE_TEST_DEVICE"))
+        return;
+    if (!device && gle_device_open(&device, getenv("GLE_TEST_DEVICE"), &err)) {
+        print_message("%s\n", err.text);
+        skip();
+    }
+    if (gle_net_move(net, device, &err))
+        fail_msg("%s", err.text);
+}
+
 static struct built build(const char *path, const struct gle_override *overrides, size_t n_overrides,
                           size_t tape_steps, size_t threads)
 {
@@ -42,7 +58,10 @@ static struct built build(const char *path, const struct gle_override *overrides
         options.tape_steps = b.exp->window_steps + 1;
     gle_rng_seed(&rng, b.exp->seed);
     if (gle_graph_build(&b.graph, b.exp, &options, &err) ||
-        gle_net_build(&b.net, b.graph, threads ? threads : 1, &err) || gle_net_init(b.net, &rng, &err))
+        gle_net_build(&b.net, b.graph, threads ? threads : 1, &err))
+        fail_msg("%s", err.text);
+    to_device(b.net);
+    if (gle_net_init(b.net, &rng, &err))
         fail_msg("%s", err.text);
     return b;
 }

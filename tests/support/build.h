@@ -29,6 +29,9 @@ struct built build_windows(const char *yaml, size_t tape_steps, size_t threads);
 /* The experiment alone. */
 struct built built_load(const char *yaml);
 struct built build_file(const char *path, const struct gle_override *overrides, size_t n_overrides, size_t threads);
+/* Moves a net to the device that GLE_TEST_DEVICE names, if it is set: so tests are run once on the processor and once
+ * more on a device. */
+void to_device(struct gle_net *net);
 void built_clear(struct built *b);
 
 /* Nets that are built from now on use an instruction set, or, if name is NULL, the fastest one again. Skips the test,

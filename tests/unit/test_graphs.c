@@ -50,8 +50,10 @@ static void build_net(struct trial *t, bool errors)
 
     t->b = built_load(t->text.yaml);
     gle_rng_seed(&rng, t->b.exp->seed);
-    if (gle_graph_build(&t->b.graph, t->b.exp, &options, &err) || gle_net_build(&t->b.net, t->b.graph, 1, &err) ||
-        gle_net_init(t->b.net, &rng, &err))
+    if (gle_graph_build(&t->b.graph, t->b.exp, &options, &err) || gle_net_build(&t->b.net, t->b.graph, 1, &err))
+        fail_msg("%s\n%s", err.text, t->text.yaml);
+    to_device(t->b.net);
+    if (gle_net_init(t->b.net, &rng, &err))
         fail_msg("%s\n%s", err.text, t->text.yaml);
 }
 
