@@ -372,12 +372,12 @@ void gle_file_sweep(const char *dir)
         closedir(d);
 }
 
-static int make_dir(const char *path, struct gle_error *err)
+static int make_dir(const char *path, mode_t mode, struct gle_error *err)
 {
     struct stat info;
     int number;
 
-    if (!mkdir(path, 0777))
+    if (!mkdir(path, mode))
         return 0;
     number = errno;
     if (!stat(path, &info) && S_ISDIR(info.st_mode)) /* also where mkdir says EROFS or EACCES first */
@@ -385,7 +385,7 @@ static int make_dir(const char *path, struct gle_error *err)
     return fail(err, GLE_EWRITE, path, "cannot make this directory", number);
 }
 
-int gle_file_make_dirs(const char *path, struct gle_error *err)
+static int make_dirs(const char *path, mode_t mode, struct gle_error *err)
 {
     char part[PATH_MAX];
     const size_t len = strlen(path);
@@ -394,11 +394,21 @@ int gle_file_make_dirs(const char *path, struct gle_error *err)
         return fail(err, GLE_EWRITE, path, "cannot make this directory", ENAMETOOLONG);
     for (size_t i = 0; i <= len; i++) {
         part[i] = '\0';
-        if (i && (path[i] == '/' || path[i] == '\0') && path[i - 1] != '/' && make_dir(part, err))
+        if (i && (path[i] == '/' || path[i] == '\0') && path[i - 1] != '/' && make_dir(part, mode, err))
             return -1;
         part[i] = path[i];
     }
     return 0;
+}
+
+int gle_file_make_dirs(const char *path, struct gle_error *err)
+{
+    return make_dirs(path, 0777, err);
+}
+
+int gle_file_make_private_dirs(const char *path, struct gle_error *err)
+{
+    return make_dirs(path, 0700, err);
 }
 
 struct gle_sha256 {

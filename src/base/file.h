@@ -63,6 +63,8 @@ void gle_file_sweep(const char *dir);
 
 /* Makes a directory and those above it. Errors: GLE_EWRITE. */
 GLE_MUST_CHECK int gle_file_make_dirs(const char *path, struct gle_error *err);
+/* The same; those that it makes are open to their owner only. */
+GLE_MUST_CHECK int gle_file_make_private_dirs(const char *path, struct gle_error *err);
 /* SHA-256 as 64 hex digits and a NUL. */
 struct gle_sha256;
 struct gle_sha256 *gle_sha256_start(void);                                     /* NULL: no memory */
