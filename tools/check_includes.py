@@ -25,7 +25,7 @@ MAY_INCLUDE = {
     "train": ["base", "solver", "parts", "data", "config"],
     "report": ["base", "config", "train/metrics.h", "train/observer.h"],
     "schema": ["base", "yaml", "config"],
-    "cli": ["base", "yaml", "kernel", "parts", "data", "config", "graph", "solver", "train", "report"],
+    "cli": ["base", "yaml", "kernel", "backend", "parts", "data", "config", "graph", "solver", "train", "report"],
     "main.c": ["base", "yaml", "kernel", "parts", "data", "config", "graph", "solver", "train", "report", "schema", "cli"],
 }
 
