@@ -73,11 +73,13 @@ static int run_one_by_one(const struct gle_plan *plan, size_t processors)
     const bool many = dry && (o->n_seeds || o->jobs || sweeps);
     const size_t n_seeds = o->n_seeds ? o->n_seeds : 1;
     const struct gle_share share = gle_plan_share(plan, plan->n_runs * n_seeds, processors);
+    struct gle_accelerator accelerator = {0};
     struct gle_session_how how = {.options = o,
                                   .command = plan->command,
                                   .threads = many ? share.threads : o->threads ? o->threads : processors,
                                   .progress = -1,
-                                  .stop = plan->stop};
+                                  .stop = plan->stop,
+                                  .accelerator = &accelerator};
     int code = 0;
 
     threads_started = true;
@@ -93,7 +95,9 @@ static int run_one_by_one(const struct gle_plan *plan, size_t processors)
     if (dry && sweeps)
         printf("  sweep             %zu combinations, of which this is the first, %s\n", plan->n_runs,
                plan->runs[0].exp->sweep.label);
-    return many && !code && plan->n_runs * n_seeds > 1 ? show_all(plan, &how, share) : code;
+    code = many && !code && plan->n_runs * n_seeds > 1 ? show_all(plan, &how, share) : code;
+    gle_accelerator_close(&accelerator);
+    return code;
 }
 
 static int run_side_by_side(struct gle_plan *plan, size_t processors)

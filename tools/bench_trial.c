@@ -123,7 +123,7 @@ static void measure_row(struct trial_row *row, const struct trial *t, double sec
     struct gle_costs costs;
     struct gle_error err = {0};
 
-    if (gle_train_measure(&costs, row->net, t->graph, t->data, seconds, 0.5 * seconds, &err))
+    if (gle_train_measure(&costs, row->net, t->graph, t->data, NULL, seconds, 0.5 * seconds, &err))
         stop_on(&err);
     add(&row->learn, &costs.learn, row->threads);
     add(&row->eval, &costs.eval, row->threads);
@@ -176,7 +176,7 @@ void trial_run_whole(struct trial *t)
         struct gle_metrics m;
         struct gle_error err = {0};
         if (gle_metrics_init(&m, t->exp, t->data, &err) ||
-            gle_train(&m, t->rows[i].net, t->graph, t->data, NULL, NULL, &err))
+            gle_train(&m, t->rows[i].net, t->graph, t->data, NULL, NULL, NULL, &err))
             stop_on(&err);
         t->rows[i].whole = t->exp->phases ? m.train_seconds + m.eval_seconds : m.epochs[m.n_epochs - 1].seconds;
         gle_metrics_clear(&m);

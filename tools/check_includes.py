@@ -20,11 +20,12 @@ MAY_INCLUDE = {
     "data": ["base", "yaml", "kernel"],
     "config": ["base", "yaml", "parts", "data"],
     "graph": ["base", "config"],
-    "solver": ["base", "graph", "kernel", "parts"],
+    "backend": ["base"],
+    "solver": ["base", "graph", "kernel", "parts", "backend"],
     "train": ["base", "solver", "parts", "data", "config"],
     "report": ["base", "config", "train/metrics.h", "train/observer.h"],
     "schema": ["base", "yaml", "config"],
-    "cli": ["base", "yaml", "kernel", "parts", "data", "config", "graph", "solver", "train", "report"],
+    "cli": ["base", "yaml", "kernel", "backend", "parts", "data", "config", "graph", "solver", "train", "report"],
     "main.c": ["base", "yaml", "kernel", "parts", "data", "config", "graph", "solver", "train", "report", "schema", "cli"],
 }
 
@@ -89,6 +90,8 @@ LIBRARIES = {
     "dirent.h": ["base/file.c", "data/corpus_files.c", "report/folder.c"],
     "sys/file.h": ["report/report.c"],
     "blis.h": ["kernel/gemm.c"],
+    "CL/cl.h": ["backend"],
+    "dlfcn.h": ["backend"],
     "jansson.h": ["schema", "report"],
     "omp.h": ["cli/limits.c", "solver/team.c"],
     "sched.h": ["solver/team.c"],

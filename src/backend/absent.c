@@ -16,8 +16,8 @@ int gle_device_open(struct gle_device **out, const char *wanted, struct gle_erro
 {
     (void)wanted;
     *out = NULL;
-    return gle_fail(err, GLE_EDEVICE, "this glesim was built without OpenCL: install its headers (Debian: opencl-headers) "
-                    "and build it anew");
+    return gle_fail(err, GLE_EDEVICE, "this glesim was built without OpenCL: install its headers (Debian: "
+                    "opencl-headers) and build it anew");
 }
 
 void gle_device_close(struct gle_device *device)

@@ -135,8 +135,8 @@ static int fail_room(struct gle_error *err, const struct gle_device *device, cl_
     const double mb = 1e6;
 
     if (code == CL_INVALID_BUFFER_SIZE)
-        return gle_fail(err, GLE_EDEVICE, "the device '%s' gives at most %.0f MB in one piece, where %.0f MB are needed "
-                        "(%s)", device->is.info.name, device->is.info.max_buffer / mb, (double)bytes / mb,
+        return gle_fail(err, GLE_EDEVICE, "the device '%s' gives at most %.0f MB in one piece, where %.0f MB are "
+                        "needed (%s)", device->is.info.name, device->is.info.max_buffer / mb, (double)bytes / mb,
                         gle_cl_name(code).text);
     return gle_fail(err, GLE_EDEVICE, "no memory on the device '%s' for %.0f MB (%s)", device->is.info.name,
                     (double)bytes / mb, gle_cl_name(code).text);
@@ -146,11 +146,11 @@ static int fail_room(struct gle_error *err, const struct gle_device *device, cl_
 static cl_int fill(struct gle_buffer *buffer, size_t offset, size_t bytes)
 {
     static const unsigned char zeros[16];
+    const struct gle_device *device = buffer->device;
     const size_t ends = offset | bytes;
     const size_t pattern = ends % 16 == 0 ? 16 : ends % 4 == 0 ? 4 : 1; /* must divide both; a long one is fast */
 
-    return buffer->device->cl->clEnqueueFillBuffer(buffer->device->queue, buffer->memory, zeros, pattern, offset, bytes, 0,
-                                                   NULL, NULL);
+    return device->cl->clEnqueueFillBuffer(device->queue, buffer->memory, zeros, pattern, offset, bytes, 0, NULL, NULL);
 }
 
 int gle_buffer_create(struct gle_buffer **out, struct gle_device *device, size_t bytes, struct gle_error *err)

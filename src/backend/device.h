@@ -22,8 +22,8 @@ enum { GLE_DEVICE_NAME = 128 };
 struct gle_device_info {
     char name[GLE_DEVICE_NAME], vendor[GLE_DEVICE_NAME], driver[GLE_DEVICE_NAME], platform[GLE_DEVICE_NAME];
     bool is_gpu; /* else a processor, or another accelerator */
-    size_t n_units;             /* compute units */
-    size_t max_items;           /* work items of a group */
+    size_t n_units;   /* compute units */
+    size_t max_items; /* work items of a group */
     double memory, max_buffer, local_memory; /* bytes: all of it; of one buffer; that a group shares */
 };
 
@@ -32,7 +32,8 @@ struct gle_device_info {
  * Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_devices_list(struct gle_device_info **out, size_t *n, struct gle_error *err);
 
-/* Opens a device. wanted: its number in that list, or a part of its name; NULL: the first one.
+/* Opens a device. wanted: its number in that list, or a part of its name, in any case; the first one that fits. NULL:
+ * the first one.
  * Owns:   *out belongs to the caller (gle_device_close).
  * Errors: GLE_EDEVICE: no loader, no device, none of this name; says which of these. GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_device_open(struct gle_device **out, const char *wanted, struct gle_error *err);
@@ -55,7 +56,7 @@ GLE_MUST_CHECK int gle_buffer_create(struct gle_buffer **out, struct gle_device 
 void gle_buffer_destroy(struct gle_buffer *buffer); /* NULL is fine */
 
 /* Copies to the device, and from it, after all that was asked for before. `from` may be overwritten after the return.
- * gle_buffer_read() waits for all of it. Errors: GLE_EDEVICE. */
+ * Both wait for all of that. Clearing waits for nothing. The pieces lie within the buffer. Errors: GLE_EDEVICE. */
 GLE_MUST_CHECK int gle_buffer_write(struct gle_buffer *buffer, size_t offset, const void *from, size_t bytes,
                                     struct gle_error *err);
 GLE_MUST_CHECK int gle_buffer_read(struct gle_buffer *buffer, size_t offset, void *to, size_t bytes,

@@ -195,20 +195,21 @@ static bool holds(const char *text, const char *part)
 const struct gle_cl_device *gle_cl_choose(const struct gle_cl_device *devices, size_t n, const char *wanted,
                                           struct gle_error *err)
 {
+    const bool is_number = wanted && *wanted && strspn(wanted, "0123456789") == strlen(wanted);
     char list[320] = "";
     uint64_t number;
 
     if (!wanted)
         return &devices[0];
-    if (strspn(wanted, "0123456789") == strlen(wanted) && !gle_text_count(&number, wanted) && number < n)
+    if (is_number && !gle_text_count(&number, wanted) && number < n)
         return &devices[number];
-    for (size_t i = 0; i < n && *wanted; i++)
+    for (size_t i = 0; i < n && *wanted && !is_number; i++) /* many names have a 1 in them */
         if (holds(devices[i].info.name, wanted))
             return &devices[i];
     for (size_t i = 0, used = 0; i < n && used < sizeof list; i++)
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%zu '%s'", i ? ", " : "", i, devices[i].info.name);
-    gle_fail(err, GLE_EDEVICE, "no device is number or named '%.60s'; there %s %s (%s)", wanted, n == 1 ? "is" : "are", list,
-             gle_cl_name(CL_DEVICE_NOT_FOUND).text);
+    gle_fail(err, GLE_EDEVICE, "no device has the number or the name '%.60s'; there %s %s (%s)", wanted,
+             n == 1 ? "is" : "are", list, gle_cl_name(CL_DEVICE_NOT_FOUND).text);
     return NULL;
 }
 

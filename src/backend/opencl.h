@@ -47,7 +47,8 @@ struct gle_cl_device {
  * Errors: GLE_EDEVICE: why there is none. GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_cl_find_devices(struct gle_cl_device **out, size_t *n, const struct gle_cl *cl,
                                        struct gle_error *err);
-/* The one of them that `wanted` means, as for gle_device_open(). Errors: NULL and GLE_EDEVICE: names those there are. */
+/* The one of them that `wanted` means, as for gle_device_open().
+ * Errors: NULL and GLE_EDEVICE: names those that there are. */
 const struct gle_cl_device *gle_cl_choose(const struct gle_cl_device *devices, size_t n, const char *wanted,
                                           struct gle_error *err);
 

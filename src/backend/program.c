@@ -33,8 +33,8 @@ static int fail_build(struct gle_error *err, const struct gle_device *device, cl
     if (log && !cl->clGetProgramBuildInfo(program, device->is.id, CL_PROGRAM_BUILD_LOG, n, log, NULL))
         first_complaint(complaint, log);
     gle_free(log);
-    return gle_fail(err, GLE_EDEVICE, "the compiler of the device '%s' refuses a program: %s (%s)", device->is.info.name,
-                    complaint, gle_cl_name(code).text);
+    return gle_fail(err, GLE_EDEVICE, "the compiler of the device '%s' refuses a program: %s (%s)",
+                    device->is.info.name, complaint, gle_cl_name(code).text);
 }
 
 static int from_source(cl_program *program, const struct gle_device *device, const char *source, const char *options,

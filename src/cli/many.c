@@ -73,15 +73,19 @@ int gle_plan_place(struct gle_plan *plan, struct gle_error *err)
 static int work(void *ctx, size_t i, int progress)
 {
     const struct gle_plan *plan = ctx;
+    struct gle_accelerator accelerator = {0};
     const struct gle_session_how how = {.options = &plan->options,
                                         .command = plan->command,
                                         .threads = plan->options.threads,
                                         .inputs = gle_origins_of(&plan->origins, i),
                                         .progress = progress,
-                                        .stop = plan->stop};
+                                        .stop = plan->stop,
+                                        .accelerator = &accelerator};
     struct gle_error err = {0};
+    const int code = gle_session_run(plan->runs[i].exp, &how, &err) ? gle_show_error(&err) : 0;
 
-    return gle_session_run(plan->runs[i].exp, &how, &err) ? gle_show_error(&err) : 0;
+    gle_accelerator_close(&accelerator);
+    return code;
 }
 
 static void name_run(void *ctx, size_t i, char *buf, size_t size)

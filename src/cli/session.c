@@ -1,4 +1,5 @@
 #include "cli/session.h"
+#include "backend/device.h"
 #include "base/clock.h"
 #include "cli/jobs.h"
 #include "cli/limits.h"
@@ -30,6 +31,7 @@ static const double FAR_ABOVE = 10.0;
 struct session {
     struct gle_data *data;
     struct gle_graph *graph;
+    struct gle_device *device; /* of how->accelerator; NULL: the processors */
     struct gle_net *net;
     struct gle_metrics metrics;
     struct gle_report report;
@@ -92,8 +94,8 @@ static int on_resume(void *ctx, struct gle_run *training, struct gle_error *err)
         return -1;
     gle_provenance_maker(now, p);
     if (p->changed)
-        fprintf(stderr, "glesim: %s: another instruction set or program goes on with it, so that its bits are those of "
-                        "neither: %s; before: %s\n",
+        fprintf(stderr, "glesim: %s: another device, instruction set or program goes on with it, so that its bits are "
+                        "those of neither: %s; before: %s\n",
                 s->report.dir, now, p->earlier[p->n_earlier - 1]);
     return 0;
 }
@@ -174,7 +176,7 @@ static int open_session(struct session *s, struct gle_error *err)
     const size_t threads = gle_limits_threads(s->how->threads);
     struct gle_graph_options options;
 
-    if (open_data(s, err))
+    if (gle_accelerator_open(&s->device, s->how->accelerator, exp, err) || open_data(s, err))
         return -1;
     if (gle_train_check(exp, s->data, err))
         return -1;
@@ -191,7 +193,8 @@ static int open_session(struct session *s, struct gle_error *err)
     return 0;
 }
 
-static void close_session(struct session *s)
+/* A device that has failed is good for nothing else: the next run opens it anew. */
+static void close_session(struct session *s, const struct gle_error *err)
 {
     gle_recorder_discard(s->recorder);
     gle_report_release(&s->report);
@@ -199,6 +202,8 @@ static void close_session(struct session *s)
     gle_net_destroy(s->net);
     gle_graph_destroy(s->graph);
     gle_data_close(s->data);
+    if (err->code == GLE_EDEVICE)
+        gle_accelerator_close(s->how->accelerator);
 }
 
 static void print_result(const struct session *s, double seconds)
@@ -367,7 +372,7 @@ static int train(struct session *s, struct gle_provenance *provenance, struct gl
     if (gle_report_resumes(&s->report))
         observer.resume = on_resume;
     gle_bar_start(&s->bar, s->graph->exp, quiet || s->progress >= 0);
-    rc = gle_train(&s->metrics, s->net, s->graph, s->data, &observer, s->how->stop, err);
+    rc = gle_train(&s->metrics, s->net, s->graph, s->data, s->device, &observer, s->how->stop, err);
     gle_bar_clear(&s->bar);
     if (rc && err->code == GLE_EDIVERGED)
         name_loop(s, err);
@@ -395,13 +400,14 @@ static int dry_run(struct session *s, struct gle_error *err)
     struct gle_costs costs;
     double record;
 
-    if (gle_train_measure(&costs, s->net, s->graph, s->data, SECONDS, 0.0, err) ||
+    if (gle_train_measure(&costs, s->net, s->graph, s->data, s->device, SECONDS, 0.0, err) ||
         gle_recorder_measure(&record, s->graph, err)) {
         if (err->code == GLE_EDIVERGED)
             name_loop(s, err);
         return -1;
     }
-    gle_show_plan(s->graph, s->data, gle_net_threads(s->net), &costs, record);
+    gle_show_plan(s->graph, s->data, s->device ? gle_device_info(s->device) : NULL, gle_net_threads(s->net), &costs,
+                  record);
     return 0;
 }
 
@@ -413,7 +419,7 @@ int gle_session_hash_data(char sha256[65], const struct gle_experiment *exp, con
 
     if (!rc)
         memcpy(sha256, s.data->sha256, sizeof s.data->sha256);
-    close_session(&s);
+    close_session(&s, err);
     return rc;
 }
 
@@ -424,10 +430,10 @@ int gle_session_estimate(double *estimate, const struct gle_experiment *exp, con
     struct gle_costs costs;
     int rc = open_session(&s, err);
 
-    rc = rc ? rc : gle_train_measure(&costs, s.net, s.graph, s.data, seconds, 0.0, err);
+    rc = rc ? rc : gle_train_measure(&costs, s.net, s.graph, s.data, s.device, seconds, 0.0, err);
     if (!rc)
         gle_train_estimate(estimate, &costs, exp, s.data);
-    close_session(&s);
+    close_session(&s, err);
     return rc ? -1 : 0;
 }
 
@@ -460,6 +466,12 @@ static int is_there(bool *there, struct session *s, const struct gle_options *o,
     return 0;
 }
 
+static void name_device(struct gle_provenance *p, const struct gle_device_info *info)
+{
+    p->backend = "opencl";
+    p->device = (struct gle_provenance_device){.name = info->name, .driver = info->driver, .platform = info->platform};
+}
+
 /* Takes hold of the run's directory; for one that is to be resumed, another process may need a moment to let it go. */
 static int hold(struct session *s, struct gle_error *err)
 {
@@ -490,9 +502,11 @@ int gle_session_run(const struct gle_experiment *exp, const struct gle_session_h
         rc = open_session(&s, err);
     if (!rc && !there) {
         provenance.threads = gle_net_threads(s.net);
+        if (s.device)
+            name_device(&provenance, gle_device_info(s.device));
         rc = trains ? train(&s, &provenance, err) : dry_run(&s, err);
     }
-    close_session(&s);
+    close_session(&s, err);
     gle_provenance_clear(&provenance);
     if (rc && err->code == GLE_EDIVERGED)
         gle_error_place(err, s.report.dir, 0, 0, NULL);

@@ -2,6 +2,7 @@
 #ifndef GLE_CLI_SESSION_H
 #define GLE_CLI_SESSION_H
 
+#include "cli/accelerator.h"
 #include "cli/options.h"
 #include "report/inputs.h"
 
@@ -16,6 +17,7 @@ struct gle_session_how {
     const struct gle_inputs *inputs; /* what the run would be made from, where that is known already; or NULL */
     int progress; /* where a run among many writes struct gle_job_progress (jobs.h); -1: the bar shows it */
     const volatile sig_atomic_t *stop; /* the signal that asks for the end; NULL: none will */
+    struct gle_accelerator *accelerator; /* what it may run on */
 };
 
 /* Whether a run that is there already, by the same config and over, is kept as it is: one among many, or one to be
@@ -24,8 +26,8 @@ bool gle_session_keeps(const struct gle_options *options, const struct gle_exper
 
 /* Makes the run and says on standard output what came of it. A run that is there already is not made again where it is
  * kept. It may start threads.
- * Errors: GLE_EDATA, GLE_EWRITE, GLE_ENOMEM, GLE_EDIVERGED (with a report), those of the config that only the data
- *         show. */
+ * Errors: GLE_EDATA, GLE_EWRITE, GLE_ENOMEM, GLE_EDEVICE, GLE_EDIVERGED (with a report), those of the config that only
+ *         the data show. */
 GLE_MUST_CHECK int gle_session_run(const struct gle_experiment *exp, const struct gle_session_how *how,
                                    struct gle_error *err);
 

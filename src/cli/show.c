@@ -1,4 +1,6 @@
 #include "cli/show.h"
+#include "backend/device.h"
+#include "base/memory.h"
 #include "cli/progress.h"
 #include "cli/tables.h"
 #include "config/keys.h"
@@ -66,6 +68,23 @@ static void show_keys(const struct gle_key *keys, int indent)
     }
 }
 
+/* The devices that drivers offer; or why there is none. */
+static void show_devices(void)
+{
+    struct gle_device_info *infos;
+    struct gle_device *device;
+    struct gle_error err = {0};
+    size_t n;
+
+    puts("\ndevice");
+    if (gle_devices_list(&infos, &n, &err) || (!n && gle_device_open(&device, NULL, &err)))
+        printf("  none: %s\n", err.text);
+    for (size_t i = 0; i < n; i++)
+        printf("  %-20zu %s: %s, %.3g GB; %s, driver %s\n", i, infos[i].name, infos[i].is_gpu ? "a GPU" : "no GPU",
+               1e-9 * infos[i].memory, infos[i].platform, infos[i].driver);
+    gle_free(infos);
+}
+
 void gle_show_list(void)
 {
     puts("config");
@@ -78,6 +97,7 @@ void gle_show_list(void)
             show_keys(row->keys, 4);
         }
     }
+    show_devices();
 }
 
 void gle_show_version(void)
@@ -182,28 +202,32 @@ static void show_epochs(const struct gle_experiment *exp, const struct gle_data 
 }
 
 /* A kind of step: its products, and the time measured. */
-static void show_step(const char *what, double flops, size_t rows, double seconds, size_t threads)
+static void show_step(const char *what, double flops, size_t rows, double seconds, const char *where)
 {
     char text[32];
 
     gle_format_duration(text, sizeof text, seconds);
-    printf("  %-17s %.3g %cFLOP (batch of %zu), %s measured on %zu thread%s\n", what,
-           flops < 1e9 ? 1e-6 * flops : 1e-9 * flops, flops < 1e9 ? 'M' : 'G', rows, text, threads,
-           threads > 1 ? "s" : "");
+    printf("  %-17s %.3g %cFLOP (batch of %zu), %s measured on %s\n", what,
+           flops < 1e9 ? 1e-6 * flops : 1e-9 * flops, flops < 1e9 ? 'M' : 'G', rows, text, where);
 }
 
-static void show_steps(const struct gle_graph *graph, const struct gle_data *data, size_t threads,
-                       const struct gle_costs *costs)
+static void show_steps(const struct gle_graph *graph, const struct gle_data *data,
+                       const struct gle_device_info *device, size_t threads, const struct gle_costs *costs)
 {
     const size_t rows = gle_train_eval_rows(graph, data);
+    char where[GLE_DEVICE_NAME];
 
+    if (device)
+        snprintf(where, sizeof where, "%s", device->name);
+    else
+        snprintf(where, sizeof where, "%zu thread%s", threads, threads > 1 ? "s" : "");
     show_step("a learning step", (double)graph->train_rows * gle_graph_flops(graph, true), graph->train_rows,
-              costs->learn.mean, threads);
-    show_step("evaluating step", (double)rows * gle_graph_flops(graph, false), rows, costs->eval.mean, threads);
+              costs->learn.mean, where);
+    show_step("evaluating step", (double)rows * gle_graph_flops(graph, false), rows, costs->eval.mean, where);
 }
 
-void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, size_t threads,
-                   const struct gle_costs *costs, double record)
+void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, const struct gle_device_info *device,
+                   size_t threads, const struct gle_costs *costs, double record)
 {
     const struct gle_experiment *exp = graph->exp;
     const struct gle_optimizer *optimizer = (const struct gle_optimizer *)exp->optimizer.row;
@@ -216,7 +240,7 @@ void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, s
            bytes < 1e9 ? 'M' : 'G');
     if (record > 0.0)
         show_recording(exp, data, record);
-    show_steps(graph, data, threads, costs);
+    show_steps(graph, data, device, threads, costs);
     if (exp->phases)
         show_phases(exp, data, costs);
     else

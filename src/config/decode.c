@@ -59,17 +59,52 @@ static const struct gle_row resets[] = {
 const struct gle_table gle_reset_table = {"reset", resets, sizeof *resets};
 
 static const struct gle_row backends[] = {
-    {.name = "auto", .help = "the fastest one there is"},
-    {.name = "cpu", .help = "this machine's processors"},
+    [GLE_BACKEND_AUTO] = {.name = "auto", .help = "a GPU where there is one, else the processors"},
+    [GLE_BACKEND_CPU] = {.name = "cpu", .help = "this machine's processors"},
+    [GLE_BACKEND_OPENCL] = {.name = "opencl", .help = "a GPU of any vendor, or another device that has OpenCL 1.2"},
     {.name = NULL},
 };
 const struct gle_table gle_backend_table = {"backend", backends, sizeof *backends};
+#define ON_GPUS "is no backend: opencl runs on GPUs of any vendor"
 static const struct gle_note backend_notes[] = {
-    {"gpu", "is no backend of this version, which runs on processors: cpu"},
-    {"cuda", "is no backend of this version, which runs on processors: cpu"},
-    {"nvidia", "is no backend of this version, which runs on processors: cpu"},
-    {NULL, NULL},
+    {"gpu", ON_GPUS},   {"cuda", ON_GPUS},  {"nvidia", ON_GPUS}, {"amd", ON_GPUS},   {"rocm", ON_GPUS},
+    {"hip", ON_GPUS},   {"intel", ON_GPUS}, {"sycl", ON_GPUS},   {"metal", ON_GPUS}, {"mps", ON_GPUS},
+    {"vulkan", ON_GPUS}, {NULL, NULL},
 };
+#undef ON_GPUS
+
+/* device: its number, or a part of its name */
+static const struct gle_key device_number_key = {
+    .name = "number", .kind = GLE_KEY_KIND_COUNT, .low = 0, .high = 1e6, .unit = "", .help = "its number in --list"};
+static const struct gle_key device_name_key = {
+    .name = "name", .kind = GLE_KEY_KIND_TEXT, .unit = "", .help = "a part of its name, in any case"};
+
+static int decode_device(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
+{
+    const char **device = field;
+    uint64_t number;
+    double real;
+
+    if (node->kind != GLE_NODE_SCALAR)
+        return gle_node_error(errs, GLE_ECONFIG, node, NULL,
+                              "the number of one device, or a part of its name, is wanted, not a %s",
+                              node->kind == GLE_NODE_LIST ? "list" : "map");
+    if (!node->quoted && !gle_text_real(&real, node->text)) {
+        if (gle_decode_value(&number, &device_number_key, doc, node, errs))
+            return -1;
+        *device = node->text;
+        return 0;
+    }
+    if (gle_decode_value(device, &device_name_key, doc, node, errs))
+        return -1;
+    return **device ? 0 : gle_node_error(errs, GLE_ECONFIG, node, NULL, "has no value");
+}
+
+static const struct gle_form device_forms[] = {{.kind = GLE_FORM_VALUE, .key = &device_number_key},
+                                               {.kind = GLE_FORM_VALUE, .key = &device_name_key},
+                                               {.kind = GLE_FORM_END}};
+static const struct gle_custom device_custom = {
+    .decode = decode_device, .type = "number or name of a device", .forms = device_forms};
 
 /* --- neurons --- */
 
@@ -405,6 +440,9 @@ static const struct gle_key checkpoint_keys[] = {
 static const struct gle_key compute_keys[] = {
     GLE_KEY_NAME_NOTED(struct gle_compute_keys, backend, "auto", &gle_backend_table, "where the network runs",
                        backend_notes),
+    GLE_KEY_CUSTOM(struct gle_compute_keys, device, GLE_ABSENT, &device_custom,
+                   "the device: its number, or a part of its name, in --list; default: the first GPU, and under opencl "
+                   "the first device where there is no GPU"),
     GLE_KEY_END,
 };
 

@@ -138,6 +138,7 @@ struct gle_checkpoint_keys {
 
 struct gle_compute_keys {
     const struct gle_row *backend;
+    const char *device; /* NULL: absent */
 };
 
 struct gle_file_keys {

@@ -281,6 +281,10 @@ static int build_sections(struct gle_experiment *exp, const struct gle_file_keys
     exp->n_input = gle_shape_count(&exp->input_shape);
     exp->has_teacher = gle_node_get(exp->src, "teacher");
     exp->checkpoint_minutes = file->checkpoint.minutes;
+    exp->compute_src = gle_node_get(exp->src, "compute");
+    exp->device = file->compute.device;
+    if (file->compute.backend)
+        exp->backend = (enum gle_backend)(file->compute.backend - (const struct gle_row *)gle_backend_table.rows);
     rc |= check_early(exp, file, errs);
     if (dataset)
         rc |= check_dataset(exp, errs);

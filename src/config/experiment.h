@@ -46,6 +46,9 @@ const char *gle_param_name(enum gle_param kind); /* of any kind */
 /* When the test set is evaluated (training.test); in the order of their rows. */
 enum gle_test { GLE_TEST_AUTO, GLE_TEST_EPOCHS, GLE_TEST_END };
 
+/* Where the network runs (compute.backend); in the order of their rows. */
+enum gle_backend { GLE_BACKEND_AUTO, GLE_BACKEND_CPU, GLE_BACKEND_OPENCL };
+
 enum { GLE_SOURCE_INPUT = -1 };
 
 /* What a layer reads, and through what: an entry of its `from`, or the layer before it. */
@@ -207,9 +210,12 @@ struct gle_experiment {
     struct gle_diagnose diagnose;
     double checkpoint_minutes; /* from one checkpoint to the next, beside those after stages; 0: none */
 
+    enum gle_backend backend;
+    const char *device; /* its number, or a part of its name; NULL: any */
+
     struct gle_doc *doc;        /* the resolved tree; owns all of the above */
     const struct gle_node *src; /* its root */
-    const struct gle_node *network_src, *training_src;
+    const struct gle_node *network_src, *training_src, *compute_src;
 };
 
 /* A change to the file's tree before it is decoded: --set a.b=c. `where` names it in messages ("--set a.b=c"). */

@@ -295,5 +295,7 @@ void gle_experiment_unused(const struct gle_experiment *exp, struct gle_errors *
         tell(&own, given(exp, exp->training_src, "test_batch_size"),
              "in training by duration (phases), the test set is shown with the key 'evaluate' only");
     tell_of_record(exp, &own);
+    if (exp->backend == GLE_BACKEND_CPU)
+        tell(&own, given(exp, exp->compute_src, "device"), "the backend cpu runs on this machine's processors");
     add_all(told, &own, exp->variant);
 }

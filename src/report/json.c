@@ -147,6 +147,18 @@ json_t *gle_json_sweep(const struct gle_sweep *s)
     return out;
 }
 
+static json_t *device(const struct gle_provenance_device *d)
+{
+    json_t *out = d->name ? json_object() : json_null();
+
+    if (d->name) {
+        json_object_set_new(out, "name", text(d->name));
+        json_object_set_new(out, "driver", text(d->driver));
+        json_object_set_new(out, "platform", text(d->platform));
+    }
+    return out;
+}
+
 static json_t *provenance(const struct gle_provenance *p)
 {
     json_t *out = json_object(), *resumed = json_array(), *earlier = json_array();
@@ -161,6 +173,7 @@ static json_t *provenance(const struct gle_provenance *p)
     json_object_set_new(out, "blas", json_string(p->blas));
     json_object_set_new(out, "cpu", text(p->cpu));
     json_object_set_new(out, "backend", json_string(p->backend));
+    json_object_set_new(out, "device", device(&p->device));
     json_object_set_new(out, "instruction_set", json_string(p->isa));
     json_object_set_new(out, "threads", count(p->threads));
     json_object_set_new(out, "start", json_string(p->start));

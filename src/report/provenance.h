@@ -10,31 +10,37 @@
 /* What the bits of a result depend on, beside config and data. */
 enum { GLE_MAKER = 256 };
 
+/* The device of a backend; borrowed. name NULL: the processors. */
+struct gle_provenance_device {
+    const char *name, *driver, *platform;
+};
+
 struct gle_provenance {
     const char *version, *commit, *compiler;
     char blas[64], cpu[128];
-    const char *backend;  /* "cpu" */
+    const char *backend;  /* "cpu", "opencl" */
+    struct gle_provenance_device device;
     const char *isa;      /* instruction set of the kernels */
     size_t threads;
     char start[32], end[32]; /* UTC, ISO 8601; end "" while running */
     const char *command;     /* the command line; borrowed */
     char (*resumed)[32];     /* when the run was resumed, likewise; owned (gle_provenance_clear) */
     size_t n_resumed;
-    /* What made the former parts of a run that was resumed, where that was another program or instruction set than what
-     * went on with it: "avx2, glesim 0.9.0 ...", in order; owned likewise. */
+    /* What made the former parts of a run that was resumed, where that was another program, device or instruction set
+     * than what went on with it: "avx2, glesim 0.9.0 ...", in order; owned likewise. */
     char (*earlier)[GLE_MAKER];
     size_t n_earlier;
     bool changed; /* the last of them is what had written the checkpoint that this process went on from */
 };
 
-/* Everything but threads; start is now. */
+/* Everything but threads, and on the processors; start is now. */
 void gle_provenance_collect(struct gle_provenance *p, const char *command);
 /* The time now, as in start and end. */
 void gle_provenance_now(char text[32]);
 
 /* The run is resumed now. Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_provenance_resume(struct gle_provenance *p, struct gle_error *err);
-/* The instruction set and program that are at work now. */
+/* The instruction set, or the device, and the program that are at work now. */
 void gle_provenance_maker(char maker[GLE_MAKER], const struct gle_provenance *p);
 /* Saves when the run was started and resumed, and by what it was made, or restores it. Errors: as base/archive.h. */
 struct gle_archive;

@@ -154,15 +154,36 @@ bool gle_report_is_held(const char *dir)
 
 /* --- what is there already --- */
 
-/* Takes out of a config what changes no result. */
-static void forget_words(struct gle_node *root)
+/* Of a config; NULL: it has none. */
+static struct gle_node *compute_of(struct gle_node *root)
 {
     struct gle_node *compute = gle_node_get(root, "compute");
-    struct gle_node *backend = compute && compute->kind == GLE_NODE_MAP ? gle_node_get(compute, "backend") : NULL;
 
-    gle_node_remove(root, "description");
-    if (backend && backend->kind == GLE_NODE_SCALAR && !strcmp(backend->text, "auto"))
-        backend->text = "cpu";
+    return compute && compute->kind == GLE_NODE_MAP ? compute : NULL;
+}
+
+/* Whether glesim chooses the backend. */
+static bool is_auto(struct gle_node *compute)
+{
+    const struct gle_node *backend = gle_node_get(compute, "backend");
+
+    return backend && backend->kind == GLE_NODE_SCALAR && !strcmp(backend->text, "auto");
+}
+
+/* Takes out of two configs what makes them no others: words for the reader, the device, and a backend that one of them
+ * leaves open. */
+static void forget_words(struct gle_node *a, struct gle_node *b)
+{
+    struct gle_node *const compute[] = {compute_of(a), compute_of(b)};
+    const bool both = compute[0] && compute[1], open = both && (is_auto(compute[0]) || is_auto(compute[1]));
+
+    gle_node_remove(a, "description");
+    gle_node_remove(b, "description");
+    for (size_t i = 0; both && i < 2; i++) {
+        gle_node_remove(compute[i], "device");
+        if (open)
+            gle_node_remove(compute[i], "backend");
+    }
 }
 
 int gle_report_compare(char what[GLE_DIFFERENCE], const struct gle_report *report, const char *config, size_t size,
@@ -179,8 +200,7 @@ int gle_report_compare(char what[GLE_DIFFERENCE], const struct gle_report *repor
     else if (!(here = gle_node_copy(there, report->exp->src)))
         rc = gle_fail(err, GLE_ENOMEM, "no memory for the config");
     else {
-        forget_words(there->root);
-        forget_words(here);
+        forget_words(there->root, here);
         gle_node_differs(what, GLE_DIFFERENCE, there->root, here, report->dir);
     }
     gle_doc_destroy(there);

@@ -49,7 +49,8 @@ static void measure_both(void *ctx)
 }
 
 int gle_train_measure(struct gle_costs *costs, struct gle_net *net, const struct gle_graph *graph,
-                      const struct gle_data *data, double seconds, double profile_seconds, struct gle_error *err)
+                      const struct gle_data *data, struct gle_device *device, double seconds, double profile_seconds,
+                      struct gle_error *err)
 {
     static const struct gle_observer nobody = {0};
     struct gle_metrics metrics = {0};
@@ -57,6 +58,7 @@ int gle_train_measure(struct gle_costs *costs, struct gle_net *net, const struct
                           .graph = graph,
                           .net = net,
                           .data = data,
+                          .device = device,
                           .metrics = &metrics,
                           .observer = &nobody,
                           .err = err};

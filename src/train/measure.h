@@ -6,6 +6,8 @@
 #include "graph/graph.h"
 #include "solver/net.h"
 
+struct gle_device;
+
 /* Seconds that a step takes, all that belongs to it included: showing the input, sweeps over windows, the teacher. All
  * zero: there are no such steps. */
 struct gle_step_cost {
@@ -23,10 +25,11 @@ struct gle_costs {
 /* Measures on real samples, or the real signal, in batches as training has them: `seconds` seconds of learning steps,
  * then of evaluating ones, after some more of each that do not count; and each again for profile_seconds, if that is
  * not 0. Waiting for samples does not count either. The network is initialised before and should be discarded after.
+ * device: as for gle_train().
  * Errors: as gle_train(). */
 GLE_MUST_CHECK int gle_train_measure(struct gle_costs *costs, struct gle_net *net, const struct gle_graph *graph,
-                                     const struct gle_data *data, double seconds, double profile_seconds,
-                                     struct gle_error *err);
+                                     const struct gle_data *data, struct gle_device *device, double seconds,
+                                     double profile_seconds, struct gle_error *err);
 
 /* The samples that evaluating steps are measured on, in training by epochs; and how many rows those steps have. */
 enum gle_split gle_train_eval_split(const struct gle_data *data);

@@ -10,6 +10,8 @@
 
 #include <signal.h>
 
+struct gle_device;
+
 /* Rows of a learning step: sequences or samples that run side by side. */
 size_t gle_train_rows(const struct gle_experiment *exp, const struct gle_data *data);
 /* What the graph of a net must be built for to be trained on data. */
@@ -26,10 +28,11 @@ GLE_MUST_CHECK int gle_train_check(const struct gle_experiment *exp, const struc
  * which it did, or of the last one if it did under evaluation; by duration, those of at most 10,000 steps before.
  * metrics->status says so, and the error is returned.
  * metrics: initialised by gle_metrics_init(). graph: built with gle_train_options(). data must have passed
- * gle_train_check().
+ * gle_train_check(). device: where the networks run, borrowed; NULL: the processors.
  * Errors: GLE_EDIVERGED, GLE_EDATA, GLE_ENOMEM, the observer's. */
 GLE_MUST_CHECK int gle_train(struct gle_metrics *metrics, struct gle_net *net, const struct gle_graph *graph,
-                             const struct gle_data *data, const struct gle_observer *observer,
-                             const volatile sig_atomic_t *stop, struct gle_error *err);
+                             const struct gle_data *data, struct gle_device *device,
+                             const struct gle_observer *observer, const volatile sig_atomic_t *stop,
+                             struct gle_error *err);
 
 #endif

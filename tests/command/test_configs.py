@@ -110,7 +110,7 @@ class Values(Configs):
             self.assertIn(f"(did you mean {meant}", self.refused("", "--set", given))
         self.assertIn("b: no such variant (did you mean 'B'?)",
                       self.refused("variants: {B: {}}\n", "--variant", "b"))
-        self.assertIn("runs on processors: cpu", self.refused("", "--set", "compute.backend=gpu"))
+        self.assertIn("opencl runs on GPUs of any vendor", self.refused("", "--set", "compute.backend=gpu"))
 
     def test_the_resolved_config_is_the_same_for_every_reader(self):
         self.run_glesim(self.config(), "--set", "seed=010", "--set", "learning.optimizer.lr=1e-2",

@@ -351,8 +351,8 @@ class Makers(Case):
             told.append(run.communicate(timeout=PATIENCE)[1])
             self.assertEqual(run.returncode, 130, told)
         made = load(self.run_of("out") / "metrics.json")["provenance"]
-        self.assertRegex(told[1], r"^glesim: out/seed_1: another instruction set or program goes on with it, so that its "
-                                  r"bits are those of neither: avx2, glesim .*; before: base, glesim .*\n$")
+        self.assertRegex(told[1], r"^glesim: out/seed_1: another device, instruction set or program goes on with it, so "
+                                  r"that its bits are those of neither: avx2, glesim .*; before: base, glesim .*\n$")
         self.assertEqual((told[0], told[2]), ("", ""))
         self.assertRegex(told[3], r"neither: base, .*; before: avx2, ")
         self.assertEqual([maker.split(",")[0] for maker in made["earlier"]], ["base", "avx2"])

@@ -39,7 +39,7 @@ static void check(const struct golden *g)
 
     set = (const struct gle_dataset *)b.exp->dataset.row;
     if (gle_data_open(&data, set, b.exp->dataset.params, 0.0, &context, &err) ||
-        gle_metrics_init(&m, b.exp, data, &err) || gle_train(&m, b.net, b.graph, data, NULL, NULL, &err))
+        gle_metrics_init(&m, b.exp, data, &err) || gle_train(&m, b.net, b.graph, data, NULL, NULL, NULL, &err))
         fail_msg("%s: %s", g->config, err.text);
     for (size_t i = 0; i < m.n_epochs; i++) {
         const struct gle_score *s = m.epochs[i].score;

@@ -42,7 +42,7 @@ struct trial trial_open(const char *yaml, size_t threads)
 
 void trial_run(struct trial *t, const struct gle_observer *observer, const volatile sig_atomic_t *stop)
 {
-    t->rc = gle_train(&t->m, t->b.net, t->b.graph, t->data, observer, stop, &t->err);
+    t->rc = gle_train(&t->m, t->b.net, t->b.graph, t->data, NULL, observer, stop, &t->err);
 }
 
 void trial_close(struct trial *t)

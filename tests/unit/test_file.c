@@ -340,6 +340,11 @@ static void directories_are_made_with_those_above(void **state)
     assert_int_equal(gle_file_make_dirs(path, &err), 0);
     assert_int_equal(gle_file_make_dirs("/", &err), 0);
     assert_int_equal(gle_file_make_dirs(".", &err), 0);
+    assert_int_equal(gle_file_make_private_dirs(in_dir(path, "a/d/e"), &err), 0);
+    assert_int_equal(stat(path, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0700);
+    assert_int_equal(stat(in_dir(path, "a/d"), &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0700);
 }
 
 static void file_in_the_way_of_a_directory_is_named(void **state)

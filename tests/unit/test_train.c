@@ -593,7 +593,7 @@ static int run_with(const char *path, size_t k)
         rc = rc ? rc : gle_graph_build(&graph, exp, &(struct gle_graph_options){0}, &err);
         rc = rc ? rc : gle_net_build(&net, graph, 2, &err);
         rc = rc ? rc : gle_metrics_init(&m, exp, data, &err);
-        rc = rc ? rc : gle_train(&m, net, graph, data, NULL, NULL, &err);
+        rc = rc ? rc : gle_train(&m, net, graph, data, NULL, NULL, NULL, &err);
     }
     gle_memory_fail_after((size_t)-1);
     gle_metrics_clear(&m);

@@ -1,0 +1,172 @@
+"""Where a run goes: which devices there are, which one a config takes, and what is said of those that are missing. The
+program is the one that GLESIM names. Tests that need a device are left out where OpenCL has none. Standard library only.
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import unittest
+import unittest.mock
+
+from case import Case, GLESIM, XOR, load
+
+SHORT = ["--set", "training.epochs=1", "--quiet"]
+ON_OPENCL = ["--set", "compute.backend=opencl"]
+CONFIG = XOR.read_text(encoding="utf-8") + "compute: {backend: opencl}\n"
+LINE = CONFIG.count("\n")
+
+
+def listed(env=None):
+    """The section of --list on devices, line by line."""
+    done = subprocess.run([GLESIM, "--list"], capture_output=True, text=True, check=True, env=env)
+    return done.stdout.partition("\ndevice\n")[2].splitlines()
+
+
+def devices():
+    """[(name, is it a GPU), ...] of this machine."""
+    found = [re.fullmatch(r"  (\d+) +(.*): (no GPU|a GPU), \S+ GB; .*, driver .*", line) for line in listed()]
+    assert [int(line[1]) for line in found if line] == [i for i, line in enumerate(found) if line]
+    return [(line[2], line[3] == "a GPU") for line in found if line]
+
+
+DEVICES = devices()
+NEEDS_DEVICE = unittest.skipUnless(DEVICES, "OpenCL has no device here")
+
+
+class Devices(Case):
+    def setUp(self):
+        super().setUp()
+        (self.folder / "no_drivers").mkdir()
+        (self.folder / "no_loader").mkdir()
+        (self.folder / "no_loader/libOpenCL.so.1").touch()
+        # Loaders look for drivers in one place or the other.
+        self.no_drivers = {"OCL_ICD_VENDORS": str(self.folder / "no_drivers"), "OCL_ICD_FILENAMES": ""}
+        self.no_loader = {"LD_LIBRARY_PATH": str(self.folder / "no_loader")}
+        for name in ("XDG_CACHE_HOME", "POCL_CACHE_DIR"):
+            self.enterContext(unittest.mock.patch.dict(os.environ, {name: str(self.folder / name)}))
+
+    def provenance(self, output, seed=1):
+        return load(self.run_of(output, seed) / "metrics.json")["provenance"]
+
+
+class Missing(Devices):
+    """A machine without drivers, or without OpenCL's loader."""
+
+    def without(self):
+        yield self.no_drivers, r"(no OpenCL driver is installed: .* \(CL_PLATFORM_NOT_FOUND_KHR\)|.* without OpenCL: .*)"
+        yield self.no_loader, r"(no OpenCL on this machine: .*libOpenCL\.so\.1.*|.* without OpenCL: .*)"
+
+    def test_list_says_why_there_is_none(self):
+        for env, why in self.without():
+            lines = listed({**os.environ, **env})
+            self.assertEqual(len(lines), 1, lines)
+            self.assertRegex(lines[0], rf"^  none: {why}$")
+
+    def test_opencl_says_what_is_missing(self):
+        config = self.write("xor.yaml", CONFIG)
+        for env, why in self.without():
+            err = self.run_glesim(config, *SHORT, env=env, code=5).err
+            self.assertRegex(err, rf"^{config}:{LINE}:20: compute\.backend: {why}\n$")
+            self.assertFalse((self.folder / "results/xor/seed_1/metrics.json").exists())
+
+    def test_opencl_says_it_of_runs_side_by_side(self):
+        config = self.write("xor.yaml", CONFIG)
+        err = self.run_glesim(config, *SHORT, "--seeds", "1-2", env=self.no_drivers, code=5).err
+        self.assertEqual(len(re.findall(rf"xor\.yaml:{LINE}:20: compute\.backend: ", err)), 2, err)
+
+    def test_auto_goes_on_the_processors_without_a_word(self):
+        for i, (env, _) in enumerate(self.without()):
+            self.assertEqual(self.run_glesim(XOR, *SHORT, "--output", f"out{i}", env=env).err, "")
+            made = self.provenance(f"out{i}")
+            self.assertEqual((made["backend"], made["device"]), ("cpu", None))
+
+    def test_auto_does_not_drop_a_device_that_is_named(self):
+        err = self.run_glesim(XOR, *SHORT, "--set", "compute.device=H100", env=self.no_drivers, code=5).err
+        self.assertRegex(err, r"^--set compute\.device=H100: compute\.device: .*OpenCL")
+
+    def test_other_runs_of_the_command_are_made(self):
+        config = self.write("xor.yaml", CONFIG)
+        done = self.run_glesim(config, XOR, *SHORT, "--force", env=self.no_drivers, code=5)
+        self.assertEqual(self.provenance("results/xor")["backend"], "cpu", done.err)
+
+
+class There(Devices):
+    @NEEDS_DEVICE
+    def test_the_report_names_the_device(self):
+        self.run_glesim(XOR, *SHORT, *ON_OPENCL, "--output", "out")
+        made = self.provenance("out")
+        self.assertEqual(made["backend"], "opencl")
+        self.assertEqual(made["device"]["name"], DEVICES[0][0])
+        self.assertTrue(made["device"]["driver"] and made["device"]["platform"])
+
+    @NEEDS_DEVICE
+    def test_a_device_goes_by_number_or_by_a_part_of_its_name(self):
+        for i, (name, _) in enumerate(DEVICES):
+            first = [other for other, _ in DEVICES if name.upper() in other.upper()][0]
+            for word, wanted in ((str(i), name), (f'"{name.upper()}"', first)):
+                self.run_glesim(XOR, *SHORT, *ON_OPENCL, "--set", f"compute.device={word}", "--output", "out", "--force")
+                self.assertEqual(self.provenance("out")["device"]["name"], wanted)
+
+    @NEEDS_DEVICE
+    def test_an_unknown_device_is_answered_with_those_that_there_are(self):
+        config = self.write("xor.yaml", CONFIG.replace("opencl}", "opencl, device: Voodoo 2}"))
+        err = self.run_glesim(config, *SHORT, code=5).err
+        self.assertRegex(err, rf"xor\.yaml:{LINE}:36: compute\.device: no device has the number or the name 'Voodoo 2'; ")
+        for i, (name, _) in enumerate(DEVICES):
+            self.assertIn(f"{i} '{name}'", err)
+        self.assertIn(f"'{len(DEVICES)}'", self.run_glesim(XOR, *SHORT, *ON_OPENCL, "--set",
+                                                           f"compute.device={len(DEVICES)}", code=5).err)
+
+    @NEEDS_DEVICE
+    def test_auto_takes_gpus_alone(self):
+        self.run_glesim(XOR, *SHORT, "--output", "out")
+        self.assertEqual(self.provenance("out")["backend"], "opencl" if DEVICES[0][1] else "cpu")
+        for i, (name, gpu) in enumerate(DEVICES):
+            done = self.run_glesim(XOR, *SHORT, "--set", f"compute.device={i}", "--output", "out", "--force",
+                                   code=0 if gpu else 5)
+            if not gpu:
+                self.assertIn(f"compute.device: '{name}' is no GPU", done.err)
+
+    @NEEDS_DEVICE
+    def test_runs_side_by_side_open_it_each(self):
+        self.run_glesim(XOR, *SHORT, *ON_OPENCL, "--output", "out", "--seeds", "1-4", "--jobs", "2")
+        for seed in range(1, 5):
+            self.assertEqual(self.provenance("out", seed)["device"]["name"], DEVICES[0][0])
+
+    @NEEDS_DEVICE
+    def test_variants_may_take_different_ones(self):
+        config = self.write("xor.yaml", XOR.read_text(encoding="utf-8") + "variants: {a: {compute.backend: opencl}, "
+                            "b: {compute.backend: cpu}, c: {compute: {backend: opencl, device: 0}}}\n")
+        self.run_glesim(config, *SHORT, "--output", "out")
+        self.assertEqual([self.provenance(f"out/{name}")["backend"] for name in "abc"], ["opencl", "cpu", "opencl"])
+
+    @NEEDS_DEVICE
+    def test_a_dry_run_is_measured_there(self):
+        self.assertIn(f"measured on {DEVICES[0][0]}\n", self.run_glesim(XOR, "--dry-run", *ON_OPENCL).out)
+        self.assertRegex(self.run_glesim(XOR, "--dry-run", "--set", "compute.backend=cpu").out, r"measured on \d+ thread")
+
+    @NEEDS_DEVICE
+    def test_a_device_makes_no_other_run(self):
+        args = [XOR, "--set", "training.epochs=1", "--output", "out", "--seeds", "1-2"]
+        self.run_glesim(*args, *ON_OPENCL)
+        for more in (["--set", "compute.backend=auto"], [*ON_OPENCL, "--set", "compute.device=0"]):
+            self.assertEqual(self.run_glesim(*args, *more).out.count("there already"), 2, more)
+        err = self.run_glesim(*args, "--set", "compute.backend=cpu", code=3).err
+        self.assertIn("compute.backend is opencl there, cpu here", err)
+
+
+class Words(Devices):
+    def test_a_device_under_cpu_is_told_to_have_no_effect(self):
+        done = self.run_glesim(XOR, *SHORT[:2], "--set", "compute={backend: cpu, device: 1}", "--output", "out")
+        self.assertIn("compute.device: has no effect: the backend cpu runs on this machine's processors", done.err)
+        self.assertEqual(self.provenance("out")["backend"], "cpu")
+
+    def test_names_of_makers_are_answered_with_advice(self):
+        for name in ("cuda", "gpu", "nvidia", "metal", "rocm", "intel"):
+            err = self.run_glesim(XOR, "--check", "--set", f"compute.backend={name}", code=2).err
+            self.assertIn(f"compute.backend: '{name}' is no backend: opencl runs on GPUs of any vendor", err)
+
+
+if __name__ == "__main__":
+    unittest.main()
