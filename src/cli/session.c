@@ -188,6 +188,8 @@ static int open_session(struct session *s, struct gle_error *err)
     if (gle_net_threads(s->net) > threads)
         return gle_fail(err, GLE_ENOMEM, "only %zu of %zu threads can be made; --threads %zu does with so many",
                         threads, gle_net_threads(s->net), threads);
+    if (s->device && gle_net_move(s->net, s->device, err))
+        return -1;
     if (!s->how->options->quiet)
         gle_notes_print(exp, s->data);
     return 0;

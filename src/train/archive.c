@@ -466,8 +466,11 @@ int gle_run_archive(struct gle_run *run, struct gle_archive *a, struct gle_error
 
     assert(gle_archive_restores(a) ? run->state == GLE_RUN_STARTING
                                    : run->state == GLE_RUN_BETWEEN || run->state == GLE_RUN_WITHIN);
-    if (!gle_archive_restores(a))
+    if (!gle_archive_restores(a)) {
         gle_run_count_time(run);
+        if (gle_run_collect(run, err))
+            return -1;
+    }
     gle_archive_enter(a, "run");
     rc = visit_all(run, a, err);
     gle_archive_leave(a);

@@ -39,34 +39,39 @@ static int run_step(struct gle_run *run, const struct gle_batch *batch, bool for
                                 .forward_only = forward_only,
                                 .steps_left = T - 1 - t,
                                 .on_grid = true};
-    double loss;
 
     gle_run_show(run, batch, t);
     if (stride.learn)
         gle_run_begin_window(run);
     stride.end_window = run->at.window.open && ((t + 1) % run->exp->window_steps == 0 || t + 1 == T);
-    if (gle_run_step(run, &stride, &loss, err))
+    if (gle_run_step(run, &stride, &pass->loss, err))
         return -1;
     pass->t++;
-    pass->loss += loss;
     pass->steps++;
     pass->shown += (double)batch->B;
     run->spent.work += (double)batch->B;
     if (t % GLE_PROGRESS_STEPS)
         return 0;
-    gle_run_tell(run, loss_so_far(run, batch->B), accuracy_so_far(run));
+    if (!gle_net_is_on_device(run->net)) /* else losses come late: they are told after the batch */
+        gle_run_tell(run, loss_so_far(run, batch->B), accuracy_so_far(run));
     return gle_run_pause(run, GLE_PAUSE_STEP, err);
 }
 
-static void end_batch(struct gle_run *run, const struct gle_batch *batch)
+static int end_batch(struct gle_run *run, const struct gle_batch *batch, struct gle_error *err)
 {
     struct gle_pass_state *pass = &run->pass;
+
+    if (gle_run_collect(run, err))
+        return -1;
+    if (gle_net_is_on_device(run->net))
+        gle_run_tell(run, loss_so_far(run, batch->B), accuracy_so_far(run));
 
     /* with the steps that its samples might have had */
     run->spent.work += (double)batch->B * (double)(run->data->n_steps - batch->n_steps);
     pass->right += gle_run_count_right(run, batch);
     pass->done += batch->B;
     pass->t = 0;
+    return 0;
 }
 
 static void begin_batch(struct gle_run *run, const struct gle_batch *batch)
@@ -87,8 +92,7 @@ static int run_batch(struct gle_run *run, const struct gle_batch *batch, bool fo
         if (run_step(run, batch, forward_only, err))
             return -1;
     }
-    end_batch(run, batch);
-    return 0;
+    return end_batch(run, batch, err);
 }
 
 /* --- the order of passes --- */
@@ -378,18 +382,22 @@ void gle_run_epochs(struct gle_run *run)
 static int measure_batch(bool *measured, struct gle_meter *meter, struct gle_run *run, const struct gle_batch *batch,
                          bool forward_only, struct gle_error *err)
 {
+    bool whole; /* the clock tells the time of all steps so far: those on a device are over */
+
     begin_batch(run, batch);
     while (run->pass.t < batch->n_steps) {
         if (run_step(run, batch, forward_only, err))
             return -1;
-        *measured = gle_meter_step(meter, !run->at.window.open);
+        if (run->pass.t == batch->n_steps && gle_run_collect(run, err))
+            return -1;
+        whole = !gle_net_is_on_device(run->net) || run->pass.t == batch->n_steps;
+        *measured = gle_meter_step(meter, whole && !run->at.window.open);
         if (*measured) {
             gle_run_drop_window(run);
             return 0;
         }
     }
-    end_batch(run, batch);
-    return 0;
+    return end_batch(run, batch, err);
 }
 
 int gle_run_measure_epochs(struct gle_meter *meter, struct gle_run *run, bool learn, struct gle_error *err)

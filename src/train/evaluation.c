@@ -55,7 +55,7 @@ static int build(struct gle_graph **graph, struct gle_net **net, const struct gl
         gle_net_build(net, *graph, gle_net_threads(from), err))
         return -1;
     gle_net_borrow_threads(*net, from);
-    return 0;
+    return gle_net_is_on_device(from) ? gle_net_move(*net, run->device, err) : 0;
 }
 
 static int build_all(struct gle_evaluation *e, const struct gle_run *run, struct gle_error *err)
@@ -132,15 +132,14 @@ static double accuracy(const struct gle_run *copy, const struct sums *s)
 static int show_batch(struct gle_run *copy, const struct gle_batch *batch, bool forward_only, struct sums *s,
                       struct gle_error *err)
 {
-    const struct gle_stride stride = {.B = batch->B, .forward_only = forward_only};
+    struct gle_stride stride = {.B = batch->B, .forward_only = forward_only};
 
     gle_run_begin_batch(copy, batch->B);
     for (size_t t = 0; t < batch->n_steps && !gle_run_stopped(copy); t++) {
-        double loss;
         gle_run_show(copy, batch, t);
-        if (gle_run_step(copy, &stride, &loss, err))
+        stride.at_once = t % GLE_PROGRESS_STEPS == 0 || t + 1 == batch->n_steps;
+        if (gle_run_step(copy, &stride, &s->loss, err))
             return -1;
-        s->loss += loss;
         s->shown += (double)batch->B;
         s->asked += copy->at.unasked ? 0.0 : (double)batch->B;
         copy->spent.work += (double)batch->B;

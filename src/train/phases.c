@@ -243,7 +243,8 @@ static int run_steps(struct gle_run *run, struct gle_error *err)
 {
     const struct gle_phase *cfg = phase_of(run);
     const bool windows = has_windows(run, cfg->learn);
-    struct gle_stride stride = {.B = run->graph->max_batch, .learn = cfg->learn, .nudge = true};
+    struct gle_stride stride = {
+        .B = run->graph->max_batch, .learn = cfg->learn, .nudge = true, .at_once = true};
 
     while (run->phase.t < cfg->n_steps && !gle_run_stopped(run)) {
         const uint64_t t = run->phase.t;
@@ -260,6 +261,7 @@ static int run_steps(struct gle_run *run, struct gle_error *err)
         stride.steps_left = fewer(cfg->n_steps - 1 - t, steps_to_reset(run, run->at.step));
         stride.end_window = gle_run_window_ends(run, run->at.step, t);
         stride.on_grid = on_grid(run);
+        loss = 0.0;
         if (gle_run_step(run, &stride, &loss, err) || count(run, loss, err))
             return -1;
     }
@@ -354,7 +356,7 @@ int gle_run_measure_phases(struct gle_meter *meter, struct gle_run *run, bool le
 
     run->at.step = 0;
     for (uint64_t t = 0;; t++) {
-        double loss;
+        double loss = 0.0;
         show(run);
         if (has_windows(run, learn))
             gle_run_begin_window(run);

@@ -378,8 +378,19 @@ static int step_teacher(struct gle_run *run, struct gle_error *err)
     return gle_fail(err, own.code, "in the teacher: %s", own.text);
 }
 
-static int step_nets(struct gle_run *run, const struct gle_stride *stride, double *loss, struct gle_error *err)
+/* Adds losses to *sum, one by one; *last is the last of them, if there is one. */
+static void add_losses(double *sum, double *last, const double *losses, size_t n)
 {
+    for (size_t i = 0; i < n; i++)
+        *sum += *last = losses[i];
+}
+
+/* *loss: of this step, if at_once. */
+static int step_nets(struct gle_run *run, const struct gle_stride *stride, bool at_once, double *sum, double *loss,
+                     struct gle_error *err)
+{
+    double losses[GLE_LOSSES];
+    size_t n;
     const bool windowed = run->exp->rule->windowed;
     const struct gle_step step = {.learn = stride->learn && !windowed,
                                   .nudge = stride->learn || stride->nudge,
@@ -387,16 +398,35 @@ static int step_nets(struct gle_run *run, const struct gle_stride *stride, doubl
                                   .unasked = run->at.unasked,
                                   .lr = run->schedule.lr};
 
-    if (gle_net_step(run->net, &step, loss, err))
+    if (gle_net_queue(run->net, &step, losses, &n, err))
         return -1;
+    add_losses(sum, loss, losses, n);
+    if (at_once && gle_net_is_on_device(run->net)) {
+        if (gle_net_collect(run->net, losses, &n, err))
+            return -1;
+        add_losses(sum, loss, losses, n);
+    }
     if (run->diagnosis && step.learn)
         gle_diagnosis_add(run->diagnosis, run->net);
     return run->teacher ? step_teacher(run, err) : 0;
 }
 
-int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *loss, struct gle_error *err)
+int gle_run_collect(struct gle_run *run, struct gle_error *err)
 {
+    double losses[GLE_LOSSES], last;
+    size_t n;
+
+    if (gle_net_collect(run->net, losses, &n, err))
+        return -1;
+    add_losses(&run->pass.loss, &last, losses, n);
+    return 0;
+}
+
+int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *sum, struct gle_error *err)
+{
+    const bool tells = is_recorded(run) && run->observer->moment;
     bool closes, learned;
+    double loss = (double)NAN;
 
     assert(run->state == GLE_RUN_WITHIN || run->state == GLE_RUN_ASIDE);
     if (run->teacher)
@@ -404,7 +434,7 @@ int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *l
     if (run->diagnosis && stride->learn)
         gle_diagnosis_before(run->diagnosis, run->net, run->at.step, stride->steps_left,
                              stride->on_grid && run->at.window.open && run->at.window.first == run->at.step);
-    if (step_nets(run, stride, loss, err))
+    if (step_nets(run, stride, stride->at_once || tells, sum, &loss, err))
         return -1;
     if (stride->end_window && run->at.window.first == run->at.step) /* no loss of it has a gradient */
         gle_run_drop_window(run);
@@ -412,7 +442,7 @@ int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *l
     if (closes && end_window(run, stride->learn, err))
         return -1;
     learned = stride->learn && (closes || !run->exp->rule->windowed);
-    if (is_recorded(run) && run->observer->moment && tell_moment(run, stride, learned, *loss, err))
+    if (tells && tell_moment(run, stride, learned, loss, err))
         return -1;
     if (closes && run->observer->window && tell_window(run, stride, err))
         return -1;

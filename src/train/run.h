@@ -208,11 +208,16 @@ struct gle_stride {
     uint64_t steps_left; /* how many like this one follow for sure, without a reset of the state */
     bool end_window;     /* the open window, if there is one, ends with it; if it began with it, it is dropped */
     bool on_grid;        /* a window that begins with it ends after learning.window, as those that follow do */
+    bool at_once;        /* its loss is wanted before the next one */
 };
-/* One step of net, teacher and diagnosis on what the net's input holds, and what observers want to know of it. *loss:
- * summed over the rows, 0 without a target. Errors: GLE_EDIVERGED, GLE_ENOMEM, the observer's. */
-GLE_MUST_CHECK int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *loss,
+/* One step of net, teacher and diagnosis on what the net's input holds, and what observers want to know of it. Adds to
+ * *sum the losses that have become known, summed over the rows, 0 without a target: that of this step, and of those
+ * before it. A net on a device tells them later, unless at_once. Errors: GLE_EDIVERGED, GLE_ENOMEM, GLE_EDEVICE, the
+ * observer's. */
+GLE_MUST_CHECK int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *sum,
                                 struct gle_error *err);
+/* Waits for the losses that are not known yet, and adds them to those of the pass. Errors: likewise. */
+GLE_MUST_CHECK int gle_run_collect(struct gle_run *run, struct gle_error *err);
 /* Opens a window of a windowed rule, if none is open; or forgets it. */
 void gle_run_begin_window(struct gle_run *run);
 void gle_run_drop_window(struct gle_run *run);
