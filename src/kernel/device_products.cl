@@ -19,15 +19,19 @@ typedef GLUED(float, VECTOR) vector;
 /* Elements of a tile of `rows` x `cols` are shared among the items of a group. An item meets the same elements every
  * time, so that what it wrote it can read without waiting for the others. */
 #define ITEMS_ACROSS (ITEMS < TILE_COLS ? ITEMS : TILE_COLS)
-#define EACH_ELEMENT(row, col, rows, cols)                                                              \
+#define EACH_ELEMENT(row, col, rows, cols)                                             \
     for (uint row = item / ITEMS_ACROSS; row < (rows); row += ITEMS / ITEMS_ACROSS)    \
         for (uint col = item % ITEMS_ACROSS; col < (cols); col += ITEMS_ACROSS)
 
 typedef __global const struct gle_device_projection projection;
 
-/* Functions without barriers are called, not copied into each kernel: compilers of processors take minutes else. They
- * are told which item calls, since such compilers know that in kernels alone. */
+/* A processor calls functions without barriers, since its compiler takes minutes for kernels that hold copies of them.
+ * They are told which item calls: it is known in kernels alone. */
+#if ITEMS == 1
 #define CALLED static __attribute__((noinline))
+#else
+#define CALLED static inline
+#endif
 
 /* --- links, number by number --- */
 
@@ -174,29 +178,53 @@ CALLED float operand_at(const struct operand *o, uint i, uint k)
     }
 }
 
+#if ITEMS == 1
+CALLED void copy_rows(__local float *restrict to, uint ld, __global const float *restrict from, uint ld_from, uint rows,
+                      uint cols)
+{
+    for (uint i = 0; i < rows; i++)
+        for (uint k = 0; k < cols; k++)
+            to[i * ld + k] = from[i * ld_from + k];
+}
+
+/* to (cols, rows) = from (rows, cols), transposed; a few rows at a time, so that neighbours are written together. */
+CALLED void transpose_rows(__local float *restrict to, uint ld, __global const float *restrict from, uint ld_from,
+                           uint rows, uint cols)
+{
+    uint i = 0;
+
+    for (; i + 8 <= rows; i += 8)
+        for (uint k = 0; k < cols; k++)
+            for (uint j = 0; j < 8; j++)
+                to[k * ld + i + j] = from[(i + j) * ld_from + k];
+    for (; i < rows; i++)
+        for (uint k = 0; k < cols; k++)
+            to[k * ld + i] = from[i * ld_from + k];
+}
+#endif
+
 /* Copies elements (first + i, depth + k), zero beyond (n, n_depth), to to[i * to_i + k * to_k]. */
 CALLED void copy_tile(uint item, __local float *to, uint to_i, uint to_k, uint tile, const struct operand *o, uint first,
                              uint n, uint depth, uint n_depth)
 {
-#if ITEMS == 1
-    if (o->kind == PLAIN && first + tile <= n && depth + TILE_DEPTH <= n_depth) {
-        __global const float *p = o->p + first * o->i + depth * o->k;
-        if (o->k == 1 && to_k == 1) {
-            for (uint i = 0; i < tile; i++)
-                for (uint k = 0; k < TILE_DEPTH; k++)
-                    to[i * to_i + k] = p[i * o->i + k];
-        } else if (o->i == 1 && to_i == 1) {
-            for (uint k = 0; k < TILE_DEPTH; k++)
-                for (uint i = 0; i < tile; i++)
-                    to[k * to_k + i] = p[k * o->k + i];
-        } else {
-            for (uint i = 0; i < tile; i++)
-                for (uint k = 0; k < TILE_DEPTH; k++)
-                    to[i * to_i + k * to_k] = p[i * o->i + k * o->k];
-        }
-        return;
-    }
-#endif
+#if ITEMS == 1 /* what lies beyond is not used */
+    const uint rows = n - first < tile ? n - first : tile, depths = n_depth - depth < TILE_DEPTH ? n_depth - depth : TILE_DEPTH;
+    __global const float *p = o->p + first * o->i + depth * o->k;
+
+    (void)item;
+    if (o->kind != PLAIN)
+        for (uint i = 0; i < rows; i++)
+            for (uint k = 0; k < depths; k++)
+                to[i * to_i + k * to_k] = operand_at(o, first + i, depth + k);
+    else if (o->k == 1 && to_k == 1)
+        copy_rows(to, to_i, p, o->i, rows, depths);
+    else if (o->i == 1 && to_i == 1)
+        copy_rows(to, to_k, p, o->k, depths, rows);
+    else if (o->k == 1)
+        transpose_rows(to, to_k, p, o->i, rows, depths);
+    else
+        transpose_rows(to, to_i, p, o->k, depths, rows);
+#else
     if (o->kind == PLAIN && o->i == 1) /* neighbours in memory go to neighbours among the items */
         for (uint at = item; at < tile * TILE_DEPTH; at += ITEMS) {
             const uint i = at % tile, k = at / tile;
@@ -209,6 +237,7 @@ CALLED void copy_tile(uint item, __local float *to, uint to_i, uint to_k, uint t
             to[i * to_i + k * to_k] =
                 first + i < n && depth + k < n_depth ? operand_at(o, first + i, depth + k) : 0.0f;
         }
+#endif
 }
 
 /* The micro tile at (row, col) of the tile, summed over `depth`, from what it was on with `resume`; a (i, k) at a[i * a_i + k * a_k]. */

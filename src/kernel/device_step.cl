@@ -184,7 +184,7 @@ CALLED void add_inputs(const struct network *w, projection *c, const struct tile
 }
 
 /* Of the rows of a tile of the output: what its target error needs of each row as a whole. */
-CALLED void sum_rows(const struct network *w, population *p, const struct tile *t, uint item,
+static inline void sum_rows(const struct network *w, population *p, const struct tile *t, uint item,
                      __local float (*of_rows)[2])
 {
     const uint b = sample_of(t, 0, 0), n = sample_of(t, t->rows - 1, t->cols - 1) - b + 1;
@@ -201,128 +201,167 @@ CALLED void sum_rows(const struct network *w, population *p, const struct tile *
     }
 }
 
-/* e = the errors that came from above; returns whether there are any. */
-CALLED bool sum_errors_above(const struct network *w, population *p, const struct tile *t, uint item,
-                             __global float *e, const __local float (*of_rows)[2])
+/* Elements of a tile that lie in a row in memory, which have neurons in a row: n of them at `at`, from neuron i on. A
+ * processor takes as many as there are in a go, so that its loops become vectors; an item of a GPU takes one. */
+#if ITEMS == 1
+#define EACH_RUN(t, row, col, n)                                                                                       \
+    for (uint row = 0; row < (t)->rows; row++)                                                                         \
+        for (uint col = 0, n = length_of(t, 0); col < (t)->cols; col += n, n = length_of(t, col))
+static inline uint length_of(const struct tile *t, uint col)
+{
+    return t->places ? smaller(t->cols - col, t->places - (t->across + col) % t->places) : t->cols;
+}
+#else
+#define EACH_RUN(t, row, col, n) \
+    EACH_ELEMENT(row, col, (t)->rows, (t)->cols) for (uint n = 1; n; n--)
+#endif
+#define IS_WILD(x) (!(fabs(x) <= MAXFLOAT))
+
+CALLED void copy_run(uint n, __global float *restrict to, __global const float *restrict from)
+{
+    for (uint k = 0; k < n; k++)
+        to[k] = from[k];
+}
+
+CALLED void add_run(uint n, __global float *restrict to, __global const float *restrict more, bool add)
+{
+    if (!add)
+        copy_run(n, to, more);
+    for (uint k = 0; add && k < n; k++)
+        to[k] += more[k];
+}
+
+/* e (+)= the target errors of a row. */
+CALLED void add_target_errors(uint n, __global float *restrict e, __global const float *restrict r,
+                              __global const float *restrict y, float most, float scale, float beta, bool add)
+{
+    for (uint k = 0; k < n; k++) {
+        const float error = beta * TARGET_ERROR(r[k], y[k], most, scale);
+        e[k] = add ? e[k] + error : error;
+    }
+}
+
+/* The errors that came from above to a run; returns whether there are any. */
+CALLED bool sum_errors_above(const struct network *w, population *p, uint at, uint n, __global float *e,
+                             const __local float *of_row)
 {
     bool any = false;
 
     for (uint j = 0; j < p->n_out; j++) {
         projection *c = &w->projections[w->lists[p->first_out + j]];
-        __global const float *more;
         if (!c->sends_error)
             continue;
-        more = past_of(w, &c->e_below, 0);
-        EACH_ELEMENT(row, col, t->rows, t->cols)
-        {
-            const uint at = place_of(t, row, col);
-            e[at] = any ? e[at] + more[at] : more[at];
-        }
+        add_run(n, e, past_of(w, &c->e_below, 0) + at, any);
         any = true;
     }
-    if (p->is_output) {
-        __global const float *r = past_of(w, &p->r, 0);
-        const uint b = sample_of(t, 0, 0);
-        EACH_ELEMENT(row, col, t->rows, t->cols)
-        {
-            const uint at = place_of(t, row, col), of_row = sample_of(t, row, col) - b;
-            float error = 0.0f;
-            if (!does(w, GLE_DEVICE_UNASKED))
-                error = w->step->beta * TARGET_ERROR(r[at], w->target[at], of_rows[of_row][0], of_rows[of_row][1]);
-            e[at] = any ? e[at] + error : error;
-        }
-        any = true;
-    }
-    return any;
+    if (!p->is_output)
+        return any;
+    if (!does(w, GLE_DEVICE_UNASKED))
+        add_target_errors(n, e, past_of(w, &p->r, 0) + at, w->target + at, of_row[0], of_row[1], w->step->beta, any);
+    else if (!any)
+        for (uint k = 0; k < n; k++)
+            e[k] = 0.0f;
+    return true;
 }
 
-/* Errors of a tile: e, and the new v. */
-CALLED void step_errors(const struct network *w, uint which, population *p, const struct tile *t, uint item,
-                        __global float *e, const __local float (*of_rows)[2])
+/* e from what came from above, which it holds, and the new v. Returns whether something is NaN or infinite. */
+CALLED uint step_errors(uint n, __global float *restrict e, __global float *restrict v, __global const float *restrict dr,
+                        __global const float *restrict look, __global const float *restrict leak)
 {
-    __global float *v = w->state + p->v.place, *dr = w->state + p->dr.place;
-    __global const float *look = w->coefs + p->look_v.place, *leak = w->coefs + p->leak_v.place;
-    const bool errors = does(w, GLE_DEVICE_ERRORS) && p->needs_error;
-    const bool any = errors && sum_errors_above(w, p, t, item, e, of_rows);
-    const bool e_inst = errors && is_there(&p->e_inst), e_above = any && is_there(&p->e_above);
-    const bool tapes = does(w, GLE_DEVICE_TAPING) && is_there(&p->tape_e_above);
-    bool is_wild = false;
+    uint wild = 0;
 
-    EACH_ELEMENT(row, col, t->rows, t->cols)
-    {
-        const uint at = place_of(t, row, col), i = neuron_of(t, row, col);
-        const float above = any ? e[at] : 0.0f, slope = any ? dr[at] : 0.0f;
-        if (e_above)
-            w->derived[p->e_above.place + at] = above;
-        if (e_inst)
-            w->derived[p->e_inst.place + at] = slope * above;
-        if (tapes)
-            tape_of(w, &p->tape_e_above, w->step->taped)[at] = above;
-        if (!any)
-            e[at] = 0.0f;
-        else if (RULE_IS_PROSPECTIVE)
-            gle_error_prospective(&e[at], &v[at], above, slope, look[i], leak[i]);
+    for (uint k = 0; k < n; k++) {
+        if (RULE_IS_PROSPECTIVE)
+            gle_error_prospective(&e[k], &v[k], e[k], dr[k], look[k], leak[k]);
         else
-            gle_error_instantaneous(&e[at], &v[at], above, slope);
-        is_wild = is_wild || !isfinite(e[at]);
-        if (tapes) {
-            tape_of(w, &p->tape_v, w->step->taped + 1)[at] = v[at];
-            tape_of(w, &p->tape_e, w->step->taped)[at] = e[at];
-        }
+            gle_error_instantaneous(&e[k], &v[k], e[k], dr[k]);
+        wild |= IS_WILD(e[k]);
     }
-    if (is_wild)
-        w->wild[which] = 1;
+    return wild;
 }
 
-/* An activation, of a tile. */
-#define GLE_ACTIVATE(name) GLE_ACTIVATE_OF(name)
-#define GLE_ACTIVATE_OF(name)                                                                  \
-    EACH_ELEMENT(row, col, t->rows, t->cols)                                                   \
-    {                                                                                          \
-        const uint at = place_of(t, row, col);                                                 \
-        const float y = gle_##name##_y(prosp_u[at]), rate = gle_##name(prosp_u[at], y);        \
-        r[at] = rate;                                                                          \
-        if (slopes)                                                                            \
-            dr[at] = gle_##name##_slope(prosp_u[at], y, rate);                                 \
-    }
-
-/* Membranes and rates of a tile. */
-CALLED void step_membranes(const struct network *w, uint which, population *p, const struct tile *t, uint item,
-                           __global float *e, __global float *s)
+CALLED uint step_membranes(uint n, __global float *restrict prosp_u, __global float *restrict u,
+                           __global float *restrict s, __global const float *restrict e, __global const float *restrict b,
+                           float gamma, __global const float *restrict look, __global const float *restrict leak)
 {
-    __global float *u = w->state + p->u.place, *prosp_u = w->derived + p->prosp_u.place;
-    __global float *r = new_of(w, &p->r), *dr = w->state + p->dr.place;
-    __global const float *look = w->coefs + p->look_u.place, *leak = w->coefs + p->leak_u.place;
-    __global const float *b = is_there(&p->b) ? w->coefs + p->b.place : w->params + p->bias.field.place;
-    const bool tapes = does(w, GLE_DEVICE_TAPING);
-    const bool slopes = w->shape->observed || tapes || does(w, GLE_DEVICE_LEARN) ||
-                        (does(w, GLE_DEVICE_ERRORS) && p->needs_error);
-    bool is_wild = false;
+    uint wild = 0;
 
-    EACH_ELEMENT(row, col, t->rows, t->cols)
-    {
-        const uint at = place_of(t, row, col), i = neuron_of(t, row, col);
-        gle_membrane(&prosp_u[at], &u[at], &s[at], e[at], b[i], p->gamma, look[i], leak[i]);
-        is_wild = is_wild || !isfinite(u[at]);
+    for (uint k = 0; k < n; k++) {
+        gle_membrane(&prosp_u[k], &u[k], &s[k], e[k], b[k], gamma, look[k], leak[k]);
+        wild |= IS_WILD(u[k]);
     }
-    if (is_wild)
-        w->wild[which] = 1;
-    switch (p->act) {
+    return wild;
+}
+
+/* An activation, of a run; dr is left alone where slopes are not wanted. */
+#define GLE_ACTIVATION_RUN(name)                                                                           \
+    CALLED void activate_##name(uint n, __global float *restrict r, __global float *restrict dr,           \
+                                __global const float *restrict u, bool slopes)                             \
+    {                                                                                                      \
+        for (uint k = 0; k < n; k++) {                                                                     \
+            const float y = gle_##name##_y(u[k]), rate = gle_##name(u[k], y);                              \
+            r[k] = rate;                                                                                   \
+            if (slopes)                                                                                    \
+                dr[k] = gle_##name##_slope(u[k], y, rate);                                                 \
+        }                                                                                                  \
+    }
+#define GLE_ACTIVATION_FUNCTION(name) GLE_ACTIVATION_RUN(name)
+#define GLE_ACTIVATE(name) GLE_ACTIVATE_OF(name)
+#define GLE_ACTIVATE_OF(name) activate_##name(n, r, dr, u, slopes)
+ACTIVATION_FUNCTIONS
+
+CALLED void activate(uint act, uint n, __global float *r, __global float *dr, __global const float *u, bool slopes)
+{
+    switch (act) {
         ACTIVATIONS
     }
-    if (!tapes)
+}
+
+/* What a window keeps of a run, after its step; e_above is there already. */
+CALLED void tape_run(const struct network *w, population *p, uint at, uint n, __global const float *r)
+{
+    const uint taped = w->step->taped;
+
+    copy_run(n, tape_of(w, &p->tape_r, taped + p->past) + at, r + at);
+    if (is_there(&p->tape_dr))
+        copy_run(n, tape_of(w, &p->tape_dr, taped + 1) + at, w->state + p->dr.place + at);
+    if (is_there(&p->tape_s))
+        copy_run(n, tape_of(w, &p->tape_s, taped) + at, w->derived + p->s.place + at);
+    if (!is_there(&p->tape_e_above))
         return;
-    EACH_ELEMENT(row, col, t->rows, t->cols)
-    {
-        const uint at = place_of(t, row, col), taped = w->step->taped;
-        tape_of(w, &p->tape_r, taped + p->past)[at] = r[at];
-        if (is_there(&p->tape_dr))
-            tape_of(w, &p->tape_dr, taped + 1)[at] = dr[at];
-        if (is_there(&p->tape_s))
-            tape_of(w, &p->tape_s, taped)[at] = s[at];
-        if (is_there(&p->tape_prosp_u))
-            tape_of(w, &p->tape_prosp_u, taped)[at] = prosp_u[at];
-    }
+    copy_run(n, tape_of(w, &p->tape_v, taped + 1) + at, w->state + p->v.place + at);
+    copy_run(n, tape_of(w, &p->tape_e, taped) + at, w->derived + p->e.place + at);
+    copy_run(n, tape_of(w, &p->tape_prosp_u, taped) + at, w->derived + p->prosp_u.place + at);
+}
+
+/* All that a run of neurons of a sample does once its inputs are summed. Returns whether it has gone wild. */
+CALLED uint step_run(const struct network *w, population *p, uint at, uint i, uint n, const __local float *of_row)
+{
+    __global float *e = w->derived + p->e.place + at, *s = w->derived + p->s.place + at;
+    __global float *prosp_u = w->derived + p->prosp_u.place + at, *r = new_of(w, &p->r), *dr = w->state + p->dr.place;
+    __global const float *b = is_there(&p->b) ? w->coefs + p->b.place : w->params + p->bias.field.place;
+    const bool errors = does(w, GLE_DEVICE_ERRORS) && p->needs_error, tapes = does(w, GLE_DEVICE_TAPING);
+    const bool any = errors && sum_errors_above(w, p, at, n, e, of_row);
+    const bool slopes = w->shape->observed || tapes || errors || does(w, GLE_DEVICE_LEARN);
+    uint wild = 0;
+
+    for (uint k = 0; !any && k < n; k++)
+        e[k] = 0.0f;
+    if (any && is_there(&p->e_above))
+        copy_run(n, w->derived + p->e_above.place + at, e);
+    if (tapes && is_there(&p->tape_e_above))
+        copy_run(n, tape_of(w, &p->tape_e_above, w->step->taped) + at, e);
+    for (uint k = 0; errors && is_there(&p->e_inst) && k < n; k++)
+        w->derived[p->e_inst.place + at + k] = any ? dr[at + k] * e[k] : 0.0f;
+    if (any)
+        wild = step_errors(n, e, w->state + p->v.place + at, dr + at, w->coefs + p->look_v.place + i,
+                           w->coefs + p->leak_v.place + i);
+    wild |= step_membranes(n, prosp_u, w->state + p->u.place + at, s, e, b + i, p->gamma,
+                           w->coefs + p->look_u.place + i, w->coefs + p->leak_u.place + i);
+    activate(p->act, n, r + at, dr + at, prosp_u, slopes);
+    if (tapes)
+        tape_run(w, p, at, n, r);
+    return wild;
 }
 
 /* The loss of a row, from the output before the step. */
@@ -379,7 +418,8 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void step_population
     } else {
         population *p = &populations[task.which];
         const struct tile t = tile_of(p, shape.B, task.first, task.across);
-        __global float *s = w.derived + p->s.place, *e = w.derived + p->e.place;
+        __global float *s = w.derived + p->s.place;
+        uint is_wild = 0;
         const struct target to = {s, p->ld, t.places, p->ld};
         for (uint j = 0; j < p->n_in; j++) {
             projection *c = &projections[p->first_in + j];
@@ -393,12 +433,14 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void step_population
             }
             barrier(CLK_GLOBAL_MEM_FENCE); /* another item may go on with what this one has stored */
         }
-        if (p->is_output) {
+        if (p->is_output)
             sum_rows(&w, p, &t, item, of_rows);
-            barrier(CLK_LOCAL_MEM_FENCE);
-        }
-        step_errors(&w, task.which, p, &t, item, e, of_rows);
-        step_membranes(&w, task.which, p, &t, item, e, s);
+        barrier(CLK_LOCAL_MEM_FENCE);
+        EACH_RUN(&t, row, col, n)
+            is_wild |= step_run(&w, p, place_of(&t, row, col), neuron_of(&t, row, col), n,
+                                of_rows[sample_of(&t, row, col) - sample_of(&t, 0, 0)]);
+        if (is_wild)
+            w.wild[task.which] = 1;
     }
 }
 
@@ -516,14 +558,20 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void send_errors(NET
 
 /* --- learning --- */
 
-/* The optimizer's step for a number of a parameter, along its gradient. */
-static inline void update(const struct network *w, __global const struct gle_device_parameter *p, uint at)
+/* The optimizer's step for n numbers of a parameter in a row, along their gradient. */
+CALLED void update_run(uint n, __global float *restrict p, __global const float *restrict g, __global float *restrict m_0,
+                       __global float *restrict m_1, __global const float *restrict c, float low, float high)
+{
+    for (uint k = 0; k < n; k++)
+        p[k] = gle_clipf(OPTIMIZE(p[k], g[k], &m_0[k], &m_1[k], c), low, high);
+}
+
+static inline void update(const struct network *w, __global const struct gle_device_parameter *p, uint at, uint n)
 {
     const uint i = p->field.place + at;
-    const float value = OPTIMIZE(w->params[i], w->grads[i], &w->moments[0][i], &w->moments[1][i],
-                                 w->updates[p->number].c);
 
-    w->params[i] = gle_clipf(value, p->low, p->high);
+    update_run(n, w->params + i, w->grads + i, w->moments[0] + i, w->moments[1] + i, w->updates[p->number].c, p->low,
+               p->high);
 }
 
 /* The gradient of weights as a product of (neurons or channels of the target, numbers of a row). Returns the depth; 0:
@@ -566,13 +614,18 @@ CALLED void learn_weights(const struct network *w, projection *c, uint item, uin
     __global float *grad = w->grads + c->weight.field.place;
     const uint ld = listed ? 0 : c->weight.ld;
 
-    EACH_ELEMENT(row, col, smaller(c->weight.rows - first, TILE_ROWS), smaller(c->weight.cols - across, TILE_COLS))
-    {
-        const uint at = (first + row) * ld + across + col;
-        if (listed)
-            grad[at] = find_listed(w, c, at);
-        update(w, &c->weight, at);
-    }
+    const uint rows = smaller(c->weight.rows - first, TILE_ROWS), cols = smaller(c->weight.cols - across, TILE_COLS);
+
+    if (listed)
+        EACH_ELEMENT(row, col, rows, cols)
+            grad[(first + row) * ld + across + col] = find_listed(w, c, (first + row) * ld + across + col);
+#if ITEMS == 1
+    for (uint row = 0; row < rows; row++)
+        update(w, &c->weight, (first + row) * ld + across, cols);
+#else
+    EACH_ELEMENT(row, col, rows, cols)
+        update(w, &c->weight, (first + row) * ld + across + col, 1);
+#endif
 }
 
 CALLED void learn_bias(const struct network *w, population *p, uint i)
@@ -586,7 +639,7 @@ CALLED void learn_bias(const struct network *w, population *p, uint i)
         for (uint k = 0; k < each; k++)
             sum += e[b * p->ld + i * each + k];
     w->grads[p->bias.field.place + i] = alpha * sum;
-    update(w, &p->bias, i);
+    update(w, &p->bias, i, 1);
     if (is_there(&p->b))
         for (uint k = 0; k < each; k++)
             w->coefs[p->b.place + i * each + k] = w->params[p->bias.field.place + i];
@@ -612,7 +665,7 @@ CALLED void learn_tau(const struct network *w, population *p, uint i)
     for (uint b = 0; b < w->shape->B; b++)
         sum = fma(e[b * p->ld + i], s[b * p->ld + i], sum);
     w->grads[p->tau_m.field.place + i] = w->coefs[p->mean.place + i] * sum;
-    update(w, &p->tau_m, i);
+    update(w, &p->tau_m, i, 1);
     follow_taus(w, p, i);
 }
 

@@ -345,15 +345,19 @@ static struct gle_device_sizes sizes_for(const struct gle_device_info *info)
                                      .micro_rows = 8, .micro_vectors = 2, .vector = 16};
 }
 
-/* The rows of a table as cases of a switch. */
-static void write_activations(char *buf, size_t size)
+/* The activations of the table: a function for each, and cases of a switch. One that is normalised over the layer
+ * begins as a linear one. */
+static void write_activations(char *functions, char *cases, size_t size)
 {
     const struct gle_act *act;
-    size_t n = 0;
+    size_t n = 0, n_cases = 0;
 
-    for (size_t i = 0; (act = (const struct gle_act *)gle_table_at(&gle_act_table, i)) && n < size; i++)
-        n += (size_t)snprintf(buf + n, size - n, "case %zu: GLE_ACTIVATE(%s) break; ", i,
-                              act->log_probabilities ? "linear" : act->row.name);
+    for (size_t i = 0; (act = (const struct gle_act *)gle_table_at(&gle_act_table, i)); i++) {
+        const char *name = act->log_probabilities ? "linear" : act->row.name;
+        if (name == act->row.name)
+            n += (size_t)snprintf(functions + n, size - n, "GLE_ACTIVATION_FUNCTION(%s) ", name);
+        n_cases += (size_t)snprintf(cases + n_cases, size - n_cases, "case %zu: GLE_ACTIVATE(%s); break; ", i, name);
+    }
 }
 
 static int compile(struct gle_net *net, struct gle_error *err)
@@ -362,21 +366,23 @@ static int compile(struct gle_net *net, struct gle_error *err)
     struct gle_net_device *d = net->device;
     const struct gle_device_sizes *s = &d->sizes;
     const struct gle_experiment *exp = net->graph->exp;
-    char activations[2048], options[1024];
+    enum { SIZE = 4096 };
+    char functions[SIZE], cases[SIZE], options[1024];
     char *source;
     int rc;
 
-    write_activations(activations, sizeof activations);
+    write_activations(functions, cases, SIZE);
     snprintf(options, sizeof options,
              "-cl-std=CL1.2 -DITEMS=%zu -DTILE_ROWS=%zu -DTILE_COLS=%zu -DTILE_DEPTH=%zu -DMICRO_ROWS=%zu "
              "-DMICRO_VECTORS=%zu -DVECTOR=%zu -DLOSS=%s -DLOSS_PARAMETER=%.9ef -DOPTIMIZER=%s -DRULE_IS_PROSPECTIVE=%d",
              s->items, s->tile_rows, s->tile_cols, s->tile_depth, s->micro_rows, s->micro_vectors, s->vector,
              net->loss->row.name, net->loss->parameter ? net->loss->parameter(exp->loss_params) : 0.0,
              net->optimizer->row.name, net->rule.error == net->kernels->error_prospective);
-    source = gle_calloc(1, strlen(gle_device_source) + sizeof activations + 32);
+    source = gle_calloc(1, strlen(gle_device_source) + 2 * SIZE + 64);
     if (!source)
         return gle_fail(err, GLE_ENOMEM, "no memory for the source of kernels");
-    sprintf(source, "#define ACTIVATIONS %s\n%s", activations, gle_device_source);
+    sprintf(source, "#define ACTIVATION_FUNCTIONS %s\n#define ACTIVATIONS %s\n%s", functions, cases,
+            gle_device_source);
     rc = gle_device_compile(d->device, source, options, err);
     gle_free(source);
     for (int i = 0; i < GLE_DEVICE_LAUNCHES && !rc; i++)
