@@ -29,8 +29,10 @@ typedef __global const struct gle_device_projection projection;
  * They are told which item calls: it is known in kernels alone. */
 #if ITEMS == 1
 #define CALLED static __attribute__((noinline))
+#define RESTRICT restrict /* makes loops into vectors */
 #else
 #define CALLED static inline
+#define RESTRICT
 #endif
 
 /* --- links, number by number --- */
@@ -179,7 +181,7 @@ CALLED float operand_at(const struct operand *o, uint i, uint k)
 }
 
 #if ITEMS == 1
-CALLED void copy_rows(__local float *restrict to, uint ld, __global const float *restrict from, uint ld_from, uint rows,
+CALLED void copy_rows(__local float *RESTRICT to, uint ld, __global const float *RESTRICT from, uint ld_from, uint rows,
                       uint cols)
 {
     for (uint i = 0; i < rows; i++)
@@ -188,7 +190,7 @@ CALLED void copy_rows(__local float *restrict to, uint ld, __global const float 
 }
 
 /* to (cols, rows) = from (rows, cols), transposed; a few rows at a time, so that neighbours are written together. */
-CALLED void transpose_rows(__local float *restrict to, uint ld, __global const float *restrict from, uint ld_from,
+CALLED void transpose_rows(__local float *RESTRICT to, uint ld, __global const float *RESTRICT from, uint ld_from,
                            uint rows, uint cols)
 {
     uint i = 0;

@@ -217,13 +217,13 @@ static inline uint length_of(const struct tile *t, uint col)
 #endif
 #define IS_WILD(x) (!(fabs(x) <= MAXFLOAT))
 
-CALLED void copy_run(uint n, __global float *restrict to, __global const float *restrict from)
+CALLED void copy_run(uint n, __global float *RESTRICT to, __global const float *RESTRICT from)
 {
     for (uint k = 0; k < n; k++)
         to[k] = from[k];
 }
 
-CALLED void add_run(uint n, __global float *restrict to, __global const float *restrict more, bool add)
+CALLED void add_run(uint n, __global float *RESTRICT to, __global const float *RESTRICT more, bool add)
 {
     if (!add)
         copy_run(n, to, more);
@@ -232,8 +232,8 @@ CALLED void add_run(uint n, __global float *restrict to, __global const float *r
 }
 
 /* e (+)= the target errors of a row. */
-CALLED void add_target_errors(uint n, __global float *restrict e, __global const float *restrict r,
-                              __global const float *restrict y, float most, float scale, float beta, bool add)
+CALLED void add_target_errors(uint n, __global float *RESTRICT e, __global const float *RESTRICT r,
+                              __global const float *RESTRICT y, float most, float scale, float beta, bool add)
 {
     for (uint k = 0; k < n; k++) {
         const float error = beta * TARGET_ERROR(r[k], y[k], most, scale);
@@ -265,8 +265,8 @@ CALLED bool sum_errors_above(const struct network *w, population *p, uint at, ui
 }
 
 /* e from what came from above, which it holds, and the new v. Returns whether something is NaN or infinite. */
-CALLED uint step_errors(uint n, __global float *restrict e, __global float *restrict v, __global const float *restrict dr,
-                        __global const float *restrict look, __global const float *restrict leak)
+CALLED uint step_errors(uint n, __global float *RESTRICT e, __global float *RESTRICT v, __global const float *RESTRICT dr,
+                        __global const float *RESTRICT look, __global const float *RESTRICT leak)
 {
     uint wild = 0;
 
@@ -280,9 +280,9 @@ CALLED uint step_errors(uint n, __global float *restrict e, __global float *rest
     return wild;
 }
 
-CALLED uint step_membranes(uint n, __global float *restrict prosp_u, __global float *restrict u,
-                           __global float *restrict s, __global const float *restrict e, __global const float *restrict b,
-                           float gamma, __global const float *restrict look, __global const float *restrict leak)
+CALLED uint step_membranes(uint n, __global float *RESTRICT prosp_u, __global float *RESTRICT u,
+                           __global float *RESTRICT s, __global const float *RESTRICT e, __global const float *RESTRICT b,
+                           float gamma, __global const float *RESTRICT look, __global const float *RESTRICT leak)
 {
     uint wild = 0;
 
@@ -295,8 +295,8 @@ CALLED uint step_membranes(uint n, __global float *restrict prosp_u, __global fl
 
 /* An activation, of a run; dr is left alone where slopes are not wanted. */
 #define GLE_ACTIVATION_RUN(name)                                                                           \
-    CALLED void activate_##name(uint n, __global float *restrict r, __global float *restrict dr,           \
-                                __global const float *restrict u, bool slopes)                             \
+    CALLED void activate_##name(uint n, __global float *RESTRICT r, __global float *RESTRICT dr,           \
+                                __global const float *RESTRICT u, bool slopes)                             \
     {                                                                                                      \
         for (uint k = 0; k < n; k++) {                                                                     \
             const float y = gle_##name##_y(u[k]), rate = gle_##name(u[k], y);                              \
@@ -412,36 +412,37 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void step_population
     const struct network w = NETWORK;
     const uint item = (uint)get_local_id(0);
 
-    if (task.task == GLE_TASK_ROWS) {
+    const bool is_rows = task.task == GLE_TASK_ROWS;
+    population *p = &populations[task.which];
+    const struct tile t = tile_of(p, shape.B, task.first, task.across);
+    __global float *s = w.derived + p->s.place;
+    const struct target to = {s, p->ld, t.places, p->ld};
+    const uint n_in = is_rows ? 0 : p->n_in;
+    uint is_wild = 0;
+
+    for (uint j = 0; j < n_in; j++) {
+        projection *c = &projections[p->first_in + j];
+        struct operand a, b;
+        const uint depth = input_operands(&w, c, &t, &a, &b);
+        tile_product(item, sums, &a, &b, t.M, t.N, depth, t.first, t.across, A, B);
+        if (depth)
+            store_tile(item, &to, sums, 1.0f, j > 0, t.M, t.N, t.first, t.across);
+        else
+            add_inputs(&w, c, &t, item, s, j > 0);
+        barrier(CLK_GLOBAL_MEM_FENCE); /* another item may go on with what this one has stored */
+    }
+    if (!is_rows && p->is_output)
+        sum_rows(&w, p, &t, item, of_rows);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if (is_rows)
         for (uint b = task.first + item; b < smaller(task.first + TILE_ROWS, shape.B); b += ITEMS)
             step_row(&w, b);
-    } else {
-        population *p = &populations[task.which];
-        const struct tile t = tile_of(p, shape.B, task.first, task.across);
-        __global float *s = w.derived + p->s.place;
-        uint is_wild = 0;
-        const struct target to = {s, p->ld, t.places, p->ld};
-        for (uint j = 0; j < p->n_in; j++) {
-            projection *c = &projections[p->first_in + j];
-            struct operand a, b;
-            const uint depth = input_operands(&w, c, &t, &a, &b);
-            if (depth) {
-                tile_product(item, sums, &a, &b, t.M, t.N, depth, t.first, t.across, A, B);
-                store_tile(item, &to, sums, 1.0f, j > 0, t.M, t.N, t.first, t.across);
-            } else {
-                add_inputs(&w, c, &t, item, s, j > 0);
-            }
-            barrier(CLK_GLOBAL_MEM_FENCE); /* another item may go on with what this one has stored */
-        }
-        if (p->is_output)
-            sum_rows(&w, p, &t, item, of_rows);
-        barrier(CLK_LOCAL_MEM_FENCE);
+    else
         EACH_RUN(&t, row, col, n)
             is_wild |= step_run(&w, p, place_of(&t, row, col), neuron_of(&t, row, col), n,
                                 of_rows[sample_of(&t, row, col) - sample_of(&t, 0, 0)]);
-        if (is_wild)
-            w.wild[task.which] = 1;
-    }
+    if (is_wild)
+        w.wild[task.which] = 1;
 }
 
 /* --- errors sent back --- */
@@ -534,33 +535,33 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void send_errors(NET
     const struct network w = NETWORK;
     const uint item = (uint)get_local_id(0);
 
-    if (task.task == GLE_TASK_NORMALISE) {
-        for (uint b = task.first + item; b < smaller(task.first + TILE_ROWS, shape.B); b += ITEMS)
-            normalise_row(&w, &populations[task.which], b);
-    } else if (does(&w, GLE_DEVICE_ERRORS)) {
-        projection *c = &projections[task.which];
-        const uint places = c->link == GLE_DEVICE_CONV ? c->pooled[0] * c->pooled[1] : 0;
-        const uint M = places ? c->channels : shape.B, N = places ? shape.B * places : c->n_pool;
-        const struct target to = {new_of(&w, &c->e_below), c->ld_in, places, c->ld_in};
-        struct operand a, b;
-        const uint depth = back_operands(&w, c, &a, &b);
-        if (depth)
-            tile_product(item, sums, &a, &b, M, N, depth, task.first, task.across, A, B);
-        if (!depth)
-            send_listed(&w, c, item, task.first, task.across, smaller(M - task.first, TILE_ROWS),
-                        smaller(N - task.across, TILE_COLS));
-        else if (c->pooling)
-            unpool_tile(&w, c, item, sums, places, M, N, task.first, task.across);
-        else
-            store_tile(item, &to, sums, 1.0f, false, M, N, task.first, task.across);
-    }
+    const bool normalises = task.task == GLE_TASK_NORMALISE;
+    projection *c = &projections[normalises ? 0 : task.which];
+    const uint places = c->link == GLE_DEVICE_CONV ? c->pooled[0] * c->pooled[1] : 0;
+    const uint M = places ? c->channels : shape.B, N = places ? shape.B * places : c->n_pool;
+    const struct target to = {new_of(&w, &c->e_below), c->ld_in, places, c->ld_in};
+    struct operand a, b;
+    const uint depth = back_operands(&w, c, &a, &b);
+    const bool sends = !normalises && does(&w, GLE_DEVICE_ERRORS);
+
+    tile_product(item, sums, &a, &b, M, N, sends ? depth : 0, task.first, task.across, A, B);
+    if (normalises)
+        for (uint row = task.first + item; row < smaller(task.first + TILE_ROWS, shape.B); row += ITEMS)
+            normalise_row(&w, &populations[task.which], row);
+    else if (sends && !depth)
+        send_listed(&w, c, item, task.first, task.across, smaller(M - task.first, TILE_ROWS),
+                    smaller(N - task.across, TILE_COLS));
+    else if (sends && c->pooling)
+        unpool_tile(&w, c, item, sums, places, M, N, task.first, task.across);
+    else if (sends)
+        store_tile(item, &to, sums, 1.0f, false, M, N, task.first, task.across);
 }
 
 /* --- learning --- */
 
 /* The optimizer's step for n numbers of a parameter in a row, along their gradient. */
-CALLED void update_run(uint n, __global float *restrict p, __global const float *restrict g, __global float *restrict m_0,
-                       __global float *restrict m_1, __global const float *restrict c, float low, float high)
+CALLED void update_run(uint n, __global float *RESTRICT p, __global const float *RESTRICT g, __global float *RESTRICT m_0,
+                       __global float *RESTRICT m_1, __global const float *RESTRICT c, float low, float high)
 {
     for (uint k = 0; k < n; k++)
         p[k] = gle_clipf(OPTIMIZE(p[k], g[k], &m_0[k], &m_1[k], c), low, high);
@@ -677,27 +678,26 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void learn(NETWORK_A
     const struct network w = NETWORK;
     const uint item = (uint)get_local_id(0);
 
-    if (task.task == GLE_TASK_WEIGHT) {
-        projection *c = &projections[task.which];
-        if (w.updates[c->weight.number].learns && !w.wild[c->target]) {
-            const struct target to = {w.grads + c->weight.field.place, c->weight.ld, 0, 0};
-            struct operand a, b;
-            const uint depth = gradient_operands(&w, c, &a, &b);
-            if (depth) {
-                tile_product(item, sums, &a, &b, c->weight.rows, c->weight.cols, depth, task.first, task.across, A, B);
-                store_tile(item, &to, sums, -1.0f / (float)shape.B, false, c->weight.rows, c->weight.cols, task.first,
-                           task.across);
-                barrier(CLK_GLOBAL_MEM_FENCE); /* another item goes on with what this one has stored */
-            }
-            learn_weights(&w, c, item, task.first, task.across, !depth);
-        }
-    } else if (!w.wild[task.which]) {
-        population *p = &populations[task.which];
-        if (task.task == GLE_TASK_BIAS && w.updates[p->bias.number].learns)
-            for (uint i = task.first + item; i < smaller(task.first + TILE_ROWS, p->bias.cols); i += ITEMS)
-                learn_bias(&w, p, i);
-        if (task.task == GLE_TASK_TAU && w.updates[p->tau_m.number].learns)
-            for (uint i = task.first + item; i < smaller(task.first + TILE_ROWS, p->n); i += ITEMS)
-                learn_tau(&w, p, i);
-    }
+    const bool is_weight = task.task == GLE_TASK_WEIGHT;
+    projection *c = &projections[is_weight ? task.which : 0];
+    population *p = &populations[is_weight ? c->target : task.which];
+    const bool tame = !w.wild[is_weight ? c->target : task.which];
+    const bool learns = is_weight && tame && w.updates[c->weight.number].learns;
+    const struct target to = {w.grads + c->weight.field.place, c->weight.ld, 0, 0};
+    struct operand a, b;
+    const uint depth = gradient_operands(&w, c, &a, &b);
+
+    tile_product(item, sums, &a, &b, c->weight.rows, c->weight.cols, learns ? depth : 0, task.first, task.across, A, B);
+    if (learns && depth)
+        store_tile(item, &to, sums, -1.0f / (float)shape.B, false, c->weight.rows, c->weight.cols, task.first,
+                   task.across);
+    barrier(CLK_GLOBAL_MEM_FENCE); /* another item goes on with what this one has stored */
+    if (learns)
+        learn_weights(&w, c, item, task.first, task.across, !depth);
+    if (tame && task.task == GLE_TASK_BIAS && w.updates[p->bias.number].learns)
+        for (uint i = task.first + item; i < smaller(task.first + TILE_ROWS, p->bias.cols); i += ITEMS)
+            learn_bias(&w, p, i);
+    if (tame && task.task == GLE_TASK_TAU && w.updates[p->tau_m.number].learns)
+        for (uint i = task.first + item; i < smaller(task.first + TILE_ROWS, p->n); i += ITEMS)
+            learn_tau(&w, p, i);
 }

@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The source of all kernels; made by the build. */
@@ -335,10 +336,13 @@ int gle_net_device_collect(struct gle_net *net, double *losses, size_t *n, struc
 /* --- the net moves --- */
 
 /* Sizes of tiles. A GPU wants many small ones, with a number of each for each of its items; a processor few large ones
- * that stay in its first caches, with vectors as wide as its registers. */
+ * that stay in its first caches, with vectors as wide as its registers. GLESIM_TILES=gpu or cpu has a device take those
+ * of the other: so that what GPUs run is tested on processors, too. */
 static struct gle_device_sizes sizes_for(const struct gle_device_info *info)
 {
-    if (info->is_gpu)
+    const char *wanted = getenv("GLESIM_TILES");
+
+    if (wanted ? !strcmp(wanted, "gpu") : info->is_gpu)
         return (struct gle_device_sizes){.items = 64, .tile_rows = 32, .tile_cols = 32, .tile_depth = 16,
                                          .micro_rows = 4, .micro_vectors = 1, .vector = 4};
     return (struct gle_device_sizes){.items = 1, .tile_rows = 128, .tile_cols = 32, .tile_depth = 64,
