@@ -37,25 +37,26 @@ typedef __global const struct gle_device_projection projection;
 
 /* --- links, number by number --- */
 
-/* Number k of the rates `x` of one sample as the link reads them: pooled, or as they are. */
-CALLED float pooled_at(projection *c, __global const float *x, uint k)
+/* Number k of the values `x` of one sample as the link reads them: pooled, or as they are. A maximum is that of `by`,
+ * the first one if several are equal; by == x pools rates. */
+CALLED float pooled_at(projection *c, __global const float *x, __global const float *by, uint k)
 {
     const uint plane = c->pooled[0] * c->pooled[1];
-    uint first;
-    float best, sum = 0.0f;
+    uint first, best;
+    float sum = 0.0f;
 
     if (c->pooling == GLE_DEVICE_UNPOOLED)
         return x[k];
     first = k / plane * c->size[0] * c->size[1] + k % plane / c->pooled[1] * c->window[0] * c->size[1] +
             k % c->pooled[1] * c->window[1];
-    best = x[first];
+    best = first;
     for (uint i = 0; i < c->window[0]; i++)
         for (uint j = 0; j < c->window[1]; j++) {
-            const float value = x[first + i * c->size[1] + j];
-            sum += value;
-            best = value > best ? value : best;
+            const uint at = first + i * c->size[1] + j;
+            sum += x[at];
+            best = by[at] > by[best] ? at : best;
         }
-    return c->pooling == GLE_DEVICE_POOL_MAX ? best : sum / (float)(c->window[0] * c->window[1]);
+    return c->pooling == GLE_DEVICE_POOL_MAX ? x[best] : sum / (float)(c->window[0] * c->window[1]);
 }
 
 /* The transpose of it: puts the error of number k where it came from. */
@@ -83,7 +84,7 @@ CALLED void unpool(projection *c, __global float *below, __global const float *x
 }
 
 /* The rate that tap `tap` (channel, line and column of the kernel) of a convolution meets at a place of the target. */
-CALLED float patch_at(projection *c, __global const float *x, uint place, uint tap)
+CALLED float patch_at(projection *c, __global const float *x, __global const float *by, uint place, uint tap)
 {
     const uint taps = c->kernel_size[0] * c->kernel_size[1];
     const uint y = place / c->out[1] * c->step[0] + tap % taps / c->kernel_size[1];
@@ -91,7 +92,7 @@ CALLED float patch_at(projection *c, __global const float *x, uint place, uint t
 
     if (y < c->padding[0] || z < c->padding[1] || y - c->padding[0] >= c->pooled[0] || z - c->padding[1] >= c->pooled[1])
         return 0.0f;
-    return pooled_at(c, x, (tap / taps * c->pooled[0] + y - c->padding[0]) * c->pooled[1] + z - c->padding[1]);
+    return pooled_at(c, x, by, (tap / taps * c->pooled[0] + y - c->padding[0]) * c->pooled[1] + z - c->padding[1]);
 }
 
 /* The error at the place of the target whose tap (channel of the target, line and column) meets a place of the source. */
@@ -107,21 +108,21 @@ CALLED float error_at(projection *c, __global const float *e, uint place, uint t
     return e[(tap / taps * c->out[0] + (y - line) / c->step[0]) * c->out[1] + (z - column) / c->step[1]];
 }
 
-/* Number i of W x; x: the rates of a sample. */
-CALLED float forward_at(projection *c, __global const float *w, __global const uint *lists,
-                               __global const float *x, uint i)
+/* Number i of W x; x: the rates of a sample, pooled by `by`. */
+CALLED float forward_at(projection *c, __global const float *w, __global const uint *lists, __global const float *x,
+                        __global const float *by, uint i)
 {
     float sum = 0.0f;
 
     if (c->link == GLE_DEVICE_ONE_TO_ONE)
-        return w[i] * pooled_at(c, x, i);
+        return w[i] * pooled_at(c, x, by, i);
     if (c->link == GLE_DEVICE_SPARSE) {
         for (uint k = lists[c->starts + i]; k < lists[c->starts + i + 1]; k++)
-            sum = fma(w[k], pooled_at(c, x, lists[c->columns + k]), sum);
+            sum = fma(w[k], pooled_at(c, x, by, lists[c->columns + k]), sum);
         return sum;
     }
     for (uint k = 0; k < c->n_pool; k++)
-        sum = fma(w[i * c->weight.ld + k], pooled_at(c, x, k), sum);
+        sum = fma(w[i * c->weight.ld + k], pooled_at(c, x, by, k), sum);
     return sum;
 }
 
@@ -145,7 +146,7 @@ enum operand_kind { PLAIN, POOLED, POOLED_ACROSS, PATCHES, PATCHES_ACROSS, ERROR
 /* A matrix whose element (i, k) is read at a time, k along the depth. */
 struct operand {
     enum operand_kind kind;
-    __global const float *p;
+    __global const float *p, *by; /* by: as in pooled_at() */
     uint i, k;  /* floats from an i, and a k, to the next; of samples: from one to the next */
     projection *c;
 };
@@ -157,15 +158,15 @@ CALLED float operand_at(const struct operand *o, uint i, uint k)
 
     switch (o->kind) {
     case POOLED: /* (sample, source) */
-        return pooled_at(c, o->p + i * o->i, k);
+        return pooled_at(c, o->p + i * o->i, o->by + i * o->i, k);
     case POOLED_ACROSS: /* (source, sample) */
-        return pooled_at(c, o->p + k * o->k, i);
+        return pooled_at(c, o->p + k * o->k, o->by + k * o->k, i);
     case PATCHES: /* (sample and place, tap) */
         places = c->out[0] * c->out[1];
-        return patch_at(c, o->p + i / places * o->i, i % places, k);
+        return patch_at(c, o->p + i / places * o->i, o->by + i / places * o->i, i % places, k);
     case PATCHES_ACROSS: /* (tap, sample and place) */
         places = c->out[0] * c->out[1];
-        return patch_at(c, o->p + k / places * o->k, k % places, i);
+        return patch_at(c, o->p + k / places * o->k, o->by + k / places * o->k, k % places, i);
     case ERRORS: /* (sample and place of the source, tap back) */
         places = c->pooled[0] * c->pooled[1];
         return error_at(c, o->p + i / places * o->i, i % places, k);
