@@ -42,7 +42,7 @@ static const struct kind kinds[] = {
                        "training: {epochs: 1, batch_size: 3, test_batch_size: 3, validation: 0.4, state: reset}\n"
                        "record: {every: 1}\n",
      {2, 25}},
-    {"windows", XOR "learning: {loss: mse, rule: bptt, window: 0.3, plastic: [weight, tau_m]}\n"
+    {"windows", XOR "learning: {loss: mse, rule: bptt, window: 0.3, plastic: [weight, tau_m, tau_r]}\n"
                     "training: {epochs: 1, batch_size: 4}\ndiagnose: {window: 0.6, every: 6}\n"
                     "record: {every: 1, variables: [lambda]}\n",
      {15, 19}},
@@ -59,8 +59,8 @@ static const struct kind kinds[] = {
     {"streams", XOR "learning: {loss: cross_entropy}\ntraining: {batch_size: 4, phases: [{duration: 2.0}, "
                     "{duration: 1.3, learn: false}, {duration: 1.3}]}\nrecord: {every: 2, offset: 6, variables: [u]}\n",
      {16, 24}},
-    {"settings", NOISE "learning: {loss: mse, plastic: [weight, bias, tau_m]}\ntraining: {phases: [{duration: 1.2, "
-                       "set: {a.weight: 0.3, c.tau_m: 2.0}}, {duration: 1.6}, {duration: 0.5, set: {a.tau_m: 1.1}}]}\n"
+    {"settings", NOISE "learning: {loss: mse, plastic: [weight, bias, tau_m, tau_r]}\ntraining: {phases: [{duration: 1.2, "
+                       "set: {a.weight: 0.3, c.tau_m: 2.0}}, {duration: 1.6}, {duration: 0.5, set: {a.tau_m: 1.1, a.tau_r: 0.7}}]}\n"
                        TEACHER "record: {every: 2, variables: [r]}\n",
      {6, 30}},
     {"signal_windows", NOISE "learning: {loss: mse, rule: bptt, window: 0.5, plastic: [weight, bias, tau_m]}\n"

@@ -69,7 +69,7 @@ static bool same(const struct trial *t, size_t layer, enum gle_param param, cons
 
 static void a_teacher_that_is_a_copy_leaves_nothing_to_learn(void **state)
 {
-    static const char *const rules[] = {", plastic: [weight, bias, tau_m], gamma: 0.3", ", rule: bp, gamma: 0.3",
+    static const char *const rules[] = {", plastic: [weight, bias, tau_m, tau_r], gamma: 0.3", ", rule: bp, gamma: 0.3",
                                         ", rule: bptt, window: 0.5", ", rule: adjoint, window: 0.3"};
 
     (void)state;
@@ -255,7 +255,7 @@ static void a_phase_without_learning_moves_nothing_though_errors_flow(void **sta
 
 static const char *const held = "phases: [{duration: 2}, {duration: 1.5, set: {a.weight: 0.25, b.bias: [0.1, 0.2], "
                                 "a.tau_m: 1.5}}, {duration: 1, learn: false}, {duration: 1}]";
-static const char *const all_learn = ", plastic: [weight, bias, tau_m], optimizer: {type: adam, lr: 0.01}";
+static const char *const all_learn = ", plastic: [weight, bias, tau_m, tau_r], optimizer: {type: adam, lr: 0.01}";
 
 /* The values that phase 2 holds, whatever they were before. */
 static void assert_set(const struct trial *t, const float *params)

@@ -57,6 +57,11 @@ static void compare(const struct built *b, const struct oracle *o, size_t net, s
         assert_near("b", net, step, i, values, l->b, l->spread.b, l->n);
         layer_get_param(b->net, i, GLE_TAU_M, values);
         assert_near("tau_m", net, step, i, values, l->tau_m, l->spread.tau_m, l->n);
+        layer_get_param(b->net, i, GLE_TAU_R, values);
+        for (size_t k = 0; !g->cfg->plastic[GLE_TAU_R] && k < l->n; k++)
+            assert_true(values[k] >= (float)l->tau_r[k] && values[k] <= (float)l->tau_r[k]);
+        if (g->cfg->plastic[GLE_TAU_R])
+            assert_near("tau_r", net, step, i, values, l->tau_r, l->spread.tau_r, l->n);
         free(values);
     }
 }
@@ -224,7 +229,7 @@ static struct built bounded_net(const char *bounds)
     snprintf(yaml, sizeof yaml,
              "glesim: 1\nname: bounded\ndt: 0.1\nseed: 3\ndataset: {type: npz, file: none.npz}\n"
              "network: {input: 6, layers: [{name: a, neurons: {count: 8, tau_m: 1.0, tau_r: 0.5}}]}\n"
-             "learning: {loss: mse, plastic: [weight, bias, tau_m], bounds: {%s}, "
+             "learning: {loss: mse, plastic: [weight, bias, tau_m, tau_r], bounds: {%s}, "
              "optimizer: {type: sgd, lr: 5.0e-2}}\n"
              "training: {epochs: 1, batch_size: 4}\n", bounds);
     return build_text(yaml, 1);
@@ -266,11 +271,13 @@ static void learn_fast(struct built *b, float low[GLE_PARAMS], float high[GLE_PA
 
 static void bounds_hold_on_both_sides(void **state)
 {
-    static const float wanted_low[GLE_PARAMS] = {[GLE_WEIGHT] = -0.25f, [GLE_BIAS] = -0.5f, [GLE_TAU_M] = 0.9f};
-    static const float wanted_high[GLE_PARAMS] = {[GLE_WEIGHT] = 0.3f, [GLE_BIAS] = 0.7f, [GLE_TAU_M] = 1.05f};
+    static const float wanted_low[GLE_PARAMS] = {[GLE_WEIGHT] = -0.25f, [GLE_BIAS] = -0.5f, [GLE_TAU_M] = 0.9f,
+                                                 [GLE_TAU_R] = 0.45f};
+    static const float wanted_high[GLE_PARAMS] = {[GLE_WEIGHT] = 0.3f, [GLE_BIAS] = 0.7f, [GLE_TAU_M] = 1.05f,
+                                                  [GLE_TAU_R] = 0.52f};
     float low[GLE_PARAMS], high[GLE_PARAMS];
     struct built free_net = bounded_net(""), b = bounded_net("weight: [-0.25, 0.3], bias: [-0.5, 0.7], "
-                                                             "tau_m: [0.9, 1.05]");
+                                                             "tau_m: [0.9, 1.05], tau_r: [0.45, 0.52]");
 
     (void)state;
     learn_fast(&free_net, low, high);
