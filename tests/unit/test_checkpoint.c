@@ -280,6 +280,19 @@ static bool is_real(enum gle_npy_type type)
     return type == GLE_NPY_F32 || type == GLE_NPY_F64;
 }
 
+/* Time constants that a phase keeps for later, of which one is no time. */
+static bool is_no_time(const char *name, const struct gle_array *x)
+{
+    const size_t n = strlen(name);
+    bool any = false;
+
+    if (n < 6 || (strcmp(name + n - 6, ".tau_m") && strcmp(name + n - 6, ".tau_r")))
+        return false;
+    for (size_t i = 0; i < x->n; i++)
+        any = any || !(gle_array_real(x, i) > 0.0);
+    return any;
+}
+
 /* What becomes of a run whose entry `of` was edited. Returns whether it was refused. */
 static bool check_edited(const char *yaml, const char *folder, const struct copy *c, size_t of)
 {
@@ -297,6 +310,8 @@ static bool check_edited(const char *yaml, const char *folder, const struct copy
         fail_msg("%s: code %d: %s", editing, (int)w.t.err.code, w.t.err.text);
     if (!w.t.rc)
         assert_int_equal(w.t.m.status, GLE_COMPLETED);
+    if (!refused && is_no_time(c->names[of], &c->arrays[of]))
+        fail_msg("%s: was not refused, and is no time", editing);
     if (!refused && !is_real(c->arrays[of].type) && !may_be_another(c->names[of]))
         fail_msg("%s: was not refused", editing);
     close_world(&w);
