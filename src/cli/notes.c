@@ -65,8 +65,8 @@ static void note_tau_r(const struct gle_layer_cfg *l, const struct gle_npz *npz,
     if (l->plastic[GLE_TAU_R] || !gle_npz_has(npz, name) || gle_npz_read(&a, npz, name, &err))
         return;
     if (differs(&a, l->tau_r, l->n))
-        fprintf(stderr, "glesim: %s: '%s' is not used: tau_r does not learn in that layer (plastic), which has what the "
-                "config says\n", file, name);
+        fprintf(stderr, "glesim: %s: '%s' is not used: tau_r does not learn in that layer (plastic), which has what "
+                "the config says\n", file, name);
     gle_array_clear(&a);
 }
 
@@ -80,7 +80,8 @@ static void note_weights(const struct gle_experiment *exp)
     if (!exp->init_file || gle_npz_open(&npz, exp->init_file, &err))
         return;
     gle_npz_note_unused(note, sizeof note, npz, exp->init_file, is_parameter, exp,
-                        "LAYER.weight, LAYER.bias, LAYER.tau_m and, where it learns, LAYER.tau_r of the layers are used");
+                        "LAYER.weight, LAYER.bias, LAYER.tau_m and, where it learns, LAYER.tau_r of the layers are "
+                        "used");
     if (*note)
         fprintf(stderr, "glesim: %s\n", note);
     for (size_t i = 0; i < exp->n_layers; i++)

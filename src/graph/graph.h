@@ -84,8 +84,7 @@ struct gle_population {
     struct gle_field prosp_u; /* prospective potential */
     struct gle_field s;       /* sum of W r_below + b + gamma e - u = tau_m u_dot */
     struct gle_field e_above; /* the sum of what came from above, where several send it */
-    struct gle_field e_inst;  /* old phi' times e_above; where options.e_inst asks for it, or tau_r
-                                 learns by it */
+    struct gle_field e_inst;  /* old phi' times e_above; where options.e_inst asks for it, or tau_r learns */
     struct gle_population_tape tape;
     struct gle_population_adjoint adjoint;
 };

@@ -1,7 +1,6 @@
 #include "graph/place.h"
 #include "kernel/kernel.h"
 #include "parts/feedback.h"
-#include "parts/rule.h"
 
 #include <string.h>
 
@@ -202,8 +201,7 @@ static void add_state(struct gle_graph *g, struct gle_population *p)
     place(g, &p->prosp_u, batch_of(g, p, GLE_DERIVED, "prosp_u"), 1);
     place(g, &p->s, batch_of(g, p, GLE_DERIVED, "s"), 1);
     place(g, &p->e_above, batch_of(g, p, GLE_DERIVED, "e_above"), errors_into(g, p) > 1);
-    place(g, &p->e_inst, batch_of(g, p, GLE_DERIVED, "e_inst"),
-          g->e_inst || (p->tau_r->plastic && !g->exp->rule->windowed));
+    place(g, &p->e_inst, batch_of(g, p, GLE_DERIVED, "e_inst"), g->e_inst || p->tau_r->plastic);
     for (size_t i = p->first; i < p->first + p->n_in; i++) {
         struct gle_projection *c = &g->projections[i];
         const bool pools = c->plan.pooling != NULL;

@@ -189,7 +189,8 @@ static struct built build_case(const struct graph_case *c, const char *rule, siz
         add_sources(yaml, c, name);
         add(yaml, "]}\n");
     }
-    add(yaml, "learning: {rule: %s, loss: %s, beta: %g, plastic: [weight, bias, tau_m, tau_r], optimizer: {type: adam}", rule,
+    add(yaml, "learning: {rule: %s, loss: %s, beta: %g, plastic: [weight, bias, tau_m, tau_r], "
+        "optimizer: {type: adam}", rule,
         strcmp(text_of(c->about, "loss"), "ce") ? "mse" : "cross_entropy", number_of(c->about, "beta"));
     add(yaml, "}\n");
     add(yaml, "training: {epochs: 0, batch_size: %g}\n", number_of(c->about, "batch"));

@@ -59,9 +59,9 @@ static const struct kind kinds[] = {
     {"streams", XOR "learning: {loss: cross_entropy}\ntraining: {batch_size: 4, phases: [{duration: 2.0}, "
                     "{duration: 1.3, learn: false}, {duration: 1.3}]}\nrecord: {every: 2, offset: 6, variables: [u]}\n",
      {16, 24}},
-    {"settings", NOISE "learning: {loss: mse, plastic: [weight, bias, tau_m, tau_r]}\ntraining: {phases: [{duration: 1.2, "
-                       "set: {a.weight: 0.3, c.tau_m: 2.0, c.tau_r: 0.7}}, {duration: 1.6}, "
-                       "{duration: 0.5, set: {a.tau_m: 1.1}}]}\n"
+    {"settings", NOISE "learning: {loss: mse, plastic: [weight, bias, tau_m, tau_r]}\n"
+                       "training: {phases: [{duration: 1.2, set: {a.weight: 0.3, c.tau_m: 2.0, c.tau_r: 0.7}}, "
+                       "{duration: 1.6}, {duration: 0.5, set: {a.tau_m: 1.1}}]}\n"
                        TEACHER "record: {every: 2, variables: [r]}\n",
      {6, 30}},
     {"signal_windows", NOISE "learning: {loss: mse, rule: bptt, window: 0.5, plastic: [weight, bias, tau_m]}\n"

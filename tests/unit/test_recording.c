@@ -385,7 +385,8 @@ static struct double_entry check(struct trial *t, const char *yaml, uint64_t sto
 static void everything_is_recorded_as_the_net_held_it(void **state)
 {
     static const char *const everything = "record: {variables: [u, v, r, e, prosp_u, r_prime, e_inst, e_below%s], "
-                                          "parameters: [weight, bias, tau_m, tau_r], gradients: [tau_r, tau_m, bias, weight]}\n%s";
+                                          "parameters: [weight, bias, tau_m, tau_r], "
+                                          "gradients: [tau_r, tau_m, bias, weight]}\n%s";
     static const struct {
         const char *dataset, *learning, *training, *lambda, *teacher;
     } runs[] = {

@@ -40,8 +40,8 @@ static struct kind kinds[] = {
     {NULL, "loss: cross_entropy", "phases: [{duration: 2.0}, {duration: 1.0, learn: false}, {duration: 1.3}]",
      ""},
     {NULL, "loss: mse, plastic: [weight, bias, tau_m, tau_r]",
-     "phases: [{duration: 1.2, set: {a.weight: 0.3, c.tau_m: 2.0, b.tau_r: 0.6}}, {duration: 1.1, learn: false}, {duration: 1.6}, "
-     "{duration: 0.5, set: {a.weight: {init: normal, std: 0.2}}}]", "TEACHER"},
+     "phases: [{duration: 1.2, set: {a.weight: 0.3, c.tau_m: 2.0, b.tau_r: 0.6}}, {duration: 1.1, learn: false}, "
+     "{duration: 1.6}, {duration: 0.5, set: {a.weight: {init: normal, std: 0.2}}}]", "TEACHER"},
     {"DEEP", "loss: mse, rule: adjoint, window: 0.5, plastic: [weight, bias, tau_m, tau_r]",
      "phases: [{duration: 1.7}, {duration: 1.4}]", "TEACHER"},
     {NULL, "loss: mse, rule: bptt, window: 0.5, plastic: [weight, bias, tau_m, tau_r]",

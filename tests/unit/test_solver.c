@@ -368,8 +368,8 @@ static void a_net_with_a_time_constant_below_dt_is_not_restored(void **state)
         char path[] = "/tmp/glesim_taus_XXXXXX", text[96];
         const float short_time = 0.15f, times[4] = {0.5f, 0.5f, 0.5f, short_time};
         struct built b = build_text("glesim: 1\nname: taus\ndt: 0.2\ndataset: {type: npz, file: none.npz}\n"
-                                    "network: {input: 1, layers: [{name: a, neurons: {count: 4, tau_m: 1, tau_r: 1}}]}\n"
-                                    "learning: {loss: mse}\ntraining: {epochs: 1}\n", 1);
+                                    "network: {input: 1, layers: [{name: a, neurons: {count: 4, tau_m: 1, tau_r: "
+                                    "1}}]}\nlearning: {loss: mse}\ntraining: {epochs: 1}\n", 1);
         struct gle_error err = {0};
         struct gle_archive *a;
         temporary_file(path, "");
