@@ -22,7 +22,8 @@ reads its input and itself: rnn.weight_ih_l0, rnn.weight_hh_l0 and the sum of it
 rnn.l0.ih.weight, rnn.l0.hh.weight and rnn.l0.bias here, for a layer `from: [input, hidden]` or --names
 rnn.l0.ih=hidden.input,rnn.l0.hh=hidden.hidden,rnn.l0.bias=hidden.bias. On the way back, bias_ih has all of the bias.
 
-Time constants are in the config's unit of time. glesim takes tau_r from the config, whatever the file says.
+Time constants are in the config's unit of time. glesim takes tau_r from the config, whatever the file says, in layers
+where it does not learn (plastic).
 """
 
 import argparse
@@ -661,7 +662,7 @@ def convert(args, direction):
     for old, new in pairs:
         print(f"{plain(old)} -> {plain(new)} {shape_text(arrays[new].shape)}")
     if direction is to_npz and any(parameter_of(new)[1] == "tau_r" for _, new in pairs):
-        print("glesim takes tau_r from the config: compare it with this one")
+        print("glesim takes tau_r from the config where it does not learn (plastic): compare it with this one")
     left_out = [name for name in source if name not in dict(pairs)]
     if left_out:
         print(f"left out: {listed(left_out)}")
