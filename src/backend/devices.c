@@ -1,3 +1,4 @@
+#include "backend/guard.h"
 #include "backend/opencl.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -170,10 +171,15 @@ static int search_all(struct search *search, struct gle_error *err)
 int gle_cl_find_devices(struct gle_cl_device **out, size_t *n, const struct gle_cl *cl, struct gle_error *err)
 {
     struct search search = {.cl = cl};
+    struct gle_guard guard;
+    int rc;
 
     *out = NULL;
     *n = 0;
-    if (search_all(&search, err)) {
+    gle_guard_enter(&guard);
+    rc = search_all(&search, err);
+    gle_guard_leave(&guard);
+    if (rc) {
         gle_free(search.found);
         return -1;
     }
