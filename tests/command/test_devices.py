@@ -1,17 +1,21 @@
 """Where a run goes: which devices there are, which one a config takes, and what is said of those that are missing. The
-program is the one that GLESIM names. Tests that need a device are left out where OpenCL has none. Standard library only.
+program is the one that GLESIM names. Tests that need a device are left out where OpenCL has none. Standard library
+only.
 """
 
 import os
 import pathlib
 import re
+import signal
 import subprocess
+import time
 import unittest
 import unittest.mock
 
-from case import Case, GLESIM, XOR, load
+from case import Case, GLESIM, PATIENCE, XOR, load
 
 SHORT = ["--set", "training.epochs=1", "--quiet"]
+LONG = ["--set", "training.epochs=1000000"]
 ON_OPENCL = ["--set", "compute.backend=opencl"]
 CONFIG = XOR.read_text(encoding="utf-8") + "compute: {backend: opencl}\n"
 LINE = CONFIG.count("\n")
@@ -54,8 +58,9 @@ class Missing(Devices):
     """A machine without drivers, or without OpenCL's loader."""
 
     def without(self):
-        yield self.no_drivers, r"(no OpenCL driver is installed: .* \(CL_PLATFORM_NOT_FOUND_KHR\)|.* without OpenCL: .*)"
-        yield self.no_loader, r"(no OpenCL on this machine: .*libOpenCL\.so\.1.*|.* without OpenCL: .*)"
+        absent = r"this glesim was built without OpenCL: .*"
+        yield self.no_drivers, rf"(no OpenCL driver is installed: .* \(CL_PLATFORM_NOT_FOUND_KHR\)|{absent})"
+        yield self.no_loader, rf"(no OpenCL on this machine: .*libOpenCL\.so\.1.*|{absent})"
 
     def test_list_says_why_there_is_none(self):
         for env, why in self.without():
@@ -105,14 +110,16 @@ class There(Devices):
         for i, (name, _) in enumerate(DEVICES):
             first = [other for other, _ in DEVICES if name.upper() in other.upper()][0]
             for word, wanted in ((str(i), name), (f'"{name.upper()}"', first)):
-                self.run_glesim(XOR, *SHORT, *ON_OPENCL, "--set", f"compute.device={word}", "--output", "out", "--force")
+                self.run_glesim(XOR, *SHORT, *ON_OPENCL, "--set", f"compute.device={word}", "--output", "out",
+                                "--force")
                 self.assertEqual(self.provenance("out")["device"]["name"], wanted)
 
     @NEEDS_DEVICE
     def test_an_unknown_device_is_answered_with_those_that_there_are(self):
         config = self.write("xor.yaml", CONFIG.replace("opencl}", "opencl, device: Voodoo 2}"))
         err = self.run_glesim(config, *SHORT, code=5).err
-        self.assertRegex(err, rf"xor\.yaml:{LINE}:36: compute\.device: no device has the number or the name 'Voodoo 2'; ")
+        self.assertRegex(err, rf"xor\.yaml:{LINE}:36: compute\.device: no device has the number or the name 'Voodoo "
+                              rf"2'; there {'is' if len(DEVICES) == 1 else 'are'} 0 '")
         for i, (name, _) in enumerate(DEVICES):
             self.assertIn(f"{i} '{name}'", err)
         self.assertIn(f"'{len(DEVICES)}'", self.run_glesim(XOR, *SHORT, *ON_OPENCL, "--set",
@@ -142,9 +149,57 @@ class There(Devices):
         self.assertEqual([self.provenance(f"out/{name}")["backend"] for name in "abc"], ["opencl", "cpu", "opencl"])
 
     @NEEDS_DEVICE
+    def test_signals_end_runs_on_a_device(self):
+        for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGXCPU):
+            run = self.start(XOR, *LONG, *ON_OPENCL, "--output", number.name)
+            report, end = self.run_of(number.name) / "metrics.json", time.monotonic() + PATIENCE
+            while not report.exists() and run.poll() is None and time.monotonic() < end:
+                time.sleep(0.02)
+            run.send_signal(number)
+            _, err = run.communicate(timeout=PATIENCE)
+            self.assertEqual(run.returncode, 128 + number, err)
+            self.assertEqual(load(report)["status"], "interrupted")
+
+    def stopped(self, *args):
+        """Starts a run, and ends it by a signal after it has written something. What it said on standard error."""
+        before = [path.stat().st_mtime_ns for path in self.folder.glob("out/*/metrics.json")]
+        run, end = self.start(XOR, *LONG, "--output", "out", "--quiet", *args), time.monotonic() + PATIENCE
+        while (before == [path.stat().st_mtime_ns for path in self.folder.glob("out/*/metrics.json")] and
+               run.poll() is None and time.monotonic() < end):
+            time.sleep(0.01)
+        run.send_signal(signal.SIGINT)
+        _, err = run.communicate(timeout=PATIENCE)
+        self.assertEqual(run.returncode, 130, err)
+        return err
+
+    @NEEDS_DEVICE
+    @unittest.skipIf(DEVICES and DEVICES[0][1], "auto takes a GPU here")
+    def test_auto_does_not_move_a_run_that_is_resumed(self):
+        self.stopped(*ON_OPENCL)
+        args = [XOR, *LONG, "--output", "out", "--quiet", "--resume"]
+        err = self.run_glesim(*args, code=4).err
+        self.assertRegex(err, r"^glesim: out/seed_1: the run was begun elsewhere \(opencl, .*\), and the backend auto "
+                              r"takes cpu now; --set compute\.backend=cpu goes on with it all the same\n$")
+        err = self.run_glesim(*args, "--set", "compute.backend=cpu", code=4).err
+        self.assertIn("compute.backend is opencl there, cpu here", err)
+        self.assertEqual(self.stopped("--resume", *ON_OPENCL), "")
+        self.assertEqual(self.provenance("out")["earlier"], [])
+
+    @NEEDS_DEVICE
+    @unittest.skipIf(DEVICES and DEVICES[0][1], "auto takes a GPU here")
+    def test_a_backend_that_is_named_takes_over_a_run_of_auto(self):
+        self.stopped()
+        err = self.stopped("--resume", *ON_OPENCL)
+        self.assertRegex(err, r"another device, instruction set or program goes on with it, so that its bits are those "
+                              r"of neither: opencl, .*; before: (base|avx)")
+        made = self.provenance("out")
+        self.assertEqual((made["backend"], len(made["earlier"])), ("opencl", 1))
+
+    @NEEDS_DEVICE
     def test_a_dry_run_is_measured_there(self):
         self.assertIn(f"measured on {DEVICES[0][0]}\n", self.run_glesim(XOR, "--dry-run", *ON_OPENCL).out)
-        self.assertRegex(self.run_glesim(XOR, "--dry-run", "--set", "compute.backend=cpu").out, r"measured on \d+ thread")
+        done = self.run_glesim(XOR, "--dry-run", "--set", "compute.backend=cpu")
+        self.assertRegex(done.out, r"measured on \d+ thread")
 
     @NEEDS_DEVICE
     def test_a_device_makes_no_other_run(self):
