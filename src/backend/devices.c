@@ -20,11 +20,13 @@ struct search {
     const char *lacks;            /* what it lacks; NULL: there was none */
 };
 
-/* Drivers fill names up with blanks, in front and behind. */
+/* Drivers fill names up with blanks, in front and behind. What would do things to a terminal goes. */
 static void trim(char *text)
 {
     size_t n = strlen(text), blanks = strspn(text, " \t");
 
+    for (char *c = text; *c; c++)
+        *c = (char)(iscntrl((unsigned char)*c) ? ' ' : *c);
     while (n > blanks && isspace((unsigned char)text[n - 1]))
         n--;
     memmove(text, text + blanks, n - blanks);

@@ -35,6 +35,7 @@ def devices():
 
 
 DEVICES = devices()
+OCLGRIND = pathlib.Path("/usr/lib/oclgrind/liboclgrind-rt-icd.so")
 NEEDS_DEVICE = unittest.skipUnless(DEVICES, "OpenCL has no device here")
 
 
@@ -94,6 +95,54 @@ class Missing(Devices):
         config = self.write("xor.yaml", CONFIG)
         done = self.run_glesim(config, XOR, *SHORT, "--force", env=self.no_drivers, code=5)
         self.assertEqual(self.provenance("results/xor")["backend"], "cpu", done.err)
+
+
+def seen_by_loader(libraries, folder):
+    """Variables with which OpenCL's loader finds these drivers alone."""
+    folder.mkdir()
+    for i, library in enumerate(libraries):
+        (folder / f"{i}.icd").write_text(f"{library}\n", encoding="ascii")
+    return {"OCL_ICD_VENDORS": str(folder)}
+
+
+@unittest.skipUnless("GLE_FAKE_OPENCL" in os.environ, "no fake loader was built")
+class Useless(Devices):
+    """A loader that is too old, and drivers whose device cannot be used."""
+
+    def in_place(self, variable, fake=""):
+        folder = self.folder / f"{variable}{fake}"
+        folder.mkdir(exist_ok=True)
+        (folder / "libOpenCL.so.1").symlink_to(os.environ[variable])
+        return {"LD_LIBRARY_PATH": str(folder), "FAKE_OPENCL": fake}
+
+    def cases(self):
+        yield (self.in_place("GLE_OLD_OPENCL"),
+               "OpenCL 1.2 is needed, and libOpenCL.so.1 is older: it has no clEnqueueFillBuffer")
+        yield (self.in_place("GLE_FAKE_OPENCL", "none"),
+               "the OpenCL driver that is installed finds no device (CL_DEVICE_NOT_FOUND)")
+        yield (self.in_place("GLE_FAKE_OPENCL", "old"),
+               "no OpenCL device can be used: 'Fake card' lacks OpenCL 1.2 (CL_DEVICE_NOT_AVAILABLE)")
+
+    def test_each_is_told(self):
+        if "built without OpenCL" in "".join(listed()):
+            self.skipTest("glesim was built without OpenCL")
+        for i, (env, why) in enumerate(self.cases()):
+            self.assertEqual(listed({**os.environ, **env}), [f"  none: {why}"])
+            self.assertEqual(self.run_glesim(XOR, *SHORT, *ON_OPENCL, env=env, code=5).err,
+                             f"--set compute.backend=opencl: compute.backend: {why}\n")
+            self.assertEqual(self.run_glesim(XOR, *SHORT, "--output", f"out{i}", env=env).err, "")
+            self.assertEqual(self.provenance(f"out{i}")["backend"], "cpu")
+
+    def test_a_gpu_that_cannot_be_opened(self):
+        env = self.in_place("GLE_FAKE_OPENCL", "busy")
+        why = "the device 'Fake card' cannot be opened (CL_OUT_OF_RESOURCES)"
+        if "built without OpenCL" in "".join(listed()):
+            self.skipTest("glesim was built without OpenCL")
+        self.assertEqual(self.run_glesim(XOR, *SHORT, *ON_OPENCL, env=env, code=5).err,
+                         f"--set compute.backend=opencl: compute.backend: {why}\n")
+        self.assertEqual(self.run_glesim(XOR, *SHORT, "--output", "out", env=env).err,
+                         f"glesim: {why}: the run goes on the processors\n")
+        self.assertEqual(self.provenance("out")["device"], None)
 
 
 class There(Devices):
@@ -194,6 +243,18 @@ class There(Devices):
                               r"of neither: opencl, .*; before: (base|avx)")
         made = self.provenance("out")
         self.assertEqual((made["backend"], len(made["earlier"])), ("opencl", 1))
+
+    @unittest.skipUnless(OCLGRIND.exists(), "there is no oclgrind, which says that it is a GPU")
+    def test_auto_takes_a_gpu_before_others(self):
+        env = seen_by_loader(["libpocl.so.2", OCLGRIND], self.folder / "both")
+        names = [re.sub(r"^ +\d+ +|: .*", "", line) for line in listed({**os.environ, **env})]
+        self.assertEqual(names[0], "Oclgrind Simulator")
+        self.run_glesim(XOR, *SHORT, "--output", "gpu", env=env)
+        self.assertEqual(self.provenance("gpu")["device"]["name"], names[0])
+        self.stopped("--set", "compute.backend=cpu")
+        err = self.run_glesim(XOR, *LONG, "--output", "out", "--quiet", "--resume", env=env, code=4).err
+        self.assertRegex(err, r"begun elsewhere \((base|avx).*\), and the backend auto takes opencl now; "
+                              r"--set compute\.backend=opencl goes on")
 
     @NEEDS_DEVICE
     def test_a_dry_run_is_measured_there(self):
