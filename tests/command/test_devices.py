@@ -244,6 +244,7 @@ class There(Devices):
         made = self.provenance("out")
         self.assertEqual((made["backend"], len(made["earlier"])), ("opencl", 1))
 
+    @NEEDS_DEVICE
     @unittest.skipUnless(OCLGRIND.exists(), "there is no oclgrind, which says that it is a GPU")
     def test_auto_takes_a_gpu_before_others(self):
         env = seen_by_loader(["libpocl.so.2", OCLGRIND], self.folder / "both")
