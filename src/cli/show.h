@@ -8,6 +8,8 @@
 
 #include <stddef.h>
 
+struct gle_device_info;
+
 /* An error, on standard error. Returns the exit code that belongs to it. */
 int gle_show_error(const struct gle_error *err);
 /* Every key of a config, and every row of every table, with their helps; and the devices of this machine. */
@@ -16,7 +18,6 @@ void gle_show_list(void);
 void gle_show_version(void);
 /* The table of layers, data and costs of a dry run. device: NULL for the processors; costs: as measured there, or with
  * `threads`; bytes of a record of recording.npz, 0 for none. */
-struct gle_device_info;
 void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, const struct gle_device_info *device,
                    size_t threads, const struct gle_costs *costs, double record);
 

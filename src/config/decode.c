@@ -74,7 +74,7 @@ static const struct gle_note backend_notes[] = {
 static const struct gle_key device_number_key = {
     .name = "number", .kind = GLE_KEY_KIND_COUNT, .low = 0, .high = 1e6, .unit = "", .help = "its number in --list"};
 static const struct gle_key device_name_key = {
-    .name = "name", .kind = GLE_KEY_KIND_TEXT, .unit = "", .help = "a part of its name, in any case"};
+    .name = "name", .kind = GLE_KEY_KIND_TEXT, .unit = "", .more = ".", .help = "a part of its name, in any case"};
 
 static int decode_device(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
 {

@@ -445,7 +445,10 @@ static json_t *shaped(struct gle_schema *s, const struct gle_key *key, enum gle_
             out = gle_schema_either(s, out, form_shaped(s, f, key, shape));
         return out;
     case GLE_KEY_KIND_TEXT: /* of any shape of a scalar: see gle_schema_value_of(). Here one form of several */
-        return shape == WORD || shape == NUMBER ? gle_schema_typed(s, shape_types[shape]) : NULL;
+        out = shape == WORD || (shape == NUMBER && !key->more) ? gle_schema_typed(s, shape_types[shape]) : NULL;
+        if (out && key->more)
+            gle_schema_set(s, out, "pattern", gle_schema_text(s, key->more));
+        return out;
     case GLE_KEY_KIND_PATH:
         break;
     }
