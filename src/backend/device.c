@@ -238,6 +238,19 @@ int gle_buffer_zero(struct gle_buffer *buffer, size_t offset, size_t bytes, stru
     return code ? fail(err, buffer->device, code, "cannot clear %zu bytes", bytes) : 0;
 }
 
+int gle_buffer_copy(struct gle_buffer *to, size_t to_offset, const struct gle_buffer *from, size_t from_offset,
+                    size_t bytes, struct gle_error *err)
+{
+    cl_int code;
+
+    assert(within(to, to_offset, bytes) && within(from, from_offset, bytes));
+    if (!bytes)
+        return 0;
+    code = to->device->cl->clEnqueueCopyBuffer(to->device->queue, from->memory, to->memory, from_offset, to_offset,
+                                               bytes, 0, NULL, NULL);
+    return code ? fail(err, to->device, code, "cannot copy %zu bytes", bytes) : 0;
+}
+
 static int set_argument(struct gle_device_kernel *kernel, unsigned i, const void *value, size_t bytes,
                         struct gle_error *err)
 {

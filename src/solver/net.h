@@ -19,8 +19,8 @@ GLE_MUST_CHECK int gle_net_build(struct gle_net **out, const struct gle_graph *g
                                  struct gle_error *err);
 void gle_net_destroy(struct gle_net *net); /* NULL is fine */
 
-/* Has the steps of the net run on a device from now on; once. What is asked of the net later is brought to the host;
- * sweeps back over windows are made there. An error of the device that one of the functions below meets, and cannot
+/* Has the steps and sweeps of the net run on a device from now on; once. What is asked of the net later is brought to
+ * the host. An error of the device that one of the functions below meets, and cannot
  * tell, is told by the next step, by gle_net_collect(), or by gle_net_archive().
  * Owns:   nothing: the device outlives the net.
  * Errors: GLE_EDEVICE, GLE_ENOMEM; the net is then as it was. */

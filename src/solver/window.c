@@ -27,10 +27,12 @@ void gle_net_begin_window(struct gle_net *net)
     const struct gle_graph *g = net->graph;
 
     assert(g->tape_steps && net->B <= g->train_rows);
-    gle_net_see(net, GLE_PART_STATE);
-    gle_net_replace(net, GLE_PART_TAPE);
     net->taping = true;
     net->taped = 0;
+    if (net->device) {
+        gle_net_device_begin_window(net);
+        return;
+    }
     for (size_t ago = 0; ago < g->input_past; ago++)
         memcpy(gle_tape_of(net, &g->tape_input, g->input_past - 1 - ago), gle_past_of(net, &g->input, ago),
                net->B * g->ld_input * sizeof(float));
@@ -387,12 +389,18 @@ static void gather_tau(struct gle_net *net, const struct gle_parameter *param, s
             tau[j] -= gle_field_of(net, tau_bar, 0)[at + j] * (scale / dt);
 }
 
+/* The factor of gradients that undoes the scale of adjoints. */
+static float scale_of(const struct gle_net *net)
+{
+    const double of_row = net->loss->scale(gle_top_of(net)->n) / (double)net->B;
+
+    return (float)(net->sweep_rule->continuous ? of_row * net->graph->exp->dt : of_row);
+}
+
 static void gather(struct gle_net *net, size_t i, struct gle_range neurons, size_t thread)
 {
-    const struct gle_graph *g = net->graph;
     const struct gle_population *p = gle_population_of(net, i);
-    const double of_row = net->loss->scale(gle_top_of(net)->n) / (double)net->B;
-    const float alpha = (float)(net->sweep_rule->continuous ? of_row * g->exp->dt : of_row);
+    const float alpha = scale_of(net);
 
     if (!p->swept || !net->taped)
         return;
@@ -445,14 +453,13 @@ int gle_net_end_window(struct gle_net *net, const struct gle_rule *rule, bool le
     const size_t rounds = net->taped ? net->taped + (rule->continuous ? g->depth : 0) : 0;
 
     assert(net->taping && rule->windowed);
-    gle_net_touch(net, GLE_PART_TAPE);
-    gle_net_touch(net, GLE_PART_PARAMETERS);
-    gle_net_touch(net, GLE_PART_MOMENTS);
-    gle_net_touch(net, GLE_PART_GRADIENTS);
-    if (gle_net_tell(net, err))
-        return -1;
     net->taping = false;
     net->sweep_rule = rule;
+    net->step = learn ? &step : NULL;
+    if (learn)
+        net->optimizer_step = net->optimizer->prepare(g->exp->optimizer.params, lr, ++net->updates);
+    if (net->device)
+        return gle_net_device_end_window(net, scale_of(net), rounds, learn, err);
     memset(net->slabs[GLE_ADJOINT], 0, g->floats[GLE_ADJOINT] * sizeof(float));
     for (size_t i = 0; i < g->n_populations; i++) { /* nothing comes from beyond the window */
         const struct gle_population *p = gle_population_of(net, i);
@@ -467,9 +474,6 @@ int gle_net_end_window(struct gle_net *net, const struct gle_rule *rule, bool le
     }
     if (gle_net_check(net, net->steps - 1, err))
         return -1;
-    net->step = learn ? &step : NULL;
-    if (learn)
-        net->optimizer_step = net->optimizer->prepare(g->exp->optimizer.params, lr, ++net->updates);
     gle_net_share(net, gather_all);
     return 0;
 }
