@@ -394,15 +394,17 @@ static int dry_run(struct session *s, struct gle_error *err)
     static const double SECONDS = 0.5;
     struct gle_costs costs;
     double record;
+    int rc;
 
-    if (gle_train_measure(&costs, s->net, s->graph, s->data, SECONDS, 0.0, err) ||
-        gle_recorder_measure(&record, s->graph, err)) {
-        if (err->code == GLE_EDIVERGED)
-            name_loop(s, err);
+    if (gle_recorder_measure(&record, s->graph, err))
         return -1;
-    }
-    gle_show_plan(s->graph, s->data, gle_net_threads(s->net), &costs, record);
-    return 0;
+    rc = gle_train_measure(&costs, s->net, s->graph, s->data, SECONDS, 0.0, err);
+    if (rc && err->code != GLE_EDIVERGED)
+        return -1;
+    gle_show_plan(s->graph, s->data, gle_net_threads(s->net), rc ? NULL : &costs, record);
+    if (rc)
+        name_loop(s, err);
+    return rc;
 }
 
 int gle_session_hash_data(char sha256[65], const struct gle_experiment *exp, const struct gle_session_how *how,
