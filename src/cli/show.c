@@ -145,21 +145,12 @@ static void end_with_time(bool known, double seconds)
     printf("%s%s\n", known ? ", " : "", known ? text : "");
 }
 
-/* of: what the seconds are for, as " for 3 epochs". */
-static void show_estimate(bool known, double seconds, const char *of)
-{
-    char text[32];
-
-    gle_format_duration(text, sizeof text, seconds);
-    printf("  estimated time    %s%s\n",
-           known ? text : "unknown: the network diverged while its steps were measured", known ? of : "");
-}
-
 /* The time that all phases take, and each. */
 static void show_phases(const struct gle_experiment *exp, const struct gle_data *data, const struct gle_costs *costs)
 {
     static const struct gle_costs none = {0};
     const struct gle_costs *cost = costs ? costs : &none;
+    char text[32];
     double total;
 
     for (size_t i = 0; i < exp->n_phases; i++) {
@@ -174,7 +165,9 @@ static void show_phases(const struct gle_experiment *exp, const struct gle_data 
         end_with_time(costs, gle_train_estimate_evaluations(cost, exp, data));
     }
     gle_train_estimate(&total, cost, exp, data);
-    show_estimate(costs, total, "");
+    gle_format_duration(text, sizeof text, total);
+    if (costs)
+        printf("  estimated time    %s\n", text);
 }
 
 /* How large recording.npz will be, which only the disk limits. */
@@ -191,12 +184,13 @@ static void show_epochs(const struct gle_experiment *exp, const struct gle_data 
 {
     const struct gle_step_counts n = gle_train_count_steps(exp, data);
     double total = 0.0, epoch = costs ? gle_train_estimate(&total, costs, exp, data) : 0.0;
-    char of[48];
+    char all[32];
 
     printf("  an epoch          %.16g learning and %.16g evaluating steps", n.learn, n.eval);
     end_with_time(costs, epoch);
-    snprintf(of, sizeof of, " for %llu epochs", (unsigned long long)exp->epochs);
-    show_estimate(costs, total, of);
+    gle_format_duration(all, sizeof all, total);
+    if (costs)
+        printf("  estimated time    %s for %llu epochs\n", all, (unsigned long long)exp->epochs);
 }
 
 /* A kind of step: its products, and the time measured; cost NULL: none was. */
@@ -225,7 +219,7 @@ static void show_steps(const struct gle_graph *graph, const struct gle_data *dat
 }
 
 void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, size_t threads,
-                   const struct gle_costs *costs, double record)
+                   const struct gle_costs *costs, uint64_t wild, double record)
 {
     const struct gle_experiment *exp = graph->exp;
     const struct gle_optimizer *optimizer = (const struct gle_optimizer *)exp->optimizer.row;
@@ -243,4 +237,7 @@ void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, s
         show_phases(exp, data, costs);
     else
         show_epochs(exp, data, costs);
+    if (!costs)
+        printf("  estimated time    unknown: the network diverged at step %llu of the measurement; the run has %.16g "
+               "steps\n", (unsigned long long)wild, gle_train_steps(exp, data));
 }

@@ -7,6 +7,7 @@
 #include "train/measure.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* An error, on standard error. Returns the exit code that belongs to it. */
 int gle_show_error(const struct gle_error *err);
@@ -14,9 +15,10 @@ int gle_show_error(const struct gle_error *err);
 void gle_show_list(void);
 /* Version, compiler, libraries, processor. */
 void gle_show_version(void);
-/* The table of layers, data and costs of a dry run. costs: as measured with `threads`; NULL: the network diverged before
- * they were known, so that no time is shown. record: bytes of a record of recording.npz, 0 for none. */
+/* The table of layers, data and costs of a dry run. costs: as measured with `threads`; NULL: not known, because the
+ * network diverged at step `wild` of the measurement, so that no time is shown. record: bytes of a record of
+ * recording.npz, 0 for none. */
 void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, size_t threads,
-                   const struct gle_costs *costs, double record);
+                   const struct gle_costs *costs, uint64_t wild, double record);
 
 #endif

@@ -119,7 +119,7 @@ static int fail_nested(const struct gle_layer_cfg *l, const struct gle_setting_k
     if (find_source(&source, l, keys, (enum gle_param)(keys->param - gle_params), errs))
         return -1;
     return gle_node_error(errs, GLE_ECONFIG, &at, NULL,
-                          "the weights of the source '%s' are named %s.%s.weight: '%s.weight' is wanted here, not a map",
+                          "the weights of the source '%s' are named %s.%s.weight: write '%s.weight' here, not a map",
                           keys->source, l->name, keys->source, at.key);
 }
 
