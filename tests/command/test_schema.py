@@ -255,16 +255,20 @@ class Schema(unittest.TestCase):
 
     def test_lists_are_as_long_as_glesim_takes_them(self):
         grid = "{channels: 1, size: %s}"
-        conv = "[{layer: input, connect: {type: conv, kernel: %s, channels: 1}}]"
+        conv = "[{layer: input, connect: {type: conv, kernel: %s}}]"
         pool = "[{layer: input, connect: {type: dense, pool: {type: mean, size: %s}}}]"
         plane = {"network.input": grid % "[4, 4]"}
+        channels = plane | {"network.layers[0].neurons": "{channels: 2, tau_m: 1.0, tau_r: 1.0}"}
         for key, value, others, right in (
                 ("network.input", grid % "16", {}, True), ("network.input", grid % "[4, 4]", {}, True),
                 ("network.input", grid % "[4, 2, 2]", {}, False), ("network.input", grid % "[]", {}, False),
                 ("network.layers[0].from", pool % "2", plane, True),
                 ("network.layers[0].from", pool % "[2, 2]", plane, True),
                 ("network.layers[0].from", pool % "[2, 2, 1]", plane, False),
-                ("network.layers[0].from", conv % "[1, 2, 3]", plane, False),
+                ("network.layers[0].from", conv % "[1, 2]", channels, True),
+                ("network.layers[0].from", conv % "[1, 2, 3]", channels, False),
+                ("network.layers[0].from", conv % "3, padding: [0, 1]", channels, True),
+                ("network.layers[0].from", conv % "3, padding: [0, 0, 0]", channels, False),
                 ("learning.bounds.weight", "[-1, 1]", {}, True), ("learning.bounds.weight", "1", {}, False),
                 ("learning.bounds.weight", "[1]", {}, False), ("learning.bounds.tau_m", "[1, 2, 3]", {}, False),
                 ("dataset", "{type: mnist1d, padding: [3, 6]}", {}, True),

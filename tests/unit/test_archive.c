@@ -394,6 +394,12 @@ static void counts_and_flags_must_be_possible(void **state)
     gle_archive_destroy(a);
 }
 
+static float *values_of(const void *ctx, size_t i)
+{
+    (void)i;
+    return *(float *const *)ctx;
+}
+
 static void real_numbers_and_texts_must_be_possible(void **state)
 {
     static double reals[] = {-1.0, (double)NAN, (double)INFINITY};
@@ -407,9 +413,10 @@ static void real_numbers_and_texts_must_be_possible(void **state)
     for (size_t i = 0; i < COUNT(reals); i++) {
         double two[] = {1.0, reals[i]};
         float single[] = {1.0f, (float)reals[i]};
-        struct gle_error err[4] = {{0}};
+        struct gle_error err[5] = {{0}};
         double x = 1.0, both[2];
-        float floats[2];
+        float floats[2], apart[2] = {5.0f, 5.0f}, *at = apart;
+        const struct gle_archive_stack stack = {.n = 1, .rows = 2, .cols = 1, .ld = 1, .at = values_of, .ctx = &at};
         assert_int_equal(save_one("x", GLE_NPY_F64, &reals[i], 1), 0);
         a = reopen();
         assert_entry_error(gle_archive_real(a, "x", &x, 0.0, 2.0, &err[0]), &err[0], "x", why[i]);
@@ -428,6 +435,11 @@ static void real_numbers_and_texts_must_be_possible(void **state)
             assert_entry_error(gle_archive_f32(a, "x", floats, 2, &err[3]), &err[3], "x", wild[i]);
         else
             assert_int_equal(gle_archive_f32(a, "x", floats, 2, &err[3]), 0);
+        if (wild[i])
+            assert_entry_error(gle_archive_stack(a, "x", &stack, &err[4]), &err[4], "x", wild[i]);
+        else
+            assert_int_equal(gle_archive_stack(a, "x", &stack, &err[4]), 0);
+        assert_true(apart[0] == (wild[i] ? 5.0f : 1.0f)); /* nothing is put back of what is not finite */
         gle_archive_destroy(a);
     }
     for (size_t i = 0; i < 3; i++) {
