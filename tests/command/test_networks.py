@@ -197,8 +197,9 @@ class Growing(Networks):
         self.assertRegex(err, self.WARNING)
         self.assertAlmostEqual(float(err.split()[-1]), 2 * 1.9 / 0.9, delta=0.01) # 8 x 8 of 1/4: its eigenvalue is 2
         self.assertEqual(self.run_glesim(self.config, "--check", "--quiet", *self.LOOP).err, "")
-        # exact gradients send no errors in steps
-        self.assertEqual(self.run_glesim(self.config, "--check", *self.LOOP, *BPTT).err, "")
+        # exact gradients send no errors in steps, so that it does not matter through what they would go
+        err = self.run_glesim(self.config, "--check", *self.LOOP, *BPTT).err
+        self.assertEqual(["].feedback: has no effect: " in line for line in err.splitlines()], [True, True])
 
     def test_divergence_names_it(self):
         done = self.run_glesim(self.config, *self.LOOP, "--set", "training.epochs=40", *SLOWLY, "--output",
