@@ -26,7 +26,8 @@ What errors go back through (feedback: fixed) is <layer>.feedback or <layer>.<so
 weights. Weights of a sparse link are a list, beside which .synapses has the neuron and the source of each: (weights, 2)
 whole numbers. A state dict holds both if the model has such tensors; what --like lacks is left out, and told.
 
-Time constants are in the config's unit of time. glesim takes tau_r from the config, whatever the file says.
+Time constants are in the config's unit of time. glesim takes tau_r from the config, whatever the file says, in layers
+where it does not learn (plastic).
 """
 
 import argparse
@@ -692,7 +693,7 @@ def convert(args, direction):
     for old, new in pairs:
         print(f"{plain(old)} -> {plain(new)} {shape_text(arrays[new].shape)}")
     if direction is to_npz and any(parameter_of(new)[1] == "tau_r" for _, new in pairs):
-        print("glesim takes tau_r from the config: compare it with this one")
+        print("glesim takes tau_r from the config where it does not learn (plastic): compare it with this one")
     left_out = [name for name in source if name not in dict(pairs)]
     if left_out:
         print(f"left out: {listed(left_out)}")

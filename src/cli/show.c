@@ -94,7 +94,7 @@ static void show_parameters(const struct gle_graph *g)
     size_t taus = 0;
 
     for (size_t i = 0; i < g->n_parameters; i++)
-        if (g->parameters[i].kind == GLE_TAU_M && g->parameters[i].plastic)
+        if (gle_param_is_tau(g->parameters[i].kind) && g->parameters[i].plastic)
             taus += gle_field_size(&g->parameters[i].field);
     if (taus)
         printf("  parameters        %zu, and %zu plastic time constant%s; %zu of all these learn\n", g->n_params, taus,

@@ -22,18 +22,15 @@ const struct gle_row gle_params[] = {
     [GLE_WEIGHT] = {.name = "weight", .help = "W (neurons, inputs): how rates of the layer below enter"},
     [GLE_BIAS] = {.name = "bias", .help = "b: what is added to the input of each neuron"},
     [GLE_TAU_M] = {.name = "tau_m", .help = "membrane time constants"},
+    [GLE_TAU_R] = {.name = "tau_r", .help = "prospective time constants"},
     [GLE_PARAMS] = {.name = NULL},
 };
 const char *gle_param_name(enum gle_param kind)
 {
-    return kind == GLE_TAU_R ? "tau_r" : kind == GLE_FEEDBACK ? "feedback" : gle_params[kind].name;
+    return kind == GLE_FEEDBACK ? "feedback" : gle_params[kind].name;
 }
 
 const struct gle_table gle_param_table = {"parameter", gle_params, sizeof *gle_params};
-const struct gle_note gle_param_notes[] = {
-    {"tau_r", "is no parameter: it stays as a layer's neurons have it (parameters: weight, bias, tau_m)"},
-    {NULL, NULL},
-};
 
 static const struct gle_row states[] = {
     {.name = "carry", .help = "the neurons' state runs on from batch to batch and from training to test, as published"},
@@ -258,8 +255,8 @@ static const struct gle_key layer_keys[] = {
     GLE_KEY_CUSTOM(struct gle_layer_keys, weight, "{init: linear}", &gle_init_custom,
                    "the weights W (neurons, inputs) at the start"),
     GLE_KEY_CUSTOM(struct gle_layer_keys, bias, "{init: linear}", &bias_custom, "the biases b at the start, or none"),
-    GLE_KEY_NAMES_NOTED(struct gle_layer_keys, plastic, GLE_ABSENT, &gle_param_table,
-                        "parameters that learn in this layer; default: learning.plastic", gle_param_notes),
+    GLE_KEY_NAMES(struct gle_layer_keys, plastic, GLE_ABSENT, &gle_param_table,
+                  "parameters that learn in this layer; default: learning.plastic"),
     GLE_KEY_NAME(struct gle_layer_keys, reset, "none", &gle_reset_table, "when the layer's state starts from zero"),
     GLE_KEY_REAL(struct gle_layer_keys, gamma, GLE_ABSENT, 0.0, 1e6, "",
                   "strength with which errors feed back into this layer's membranes; default: learning.gamma"),
@@ -339,6 +336,8 @@ static const struct gle_key bounds_keys[] = {
                        "[lowest, highest] bias"),
     GLE_KEY_SOME_REALS(struct gle_bounds_keys, tau_m, GLE_ABSENT, 0.0, INFINITY, 2, 2, "time",
                        "[lowest, highest] membrane time constant, at least dt; without this key the lowest is dt"),
+    GLE_KEY_SOME_REALS(struct gle_bounds_keys, tau_r, GLE_ABSENT, 0.0, INFINITY, 2, 2, "time",
+                       "[lowest, highest] prospective time constant, at least dt; without this key the lowest is dt"),
     GLE_KEY_END,
 };
 
@@ -352,10 +351,9 @@ static const struct gle_key learning_keys[] = {
                  "strength with which errors feed back into membranes"),
     GLE_KEY_REAL(struct gle_learning_keys, window, GLE_ABSENT, 1e-9, 1e9, "time",
                  "how far back the rules bptt and adjoint look, which need this key; at least two steps"),
-    GLE_KEY_NAMES_NOTED(struct gle_learning_keys, plastic, "[weight, bias]", &gle_param_table, "parameters that learn",
-                        gle_param_notes),
-    GLE_KEY_MAP_NOTED(struct gle_learning_keys, bounds, "{}", bounds_keys,
-                      "limits of parameters, kept after every step of the optimizer", gle_param_notes),
+    GLE_KEY_NAMES(struct gle_learning_keys, plastic, "[weight, bias]", &gle_param_table, "parameters that learn"),
+    GLE_KEY_MAP(struct gle_learning_keys, bounds, "{}", bounds_keys,
+                "limits of parameters, kept after every step of the optimizer"),
     GLE_KEY_PART(struct gle_learning_keys, optimizer, "{type: adam}", &gle_optimizer_table,
                  "how parameters follow the gradient"),
     GLE_KEY_PART(struct gle_learning_keys, schedule, "{type: constant}", &gle_schedule_table,

@@ -48,6 +48,9 @@ static const struct gle_key setting_keys[] = {
                   .help = "the biases b", .more = &gle_init_custom},
     [GLE_TAU_M] = {.name = "tau_m", .kind = GLE_KEY_KIND_CUSTOM, .fallback = GLE_ABSENT, .unit = "time",
                    .help = "the membrane time constants: numbers, or an array of a file", .more = &gle_written_custom},
+    [GLE_TAU_R] = {.name = "tau_r", .kind = GLE_KEY_KIND_CUSTOM, .fallback = GLE_ABSENT, .unit = "time",
+                   .help = "the prospective time constants: numbers, or an array of a file",
+                   .more = &gle_written_custom},
     [GLE_PARAMS] = GLE_KEY_END,
 };
 
@@ -78,7 +81,7 @@ static const struct gle_row *nested_parameter(const struct gle_node *node)
 static int decode_value(struct gle_setting_keys *s, const char *param, struct gle_doc *doc, struct gle_node *node,
                         struct gle_errors *errs)
 {
-    struct gle_node at = gle_node_at_key(node), last = at;
+    struct gle_node at = gle_node_at_key(node);
     const char *dot = strrchr(param, '.');
     int rc;
 
@@ -89,10 +92,7 @@ static int decode_value(struct gle_setting_keys *s, const char *param, struct gl
         param = dot + 1;
     }
     at.text = param;
-    last.text = dot ? dot + 1 : param;
     s->param = gle_table_find(&gle_param_table, param);
-    if (!s->param && gle_noted(gle_param_notes, &last, errs))
-        return -1;
     if (!s->param && (s->param = nested_parameter(node))) { /* which sources there are is known later */
         s->nested = true;
         s->source = param;
@@ -147,6 +147,7 @@ static const struct gle_form teacher_layer_forms[] = {
     {.kind = GLE_FORM_NAMED, .word = "^" GLE_LAYER_PATTERN "\\.weight$", .key = &setting_keys[GLE_WEIGHT]},
     {.kind = GLE_FORM_NAMED, .word = "^bias$", .key = &setting_keys[GLE_BIAS]},
     {.kind = GLE_FORM_NAMED, .word = "^tau_m$", .key = &setting_keys[GLE_TAU_M]},
+    {.kind = GLE_FORM_NAMED, .word = "^tau_r$", .key = &setting_keys[GLE_TAU_R]},
     {.kind = GLE_FORM_END},
 };
 static const struct gle_custom teacher_layer_custom = {.type = "map of parameters", .forms = teacher_layer_forms};
@@ -189,6 +190,7 @@ static const struct gle_form set_forms[] = {
      .key = &setting_keys[GLE_WEIGHT]},
     {.kind = GLE_FORM_NAMED, .word = "^" GLE_LAYER_PATTERN "\\.bias$", .key = &setting_keys[GLE_BIAS]},
     {.kind = GLE_FORM_NAMED, .word = "^" GLE_LAYER_PATTERN "\\.tau_m$", .key = &setting_keys[GLE_TAU_M]},
+    {.kind = GLE_FORM_NAMED, .word = "^" GLE_LAYER_PATTERN "\\.tau_r$", .key = &setting_keys[GLE_TAU_R]},
     {.kind = GLE_FORM_END},
 };
 static const struct gle_custom set_custom = {
@@ -294,12 +296,11 @@ const struct gle_key gle_record_key_table[] = {
                    "batch that runs, with NaN where a smaller one has none"),
     GLE_KEY_NAMES(struct gle_record_keys, variables, "[]", &gle_variable_table,
                   "variables that are recorded of the layers"),
-    GLE_KEY_NAMES_NOTED(struct gle_record_keys, parameters, "[]", &gle_param_table,
-                        "parameters that are recorded of the layers", gle_param_notes),
-    GLE_KEY_NAMES_NOTED(struct gle_record_keys, gradients, "[]", &gle_param_table,
-                        "parameters whose gradients are recorded of the layers, as the optimizer saw them; NaN where "
-                        "it made no step",
-                        gle_param_notes),
+    GLE_KEY_NAMES(struct gle_record_keys, parameters, "[]", &gle_param_table,
+                  "parameters that are recorded of the layers"),
+    GLE_KEY_NAMES(struct gle_record_keys, gradients, "[]", &gle_param_table,
+                  "parameters whose gradients are recorded of the layers, as the optimizer saw them; NaN where it made "
+                  "no step"),
     GLE_KEY_END,
 };
 

@@ -145,7 +145,7 @@ static int build_setting(struct gle_setting *out, const struct gle_experiment *e
                             errs);
     else
         rc = gle_values_fit(&out->value, out->param, out->param == GLE_BIAS ? gle_layer_biases(l) : l->n, 1, errs);
-    if (out->param == GLE_TAU_M && given)
+    if (gle_param_is_tau(out->param) && given)
         rc |= check_taus(given, exp->dt, errs);
     return rc;
 }

@@ -369,10 +369,10 @@ static json_t *rows_of(const float *values, const struct gle_field *f)
     return out;
 }
 
-/* What cannot change, and stands in the config, is left out. */
+/* What does not change, and stands in the config, is left out. */
 static bool listed(const struct gle_parameter *p)
 {
-    return p->given && p->kind != GLE_TAU_R;
+    return p->given && (p->kind != GLE_TAU_R || p->plastic);
 }
 
 /* Parameters of a network that is small enough for a reader; null for larger ones, which weights.npz has. */

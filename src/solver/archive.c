@@ -8,21 +8,17 @@
 #include <stdio.h>
 #include <string.h>
 
-/* tau_m is as long as a config's, tau_r that of the config. */
+/* Time constants are as long as a config's. */
 static int check_times(const struct gle_net *net, const struct gle_parameter *p, const struct gle_archive *a,
                        struct gle_error *err)
 {
     const struct gle_layer_cfg *cfg = gle_population_of(net, p->field.population)->cfg;
     const float *tau = gle_param_of(net, p);
 
-    for (size_t j = 0; p->kind == GLE_TAU_M && j < p->field.cols; j++)
+    for (size_t j = 0; gle_param_is_tau(p->kind) && j < p->field.cols; j++)
         if ((double)tau[j] < (1.0 - GLE_TAU_TOLERANCE) * net->graph->exp->dt)
-            return gle_archive_fail(a, "params", err, "tau_m of neuron %zu in layer '%s' is %g, below dt = %g", j,
-                                    cfg->name, (double)tau[j], net->graph->exp->dt);
-    for (size_t j = 0; p->kind == GLE_TAU_R && j < p->field.cols; j++)
-        if (!(tau[j] >= (float)cfg->tau_r[j] && tau[j] <= (float)cfg->tau_r[j]))
-            return gle_archive_fail(a, "params", err, "tau_r of neuron %zu in layer '%s' is %g, where it has %g", j,
-                                    cfg->name, (double)tau[j], cfg->tau_r[j]);
+            return gle_archive_fail(a, "params", err, "%s of neuron %zu in layer '%s' is %g, below dt = %g",
+                                    p->field.name, j, cfg->name, (double)tau[j], net->graph->exp->dt);
     return 0;
 }
 

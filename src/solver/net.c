@@ -174,14 +174,22 @@ void gle_net_destroy(struct gle_net *net)
 
 /* --- parameters --- */
 
+/* A tau_r with all the digits that the config has of it, unless it has become another number. */
+static double exact_tau_r(const struct gle_population *p, float tau_r, size_t i)
+{
+    const double given = p->cfg->tau_r[i];
+
+    return tau_r >= (float)given && tau_r <= (float)given ? given : (double)tau_r;
+}
+
 /* The coefficients that follow from tau_m and tau_r. Padding keeps harmless ones. */
 static void follow_taus(struct gle_net *net, const struct gle_population *p, size_t first, size_t n)
 {
-    const float *tau_m = gle_param_of(net, p->tau_m);
+    const float *tau_m = gle_param_of(net, p->tau_m), *tau_r = gle_param_of(net, p->tau_r);
     const double dt = net->graph->exp->dt;
 
     for (size_t i = first; i < first + n; i++) {
-        const double m = (double)tau_m[i], r = p->cfg->tau_r[i];
+        const double m = (double)tau_m[i], r = exact_tau_r(p, tau_r[i], i);
         gle_field_of(net, &p->leak_u, 0)[i] = (float)(dt / m);
         gle_field_of(net, &p->look_u, 0)[i] = (float)(r / m);
         gle_field_of(net, &p->leak_v, 0)[i] = (float)(dt / r);
@@ -224,9 +232,9 @@ void gle_net_follow(struct gle_net *net, const struct gle_parameter *param, size
             follow_bias(net, p, first, n);
         break;
     case GLE_TAU_M:
+    case GLE_TAU_R:
         follow_taus(net, p, first, n);
         break;
-    case GLE_TAU_R: /* stays as the config has it */
     case GLE_PARAM_KINDS:
         break;
     }

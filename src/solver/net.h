@@ -29,7 +29,7 @@ void gle_net_borrow_threads(struct gle_net *net, const struct gle_net *from);
 
 /* Sets all parameters to their initial values, drawing from rng layer by layer, weight then bias; the state becomes
  * zero.
- * Errors: GLE_EDATA (an init file: unreadable, wrong shapes, a tau_m below dt), GLE_ENOMEM. */
+ * Errors: GLE_EDATA (an init file: unreadable, wrong shapes, a time constant below dt), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_net_init(struct gle_net *net, struct gle_rng *rng, struct gle_error *err);
 
 /* Number of samples from the next step on, 1 ... graph->max_batch. When it grows, old rows are repeated in order; when

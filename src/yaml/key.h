@@ -143,8 +143,6 @@ struct gle_custom {
      .more = more_, .notes = notes_}
 #define GLE_KEY_NAME_NOTED(S, field, def, table, help, notes) \
     GLE_KEY_NOTED_(S, field, GLE_KEY_KIND_NAME, def, help, table, notes)
-#define GLE_KEY_NAMES_NOTED(S, field, def, table, help, notes) \
-    GLE_KEY_NOTED_(S, field, GLE_KEY_KIND_NAMES, def, help, table, notes)
 #define GLE_KEY_MAP_NOTED(S, field, def, keys, help, notes) \
     GLE_KEY_NOTED_(S, field, GLE_KEY_KIND_MAP, def, help, keys, notes)
 #define GLE_KEY_END {.name = NULL}

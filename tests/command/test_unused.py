@@ -55,6 +55,7 @@ UNUSED = [
      ["learning.rule=adjoint", "learning.window=1.0"], []),
     (EPOCHS, "learning.bounds.tau_m=[0.5, 2]", "tau_m learns in no layer (plastic)", [],
      ["network.layers[0].plastic=[tau_m]"]),
+    (EPOCHS, "learning.bounds.tau_r=[0.5, 2]", "tau_r learns in no layer (plastic)", [], ["learning.plastic=[tau_r]"]),
     (EPOCHS, "learning.bounds.weight=[-1, 1]", "weight learns in no layer (plastic)", ["learning.plastic=[bias]"], []),
     (EPOCHS, "learning.bounds.bias=[-1, 1]", "bias learns in no layer (plastic)", NO_BIAS, NO_BIAS[:1]),
     (EPOCHS, "learning.plastic=[tau_m]", "every layer has a plastic of its own", OWN_PLASTIC, OWN_PLASTIC[:1]),
