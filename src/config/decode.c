@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "config/keys.h"
+#include "config/sweep.h"
 #include "data/data.h"
 #include "parts/activation.h"
 #include "parts/feedback.h"
@@ -320,7 +321,8 @@ static int decode_layers(void *field, struct gle_doc *doc, struct gle_node *node
 }
 
 static const struct gle_key layer_key = {.name = "layer", .kind = GLE_KEY_KIND_MAP, .unit = "", .more = layer_keys};
-static const struct gle_form layers_forms[] = {{.kind = GLE_FORM_LIST, .key = &layer_key}, {.kind = GLE_FORM_END}};
+static const struct gle_form layers_forms[] = {{.kind = GLE_FORM_LIST, .key = &layer_key, .most = GLE_LAYERS_MAX},
+                                               {.kind = GLE_FORM_END}};
 static const struct gle_custom layers_custom = {
     .decode = decode_layers, .type = "list of layers", .forms = layers_forms};
 
@@ -363,12 +365,14 @@ static const struct gle_key network_keys[] = {
 /* --- learning --- */
 
 static const struct gle_key bounds_keys[] = {
-    GLE_KEY_REALS(struct gle_bounds_keys, weight, GLE_ABSENT, -INFINITY, INFINITY, "", "[lowest, highest] weight"),
-    GLE_KEY_REALS(struct gle_bounds_keys, bias, GLE_ABSENT, -INFINITY, INFINITY, "", "[lowest, highest] bias"),
-    GLE_KEY_REALS(struct gle_bounds_keys, tau_m, GLE_ABSENT, 0.0, INFINITY, "time",
-                  "[lowest, highest] membrane time constant, at least dt; without this key the lowest is dt"),
-    GLE_KEY_REALS(struct gle_bounds_keys, tau_r, GLE_ABSENT, 0.0, INFINITY, "time",
-                  "[lowest, highest] prospective time constant, at least dt; without this key the lowest is dt"),
+    GLE_KEY_SOME_REALS(struct gle_bounds_keys, weight, GLE_ABSENT, -INFINITY, INFINITY, 2, 2, "",
+                       "[lowest, highest] weight"),
+    GLE_KEY_SOME_REALS(struct gle_bounds_keys, bias, GLE_ABSENT, -INFINITY, INFINITY, 2, 2, "",
+                       "[lowest, highest] bias"),
+    GLE_KEY_SOME_REALS(struct gle_bounds_keys, tau_m, GLE_ABSENT, 0.0, INFINITY, 2, 2, "time",
+                       "[lowest, highest] membrane time constant, at least dt; without this key the lowest is dt"),
+    GLE_KEY_SOME_REALS(struct gle_bounds_keys, tau_r, GLE_ABSENT, 0.0, INFINITY, 2, 2, "time",
+                       "[lowest, highest] prospective time constant, at least dt; without this key the lowest is dt"),
     GLE_KEY_END,
 };
 
@@ -467,7 +471,8 @@ static const struct gle_custom variants_custom = {
     .decode = decode_variants, .type = "map of variants", .forms = variants_forms};
 
 static const struct gle_form sweep_forms[] = {
-    {.kind = GLE_FORM_CHOICES, .key = &file_key, .word = "variants,sweep,seed"}, {.kind = GLE_FORM_END}};
+    {.kind = GLE_FORM_CHOICES, .key = &file_key, .word = "variants,sweep,seed", .most = GLE_SWEEP_MAX},
+    {.kind = GLE_FORM_END}};
 static const struct gle_custom sweep_custom = {
     .decode = decode_variants, .type = "map of dotted keys to lists", .forms = sweep_forms};
 

@@ -75,7 +75,21 @@ static int visit_learning(struct gle_net *net, struct gle_archive *a, struct gle
     return rc;
 }
 
-/* The rows that there are now, padded: what the last step left, "r", and those before it, "r_1", ... */
+/* A field of a net. */
+struct past {
+    const struct gle_net *net;
+    const struct gle_field *field;
+};
+
+static float *past_at(const void *ctx, size_t ago)
+{
+    const struct past *past = ctx;
+
+    return gle_past_of(past->net, past->field, ago);
+}
+
+/* The rows that there are now, of all copies that later steps read: what the last step left comes first, before what
+ * the one before it left. */
 static int visit_state(struct gle_net *net, struct gle_archive *a, struct gle_error *err)
 {
     int rc = 0;
@@ -85,11 +99,14 @@ static int visit_state(struct gle_net *net, struct gle_archive *a, struct gle_er
         if (!gle_past_copies(f))
             continue;
         gle_archive_enter(a, f->owner);
-        for (size_t ago = 0; ago < gle_past_copies(f) && !rc; ago++) {
-            char name[48];
-            snprintf(name, sizeof name, ago ? "%s_%zu" : "%s", f->name, ago);
-            rc = gle_archive_f32(a, name, gle_past_of(net, f, ago), net->B * f->ld, err);
-        }
+        rc = gle_archive_stack(a, f->name,
+                               &(struct gle_archive_stack){.n = gle_past_copies(f),
+                                                           .rows = net->B,
+                                                           .cols = f->cols,
+                                                           .ld = f->ld,
+                                                           .at = past_at,
+                                                           .ctx = &(struct past){net, f}},
+                               err);
         gle_archive_leave(a);
     }
     return rc;

@@ -186,6 +186,7 @@ static void take_losses(struct gle_net *net)
             *gle_wild_of(net, i, 0) = d->wild[q * n_pop + i] != 0;
         if (gle_net_check(net, d->first + q, &err)) {
             (void)gle_device_failed(d, -1, &err);
+            net->steps = d->first + q + 1; /* those after it count for nothing */
             break;
         }
     }
