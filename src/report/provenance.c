@@ -91,6 +91,14 @@ void gle_provenance_maker(char maker[GLE_MAKER], const struct gle_provenance *p)
     (void)n;
 }
 
+/* How many letters of a maker name a device; 0: it was the processors. */
+static size_t device_length(const char *maker)
+{
+    const char *end = strstr(maker, ", driver ");
+
+    return end ? (size_t)(end - maker) : 0;
+}
+
 /* Times in a row, each as gle_provenance_now() gives it. */
 static int check_times(const struct gle_archive *a, const char *name, char (*times)[32], size_t n,
                        struct gle_error *err)
@@ -154,6 +162,7 @@ static int visit_makers(struct gle_provenance *p, struct gle_archive *a, struct 
     if (gle_archive_text(a, "maker", maker, sizeof maker, err))
         return -1;
     p->changed = gle_archive_restores(a) && strcmp(maker, now);
+    p->moved = p->changed && (device_length(maker) != device_length(now) || memcmp(maker, now, device_length(now)));
     return p->changed ? add_earlier(p, maker, err) : 0;
 }
 

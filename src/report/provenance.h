@@ -30,7 +30,8 @@ struct gle_provenance {
      * than what went on with it: "avx2, glesim 0.9.0 ...", in order; owned likewise. */
     char (*earlier)[GLE_MAKER];
     size_t n_earlier;
-    bool changed; /* the last of them is what had written the checkpoint that this process went on from */
+    bool changed; /* the last of them is what had written the checkpoint that this process went on from, */
+    bool moved;   /* on another backend or device */
 };
 
 /* Everything but threads, and on the processors; start is now. */

@@ -110,8 +110,10 @@ static struct other other_build(const struct trial *t, struct gle_rng *rng)
     struct other o;
 
     gle_rng_seed(rng, t->b.exp->seed);
-    if (gle_graph_build(&o.graph, t->b.exp, &options, &err) || gle_net_build(&o.net, o.graph, 1, &err) ||
-        gle_net_init(o.net, rng, &err))
+    if (gle_graph_build(&o.graph, t->b.exp, &options, &err) || gle_net_build(&o.net, o.graph, 1, &err))
+        fail_msg("%s", err.text);
+    to_device(o.net);
+    if (gle_net_init(o.net, rng, &err))
         fail_msg("%s", err.text);
     return o;
 }
