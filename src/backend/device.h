@@ -44,9 +44,12 @@ const struct gle_device_info *gle_device_info(const struct gle_device *device);
  * Errors: GLE_EDEVICE: with the compiler's first complaint. GLE_ENOMEM. A cache that cannot be used is none. */
 GLE_MUST_CHECK int gle_device_compile(struct gle_device *device, const char *source, const char *options,
                                       struct gle_error *err);
-/* A kernel of the program that was compiled last, by name. Owns: the device.  Errors: GLE_EDEVICE. */
+/* A kernel of the program that was compiled last, by name; the program lives as long as its kernels.
+ * Owns:   *out belongs to the caller (gle_device_kernel_destroy), until the device is closed.
+ * Errors: GLE_EDEVICE, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_device_kernel(struct gle_device_kernel **out, struct gle_device *device, const char *name,
                                      struct gle_error *err);
+void gle_device_kernel_destroy(struct gle_device_kernel *kernel); /* NULL is fine */
 
 /* Memory of so many bytes, zero.
  * Owns:   *out belongs to the caller (gle_buffer_destroy).

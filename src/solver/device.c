@@ -506,8 +506,10 @@ void gle_net_device_destroy(struct gle_net *net)
         return;
     for (int i = 0; i < BUFFERS; i++)
         gle_buffer_destroy(d->buffers[i]);
-    for (int k = 0; k < GLE_DEVICE_LAUNCHES; k++)
+    for (int k = 0; k < GLE_DEVICE_LAUNCHES; k++) {
         gle_buffer_destroy(d->tiles[k]);
+        gle_device_kernel_destroy(d->kernels[k]);
+    }
     gle_device_tables_clear(&d->tables);
     gle_free(d->inputs);
     gle_free(d->targets);
