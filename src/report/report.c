@@ -453,6 +453,7 @@ static int pack_weights(unsigned char **bytes, size_t *size, const struct gle_re
     for (size_t i = 0; i < report->graph->n_parameters && !rc; i++)
         if (report->graph->parameters[i].given)
             rc = add_param(npz, report->graph, i, net, err);
+    rc = rc ? rc : gle_net_tell(net, err);
     for (size_t i = 0; i < report->graph->n_projections && !rc; i++)
         if (report->graph->projections[i].plan.starts)
             rc = add_synapses(npz, &report->graph->projections[i], err);

@@ -368,9 +368,10 @@ static int compile(struct gle_net *net, struct gle_error *err)
 
     write_activations(activations, sizeof activations);
     snprintf(options, sizeof options,
-             "-cl-std=CL1.2 -DITEMS=%zu -DTILE_ROWS=%zu -DTILE_COLS=%zu -DTILE_DEPTH=%zu -DMICRO_ROWS=%zu "
+             "-cl-std=CL1.2 %s-DITEMS=%zu -DTILE_ROWS=%zu -DTILE_COLS=%zu -DTILE_DEPTH=%zu -DMICRO_ROWS=%zu "
              "-DMICRO_VECTORS=%zu -DVECTOR=%zu -DLOSS=%s -DLOSS_PARAMETER=%.9ef -DOPTIMIZER=%s -DRULE_IS_PROSPECTIVE=%d",
-             s->items, s->tile_rows, s->tile_cols, s->tile_depth, s->micro_rows, s->micro_vectors, s->vector,
+             gle_device_info(d->device)->divides_exactly ? "-cl-fp32-correctly-rounded-divide-sqrt " : "", s->items,
+             s->tile_rows, s->tile_cols, s->tile_depth, s->micro_rows, s->micro_vectors, s->vector,
              net->loss->row.name, net->loss->parameter ? net->loss->parameter(exp->loss_params) : 0.0,
              net->optimizer->row.name, net->rule.error == net->kernels->error_prospective);
     source = gle_calloc(1, strlen(gle_device_source) + sizeof activations + 32);

@@ -176,11 +176,31 @@ void gle_net_destroy(struct gle_net *net)
 /* --- parameters --- */
 
 /* The coefficients that follow from tau_m and tau_r. Padding keeps harmless ones. */
+/* As a device finds them where it learns tau_m, so that it goes on with the same bits after a look from here. */
+static void follow_taus_of_device(struct gle_net *net, const struct gle_population *p, size_t first, size_t n)
+{
+    const float *tau_m = gle_param_of(net, p->tau_m);
+    const float dt = (float)net->graph->exp->dt;
+
+    for (size_t i = first; i < first + n; i++) {
+        const float m = tau_m[i], r = (float)p->cfg->tau_r[i];
+        gle_field_of(net, &p->leak_u, 0)[i] = dt / m;
+        gle_field_of(net, &p->look_u, 0)[i] = r / m;
+        gle_field_of(net, &p->leak_v, 0)[i] = dt / r;
+        gle_field_of(net, &p->look_v, 0)[i] = m / r;
+        gle_field_of(net, &p->mean, 0)[i] = 1.0f / ((float)net->B * m);
+    }
+}
+
 static void follow_taus(struct gle_net *net, const struct gle_population *p, size_t first, size_t n)
 {
     const float *tau_m = gle_param_of(net, p->tau_m);
     const double dt = net->graph->exp->dt;
 
+    if (net->device) {
+        follow_taus_of_device(net, p, first, n);
+        return;
+    }
     for (size_t i = first; i < first + n; i++) {
         const double m = (double)tau_m[i], r = p->cfg->tau_r[i];
         gle_field_of(net, &p->leak_u, 0)[i] = (float)(dt / m);
