@@ -98,12 +98,8 @@ void gle_device_close(struct gle_device *device)
 
     if (!device)
         return;
-    while (device->kernels) {
-        struct gle_device_kernel *kernel = device->kernels;
-        device->kernels = kernel->next;
-        cl->clReleaseKernel(kernel->kernel);
-        gle_free(kernel);
-    }
+    while (device->kernels)
+        gle_device_kernel_destroy(device->kernels);
     if (device->program)
         cl->clReleaseProgram(device->program);
     if (device->queue)
@@ -142,6 +138,19 @@ int gle_device_kernel(struct gle_device_kernel **out, struct gle_device *device,
     device->kernels = kernel;
     *out = kernel;
     return 0;
+}
+
+void gle_device_kernel_destroy(struct gle_device_kernel *kernel)
+{
+    struct gle_device_kernel **at;
+
+    if (!kernel)
+        return;
+    for (at = &kernel->device->kernels; *at != kernel;)
+        at = &(*at)->next;
+    *at = kernel->next;
+    kernel->device->cl->clReleaseKernel(kernel->kernel);
+    gle_free(kernel);
 }
 
 /* Records that the device has no room for so much. Returns -1. */

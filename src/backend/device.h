@@ -22,6 +22,7 @@ enum { GLE_DEVICE_NAME = 128 };
 struct gle_device_info {
     char name[GLE_DEVICE_NAME], vendor[GLE_DEVICE_NAME], driver[GLE_DEVICE_NAME], platform[GLE_DEVICE_NAME];
     bool is_gpu; /* else a processor, or another accelerator */
+    bool divides_exactly; /* to single precision, where programs are compiled with -cl-fp32-correctly-rounded-divide-sqrt */
     size_t n_units;   /* compute units */
     size_t max_items; /* work items of a group */
     double memory, max_buffer, local_memory; /* bytes: all of it; of one buffer; that a group shares */
@@ -44,9 +45,12 @@ const struct gle_device_info *gle_device_info(const struct gle_device *device);
  * Errors: GLE_EDEVICE: with the compiler's first complaint. GLE_ENOMEM. A cache that cannot be used is none. */
 GLE_MUST_CHECK int gle_device_compile(struct gle_device *device, const char *source, const char *options,
                                       struct gle_error *err);
-/* A kernel of the program that was compiled last, by name. Owns: the device.  Errors: GLE_EDEVICE. */
+/* A kernel of the program that was compiled last, by name; the program lives as long as its kernels.
+ * Owns:   *out belongs to the caller (gle_device_kernel_destroy), until the device is closed.
+ * Errors: GLE_EDEVICE, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_device_kernel(struct gle_device_kernel **out, struct gle_device *device, const char *name,
                                      struct gle_error *err);
+void gle_device_kernel_destroy(struct gle_device_kernel *kernel); /* NULL is fine */
 
 /* Memory of so many bytes, zero.
  * Owns:   *out belongs to the caller (gle_buffer_destroy).

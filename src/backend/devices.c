@@ -89,6 +89,7 @@ static void describe(struct gle_cl_device *device, const struct gle_cl *cl, cl_p
 {
     struct gle_device_info *info = &device->info;
     cl_device_type type = 0;
+    cl_device_fp_config fp = 0;
     cl_uint units = 0;
 
     *device = (struct gle_cl_device){.platform = platform, .id = id};
@@ -98,6 +99,8 @@ static void describe(struct gle_cl_device *device, const struct gle_cl *cl, cl_p
     ask_text(info->platform, cl, platform, NULL, CL_PLATFORM_NAME);
     ask_text(device->version, cl, platform, NULL, CL_PLATFORM_VERSION);
     info->is_gpu = !cl->clGetDeviceInfo(id, CL_DEVICE_TYPE, sizeof type, &type, NULL) && (type & CL_DEVICE_TYPE_GPU);
+    info->divides_exactly = !cl->clGetDeviceInfo(id, CL_DEVICE_SINGLE_FP_CONFIG, sizeof fp, &fp, NULL) &&
+                            (fp & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT);
     info->n_units = cl->clGetDeviceInfo(id, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof units, &units, NULL) ? 0 : units;
     info->max_items = ask_items(cl, id);
     info->memory = (double)ask_bytes(cl, id, CL_DEVICE_GLOBAL_MEM_SIZE);

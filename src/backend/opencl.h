@@ -2,6 +2,7 @@
 #ifndef GLE_BACKEND_OPENCL_H
 #define GLE_BACKEND_OPENCL_H
 
+#include "backend/cache.h"
 #include "backend/device.h"
 
 #define CL_TARGET_OPENCL_VERSION 120
@@ -59,6 +60,7 @@ struct gle_device {
     cl_context context;
     cl_command_queue queue; /* in order */
     cl_program program;     /* what was compiled last; NULL: nothing yet */
+    struct gle_cache_key key; /* of that */
     struct gle_device_kernel *kernels; /* a list, the newest first */
     struct gle_device_traffic traffic;
 };

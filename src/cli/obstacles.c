@@ -36,6 +36,7 @@ static int look(struct found *found, bool *stays, const struct gle_plan *plan, s
     enum gle_found there;
 
     snprintf(report.dir, sizeof report.dir, "%s", plan->runs[i].dir);
+    report.anywhere = o->anywhere;
     if (gle_report_find(&there, what, &report, err))
         return -1;
     if (there == GLE_FOUND_OTHER) {
@@ -112,10 +113,12 @@ static int refuse(const struct gle_plan *plan, const struct found *found, struct
         snprintf(of, sizeof of, ": of %zu runs", plan->n_runs);
     }
     return gle_fail(err, plan->options.resume ? GLE_EDATA : GLE_EWRITE,
-                    "%.120s%s %s%s%.160s%s; %s--force replaces %s, --output puts %s elsewhere", dir, of,
+                    "%.120s%s %s%s%.160s%s; %s%s--force replaces %s, --output puts %s elsewhere", dir, of,
                     counts + (one ? strlen("1 ") : 0), !difference[0] ? "" : one ? " (" : " (the first: ", difference,
                     difference[0] ? ")" : "",
                     found->n[BROKEN_OFF] && !found->n[OTHER] ? "--resume goes on with what was broken off, " : "",
+                    plan->options.resume && gle_report_differs_in_backend(difference)
+                        ? "--anywhere goes on with runs of another backend, " : "",
                     found->all > 1 ? "them" : "it", one ? "this one" : "these");
 }
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum { CHECK = 256, DRY_RUN, SET, SEED, VARIANT, OUTPUT, FORCE, THREADS, QUIET, LIST, SCHEMA, VERSION, HELP, SEEDS,
-       JOBS, RESUME, GRAPH };
+       JOBS, RESUME, ANYWHERE, GRAPH };
 
 /* All there is to know of an option, in the order of --help; the manual and the completions of shells are made of that
  * text. */
@@ -29,6 +29,7 @@ static const struct entry entries[] = {
     {"output", "DIR", "use DIR in place of results/<name>", OUTPUT},
     {"force", NULL, "replace a run that is there already", FORCE},
     {"resume", NULL, "go on with a run that was broken off, from its last checkpoint", RESUME},
+    {"anywhere", NULL, "with --resume: also on another backend or device, whose bits are others", ANYWHERE},
     {"threads", "N", "use N threads; the results are the same with any number", THREADS},
     {"quiet", NULL, "no progress, no closing line", QUIET},
     {"list", NULL, "show everything a config can name", LIST},
@@ -268,6 +269,9 @@ static int parse_option(struct gle_options *o, int option, const char *name, str
     case RESUME:
         o->resume = true;
         return 0;
+    case ANYWHERE:
+        o->anywhere = true;
+        return 0;
     case QUIET:
         o->quiet = true;
         return 0;
@@ -302,6 +306,8 @@ int gle_options_parse(struct gle_options *o, int argc, char **argv, struct gle_e
         return gle_fail(err, GLE_EUSAGE, "either --seed or --seeds, not both");
     if (o->resume && o->force)
         return gle_fail(err, GLE_EUSAGE, "either --resume or --force, not both");
+    if (o->anywhere && !o->resume)
+        return gle_fail(err, GLE_EUSAGE, "--anywhere goes with --resume");
     if (o->graph && o->action != GLE_DRY_RUN)
         return gle_fail(err, GLE_EUSAGE, "--graph goes with --dry-run");
     if (!o->n_configs && o->action <= GLE_DRY_RUN)

@@ -25,6 +25,7 @@ struct gle_options {
     size_t n_seeds;
     size_t jobs; /* runs at a time; 0: not said */
     bool force, resume, quiet, seed_given;
+    bool anywhere; /* what is resumed may have been made on another backend or device */
     bool graph; /* a dry run that writes the network as a picture */
     char **owned; /* texts made while parsing */
     size_t n_owned;

@@ -513,6 +513,7 @@ int gle_session_run(const struct gle_experiment *exp, const struct gle_session_h
     int rc;
 
     gle_provenance_collect(&provenance, how->command);
+    s.report.anywhere = how->options->anywhere;
     rc = gle_report_dir(s.report.dir, sizeof s.report.dir, how->options->output, exp, err) ||
          (trains && hold(&s, err)) || is_there(&there, &s, how->options, err);
     if (!rc && !there)

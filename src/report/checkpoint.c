@@ -42,7 +42,8 @@ static int compare_config(const struct gle_checkpoint *c, struct gle_archive *a,
         rc = wrong.code == GLE_ENOMEM ? gle_fail(err, GLE_ENOMEM, "%s", wrong.text)
                                       : gle_archive_fail(a, "config", err, "%s", wrong.text);
     else if (!rc && what[0])
-        rc = gle_archive_fail(a, "config", err, "another one: %s", what);
+        rc = gle_archive_fail(a, "config", err, "another one: %s%s", what,
+                              gle_report_differs_in_backend(what) ? "; --anywhere goes on all the same" : "");
     gle_free(there);
     return rc;
 }
@@ -99,10 +100,25 @@ static int visit_inputs(struct gle_checkpoint *c, struct gle_archive *a, struct 
 
 /* --- the whole --- */
 
+/* By whom it was made. Another device computes other bits than those that the run would have had. */
+static int visit_provenance(struct gle_checkpoint *c, struct gle_archive *a, struct gle_error *err)
+{
+    struct gle_provenance *p = c->report->provenance;
+    char now[GLE_MAKER];
+
+    if (gle_provenance_archive(p, a, err))
+        return -1;
+    gle_provenance_maker(now, p);
+    return p->moved && !c->report->anywhere
+               ? gle_archive_fail(a, "maker", err, "another backend or device: %s there, %s here; --anywhere goes on all "
+                                  "the same, to bits that are those of neither", p->earlier[p->n_earlier - 1], now)
+               : 0;
+}
+
 static int visit(struct gle_checkpoint *c, struct gle_archive *a, struct gle_run *run, struct gle_error *err)
 {
     return visit_config(c, a, err) || visit_data(c, a, err) || visit_inputs(c, a, err) ||
-                   gle_provenance_archive(c->report->provenance, a, err) || gle_run_archive(run, a, err) ||
+                   visit_provenance(c, a, err) || gle_run_archive(run, a, err) ||
                    (c->recorder && gle_recorder_archive(c->recorder, a, gle_run_steps(run), err)) ||
                    gle_archive_end(a, err)
                ? -1

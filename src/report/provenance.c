@@ -80,11 +80,6 @@ int gle_provenance_resume(struct gle_provenance *p, struct gle_error *err)
 /* What makers of the backend opencl begin with. */
 static const char on_device[] = "opencl, ";
 
-static bool is_on_device(const char *maker)
-{
-    return !strncmp(maker, on_device, sizeof on_device - 1);
-}
-
 void gle_provenance_maker(char maker[GLE_MAKER], const struct gle_provenance *p)
 {
     const bool blas = !strcmp(p->isa, gle_isa_name(GLE_ISA_BASE)); /* the others have products of their own */
@@ -97,6 +92,14 @@ void gle_provenance_maker(char maker[GLE_MAKER], const struct gle_provenance *p)
 
     assert(n > 0 && n < GLE_MAKER);
     (void)n;
+}
+
+/* How many letters of a maker name a device; 0: it was the processors. */
+static size_t device_length(const char *maker)
+{
+    const char *end = strstr(maker, ", driver ");
+
+    return end ? (size_t)(end - maker) : 0;
 }
 
 /* Times in a row, each as gle_provenance_now() gives it. */
@@ -162,7 +165,7 @@ static int visit_makers(struct gle_provenance *p, struct gle_archive *a, struct 
     if (gle_archive_text(a, "maker", maker, sizeof maker, err))
         return -1;
     p->changed = gle_archive_restores(a) && strcmp(maker, now);
-    p->moved = p->changed && is_on_device(maker) != is_on_device(now);
+    p->moved = p->changed && (device_length(maker) != device_length(now) || memcmp(maker, now, device_length(now)));
     return p->changed ? add_earlier(p, maker, err) : 0;
 }
 

@@ -31,7 +31,7 @@ struct gle_provenance {
     char (*earlier)[GLE_MAKER];
     size_t n_earlier;
     bool changed; /* the last of them is what had written the checkpoint that this process went on from, */
-    bool moved;   /* on another backend */
+    bool moved;   /* on another backend or device */
 };
 
 /* Everything but threads, and on the processors; start is now. */

@@ -171,11 +171,11 @@ static bool is_auto(struct gle_node *compute)
 }
 
 /* Takes out of two configs what makes them no others: words for the reader, the device, and a backend that one of them
- * leaves open. */
-static void forget_words(struct gle_node *a, struct gle_node *b)
+ * leaves open, or any. */
+static void forget_words(struct gle_node *a, struct gle_node *b, bool any_backend)
 {
     struct gle_node *const compute[] = {compute_of(a), compute_of(b)};
-    const bool both = compute[0] && compute[1], open = both && (is_auto(compute[0]) || is_auto(compute[1]));
+    const bool both = compute[0] && compute[1], open = any_backend || (both && (is_auto(compute[0]) || is_auto(compute[1])));
 
     gle_node_remove(a, "description");
     gle_node_remove(b, "description");
@@ -200,11 +200,18 @@ int gle_report_compare(char what[GLE_DIFFERENCE], const struct gle_report *repor
     else if (!(here = gle_node_copy(there, report->exp->src)))
         rc = gle_fail(err, GLE_ENOMEM, "no memory for the config");
     else {
-        forget_words(there->root, here);
+        forget_words(there->root, here, report->anywhere);
         gle_node_differs(what, GLE_DIFFERENCE, there->root, here, report->dir);
     }
     gle_doc_destroy(there);
     return rc;
+}
+
+bool gle_report_differs_in_backend(const char *what)
+{
+    static const char key[] = "compute.backend ";
+
+    return !strncmp(what, key, sizeof key - 1);
 }
 
 /* Likewise, from the config.yaml that is there. */
@@ -438,6 +445,7 @@ static int pack_weights(unsigned char **bytes, size_t *size, const struct gle_re
     for (size_t i = 0; i < report->graph->n_parameters && !rc; i++)
         if (report->graph->parameters[i].given)
             rc = add_param(npz, report->graph, i, net, err);
+    rc = rc ? rc : gle_net_tell(net, err);
     for (size_t i = 0; i < report->graph->n_projections && !rc; i++)
         if (report->graph->projections[i].plan.starts)
             rc = add_synapses(npz, &report->graph->projections[i], err);

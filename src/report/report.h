@@ -52,6 +52,8 @@ struct gle_report {
     struct gle_provenance *provenance;
     char dir[4096];
 
+    bool anywhere; /* it may go on on another backend or device than the one that it was begun on */
+
     /* Where it is. */
     enum gle_report_state state;
     int lock; /* the directory, held against other processes; -1: it is not */
@@ -132,10 +134,13 @@ GLE_MUST_CHECK int gle_report_begin(struct gle_report *report, enum gle_start ho
 char *gle_report_config(const struct gle_report *report, struct gle_error *err);
 
 /* What the config differs in from another one, given as such a text; "" if in nothing that matters to a result: a
- * description does not, nor the backend `auto` in place of the one that it takes, nor a device, nor a key that the
- * other program did not know and that has its default. Errors: GLE_EDATA (no such text), GLE_ENOMEM. */
+ * description does not, nor the backend `auto` in place of the one that it takes (nor any other, where the run may go on
+ * anywhere), nor a device, nor a key that the other program did not know and that has its default. Errors: GLE_EDATA (no such text), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_report_compare(char what[GLE_DIFFERENCE], const struct gle_report *report, const char *config,
                                       size_t size, struct gle_error *err);
+
+/* Whether such a difference is one of backends. */
+bool gle_report_differs_in_backend(const char *what);
 
 /* Removes the checkpoint, and the records beside it. Errors: GLE_EWRITE. */
 GLE_MUST_CHECK int gle_report_remove_checkpoint(const struct gle_report *report, struct gle_error *err);

@@ -362,9 +362,10 @@ static int compile(struct gle_net *net, struct gle_error *err)
     write_activations(rows[0], rows[1], SIZE, false);
     write_activations(rows[2], rows[3], SIZE, true);
     snprintf(options, sizeof options,
-             "-cl-std=CL1.2 -DITEMS=%zu -DTILE_ROWS=%zu -DTILE_COLS=%zu -DTILE_DEPTH=%zu -DMICRO_ROWS=%zu "
+             "-cl-std=CL1.2 %s-DITEMS=%zu -DTILE_ROWS=%zu -DTILE_COLS=%zu -DTILE_DEPTH=%zu -DMICRO_ROWS=%zu "
              "-DMICRO_VECTORS=%zu -DVECTOR=%zu -DLOSS=%s -DLOSS_PARAMETER=%.9ef -DOPTIMIZER=%s -DRULE_IS_PROSPECTIVE=%d",
-             s->items, s->tile_rows, s->tile_cols, s->tile_depth, s->micro_rows, s->micro_vectors, s->vector,
+             gle_device_info(d->device)->divides_exactly ? "-cl-fp32-correctly-rounded-divide-sqrt " : "", s->items,
+             s->tile_rows, s->tile_cols, s->tile_depth, s->micro_rows, s->micro_vectors, s->vector,
              net->loss->row.name, net->loss->parameter ? net->loss->parameter(exp->loss_params) : 0.0,
              net->optimizer->row.name, net->rule.error == net->kernels->error_prospective);
     source = gle_calloc(1, strlen(gle_device_source) + sizeof rows + 128);
@@ -503,8 +504,10 @@ void gle_net_device_destroy(struct gle_net *net)
         return;
     for (int i = 0; i < BUFFERS; i++)
         gle_buffer_destroy(d->buffers[i]);
-    for (int k = 0; k < GLE_DEVICE_LAUNCHES; k++)
+    for (int k = 0; k < GLE_DEVICE_LAUNCHES; k++) {
         gle_buffer_destroy(d->tiles[k]);
+        gle_device_kernel_destroy(d->kernels[k]);
+    }
     gle_device_tables_clear(&d->tables);
     gle_free(d->inputs);
     gle_free(d->targets);

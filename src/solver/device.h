@@ -39,8 +39,6 @@ void gle_net_touch(struct gle_net *net, enum gle_part_of_net part);
 void gle_net_replace(struct gle_net *net, enum gle_part_of_net part);
 /* Brings rows of the batch of one copy of a field, a state or derived, to the host. */
 void gle_net_see_field(const struct gle_net *net, const struct gle_field *f);
-/* The error of the device that was not told yet, or 0. */
-GLE_MUST_CHECK int gle_net_tell(const struct gle_net *net, struct gle_error *err);
 /* The number of rows has changed. */
 void gle_net_resize(struct gle_net *net);
 

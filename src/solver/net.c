@@ -183,12 +183,33 @@ static double exact_tau_r(const struct gle_population *p, float tau_r, size_t i)
     return tau_r >= (float)given && tau_r <= (float)given ? given : (double)tau_r;
 }
 
+/* The coefficients that follow from tau_m and tau_r as a device finds them where these learn, so that it goes on with
+ * the same bits after a look from here. */
+static void follow_taus_of_device(struct gle_net *net, const struct gle_population *p, size_t first, size_t n)
+{
+    const float *tau_m = gle_param_of(net, p->tau_m), *tau_r = gle_param_of(net, p->tau_r);
+    const float dt = (float)net->graph->exp->dt;
+
+    for (size_t i = first; i < first + n; i++) {
+        const float m = tau_m[i], r = tau_r[i];
+        gle_field_of(net, &p->leak_u, 0)[i] = dt / m;
+        gle_field_of(net, &p->look_u, 0)[i] = r / m;
+        gle_field_of(net, &p->leak_v, 0)[i] = dt / r;
+        gle_field_of(net, &p->look_v, 0)[i] = m / r;
+        gle_field_of(net, &p->mean, 0)[i] = 1.0f / ((float)net->B * m);
+    }
+}
+
 /* The coefficients that follow from tau_m and tau_r. Padding keeps harmless ones. */
 static void follow_taus(struct gle_net *net, const struct gle_population *p, size_t first, size_t n)
 {
     const float *tau_m = gle_param_of(net, p->tau_m), *tau_r = gle_param_of(net, p->tau_r);
     const double dt = net->graph->exp->dt;
 
+    if (net->device) {
+        follow_taus_of_device(net, p, first, n);
+        return;
+    }
     for (size_t i = first; i < first + n; i++) {
         const double m = (double)tau_m[i], r = exact_tau_r(p, tau_r[i], i);
         gle_field_of(net, &p->leak_u, 0)[i] = (float)(dt / m);

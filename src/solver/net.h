@@ -20,12 +20,14 @@ GLE_MUST_CHECK int gle_net_build(struct gle_net **out, const struct gle_graph *g
 void gle_net_destroy(struct gle_net *net); /* NULL is fine */
 
 /* Has the steps and sweeps of the net run on a device from now on; once. What is asked of the net later is brought to
- * the host. An error of the device that one of the functions below meets, and cannot
- * tell, is told by the next step, by gle_net_collect(), or by gle_net_archive().
+ * the host. An error of the device that one of the functions below meets, and cannot tell, is told by gle_net_tell(), the
+ * next step, gle_net_collect(), and gle_net_archive(), by each that is called.
  * Owns:   nothing: the device outlives the net.
  * Errors: GLE_EDEVICE, GLE_ENOMEM; the net is then as it was. */
 GLE_MUST_CHECK int gle_net_move(struct gle_net *net, struct gle_device *device, struct gle_error *err);
 bool gle_net_is_on_device(const struct gle_net *net);
+/* Whether all values that were asked for are right: the error of the device that made them wrong, or 0. */
+GLE_MUST_CHECK int gle_net_tell(const struct gle_net *net, struct gle_error *err);
 
 const struct gle_graph *gle_net_graph(const struct gle_net *net);
 

@@ -166,7 +166,7 @@ static int show_all(struct gle_run *copy, const struct gle_evaluation *e, struct
         if (show_batch(copy, &batch, forward_only, s, &own))
             return gle_fail(err, own.code, "%s (counted on through the evaluation at time %g)", own.text, time);
     }
-    return 0;
+    return gle_net_tell(e->net, err);
 }
 
 int gle_evaluation_make(struct gle_evaluation *e, struct gle_run *run, bool own_values, struct gle_error *err)

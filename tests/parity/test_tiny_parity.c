@@ -315,8 +315,10 @@ static void a_teacher_gives_the_targets(void **state)
 
     (void)state;
     gle_rng_seed(&rng, 0);
-    if (gle_graph_build(&graph, b.exp, &passive, &err) || gle_net_build(&teacher, graph, 1, &err) ||
-        gle_net_init(teacher, &rng, &err) || gle_net_apply(teacher, &b.exp->teacher, &rng, &err))
+    if (gle_graph_build(&graph, b.exp, &passive, &err) || gle_net_build(&teacher, graph, 1, &err))
+        fail_msg("%s", err.text);
+    to_device(teacher);
+    if (gle_net_init(teacher, &rng, &err) || gle_net_apply(teacher, &b.exp->teacher, &rng, &err))
         fail_msg("%s", err.text);
     gle_net_set_batch(teacher, 3);
     gle_net_set_batch(b.net, 3);

@@ -30,18 +30,33 @@ static struct built load(const char *path, const struct gle_override *overrides,
     return b;
 }
 
-void to_device(struct gle_net *net)
+struct gle_device *test_device(void)
 {
     static struct gle_device *device; /* of the whole program */
     struct gle_error err = {0};
 
     if (!getenv("GLE_TEST_DEVICE"))
-        return;
+        return NULL;
     if (!device && gle_device_open(&device, getenv("GLE_TEST_DEVICE"), &err)) {
         print_message("%s\n", err.text);
         skip();
     }
-    if (gle_net_move(net, device, &err))
+    return device;
+}
+
+void skip_on_device(const char *why)
+{
+    if (!getenv("GLE_TEST_DEVICE"))
+        return;
+    print_message("not on a device: %s\n", why);
+    skip();
+}
+
+void to_device(struct gle_net *net)
+{
+    struct gle_error err = {0};
+
+    if (test_device() && gle_net_move(net, test_device(), &err))
         fail_msg("%s", err.text);
 }
 
@@ -54,6 +69,7 @@ static struct built build(const char *path, const struct gle_override *overrides
     struct gle_error err = {0};
     struct gle_rng rng;
 
+    (void)test_device();
     if (!tape_steps && b.exp->window_steps)
         options.tape_steps = b.exp->window_steps + 1;
     gle_rng_seed(&rng, b.exp->seed);

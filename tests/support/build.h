@@ -29,9 +29,13 @@ struct built build_windows(const char *yaml, size_t tape_steps, size_t threads);
 /* The experiment alone. */
 struct built built_load(const char *yaml);
 struct built build_file(const char *path, const struct gle_override *overrides, size_t n_overrides, size_t threads);
-/* Moves a net to the device that GLE_TEST_DEVICE names, if it is set: so tests are run once on the processor and once
- * more on a device. */
+/* Tests are run once on the processor and once more on the device that the environment's GLE_TEST_DEVICE names. It is
+ * opened once for the whole program. NULL: none is named. Skips the test, and says why, where it cannot be opened. */
+struct gle_device *test_device(void);
+/* Moves a net there, if one is named. */
 void to_device(struct gle_net *net);
+/* Skips the test there, and says why. */
+void skip_on_device(const char *why);
 void built_clear(struct built *b);
 
 /* Nets that are built from now on use an instruction set, or, if name is NULL, the fastest one again. Skips the test,

@@ -122,7 +122,10 @@ struct gle_net *net_again(const struct trial *t, struct gle_rng *rng)
     struct gle_net *net;
 
     gle_rng_seed(rng, t->b.exp->seed);
-    if (gle_net_build(&net, t->b.graph, 1, &err) || gle_net_init(net, rng, &err))
+    if (gle_net_build(&net, t->b.graph, 1, &err))
+        fail_msg("%s", err.text);
+    to_device(net);
+    if (gle_net_init(net, rng, &err))
         fail_msg("%s", err.text);
     return net;
 }

@@ -166,6 +166,7 @@ static void check_scores(const char *learning, const char *training)
 
     assert_int_equal(gle_graph_build(&c.graph, t.b.exp, &options, &err), 0);
     assert_int_equal(gle_net_build(&c.net, c.graph, 1, &err), 0);
+    to_device(c.net);
     trial_run(&t, &observer, NULL);
     assert_int_equal(t.rc, 0);
     assert_in_range(c.n, 8, MOST);

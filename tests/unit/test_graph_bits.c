@@ -124,7 +124,10 @@ static void build_course(struct course *c)
     c->b = built_load(c->yaml);
     gle_rng_seed(&rng, 7);
     if (gle_graph_build(&c->b.graph, c->b.exp, &options, &err) ||
-        gle_net_build(&c->b.net, c->b.graph, c->threads, &err) || gle_net_init(c->b.net, &rng, &err))
+        gle_net_build(&c->b.net, c->b.graph, c->threads, &err))
+        fail_msg("%s\n%s", err.text, c->yaml);
+    to_device(c->b.net);
+    if (gle_net_init(c->b.net, &rng, &err))
         fail_msg("%s\n%s", err.text, c->yaml);
 }
 
