@@ -94,6 +94,9 @@ struct gle_device_shape {
     gle_u32 slab_params, slab_coefs, slab_state, slab_derived, slab_tape; /* floats of one network's */
     gle_u32 slab_input, slab_target;  /* of one step's input and target of one network */
     float dt;
+    float loss_parameter; /* the number among the settings of the loss */
+    gle_u32 prospective;  /* errors look ahead */
+    gle_u32 optimizer;    /* number of the row */
 };
 
 struct gle_device_update {

@@ -22,6 +22,7 @@ enum newer { SAME, HOST, DEVICE };
 struct gle_net_device {
     struct gle_device *device; /* borrowed */
     struct gle_device_kernel *kernels[GLE_DEVICE_LAUNCHES];
+    size_t n_kernels; /* those of sweeps come last, if there are any */
     struct gle_device_sizes sizes;
     struct gle_device_tables tables;
     struct gle_buffer *buffers[BUFFERS], *tiles[GLE_DEVICE_LAUNCHES];

@@ -2,6 +2,7 @@
 #include "solver/device_tables.h"
 #include "base/memory.h"
 #include "parts/activation.h"
+#include "parts/optimizer.h"
 
 #include <math.h>
 #include <string.h>
@@ -295,6 +296,7 @@ int gle_device_tables_build(struct gle_device_tables *t, const struct gle_graph 
         .slab_input = (gle_u32)(g->max_batch * g->ld_input),
         .slab_target = (gle_u32)(g->max_batch * g->populations[g->output].ld),
         .dt = (float)g->exp->dt,
+        .optimizer = number_of(&gle_optimizer_table, g->exp->optimizer.row),
     };
     t->sweep = (struct gle_device_sweep){.slab_adjoint = (gle_u32)g->floats[GLE_ADJOINT], .slab_sent = (gle_u32)sent};
     return 0;
