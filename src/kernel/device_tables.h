@@ -44,7 +44,8 @@ struct gle_device_population {
     struct gle_device_field e, prosp_u, s, e_above, e_inst;
     struct gle_device_field tape_r, tape_dr, tape_s, tape_lambda, tape_v, tape_e, tape_prosp_u, tape_e_above;
     struct gle_device_field tape_above_bar, tape_prosp_u_bar;
-    struct gle_device_field adjoint_u, adjoint_v, adjoint_dr, adjoint_e, adjoint_a, adjoint_to_tau_m, adjoint_to_tau_r;
+    struct gle_device_field adjoint_u, adjoint_v, adjoint_dr, adjoint_e, adjoint_a;
+    struct gle_device_field adjoint_to_tau_m, adjoint_to_tau_r;
 };
 
 enum gle_device_link { GLE_DEVICE_DENSE, GLE_DEVICE_CONV, GLE_DEVICE_SPARSE, GLE_DEVICE_ONE_TO_ONE };
