@@ -52,12 +52,14 @@ BEYOND = {
     },
     "report/former.c": {"yaml/key.h": "compares the config that is there with this one"},
     "report/report.c": {"yaml/node.h": "writes the resolved config"},
+    "report/diagnostics.c": {
+        "parts/loss.h": "scale of the gradients that a diagnosis compares",
+        "parts/rule.h": "names of rows",
+    },
     "report/json.c": {
         "yaml/node.h": "the config in the report",
         "parts/activation.h": "names of rows",
         "parts/feedback.h": "names of rows",
-        "parts/loss.h": "scale of the gradients that a diagnosis compares",
-        "parts/rule.h": "names of rows",
     },
     "schema/schema.c": {"report/json.h": "how a document is begun and ended"},
     "report/inputs.c": {

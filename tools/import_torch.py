@@ -10,19 +10,24 @@ model.pt is what torch.save(model.state_dict(), "model.pt") wrote, with PyTorch 
 start.npz with `network: {init: {file: start.npz}}`, or --set network.init.file=$PWD/start.npz; PyTorch reads
 trained.pt with model.load_state_dict(torch.load("trained.pt")).
 
-Layers are matched in order: weights NAME.weight, (neurons, inputs) of a Linear or (channels, channels of the source,
-kernel...) of a Conv1d or Conv2d, begin one, to which NAME.bias belongs, and tau_m and tau_r (one number, or one a
-neuron) from the same module or the nearest around it. Where that does not fit, --names says what goes where, PyTorch's
-name first: modules with all they hold (0=hidden), or single arrays
-(enc.W=hidden.weight); what it does not name is left out. --names @FILE reads the pairs from a file. Numbers of 16 bits
-become such of 32 bits on the way to glesim, which is exact.
+Arrays that have the names and shapes of glesim's keep them. Else layers are matched in order: weights NAME.weight,
+(neurons, inputs) of a Linear or (channels, channels of the source, kernel...) of a Conv1d or Conv2d, begin one, to
+which NAME.bias belongs, and tau_m and tau_r (one number, or one a neuron) from the same module or the nearest around
+it. Where that does not fit, --names says what goes where, PyTorch's name first: modules with all they hold (0=hidden),
+or single arrays (enc.W=hidden.weight); what it does not name is left out. --names @FILE reads the pairs from a file.
+Numbers of 16 bits become such of 32 bits on the way to glesim, which is exact.
 
 Weights of a layer with several sources are <layer>.<source>.weight, as glesim --dry-run lists them. A layer of an RNN
 reads its input and itself: rnn.weight_ih_l0, rnn.weight_hh_l0 and the sum of its two biases are called
 rnn.l0.ih.weight, rnn.l0.hh.weight and rnn.l0.bias here, for a layer `from: [input, hidden]` or --names
 rnn.l0.ih=hidden.input,rnn.l0.hh=hidden.hidden,rnn.l0.bias=hidden.bias. On the way back, bias_ih has all of the bias.
 
-Time constants are in the config's unit of time. glesim takes tau_r from the config, whatever the file says.
+What errors go back through (feedback: fixed) is <layer>.feedback or <layer>.<source>.feedback, of the shape of the
+weights. Weights of a sparse link are a list, beside which .synapses has the neuron and the source of each: (weights, 2)
+whole numbers. A state dict holds both if the model has such tensors; what --like lacks is left out, and told.
+
+Time constants are in the config's unit of time. glesim takes tau_r from the config, whatever the file says, in layers
+where it does not learn (plastic).
 """
 
 import argparse
@@ -48,13 +53,14 @@ try:
 except ImportError:
     np = None
 
-PARAMETERS = ("weight", "bias", "tau_m", "tau_r")
-TIME_CONSTANTS = PARAMETERS[2:]
+PARAMETERS = ("weight", "bias", "tau_m", "tau_r", "feedback", "synapses")
+TIME_CONSTANTS = PARAMETERS[2:4]
+BESIDE_WEIGHTS = PARAMETERS[4:] # of the very source that the weights are of
 # The type of a torch storage -> of its numbers. numpy has no bfloat16, the upper half of a float32.
 STORAGES = {"DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16",
             "BFloat16Storage": "bfloat16", "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16",
             "CharStorage": "int8", "ByteStorage": "uint8", "BoolStorage": "bool"}
-STORAGE_OF = {kind: name for name, kind in STORAGES.items() if kind in ("float64", "float32", "float16")}
+STORAGE_OF = {kind: name for name, kind in STORAGES.items() if kind in ("float64", "float32", "float16", "int64")}
 BEFORE_1_6 = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19" # a pickle of torch's old magic number
 ELEMENTS_MAX = 1 << 31 # of one array: a stride of 0 can make many of one number
 PICKLE_MAX = 1 << 26   # bytes: it holds names and shapes only
@@ -464,12 +470,13 @@ def layers_of(shapes, path, sources):
 def owner_of(module, parameter, weights, sources):
     """The index of the only weight in the module, or, for time constants, in the nearest one around it; or of the first
     weight of a layer with several."""
-    within = [i for i, weight in enumerate(weights) if weight[:-1] == module and len(weight) > 1]
+    within = [i for i, weight in enumerate(weights)
+              if weight[:-1] == module and len(weight) > 1 and parameter not in BESIDE_WEIGHTS]
     if within and parameter in PARAMETERS and (sources or {weights[i][-1] for i in within} == {"ih", "hh"}):
         return within[0]
     for depth in range(len(module), -1, -1):
         below = [i for i, weight in enumerate(weights) if weight[:depth] == module[:depth]]
-        if parameter == "bias":
+        if parameter == "bias" or parameter in BESIDE_WEIGHTS:
             below = [i for i in below if weights[i] == module]
         if below or parameter not in TIME_CONSTANTS:
             return below[0] if len(below) == 1 and parameter in PARAMETERS else None
@@ -531,7 +538,8 @@ def parameter_of(name):
 # --- what a config is made of ---
 
 LAYER_ROW = re.compile(r"^  (\S+) +(\d+) +(\d+)(?:  (\d+(?: x \d+)*) *)?  \S+ +\S+ +\S+ +(\d+)  ", re.M)
-PROJECTION_ROW = re.compile(r"^  (\S+) +\S+ +(\S+) +\S+  \S+ +\(([\d, ]+)\) ", re.M)
+PROJECTION_ROW = re.compile(r"^  (\S+) +\S+ +(\S+) +\S+  (\S+) +\(([\d, ]+)\) +\S+ +(\S+)", re.M)
+DIVERGED = 6 # glesim's exit code where the table is there, and the network diverged while its speed was measured
 
 
 def shapes_of_config(config, variant):
@@ -543,7 +551,7 @@ def shapes_of_config(config, variant):
                               check=False)
     except OSError as error:
         raise Failure(RESOURCES, f"{program}: {error.strerror}") from None
-    if done.returncode:
+    if done.returncode not in (0, DIVERGED):
         say(done.stderr.rstrip("\n"))
         raise Failure(done.returncode if done.returncode > 0 else RESOURCES,
                       f"{shown(config)}: glesim does not take it")
@@ -551,9 +559,13 @@ def shapes_of_config(config, variant):
     for table in done.stdout.split("\n  layer ")[1:]:
         shapes = {}
         table, _, projections = table.partition("\n  projection ")
-        weights = {}
-        for label, layer, sizes in PROJECTION_ROW.findall(projections):
-            weights.setdefault(layer, {})[label] = tuple(map(int, sizes.split(",")))
+        weights, beside = {}, {}
+        for label, layer, feedback, sizes, connect in PROJECTION_ROW.findall(projections):
+            weights.setdefault(layer, {})[label] = sizes = tuple(map(int, sizes.split(",")))
+            if feedback == "fixed":
+                beside[f"{label}.feedback"] = sizes
+            if connect == "sparse":
+                beside[f"{label}.synapses"] = (*sizes, 2)
         for layer, inputs, neurons, _, parameters in LAYER_ROW.findall(table):
             of_layer = weights.get(layer, {layer: (int(neurons), int(inputs))})
             shapes |= {f"{label}.weight": sizes for label, sizes in of_layer.items()}
@@ -561,7 +573,7 @@ def shapes_of_config(config, variant):
             if biases:
                 shapes[f"{layer}.bias"] = (biases,)
             shapes |= {f"{layer}.{parameter}": (int(neurons),) for parameter in TIME_CONSTANTS}
-        networks.append(shapes)
+        networks.append(shapes | beside)
     if not networks or not networks[0]:
         raise Failure(RESOURCES, f"{program} shows no layers of {shown(config)}")
     if any(network != networks[0] for network in networks):
@@ -577,12 +589,16 @@ def fitted(name, array, shapes):
     shapes: of what the layer has, by name; where nothing is known of it, its weight alone.
     """
     layer, parameter = parameter_of(name)
+    if parameter == "synapses":
+        return fitted_synapses(name, array, shapes)
     if array.dtype.kind != "f":
         raise Unfit(f"is of type {array.dtype}, where floating-point numbers are wanted")
     if parameter == "weight":
         if not 1 <= array.ndim <= 4 or (array.ndim == 1 and name not in shapes):
             raise Unfit(f"has shape {shape_text(array.shape)}, where (neurons, inputs) is wanted")
         wanted = shapes.get(name, array.shape)
+    elif parameter == "feedback":
+        wanted = shapes.get(name) or shapes.get(f"{layer}.weight", array.shape)
     else:
         weight = shapes.get(f"{layer}.weight")
         wanted = shapes.get(name) or ((weight[0],) if weight else (array.size,))
@@ -598,6 +614,19 @@ def fitted(name, array, shapes):
     return array.astype("f4") if array.itemsize < 4 else array
 
 
+def fitted_synapses(name, array, shapes):
+    """The same of pairs (neuron, source) of whole numbers, a row for each weight."""
+    if array.dtype.kind not in "iu":
+        raise Unfit(f"is of type {array.dtype}, where whole numbers are wanted")
+    weight = shapes.get(name.removesuffix("synapses") + "weight")
+    wanted = shapes.get(name) or ((*weight, 2) if weight else (len(array) if array.ndim else 0, 2))
+    if array.shape != wanted:
+        raise Unfit(f"has shape {shape_text(array.shape)}, where {shape_text(wanted)} is wanted")
+    if array.size and array.min() < 0:
+        raise Unfit("holds a number below 0")
+    return array.astype("i8")
+
+
 def to_npz(args):
     tensors = read(args.source, "torch", args.entry)
     source = {name: tensor.array.shape for name, tensor in tensors.items()}
@@ -608,6 +637,8 @@ def to_npz(args):
         target = {name: tensor.array.shape for name, tensor in read(args.like, "npz").items()}
     if args.names:
         pairs = named(args.names, source, args.source)
+    elif target and all(target.get(name) == shape for name, shape in source.items()): # as to-torch leaves them
+        pairs = [(name, name) for name in target if name in source]
     elif target:
         pairs = matched(source, args.source, target, target_path, True)
     else:
@@ -616,8 +647,9 @@ def to_npz(args):
     unknown = [new for _, new in pairs if target and new not in target]
     if unknown:
         raise Failure(USAGE, f"there is no {unknown[0]} in {shown(target_path)}; it has {listed(target)}")
-    shapes = target or {new: source[old] for old, new in pairs
-                         if parameter_of(new)[1] == "weight" and len(source[old]) > 1}
+    sparse = {parameter_of(new)[0] for _, new in pairs if parameter_of(new)[1] == "synapses"}
+    shapes = target or {new: source[old] for old, new in pairs if parameter_of(new)[1] == "weight" and
+                         (len(source[old]) > 1 or parameter_of(new)[0] in sparse)}
     arrays = {}
     for old, new in pairs:
         try:
@@ -631,10 +663,10 @@ def to_torch(args):
     tensors = read(args.source, "npz")
     source = {name: tensor.array.shape for name, tensor in tensors.items()}
     for name, tensor in tensors.items():
-        parameter_of(name)
-        if tensor.kind not in STORAGE_OF:
+        whole = parameter_of(name)[1] == "synapses"
+        if tensor.kind not in STORAGE_OF or whole != (tensor.array.dtype.kind == "i"):
             raise Failure(DATA, f"{shown(args.source)}: {name} is of type {tensor.array.dtype}, "
-                                "where floating-point numbers are wanted")
+                                f"where {'whole numbers of 64 bits' if whole else 'floating-point numbers'} are wanted")
     if args.names:
         pairs = named([(glesim, torch) for torch, glesim in args.names], source, args.source)
     elif args.like:
@@ -661,7 +693,7 @@ def convert(args, direction):
     for old, new in pairs:
         print(f"{plain(old)} -> {plain(new)} {shape_text(arrays[new].shape)}")
     if direction is to_npz and any(parameter_of(new)[1] == "tau_r" for _, new in pairs):
-        print("glesim takes tau_r from the config: compare it with this one")
+        print("glesim takes tau_r from the config where it does not learn (plastic): compare it with this one")
     left_out = [name for name in source if name not in dict(pairs)]
     if left_out:
         print(f"left out: {listed(left_out)}")

@@ -53,6 +53,8 @@ NOBODY_CALLS(int, gle_buffer_write, struct gle_buffer *buffer, size_t offset, co
 NOBODY_CALLS(int, gle_buffer_read, struct gle_buffer *buffer, size_t offset, void *to, size_t bytes,
              struct gle_error *err)
 NOBODY_CALLS(int, gle_buffer_zero, struct gle_buffer *buffer, size_t offset, size_t bytes, struct gle_error *err)
+NOBODY_CALLS(int, gle_buffer_copy, struct gle_buffer *to, size_t to_offset, const struct gle_buffer *from,
+             size_t from_offset, size_t bytes, struct gle_error *err)
 NOBODY_CALLS(int, gle_device_set_buffer, struct gle_device_kernel *kernel, unsigned i, struct gle_buffer *buffer,
              struct gle_error *err)
 NOBODY_CALLS(int, gle_device_set_value, struct gle_device_kernel *kernel, unsigned i, const void *value, size_t bytes,

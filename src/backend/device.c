@@ -1,5 +1,6 @@
 #include "backend/device.h"
 
+#include "backend/guard.h"
 #include "backend/opencl.h"
 #include "base/memory.h"
 
@@ -63,6 +64,17 @@ static int open_queue(struct gle_device *device, struct gle_error *err)
     return device->queue ? 0 : fail(err, device, code, "cannot be given anything to do");
 }
 
+static int open_guarded(struct gle_device *device, struct gle_error *err)
+{
+    struct gle_guard guard;
+    int rc;
+
+    gle_guard_enter(&guard);
+    rc = open_queue(device, err);
+    gle_guard_leave(&guard);
+    return rc;
+}
+
 int gle_device_open(struct gle_device **out, const char *wanted, struct gle_error *err)
 {
     const struct gle_cl *cl = gle_cl_open(err);
@@ -72,7 +84,7 @@ int gle_device_open(struct gle_device **out, const char *wanted, struct gle_erro
     if (!device)
         return gle_fail(err, GLE_ENOMEM, "no memory for a device");
     device->cl = cl;
-    if (!cl || choose(&device->is, cl, wanted, err) || open_queue(device, err)) {
+    if (!cl || choose(&device->is, cl, wanted, err) || open_guarded(device, err)) {
         gle_device_close(device);
         return -1;
     }
@@ -106,6 +118,7 @@ int gle_device_kernel(struct gle_device_kernel **out, struct gle_device *device,
                       struct gle_error *err)
 {
     struct gle_device_kernel *kernel = gle_calloc(1, sizeof *kernel);
+    struct gle_guard guard;
     cl_int code;
 
     assert(device->program);
@@ -114,7 +127,9 @@ int gle_device_kernel(struct gle_device_kernel **out, struct gle_device *device,
         return gle_fail(err, GLE_ENOMEM, "no memory for a kernel");
     kernel->device = device;
     snprintf(kernel->name, sizeof kernel->name, "%s", name);
+    gle_guard_enter(&guard);
     kernel->kernel = device->cl->clCreateKernel(device->program, name, &code);
+    gle_guard_leave(&guard);
     if (!kernel->kernel) {
         gle_free(kernel);
         return fail(err, device, code, "has no kernel '%s'", name);
@@ -230,6 +245,19 @@ int gle_buffer_zero(struct gle_buffer *buffer, size_t offset, size_t bytes, stru
         return 0;
     code = fill(buffer, offset, bytes);
     return code ? fail(err, buffer->device, code, "cannot clear %zu bytes", bytes) : 0;
+}
+
+int gle_buffer_copy(struct gle_buffer *to, size_t to_offset, const struct gle_buffer *from, size_t from_offset,
+                    size_t bytes, struct gle_error *err)
+{
+    cl_int code;
+
+    assert(within(to, to_offset, bytes) && within(from, from_offset, bytes));
+    if (!bytes)
+        return 0;
+    code = to->device->cl->clEnqueueCopyBuffer(to->device->queue, from->memory, to->memory, from_offset, to_offset,
+                                               bytes, 0, NULL, NULL);
+    return code ? fail(err, to->device, code, "cannot copy %zu bytes", bytes) : 0;
 }
 
 static int set_argument(struct gle_device_kernel *kernel, unsigned i, const void *value, size_t bytes,

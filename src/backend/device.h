@@ -67,6 +67,10 @@ GLE_MUST_CHECK int gle_buffer_read(struct gle_buffer *buffer, size_t offset, voi
                                    struct gle_error *err);
 GLE_MUST_CHECK int gle_buffer_zero(struct gle_buffer *buffer, size_t offset, size_t bytes, struct gle_error *err);
 
+/* Between two buffers of a device. Errors: GLE_EDEVICE. */
+GLE_MUST_CHECK int gle_buffer_copy(struct gle_buffer *to, size_t to_offset, const struct gle_buffer *from,
+                                   size_t from_offset, size_t bytes, struct gle_error *err);
+
 /* Arguments of kernels stay until they are set anew: a buffer, or a value of some bytes. Errors: GLE_EDEVICE. */
 GLE_MUST_CHECK int gle_device_set_buffer(struct gle_device_kernel *kernel, unsigned i, struct gle_buffer *buffer,
                                          struct gle_error *err);

@@ -1,3 +1,4 @@
+#include "backend/guard.h"
 #include "backend/opencl.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -19,11 +20,13 @@ struct search {
     const char *lacks;            /* what it lacks; NULL: there was none */
 };
 
-/* Drivers fill names up with blanks, in front and behind. */
+/* Drivers fill names up with blanks, in front and behind. What would do things to a terminal goes. */
 static void trim(char *text)
 {
     size_t n = strlen(text), blanks = strspn(text, " \t");
 
+    for (char *c = text; *c; c++)
+        *c = (char)(iscntrl((unsigned char)*c) ? ' ' : *c);
     while (n > blanks && isspace((unsigned char)text[n - 1]))
         n--;
     memmove(text, text + blanks, n - blanks);
@@ -173,10 +176,15 @@ static int search_all(struct search *search, struct gle_error *err)
 int gle_cl_find_devices(struct gle_cl_device **out, size_t *n, const struct gle_cl *cl, struct gle_error *err)
 {
     struct search search = {.cl = cl};
+    struct gle_guard guard;
+    int rc;
 
     *out = NULL;
     *n = 0;
-    if (search_all(&search, err)) {
+    gle_guard_enter(&guard);
+    rc = search_all(&search, err);
+    gle_guard_leave(&guard);
+    if (rc) {
         gle_free(search.found);
         return -1;
     }

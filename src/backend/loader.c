@@ -1,3 +1,4 @@
+#include "backend/guard.h"
 #include "backend/opencl.h"
 
 #include <dlfcn.h>
@@ -27,9 +28,13 @@ static const char *fill(struct gle_cl *cl, void *handle)
 
 static bool load(struct gle_cl *cl, struct gle_error *err)
 {
-    void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+    struct gle_guard guard;
     const char *missing;
+    void *handle;
 
+    gle_guard_enter(&guard);
+    handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+    gle_guard_leave(&guard);
     if (!handle) {
         const char *why = dlerror();
         gle_fail(err, GLE_EDEVICE, "no OpenCL on this machine: %.200s; a GPU's driver brings it, or Debian's "

@@ -1,5 +1,6 @@
 #include "backend/cache.h"
 #include "backend/device.h"
+#include "backend/guard.h"
 #include "backend/opencl.h"
 #include "base/memory.h"
 
@@ -94,21 +95,35 @@ static void keep(const struct gle_device *device, cl_program program, const stru
     gle_free(bytes);
 }
 
+/* The program, out of the cache or made anew. */
+static int make(cl_program *program, const struct gle_device *device, const struct gle_cache_key *key,
+                const char *source, const char *options, struct gle_error *err)
+{
+    *program = from_cache(device, key, options);
+    if (*program)
+        return 0;
+    if (from_source(program, device, source, options, err))
+        return -1;
+    keep(device, *program, key);
+    return 0;
+}
+
 int gle_device_compile(struct gle_device *device, const char *source, const char *options, struct gle_error *err)
 {
     const struct gle_device_info *info = &device->is.info;
     const struct gle_cache_key key = gle_cache_key(
         (const char *const[]){source, options, info->name, info->driver, info->platform, device->is.version}, 6);
+    struct gle_guard guard;
     cl_program program;
+    int rc;
 
     if (device->program && *key.hex && !strcmp(key.hex, device->key.hex)) /* networks of a run are alike */
         return 0;
-    program = from_cache(device, &key, options);
-    if (!program) {
-        if (from_source(&program, device, source, options, err))
-            return -1;
-        keep(device, program, &key);
-    }
+    gle_guard_enter(&guard);
+    rc = make(&program, device, &key, source, options, err);
+    gle_guard_leave(&guard);
+    if (rc)
+        return -1;
     if (device->program)
         device->cl->clReleaseProgram(device->program); /* its kernels hold on to it */
     device->program = program;

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FORMAT = 4, NAME_SIZE = 256, DEPTH_MAX = 8, DIGITS = 64 };
+enum { FORMAT = 5, NAME_SIZE = 256, DEPTH_MAX = 8, DIGITS = 64 };
 static const uint64_t entry_bytes_max = (UINT64_C(1) << 32) - GLE_NPY_FORMAT_MAX; /* gle_npz_read() takes no more */
 static const char format_name[] = "format", checksum_name[] = "sha256";
 
@@ -276,27 +276,49 @@ int gle_archive_end(const struct gle_archive *a, struct gle_error *err)
 
 /* --- entries --- */
 
-static int save(struct gle_archive *a, const char *full, enum gle_npy_type type, const unsigned char *first, size_t n,
+/* What is being saved: its name in full, and where its values go. */
+struct saved {
+    char full[NAME_SIZE];
+    unsigned char *room;
+};
+
+static int save_begin(struct saved *s, struct gle_archive *a, const char *name, enum gle_npy_type type, size_t n_dims,
+                      const size_t *shape, struct gle_error *err)
+{
+    const size_t most = entry_bytes_max / gle_npy_item(type);
+    size_t n = 1;
+
+    full_name(s->full, a, name);
+    for (size_t i = 0; i < n_dims; n *= shape[i++])
+        if (shape[i] && n > most / shape[i])
+            return gle_fail(err, GLE_EWRITE, "%s: more than %zu values, which is all that a checkpoint can hold of one",
+                            s->full, most);
+    s->room = gle_npz_room(a->npz, s->full, type, n_dims, shape, err);
+    return s->room ? 0 : -1;
+}
+
+/* After n values are in the room. */
+static int save_end(const struct saved *s, struct gle_archive *a, enum gle_npy_type type, size_t n,
+                    struct gle_error *err)
+{
+    struct entry *e = add_entry(a, s->full);
+
+    return !e || hash_array(e->sha256, type, n, s->room) ? no_memory(err) : 0;
+}
+
+static int save(struct gle_archive *a, const char *name, enum gle_npy_type type, const unsigned char *first, size_t n,
                 size_t stride, struct gle_error *err)
 {
     const size_t item = gle_npy_item(type);
-    struct entry *e = add_entry(a, full);
-    unsigned char *gathered = NULL;
-    int rc;
+    struct saved s;
 
-    if (n > entry_bytes_max / item)
-        return gle_fail(err, GLE_EWRITE, "%s: %zu values are more than a checkpoint can hold", full, n);
-    if (stride != item && n) {
-        gathered = gle_resize(NULL, n, item);
-        for (size_t i = 0; gathered && i < n; i++)
-            memcpy(gathered + i * item, first + i * stride, item);
-    }
-    if (!e || (stride != item && n && !gathered) || hash_array(e->sha256, type, n, gathered ? gathered : first))
-        rc = no_memory(err);
-    else
-        rc = gle_npz_add(a->npz, full, type, gathered ? gathered : first, 1, &n, err);
-    gle_free(gathered);
-    return rc;
+    if (save_begin(&s, a, name, type, 1, &n, err))
+        return -1;
+    if (stride == item && n)
+        memcpy(s.room, first, n * item);
+    for (size_t i = 0; stride != item && i < n; i++)
+        memcpy(s.room + i * item, first + i * stride, item);
+    return save_end(&s, a, type, n, err);
 }
 
 static struct entry *ask_for(const struct gle_archive *a, const char *name, struct gle_error *err)
@@ -311,12 +333,11 @@ static struct entry *ask_for(const struct gle_archive *a, const char *name, stru
     return e;
 }
 
-static int restore(struct gle_archive *a, const char *name, enum gle_npy_type type, unsigned char *first, size_t n,
-                   size_t stride, struct gle_error *err)
+/* The n values of an entry, which then counts as used. */
+static int use(const void **values, struct gle_archive *a, const char *name, enum gle_npy_type type, size_t n,
+               struct gle_error *err)
 {
-    const size_t item = gle_npy_item(type);
     struct entry *e = ask_for(a, name, err);
-    const unsigned char *bytes;
 
     if (!e)
         return -1;
@@ -325,7 +346,21 @@ static int restore(struct gle_archive *a, const char *name, enum gle_npy_type ty
     if (e->array.n != n)
         return gle_archive_fail(a, name, err, "%zu value%s, where %zu %s wanted", e->array.n,
                                 e->array.n == 1 ? "" : "s", n, n == 1 ? "is" : "are");
-    bytes = e->array.values;
+    e->used = true;
+    *values = e->array.values;
+    return 0;
+}
+
+static int restore(struct gle_archive *a, const char *name, enum gle_npy_type type, unsigned char *first, size_t n,
+                   size_t stride, struct gle_error *err)
+{
+    const size_t item = gle_npy_item(type);
+    const unsigned char *bytes;
+    const void *values;
+
+    if (use(&values, a, name, type, n, err))
+        return -1;
+    bytes = values;
     for (size_t i = 0; type == GLE_NPY_BOOL && i < n; i++)
         if (bytes[i] > 1)
             return gle_archive_fail(a, name, err, "neither true nor false");
@@ -333,19 +368,13 @@ static int restore(struct gle_archive *a, const char *name, enum gle_npy_type ty
         memcpy(first, bytes, n * item);
     for (size_t i = 0; stride != item && i < n; i++)
         memcpy(first + i * stride, bytes + i * item, item);
-    e->used = true;
     return 0;
 }
 
 int gle_archive_spread(struct gle_archive *a, const char *name, enum gle_npy_type type, void *first, size_t n,
                        size_t stride, struct gle_error *err)
 {
-    char full[NAME_SIZE];
-
-    if (a->restores)
-        return restore(a, name, type, first, n, stride, err);
-    full_name(full, a, name);
-    return save(a, full, type, first, n, stride, err);
+    return a->restores ? restore(a, name, type, first, n, stride, err) : save(a, name, type, first, n, stride, err);
 }
 
 static int fail_wild(const struct gle_archive *a, const char *name, size_t i, bool nan, struct gle_error *err)
@@ -353,13 +382,50 @@ static int fail_wild(const struct gle_archive *a, const char *name, size_t i, bo
     return gle_archive_fail(a, name, err, "value %zu is %s", i, nan ? "NaN" : "infinite");
 }
 
+static int check_finite(const struct gle_archive *a, const char *name, const float *x, size_t n, struct gle_error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(x[i]))
+            return fail_wild(a, name, i, isnan(x[i]), err);
+    return 0;
+}
+
 int gle_archive_f32(struct gle_archive *a, const char *name, float *x, size_t n, struct gle_error *err)
 {
     if (gle_archive_spread(a, name, GLE_NPY_F32, x, n, sizeof *x, err))
         return -1;
-    for (size_t i = 0; a->restores && i < n; i++)
-        if (!isfinite(x[i]))
-            return fail_wild(a, name, i, isnan(x[i]), err);
+    return a->restores ? check_finite(a, name, x, n, err) : 0;
+}
+
+static int save_stack(struct gle_archive *a, const char *name, const struct gle_archive_stack *stack,
+                      struct gle_error *err)
+{
+    const size_t shape[3] = {stack->n, stack->rows, stack->cols}, n_rows = stack->n * stack->rows;
+    struct saved s;
+
+    if (save_begin(&s, a, name, GLE_NPY_F32, 3, shape, err))
+        return -1;
+    for (size_t i = 0; i < n_rows; i++)
+        memcpy(s.room + i * stack->cols * sizeof(float),
+               stack->at(stack->ctx, i / stack->rows) + i % stack->rows * stack->ld, stack->cols * sizeof(float));
+    return save_end(&s, a, GLE_NPY_F32, n_rows * stack->cols, err);
+}
+
+int gle_archive_stack(struct gle_archive *a, const char *name, const struct gle_archive_stack *stack,
+                      struct gle_error *err)
+{
+    const size_t n_rows = stack->n * stack->rows, n = n_rows * stack->cols;
+    const void *used;
+    const float *values;
+
+    if (!a->restores)
+        return save_stack(a, name, stack, err);
+    if (use(&used, a, name, GLE_NPY_F32, n, err) || check_finite(a, name, used, n, err))
+        return -1;
+    values = used;
+    for (size_t i = 0; i < n_rows; i++)
+        memcpy(stack->at(stack->ctx, i / stack->rows) + i % stack->rows * stack->ld, values + i * stack->cols,
+               stack->cols * sizeof(float));
     return 0;
 }
 

@@ -41,6 +41,15 @@ GLE_MUST_CHECK int gle_archive_u32(struct gle_archive *a, const char *name, uint
                                    struct gle_error *err);
 GLE_MUST_CHECK int gle_archive_bytes(struct gle_archive *a, const char *name, void *x, size_t n, struct gle_error *err);
 GLE_MUST_CHECK int gle_archive_bools(struct gle_archive *a, const char *name, bool *x, size_t n, struct gle_error *err);
+/* Arrays of (rows, cols) that lie apart, rows ld floats apart; array i begins at at(ctx, i). */
+struct gle_archive_stack {
+    size_t n, rows, cols, ld;
+    float *(*at)(const void *ctx, size_t i);
+    const void *ctx;
+};
+/* The same of all of them as one array (n, rows, cols). Restored, they are finite, or GLE_EDATA. */
+GLE_MUST_CHECK int gle_archive_stack(struct gle_archive *a, const char *name, const struct gle_archive_stack *stack,
+                                     struct gle_error *err);
 /* A number that others depend on: restored, it is in low ... high, or GLE_EDATA. */
 GLE_MUST_CHECK int gle_archive_count(struct gle_archive *a, const char *name, size_t *x, size_t low, size_t high,
                                      struct gle_error *err);

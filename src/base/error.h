@@ -62,7 +62,8 @@ void gle_errors_sort(struct gle_errors *errs);
  * Control characters become '?': a message is one line, and harmless to a terminal. */
 void gle_error_format(char *buf, size_t size, const struct gle_error *err);
 
-/* Exit code of the command for a failure: 2 config or usage, 3 cannot write, 4 bad data, 5 resources, 6 diverged. */
+/* Exit code of the command for a failure: 2 config or usage, 3 cannot write, 4 bad data, 5 resources or
+ * a device, 6 diverged. */
 int gle_code_exit(enum gle_code code);
 
 #endif

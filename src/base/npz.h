@@ -39,6 +39,10 @@ GLE_MUST_CHECK int gle_npy_read(struct gle_array *array, const char *path, struc
 /* --- writing: collect arrays, then write the file whole or not at all --- */
 struct gle_npz_writer;
 struct gle_npz_writer *gle_npz_create(void); /* NULL: no memory */
+/* Adds an array (C order) of which the caller fills in the values before the archive is packed, so that they need not
+ * exist twice. They lie on a boundary of 16 bytes and belong to w. Returns NULL after an error (GLE_ENOMEM). */
+GLE_MUST_CHECK void *gle_npz_room(struct gle_npz_writer *w, const char *name, enum gle_npy_type type, size_t n_dims,
+                                  const size_t *shape, struct gle_error *err);
 /* Adds a copy of an array (C order). The same arrays give the same bytes in the file, whenever written.
  * Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_npz_add(struct gle_npz_writer *w, const char *name, enum gle_npy_type type, const void *values,

@@ -39,8 +39,8 @@ void gle_npz_destroy(struct gle_npz_writer *w)
     gle_free(w);
 }
 
-int gle_npz_add(struct gle_npz_writer *w, const char *name, enum gle_npy_type type, const void *values, size_t n_dims,
-                const size_t *shape, struct gle_error *err)
+void *gle_npz_room(struct gle_npz_writer *w, const char *name, enum gle_npy_type type, size_t n_dims,
+                   const size_t *shape, struct gle_error *err)
 {
     struct member *members = gle_resize(w->members, w->n + 1, sizeof *members), *m;
     const size_t name_size = strlen(name) + sizeof suffix;
@@ -48,26 +48,39 @@ int gle_npz_add(struct gle_npz_writer *w, const char *name, enum gle_npy_type ty
     char header[GLE_NPY_FORMAT_MAX];
 
     assert(n_dims <= GLE_NPY_DIMS_MAX);
-    if (!members)
-        return gle_fail_in(err, GLE_ENOMEM, NULL, name, "no memory to write this array");
-    w->members = members;
+    if (members)
+        w->members = members;
     for (size_t i = 0; i < n_dims; i++)
         n_bytes *= shape[i];
     head = gle_npy_format(header, type, n_dims, shape);
-    m = &members[w->n];
-    m->size = head + n_bytes;
-    m->name = gle_calloc(name_size, 1);
-    m->bytes = gle_resize(NULL, m->size, 1);
-    if (!m->name || !m->bytes) {
-        gle_free(m->name);
-        gle_free(m->bytes);
-        return gle_fail_in(err, GLE_ENOMEM, NULL, name, "no memory to write this array");
+    m = members ? &members[w->n] : NULL;
+    if (m)
+        *m = (struct member){
+            .name = gle_calloc(name_size, 1), .bytes = gle_resize(NULL, head + n_bytes, 1), .size = head + n_bytes};
+    if (!m || !m->name || !m->bytes) {
+        gle_free(m ? m->name : NULL);
+        gle_free(m ? m->bytes : NULL);
+        gle_fail_in(err, GLE_ENOMEM, NULL, name, "no memory to write this array");
+        return NULL;
     }
     snprintf(m->name, name_size, "%s%s", name, suffix);
     memcpy(m->bytes, header, head);
-    if (n_bytes)
-        memcpy(m->bytes + head, values, n_bytes);
     w->n++;
+    return m->bytes + head;
+}
+
+int gle_npz_add(struct gle_npz_writer *w, const char *name, enum gle_npy_type type, const void *values, size_t n_dims,
+                const size_t *shape, struct gle_error *err)
+{
+    void *room = gle_npz_room(w, name, type, n_dims, shape, err);
+    size_t n_bytes = gle_npy_item(type);
+
+    if (!room)
+        return -1;
+    for (size_t i = 0; i < n_dims; i++)
+        n_bytes *= shape[i];
+    if (n_bytes)
+        memcpy(room, values, n_bytes);
     return 0;
 }
 

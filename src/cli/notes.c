@@ -26,7 +26,7 @@ static bool is_one_of(const char *name, const char *owner, const char *const *of
 }
 
 /* Whether an array of a file for the whole network is one of a layer's parameters, tau_r included: it is in every file
- * that a run writes, and comes from the config. */
+ * that a run writes, also where it does not learn and comes from the config. */
 static bool is_parameter(const void *experiment, const char *name)
 {
     static const char *const others[] = {"bias", "tau_m", "tau_r", NULL};
@@ -44,6 +44,32 @@ static bool is_parameter(const void *experiment, const char *name)
     return false;
 }
 
+static bool differs(const struct gle_array *a, const double *values, size_t n)
+{
+    bool same = a->n == n;
+
+    for (size_t i = 0; same && i < n; i++)
+        same = (float)gle_array_real(a, i) >= (float)values[i] && (float)gle_array_real(a, i) <= (float)values[i];
+    return !same;
+}
+
+/* A layer in which tau_r does not learn keeps the config's. A file that has another one may come from a run in which it
+ * did. */
+static void note_tau_r(const struct gle_layer_cfg *l, const struct gle_npz *npz, const char *file)
+{
+    struct gle_error err = {0};
+    struct gle_array a;
+    char name[96];
+
+    snprintf(name, sizeof name, "%s.tau_r", l->name);
+    if (l->plastic[GLE_TAU_R] || !gle_npz_has(npz, name) || gle_npz_read(&a, npz, name, &err))
+        return;
+    if (differs(&a, l->tau_r, l->n))
+        fprintf(stderr, "glesim: %s: '%s' is not used: tau_r does not learn in that layer (plastic), which has what "
+                "the config says\n", file, name);
+    gle_array_clear(&a);
+}
+
 /* What is wrong with the file is for the run to say. */
 static void note_weights(const struct gle_experiment *exp)
 {
@@ -54,9 +80,12 @@ static void note_weights(const struct gle_experiment *exp)
     if (!exp->init_file || gle_npz_open(&npz, exp->init_file, &err))
         return;
     gle_npz_note_unused(note, sizeof note, npz, exp->init_file, is_parameter, exp,
-                        "LAYER.weight, LAYER.bias and LAYER.tau_m of the layers are used");
+                        "LAYER.weight, LAYER.bias, LAYER.tau_m and, where it learns, LAYER.tau_r of the layers are "
+                        "used");
     if (*note)
         fprintf(stderr, "glesim: %s\n", note);
+    for (size_t i = 0; i < exp->n_layers; i++)
+        note_tau_r(&exp->layers[i], npz, exp->init_file);
     gle_npz_close(npz);
 }
 

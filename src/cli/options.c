@@ -54,8 +54,8 @@ void gle_options_help(FILE *file)
         fprintf(file, "  --%-14s %s\n", name, e->help);
     }
     fputs("\n"
-          "Exit: 0 done; 2 config or usage; 3 cannot write; 4 bad input data or checkpoint; 5 resources; 6 diverged;\n"
-          "128+n signal n.\n", file);
+          "Exit: 0 done; 2 config or usage; 3 cannot write; 4 bad input data or checkpoint; 5 resources or a device;\n"
+          "6 diverged; 128+n signal n.\n", file);
 }
 
 static const struct option *long_options(void)

@@ -93,6 +93,11 @@ static int on_resume(void *ctx, struct gle_run *training, struct gle_error *err)
     if (gle_checkpoint_read(&s->checkpoint, training, err))
         return -1;
     gle_provenance_maker(now, p);
+    if (p->moved && s->report.exp->backend == GLE_BACKEND_AUTO)
+        return gle_fail(err, GLE_EDATA,
+                        "%.200s: the run was begun elsewhere (%.100s), and the backend auto takes %s now; "
+                        "--set compute.backend=%s goes on with it all the same",
+                        s->report.dir, p->earlier[p->n_earlier - 1], p->backend, p->backend);
     if (p->changed)
         fprintf(stderr, "glesim: %s: another device, instruction set or program goes on with it, so that its bits are "
                         "those of neither: %s; before: %s\n",
@@ -396,21 +401,31 @@ static int train(struct session *s, struct gle_provenance *provenance, struct gl
     return rc;
 }
 
+/* A network that diverges while its steps are measured, which may be more steps than the run has, is shown without
+ * times. It is an error where the run has as many steps. */
 static int dry_run(struct session *s, struct gle_error *err)
 {
     static const double SECONDS = 0.5;
     struct gle_costs costs;
+    uint64_t wild;
     double record;
+    int rc;
 
-    if (gle_train_measure(&costs, s->net, s->graph, s->data, s->device, SECONDS, 0.0, err) ||
-        gle_recorder_measure(&record, s->graph, err)) {
-        if (err->code == GLE_EDIVERGED)
-            name_loop(s, err);
+    if (gle_recorder_measure(&record, s->graph, err))
         return -1;
+    rc = gle_train_measure(&costs, s->net, s->graph, s->data, s->device, SECONDS, 0.0, err);
+    if (rc && err->code != GLE_EDIVERGED)
+        return -1;
+    wild = gle_net_get_place(s->net).steps - 1; /* the last step, if that diverged */
+    gle_show_plan(s->graph, s->data, s->device ? gle_device_info(s->device) : NULL, gle_net_threads(s->net),
+                  rc ? NULL : &costs, wild, record);
+    if (rc && (double)wild >= gle_train_steps(s->graph->exp, s->data)) {
+        *err = (struct gle_error){0};
+        return 0;
     }
-    gle_show_plan(s->graph, s->data, s->device ? gle_device_info(s->device) : NULL, gle_net_threads(s->net), &costs,
-                  record);
-    return 0;
+    if (rc)
+        name_loop(s, err);
+    return rc;
 }
 
 int gle_session_hash_data(char sha256[65], const struct gle_experiment *exp, const struct gle_session_how *how,

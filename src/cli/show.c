@@ -114,7 +114,7 @@ static void show_parameters(const struct gle_graph *g)
     size_t taus = 0;
 
     for (size_t i = 0; i < g->n_parameters; i++)
-        if (g->parameters[i].kind == GLE_TAU_M && g->parameters[i].plastic)
+        if (gle_param_is_tau(g->parameters[i].kind) && g->parameters[i].plastic)
             taus += gle_field_size(&g->parameters[i].field);
     if (taus)
         printf("  parameters        %zu, and %zu plastic time constant%s; %zu of all these learn\n", g->n_params, taus,
@@ -156,27 +156,38 @@ static double data_bytes(const struct gle_graph *graph, const struct gle_data *d
     return 4.0 * n * (double)data->n_channels * (data->held ? 1.0 : (double)data->n_steps);
 }
 
+/* Ends a line with the time that something takes, if it is known. */
+static void end_with_time(bool known, double seconds)
+{
+    char text[32];
+
+    gle_format_duration(text, sizeof text, seconds);
+    printf("%s%s\n", known ? ", " : "", known ? text : "");
+}
+
 /* The time that all phases take, and each. */
 static void show_phases(const struct gle_experiment *exp, const struct gle_data *data, const struct gle_costs *costs)
 {
+    static const struct gle_costs none = {0};
+    const struct gle_costs *cost = costs ? costs : &none;
     char text[32];
     double total;
 
     for (size_t i = 0; i < exp->n_phases; i++) {
         const struct gle_phase *p = &exp->phases[i];
-        gle_format_duration(text, sizeof text, (double)p->n_steps * (p->learn ? &costs->learn : &costs->eval)->mean);
-        printf("  phase %-11zu %g time units, %llu steps, %s%s, %s\n", i + 1, p->duration,
-               (unsigned long long)p->n_steps, p->learn ? "learning" : "not learning",
-               p->set.n ? ", some parameters set" : "", text);
+        printf("  phase %-11zu %g time units, %llu steps, %s%s", i + 1, p->duration, (unsigned long long)p->n_steps,
+               p->learn ? "learning" : "not learning", p->set.n ? ", some parameters set" : "");
+        end_with_time(costs, (double)p->n_steps * (p->learn ? &cost->learn : &cost->eval)->mean);
     }
     if (exp->evaluate_steps) {
-        gle_format_duration(text, sizeof text, gle_train_estimate_evaluations(costs, exp, data));
-        printf("  evaluations       %llu of %zu test samples, %s\n",
-               (unsigned long long)gle_evaluation_count(exp), data->split[GLE_TEST].n, text);
+        printf("  evaluations       %llu of %zu test samples", (unsigned long long)gle_evaluation_count(exp),
+               data->split[GLE_TEST].n);
+        end_with_time(costs, gle_train_estimate_evaluations(cost, exp, data));
     }
-    gle_train_estimate(&total, costs, exp, data);
+    gle_train_estimate(&total, cost, exp, data);
     gle_format_duration(text, sizeof text, total);
-    printf("  estimated time    %s\n", text);
+    if (costs)
+        printf("  estimated time    %s\n", text);
 }
 
 /* How large recording.npz will be, which only the disk limits. */
@@ -192,23 +203,28 @@ static void show_recording(const struct gle_experiment *exp, const struct gle_da
 static void show_epochs(const struct gle_experiment *exp, const struct gle_data *data, const struct gle_costs *costs)
 {
     const struct gle_step_counts n = gle_train_count_steps(exp, data);
-    char text[32], all[32];
-    double total;
+    double total = 0.0, epoch = costs ? gle_train_estimate(&total, costs, exp, data) : 0.0;
+    char all[32];
 
-    gle_format_duration(text, sizeof text, gle_train_estimate(&total, costs, exp, data));
+    printf("  an epoch          %.16g learning and %.16g evaluating steps", n.learn, n.eval);
+    end_with_time(costs, epoch);
     gle_format_duration(all, sizeof all, total);
-    printf("  an epoch          %.16g learning and %.16g evaluating steps, %s\n", n.learn, n.eval, text);
-    printf("  estimated time    %s for %llu epochs\n", all, (unsigned long long)exp->epochs);
+    if (costs)
+        printf("  estimated time    %s for %llu epochs\n", all, (unsigned long long)exp->epochs);
 }
 
-/* A kind of step: its products, and the time measured. */
-static void show_step(const char *what, double flops, size_t rows, double seconds, const char *where)
+/* A kind of step: its products, and the time measured; cost NULL: none was. */
+static void show_step(const char *what, double flops, size_t rows, const struct gle_step_cost *cost, const char *where)
 {
     char text[32];
 
-    gle_format_duration(text, sizeof text, seconds);
-    printf("  %-17s %.3g %cFLOP (batch of %zu), %s measured on %s\n", what,
-           flops < 1e9 ? 1e-6 * flops : 1e-9 * flops, flops < 1e9 ? 'M' : 'G', rows, text, where);
+    printf("  %-17s %.3g %cFLOP (batch of %zu)", what, flops < 1e9 ? 1e-6 * flops : 1e-9 * flops,
+           flops < 1e9 ? 'M' : 'G', rows);
+    if (cost) {
+        gle_format_duration(text, sizeof text, cost->mean);
+        printf(", %s measured on %s", text, where);
+    }
+    putchar('\n');
 }
 
 static void show_steps(const struct gle_graph *graph, const struct gle_data *data,
@@ -222,12 +238,13 @@ static void show_steps(const struct gle_graph *graph, const struct gle_data *dat
     else
         snprintf(where, sizeof where, "%zu thread%s", threads, threads > 1 ? "s" : "");
     show_step("a learning step", (double)graph->train_rows * gle_graph_flops(graph, true), graph->train_rows,
-              costs->learn.mean, where);
-    show_step("evaluating step", (double)rows * gle_graph_flops(graph, false), rows, costs->eval.mean, where);
+              costs ? &costs->learn : NULL, where);
+    show_step("evaluating step", (double)rows * gle_graph_flops(graph, false), rows, costs ? &costs->eval : NULL,
+              where);
 }
 
 void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, const struct gle_device_info *device,
-                   size_t threads, const struct gle_costs *costs, double record)
+                   size_t threads, const struct gle_costs *costs, uint64_t wild, double record)
 {
     const struct gle_experiment *exp = graph->exp;
     const struct gle_optimizer *optimizer = (const struct gle_optimizer *)exp->optimizer.row;
@@ -245,4 +262,7 @@ void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, c
         show_phases(exp, data, costs);
     else
         show_epochs(exp, data, costs);
+    if (!costs)
+        printf("  estimated time    unknown: the network diverged at step %llu of the measurement; the run has %.16g "
+               "steps\n", (unsigned long long)wild, gle_train_steps(exp, data));
 }

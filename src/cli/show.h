@@ -7,6 +7,9 @@
 #include "train/measure.h"
 
 #include <stddef.h>
+#include <stdint.h>
+
+struct gle_device_info;
 
 /* An error, on standard error. Returns the exit code that belongs to it. */
 int gle_show_error(const struct gle_error *err);
@@ -14,10 +17,10 @@ int gle_show_error(const struct gle_error *err);
 void gle_show_list(void);
 /* Version, compiler, libraries, processor. */
 void gle_show_version(void);
-/* The table of layers, data and costs of a dry run. device: NULL for the processors; costs: as measured there, or with
- * `threads`; bytes of a record of recording.npz, 0 for none. */
-struct gle_device_info;
+/* The table of layers, data and costs of a dry run. device: NULL for the processors. costs: as measured there, or with
+ * `threads`; NULL: not known, because the network diverged at step `wild` of the measurement, so that no time is shown.
+ * record: bytes of a record of recording.npz, 0 for none. */
 void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, const struct gle_device_info *device,
-                   size_t threads, const struct gle_costs *costs, double record);
+                   size_t threads, const struct gle_costs *costs, uint64_t wild, double record);
 
 #endif

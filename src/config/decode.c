@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "config/keys.h"
+#include "config/sweep.h"
 #include "data/data.h"
 #include "parts/activation.h"
 #include "parts/feedback.h"
@@ -21,18 +22,15 @@ const struct gle_row gle_params[] = {
     [GLE_WEIGHT] = {.name = "weight", .help = "W (neurons, inputs): how rates of the layer below enter"},
     [GLE_BIAS] = {.name = "bias", .help = "b: what is added to the input of each neuron"},
     [GLE_TAU_M] = {.name = "tau_m", .help = "membrane time constants"},
+    [GLE_TAU_R] = {.name = "tau_r", .help = "prospective time constants"},
     [GLE_PARAMS] = {.name = NULL},
 };
 const char *gle_param_name(enum gle_param kind)
 {
-    return kind == GLE_TAU_R ? "tau_r" : kind == GLE_FEEDBACK ? "feedback" : gle_params[kind].name;
+    return kind == GLE_FEEDBACK ? "feedback" : gle_params[kind].name;
 }
 
 const struct gle_table gle_param_table = {"parameter", gle_params, sizeof *gle_params};
-const struct gle_note gle_param_notes[] = {
-    {"tau_r", "is no parameter: it stays as a layer's neurons have it (parameters: weight, bias, tau_m)"},
-    {NULL, NULL},
-};
 
 static const struct gle_row states[] = {
     {.name = "carry", .help = "the neurons' state runs on from batch to batch and from training to test, as published"},
@@ -77,7 +75,7 @@ static const struct gle_note backend_notes[] = {
 static const struct gle_key device_number_key = {
     .name = "number", .kind = GLE_KEY_KIND_COUNT, .low = 0, .high = 1e6, .unit = "", .help = "its number in --list"};
 static const struct gle_key device_name_key = {
-    .name = "name", .kind = GLE_KEY_KIND_TEXT, .unit = "", .help = "a part of its name, in any case"};
+    .name = "name", .kind = GLE_KEY_KIND_TEXT, .unit = "", .more = ".", .help = "a part of its name, in any case"};
 
 static int decode_device(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
 {
@@ -292,8 +290,8 @@ static const struct gle_key layer_keys[] = {
     GLE_KEY_CUSTOM(struct gle_layer_keys, weight, "{init: linear}", &gle_init_custom,
                    "the weights W (neurons, inputs) at the start"),
     GLE_KEY_CUSTOM(struct gle_layer_keys, bias, "{init: linear}", &bias_custom, "the biases b at the start, or none"),
-    GLE_KEY_NAMES_NOTED(struct gle_layer_keys, plastic, GLE_ABSENT, &gle_param_table,
-                        "parameters that learn in this layer; default: learning.plastic", gle_param_notes),
+    GLE_KEY_NAMES(struct gle_layer_keys, plastic, GLE_ABSENT, &gle_param_table,
+                  "parameters that learn in this layer; default: learning.plastic"),
     GLE_KEY_NAME(struct gle_layer_keys, reset, "none", &gle_reset_table, "when the layer's state starts from zero"),
     GLE_KEY_REAL(struct gle_layer_keys, gamma, GLE_ABSENT, 0.0, 1e6, "",
                   "strength with which errors feed back into this layer's membranes; default: learning.gamma"),
@@ -323,7 +321,8 @@ static int decode_layers(void *field, struct gle_doc *doc, struct gle_node *node
 }
 
 static const struct gle_key layer_key = {.name = "layer", .kind = GLE_KEY_KIND_MAP, .unit = "", .more = layer_keys};
-static const struct gle_form layers_forms[] = {{.kind = GLE_FORM_LIST, .key = &layer_key}, {.kind = GLE_FORM_END}};
+static const struct gle_form layers_forms[] = {{.kind = GLE_FORM_LIST, .key = &layer_key, .most = GLE_LAYERS_MAX},
+                                               {.kind = GLE_FORM_END}};
 static const struct gle_custom layers_custom = {
     .decode = decode_layers, .type = "list of layers", .forms = layers_forms};
 
@@ -366,10 +365,14 @@ static const struct gle_key network_keys[] = {
 /* --- learning --- */
 
 static const struct gle_key bounds_keys[] = {
-    GLE_KEY_REALS(struct gle_bounds_keys, weight, GLE_ABSENT, -INFINITY, INFINITY, "", "[lowest, highest] weight"),
-    GLE_KEY_REALS(struct gle_bounds_keys, bias, GLE_ABSENT, -INFINITY, INFINITY, "", "[lowest, highest] bias"),
-    GLE_KEY_REALS(struct gle_bounds_keys, tau_m, GLE_ABSENT, 0.0, INFINITY, "time",
-                  "[lowest, highest] membrane time constant, at least dt; without this key the lowest is dt"),
+    GLE_KEY_SOME_REALS(struct gle_bounds_keys, weight, GLE_ABSENT, -INFINITY, INFINITY, 2, 2, "",
+                       "[lowest, highest] weight"),
+    GLE_KEY_SOME_REALS(struct gle_bounds_keys, bias, GLE_ABSENT, -INFINITY, INFINITY, 2, 2, "",
+                       "[lowest, highest] bias"),
+    GLE_KEY_SOME_REALS(struct gle_bounds_keys, tau_m, GLE_ABSENT, 0.0, INFINITY, 2, 2, "time",
+                       "[lowest, highest] membrane time constant, at least dt; without this key the lowest is dt"),
+    GLE_KEY_SOME_REALS(struct gle_bounds_keys, tau_r, GLE_ABSENT, 0.0, INFINITY, 2, 2, "time",
+                       "[lowest, highest] prospective time constant, at least dt; without this key the lowest is dt"),
     GLE_KEY_END,
 };
 
@@ -383,10 +386,9 @@ static const struct gle_key learning_keys[] = {
                  "strength with which errors feed back into membranes"),
     GLE_KEY_REAL(struct gle_learning_keys, window, GLE_ABSENT, 1e-9, 1e9, "time",
                  "how far back the rules bptt and adjoint look, which need this key; at least two steps"),
-    GLE_KEY_NAMES_NOTED(struct gle_learning_keys, plastic, "[weight, bias]", &gle_param_table, "parameters that learn",
-                        gle_param_notes),
-    GLE_KEY_MAP_NOTED(struct gle_learning_keys, bounds, "{}", bounds_keys,
-                      "limits of parameters, kept after every step of the optimizer", gle_param_notes),
+    GLE_KEY_NAMES(struct gle_learning_keys, plastic, "[weight, bias]", &gle_param_table, "parameters that learn"),
+    GLE_KEY_MAP(struct gle_learning_keys, bounds, "{}", bounds_keys,
+                "limits of parameters, kept after every step of the optimizer"),
     GLE_KEY_PART(struct gle_learning_keys, optimizer, "{type: adam}", &gle_optimizer_table,
                  "how parameters follow the gradient"),
     GLE_KEY_PART(struct gle_learning_keys, schedule, "{type: constant}", &gle_schedule_table,
@@ -469,7 +471,8 @@ static const struct gle_custom variants_custom = {
     .decode = decode_variants, .type = "map of variants", .forms = variants_forms};
 
 static const struct gle_form sweep_forms[] = {
-    {.kind = GLE_FORM_CHOICES, .key = &file_key, .word = "variants,sweep,seed"}, {.kind = GLE_FORM_END}};
+    {.kind = GLE_FORM_CHOICES, .key = &file_key, .word = "variants,sweep,seed", .most = GLE_SWEEP_MAX},
+    {.kind = GLE_FORM_END}};
 static const struct gle_custom sweep_custom = {
     .decode = decode_variants, .type = "map of dotted keys to lists", .forms = sweep_forms};
 

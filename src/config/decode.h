@@ -62,7 +62,7 @@ struct gle_network_keys {
 };
 
 struct gle_bounds_keys {
-    struct gle_reals weight, bias, tau_m;
+    struct gle_reals weight, bias, tau_m, tau_r;
 };
 
 struct gle_learning_keys {
@@ -80,6 +80,7 @@ struct gle_setting_keys {
     const char *source;             /* of the layer; NULL: it names none */
     const struct gle_row *param;    /* of gle_params; NULL: none, or unknown */
     struct gle_part value;          /* row NULL: none, or wrong */
+    bool nested;                    /* it stands in a map below its source, which is no place for it */
     const struct gle_node *src;     /* its key names the layer */
 };
 
@@ -166,7 +167,6 @@ extern const struct gle_key gle_evaluate_key_table[], gle_record_key_table[], gl
 extern const struct gle_table gle_variable_table;
 
 /* What people take for parameters. */
-extern const struct gle_note gle_param_notes[];
 extern const struct gle_table gle_param_table, gle_state_table, gle_test_table, gle_reset_table, gle_backend_table;
 
 #endif

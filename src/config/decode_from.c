@@ -14,8 +14,8 @@ struct input_keys {
 
 static const struct gle_key input_keys[] = {
     GLE_KEY_COUNT(struct input_keys, channels, NULL, 1, GLE_NEURONS_MAX, "channels", "channels of a line or plane"),
-    GLE_KEY_REALS(struct input_keys, size, NULL, 1, GLE_NEURONS_MAX, "neurons",
-                  "length of a line, or [rows, columns] of a plane, for convolutions"),
+    GLE_KEY_SOME_REALS(struct input_keys, size, NULL, 1, GLE_NEURONS_MAX, 1, 2, "neurons",
+                       "length of a line, or [rows, columns] of a plane, for convolutions"),
     GLE_KEY_END,
 };
 
@@ -120,5 +120,6 @@ static const struct gle_form source_forms[] = {{.kind = GLE_FORM_VALUE, .key = &
 static const struct gle_custom source_custom = {.type = "name of a layer, or map", .forms = source_forms};
 static const struct gle_key source_key = {
     .name = "source", .kind = GLE_KEY_KIND_CUSTOM, .unit = "", .more = &source_custom};
-static const struct gle_form from_forms[] = {{.kind = GLE_FORM_LIST, .key = &source_key}, {.kind = GLE_FORM_END}};
+static const struct gle_form from_forms[] = {{.kind = GLE_FORM_LIST, .key = &source_key, .most = GLE_SOURCES_MAX},
+                                             {.kind = GLE_FORM_END}};
 const struct gle_custom gle_from_custom = {.decode = decode_from, .type = "list of sources", .forms = from_forms};

@@ -1,5 +1,6 @@
 /* Keys of what happens in a run beside learning: the teacher, phases, what is recorded, what is compared. */
 #include "base/memory.h"
+#include "base/text.h"
 #include "config/decode.h"
 #include "parts/init.h"
 #include "parts/rule.h"
@@ -47,8 +48,34 @@ static const struct gle_key setting_keys[] = {
                   .help = "the biases b", .more = &gle_init_custom},
     [GLE_TAU_M] = {.name = "tau_m", .kind = GLE_KEY_KIND_CUSTOM, .fallback = GLE_ABSENT, .unit = "time",
                    .help = "the membrane time constants: numbers, or an array of a file", .more = &gle_written_custom},
+    [GLE_TAU_R] = {.name = "tau_r", .kind = GLE_KEY_KIND_CUSTOM, .fallback = GLE_ABSENT, .unit = "time",
+                   .help = "the prospective time constants: numbers, or an array of a file",
+                   .more = &gle_written_custom},
     [GLE_PARAMS] = GLE_KEY_END,
 };
+
+/* Says which parameter may be meant. Of a source there are weights alone. */
+static int fail_parameter(const struct gle_node *at, struct gle_errors *errs)
+{
+    const char *dot = strrchr(at->text, '.');
+    struct gle_suggestion near = {.word = dot ? dot + 1 : at->text};
+
+    gle_suggest(&near, gle_params[GLE_WEIGHT].name);
+    if (!dot || dot == at->text || !near.best)
+        return gle_unknown_name(&gle_param_table, at, errs);
+    return gle_node_error(errs, GLE_ECONFIG, at, NULL, "unknown parameter '%.60s' (did you mean '%.*s.%s'?)", at->text,
+                          (int)(dot - at->text), at->text, near.best);
+}
+
+/* The parameter that a map below the name of a source has a value for; NULL: it is no such map. */
+static const struct gle_row *nested_parameter(const struct gle_node *node)
+{
+    const struct gle_row *row = NULL;
+
+    for (size_t i = 0; node->kind == GLE_NODE_MAP && i < node->n_items && !row; i++)
+        row = gle_table_find(&gle_param_table, node->items[i]->key);
+    return row;
+}
 
 /* param: "weight", or "late.weight" of a source. */
 static int decode_value(struct gle_setting_keys *s, const char *param, struct gle_doc *doc, struct gle_node *node,
@@ -66,10 +93,14 @@ static int decode_value(struct gle_setting_keys *s, const char *param, struct gl
     }
     at.text = param;
     s->param = gle_table_find(&gle_param_table, param);
-    if (!s->param && gle_noted(gle_param_notes, &at, errs))
-        return -1;
+    if (!s->param && (s->param = nested_parameter(node))) { /* which sources there are is known later */
+        s->nested = true;
+        s->source = param;
+        s->value.src = node;
+        return 0;
+    }
     if (!s->param)
-        return gle_unknown_name(&gle_param_table, &at, errs);
+        return fail_parameter(&at, errs);
     if (s->param == &gle_params[GLE_BIAS] && node->kind == GLE_NODE_SCALAR && !strcmp(node->text, "none"))
         return gle_node_error(errs, GLE_ECONFIG, node, NULL,
                               "'none' can stand in network.layers only; 0 does the same here");
@@ -116,6 +147,7 @@ static const struct gle_form teacher_layer_forms[] = {
     {.kind = GLE_FORM_NAMED, .word = "^" GLE_LAYER_PATTERN "\\.weight$", .key = &setting_keys[GLE_WEIGHT]},
     {.kind = GLE_FORM_NAMED, .word = "^bias$", .key = &setting_keys[GLE_BIAS]},
     {.kind = GLE_FORM_NAMED, .word = "^tau_m$", .key = &setting_keys[GLE_TAU_M]},
+    {.kind = GLE_FORM_NAMED, .word = "^tau_r$", .key = &setting_keys[GLE_TAU_R]},
     {.kind = GLE_FORM_END},
 };
 static const struct gle_custom teacher_layer_custom = {.type = "map of parameters", .forms = teacher_layer_forms};
@@ -158,6 +190,7 @@ static const struct gle_form set_forms[] = {
      .key = &setting_keys[GLE_WEIGHT]},
     {.kind = GLE_FORM_NAMED, .word = "^" GLE_LAYER_PATTERN "\\.bias$", .key = &setting_keys[GLE_BIAS]},
     {.kind = GLE_FORM_NAMED, .word = "^" GLE_LAYER_PATTERN "\\.tau_m$", .key = &setting_keys[GLE_TAU_M]},
+    {.kind = GLE_FORM_NAMED, .word = "^" GLE_LAYER_PATTERN "\\.tau_r$", .key = &setting_keys[GLE_TAU_R]},
     {.kind = GLE_FORM_END},
 };
 static const struct gle_custom set_custom = {
@@ -263,12 +296,11 @@ const struct gle_key gle_record_key_table[] = {
                    "batch that runs, with NaN where a smaller one has none"),
     GLE_KEY_NAMES(struct gle_record_keys, variables, "[]", &gle_variable_table,
                   "variables that are recorded of the layers"),
-    GLE_KEY_NAMES_NOTED(struct gle_record_keys, parameters, "[]", &gle_param_table,
-                        "parameters that are recorded of the layers", gle_param_notes),
-    GLE_KEY_NAMES_NOTED(struct gle_record_keys, gradients, "[]", &gle_param_table,
-                        "parameters whose gradients are recorded of the layers, as the optimizer saw them; NaN where "
-                        "it made no step",
-                        gle_param_notes),
+    GLE_KEY_NAMES(struct gle_record_keys, parameters, "[]", &gle_param_table,
+                  "parameters that are recorded of the layers"),
+    GLE_KEY_NAMES(struct gle_record_keys, gradients, "[]", &gle_param_table,
+                  "parameters whose gradients are recorded of the layers, as the optimizer saw them; NaN where it made "
+                  "no step"),
     GLE_KEY_END,
 };
 

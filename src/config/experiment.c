@@ -77,6 +77,8 @@ static int build_learning(struct gle_experiment *exp, const struct gle_learning_
                           struct gle_errors *errs)
 {
     const struct gle_bounds_keys *b = &keys->bounds;
+    const struct gle_reals *const bounds[GLE_PARAMS] = {
+        [GLE_WEIGHT] = &b->weight, [GLE_BIAS] = &b->bias, [GLE_TAU_M] = &b->tau_m, [GLE_TAU_R] = &b->tau_r};
     const size_t n_layers = exp->layers ? exp->n_layers : 0;
     const struct gle_layer_cfg *top = n_layers ? gle_experiment_top(exp) : NULL;
     int rc = 0;
@@ -87,15 +89,14 @@ static int build_learning(struct gle_experiment *exp, const struct gle_learning_
     exp->beta = keys->beta;
     exp->optimizer = keys->optimizer;
     exp->schedule = keys->schedule;
-    for (size_t p = 0; p < GLE_PARAMS; p++)
-        exp->bounds[p] = (struct gle_bounds){-INFINITY, INFINITY};
-    exp->bounds[GLE_TAU_M].low = exp->dt;
-    rc |= check_bounds(&exp->bounds[GLE_WEIGHT], &b->weight, errs);
-    rc |= check_bounds(&exp->bounds[GLE_BIAS], &b->bias, errs);
-    rc |= check_bounds(&exp->bounds[GLE_TAU_M], &b->tau_m, errs);
-    if (exp->bounds[GLE_TAU_M].low < exp->dt)
-        rc = gle_node_error(errs, GLE_ERANGE, b->tau_m.src->items[0], NULL, "%g is below dt = %g",
-                            exp->bounds[GLE_TAU_M].low, exp->dt);
+    for (size_t p = 0; p < GLE_PARAMS; p++) {
+        const bool tau = gle_param_is_tau((enum gle_param)p);
+        exp->bounds[p] = (struct gle_bounds){tau ? exp->dt : -INFINITY, INFINITY};
+        rc |= check_bounds(&exp->bounds[p], bounds[p], errs);
+        if (tau && exp->bounds[p].low < exp->dt)
+            rc = gle_node_error(errs, GLE_ERANGE, bounds[p]->src->items[0], NULL, "%g is below dt = %g",
+                                exp->bounds[p].low, exp->dt);
+    }
     if (exp->rule->windowed && !gle_node_get(src, "window"))
         rc = gle_node_error(errs, GLE_ECONFIG, src, "rule",
                             "%s needs the key 'window' beside it (how far back it looks)", exp->rule->row.name);

@@ -35,13 +35,18 @@ enum gle_param {
     GLE_WEIGHT,
     GLE_BIAS,
     GLE_TAU_M,
+    GLE_TAU_R,
     GLE_PARAMS,
-    GLE_TAU_R = GLE_PARAMS,
-    GLE_FEEDBACK, /* weights of their own through which errors go back */
+    GLE_FEEDBACK = GLE_PARAMS, /* weights of their own through which errors go back */
     GLE_PARAM_KINDS
 };
 extern const struct gle_row gle_params[];
 const char *gle_param_name(enum gle_param kind); /* of any kind */
+/* Whether it is a time constant, which is never below dt. */
+static inline bool gle_param_is_tau(enum gle_param kind)
+{
+    return kind == GLE_TAU_M || kind == GLE_TAU_R;
+}
 
 /* When the test set is evaluated (training.test); in the order of their rows. */
 enum gle_test { GLE_TEST_AUTO, GLE_TEST_EPOCHS, GLE_TEST_END };
@@ -97,7 +102,7 @@ struct gle_setting {
     size_t layer;
     size_t source; /* of the layer, whose weights are meant; 0 of other parameters */
     enum gle_param param;
-    struct gle_part value; /* row: struct gle_init; fits the parameter's shape, and a tau_m is not below dt */
+    struct gle_part value; /* row: struct gle_init; fits the parameter's shape, and a time constant is not below dt */
 };
 struct gle_settings {
     struct gle_setting *item;

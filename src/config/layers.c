@@ -12,7 +12,8 @@ int gle_values_fit(const struct gle_part *value, enum gle_param param, size_t ro
 {
     static const char *const wanted[GLE_PARAMS][2] = {[GLE_WEIGHT] = {"weights are", "weight is"},
                                                       [GLE_BIAS] = {"biases are", "bias is"},
-                                                      [GLE_TAU_M] = {"time constants are", "time constant is"}};
+                                                      [GLE_TAU_M] = {"time constants are", "time constant is"},
+                                                      [GLE_TAU_R] = {"time constants are", "time constant is"}};
     const struct gle_init *init = (const struct gle_init *)value->row;
     const struct gle_init_target target = {.rows = rows, .cols = cols, .bias = param != GLE_WEIGHT};
     const struct gle_node *given = gle_node_get(value->src, "value");

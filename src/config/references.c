@@ -110,6 +110,19 @@ static int find_source(size_t *source, const struct gle_layer_cfg *l, const stru
                           "'%s'?)" : "the layer '%s' has no source '%s'", l->name, keys->source, near.best);
 }
 
+/* {input: {weight: 1}} in place of {input.weight: 1}. */
+static int fail_nested(const struct gle_layer_cfg *l, const struct gle_setting_keys *keys, struct gle_errors *errs)
+{
+    const struct gle_node at = gle_node_at_key(keys->value.src);
+    size_t source;
+
+    if (find_source(&source, l, keys, (enum gle_param)(keys->param - gle_params), errs))
+        return -1;
+    return gle_node_error(errs, GLE_ECONFIG, &at, NULL,
+                          "the weights of the source '%s' are named %s.%s.weight: write '%s.weight' here, not a map",
+                          keys->source, l->name, keys->source, at.key);
+}
+
 static int build_setting(struct gle_setting *out, const struct gle_experiment *exp, size_t layer,
                          const struct gle_setting_keys *keys, struct gle_errors *errs)
 {
@@ -132,7 +145,7 @@ static int build_setting(struct gle_setting *out, const struct gle_experiment *e
                             errs);
     else
         rc = gle_values_fit(&out->value, out->param, out->param == GLE_BIAS ? gle_layer_biases(l) : l->n, 1, errs);
-    if (out->param == GLE_TAU_M && given)
+    if (gle_param_is_tau(out->param) && given)
         rc |= check_taus(given, exp->dt, errs);
     return rc;
 }
@@ -159,6 +172,8 @@ static int build_settings(struct gle_settings *out, const struct gle_experiment 
         layer = find_layer(exp, k->layer, &at, errs);
         if (layer == exp->n_layers)
             rc = -1;
+        else if (k->nested)
+            rc = fail_nested(&exp->layers[layer], k, errs);
         else if (k->value.row)
             rc |= build_setting(&out->item[out->n++], exp, layer, k, errs);
     }

@@ -1,8 +1,10 @@
 /* Settings that somebody wrote and that change nothing in an experiment. None is an error: what a variant, a sweep or
  * --set changes may well leave such settings behind in the file. */
+#include "base/memory.h"
 #include "config/build.h"
 #include "config/keys.h"
 #include "data/data.h"
+#include "parts/feedback.h"
 #include "parts/rule.h"
 
 #include <stdarg.h>
@@ -111,47 +113,127 @@ static void tell_of_bounds(const struct gle_experiment *exp, const struct gle_no
             tell(told, given(exp, bounds, gle_params[p].name), "%s learns in no layer (plastic)", gle_params[p].name);
 }
 
-/* `bias` in a list of what learns, where there is none. */
-static void tell_of_biases(const struct gle_node *plastic, struct gle_errors *told)
+/* A parameter in a list of what learns that says nothing of any. */
+static void tell_of_listed(const struct gle_node *plastic, enum gle_param param, const char *why,
+                           struct gle_errors *told)
 {
     for (size_t i = 0; plastic && i < plastic->n_items; i++)
-        if (!strcmp(plastic->items[i]->text, gle_params[GLE_BIAS].name))
-            tell(told, plastic->items[i], "there are no biases here (bias: none)");
+        if (!strcmp(plastic->items[i]->text, gle_params[param].name))
+            tell(told, plastic->items[i], "%s", why);
+}
+
+/* Whether what a layer says of the weights of its sources goes for one of them. */
+static bool has_common_weights(const struct gle_layer_cfg *l)
+{
+    bool any = false;
+
+    for (size_t j = 0; j < l->n_sources; j++)
+        any = any || l->sources[j].src == l->src || !gle_node_get(l->sources[j].src, "plastic");
+    return any;
 }
 
 /* What learning says for layers that say something else themselves. */
 static void tell_of_common(const struct gle_experiment *exp, const struct gle_node *learning, struct gle_errors *told)
 {
-    bool plastic = false, gamma = false, biases = false;
+    static const char no_biases[] = "there are no biases here (bias: none)";
+    bool plastic = false, gamma = false, biases = false, weights = false;
 
     for (size_t i = 0; i < exp->n_layers; i++) {
         const struct gle_layer_cfg *l = &exp->layers[i];
         const struct gle_node *own = given(exp, l->src, "plastic");
         plastic = plastic || !own;
         biases = biases || (!own && l->bias.row);
+        weights = weights || (!own && has_common_weights(l));
         gamma = gamma || !given(exp, l->src, "gamma");
         if (!l->bias.row)
-            tell_of_biases(own, told);
+            tell_of_listed(own, GLE_BIAS, no_biases, told);
+        if (!has_common_weights(l))
+            tell_of_listed(own, GLE_WEIGHT, "every source of the layer has a plastic of its own", told);
     }
     if (!plastic)
         tell(told, given(exp, learning, "plastic"), "every layer has a plastic of its own");
-    else if (!biases)
-        tell_of_biases(given(exp, learning, "plastic"), told);
+    if (plastic && !biases)
+        tell_of_listed(given(exp, learning, "plastic"), GLE_BIAS, no_biases, told);
+    if (plastic && !weights)
+        tell_of_listed(given(exp, learning, "plastic"), GLE_WEIGHT,
+                       "every source of the layers that it is for has a plastic of its own", told);
     if (!gamma)
         tell(told, given(exp, learning, "gamma"), "every layer has a gamma of its own");
 }
 
-/* Whether something depends on the errors of single steps: what a rule without windows learns, membranes that they feed
- * back into, what is recorded of them. Windowed rules have their gradients from the loss itself. */
-static bool uses_errors(const struct gle_experiment *exp)
+/* Whether layers that learn have their errors of single steps: a rule without windows learns from them, and they may be
+ * recorded. Windowed rules have their gradients from the loss itself. */
+static bool follows_errors(const struct gle_experiment *exp)
 {
     bool any = !exp->rule->windowed;
 
-    for (size_t i = 0; i < exp->n_layers; i++)
-        any = any || exp->layers[i].gamma > 0.0;
     for (int v = 0; v < GLE_RECORD_VARS; v++)
         any = any || (exp->record.variables[v] && gle_variables[v].of_errors);
     return any;
+}
+
+/* Whether something depends on the errors of single steps: these layers, or membranes that they feed back into. */
+static bool uses_errors(const struct gle_experiment *exp)
+{
+    bool any = follows_errors(exp);
+
+    for (size_t i = 0; i < exp->n_layers; i++)
+        any = any || exp->layers[i].gamma > 0.0;
+    return any;
+}
+
+static bool learns(const struct gle_layer_cfg *l)
+{
+    bool any = false;
+
+    for (int p = 0; p < GLE_PARAMS; p++)
+        any = any || l->plastic[p];
+    return any;
+}
+
+/* Marks the layers whose errors something depends on: the solver computes those alone. An error goes on to a source
+ * and, from there, to what that reads. */
+static void mark_wanted(bool *wanted, const struct gle_experiment *exp)
+{
+    bool more = true;
+
+    for (size_t i = 0; i < exp->n_layers; i++)
+        wanted[i] = exp->layers[i].gamma > 0.0 || (follows_errors(exp) && learns(&exp->layers[i]));
+    while (more) {
+        more = false;
+        for (size_t i = 0; i < exp->n_layers; i++)
+            for (size_t j = 0; j < exp->layers[i].n_sources && !wanted[i]; j++) {
+                const struct gle_source_cfg *c = &exp->layers[i].sources[j];
+                wanted[i] = c->layer != GLE_SOURCE_INPUT && c->feedback->sends && wanted[c->layer];
+                more = more || wanted[i];
+            }
+    }
+}
+
+/* How errors go back to sources that want none. */
+static void tell_of_feedback(const struct gle_experiment *exp, struct gle_errors *told)
+{
+    bool *wanted = gle_arena_alloc(exp->doc->arena, exp->n_layers, sizeof *wanted);
+
+    if (!wanted) {
+        gle_node_error(told, GLE_ENOMEM, exp->network_src, NULL, "no memory to look for feedback without effect");
+        return;
+    }
+    mark_wanted(wanted, exp);
+    for (size_t i = 0; i < exp->n_layers; i++)
+        for (size_t j = 0; j < exp->layers[i].n_sources; j++) {
+            const struct gle_source_cfg *c = &exp->layers[i].sources[j];
+            const struct gle_node *feedback = c->feedback == gle_feedbacks ? NULL : given(exp, c->src, "feedback");
+            const char *source = c->layer == GLE_SOURCE_INPUT ? "" : exp->layers[c->layer].name;
+            if (c->layer == GLE_SOURCE_INPUT)
+                tell(told, feedback, "no errors go back to the input");
+            else if (!wanted[c->layer] && !follows_errors(exp))
+                tell(told, feedback,
+                     "gradients of %s do not depend on it, and no error that goes back to '%s' feeds back into "
+                     "membranes (gamma)", exp->rule->row.name, source);
+            else if (!wanted[c->layer])
+                tell(told, feedback, "nothing learns from errors that go back to '%s'", source);
+        }
 }
 
 static void tell_of_learning(const struct gle_experiment *exp, struct gle_errors *told)
@@ -289,6 +371,7 @@ void gle_experiment_unused(const struct gle_experiment *exp, struct gle_errors *
     tell_of_needs(exp, exp->dataset.row->keys, exp->dataset.src, &own);
     tell_of_initial_values(exp, &own);
     tell_of_sources(exp, &own);
+    tell_of_feedback(exp, &own);
     tell_of_learning(exp, &own);
     tell_of_signal(exp, &own);
     if (exp->phases && !exp->evaluate_steps)

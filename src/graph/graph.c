@@ -103,10 +103,10 @@ static const struct gle_population *source_of(const struct gle_graph *g, const s
 
 static bool learns(const struct gle_graph *g, const struct gle_population *p)
 {
-    bool any = p->cfg->plastic[GLE_BIAS] || p->cfg->plastic[GLE_TAU_M];
+    bool any = false;
 
-    for (size_t i = p->first; i < p->first + p->n_in; i++)
-        any = any || g->projections[i].cfg->plastic;
+    for (size_t i = 0; i < GLE_PARAMS; i++)
+        any = any || p->cfg->plastic[i];
     return any && !g->passive;
 }
 

@@ -24,8 +24,9 @@ struct gle_parameter {
 struct gle_population_tape {
     struct gle_field r;      /* rates, `past` copies more: step t left copy t + past, and reads copy t + past - delay */
     struct gle_field dr;     /* + phi'(prosp_u) */
-    struct gle_field s;      /* tau_m u_dot, where tau_m learns */
+    struct gle_field s;      /* tau_m u_dot, where a time constant learns */
     struct gle_field lambda; /* the adjoint variable, by the sweep */
+    struct gle_field prosp_u_bar; /* by the sweep, where tau_r learns: gradient with respect to prosp_u */
     /* Where errors feed back into membranes, here or in what errors go on to: */
     struct gle_field v;         /* + low-pass errors */
     struct gle_field e;         /* errors */
@@ -34,7 +35,8 @@ struct gle_population_tape {
     struct gle_field above_bar; /* + by the sweep: gradient with respect to e_above; copy T is zero */
 };
 
-/* What the sweep itself needs of a population: gradients with respect to variables, (B, n) but for the last. */
+/* What the sweep itself needs of a population: gradients with respect to variables, (B, n) but for those of
+ * parameters. */
 struct gle_population_adjoint {
     struct gle_field u;     /* of the membrane potential */
     struct gle_field v;     /* of the low-pass error */
@@ -43,8 +45,10 @@ struct gle_population_adjoint {
     struct gle_field e;     /* of the error */
     struct gle_field a;     /* of the prospective potential */
     struct gle_field work;  /* room for one more */
+    struct gle_field old_v; /* v before a round, where errors lead to tau_r */
     struct gle_field tau_m; /* of tau_m, through the errors (1, n) */
-    struct gle_field part;  /* of a gradient of tau_m and, as its second copy, of the bias (1, n) */
+    struct gle_field tau_r; /* likewise, where it learns (1, n) */
+    struct gle_field part;  /* of a gradient of tau_m or tau_r and, as its second copy, of the bias (1, n) */
 };
 
 /* Neurons: what they have, whoever they are connected to. */
@@ -68,7 +72,7 @@ struct gle_population {
     struct gle_field look_u; /* tau_r / tau_m */
     struct gle_field leak_v; /* dt / tau_r */
     struct gle_field look_v; /* tau_m / tau_r */
-    struct gle_field mean;   /* 1 / (B tau_m), for the gradient of tau_m */
+    struct gle_field mean;   /* 1 / (B tau_m), for the gradients of tau_m and tau_r */
     struct gle_field b;      /* the bias of each neuron, where channels share it */
     /* State (B, n). */
     struct gle_field u;  /* membrane potential */
@@ -80,7 +84,7 @@ struct gle_population {
     struct gle_field prosp_u; /* prospective potential */
     struct gle_field s;       /* sum of W r_below + b + gamma e - u = tau_m u_dot */
     struct gle_field e_above; /* the sum of what came from above, where several send it */
-    struct gle_field e_inst;  /* old phi' times e_above; of a graph that has options.e_inst */
+    struct gle_field e_inst;  /* old phi' times e_above; where options.e_inst asks for it, or tau_r learns */
     struct gle_population_tape tape;
     struct gle_population_adjoint adjoint;
 };
@@ -136,7 +140,7 @@ struct gle_graph {
     size_t floats[GLE_ROLES]; /* sizes of slabs. Of derived variables, if not observed: of the largest population, which
                                  each thread has, or the net has for each population */
     size_t n_params;  /* weights and biases, padding not counted */
-    size_t n_plastic; /* numbers that learn, plastic tau_m included */
+    size_t n_plastic; /* numbers that learn, plastic time constants included */
 };
 
 /* What a network is built for. */

@@ -154,7 +154,8 @@ static void add_parameters(struct gle_graph *g, struct gle_population *p)
                             matrix_of(g, p, GLE_PARAMETER, gle_param_name(GLE_BIAS), 1, n_bias));
     p->tau_m = add_parameter(g, GLE_TAU_M, true, cfg->plastic[GLE_TAU_M],
                              row_of(g, p, GLE_PARAMETER, gle_param_name(GLE_TAU_M)));
-    p->tau_r = add_parameter(g, GLE_TAU_R, true, false, row_of(g, p, GLE_PARAMETER, gle_param_name(GLE_TAU_R)));
+    p->tau_r = add_parameter(g, GLE_TAU_R, true, cfg->plastic[GLE_TAU_R],
+                             row_of(g, p, GLE_PARAMETER, gle_param_name(GLE_TAU_R)));
     for (size_t i = p->first; i < p->first + p->n_in; i++) {
         struct gle_projection *c = &g->projections[i];
         const size_t rows = c->plan.aid_rows, cols = c->plan.aid_cols;
@@ -200,7 +201,7 @@ static void add_state(struct gle_graph *g, struct gle_population *p)
     place(g, &p->prosp_u, batch_of(g, p, GLE_DERIVED, "prosp_u"), 1);
     place(g, &p->s, batch_of(g, p, GLE_DERIVED, "s"), 1);
     place(g, &p->e_above, batch_of(g, p, GLE_DERIVED, "e_above"), errors_into(g, p) > 1);
-    place(g, &p->e_inst, batch_of(g, p, GLE_DERIVED, "e_inst"), g->e_inst);
+    place(g, &p->e_inst, batch_of(g, p, GLE_DERIVED, "e_inst"), g->e_inst || p->tau_r->plastic);
     for (size_t i = p->first; i < p->first + p->n_in; i++) {
         struct gle_projection *c = &g->projections[i];
         const bool pools = c->plan.pooling != NULL;
@@ -218,8 +219,9 @@ static void add_tapes(struct gle_graph *g, struct gle_population *p)
 
     place(g, &t->r, batch_of(g, p, GLE_TAPE, "r"), T + p->past);
     place(g, &t->dr, batch_of(g, p, GLE_TAPE, "r_prime"), p->swept ? T + 1 : 0);
-    place(g, &t->s, batch_of(g, p, GLE_TAPE, "s"), p->tau_m->plastic ? T : 0);
+    place(g, &t->s, batch_of(g, p, GLE_TAPE, "s"), p->tau_m->plastic || p->tau_r->plastic ? T : 0);
     place(g, &t->lambda, batch_of(g, p, GLE_TAPE, "lambda"), p->swept ? T : 0);
+    place(g, &t->prosp_u_bar, batch_of(g, p, GLE_TAPE, "prosp_u_bar"), p->tau_r->plastic ? T : 0);
     place(g, &t->v, batch_of(g, p, GLE_TAPE, "v"), p->coupled ? T + 1 : 0);
     place(g, &t->e, batch_of(g, p, GLE_TAPE, "e"), p->coupled ? T : 0);
     place(g, &t->prosp_u, batch_of(g, p, GLE_TAPE, "prosp_u"), p->coupled ? T : 0);
@@ -252,7 +254,9 @@ static void add_adjoints(struct gle_graph *g, struct gle_population *p)
     place(g, &a->e, batch_of(g, p, GLE_ADJOINT, "e"), 1);
     place(g, &a->a, batch_of(g, p, GLE_ADJOINT, "prosp_u"), 1);
     place(g, &a->work, batch_of(g, p, GLE_ADJOINT, "work"), 1);
+    place(g, &a->old_v, batch_of(g, p, GLE_ADJOINT, "old_v"), p->coupled && p->tau_r->plastic);
     place(g, &a->tau_m, row_of(g, p, GLE_ADJOINT, "tau_m"), 1);
+    place(g, &a->tau_r, row_of(g, p, GLE_ADJOINT, "tau_r"), p->tau_r->plastic);
     place(g, &a->part, row_of(g, p, GLE_ADJOINT, "part"), 2);
     for (size_t i = p->first; i < p->first + p->n_in; i++) {
         struct gle_projection *c = &g->projections[i];

@@ -6,6 +6,9 @@
  *   loss_mean_<name>       whether it is the mean over outputs, else the sum
  *   loss_of_<name>         of one output
  *   target_error_<name>    the error that drives it
+ *   loss_softmax_<name>    whether the slope of that is one of softmax(r), which needs sums over the row: most, scale and
+ *                          mean, that of x by softmax(r)
+ *   curvature_<name>       its slope with respect to r, along x
  * parameter: the number among its settings, if it has one. */
 #define loss_rows_mse false
 #define loss_mean_mse true
@@ -16,6 +19,11 @@ static inline float loss_of_mse(float r, float y, float most, float sum, float p
 static inline float target_error_mse(float r, float y, float most, float scale, float parameter)
 {
     return y - r;
+}
+#define loss_softmax_mse false
+static inline float curvature_mse(float r, float y, float x, float most, float scale, float mean, float parameter)
+{
+    return -x;
 }
 
 #define loss_rows_huber false
@@ -30,6 +38,11 @@ static inline float target_error_huber(float r, float y, float most, float scale
 {
     return gle_clipf(y - r, -parameter, parameter);
 }
+#define loss_softmax_huber false
+static inline float curvature_huber(float r, float y, float x, float most, float scale, float mean, float parameter)
+{
+    return fabs(y - r) > parameter ? 0.0f : -x;
+}
 
 #define loss_rows_log_cosh false
 #define loss_mean_log_cosh true
@@ -43,6 +56,13 @@ static inline float target_error_log_cosh(float r, float y, float most, float sc
 {
     return tanh(y - r);
 }
+#define loss_softmax_log_cosh false
+static inline float curvature_log_cosh(float r, float y, float x, float most, float scale, float mean, float parameter)
+{
+    const float t = tanh(y - r);
+
+    return -(1.0f - t * t) * x;
+}
 
 #define loss_rows_cross_entropy true
 #define loss_mean_cross_entropy false
@@ -53,6 +73,11 @@ static inline float loss_of_cross_entropy(float r, float y, float most, float su
 static inline float target_error_cross_entropy(float r, float y, float most, float scale, float parameter)
 {
     return y - exp(r - most) * scale;
+}
+#define loss_softmax_cross_entropy true
+static inline float curvature_cross_entropy(float r, float y, float x, float most, float scale, float mean, float parameter)
+{
+    return exp(r - most) * scale * (mean - x);
 }
 
 #define loss_rows_nll false
@@ -65,10 +90,18 @@ static inline float target_error_nll(float r, float y, float most, float scale, 
 {
     return y - exp(r);
 }
+#define loss_softmax_nll true
+static inline float curvature_nll(float r, float y, float x, float most, float scale, float mean, float parameter)
+{
+    return exp(r - most) * scale * (mean - x);
+}
 
 #define LOSS_NEEDS_ROWS GLUED(loss_rows_, LOSS)
 #define LOSS_IS_MEAN GLUED(loss_mean_, LOSS)
 #define LOSS_OF(r, y, most, sum) GLUED(loss_of_, LOSS)(r, y, most, sum, LOSS_PARAMETER)
+#define LOSS_IS_SOFTMAX GLUED(loss_softmax_, LOSS)
+#define LOSS_CURVATURE(r, y, x, most, scale, mean) \
+    GLUED(curvature_, LOSS)(r, y, x, most, scale, mean, LOSS_PARAMETER)
 #define TARGET_ERROR(r, y, most, scale) GLUED(target_error_, LOSS)(r, y, most, scale, LOSS_PARAMETER)
 
 /* An optimizer: p after a step along the gradient g. Its moments m_0 and m_1 move along; c: the numbers of struct

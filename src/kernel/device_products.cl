@@ -19,37 +19,44 @@ typedef GLUED(float, VECTOR) vector;
 /* Elements of a tile of `rows` x `cols` are shared among the items of a group. An item meets the same elements every
  * time, so that what it wrote it can read without waiting for the others. */
 #define ITEMS_ACROSS (ITEMS < TILE_COLS ? ITEMS : TILE_COLS)
-#define EACH_ELEMENT(row, col, rows, cols)                                                              \
+#define EACH_ELEMENT(row, col, rows, cols)                                             \
     for (uint row = item / ITEMS_ACROSS; row < (rows); row += ITEMS / ITEMS_ACROSS)    \
         for (uint col = item % ITEMS_ACROSS; col < (cols); col += ITEMS_ACROSS)
 
 typedef __global const struct gle_device_projection projection;
 
-/* Functions without barriers are called, not copied into each kernel: compilers of processors take minutes else. They
- * are told which item calls, since such compilers know that in kernels alone. */
+/* A processor calls functions without barriers, since its compiler takes minutes for kernels that hold copies of them.
+ * They are told which item calls: it is known in kernels alone. */
+#if ITEMS == 1
 #define CALLED static __attribute__((noinline))
+#define RESTRICT restrict /* makes loops into vectors */
+#else
+#define CALLED static inline
+#define RESTRICT
+#endif
 
 /* --- links, number by number --- */
 
-/* Number k of the rates `x` of one sample as the link reads them: pooled, or as they are. */
-CALLED float pooled_at(projection *c, __global const float *x, uint k)
+/* Number k of the values `x` of one sample as the link reads them: pooled, or as they are. A maximum is that of `by`,
+ * the first one if several are equal; by == x pools rates. */
+CALLED float pooled_at(projection *c, __global const float *x, __global const float *by, uint k)
 {
     const uint plane = c->pooled[0] * c->pooled[1];
-    uint first;
-    float best, sum = 0.0f;
+    uint first, best;
+    float sum = 0.0f;
 
     if (c->pooling == GLE_DEVICE_UNPOOLED)
         return x[k];
     first = k / plane * c->size[0] * c->size[1] + k % plane / c->pooled[1] * c->window[0] * c->size[1] +
             k % c->pooled[1] * c->window[1];
-    best = x[first];
+    best = first;
     for (uint i = 0; i < c->window[0]; i++)
         for (uint j = 0; j < c->window[1]; j++) {
-            const float value = x[first + i * c->size[1] + j];
-            sum += value;
-            best = value > best ? value : best;
+            const uint at = first + i * c->size[1] + j;
+            sum += x[at];
+            best = by[at] > by[best] ? at : best;
         }
-    return c->pooling == GLE_DEVICE_POOL_MAX ? best : sum / (float)(c->window[0] * c->window[1]);
+    return c->pooling == GLE_DEVICE_POOL_MAX ? x[best] : sum / (float)(c->window[0] * c->window[1]);
 }
 
 /* The transpose of it: puts the error of number k where it came from. */
@@ -77,7 +84,7 @@ CALLED void unpool(projection *c, __global float *below, __global const float *x
 }
 
 /* The rate that tap `tap` (channel, line and column of the kernel) of a convolution meets at a place of the target. */
-CALLED float patch_at(projection *c, __global const float *x, uint place, uint tap)
+CALLED float patch_at(projection *c, __global const float *x, __global const float *by, uint place, uint tap)
 {
     const uint taps = c->kernel_size[0] * c->kernel_size[1];
     const uint y = place / c->out[1] * c->step[0] + tap % taps / c->kernel_size[1];
@@ -85,7 +92,7 @@ CALLED float patch_at(projection *c, __global const float *x, uint place, uint t
 
     if (y < c->padding[0] || z < c->padding[1] || y - c->padding[0] >= c->pooled[0] || z - c->padding[1] >= c->pooled[1])
         return 0.0f;
-    return pooled_at(c, x, (tap / taps * c->pooled[0] + y - c->padding[0]) * c->pooled[1] + z - c->padding[1]);
+    return pooled_at(c, x, by, (tap / taps * c->pooled[0] + y - c->padding[0]) * c->pooled[1] + z - c->padding[1]);
 }
 
 /* The error at the place of the target whose tap (channel of the target, line and column) meets a place of the source. */
@@ -101,21 +108,21 @@ CALLED float error_at(projection *c, __global const float *e, uint place, uint t
     return e[(tap / taps * c->out[0] + (y - line) / c->step[0]) * c->out[1] + (z - column) / c->step[1]];
 }
 
-/* Number i of W x; x: the rates of a sample. */
-CALLED float forward_at(projection *c, __global const float *w, __global const uint *lists,
-                               __global const float *x, uint i)
+/* Number i of W x; x: the rates of a sample, pooled by `by`. */
+CALLED float forward_at(projection *c, __global const float *w, __global const uint *lists, __global const float *x,
+                        __global const float *by, uint i)
 {
     float sum = 0.0f;
 
     if (c->link == GLE_DEVICE_ONE_TO_ONE)
-        return w[i] * pooled_at(c, x, i);
+        return w[i] * pooled_at(c, x, by, i);
     if (c->link == GLE_DEVICE_SPARSE) {
         for (uint k = lists[c->starts + i]; k < lists[c->starts + i + 1]; k++)
-            sum = fma(w[k], pooled_at(c, x, lists[c->columns + k]), sum);
+            sum = fma(w[k], pooled_at(c, x, by, lists[c->columns + k]), sum);
         return sum;
     }
     for (uint k = 0; k < c->n_pool; k++)
-        sum = fma(w[i * c->weight.ld + k], pooled_at(c, x, k), sum);
+        sum = fma(w[i * c->weight.ld + k], pooled_at(c, x, by, k), sum);
     return sum;
 }
 
@@ -139,7 +146,7 @@ enum operand_kind { PLAIN, POOLED, POOLED_ACROSS, PATCHES, PATCHES_ACROSS, ERROR
 /* A matrix whose element (i, k) is read at a time, k along the depth. */
 struct operand {
     enum operand_kind kind;
-    __global const float *p;
+    __global const float *p, *by; /* by: as in pooled_at() */
     uint i, k;  /* floats from an i, and a k, to the next; of samples: from one to the next */
     projection *c;
 };
@@ -151,15 +158,15 @@ CALLED float operand_at(const struct operand *o, uint i, uint k)
 
     switch (o->kind) {
     case POOLED: /* (sample, source) */
-        return pooled_at(c, o->p + i * o->i, k);
+        return pooled_at(c, o->p + i * o->i, o->by + i * o->i, k);
     case POOLED_ACROSS: /* (source, sample) */
-        return pooled_at(c, o->p + k * o->k, i);
+        return pooled_at(c, o->p + k * o->k, o->by + k * o->k, i);
     case PATCHES: /* (sample and place, tap) */
         places = c->out[0] * c->out[1];
-        return patch_at(c, o->p + i / places * o->i, i % places, k);
+        return patch_at(c, o->p + i / places * o->i, o->by + i / places * o->i, i % places, k);
     case PATCHES_ACROSS: /* (tap, sample and place) */
         places = c->out[0] * c->out[1];
-        return patch_at(c, o->p + k / places * o->k, k % places, i);
+        return patch_at(c, o->p + k / places * o->k, o->by + k / places * o->k, k % places, i);
     case ERRORS: /* (sample and place of the source, tap back) */
         places = c->pooled[0] * c->pooled[1];
         return error_at(c, o->p + i / places * o->i, i % places, k);
@@ -174,29 +181,53 @@ CALLED float operand_at(const struct operand *o, uint i, uint k)
     }
 }
 
+#if ITEMS == 1
+CALLED void copy_rows(__local float *RESTRICT to, uint ld, __global const float *RESTRICT from, uint ld_from, uint rows,
+                      uint cols)
+{
+    for (uint i = 0; i < rows; i++)
+        for (uint k = 0; k < cols; k++)
+            to[i * ld + k] = from[i * ld_from + k];
+}
+
+/* to (cols, rows) = from (rows, cols), transposed; a few rows at a time, so that neighbours are written together. */
+CALLED void transpose_rows(__local float *RESTRICT to, uint ld, __global const float *RESTRICT from, uint ld_from,
+                           uint rows, uint cols)
+{
+    uint i = 0;
+
+    for (; i + 8 <= rows; i += 8)
+        for (uint k = 0; k < cols; k++)
+            for (uint j = 0; j < 8; j++)
+                to[k * ld + i + j] = from[(i + j) * ld_from + k];
+    for (; i < rows; i++)
+        for (uint k = 0; k < cols; k++)
+            to[k * ld + i] = from[i * ld_from + k];
+}
+#endif
+
 /* Copies elements (first + i, depth + k), zero beyond (n, n_depth), to to[i * to_i + k * to_k]. */
 CALLED void copy_tile(uint item, __local float *to, uint to_i, uint to_k, uint tile, const struct operand *o, uint first,
                              uint n, uint depth, uint n_depth)
 {
-#if ITEMS == 1
-    if (o->kind == PLAIN && first + tile <= n && depth + TILE_DEPTH <= n_depth) {
-        __global const float *p = o->p + first * o->i + depth * o->k;
-        if (o->k == 1 && to_k == 1) {
-            for (uint i = 0; i < tile; i++)
-                for (uint k = 0; k < TILE_DEPTH; k++)
-                    to[i * to_i + k] = p[i * o->i + k];
-        } else if (o->i == 1 && to_i == 1) {
-            for (uint k = 0; k < TILE_DEPTH; k++)
-                for (uint i = 0; i < tile; i++)
-                    to[k * to_k + i] = p[k * o->k + i];
-        } else {
-            for (uint i = 0; i < tile; i++)
-                for (uint k = 0; k < TILE_DEPTH; k++)
-                    to[i * to_i + k * to_k] = p[i * o->i + k * o->k];
-        }
-        return;
-    }
-#endif
+#if ITEMS == 1 /* what lies beyond is not used */
+    const uint rows = n - first < tile ? n - first : tile, depths = n_depth - depth < TILE_DEPTH ? n_depth - depth : TILE_DEPTH;
+    __global const float *p = o->p + first * o->i + depth * o->k;
+
+    (void)item;
+    if (o->kind != PLAIN)
+        for (uint i = 0; i < rows; i++)
+            for (uint k = 0; k < depths; k++)
+                to[i * to_i + k * to_k] = operand_at(o, first + i, depth + k);
+    else if (o->k == 1 && to_k == 1)
+        copy_rows(to, to_i, p, o->i, rows, depths);
+    else if (o->i == 1 && to_i == 1)
+        copy_rows(to, to_k, p, o->k, depths, rows);
+    else if (o->k == 1)
+        transpose_rows(to, to_k, p, o->i, rows, depths);
+    else
+        transpose_rows(to, to_i, p, o->k, depths, rows);
+#else
     if (o->kind == PLAIN && o->i == 1) /* neighbours in memory go to neighbours among the items */
         for (uint at = item; at < tile * TILE_DEPTH; at += ITEMS) {
             const uint i = at % tile, k = at / tile;
@@ -209,6 +240,7 @@ CALLED void copy_tile(uint item, __local float *to, uint to_i, uint to_k, uint t
             to[i * to_i + k * to_k] =
                 first + i < n && depth + k < n_depth ? operand_at(o, first + i, depth + k) : 0.0f;
         }
+#endif
 }
 
 /* The micro tile at (row, col) of the tile, summed over `depth`, from what it was on with `resume`; a (i, k) at a[i * a_i + k * a_k]. */

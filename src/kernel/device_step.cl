@@ -149,42 +149,37 @@ static inline uint place_of(const struct tile *t, uint row, uint col)
     return sample_of(t, row, col) * t->ld + neuron_of(t, row, col);
 }
 
-/* What a projection brings to a tile of its target, as a product. Returns the depth; 0: it is found number by number. */
-CALLED uint input_operands(const struct network *w, projection *c, const struct tile *t, struct operand *a,
-                           struct operand *b)
+/* What a projection brings to a tile of its target, as a product: W x, with x (rows, neurons of the source) pooled by
+ * `by`. Returns the depth; 0: it is found number by number. */
+CALLED uint input_operands(projection *c, const struct tile *t, __global const float *weights, __global const float *x,
+                           __global const float *by, struct operand *a, struct operand *b)
 {
-    __global const float *x = rates_of(w, c), *weights = w->params + c->weight.field.place;
-
     a->c = b->c = c;
+    a->by = b->by = by;
     if (c->link == GLE_DEVICE_CONV) {
         a->kind = PLAIN, a->p = weights, a->i = c->weight.ld, a->k = 1;
         b->kind = PATCHES, b->p = x, b->i = c->ld_in, b->k = 0;
         return c->channels * c->kernel_size[0] * c->kernel_size[1];
     }
-    if (c->link == GLE_DEVICE_DENSE && !t->places) {
-        a->kind = c->pooling ? POOLED : PLAIN, a->p = x, a->i = c->ld_in, a->k = 1;
-        b->kind = PLAIN, b->p = weights, b->i = c->weight.ld, b->k = 1;
-        return c->n_pool;
-    }
-    return 0;
+    a->kind = c->pooling ? POOLED : PLAIN, a->p = x, a->i = c->ld_in, a->k = 1;
+    b->kind = PLAIN, b->p = weights, b->i = c->weight.ld, b->k = 1;
+    return c->link == GLE_DEVICE_DENSE && !t->places ? c->n_pool : 0;
 }
 
 /* The same number by number. */
 CALLED void add_inputs(const struct network *w, projection *c, const struct tile *t, uint item, __global float *s,
-                       bool add)
+                       __global const float *weights, __global const float *x, __global const float *by, bool add)
 {
-    __global const float *x = rates_of(w, c), *weights = w->params + c->weight.field.place;
-
     EACH_ELEMENT(row, col, t->rows, t->cols)
     {
-        const uint at = place_of(t, row, col), i = neuron_of(t, row, col);
-        const float more = forward_at(c, weights, w->lists, x + sample_of(t, row, col) * c->ld_in, i);
+        const uint at = place_of(t, row, col), i = neuron_of(t, row, col), first = sample_of(t, row, col) * c->ld_in;
+        const float more = forward_at(c, weights, w->lists, x + first, by + first, i);
         s[at] = add ? s[at] + more : more;
     }
 }
 
 /* Of the rows of a tile of the output: what its target error needs of each row as a whole. */
-CALLED void sum_rows(const struct network *w, population *p, const struct tile *t, uint item,
+static inline void sum_rows(const struct network *w, population *p, const struct tile *t, uint item,
                      __local float (*of_rows)[2])
 {
     const uint b = sample_of(t, 0, 0), n = sample_of(t, t->rows - 1, t->cols - 1) - b + 1;
@@ -201,128 +196,167 @@ CALLED void sum_rows(const struct network *w, population *p, const struct tile *
     }
 }
 
-/* e = the errors that came from above; returns whether there are any. */
-CALLED bool sum_errors_above(const struct network *w, population *p, const struct tile *t, uint item,
-                             __global float *e, const __local float (*of_rows)[2])
+/* Elements of a tile that lie in a row in memory, which have neurons in a row: n of them at `at`, from neuron i on. A
+ * processor takes as many as there are in a go, so that its loops become vectors; an item of a GPU takes one. */
+#if ITEMS == 1
+#define EACH_RUN(t, row, col, n)                                                                                       \
+    for (uint row = 0; row < (t)->rows; row++)                                                                         \
+        for (uint col = 0, n = length_of(t, 0); col < (t)->cols; col += n, n = length_of(t, col))
+static inline uint length_of(const struct tile *t, uint col)
+{
+    return t->places ? smaller(t->cols - col, t->places - (t->across + col) % t->places) : t->cols;
+}
+#else
+#define EACH_RUN(t, row, col, n) \
+    EACH_ELEMENT(row, col, (t)->rows, (t)->cols) for (uint n = 1; n; n--)
+#endif
+#define IS_WILD(x) (!(fabs(x) <= MAXFLOAT))
+
+CALLED void copy_run(uint n, __global float *RESTRICT to, __global const float *RESTRICT from)
+{
+    for (uint k = 0; k < n; k++)
+        to[k] = from[k];
+}
+
+CALLED void add_run(uint n, __global float *RESTRICT to, __global const float *RESTRICT more, bool add)
+{
+    if (!add)
+        copy_run(n, to, more);
+    for (uint k = 0; add && k < n; k++)
+        to[k] += more[k];
+}
+
+/* e (+)= the target errors of a row. */
+CALLED void add_target_errors(uint n, __global float *RESTRICT e, __global const float *RESTRICT r,
+                              __global const float *RESTRICT y, float most, float scale, float beta, bool add)
+{
+    for (uint k = 0; k < n; k++) {
+        const float error = beta * TARGET_ERROR(r[k], y[k], most, scale);
+        e[k] = add ? e[k] + error : error;
+    }
+}
+
+/* The errors that came from above to a run; returns whether there are any. */
+CALLED bool sum_errors_above(const struct network *w, population *p, uint at, uint n, __global float *e,
+                             const __local float *of_row)
 {
     bool any = false;
 
     for (uint j = 0; j < p->n_out; j++) {
         projection *c = &w->projections[w->lists[p->first_out + j]];
-        __global const float *more;
         if (!c->sends_error)
             continue;
-        more = past_of(w, &c->e_below, 0);
-        EACH_ELEMENT(row, col, t->rows, t->cols)
-        {
-            const uint at = place_of(t, row, col);
-            e[at] = any ? e[at] + more[at] : more[at];
-        }
+        add_run(n, e, past_of(w, &c->e_below, 0) + at, any);
         any = true;
     }
-    if (p->is_output) {
-        __global const float *r = past_of(w, &p->r, 0);
-        const uint b = sample_of(t, 0, 0);
-        EACH_ELEMENT(row, col, t->rows, t->cols)
-        {
-            const uint at = place_of(t, row, col), of_row = sample_of(t, row, col) - b;
-            float error = 0.0f;
-            if (!does(w, GLE_DEVICE_UNASKED))
-                error = w->step->beta * TARGET_ERROR(r[at], w->target[at], of_rows[of_row][0], of_rows[of_row][1]);
-            e[at] = any ? e[at] + error : error;
-        }
-        any = true;
-    }
-    return any;
+    if (!p->is_output)
+        return any;
+    if (!does(w, GLE_DEVICE_UNASKED))
+        add_target_errors(n, e, past_of(w, &p->r, 0) + at, w->target + at, of_row[0], of_row[1], w->step->beta, any);
+    else if (!any)
+        for (uint k = 0; k < n; k++)
+            e[k] = 0.0f;
+    return true;
 }
 
-/* Errors of a tile: e, and the new v. */
-CALLED void step_errors(const struct network *w, uint which, population *p, const struct tile *t, uint item,
-                        __global float *e, const __local float (*of_rows)[2])
+/* e from what came from above, which it holds, and the new v. Returns whether something is NaN or infinite. */
+CALLED uint step_errors(uint n, __global float *RESTRICT e, __global float *RESTRICT v, __global const float *RESTRICT dr,
+                        __global const float *RESTRICT look, __global const float *RESTRICT leak)
 {
-    __global float *v = w->state + p->v.place, *dr = w->state + p->dr.place;
-    __global const float *look = w->coefs + p->look_v.place, *leak = w->coefs + p->leak_v.place;
-    const bool errors = does(w, GLE_DEVICE_ERRORS) && p->needs_error;
-    const bool any = errors && sum_errors_above(w, p, t, item, e, of_rows);
-    const bool e_inst = errors && is_there(&p->e_inst), e_above = any && is_there(&p->e_above);
-    const bool tapes = does(w, GLE_DEVICE_TAPING) && is_there(&p->tape_e_above);
-    bool is_wild = false;
+    uint wild = 0;
 
-    EACH_ELEMENT(row, col, t->rows, t->cols)
-    {
-        const uint at = place_of(t, row, col), i = neuron_of(t, row, col);
-        const float above = any ? e[at] : 0.0f, slope = any ? dr[at] : 0.0f;
-        if (e_above)
-            w->derived[p->e_above.place + at] = above;
-        if (e_inst)
-            w->derived[p->e_inst.place + at] = slope * above;
-        if (tapes)
-            tape_of(w, &p->tape_e_above, w->step->taped)[at] = above;
-        if (!any)
-            e[at] = 0.0f;
-        else if (RULE_IS_PROSPECTIVE)
-            gle_error_prospective(&e[at], &v[at], above, slope, look[i], leak[i]);
+    for (uint k = 0; k < n; k++) {
+        if (RULE_IS_PROSPECTIVE)
+            gle_error_prospective(&e[k], &v[k], e[k], dr[k], look[k], leak[k]);
         else
-            gle_error_instantaneous(&e[at], &v[at], above, slope);
-        is_wild = is_wild || !isfinite(e[at]);
-        if (tapes) {
-            tape_of(w, &p->tape_v, w->step->taped + 1)[at] = v[at];
-            tape_of(w, &p->tape_e, w->step->taped)[at] = e[at];
-        }
+            gle_error_instantaneous(&e[k], &v[k], e[k], dr[k]);
+        wild |= IS_WILD(e[k]);
     }
-    if (is_wild)
-        w->wild[which] = 1;
+    return wild;
 }
 
-/* An activation, of a tile. */
-#define GLE_ACTIVATE(name) GLE_ACTIVATE_OF(name)
-#define GLE_ACTIVATE_OF(name)                                                                  \
-    EACH_ELEMENT(row, col, t->rows, t->cols)                                                   \
-    {                                                                                          \
-        const uint at = place_of(t, row, col);                                                 \
-        const float y = gle_##name##_y(prosp_u[at]), rate = gle_##name(prosp_u[at], y);        \
-        r[at] = rate;                                                                          \
-        if (slopes)                                                                            \
-            dr[at] = gle_##name##_slope(prosp_u[at], y, rate);                                 \
-    }
-
-/* Membranes and rates of a tile. */
-CALLED void step_membranes(const struct network *w, uint which, population *p, const struct tile *t, uint item,
-                           __global float *e, __global float *s)
+CALLED uint step_membranes(uint n, __global float *RESTRICT prosp_u, __global float *RESTRICT u,
+                           __global float *RESTRICT s, __global const float *RESTRICT e, __global const float *RESTRICT b,
+                           float gamma, __global const float *RESTRICT look, __global const float *RESTRICT leak)
 {
-    __global float *u = w->state + p->u.place, *prosp_u = w->derived + p->prosp_u.place;
-    __global float *r = new_of(w, &p->r), *dr = w->state + p->dr.place;
-    __global const float *look = w->coefs + p->look_u.place, *leak = w->coefs + p->leak_u.place;
-    __global const float *b = is_there(&p->b) ? w->coefs + p->b.place : w->params + p->bias.field.place;
-    const bool tapes = does(w, GLE_DEVICE_TAPING);
-    const bool slopes = w->shape->observed || tapes || does(w, GLE_DEVICE_LEARN) ||
-                        (does(w, GLE_DEVICE_ERRORS) && p->needs_error);
-    bool is_wild = false;
+    uint wild = 0;
 
-    EACH_ELEMENT(row, col, t->rows, t->cols)
-    {
-        const uint at = place_of(t, row, col), i = neuron_of(t, row, col);
-        gle_membrane(&prosp_u[at], &u[at], &s[at], e[at], b[i], p->gamma, look[i], leak[i]);
-        is_wild = is_wild || !isfinite(u[at]);
+    for (uint k = 0; k < n; k++) {
+        gle_membrane(&prosp_u[k], &u[k], &s[k], e[k], b[k], gamma, look[k], leak[k]);
+        wild |= IS_WILD(u[k]);
     }
-    if (is_wild)
-        w->wild[which] = 1;
-    switch (p->act) {
+    return wild;
+}
+
+/* An activation, of a run; dr is left alone where slopes are not wanted. */
+#define GLE_ACTIVATION_RUN(name)                                                                           \
+    CALLED void activate_##name(uint n, __global float *RESTRICT r, __global float *RESTRICT dr,           \
+                                __global const float *RESTRICT u, bool slopes)                             \
+    {                                                                                                      \
+        for (uint k = 0; k < n; k++) {                                                                     \
+            const float y = gle_##name##_y(u[k]), rate = gle_##name(u[k], y);                              \
+            r[k] = rate;                                                                                   \
+            if (slopes)                                                                                    \
+                dr[k] = gle_##name##_slope(u[k], y, rate);                                                 \
+        }                                                                                                  \
+    }
+#define GLE_ACTIVATION_FUNCTION(name) GLE_ACTIVATION_RUN(name)
+#define GLE_ACTIVATE(name) GLE_ACTIVATE_OF(name)
+#define GLE_ACTIVATE_OF(name) activate_##name(n, r, dr, u, slopes)
+ACTIVATION_FUNCTIONS
+
+CALLED void activate(uint act, uint n, __global float *r, __global float *dr, __global const float *u, bool slopes)
+{
+    switch (act) {
         ACTIVATIONS
     }
-    if (!tapes)
+}
+
+/* What a window keeps of a run, after its step; e_above is there already. */
+CALLED void tape_run(const struct network *w, population *p, uint at, uint n, __global const float *r)
+{
+    const uint taped = w->step->taped;
+
+    copy_run(n, tape_of(w, &p->tape_r, taped + p->past) + at, r + at);
+    if (is_there(&p->tape_dr))
+        copy_run(n, tape_of(w, &p->tape_dr, taped + 1) + at, w->state + p->dr.place + at);
+    if (is_there(&p->tape_s))
+        copy_run(n, tape_of(w, &p->tape_s, taped) + at, w->derived + p->s.place + at);
+    if (!is_there(&p->tape_e_above))
         return;
-    EACH_ELEMENT(row, col, t->rows, t->cols)
-    {
-        const uint at = place_of(t, row, col), taped = w->step->taped;
-        tape_of(w, &p->tape_r, taped + p->past)[at] = r[at];
-        if (is_there(&p->tape_dr))
-            tape_of(w, &p->tape_dr, taped + 1)[at] = dr[at];
-        if (is_there(&p->tape_s))
-            tape_of(w, &p->tape_s, taped)[at] = s[at];
-        if (is_there(&p->tape_prosp_u))
-            tape_of(w, &p->tape_prosp_u, taped)[at] = prosp_u[at];
-    }
+    copy_run(n, tape_of(w, &p->tape_v, taped + 1) + at, w->state + p->v.place + at);
+    copy_run(n, tape_of(w, &p->tape_e, taped) + at, w->derived + p->e.place + at);
+    copy_run(n, tape_of(w, &p->tape_prosp_u, taped) + at, w->derived + p->prosp_u.place + at);
+}
+
+/* All that a run of neurons of a sample does once its inputs are summed. Returns whether it has gone wild. */
+CALLED uint step_run(const struct network *w, population *p, uint at, uint i, uint n, const __local float *of_row)
+{
+    __global float *e = w->derived + p->e.place + at, *s = w->derived + p->s.place + at;
+    __global float *prosp_u = w->derived + p->prosp_u.place + at, *r = new_of(w, &p->r), *dr = w->state + p->dr.place;
+    __global const float *b = is_there(&p->b) ? w->coefs + p->b.place : w->params + p->bias.field.place;
+    const bool errors = does(w, GLE_DEVICE_ERRORS) && p->needs_error, tapes = does(w, GLE_DEVICE_TAPING);
+    const bool any = errors && sum_errors_above(w, p, at, n, e, of_row);
+    const bool slopes = w->shape->observed || tapes || errors || does(w, GLE_DEVICE_LEARN);
+    uint wild = 0;
+
+    for (uint k = 0; !any && k < n; k++)
+        e[k] = 0.0f;
+    if (any && is_there(&p->e_above))
+        copy_run(n, w->derived + p->e_above.place + at, e);
+    if (tapes && is_there(&p->tape_e_above))
+        copy_run(n, tape_of(w, &p->tape_e_above, w->step->taped) + at, e);
+    for (uint k = 0; errors && is_there(&p->e_inst) && k < n; k++)
+        w->derived[p->e_inst.place + at + k] = any ? dr[at + k] * e[k] : 0.0f;
+    if (any)
+        wild = step_errors(n, e, w->state + p->v.place + at, dr + at, w->coefs + p->look_v.place + i,
+                           w->coefs + p->leak_v.place + i);
+    wild |= step_membranes(n, prosp_u, w->state + p->u.place + at, s, e, b + i, p->gamma,
+                           w->coefs + p->look_u.place + i, w->coefs + p->leak_u.place + i);
+    activate(p->act, n, r + at, dr + at, prosp_u, slopes);
+    if (tapes)
+        tape_run(w, p, at, n, r);
+    return wild;
 }
 
 /* The loss of a row, from the output before the step. */
@@ -373,33 +407,38 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void step_population
     const struct network w = NETWORK;
     const uint item = (uint)get_local_id(0);
 
-    if (task.task == GLE_TASK_ROWS) {
+    const bool is_rows = task.task == GLE_TASK_ROWS;
+    population *p = &populations[task.which];
+    const struct tile t = tile_of(p, shape.B, task.first, task.across);
+    __global float *s = w.derived + p->s.place;
+    const struct target to = {s, p->ld, t.places, p->ld};
+    const uint n_in = is_rows ? 0 : p->n_in;
+    uint is_wild = 0;
+
+    for (uint j = 0; j < n_in; j++) {
+        projection *c = &projections[p->first_in + j];
+        struct operand a, b;
+        __global const float *x = rates_of(&w, c), *weights = w.params + c->weight.field.place;
+        const uint depth = input_operands(c, &t, weights, x, x, &a, &b);
+        tile_product(item, sums, &a, &b, t.M, t.N, depth, t.first, t.across, A, B);
+        if (depth)
+            store_tile(item, &to, sums, 1.0f, j > 0, t.M, t.N, t.first, t.across);
+        else
+            add_inputs(&w, c, &t, item, s, weights, x, x, j > 0);
+        barrier(CLK_GLOBAL_MEM_FENCE); /* another item may go on with what this one has stored */
+    }
+    if (!is_rows && p->is_output)
+        sum_rows(&w, p, &t, item, of_rows);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if (is_rows)
         for (uint b = task.first + item; b < smaller(task.first + TILE_ROWS, shape.B); b += ITEMS)
             step_row(&w, b);
-    } else {
-        population *p = &populations[task.which];
-        const struct tile t = tile_of(p, shape.B, task.first, task.across);
-        __global float *s = w.derived + p->s.place, *e = w.derived + p->e.place;
-        const struct target to = {s, p->ld, t.places, p->ld};
-        for (uint j = 0; j < p->n_in; j++) {
-            projection *c = &projections[p->first_in + j];
-            struct operand a, b;
-            const uint depth = input_operands(&w, c, &t, &a, &b);
-            if (depth) {
-                tile_product(item, sums, &a, &b, t.M, t.N, depth, t.first, t.across, A, B);
-                store_tile(item, &to, sums, 1.0f, j > 0, t.M, t.N, t.first, t.across);
-            } else {
-                add_inputs(&w, c, &t, item, s, j > 0);
-            }
-            barrier(CLK_GLOBAL_MEM_FENCE); /* another item may go on with what this one has stored */
-        }
-        if (p->is_output) {
-            sum_rows(&w, p, &t, item, of_rows);
-            barrier(CLK_LOCAL_MEM_FENCE);
-        }
-        step_errors(&w, task.which, p, &t, item, e, of_rows);
-        step_membranes(&w, task.which, p, &t, item, e, s);
-    }
+    else
+        EACH_RUN(&t, row, col, n)
+            is_wild |= step_run(&w, p, place_of(&t, row, col), neuron_of(&t, row, col), n,
+                                of_rows[sample_of(&t, row, col) - sample_of(&t, 0, 0)]);
+    if (is_wild)
+        w.wild[task.which] = 1;
 }
 
 /* --- errors sent back --- */
@@ -407,13 +446,13 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void step_population
 /* What a projection sends back, W^T e or B^T e, as a product of (M, N): (rows, neurons of the source) or, of
  * convolutions, (channels of the source, rows and places), pooled. Returns the depth; 0: it is found number by number.
  */
-CALLED uint back_operands(const struct network *w, projection *c, struct operand *a, struct operand *b)
+CALLED uint back_operands(const struct network *w, projection *c, __global const float *weights,
+                          __global const float *e, struct operand *a, struct operand *b)
 {
     population *p = &w->populations[c->target];
-    __global const float *e = w->derived + p->e.place;
-    __global const float *weights = w->params + (c->own_feedback ? c->feedback.field.place : c->weight.field.place);
 
     a->c = b->c = c;
+    a->by = b->by = e;
     if (c->link == GLE_DEVICE_CONV) {
         a->kind = KERNELS_BACK, a->p = weights, a->i = 0, a->k = c->weight.ld;
         b->kind = ERRORS, b->p = e, b->i = p->ld, b->k = 0;
@@ -424,45 +463,78 @@ CALLED uint back_operands(const struct network *w, projection *c, struct operand
     return c->link == GLE_DEVICE_DENSE ? p->n : 0;
 }
 
-/* The same number by number, of a link that is no matrix. */
-CALLED void send_listed(const struct network *w, projection *c, uint item, uint first, uint across, uint rows, uint cols)
-{
-    population *p = &w->populations[c->target];
-    __global const float *e = w->derived + p->e.place, *x = rates_of(w, c);
-    __global const float *weights = w->params + (c->own_feedback ? c->feedback.field.place : c->weight.field.place);
-    __global float *below = new_of(w, &c->e_below);
+/* A tile of errors on its way to a source: `below` (rows, neurons of the source), whose rates x say where maxima of
+ * pools are. */
+struct sent {
+    projection *c;
+    __global float *below;
+    __global const float *x;
+    uint places, M, N, first, across; /* of the tile, as in back_operands() */
+};
 
-    EACH_ELEMENT(row, col, rows, cols)
+static inline struct sent sent_of(projection *c, __global float *below, __global const float *x, uint rows, uint first,
+                                  uint across)
+{
+    struct sent s;
+
+    s.c = c;
+    s.below = below;
+    s.x = x;
+    s.places = c->link == GLE_DEVICE_CONV ? c->pooled[0] * c->pooled[1] : 0;
+    s.M = s.places ? c->channels : rows;
+    s.N = s.places ? rows * s.places : c->n_pool;
+    s.first = first;
+    s.across = across;
+    return s;
+}
+
+/* The same number by number, of a link that is no matrix. */
+CALLED void send_listed(const struct network *w, const struct sent *s, uint item, __global const float *weights,
+                        __global const float *e)
+{
+    projection *c = s->c;
+    const uint ld = w->populations[c->target].ld;
+
+    EACH_ELEMENT(row, col, smaller(s->M - s->first, TILE_ROWS), smaller(s->N - s->across, TILE_COLS))
     {
-        const uint sample = first + row, k = across + col;
-        unpool(c, below + sample * c->ld_in, x + sample * c->ld_in, k,
-               back_at(c, weights, w->lists, e + sample * p->ld, k));
+        const uint sample = s->first + row, k = s->across + col;
+        unpool(c, s->below + sample * c->ld_in, s->x + sample * c->ld_in, k,
+               back_at(c, weights, w->lists, e + sample * ld, k));
     }
 }
 
 /* Puts a tile of errors where their source, before it was pooled, reads them. */
-CALLED void unpool_tile(const struct network *w, projection *c, uint item, vector (*sums)[MICRO_ROWS][MICRO_VECTORS],
-                        uint places, uint M, uint N, uint first, uint across)
+CALLED void unpool_tile(const struct sent *s, uint item, vector (*sums)[MICRO_ROWS][MICRO_VECTORS])
 {
-    __global const float *x = rates_of(w, c);
-    __global float *below = new_of(w, &c->e_below);
+    projection *c = s->c;
 
     for (uint q = 0; q < MICROS_EACH; q++) {
-        const uint micro = item + q * ITEMS;
-        const uint row = first + micro / MICROS_ACROSS * MICRO_ROWS, col = across + micro % MICROS_ACROSS * MICRO_COLS;
+        const uint micro = item + q * ITEMS, row = s->first + micro / MICROS_ACROSS * MICRO_ROWS;
+        const uint col = s->across + micro % MICROS_ACROSS * MICRO_COLS;
         if (micro >= MICROS)
             break;
-        for (uint r = 0; r < MICRO_ROWS && row + r < M; r++)
+        for (uint r = 0; r < MICRO_ROWS && row + r < s->M; r++)
             for (uint v = 0; v < MICRO_VECTORS; v++) {
                 float lanes[VECTOR];
                 STORE_VECTOR(sums[q][r][v], lanes);
-                for (uint l = 0; l < VECTOR && col + v * VECTOR + l < N; l++) {
-                    const uint m = row + r, n = col + v * VECTOR + l, sample = places ? n / places : m;
-                    unpool(c, below + sample * c->ld_in, x + sample * c->ld_in, places ? m * places + n % places : n,
-                           lanes[l]);
+                for (uint l = 0; l < VECTOR && col + v * VECTOR + l < s->N; l++) {
+                    const uint m = row + r, n = col + v * VECTOR + l, sample = s->places ? n / s->places : m;
+                    unpool(c, s->below + sample * c->ld_in, s->x + sample * c->ld_in,
+                           s->places ? m * s->places + n % s->places : n, lanes[l]);
                 }
             }
     }
+}
+
+/* Puts it there, pooled or not. */
+CALLED void store_sent(const struct sent *s, uint item, vector (*sums)[MICRO_ROWS][MICRO_VECTORS])
+{
+    const struct target to = {s->below, s->c->ld_in, s->places, s->c->ld_in};
+
+    if (s->c->pooling)
+        unpool_tile(s, item, sums);
+    else
+        store_tile(item, &to, sums, 1.0f, false, s->M, s->N, s->first, s->across);
 }
 
 /* The rates of a row of an output that is normalised: log(softmax(prosp_u)). */
@@ -492,50 +564,52 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void send_errors(NET
     const struct network w = NETWORK;
     const uint item = (uint)get_local_id(0);
 
-    if (task.task == GLE_TASK_NORMALISE) {
-        for (uint b = task.first + item; b < smaller(task.first + TILE_ROWS, shape.B); b += ITEMS)
-            normalise_row(&w, &populations[task.which], b);
-    } else if (does(&w, GLE_DEVICE_ERRORS)) {
-        projection *c = &projections[task.which];
-        const uint places = c->link == GLE_DEVICE_CONV ? c->pooled[0] * c->pooled[1] : 0;
-        const uint M = places ? c->channels : shape.B, N = places ? shape.B * places : c->n_pool;
-        const struct target to = {new_of(&w, &c->e_below), c->ld_in, places, c->ld_in};
-        struct operand a, b;
-        const uint depth = back_operands(&w, c, &a, &b);
-        if (depth)
-            tile_product(item, sums, &a, &b, M, N, depth, task.first, task.across, A, B);
-        if (!depth)
-            send_listed(&w, c, item, task.first, task.across, smaller(M - task.first, TILE_ROWS),
-                        smaller(N - task.across, TILE_COLS));
-        else if (c->pooling)
-            unpool_tile(&w, c, item, sums, places, M, N, task.first, task.across);
-        else
-            store_tile(item, &to, sums, 1.0f, false, M, N, task.first, task.across);
-    }
+    const bool normalises = task.task == GLE_TASK_NORMALISE, sends = !normalises && does(&w, GLE_DEVICE_ERRORS);
+    projection *c = &projections[normalises ? 0 : task.which];
+    __global const float *weights = w.params + (c->own_feedback ? c->feedback.field.place : c->weight.field.place);
+    __global const float *e = w.derived + populations[c->target].e.place;
+    const struct sent sent = sent_of(c, new_of(&w, &c->e_below), rates_of(&w, c), shape.B, task.first, task.across);
+    struct operand a, b;
+    const uint depth = back_operands(&w, c, weights, e, &a, &b);
+
+    tile_product(item, sums, &a, &b, sent.M, sent.N, sends ? depth : 0, task.first, task.across, A, B);
+    if (normalises)
+        for (uint row = task.first + item; row < smaller(task.first + TILE_ROWS, shape.B); row += ITEMS)
+            normalise_row(&w, &populations[task.which], row);
+    else if (sends && depth)
+        store_sent(&sent, item, sums);
+    else if (sends)
+        send_listed(&w, &sent, item, weights, e);
 }
 
 /* --- learning --- */
 
-/* The optimizer's step for a number of a parameter, along its gradient. */
-static inline void update(const struct network *w, __global const struct gle_device_parameter *p, uint at)
+/* The optimizer's step for n numbers of a parameter in a row, along their gradient. */
+CALLED void update_run(uint n, __global float *RESTRICT p, __global const float *RESTRICT g, __global float *RESTRICT m_0,
+                       __global float *RESTRICT m_1, __global const float *RESTRICT c, float low, float high)
+{
+    for (uint k = 0; k < n; k++)
+        p[k] = gle_clipf(OPTIMIZE(p[k], g[k], &m_0[k], &m_1[k], c), low, high);
+}
+
+static inline void update(const struct network *w, __global const struct gle_device_parameter *p, uint at, uint n)
 {
     const uint i = p->field.place + at;
-    const float value = OPTIMIZE(w->params[i], w->grads[i], &w->moments[0][i], &w->moments[1][i],
-                                 w->updates[p->number].c);
 
-    w->params[i] = gle_clipf(value, p->low, p->high);
+    update_run(n, w->params + i, w->grads + i, w->moments[0] + i, w->moments[1] + i, w->updates[p->number].c, p->low,
+               p->high);
 }
 
 /* The gradient of weights as a product of (neurons or channels of the target, numbers of a row). Returns the depth; 0:
  * it is found number by number. */
-CALLED uint gradient_operands(const struct network *w, projection *c, struct operand *a, struct operand *b)
+CALLED uint gradient_operands(const struct network *w, projection *c, __global const float *e,
+                              __global const float *x, __global const float *by, uint rows, struct operand *a,
+                              struct operand *b)
 {
-    population *p = &w->populations[c->target];
-    const uint rows = w->shape->B;
-
     a->c = b->c = c;
-    a->p = w->derived + p->e.place, a->i = 1, a->k = p->ld;
-    b->p = rates_of(w, c), b->i = 1, b->k = c->ld_in;
+    a->by = b->by = by;
+    a->p = e, a->i = 1, a->k = w->populations[c->target].ld;
+    b->p = x, b->i = 1, b->k = c->ld_in;
     if (c->link == GLE_DEVICE_CONV) {
         a->kind = ERRORS_ALONG;
         b->kind = PATCHES_ACROSS;
@@ -546,74 +620,100 @@ CALLED uint gradient_operands(const struct network *w, projection *c, struct ope
     return c->link == GLE_DEVICE_DENSE ? rows : 0;
 }
 
-/* The gradient of number `at` of a list of weights. */
-static inline float find_listed(const struct network *w, projection *c, uint at)
-{
-    population *p = &w->populations[c->target];
-    __global const float *e = w->derived + p->e.place, *x = rates_of(w, c);
-    const bool sparse = c->link == GLE_DEVICE_SPARSE;
-    const uint i = sparse ? w->lists[c->rows + at] : at, k = sparse ? w->lists[c->columns + at] : at;
-    float sum = 0.0f;
-
-    for (uint b = 0; b < w->shape->B; b++)
-        sum = fma(e[b * p->ld + i], pooled_at(c, x + b * c->ld_in, k), sum);
-    return -1.0f / (float)w->shape->B * sum;
-}
-
-/* The optimizer's step for a tile of weights, whose gradient is there or, if listed, is found here. */
-CALLED void learn_weights(const struct network *w, projection *c, uint item, uint first, uint across, bool listed)
+/* The same of a tile of a list of weights, times alpha; with `add`, added to what is there. */
+CALLED void find_listed(const struct network *w, projection *c, uint item, uint across, __global const float *e,
+                        __global const float *x, __global const float *by, uint rows, float alpha, bool add)
 {
     __global float *grad = w->grads + c->weight.field.place;
-    const uint ld = listed ? 0 : c->weight.ld;
+    const bool sparse = c->link == GLE_DEVICE_SPARSE;
+    const uint ld = w->populations[c->target].ld;
 
-    EACH_ELEMENT(row, col, smaller(c->weight.rows - first, TILE_ROWS), smaller(c->weight.cols - across, TILE_COLS))
-    {
-        const uint at = (first + row) * ld + across + col;
-        if (listed)
-            grad[at] = find_listed(w, c, at);
-        update(w, &c->weight, at);
+    for (uint at = across + item; at < smaller(across + TILE_COLS, c->weight.cols); at += ITEMS) {
+        const uint i = sparse ? w->lists[c->rows + at] : at, k = sparse ? w->lists[c->columns + at] : at;
+        float sum = 0.0f;
+        for (uint b = 0; b < rows; b++)
+            sum = fma(e[b * ld + i], pooled_at(c, x + b * c->ld_in, by + b * c->ld_in, k), sum);
+        grad[at] = alpha * sum + (add ? grad[at] : 0.0f);
     }
 }
 
-CALLED void learn_bias(const struct network *w, population *p, uint i)
+/* The optimizer's step for a tile of weights, or of a list of them. */
+CALLED void update_weights(const struct network *w, projection *c, uint item, uint first, uint across)
 {
-    __global const float *e = w->derived + p->e.place;
+    const uint rows = smaller(c->weight.rows - first, TILE_ROWS), cols = smaller(c->weight.cols - across, TILE_COLS);
+
+#if ITEMS == 1
+    for (uint row = 0; row < rows; row++)
+        update(w, &c->weight, (first + row) * c->weight.ld + across, cols);
+#else
+    EACH_ELEMENT(row, col, rows, cols)
+        update(w, &c->weight, (first + row) * c->weight.ld + across + col, 1);
+#endif
+}
+
+/* Gradients of bias i: alpha times the sum of e over rows, and over the neurons that share it. */
+CALLED void find_bias(const struct network *w, population *p, uint i, __global const float *e, uint rows, float alpha)
+{
     const uint each = p->n / p->bias.cols;
-    const float alpha = -1.0f / (float)w->shape->B;
     float sum = 0.0f;
 
-    for (uint b = 0; b < w->shape->B; b++)
+    for (uint b = 0; b < rows; b++)
         for (uint k = 0; k < each; k++)
             sum += e[b * p->ld + i * each + k];
     w->grads[p->bias.field.place + i] = alpha * sum;
-    update(w, &p->bias, i);
+}
+
+CALLED void update_bias(const struct network *w, population *p, uint i)
+{
+    const uint each = p->n / p->bias.cols;
+
+    update(w, &p->bias, i, 1);
     if (is_there(&p->b))
         for (uint k = 0; k < each; k++)
             w->coefs[p->b.place + i * each + k] = w->params[p->bias.field.place + i];
 }
 
-/* The coefficients that follow from time constants. */
-static inline void follow_taus(const struct network *w, population *p, uint i)
+/* The sum of x y over rows of neuron i. */
+CALLED float sum_products(population *p, uint i, __global const float *x, __global const float *y, uint rows)
 {
-    const float m = w->params[p->tau_m.field.place + i], r = w->params[p->tau_r.field.place + i];
-
-    w->coefs[p->leak_u.place + i] = w->shape->dt / m;
-    w->coefs[p->look_u.place + i] = r / m;
-    w->coefs[p->leak_v.place + i] = w->shape->dt / r;
-    w->coefs[p->look_v.place + i] = m / r;
-    w->coefs[p->mean.place + i] = 1.0f / ((float)w->shape->B * m);
-}
-
-CALLED void learn_tau(const struct network *w, population *p, uint i)
-{
-    __global const float *e = w->derived + p->e.place, *s = w->derived + p->s.place;
     float sum = 0.0f;
 
-    for (uint b = 0; b < w->shape->B; b++)
-        sum = fma(e[b * p->ld + i], s[b * p->ld + i], sum);
-    w->grads[p->tau_m.field.place + i] = w->coefs[p->mean.place + i] * sum;
-    update(w, &p->tau_m, i);
-    follow_taus(w, p, i);
+    for (uint b = 0; b < rows; b++)
+        sum = fma(x[b * p->ld + i], y[b * p->ld + i], sum);
+    return sum;
+}
+
+/* The steps of the optimizer for the time constants of neuron i that learn, and the coefficients that follow. */
+CALLED void update_taus(const struct network *w, population *p, uint i)
+{
+    if (w->updates[p->tau_m.number].learns)
+        update(w, &p->tau_m, i, 1);
+    if (w->updates[p->tau_r.number].learns)
+        update(w, &p->tau_r, i, 1);
+    {
+        const float m = w->params[p->tau_m.field.place + i], r = w->params[p->tau_r.field.place + i];
+        w->coefs[p->leak_u.place + i] = w->shape->dt / m;
+        w->coefs[p->look_u.place + i] = r / m;
+        w->coefs[p->leak_v.place + i] = w->shape->dt / r;
+        w->coefs[p->look_v.place + i] = m / r;
+        w->coefs[p->mean.place + i] = 1.0f / ((float)w->shape->B * m);
+    }
+}
+
+static inline bool taus_learn(const struct network *w, population *p)
+{
+    return w->updates[p->tau_m.number].learns || w->updates[p->tau_r.number].learns;
+}
+
+CALLED void find_taus(const struct network *w, population *p, uint i)
+{
+    __global const float *s = w->derived + p->s.place;
+    const float mean = w->coefs[p->mean.place + i];
+
+    if (w->updates[p->tau_m.number].learns)
+        w->grads[p->tau_m.field.place + i] = mean * sum_products(p, i, w->derived + p->e.place, s, w->shape->B);
+    if (w->updates[p->tau_r.number].learns)
+        w->grads[p->tau_r.field.place + i] = -mean * sum_products(p, i, w->derived + p->e_inst.place, s, w->shape->B);
 }
 
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void learn(NETWORK_ARGUMENTS)
@@ -624,27 +724,33 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void learn(NETWORK_A
     const struct network w = NETWORK;
     const uint item = (uint)get_local_id(0);
 
-    if (task.task == GLE_TASK_WEIGHT) {
-        projection *c = &projections[task.which];
-        if (w.updates[c->weight.number].learns && !w.wild[c->target]) {
-            const struct target to = {w.grads + c->weight.field.place, c->weight.ld, 0, 0};
-            struct operand a, b;
-            const uint depth = gradient_operands(&w, c, &a, &b);
-            if (depth) {
-                tile_product(item, sums, &a, &b, c->weight.rows, c->weight.cols, depth, task.first, task.across, A, B);
-                store_tile(item, &to, sums, -1.0f / (float)shape.B, false, c->weight.rows, c->weight.cols, task.first,
-                           task.across);
-                barrier(CLK_GLOBAL_MEM_FENCE); /* another item goes on with what this one has stored */
-            }
-            learn_weights(&w, c, item, task.first, task.across, !depth);
+    const bool is_weight = task.task == GLE_TASK_WEIGHT;
+    projection *c = &projections[is_weight ? task.which : 0];
+    population *p = &populations[is_weight ? c->target : task.which];
+    const bool tame = !w.wild[is_weight ? c->target : task.which];
+    const bool learns = is_weight && tame && w.updates[c->weight.number].learns;
+    const float alpha = -1.0f / (float)shape.B;
+    const struct target to = {w.grads + c->weight.field.place, c->weight.ld, 0, 0};
+    __global const float *e = w.derived + p->e.place, *x = rates_of(&w, c);
+    struct operand a, b;
+    const uint depth = gradient_operands(&w, c, e, x, x, shape.B, &a, &b);
+
+    tile_product(item, sums, &a, &b, c->weight.rows, c->weight.cols, learns ? depth : 0, task.first, task.across, A, B);
+    if (learns && depth)
+        store_tile(item, &to, sums, alpha, false, c->weight.rows, c->weight.cols, task.first, task.across);
+    else if (learns)
+        find_listed(&w, c, item, task.across, e, x, x, shape.B, alpha, false);
+    barrier(CLK_GLOBAL_MEM_FENCE); /* another item goes on with what this one has stored */
+    if (learns)
+        update_weights(&w, c, item, task.first, task.across);
+    if (tame && task.task == GLE_TASK_BIAS && w.updates[p->bias.number].learns)
+        for (uint i = task.first + item; i < smaller(task.first + TILE_ROWS, p->bias.cols); i += ITEMS) {
+            find_bias(&w, p, i, e, shape.B, alpha);
+            update_bias(&w, p, i);
         }
-    } else if (!w.wild[task.which]) {
-        population *p = &populations[task.which];
-        if (task.task == GLE_TASK_BIAS && w.updates[p->bias.number].learns)
-            for (uint i = task.first + item; i < smaller(task.first + TILE_ROWS, p->bias.cols); i += ITEMS)
-                learn_bias(&w, p, i);
-        if (task.task == GLE_TASK_TAU && w.updates[p->tau_m.number].learns)
-            for (uint i = task.first + item; i < smaller(task.first + TILE_ROWS, p->n); i += ITEMS)
-                learn_tau(&w, p, i);
-    }
+    if (tame && task.task == GLE_TASK_TAU && taus_learn(&w, p))
+        for (uint i = task.first + item; i < smaller(task.first + TILE_ROWS, p->n); i += ITEMS) {
+            find_taus(&w, p, i);
+            update_taus(&w, p, i);
+        }
 }

@@ -36,14 +36,15 @@ struct gle_device_population {
     gle_u32 act;      /* number of the row */
     gle_u32 channels, grid; /* neurons of a channel, one after the other; grid 1: each neuron is one */
     gle_u32 gridded;  /* tiles are of (channels; rows and places), else of (rows; neurons) */
-    gle_u32 past;
+    gle_u32 past, depth, swept, coupled;
     float gamma;
     struct gle_device_parameter bias, tau_m, tau_r;
     struct gle_device_field leak_u, look_u, leak_v, look_v, mean, b;
     struct gle_device_field u, v, r, dr;
     struct gle_device_field e, prosp_u, s, e_above, e_inst;
     struct gle_device_field tape_r, tape_dr, tape_s, tape_lambda, tape_v, tape_e, tape_prosp_u, tape_e_above;
-    struct gle_device_field tape_above_bar;
+    struct gle_device_field tape_above_bar, tape_prosp_u_bar;
+    struct gle_device_field adjoint_u, adjoint_v, adjoint_dr, adjoint_e, adjoint_a, adjoint_to_tau_m, adjoint_to_tau_r;
 };
 
 enum gle_device_link { GLE_DEVICE_DENSE, GLE_DEVICE_CONV, GLE_DEVICE_SPARSE, GLE_DEVICE_ONE_TO_ONE };
@@ -55,8 +56,9 @@ struct gle_device_projection {
     gle_u32 delay;
     gle_u32 n_in, ld_in, n_pool;
     gle_u32 link, pooling;
-    gle_u32 sends_error;
+    gle_u32 sends_error, couples_below;
     gle_u32 own_feedback;
+    gle_u32 sent; /* where lambda sent to its source lies, (rows, n_in), by the sweep */
     struct gle_device_parameter weight, feedback;
     struct gle_device_field e_below;
     /* Grids, as kernel/conv.h has them. pooled: the source's as the link reads it. */
@@ -111,6 +113,14 @@ struct gle_device_step {
     gle_u64 steps;   /* before it, since the start */
     gle_u32 flags, taped;
     float beta, unused;
+};
+
+/* A round of a sweep back over a window. */
+struct gle_device_sweep {
+    gle_u32 taped, round, continuous;
+    gle_u32 slab_adjoint, slab_sent; /* floats of one network's */
+    float alpha;                     /* of gradients */
+    float beta;
 };
 
 #endif

@@ -44,9 +44,9 @@ static int decode_none_or_some(void *field, struct gle_doc *doc, struct gle_node
 }
 
 static const struct gle_form some_forms[] = {
-    {.kind = GLE_FORM_VALUE, .key = &some}, {.kind = GLE_FORM_LIST, .key = &some}, {.kind = GLE_FORM_END}};
+    {.kind = GLE_FORM_VALUE, .key = &some}, {.kind = GLE_FORM_LIST, .key = &some, .most = 2}, {.kind = GLE_FORM_END}};
 static const struct gle_form none_or_some_forms[] = {{.kind = GLE_FORM_VALUE, .key = &none_or_some},
-                                                     {.kind = GLE_FORM_LIST, .key = &none_or_some},
+                                                     {.kind = GLE_FORM_LIST, .key = &none_or_some, .most = 2},
                                                      {.kind = GLE_FORM_END}};
 static const struct gle_custom sizes = {.decode = decode_some, .type = "size", .forms = some_forms};
 static const struct gle_custom paddings = {

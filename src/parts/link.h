@@ -121,7 +121,7 @@ void gle_link_plan_clear(struct gle_link_plan *plan); /* zeroed is fine */
  * (neuron of the target, neuron of the source, pooled) for each weight, in their order, so (n_synapses, 2). Such a file
  * can be a mask. */
 #define GLE_LINK_SYNAPSES ".synapses"
-void gle_link_synapses(const struct gle_link_plan *plan, uint32_t *pairs);
+void gle_link_synapses(const struct gle_link_plan *plan, int64_t *pairs);
 /* Whether an array says the synapses of a plan, in their order. */
 bool gle_link_has_synapses(const struct gle_link_plan *plan, const struct gle_array *array);
 

@@ -204,14 +204,14 @@ int gle_sparse_plan(struct gle_link_plan *plan, const void *params, uint64_t see
     return 0;
 }
 
-void gle_link_synapses(const struct gle_link_plan *plan, uint32_t *pairs)
+void gle_link_synapses(const struct gle_link_plan *plan, int64_t *pairs)
 {
     const size_t n = gle_shape_count(&plan->target);
 
     for (size_t i = 0; i < n; i++)
         for (uint64_t k = plan->starts[i]; k < plan->starts[i + 1]; k++) {
-            *pairs++ = (uint32_t)i;
-            *pairs++ = plan->columns[k];
+            *pairs++ = (int64_t)i;
+            *pairs++ = (int64_t)plan->columns[k];
         }
 }
 

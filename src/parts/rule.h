@@ -1,6 +1,7 @@
 /* rule.h - what a config can write after `rule:`. A rule says what the errors are; the gradients follow from them:
- * dW = - mean over the batch of e r_below^T, db = - mean e, dtau_m = + mean e u_dot. A windowed rule uses such errors
- * for the feedback into membranes only, and finds its gradients by a sweep back over a window of steps. */
+ * dW = - mean over the batch of e r_below^T, db = - mean e, dtau_m = + mean e u_dot, dtau_r = - mean e_inst u_dot,
+ * with e_inst the error before it looks ahead. A windowed rule uses such errors for the feedback into membranes only,
+ * and finds its gradients by a sweep back over a window of steps. */
 #ifndef GLE_PARTS_RULE_H
 #define GLE_PARTS_RULE_H
 

@@ -3,8 +3,6 @@
 #include "base/text.h"
 #include "parts/activation.h"
 #include "parts/feedback.h"
-#include "parts/loss.h"
-#include "parts/rule.h"
 #include "yaml/node.h"
 
 #include <jansson.h>
@@ -44,7 +42,7 @@ char *gle_json_end(json_t *root, size_t indent, size_t begun)
     return NULL;
 }
 
-static json_t *real(double value)
+json_t *gle_json_real(double value)
 {
     return isfinite(value) ? json_real(value) : json_null();
 }
@@ -264,7 +262,7 @@ static json_t *sources(const struct gle_graph *g, const struct gle_population *l
                                                           : g->populations[c->source].cfg->name));
         json_object_set_new(one, "connect", json_string(c->cfg->connect.row->name));
         json_object_set_new(one, "feedback", json_string(c->cfg->feedback->row.name));
-        json_object_set_new(one, "delay", real((double)c->delay * g->exp->dt));
+        json_object_set_new(one, "delay", gle_json_real((double)c->delay * g->exp->dt));
         json_object_set_new(one, "parameters", count(gle_field_size(&c->weight->field)));
         json_array_append_new(out, one);
     }
@@ -304,8 +302,8 @@ static json_t *score(const struct gle_score *s)
     if (!s->measured)
         return json_null();
     out = json_object();
-    json_object_set_new(out, "loss", real(s->loss));
-    json_object_set_new(out, "accuracy", real(s->accuracy));
+    json_object_set_new(out, "loss", gle_json_real(s->loss));
+    json_object_set_new(out, "accuracy", gle_json_real(s->accuracy));
     return out;
 }
 
@@ -314,8 +312,8 @@ static json_t *epoch(const struct gle_epoch *e)
     json_t *out = json_object();
 
     json_object_set_new(out, "epoch", count(e->epoch));
-    json_object_set_new(out, "lr", real(e->lr));
-    json_object_set_new(out, "seconds", real(e->seconds));
+    json_object_set_new(out, "lr", gle_json_real(e->lr));
+    json_object_set_new(out, "seconds", gle_json_real(e->seconds));
     for (int s = 0; s < GLE_SPLITS; s++)
         json_object_set_new(out, gle_split_names[s], score(&e->score[s]));
     return out;
@@ -336,16 +334,16 @@ static json_t *phase(const struct gle_graph *g, const struct gle_metrics *m, siz
         json_array_append_new(set, json_string(name));
     }
     json_object_set_new(out, "phase", count(i + 1));
-    json_object_set_new(out, "start", real((double)start * exp->dt));
-    json_object_set_new(out, "duration", real((double)p->steps * exp->dt));
+    json_object_set_new(out, "start", gle_json_real((double)start * exp->dt));
+    json_object_set_new(out, "duration", gle_json_real((double)p->steps * exp->dt));
     json_object_set_new(out, "steps", count(p->steps));
     json_object_set_new(out, "learn", json_boolean(cfg->learn));
     json_object_set_new(out, "set", set);
-    json_object_set_new(out, "seconds", real(p->seconds));
-    json_object_set_new(out, "loss", real(p->loss));
-    json_object_set_new(out, "last_loss", real(p->last_loss));
+    json_object_set_new(out, "seconds", gle_json_real(p->seconds));
+    json_object_set_new(out, "loss", gle_json_real(p->loss));
+    json_object_set_new(out, "last_loss", gle_json_real(p->last_loss));
     json_object_set_new(out, "last_steps", count(p->last_steps));
-    json_object_set_new(out, "accuracy", real(p->accuracy));
+    json_object_set_new(out, "accuracy", gle_json_real(p->accuracy));
     return out;
 }
 
@@ -356,11 +354,11 @@ static json_t *evaluations(const struct gle_experiment *exp, const struct gle_me
     for (size_t i = 0; i < m->n_evaluations; i++) {
         const struct gle_evaluated *e = &m->evaluations[i];
         json_t *one = json_object();
-        json_object_set_new(one, "time", real((double)e->step * exp->dt));
+        json_object_set_new(one, "time", gle_json_real((double)e->step * exp->dt));
         json_object_set_new(one, "step", count(e->step));
         json_object_set_new(one, "split", json_string(gle_split_names[GLE_TEST]));
-        json_object_set_new(one, "loss", real(e->loss));
-        json_object_set_new(one, "accuracy", real(e->accuracy));
+        json_object_set_new(one, "loss", gle_json_real(e->loss));
+        json_object_set_new(one, "accuracy", gle_json_real(e->accuracy));
         json_array_append_new(out, one);
     }
     return out;
@@ -371,7 +369,7 @@ static json_t *reals(const float *values, size_t n)
     json_t *out = json_array();
 
     for (size_t i = 0; i < n; i++)
-        json_array_append_new(out, real((double)values[i]));
+        json_array_append_new(out, gle_json_real((double)values[i]));
     return out;
 }
 
@@ -384,10 +382,10 @@ static json_t *rows_of(const float *values, const struct gle_field *f)
     return out;
 }
 
-/* What cannot change, and stands in the config, is left out. */
+/* What does not change, and stands in the config, is left out. */
 static bool listed(const struct gle_parameter *p)
 {
-    return p->given && p->kind != GLE_TAU_R;
+    return p->given && (p->kind != GLE_TAU_R || p->plastic);
 }
 
 /* Parameters of a network that is small enough for a reader; null for larger ones, which weights.npz has. */
@@ -413,92 +411,6 @@ static json_t *parameters(const struct gle_graph *g, const struct gle_net *net)
         gle_net_get_param(net, i, values);
         json_object_set_new(out, name, p->part == 1 ? reals(values, p->field.cols) : rows_of(values, &p->field));
     }
-    return out;
-}
-
-/* --- diagnostics --- */
-
-static void add_comparison(json_t *out, const struct gle_comparison *c)
-{
-    json_object_set_new(out, "cosine", real(c->dot / sqrt(c->update * c->gradient)));
-    json_object_set_new(out, "norm_ratio", real(sqrt(c->update / c->gradient)));
-}
-
-/* A parameter's name within its layer: "weight", or "late.weight" of a layer with several sources. */
-static const char *parameter_name(char *buf, size_t size, const struct gle_graph *g, const struct gle_parameter *p)
-{
-    const bool of_source = p->field.projection != GLE_NO_PROJECTION && g->populations[p->field.population].n_in > 1;
-
-    snprintf(buf, size, "%s%s%s", of_source ? g->projections[p->field.projection].cfg->name : "", of_source ? "." : "",
-             p->field.name);
-    return buf;
-}
-
-/* Of a population: of all that learns, and of each parameter; NULL: nothing learns. */
-static json_t *layer_diagnostic(const struct gle_graph *g, size_t i, const struct gle_comparison *of)
-{
-    json_t *out = json_object(), *each = json_object();
-    struct gle_comparison all = {0};
-
-    for (size_t k = 0; k < g->n_parameters; k++) {
-        const struct gle_parameter *p = &g->parameters[k];
-        char name[GLE_FIELD_LABEL];
-        json_t *one;
-        if (p->field.population != i || !p->plastic)
-            continue;
-        all.dot += of[k].dot;
-        all.update += of[k].update;
-        all.gradient += of[k].gradient;
-        one = json_object();
-        add_comparison(one, &of[k]);
-        json_object_set_new(each, parameter_name(name, sizeof name, g, p), one);
-    }
-    add_comparison(out, &all);
-    json_object_update(out, each);
-    if (!json_object_size(each)) {
-        json_decref(out);
-        out = NULL;
-    }
-    json_decref(each);
-    return out;
-}
-
-/* The ratio of norms that a rule has whose errors are exact: gradients are not scaled as errors are (beta; the factor
- * of the loss), and those of the continuous equations belong to an integral over time. */
-static double exact_norm_ratio(const struct gle_experiment *exp)
-{
-    const double of_error = exp->beta / exp->loss->scale(gle_experiment_top(exp)->n);
-    const double of_rule = exp->rule->windowed ? (exp->rule->continuous ? exp->dt : 1.0) : of_error;
-
-    return of_rule / (exp->diagnose.gradient->continuous ? exp->dt : 1.0);
-}
-
-static json_t *diagnostics(const struct gle_report *r, const struct gle_metrics *m)
-{
-    const struct gle_experiment *exp = r->exp;
-    json_t *out, *list;
-
-    if (!exp->diagnose.every)
-        return json_null();
-    out = json_object();
-    list = json_array();
-    for (size_t i = 0; i < m->n_diagnostics; i++) {
-        const struct gle_diagnostic *d = &m->diagnostics[i];
-        json_t *one = json_object(), *layers = json_object();
-        for (size_t k = 0; k < r->graph->n_populations; k++) {
-            json_t *layer = layer_diagnostic(r->graph, k, d->of);
-            if (layer)
-                json_object_set_new(layers, r->graph->populations[k].cfg->name, layer);
-        }
-        json_object_set_new(one, "step", count(d->step));
-        json_object_set_new(one, "time", real((double)d->step * exp->dt));
-        json_object_set_new(one, "layers", layers);
-        json_array_append_new(list, one);
-    }
-    json_object_set_new(out, "gradient", json_string(exp->diagnose.gradient->row.name));
-    json_object_set_new(out, "steps", count(exp->diagnose.n_steps));
-    json_object_set_new(out, "exact_norm_ratio", real(exact_norm_ratio(exp)));
-    json_object_set_new(out, "comparisons", list);
     return out;
 }
 
@@ -563,13 +475,13 @@ static json_t *timing(const struct gle_metrics *m)
     json_t *out = json_object();
 
     json_object_set_new(out, "train_steps", count(m->train_steps));
-    json_object_set_new(out, "train_seconds", real(m->train_seconds));
-    json_object_set_new(out, "train_steps_per_second", real((double)m->train_steps / m->train_seconds));
-    json_object_set_new(out, "train_gflops", real(1e-9 * m->train_flops / m->train_seconds));
+    json_object_set_new(out, "train_seconds", gle_json_real(m->train_seconds));
+    json_object_set_new(out, "train_steps_per_second", gle_json_real((double)m->train_steps / m->train_seconds));
+    json_object_set_new(out, "train_gflops", gle_json_real(1e-9 * m->train_flops / m->train_seconds));
     json_object_set_new(out, "eval_steps", count(m->eval_steps));
-    json_object_set_new(out, "eval_seconds", real(m->eval_seconds));
-    json_object_set_new(out, "eval_gflops", real(1e-9 * m->eval_flops / m->eval_seconds));
-    json_object_set_new(out, "waited_seconds", real(m->waited_seconds));
+    json_object_set_new(out, "eval_seconds", gle_json_real(m->eval_seconds));
+    json_object_set_new(out, "eval_gflops", gle_json_real(1e-9 * m->eval_flops / m->eval_seconds));
+    json_object_set_new(out, "waited_seconds", gle_json_real(m->waited_seconds));
     return out;
 }
 
@@ -631,7 +543,7 @@ char *gle_report_json(const struct gle_report *r, const struct gle_metrics *m, c
     json_object_set_new(root, "best", m->n_epochs ? best(m) : json_null());
     json_object_set_new(root, "confusion", confusion(m));
     json_object_set_new(root, "parameters", parameters(r->graph, net));
-    json_object_set_new(root, "diagnostics", diagnostics(r, m));
+    json_object_set_new(root, "diagnostics", gle_json_diagnostics(r, m));
     json_object_set_new(root, "timing", timing(m));
 
     return gle_json_end(root, GLE_JSON_INDENT, begun);

@@ -17,6 +17,13 @@ char *gle_json_end(json_t *root, size_t indent, size_t begun);
 /* metrics.json as text ending in a newline. Owns: the caller, gle_free(). NULL: no memory. */
 char *gle_report_json(const struct gle_report *report, const struct gle_metrics *metrics, const struct gle_net *net);
 
+/* A number; null: it is not finite. Owns: the caller. */
+json_t *gle_json_real(double value);
+
+/* What a rule's updates have in common with a gradient, as the report has it under "diagnostics"; null: the config does
+ * not ask for it. Owns: the caller. */
+json_t *gle_json_diagnostics(const struct gle_report *report, const struct gle_metrics *metrics);
+
 /* Keys and values of a sweep at a run; null: the file has none. Owns: the caller. */
 json_t *gle_json_sweep(const struct gle_sweep *sweep);
 

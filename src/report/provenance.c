@@ -77,12 +77,15 @@ int gle_provenance_resume(struct gle_provenance *p, struct gle_error *err)
     return 0;
 }
 
+/* What makers of the backend opencl begin with. */
+static const char on_device[] = "opencl, ";
+
 void gle_provenance_maker(char maker[GLE_MAKER], const struct gle_provenance *p)
 {
     const bool blas = !strcmp(p->isa, gle_isa_name(GLE_ISA_BASE)); /* the others have products of their own */
     const struct gle_provenance_device *d = &p->device;
-    const int n = d->name ? snprintf(maker, GLE_MAKER, "%.60s, driver %.40s, glesim %.40s%s%.40s", d->name, d->driver,
-                                     p->version, p->commit[0] ? " " : "", p->commit)
+    const int n = d->name ? snprintf(maker, GLE_MAKER, "%s%.60s, driver %.40s, glesim %.40s%s%.40s", on_device, d->name,
+                                     d->driver, p->version, p->commit[0] ? " " : "", p->commit)
                           : snprintf(maker, GLE_MAKER, "%s, glesim %.40s%s%.40s, %.80s%s%.60s", p->isa, p->version,
                                      p->commit[0] ? " " : "", p->commit, p->compiler, blas ? ", " : "",
                                      blas ? p->blas : "");

@@ -408,38 +408,30 @@ static int add_param(struct gle_npz_writer *npz, const struct gle_graph *graph, 
 {
     const struct gle_parameter *p = &graph->parameters[param];
     const struct gle_field *f = &p->field;
-    float *values = gle_calloc(gle_field_size(f), sizeof *values);
     char name[GLE_FIELD_LABEL];
-    int rc;
+    float *values;
 
-    if (!values)
-        return gle_fail(err, GLE_ENOMEM, "no memory for a copy of the weights");
     gle_field_label(name, sizeof name, f);
+    values = gle_npz_room(npz, name, GLE_NPY_F32, p->n_shape, p->shape, err);
+    if (!values)
+        return -1;
     gle_net_get_param(net, param, values);
-    rc = gle_npz_add(npz, name, GLE_NPY_F32, values, p->n_shape, p->shape, err);
-    gle_free(values);
-    return rc;
+    return 0;
 }
 
 /* Which synapses a sparse link has. */
 static int add_synapses(struct gle_npz_writer *npz, const struct gle_projection *c, struct gle_error *err)
 {
     const size_t shape[2] = {c->plan.n_synapses, 2};
-    uint32_t *pairs = gle_calloc(2 * c->plan.n_synapses, sizeof *pairs);
-    int64_t *values = gle_calloc(2 * c->plan.n_synapses, sizeof *values);
     char name[GLE_FIELD_LABEL + sizeof GLE_LINK_SYNAPSES];
-    int rc = pairs && values ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for a copy of the synapses");
+    int64_t *pairs;
 
-    if (!rc) {
-        gle_link_synapses(&c->plan, pairs);
-        for (size_t i = 0; i < 2 * c->plan.n_synapses; i++)
-            values[i] = (int64_t)pairs[i];
-        snprintf(name, sizeof name, "%s" GLE_LINK_SYNAPSES, c->cfg->label);
-        rc = gle_npz_add(npz, name, GLE_NPY_I64, values, 2, shape, err);
-    }
-    gle_free(pairs);
-    gle_free(values);
-    return rc;
+    snprintf(name, sizeof name, "%s" GLE_LINK_SYNAPSES, c->cfg->label);
+    pairs = gle_npz_room(npz, name, GLE_NPY_I64, 2, shape, err);
+    if (!pairs)
+        return -1;
+    gle_link_synapses(&c->plan, pairs);
+    return 0;
 }
 
 /* Owns: *bytes, gle_free(); NULL after an error. */

@@ -36,6 +36,7 @@ static struct path item_of(const struct path *path)
 struct dotted {
     json_t *properties, *patterns;
     bool lists;
+    size_t most; /* items that such a list may have */
 };
 
 static void add_path(struct gle_schema *s, struct dotted *d, const struct path *path, json_t *value)
@@ -46,7 +47,7 @@ static void add_path(struct gle_schema *s, struct dotted *d, const struct path *
 
     snprintf(regex, sizeof regex, "^%s$", path->regex);
     if (d->lists)
-        value = gle_schema_list_of(s, value, 1);
+        value = gle_schema_list_of(s, value, 1, d->most);
     old = json_object_get(where, name); /* of another row: a setting that several rows have */
     if (json_equal(old, value))
         json_decref(value);
@@ -149,7 +150,7 @@ static bool is_listed(const char *list, const char *one)
 /* A map of dotted keys. */
 json_t *gle_schema_changes(struct gle_schema *s, const struct gle_form *form)
 {
-    struct dotted d = {json_object(), json_object(), form->kind == GLE_FORM_CHOICES};
+    struct dotted d = {json_object(), json_object(), form->kind == GLE_FORM_CHOICES, form->most};
     json_t *out = gle_schema_typed(s, "object");
 
     for (const struct gle_key *k = form->key->more; k->name; k++) {

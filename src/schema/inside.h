@@ -37,8 +37,8 @@ bool gle_schema_is_taken(const struct gle_row *row, bool (*takes)(const struct g
 /* The names of a table's rows; bare: of those that need no setting. */
 json_t *gle_schema_names(struct gle_schema *s, const struct gle_table *table, bool (*takes)(const struct gle_row *),
                          bool bare);
-/* A list of `least` items at least. */
-json_t *gle_schema_list_of(struct gle_schema *s, json_t *items, size_t least);
+/* A list of `least` items at least, and of `most` at most, if it is not 0. */
+json_t *gle_schema_list_of(struct gle_schema *s, json_t *items, size_t least, size_t most);
 /* What a key's value may be; the same with its explanation. */
 json_t *gle_schema_value_of(struct gle_schema *s, const struct gle_key *key);
 json_t *gle_schema_explained(struct gle_schema *s, const struct gle_key *key);

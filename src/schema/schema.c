@@ -164,13 +164,15 @@ static json_t *free_text(struct gle_schema *s, const char *pattern)
 }
 
 /* Takes items over. */
-json_t *gle_schema_list_of(struct gle_schema *s, json_t *items, size_t least)
+json_t *gle_schema_list_of(struct gle_schema *s, json_t *items, size_t least, size_t most)
 {
     json_t *out = gle_schema_typed(s, shape_types[LIST]);
 
     gle_schema_set(s, out, "items", items);
     if (least)
         gle_schema_set(s, out, "minItems", json_integer((json_int_t)least));
+    if (most)
+        gle_schema_set(s, out, "maxItems", json_integer((json_int_t)most));
     return out;
 }
 
@@ -390,7 +392,7 @@ static json_t *form_shaped(struct gle_schema *s, const struct gle_form *form, co
     case GLE_FORM_WORD:
         return shape == WORD ? word(s, form) : NULL;
     case GLE_FORM_LIST:
-        return shape == LIST ? gle_schema_list_of(s, gle_schema_value_of(s, form->key), 1) : NULL;
+        return shape == LIST ? gle_schema_list_of(s, gle_schema_value_of(s, form->key), 1, form->most) : NULL;
     case GLE_FORM_PART:
         return shape == WORD  ? gle_schema_names(s, form->table, form->takes, true)
                : shape == MAP ? selected_part(s, form, key)
@@ -426,14 +428,16 @@ static json_t *shaped(struct gle_schema *s, const struct gle_key *key, enum gle_
     case GLE_KEY_KIND_BOOL:
         return shape == FLAG ? gle_schema_typed(s, shape_types[FLAG]) : NULL;
     case GLE_KEY_KIND_REALS:
-        return shape == NUMBER ? number(s, key) : shape == LIST ? gle_schema_list_of(s, number(s, key), 0) : NULL;
+        if (shape == NUMBER)
+            return key->least > 1 ? NULL : number(s, key);
+        return shape == LIST ? gle_schema_list_of(s, number(s, key), key->least, key->most) : NULL;
     case GLE_KEY_KIND_TEXTS:
-        return shape == LIST ? gle_schema_list_of(s, free_text(s, key->more), 0) : NULL;
+        return shape == LIST ? gle_schema_list_of(s, free_text(s, key->more), 0, 0) : NULL;
     case GLE_KEY_KIND_NAME:
         return shape == WORD ? gle_schema_names(s, key->more, NULL, false) : NULL;
     case GLE_KEY_KIND_NAMES:
         item.kind = GLE_KEY_KIND_NAME;
-        return shape == LIST ? gle_schema_list_of(s, gle_schema_value_of(s, &item), 0) : NULL;
+        return shape == LIST ? gle_schema_list_of(s, gle_schema_value_of(s, &item), 0, 0) : NULL;
     case GLE_KEY_KIND_PART:
         return shape == WORD  ? gle_schema_names(s, key->more, NULL, true)
                : shape == MAP ? typed_part(s, key->more)
@@ -445,7 +449,10 @@ static json_t *shaped(struct gle_schema *s, const struct gle_key *key, enum gle_
             out = gle_schema_either(s, out, form_shaped(s, f, key, shape));
         return out;
     case GLE_KEY_KIND_TEXT: /* of any shape of a scalar: see gle_schema_value_of(). Here one form of several */
-        return shape == WORD || shape == NUMBER ? gle_schema_typed(s, shape_types[shape]) : NULL;
+        out = shape == WORD || (shape == NUMBER && !key->more) ? gle_schema_typed(s, shape_types[shape]) : NULL;
+        if (out && key->more)
+            gle_schema_set(s, out, "pattern", gle_schema_text(s, key->more));
+        return out;
     case GLE_KEY_KIND_PATH:
         break;
     }

@@ -8,21 +8,17 @@
 #include <stdio.h>
 #include <string.h>
 
-/* tau_m is as long as a config's, tau_r that of the config. */
+/* Time constants are as long as a config's. */
 static int check_times(const struct gle_net *net, const struct gle_parameter *p, const struct gle_archive *a,
                        struct gle_error *err)
 {
     const struct gle_layer_cfg *cfg = gle_population_of(net, p->field.population)->cfg;
     const float *tau = gle_param_of(net, p);
 
-    for (size_t j = 0; p->kind == GLE_TAU_M && j < p->field.cols; j++)
+    for (size_t j = 0; gle_param_is_tau(p->kind) && j < p->field.cols; j++)
         if ((double)tau[j] < (1.0 - GLE_TAU_TOLERANCE) * net->graph->exp->dt)
-            return gle_archive_fail(a, "params", err, "tau_m of neuron %zu in layer '%s' is %g, below dt = %g", j,
-                                    cfg->name, (double)tau[j], net->graph->exp->dt);
-    for (size_t j = 0; p->kind == GLE_TAU_R && j < p->field.cols; j++)
-        if (!(tau[j] >= (float)cfg->tau_r[j] && tau[j] <= (float)cfg->tau_r[j]))
-            return gle_archive_fail(a, "params", err, "tau_r of neuron %zu in layer '%s' is %g, where it has %g", j,
-                                    cfg->name, (double)tau[j], cfg->tau_r[j]);
+            return gle_archive_fail(a, "params", err, "%s of neuron %zu in layer '%s' is %g, below dt = %g",
+                                    p->field.name, j, cfg->name, (double)tau[j], net->graph->exp->dt);
     return 0;
 }
 
@@ -79,7 +75,21 @@ static int visit_learning(struct gle_net *net, struct gle_archive *a, struct gle
     return rc;
 }
 
-/* The rows that there are now, padded: what the last step left, "r", and those before it, "r_1", ... */
+/* A field of a net. */
+struct past {
+    const struct gle_net *net;
+    const struct gle_field *field;
+};
+
+static float *past_at(const void *ctx, size_t ago)
+{
+    const struct past *past = ctx;
+
+    return gle_past_of(past->net, past->field, ago);
+}
+
+/* The rows that there are now, of all copies that later steps read: what the last step left comes first, before what
+ * the one before it left. */
 static int visit_state(struct gle_net *net, struct gle_archive *a, struct gle_error *err)
 {
     int rc = 0;
@@ -89,11 +99,14 @@ static int visit_state(struct gle_net *net, struct gle_archive *a, struct gle_er
         if (!gle_past_copies(f))
             continue;
         gle_archive_enter(a, f->owner);
-        for (size_t ago = 0; ago < gle_past_copies(f) && !rc; ago++) {
-            char name[48];
-            snprintf(name, sizeof name, ago ? "%s_%zu" : "%s", f->name, ago);
-            rc = gle_archive_f32(a, name, gle_past_of(net, f, ago), net->B * f->ld, err);
-        }
+        rc = gle_archive_stack(a, f->name,
+                               &(struct gle_archive_stack){.n = gle_past_copies(f),
+                                                           .rows = net->B,
+                                                           .cols = f->cols,
+                                                           .ld = f->ld,
+                                                           .at = past_at,
+                                                           .ctx = &(struct past){net, f}},
+                               err);
         gle_archive_leave(a);
     }
     return rc;

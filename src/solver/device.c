@@ -1,12 +1,10 @@
 /* Steps on an accelerator: twins of the net's arrays, and the three launches of a step. */
-#include "solver/device.h"
-#include "backend/device.h"
 #include "base/memory.h"
-#include "solver/device_tables.h"
-#include "solver/inside.h"
+#include "solver/device_inside.h"
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The source of all kernels; made by the build. */
@@ -14,40 +12,6 @@ extern const char gle_device_source[];
 
 enum {
     QUEUE_BYTES = 16 << 20, /* of inputs and targets that wait to be handed over */
-};
-
-/* In the order of the kernels' arguments, up to the numbers. */
-enum buffer {
-    PARAMETERS, GRADIENTS, MOMENTS_0, MOMENTS_1, COEFFICIENTS, STATE, DERIVED, TAPE, /* as the net has them */
-    INPUTS, TARGETS, OUTPUT_SUM, LOSSES, WILD,                                       /* of the steps that wait */
-    POPULATIONS, PROJECTIONS, LISTS, TILES, STEPS, UPDATES,
-    BUFFERS
-};
-enum { ARGUMENT_SHAPE = BUFFERS, ARGUMENT_STEP };
-
-enum newer { SAME, HOST, DEVICE };
-
-struct gle_net_device {
-    struct gle_device *device; /* borrowed */
-    struct gle_device_kernel *kernels[GLE_DEVICE_LAUNCHES];
-    struct gle_device_sizes sizes;
-    struct gle_device_tables tables;
-    struct gle_buffer *buffers[BUFFERS], *tiles[GLE_DEVICE_LAUNCHES];
-    enum newer newer[GLE_PARTS_OF_NET];
-    struct gle_error err; /* that was not told yet */
-
-    /* Steps that wait to be handed over (n of most). */
-    size_t n, most;
-    uint64_t first;       /* number of the first of them, since the net's start */
-    float *inputs, *targets;
-    struct gle_device_step *steps;
-    struct gle_device_update *updates;
-    float *losses;        /* (most, max_batch), as they come back */
-    gle_u32 *wild;        /* (most, n_populations) */
-    size_t handed;        /* steps whose losses have not come back */
-    double *known;        /* (2 most): losses that came back (n_known), and were not told */
-    size_t n_known;
-    size_t losses_B;      /* rows of theirs */
 };
 
 /* --- the twins --- */
@@ -95,8 +59,7 @@ static size_t twins_of(const struct gle_net *net, enum gle_part_of_net part, str
     return 0;
 }
 
-/* Keeps the first error. */
-static bool failed(struct gle_net_device *d, int rc, const struct gle_error *err)
+bool gle_device_failed(struct gle_net_device *d, int rc, const struct gle_error *err)
 {
     if (rc && d->err.code == GLE_OK)
         d->err = *err;
@@ -112,8 +75,6 @@ int gle_net_tell(const struct gle_net *net, struct gle_error *err)
     return gle_fail(err, d->err.code, "%s", d->err.text);
 }
 
-static bool hand_over(struct gle_net *net);
-
 /* Brings a part to the host; const, since nothing that a caller can tell changes. */
 static void fetch(struct gle_net *net, enum gle_part_of_net part)
 {
@@ -122,12 +83,12 @@ static void fetch(struct gle_net *net, enum gle_part_of_net part)
     struct twin twins[2];
     size_t n;
 
-    hand_over(net);
+    gle_device_hand_over(net);
     if (d->newer[part] != DEVICE || d->err.code != GLE_OK)
         return;
     n = twins_of(net, part, twins);
     for (size_t i = 0; i < n; i++)
-        if (failed(d, gle_buffer_read(d->buffers[twins[i].buffer], 0, twins[i].host, twins[i].n * sizeof(float), &err),
+        if (gle_device_failed(d, gle_buffer_read(d->buffers[twins[i].buffer], 0, twins[i].host, twins[i].n * sizeof(float), &err),
                    &err))
             return;
     d->newer[part] = SAME;
@@ -152,7 +113,7 @@ void gle_net_replace(struct gle_net *net, enum gle_part_of_net part)
 {
     if (!net->device)
         return;
-    hand_over(net);
+    gle_device_hand_over(net);
     net->device->newer[part] = HOST;
 }
 
@@ -164,11 +125,11 @@ void gle_net_see_field(const struct gle_net *net, const struct gle_field *f)
 
     if (!d || !f->copies)
         return;
-    hand_over((struct gle_net *)net);
+    gle_device_hand_over((struct gle_net *)net);
     if (d->newer[part] != DEVICE || d->err.code != GLE_OK)
         return;
     for (size_t copy = 0; copy < f->copies; copy++)
-        (void)failed(d, gle_buffer_read(d->buffers[f->role == GLE_STATE ? STATE : DERIVED],
+        (void)gle_device_failed(d, gle_buffer_read(d->buffers[f->role == GLE_STATE ? STATE : DERIVED],
                                         (f->place + copy * f->stride) * sizeof(float),
                                         net->slabs[f->role] + f->place + copy * f->stride,
                                         net->B * f->ld * sizeof(float), &err),
@@ -187,11 +148,20 @@ static bool write_part(struct gle_net *net, enum gle_part_of_net part)
     if (d->newer[part] != HOST)
         return true;
     for (size_t i = 0; i < n; i++)
-        if (failed(d, gle_buffer_write(d->buffers[twins[i].buffer], 0, twins[i].host, twins[i].n * sizeof(float), &err),
+        if (gle_device_failed(d, gle_buffer_write(d->buffers[twins[i].buffer], 0, twins[i].host, twins[i].n * sizeof(float), &err),
                    &err))
             return false;
     d->newer[part] = SAME;
     return true;
+}
+
+bool gle_device_write_parts(struct gle_net *net)
+{
+    bool ok = true;
+
+    for (int part = 0; part < GLE_PARTS_OF_NET; part++)
+        ok = ok && write_part(net, part);
+    return ok;
 }
 
 /* What came back of the steps that were handed over last. */
@@ -203,9 +173,9 @@ static void take_losses(struct gle_net *net)
 
     if (!d->handed || d->err.code != GLE_OK)
         return;
-    if (failed(d, gle_buffer_read(d->buffers[LOSSES], 0, d->losses, d->handed * max_batch * sizeof *d->losses, &err),
+    if (gle_device_failed(d, gle_buffer_read(d->buffers[LOSSES], 0, d->losses, d->handed * max_batch * sizeof *d->losses, &err),
                &err) ||
-        failed(d, gle_buffer_read(d->buffers[WILD], 0, d->wild, d->handed * n_pop * sizeof *d->wild, &err), &err))
+        gle_device_failed(d, gle_buffer_read(d->buffers[WILD], 0, d->wild, d->handed * n_pop * sizeof *d->wild, &err), &err))
         return;
     for (size_t q = 0; q < d->handed; q++) {
         double loss = 0.0;
@@ -215,14 +185,15 @@ static void take_losses(struct gle_net *net)
         for (size_t i = 0; i < n_pop; i++)
             *gle_wild_of(net, i, 0) = d->wild[q * n_pop + i] != 0;
         if (gle_net_check(net, d->first + q, &err)) {
-            (void)failed(d, -1, &err);
+            (void)gle_device_failed(d, -1, &err);
+            net->steps = d->first + q + 1; /* those after it count for nothing */
             break;
         }
     }
     d->handed = 0;
 }
 
-static bool launch(struct gle_net_device *d, enum gle_device_launch which, size_t q)
+bool gle_device_run(struct gle_net_device *d, enum gle_device_launch which, size_t q)
 {
     const size_t groups[2] = {d->tables.n_tiles[which], 1};
     const gle_u32 at = (gle_u32)q;
@@ -230,41 +201,38 @@ static bool launch(struct gle_net_device *d, enum gle_device_launch which, size_
 
     if (!groups[0])
         return true;
-    return !failed(d, gle_device_set_value(d->kernels[which], ARGUMENT_STEP, &at, sizeof at, &err), &err) &&
-           !failed(d, gle_device_launch(d->kernels[which], groups, d->sizes.items, &err), &err);
+    return !gle_device_failed(d, gle_device_set_value(d->kernels[which], ARGUMENT_STEP, &at, sizeof at, &err), &err) &&
+           !gle_device_failed(d, gle_device_launch(d->kernels[which], groups, d->sizes.items, &err), &err);
 }
 
-static bool write(struct gle_net_device *d, enum buffer buffer, const void *from, size_t bytes)
+bool gle_device_write(struct gle_net_device *d, enum buffer buffer, const void *from, size_t bytes)
 {
     struct gle_error err = {0};
 
-    return !failed(d, gle_buffer_write(d->buffers[buffer], 0, from, bytes, &err), &err);
+    return !gle_device_failed(d, gle_buffer_write(d->buffers[buffer], 0, from, bytes, &err), &err);
 }
 
-/* Hands over the steps that wait. Returns whether all is well. */
-static bool hand_over(struct gle_net *net)
+bool gle_device_hand_over(struct gle_net *net)
 {
     struct gle_net_device *d = net->device;
     const struct gle_device_shape *shape = &d->tables.shape;
     const size_t n = d->n;
-    bool ok = true;
     struct gle_error err = {0};
+    bool ok;
 
     d->n = 0;
     if (!n || d->err.code != GLE_OK)
         return d->err.code == GLE_OK;
     take_losses(net); /* their room is needed */
-    for (int part = 0; part < GLE_PARTS_OF_NET; part++)
-        ok = ok && write_part(net, part);
-    ok = ok && write(d, INPUTS, d->inputs, n * shape->slab_input * sizeof(float)) &&
-         write(d, TARGETS, d->targets, n * shape->slab_target * sizeof(float)) &&
-         write(d, STEPS, d->steps, n * sizeof *d->steps) &&
-         write(d, UPDATES, d->updates, n * shape->n_parameters * sizeof *d->updates) &&
-         !failed(d, gle_buffer_zero(d->buffers[WILD], 0, n * shape->n_populations * sizeof *d->wild, &err), &err);
+    ok = gle_device_write_parts(net) && gle_device_write(d, INPUTS, d->inputs, n * shape->slab_input * sizeof(float)) &&
+         gle_device_write(d, TARGETS, d->targets, n * shape->slab_target * sizeof(float)) &&
+         gle_device_write(d, STEPS, d->steps, n * sizeof *d->steps) &&
+         gle_device_write(d, UPDATES, d->updates, n * shape->n_parameters * sizeof *d->updates) &&
+         !gle_device_failed(d, gle_buffer_zero(d->buffers[WILD], 0, n * shape->n_populations * sizeof *d->wild, &err), &err);
     for (size_t q = 0; q < n && ok; q++)
-        ok = launch(d, GLE_LAUNCH_STEP, q) && launch(d, GLE_LAUNCH_SEND, q) &&
-             (!(d->steps[q].flags & GLE_DEVICE_LEARN) || launch(d, GLE_LAUNCH_LEARN, q));
-    if (!ok || failed(d, gle_device_flush(d->device, &err), &err))
+        ok = gle_device_run(d, GLE_LAUNCH_STEP, q) && gle_device_run(d, GLE_LAUNCH_SEND, q) &&
+             (!(d->steps[q].flags & GLE_DEVICE_LEARN) || gle_device_run(d, GLE_LAUNCH_LEARN, q));
+    if (!ok || gle_device_failed(d, gle_device_flush(d->device, &err), &err))
         return false;
     d->handed = n;
     d->losses_B = net->B;
@@ -287,6 +255,25 @@ static void tell_losses(struct gle_net_device *d, double *losses, size_t *n)
     d->n_known = 0;
 }
 
+bool gle_device_settle(struct gle_net *net)
+{
+    gle_device_hand_over(net);
+    take_losses(net);
+    return net->device->err.code == GLE_OK;
+}
+
+void gle_device_list_updates(struct gle_net *net, struct gle_device_update *updates, bool learn)
+{
+    for (size_t i = 0; i < net->graph->n_parameters; i++) {
+        const struct gle_parameter *p = &net->graph->parameters[i];
+        updates[i].learns = gle_learns(net, p);
+        if (learn && updates[i].learns)
+            memcpy(updates[i].c, gle_net_own_step(net, p).c, sizeof updates[i].c);
+        else if (learn && p->plastic)
+            net->missed[i]++;
+    }
+}
+
 int gle_net_device_queue(struct gle_net *net, const struct gle_step *step, double *losses, size_t *n,
                          struct gle_error *err)
 {
@@ -297,7 +284,7 @@ int gle_net_device_queue(struct gle_net *net, const struct gle_step *step, doubl
     size_t q;
 
     if (d->n == d->most)
-        hand_over(net);
+        gle_device_hand_over(net);
     tell_losses(d, losses, n);
     if (gle_net_tell(net, err))
         return -1;
@@ -311,23 +298,15 @@ int gle_net_device_queue(struct gle_net *net, const struct gle_step *step, doubl
         .taped = (gle_u32)net->taped,
         .beta = step->learn || step->nudge ? (float)g->exp->beta : 0.0f,
     };
-    for (size_t i = 0; step->learn && i < g->n_parameters; i++) {
-        const struct gle_parameter *p = &g->parameters[i];
-        struct gle_device_update *update = &d->updates[q * g->n_parameters + i];
-        update->learns = gle_learns(net, p);
-        if (update->learns)
-            memcpy(update->c, gle_net_own_step(net, p).c, sizeof update->c);
-        else if (p->plastic)
-            net->missed[i]++;
-    }
+    if (step->learn)
+        gle_device_list_updates(net, d->updates + q * g->n_parameters, true);
     d->n++;
     return 0;
 }
 
 int gle_net_device_collect(struct gle_net *net, double *losses, size_t *n, struct gle_error *err)
 {
-    hand_over(net);
-    take_losses(net);
+    gle_device_settle(net);
     tell_losses(net->device, losses, n);
     return gle_net_tell(net, err);
 }
@@ -335,38 +314,53 @@ int gle_net_device_collect(struct gle_net *net, double *losses, size_t *n, struc
 /* --- the net moves --- */
 
 /* Sizes of tiles. A GPU wants many small ones, with a number of each for each of its items; a processor few large ones
- * that stay in its first caches, with vectors as wide as its registers. */
+ * that stay in its first caches, with vectors as wide as its registers. GLESIM_TILES=gpu or cpu has a device take those
+ * of the other: so that what GPUs run is tested on processors, too. */
 static struct gle_device_sizes sizes_for(const struct gle_device_info *info)
 {
-    if (info->is_gpu)
+    const char *wanted = getenv("GLESIM_TILES");
+
+    if (wanted ? !strcmp(wanted, "gpu") : info->is_gpu)
         return (struct gle_device_sizes){.items = 64, .tile_rows = 32, .tile_cols = 32, .tile_depth = 16,
                                          .micro_rows = 4, .micro_vectors = 1, .vector = 4};
     return (struct gle_device_sizes){.items = 1, .tile_rows = 128, .tile_cols = 32, .tile_depth = 64,
                                      .micro_rows = 8, .micro_vectors = 2, .vector = 16};
 }
 
-/* The rows of a table as cases of a switch. */
-static void write_activations(char *buf, size_t size)
+/* The activations of the table, or those of them that are curved: a function for each, and cases of a switch. One that
+ * is normalised over the layer begins as a linear one. */
+static void write_activations(char *functions, char *cases, size_t size, bool curved)
 {
     const struct gle_act *act;
-    size_t n = 0;
+    size_t n = 0, n_cases = 0;
 
-    for (size_t i = 0; (act = (const struct gle_act *)gle_table_at(&gle_act_table, i)) && n < size; i++)
-        n += (size_t)snprintf(buf + n, size - n, "case %zu: GLE_ACTIVATE(%s) break; ", i,
-                              act->log_probabilities ? "linear" : act->row.name);
+    functions[0] = cases[0] = '\0';
+    for (size_t i = 0; (act = (const struct gle_act *)gle_table_at(&gle_act_table, i)); i++) {
+        const char *name = act->log_probabilities ? "linear" : act->row.name;
+        if (curved && !act->curvature)
+            continue;
+        if (name == act->row.name)
+            n += (size_t)snprintf(functions + n, size - n, "GLE_%s_FUNCTION(%s) ", curved ? "CURVATURE" : "ACTIVATION",
+                                  name);
+        n_cases += (size_t)snprintf(cases + n_cases, size - n_cases, "case %zu: GLE_%s(%s); break; ", i,
+                                    curved ? "CURVE" : "ACTIVATE", name);
+    }
 }
 
 static int compile(struct gle_net *net, struct gle_error *err)
 {
-    static const char *const names[GLE_DEVICE_LAUNCHES] = {"step_populations", "send_errors", "learn"};
+    static const char *const names[GLE_DEVICE_LAUNCHES] = {
+        "step_populations", "send_errors", "learn", "send_lambdas", "sweep_populations", "gather"};
     struct gle_net_device *d = net->device;
     const struct gle_device_sizes *s = &d->sizes;
     const struct gle_experiment *exp = net->graph->exp;
-    char activations[2048], options[1024];
+    enum { SIZE = 4096 };
+    char rows[4][SIZE], options[1024];
     char *source;
     int rc;
 
-    write_activations(activations, sizeof activations);
+    write_activations(rows[0], rows[1], SIZE, false);
+    write_activations(rows[2], rows[3], SIZE, true);
     snprintf(options, sizeof options,
              "-cl-std=CL1.2 %s-DITEMS=%zu -DTILE_ROWS=%zu -DTILE_COLS=%zu -DTILE_DEPTH=%zu -DMICRO_ROWS=%zu "
              "-DMICRO_VECTORS=%zu -DVECTOR=%zu -DLOSS=%s -DLOSS_PARAMETER=%.9ef -DOPTIMIZER=%s -DRULE_IS_PROSPECTIVE=%d",
@@ -374,10 +368,11 @@ static int compile(struct gle_net *net, struct gle_error *err)
              s->tile_rows, s->tile_cols, s->tile_depth, s->micro_rows, s->micro_vectors, s->vector,
              net->loss->row.name, net->loss->parameter ? net->loss->parameter(exp->loss_params) : 0.0,
              net->optimizer->row.name, net->rule.error == net->kernels->error_prospective);
-    source = gle_calloc(1, strlen(gle_device_source) + sizeof activations + 32);
+    source = gle_calloc(1, strlen(gle_device_source) + sizeof rows + 128);
     if (!source)
         return gle_fail(err, GLE_ENOMEM, "no memory for the source of kernels");
-    sprintf(source, "#define ACTIVATIONS %s\n%s", activations, gle_device_source);
+    sprintf(source, "#define ACTIVATION_FUNCTIONS %s\n#define ACTIVATIONS %s\n#define CURVATURE_FUNCTIONS %s\n"
+            "#define CURVATURES %s\n%s", rows[0], rows[1], rows[2], rows[3], gle_device_source);
     rc = gle_device_compile(d->device, source, options, err);
     gle_free(source);
     for (int i = 0; i < GLE_DEVICE_LAUNCHES && !rc; i++)
@@ -408,20 +403,22 @@ static int create_buffers(struct gle_net *net, struct gle_error *err)
         [POPULATIONS] = g->n_populations * sizeof *d->tables.populations,
         [PROJECTIONS] = g->n_projections * sizeof *d->tables.projections,
         [LISTS] = d->tables.n_lists * sizeof *d->tables.lists,
-        [STEPS] = most * sizeof *d->steps,
+        [STEPS] = (most > g->tape_steps ? most : g->tape_steps) * sizeof *d->steps,
         [UPDATES] = most * g->n_parameters * sizeof *d->updates,
+        [ADJOINTS] = d->tables.sweep.slab_adjoint * sizeof(float),
+        [SENT_LAMBDAS] = d->tables.sweep.slab_sent * sizeof(float),
     };
     int rc = 0;
 
     for (int i = 0; i < BUFFERS && !rc; i++)
-        if (i != TILES)
+        if (i != TILES && i != ARGUMENT_SHAPE && i != ARGUMENT_STEP)
             rc = gle_buffer_create(&d->buffers[i], d->device, bytes[i] ? bytes[i] : sizeof(float), err);
     rc = rc || gle_buffer_write(d->buffers[POPULATIONS], 0, d->tables.populations, bytes[POPULATIONS], err) ||
          gle_buffer_write(d->buffers[PROJECTIONS], 0, d->tables.projections, bytes[PROJECTIONS], err) ||
          (bytes[LISTS] && gle_buffer_write(d->buffers[LISTS], 0, d->tables.lists, bytes[LISTS], err));
     for (int k = 0; k < GLE_DEVICE_LAUNCHES; k++)
-        for (unsigned i = 0; i < BUFFERS && !rc; i++)
-            if (i != TILES)
+        for (unsigned i = 0; i < (k < GLE_LAUNCH_SEND_LAMBDAS ? STEP_BUFFERS : BUFFERS) && !rc; i++)
+            if (d->buffers[i])
                 rc = gle_device_set_buffer(d->kernels[k], i, d->buffers[i], err);
     return rc ? -1 : 0;
 }
@@ -453,7 +450,7 @@ void gle_net_resize(struct gle_net *net)
     struct gle_error err = {0};
 
     if (net->device && net->device->err.code == GLE_OK)
-        (void)failed(net->device, cut(net, &err), &err);
+        (void)gle_device_failed(net->device, cut(net, &err), &err);
 }
 
 static int allocate(struct gle_net_device *d, const struct gle_graph *g, struct gle_error *err)

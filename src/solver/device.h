@@ -46,6 +46,11 @@ void gle_net_resize(struct gle_net *net);
 GLE_MUST_CHECK int gle_net_device_queue(struct gle_net *net, const struct gle_step *step, double *losses, size_t *n,
                                         struct gle_error *err);
 GLE_MUST_CHECK int gle_net_device_collect(struct gle_net *net, double *losses, size_t *n, struct gle_error *err);
+/* What gle_net_begin_window() and gle_net_end_window() do there. alpha: of gradients. Errors: of the device;
+ * GLE_EDIVERGED. */
+void gle_net_device_begin_window(struct gle_net *net);
+GLE_MUST_CHECK int gle_net_device_end_window(struct gle_net *net, float alpha, size_t rounds, bool learn,
+                                             struct gle_error *err);
 void gle_net_device_destroy(struct gle_net *net);
 
 #endif

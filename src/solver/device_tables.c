@@ -70,6 +70,9 @@ static struct gle_device_population population_of(const struct gle_graph *g, siz
         .grid = (gle_u32)(p->n / channels),
         .gridded = grid != NULL,
         .past = (gle_u32)p->past,
+        .depth = (gle_u32)p->depth,
+        .swept = p->swept,
+        .coupled = p->coupled,
         .gamma = (float)p->cfg->gamma,
         .bias = parameter_of(g, p->bias),
         .tau_m = parameter_of(g, p->tau_m),
@@ -98,6 +101,14 @@ static struct gle_device_population population_of(const struct gle_graph *g, siz
         .tape_prosp_u = field_of(&p->tape.prosp_u, 0),
         .tape_e_above = field_of(&p->tape.e_above, 0),
         .tape_above_bar = field_of(&p->tape.above_bar, 0),
+        .tape_prosp_u_bar = field_of(&p->tape.prosp_u_bar, 0),
+        .adjoint_u = field_of(&p->adjoint.u, 0),
+        .adjoint_v = field_of(&p->adjoint.v, 0),
+        .adjoint_dr = field_of(&p->adjoint.dr, 0),
+        .adjoint_e = field_of(&p->adjoint.e, 0),
+        .adjoint_a = field_of(&p->adjoint.a, 0),
+        .adjoint_to_tau_m = field_of(&p->adjoint.work, 0),
+        .adjoint_to_tau_r = field_of(&p->adjoint.r, 0),
     };
 }
 
@@ -147,6 +158,8 @@ static struct gle_device_projection projection_of(const struct gle_graph *g, siz
         .link = link_of(plan),
         .pooling = pool_of(plan),
         .sends_error = c->sends_error,
+        .couples_below = c->couples_below,
+        .sent = GLE_NOWHERE,
         .own_feedback = c->feedback != NULL,
         .weight = parameter_of(g, c->weight),
         .feedback = c->feedback ? parameter_of(g, c->feedback)
@@ -224,9 +237,16 @@ static size_t count_lists(const struct gle_graph *g)
     return n;
 }
 
+/* Whether the sweep sends lambda of a projection's target to its source. */
+static bool sends_lambda(const struct gle_graph *g, const struct gle_projection *c)
+{
+    return g->tape_steps && g->populations[c->target].swept && c->source != GLE_SOURCE_INPUT &&
+           g->populations[c->source].swept;
+}
+
 int gle_device_tables_build(struct gle_device_tables *t, const struct gle_graph *g, struct gle_error *err)
 {
-    size_t at = 0;
+    size_t at = 0, sent = 0;
 
     *t = (struct gle_device_tables){.graph = g, .n_lists = count_lists(g)};
     for (int role = 0; role < GLE_ROLES; role++)
@@ -250,6 +270,10 @@ int gle_device_tables_build(struct gle_device_tables *t, const struct gle_graph 
         if (t->projections[i].pooling == GLE_NOWHERE)
             return gle_fail(err, GLE_EDEVICE, "pooling by %s has no version for devices", plan->pooling->row.name);
         at = list_synapses(t, i, at);
+        if (sends_lambda(g, &g->projections[i])) {
+            t->projections[i].sent = (gle_u32)sent;
+            sent += g->train_rows * g->projections[i].ld_in;
+        }
     }
     t->shape = (struct gle_device_shape){
         .n_populations = (gle_u32)g->n_populations,
@@ -272,6 +296,7 @@ int gle_device_tables_build(struct gle_device_tables *t, const struct gle_graph 
         .slab_target = (gle_u32)(g->max_batch * g->populations[g->output].ld),
         .dt = (float)g->exp->dt,
     };
+    t->sweep = (struct gle_device_sweep){.slab_adjoint = (gle_u32)g->floats[GLE_ADJOINT], .slab_sent = (gle_u32)sent};
     return 0;
 }
 
@@ -316,35 +341,62 @@ static bool add_tiles(struct gle_device_tables *t, enum gle_device_launch launch
     return ok;
 }
 
+/* What population i has to do. */
+static bool cut_population(struct gle_device_tables *t, size_t i, size_t B, const struct gle_device_sizes *sizes)
+{
+    const struct gle_population *p = &t->graph->populations[i];
+    const struct gle_device_population *d = &t->populations[i];
+    const size_t rows = d->gridded ? d->channels : B, cols = d->gridded ? B * d->grid : p->n;
+    bool ok = add_tiles(t, GLE_LAUNCH_STEP, GLE_TASK_STEP, i, rows, cols, sizes);
+
+    if (p->bias->plastic)
+        ok = ok && add_tiles(t, GLE_LAUNCH_LEARN, GLE_TASK_BIAS, i, d->bias.cols, 1, sizes);
+    if (p->tau_m->plastic || p->tau_r->plastic)
+        ok = ok && add_tiles(t, GLE_LAUNCH_LEARN, GLE_TASK_TAU, i, p->n, 1, sizes);
+    if (!t->graph->tape_steps || !p->swept)
+        return ok;
+    ok = ok && add_tiles(t, GLE_LAUNCH_SWEEP, GLE_TASK_STEP, i, rows, cols, sizes);
+    if (p->bias->plastic)
+        ok = ok && add_tiles(t, GLE_LAUNCH_GATHER, GLE_TASK_BIAS, i, d->bias.cols, 1, sizes);
+    if (p->tau_m->plastic || p->tau_r->plastic)
+        ok = ok && add_tiles(t, GLE_LAUNCH_GATHER, GLE_TASK_TAU, i, p->n, 1, sizes);
+    return ok;
+}
+
+static bool cut_projection(struct gle_device_tables *t, size_t i, size_t B, const struct gle_device_sizes *sizes)
+{
+    const struct gle_projection *c = &t->graph->projections[i];
+    const struct gle_device_projection *d = &t->projections[i];
+    const size_t places = d->link == GLE_DEVICE_CONV ? (size_t)d->pooled[0] * d->pooled[1] : 0;
+    const size_t rows = places ? d->channels : B, cols = places ? B * places : d->n_pool;
+    bool ok = true;
+
+    if (c->sends_error)
+        ok = ok && add_tiles(t, GLE_LAUNCH_SEND, GLE_TASK_BACK, i, rows, cols, sizes);
+    if (d->sent != GLE_NOWHERE)
+        ok = ok && add_tiles(t, GLE_LAUNCH_SEND_LAMBDAS, GLE_TASK_BACK, i, rows, cols, sizes);
+    if (!c->weight->plastic)
+        return ok;
+    ok = ok && add_tiles(t, GLE_LAUNCH_LEARN, GLE_TASK_WEIGHT, i, d->weight.rows, d->weight.cols, sizes);
+    if (t->graph->tape_steps && t->graph->populations[c->target].swept)
+        ok = ok && add_tiles(t, GLE_LAUNCH_GATHER, GLE_TASK_WEIGHT, i, d->weight.rows, d->weight.cols, sizes);
+    return ok;
+}
+
 int gle_device_tables_cut(struct gle_device_tables *t, size_t B, const struct gle_device_sizes *sizes,
                           struct gle_error *err)
 {
     const struct gle_graph *g = t->graph;
-    const struct gle_population *top = &g->populations[g->output];
     bool ok = true;
 
     memset(t->n_tiles, 0, sizeof t->n_tiles);
     t->shape.B = (gle_u32)B;
-    for (size_t i = 0; i < g->n_populations; i++) {
-        const struct gle_device_population *p = &t->populations[i];
-        ok = ok && add_tiles(t, GLE_LAUNCH_STEP, GLE_TASK_STEP, i, p->gridded ? p->channels : B,
-                             p->gridded ? B * p->grid : p->n, sizes);
-        if (g->populations[i].bias->plastic)
-            ok = ok && add_tiles(t, GLE_LAUNCH_LEARN, GLE_TASK_BIAS, i, p->bias.cols, 1, sizes);
-        if (g->populations[i].tau_m->plastic)
-            ok = ok && add_tiles(t, GLE_LAUNCH_LEARN, GLE_TASK_TAU, i, p->n, 1, sizes);
-    }
+    for (size_t i = 0; i < g->n_populations; i++)
+        ok = ok && cut_population(t, i, B, sizes);
     ok = ok && add_tiles(t, GLE_LAUNCH_STEP, GLE_TASK_ROWS, 0, B, 1, sizes);
-    if (top->cfg->act->log_probabilities)
+    if (g->populations[g->output].cfg->act->log_probabilities)
         ok = ok && add_tiles(t, GLE_LAUNCH_SEND, GLE_TASK_NORMALISE, g->output, B, 1, sizes);
-    for (size_t i = 0; i < g->n_projections; i++) {
-        const struct gle_device_projection *c = &t->projections[i];
-        const size_t places = c->link == GLE_DEVICE_CONV ? (size_t)c->pooled[0] * c->pooled[1] : 0;
-        if (c->sends_error)
-            ok = ok && add_tiles(t, GLE_LAUNCH_SEND, GLE_TASK_BACK, i, places ? c->channels : B,
-                                 places ? B * places : c->n_pool, sizes);
-        if (g->projections[i].weight->plastic)
-            ok = ok && add_tiles(t, GLE_LAUNCH_LEARN, GLE_TASK_WEIGHT, i, c->weight.rows, c->weight.cols, sizes);
-    }
+    for (size_t i = 0; i < g->n_projections; i++)
+        ok = ok && cut_projection(t, i, B, sizes);
     return ok ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the tables of a device");
 }

@@ -5,7 +5,16 @@
 #include "graph/graph.h"
 #include "kernel/device_tables.h"
 
-enum gle_device_launch { GLE_LAUNCH_STEP, GLE_LAUNCH_SEND, GLE_LAUNCH_LEARN, GLE_DEVICE_LAUNCHES };
+/* The launches of a step; of a round of a sweep, and of the gradients that it leads to. */
+enum gle_device_launch {
+    GLE_LAUNCH_STEP,
+    GLE_LAUNCH_SEND,
+    GLE_LAUNCH_LEARN,
+    GLE_LAUNCH_SEND_LAMBDAS,
+    GLE_LAUNCH_SWEEP,
+    GLE_LAUNCH_GATHER,
+    GLE_DEVICE_LAUNCHES
+};
 
 /* Of the tiles that a group of work items makes. */
 struct gle_device_sizes {
@@ -21,6 +30,7 @@ struct gle_device_tables {
     struct gle_device_tile *tiles[GLE_DEVICE_LAUNCHES]; /* (n_tiles) each: what the groups of a launch do */
     size_t n_tiles[GLE_DEVICE_LAUNCHES], room[GLE_DEVICE_LAUNCHES];
     struct gle_device_shape shape;
+    struct gle_device_sweep sweep; /* all but the round */
 };
 
 /* All but the tiles.

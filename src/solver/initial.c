@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* Values from a file that the config could not be checked with; file NULL: from the config itself. */
-static int check_tau_m(const float *values, const struct gle_field *f, double dt, const char *file, const char *name,
+static int check_tau(const float *values, const struct gle_field *f, double dt, const char *file, const char *name,
                        struct gle_error *err)
 {
     for (size_t i = 0; i < gle_field_size(f); i++)
@@ -59,7 +59,8 @@ static int take_from_file(bool *has, float *values, const struct gle_net *net, c
     return *has ? init->fill(values, &target, cfg->sources[0].weight.params, NULL, err) : 0;
 }
 
-/* The time constants of a config; tau_m of a whole-network file instead, where it has one. */
+/* The time constants of a config; those of a whole-network file instead, where it has them. It has tau_r of all layers,
+ * of which those that do not learn it stay as the config has them. */
 static int init_taus(float *values, const struct gle_net *net, const struct gle_parameter *p, const char *name,
                      struct gle_error *err)
 {
@@ -69,11 +70,11 @@ static int init_taus(float *values, const struct gle_net *net, const struct gle_
 
     for (size_t i = 0; i < p->field.cols; i++)
         values[i] = (float)given[i];
-    if (p->kind != GLE_TAU_M)
+    if (p->kind == GLE_TAU_R && !cfg->plastic[GLE_TAU_R])
         return 0;
     if (take_from_file(&has, values, net, p, name, err))
         return -1;
-    return has ? check_tau_m(values, &p->field, net->graph->exp->dt, net->graph->exp->init_file, name, err) : 0;
+    return has ? check_tau(values, &p->field, net->graph->exp->dt, net->graph->exp->init_file, name, err) : 0;
 }
 
 /* The weights B that a config says; those of a whole-network file instead, where it has them. */
@@ -115,7 +116,7 @@ static int init_parameter(struct gle_net *net, size_t param, float *values, stru
     if (!p->given)
         return 0;
     gle_field_label(name, sizeof name, &p->field);
-    if (p->kind == GLE_TAU_M || p->kind == GLE_TAU_R)
+    if (gle_param_is_tau(p->kind))
         rc = init_taus(values, net, p, name, err);
     else if (p->kind == GLE_FEEDBACK)
         rc = init_feedback(values, net, p, &target, part, rng, err);
@@ -169,8 +170,8 @@ static int apply(struct gle_net *net, const struct gle_setting *setting, struct 
         return gle_fail(err, GLE_ENOMEM, "no memory for values of parameters");
     gle_field_label(name, sizeof name, &p->field);
     rc = init->fill(values, &target, setting->value.params, rng, err);
-    if (!rc && p->kind == GLE_TAU_M)
-        rc = check_tau_m(values, &p->field, net->graph->exp->dt, NULL, name, err);
+    if (!rc && gle_param_is_tau(p->kind))
+        rc = check_tau(values, &p->field, net->graph->exp->dt, NULL, name, err);
     if (rc)
         gle_experiment_place(err, setting->value.src);
     else

@@ -175,15 +175,23 @@ void gle_net_destroy(struct gle_net *net)
 
 /* --- parameters --- */
 
-/* The coefficients that follow from tau_m and tau_r. Padding keeps harmless ones. */
-/* As a device finds them where it learns tau_m, so that it goes on with the same bits after a look from here. */
+/* A tau_r with all the digits that the config has of it, unless it has become another number. */
+static double exact_tau_r(const struct gle_population *p, float tau_r, size_t i)
+{
+    const double given = p->cfg->tau_r[i];
+
+    return tau_r >= (float)given && tau_r <= (float)given ? given : (double)tau_r;
+}
+
+/* The coefficients that follow from tau_m and tau_r as a device finds them where these learn, so that it goes on with
+ * the same bits after a look from here. */
 static void follow_taus_of_device(struct gle_net *net, const struct gle_population *p, size_t first, size_t n)
 {
-    const float *tau_m = gle_param_of(net, p->tau_m);
+    const float *tau_m = gle_param_of(net, p->tau_m), *tau_r = gle_param_of(net, p->tau_r);
     const float dt = (float)net->graph->exp->dt;
 
     for (size_t i = first; i < first + n; i++) {
-        const float m = tau_m[i], r = (float)p->cfg->tau_r[i];
+        const float m = tau_m[i], r = tau_r[i];
         gle_field_of(net, &p->leak_u, 0)[i] = dt / m;
         gle_field_of(net, &p->look_u, 0)[i] = r / m;
         gle_field_of(net, &p->leak_v, 0)[i] = dt / r;
@@ -192,9 +200,10 @@ static void follow_taus_of_device(struct gle_net *net, const struct gle_populati
     }
 }
 
+/* The coefficients that follow from tau_m and tau_r. Padding keeps harmless ones. */
 static void follow_taus(struct gle_net *net, const struct gle_population *p, size_t first, size_t n)
 {
-    const float *tau_m = gle_param_of(net, p->tau_m);
+    const float *tau_m = gle_param_of(net, p->tau_m), *tau_r = gle_param_of(net, p->tau_r);
     const double dt = net->graph->exp->dt;
 
     if (net->device) {
@@ -202,7 +211,7 @@ static void follow_taus(struct gle_net *net, const struct gle_population *p, siz
         return;
     }
     for (size_t i = first; i < first + n; i++) {
-        const double m = (double)tau_m[i], r = p->cfg->tau_r[i];
+        const double m = (double)tau_m[i], r = exact_tau_r(p, tau_r[i], i);
         gle_field_of(net, &p->leak_u, 0)[i] = (float)(dt / m);
         gle_field_of(net, &p->look_u, 0)[i] = (float)(r / m);
         gle_field_of(net, &p->leak_v, 0)[i] = (float)(dt / r);
@@ -245,9 +254,9 @@ void gle_net_follow(struct gle_net *net, const struct gle_parameter *param, size
             follow_bias(net, p, first, n);
         break;
     case GLE_TAU_M:
+    case GLE_TAU_R:
         follow_taus(net, p, first, n);
         break;
-    case GLE_TAU_R: /* stays as the config has it */
     case GLE_PARAM_KINDS:
         break;
     }

@@ -19,9 +19,9 @@ GLE_MUST_CHECK int gle_net_build(struct gle_net **out, const struct gle_graph *g
                                  struct gle_error *err);
 void gle_net_destroy(struct gle_net *net); /* NULL is fine */
 
-/* Has the steps of the net run on a device from now on; once. What is asked of the net later is brought to the host;
- * sweeps back over windows are made there. An error of the device that one of the functions below meets, and cannot
- * tell, is told by gle_net_tell(), the next step, gle_net_collect(), and gle_net_archive(), by each that is called.
+/* Has the steps and sweeps of the net run on a device from now on; once. What is asked of the net later is brought to
+ * the host. An error of the device that one of the functions below meets, and cannot tell, is told by gle_net_tell(), the
+ * next step, gle_net_collect(), and gle_net_archive(), by each that is called.
  * Owns:   nothing: the device outlives the net.
  * Errors: GLE_EDEVICE, GLE_ENOMEM; the net is then as it was. */
 GLE_MUST_CHECK int gle_net_move(struct gle_net *net, struct gle_device *device, struct gle_error *err);
@@ -40,7 +40,7 @@ void gle_net_borrow_threads(struct gle_net *net, const struct gle_net *from);
 
 /* Sets all parameters to their initial values, drawing from rng layer by layer, weight then bias; the state becomes
  * zero.
- * Errors: GLE_EDATA (an init file: unreadable, wrong shapes, a tau_m below dt), GLE_ENOMEM. */
+ * Errors: GLE_EDATA (an init file: unreadable, wrong shapes, a time constant below dt), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_net_init(struct gle_net *net, struct gle_rng *rng, struct gle_error *err);
 
 /* Number of samples from the next step on, 1 ... graph->max_batch. When it grows, old rows are repeated in order; when

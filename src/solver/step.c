@@ -50,6 +50,7 @@ static void update_others(struct gle_net *net, const struct gle_population *p, s
 {
     update_part(net, p->bias, t);
     update_part(net, p->tau_m, t);
+    update_part(net, p->tau_r, t);
 }
 
 /* Of one parameter: by whoever has its first part. */
@@ -70,6 +71,7 @@ static void count_all_missed(struct gle_net *net, const struct gle_population *p
         count_missed(net, gle_in_of(net, p, j)->weight, t);
     count_missed(net, p->bias, t);
     count_missed(net, p->tau_m, t);
+    count_missed(net, p->tau_r, t);
 }
 
 void gle_net_descend(struct gle_net *net, size_t i, size_t t)
@@ -168,6 +170,19 @@ void gle_net_sum_biases(struct gle_net *net, const struct gle_population *p, flo
     }
 }
 
+/* dtau_r = - mean e_inst * u_dot: it leads to rates, whose error is the instantaneous one. */
+static void find_tau_r(struct gle_net *net, const struct gle_population *p, struct gle_range neurons, size_t place)
+{
+    const size_t at = neurons.first;
+    float *grad = gle_grad_of(net, p->tau_r) + at;
+
+    net->kernels->sum_products(grad, gle_derived_of(net, &p->e_inst, place) + at,
+                               gle_derived_of(net, &p->s, place) + at, gle_field_of(net, &p->mean, 0) + at, net->B,
+                               gle_padded(neurons.n), p->ld);
+    for (size_t i = 0; i < neurons.n; i++)
+        grad[i] = -grad[i];
+}
+
 /* The optimizer's step for the parts of a population that are for thread t, along the gradients that follow from its
  * errors, of all rows. */
 static void learn(struct gle_net *net, size_t i, struct gle_range neurons, size_t t)
@@ -185,6 +200,8 @@ static void learn(struct gle_net *net, size_t i, struct gle_range neurons, size_
     if (gle_learns(net, p->tau_m))
         net->kernels->sum_products(gle_grad_of(net, p->tau_m) + at, e + at, s + at, gle_field_of(net, &p->mean, 0) + at,
                                    net->B, gle_padded(neurons.n), p->ld);
+    if (gle_learns(net, p->tau_r))
+        find_tau_r(net, p, neurons, place);
     gle_net_lap(net, t, GLE_LAP_ELEMENTWISE);
     update_others(net, p, t);
     gle_net_lap(net, t, GLE_LAP_OPTIMIZER);
@@ -317,14 +334,15 @@ static int step_rows(struct gle_net *net, size_t i, const struct rows *rows, boo
 
     if (has_error) {
         float *sum = p->e_above.copies ? derived_rows(net, rows, &p->e_above) : NULL;
+        float *e_inst = p->e_inst.copies ? derived_rows(net, rows, &p->e_inst) : NULL;
         const float *e_above = gle_net_errors_above(net, p, sum, rows->first, B);
         if (!e_above) { /* nothing reaches it */
             memset(e, 0, B * ld * sizeof *e);
-            if (net->graph->e_inst)
-                memset(gle_derived_of(net, &p->e_inst, 0) + at, 0, B * ld * sizeof *e);
+            if (e_inst)
+                memset(e_inst, 0, B * ld * sizeof *e_inst);
         } else {
-            if (net->graph->e_inst) /* the product that the kernel takes of the same numbers */
-                k->multiply(gle_derived_of(net, &p->e_inst, 0) + at, dr, e_above, B * ld);
+            if (e_inst) /* the product that the kernel takes of the same numbers */
+                k->multiply(e_inst, dr, e_above, B * ld);
             wild |= net->rule.error(e, gle_old_of(net, &p->v) + at, e_above, dr, gle_field_of(net, &p->look_v, 0),
                                     gle_field_of(net, &p->leak_v, 0), B, ld);
         }

@@ -15,8 +15,8 @@
  *   2. Batch, parameters and the list of what learns are the same in all steps of a window.
  *   3. In round k of the sweep population p is at step t(p) = T - 1 - k (adjoint: + p->depth), and is passed over
  *      unless 0 <= t(p) < T. Then lambda and above_bar of all its later steps are whole.
- *   4. A round writes of a population nothing but its own adjoints, and its rows of lambda, above_bar and of its
- *      projections' tapes at step t(p). */
+ *   4. A round writes of a population nothing but its own adjoints, and its rows of lambda, prosp_u_bar, above_bar and
+ *      of its projections' tapes at step t(p). */
 #include "solver/inside.h"
 
 #include <assert.h>
@@ -27,10 +27,12 @@ void gle_net_begin_window(struct gle_net *net)
     const struct gle_graph *g = net->graph;
 
     assert(g->tape_steps && net->B <= g->train_rows);
-    gle_net_see(net, GLE_PART_STATE);
-    gle_net_replace(net, GLE_PART_TAPE);
     net->taping = true;
     net->taped = 0;
+    if (net->device) {
+        gle_net_device_begin_window(net);
+        return;
+    }
     for (size_t ago = 0; ago < g->input_past; ago++)
         memcpy(gle_tape_of(net, &g->tape_input, g->input_past - 1 - ago), gle_past_of(net, &g->input, ago),
                net->B * g->ld_input * sizeof(float));
@@ -84,7 +86,7 @@ void gle_net_tape(struct gle_net *net, size_t i, struct gle_range rows, size_t t
         memcpy(gle_tape_of(net, &g->tape_target, t) + at, net->target + at, bytes);
     if (p->swept)
         memcpy(gle_tape_of(net, &tape->dr, t + 1) + at, gle_old_of(net, &p->dr) + at, bytes);
-    if (p->tau_m->plastic)
+    if (tape->s.copies)
         memcpy(gle_tape_of(net, &tape->s, t) + at, gle_derived_of(net, &p->s, place) + at, bytes);
     if (p->coupled)
         tape_errors(net, p, rows, place);
@@ -209,6 +211,9 @@ static void errors_back(struct gle_net *net, size_t i, struct gle_range rows, si
         memset(e_bar, 0, n * sizeof *e_bar);
     for (size_t j = 0; j < n; j++)
         e_bar[j] += gamma * lambda[j];
+    if (p->adjoint.old_v.copies)
+        memcpy(gle_field_of(net, &p->adjoint.old_v, 0) + at, gle_field_of(net, &p->adjoint.v, 0) + at,
+               n * sizeof *e_bar);
     net->rule.error_back(gle_tape_of(net, &p->tape.above_bar, t) + at, gle_field_of(net, &p->adjoint.dr, 0) + at,
                          gle_field_of(net, &p->adjoint.v, 0) + at, work, e_bar,
                          gle_tape_of(net, &p->tape.e_above, t) + at, gle_tape_of(net, &p->tape.dr, t) + at,
@@ -216,12 +221,15 @@ static void errors_back(struct gle_net *net, size_t i, struct gle_range rows, si
                          gle_field_of(net, &p->leak_v, 0), rows.n, p->ld);
 }
 
-/* Whether tau_m of population i has a gradient through its errors. */
-static bool errors_reach_tau_m(const struct gle_net *net, size_t i)
+/* Whether a time constant of a population learns and has a gradient through its errors. */
+static bool errors_reach(const struct gle_net *net, const struct gle_population *p, const struct gle_parameter *tau)
 {
-    const struct gle_population *p = gle_population_of(net, i);
+    return feeds_back(net, p) && gle_learns(net, tau);
+}
 
-    return feeds_back(net, p) && gle_learns(net, p->tau_m);
+static bool errors_reach_taus(const struct gle_net *net, const struct gle_population *p)
+{
+    return errors_reach(net, p, p->tau_m) || errors_reach(net, p, p->tau_r);
 }
 
 /* The step of the window at which population i is in this round; none if it is not before net->taped. */
@@ -232,19 +240,29 @@ static size_t step_of_round(const struct gle_net *net, size_t i)
     return net->taped - 1 - net->round + later; /* SIZE_MAX and below, once it is through */
 }
 
-/* That gradient, of some neurons, summed over rows: after errors_back(). */
+/* Those gradients, of some neurons, summed over rows, times dt: after errors_back(). With v_dot = lag / tau_r they are
+ * e_bar v_dot of tau_m and, but for the sign, (look_v e_bar + leak_v v_bar) v_dot of tau_r, which e and v read v_dot
+ * by. */
 static void add_tau_bar(struct gle_net *net, size_t i, struct gle_range neurons, size_t thread)
 {
     const struct gle_population *p = gle_population_of(net, i);
+    const struct gle_population_adjoint *bar = &p->adjoint;
+    const struct gle_kernels *k = net->kernels;
     const size_t at = neurons.first, n = gle_padded(neurons.n);
-    float *sum = gle_field_of(net, &p->adjoint.part, 0) + at;
+    const float *lag = gle_field_of(net, &bar->work, 0) + at, *leak = gle_field_of(net, &p->leak_v, 0) + at;
+    float *sum = gle_field_of(net, &bar->part, 0) + at;
 
-    if (!errors_reach_tau_m(net, i) || step_of_round(net, i) >= net->taped)
+    if (!errors_reach_taus(net, p) || step_of_round(net, i) >= net->taped)
         return;
-    net->kernels->sum_products(sum, gle_field_of(net, &p->adjoint.e, 0) + at,
-                               gle_field_of(net, &p->adjoint.work, 0) + at, gle_field_of(net, &p->leak_v, 0) + at,
-                               net->B, n, p->ld); /* lag / tau_r, times dt */
-    net->kernels->add(gle_field_of(net, &p->adjoint.tau_m, 0) + at, sum, n);
+    k->sum_products(sum, gle_field_of(net, &bar->e, 0) + at, lag, leak, net->B, n, p->ld);
+    if (gle_learns(net, p->tau_m))
+        k->add(gle_field_of(net, &bar->tau_m, 0) + at, sum, n);
+    if (gle_learns(net, p->tau_r)) {
+        float *tau_r = gle_field_of(net, &bar->tau_r, 0) + at;
+        k->multiply_add(tau_r, sum, gle_field_of(net, &p->look_v, 0) + at, n);
+        k->sum_products(sum, gle_field_of(net, &bar->old_v, 0) + at, lag, leak, net->B, n, p->ld);
+        k->multiply_add(tau_r, sum, leak, n);
+    }
     gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
 }
 
@@ -269,10 +287,12 @@ static void sweep_population(struct gle_net *net, size_t i, struct gle_range row
     const struct gle_population *p = gle_population_of(net, i);
     const struct gle_kernels *k = net->kernels;
     const size_t at = rows.first * p->ld, n = rows.n * p->ld, t = step_of_round(net, i);
-    float *a = gle_field_of(net, &p->adjoint.a, 0) + at;
+    float *a;
 
     if (!p->swept || t >= net->taped)
         return;
+    a = (p->tape.prosp_u_bar.copies ? gle_tape_of(net, &p->tape.prosp_u_bar, t) : gle_field_of(net, &p->adjoint.a, 0)) +
+        at;
     k->multiply(a, rate_bar(net, i, rows, thread, t), gle_tape_of(net, &p->tape.dr, t + 1) + at, n);
     if (feeds_back(net, p) && net->act[i]->curvature) {
         float *ddr = gle_field_of(net, &p->adjoint.work, 0) + at;
@@ -346,34 +366,41 @@ static void gather_bias(struct gle_net *net, const struct gle_population *p, flo
     }
 }
 
-static void gather_tau_m(struct gle_net *net, size_t i, struct gle_range neurons, float alpha)
+/* The gradient of a time constant: scale / dt times the sum of bar u_dot, less what errors add, tau_bar. */
+static void gather_tau(struct gle_net *net, const struct gle_parameter *param, struct gle_range neurons,
+                       const struct gle_field *bar, const struct gle_field *tau_bar, float scale)
 {
-    const struct gle_population *p = gle_population_of(net, i);
+    const struct gle_population *p = gle_population_of(net, param->field.population);
     const size_t at = neurons.first, width = gle_padded(neurons.n), rows = net->taped * net->B;
-    const float *lambda = gle_tape_of(net, &p->tape.lambda, 0) + at;
-    float *tau = gle_grad_of(net, p->tau_m) + at, *part = gle_field_of(net, &p->adjoint.part, 0) + at;
-    const float *tau_bar = gle_field_of(net, &p->adjoint.tau_m, 0) + at;
+    float *tau = gle_grad_of(net, param) + at, *part = gle_field_of(net, &p->adjoint.part, 0) + at;
     const float dt = (float)net->graph->exp->dt;
 
     memset(tau, 0, width * sizeof *tau);
     for (size_t b = 0; b < rows; b += SUM_ROWS) {
-        net->kernels->sum_products(part, lambda + b * p->ld, gle_tape_of(net, &p->tape.s, 0) + at + b * p->ld,
+        net->kernels->sum_products(part, gle_tape_of(net, bar, 0) + at + b * p->ld,
+                                   gle_tape_of(net, &p->tape.s, 0) + at + b * p->ld,
                                    gle_field_of(net, &p->leak_u, 0) + at, rows - b < SUM_ROWS ? rows - b : SUM_ROWS,
                                    width, p->ld); /* S / tau_m, times dt */
         for (size_t j = 0; j < neurons.n; j++)
-            tau[j] += part[j] * (alpha / dt);
+            tau[j] += part[j] * (scale / dt);
     }
-    if (errors_reach_tau_m(net, i))
+    if (errors_reach(net, p, param))
         for (size_t j = 0; j < neurons.n; j++)
-            tau[j] -= tau_bar[j] * (alpha / dt);
+            tau[j] -= gle_field_of(net, tau_bar, 0)[at + j] * (scale / dt);
+}
+
+/* The factor of gradients that undoes the scale of adjoints. */
+static float scale_of(const struct gle_net *net)
+{
+    const double of_row = net->loss->scale(gle_top_of(net)->n) / (double)net->B;
+
+    return (float)(net->sweep_rule->continuous ? of_row * net->graph->exp->dt : of_row);
 }
 
 static void gather(struct gle_net *net, size_t i, struct gle_range neurons, size_t thread)
 {
-    const struct gle_graph *g = net->graph;
     const struct gle_population *p = gle_population_of(net, i);
-    const double of_row = net->loss->scale(gle_top_of(net)->n) / (double)net->B;
-    const float alpha = (float)(net->sweep_rule->continuous ? of_row * g->exp->dt : of_row);
+    const float alpha = scale_of(net);
 
     if (!p->swept || !net->taped)
         return;
@@ -384,7 +411,9 @@ static void gather(struct gle_net *net, size_t i, struct gle_range neurons, size
     if (gle_learns(net, p->bias))
         gather_bias(net, p, alpha, thread);
     if (gle_learns(net, p->tau_m))
-        gather_tau_m(net, i, neurons, alpha);
+        gather_tau(net, p->tau_m, neurons, &p->tape.lambda, &p->adjoint.tau_m, alpha);
+    if (gle_learns(net, p->tau_r))
+        gather_tau(net, p->tau_r, neurons, &p->tape.prosp_u_bar, &p->adjoint.tau_r, -alpha);
     gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
     if (net->step)
         gle_net_descend(net, i, thread);
@@ -408,12 +437,12 @@ static void gather_all(void *net, size_t thread)
 }
 
 /* Whether rounds must wait for all rows of a population before their sum is made. */
-static bool waits_for_tau_m(const struct gle_net *net)
+static bool waits_for_taus(const struct gle_net *net)
 {
     bool any = false;
 
     for (size_t i = 0; i < net->graph->n_populations; i++)
-        any = any || errors_reach_tau_m(net, i);
+        any = any || errors_reach_taus(net, gle_population_of(net, i));
     return any && net->split.shared;
 }
 
@@ -424,14 +453,13 @@ int gle_net_end_window(struct gle_net *net, const struct gle_rule *rule, bool le
     const size_t rounds = net->taped ? net->taped + (rule->continuous ? g->depth : 0) : 0;
 
     assert(net->taping && rule->windowed);
-    gle_net_touch(net, GLE_PART_TAPE);
-    gle_net_touch(net, GLE_PART_PARAMETERS);
-    gle_net_touch(net, GLE_PART_MOMENTS);
-    gle_net_touch(net, GLE_PART_GRADIENTS);
-    if (gle_net_tell(net, err))
-        return -1;
     net->taping = false;
     net->sweep_rule = rule;
+    net->step = learn ? &step : NULL;
+    if (learn)
+        net->optimizer_step = net->optimizer->prepare(g->exp->optimizer.params, lr, ++net->updates);
+    if (net->device)
+        return gle_net_device_end_window(net, scale_of(net), rounds, learn, err);
     memset(net->slabs[GLE_ADJOINT], 0, g->floats[GLE_ADJOINT] * sizeof(float));
     for (size_t i = 0; i < g->n_populations; i++) { /* nothing comes from beyond the window */
         const struct gle_population *p = gle_population_of(net, i);
@@ -441,14 +469,11 @@ int gle_net_end_window(struct gle_net *net, const struct gle_rule *rule, bool le
     memset(net->wild, 0, net->split.n_threads * gle_wild_apart(g) * sizeof *net->wild);
     for (net->round = 0; net->round < rounds; net->round++) {
         gle_net_share(net, sweep_all);
-        if (waits_for_tau_m(net))
+        if (waits_for_taus(net))
             gle_net_share(net, add_tau_bars);
     }
     if (gle_net_check(net, net->steps - 1, err))
         return -1;
-    net->step = learn ? &step : NULL;
-    if (learn)
-        net->optimizer_step = net->optimizer->prepare(g->exp->optimizer.params, lr, ++net->updates);
     gle_net_share(net, gather_all);
     return 0;
 }

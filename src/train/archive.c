@@ -317,7 +317,7 @@ static int visit_kept(struct gle_run *run, struct gle_archive *a, struct gle_err
         int rc;
         gle_archive_enter(a, p->field.owner);
         rc = gle_archive_f32(a, p->field.name, run->phase.kept[i], n, err);
-        for (size_t k = 0; !rc && gle_archive_restores(a) && p->kind == GLE_TAU_M && k < n; k++)
+        for (size_t k = 0; !rc && gle_archive_restores(a) && gle_param_is_tau(p->kind) && k < n; k++)
             if (!(run->phase.kept[i][k] > 0.0f))
                 rc = gle_archive_fail(a, p->field.name, err, "value %zu is %g, which is no time", k,
                                       (double)run->phase.kept[i][k]);

@@ -45,6 +45,8 @@ struct gle_key {
     const struct gle_note *notes; /* of a NAME or NAMES: words that are no names; of a MAP: words that are no keys; or
                                      NULL */
     bool steps; /* of a REAL: a time that passes in whole steps, so that it must be a multiple of dt */
+    size_t least, most; /* of REALS: how many numbers there may be, which the schema says and whoever reads the field
+                           checks; 0, 0: any number of them */
     const char *needs; /* a number beside it: where that is 0, this key changes nothing; or NULL */
 };
 #define GLE_ABSENT ""
@@ -85,6 +87,7 @@ struct gle_form {
     const char *alias; /* of a part: a key that says the same as `word`; NULL: none */
     const char *help; /* of a word */
     const struct gle_key *key;
+    size_t most; /* of a list, or of each of CHOICES: items that it may have; 0: any number of them */
     const struct gle_table *table;
     bool (*takes)(const struct gle_row *row); /* the rows of table that count; NULL: all */
 };
@@ -109,6 +112,10 @@ struct gle_custom {
 #define GLE_KEY_REALS(S, field, def, lo, hi, unit_, help_) \
     {.name = #field, .kind = GLE_KEY_KIND_REALS, .offset = offsetof(S, field), .low = lo, .high = hi, .fallback = def, \
      .unit = unit_, .help = help_}
+/* As many as least ... most. */
+#define GLE_KEY_SOME_REALS(S, field, def, lo, hi, least_, most_, unit_, help_) \
+    {.name = #field, .kind = GLE_KEY_KIND_REALS, .offset = offsetof(S, field), .low = lo, .high = hi, .fallback = def, \
+     .unit = unit_, .help = help_, .least = least_, .most = most_}
 /* The same, beside the number that they need. */
 #define GLE_KEY_COUNT_WITH(S, field, def, lo, hi, unit_, help_, needs_) \
     {.name = #field, .kind = GLE_KEY_KIND_COUNT, .offset = offsetof(S, field), .low = lo, .high = hi, .fallback = def, \
@@ -136,8 +143,6 @@ struct gle_custom {
      .more = more_, .notes = notes_}
 #define GLE_KEY_NAME_NOTED(S, field, def, table, help, notes) \
     GLE_KEY_NOTED_(S, field, GLE_KEY_KIND_NAME, def, help, table, notes)
-#define GLE_KEY_NAMES_NOTED(S, field, def, table, help, notes) \
-    GLE_KEY_NOTED_(S, field, GLE_KEY_KIND_NAMES, def, help, table, notes)
 #define GLE_KEY_MAP_NOTED(S, field, def, keys, help, notes) \
     GLE_KEY_NOTED_(S, field, GLE_KEY_KIND_MAP, def, help, keys, notes)
 #define GLE_KEY_END {.name = NULL}

@@ -32,7 +32,8 @@ int gle_noted(const struct gle_note *notes, const struct gle_node *node, struct 
 
 int gle_unknown_name(const struct gle_table *table, const struct gle_node *node, struct gle_errors *errs)
 {
-    struct gle_suggestion near = {.word = node->text};
+    const char *dot = strrchr(node->text, '.');
+    struct gle_suggestion near = {.word = node->text}, last = {.word = dot ? dot + 1 : node->text};
     struct gle_names_text names = {0};
     const struct gle_row *row;
 
@@ -40,8 +41,10 @@ int gle_unknown_name(const struct gle_table *table, const struct gle_node *node,
         return -1;
     for (size_t i = 0; (row = gle_table_at(table, i)); i++) {
         gle_suggest(&near, row->name);
+        gle_suggest(&last, row->name); /* the last part of a dotted word */
         gle_names_add(&names, row->name);
     }
+    near = near.best ? near : last;
     if (near.best)
         return gle_node_error(errs, GLE_ECONFIG, node, NULL, "unknown %s '%.60s' (did you mean '%s'?)", table->what,
                               node->text, near.best);

@@ -98,8 +98,8 @@ class Files(DataCase):
                              "lost.weight": ("f2", (1, 1), [7])})
         done = self.run_glesim(self.config(), "--set", "network.init.file=w.npz", "--set", "training.epochs=0",
                                "--output", "out")
-        self.assertIn("w.npz: nothing uses 'lost.weight' (LAYER.weight, LAYER.bias and LAYER.tau_m of the layers are "
-                      "used)\n", done.err)
+        self.assertIn("w.npz: nothing uses 'lost.weight' (LAYER.weight, LAYER.bias, LAYER.tau_m and, where it "
+                      "learns, LAYER.tau_r of the layers are used)\n", done.err)
         with zipfile.ZipFile(self.run_of("out", 3) / "weights.npz") as weights:
             self.assertEqual(struct.unpack("<6f", weights.read("hidden.weight.npy")[-24:]),
                              (0.5, 1, -2, 3, 0.25, -0.125))

@@ -1,5 +1,6 @@
 """Where a run goes: which devices there are, which one a config takes, and what is said of those that are missing. The
-program is the one that GLESIM names. Tests that need a device are left out where OpenCL has none. Standard library only.
+program is the one that GLESIM names. Tests that need a device are left out where OpenCL has none. Standard library
+only.
 """
 
 import os
@@ -7,13 +8,15 @@ import pathlib
 import re
 import signal
 import subprocess
+import time
 import unittest
 import unittest.mock
 
 from case import Case, CONFIGS, GLESIM, PATIENCE, XOR, floats, load
-from test_resume import LONG, Stopped, TEACHER, kill
+from test_resume import Stopped, TEACHER, kill
 
 SHORT = ["--set", "training.epochs=1", "--quiet"]
+LONG = ["--set", "training.epochs=1000000"]
 ON_OPENCL = ["--set", "compute.backend=opencl"]
 CONFIG = XOR.read_text(encoding="utf-8") + "compute: {backend: opencl}\n"
 LINE = CONFIG.count("\n")
@@ -33,6 +36,7 @@ def devices():
 
 
 DEVICES = devices()
+OCLGRIND = pathlib.Path("/usr/lib/oclgrind/liboclgrind-rt-icd.so")
 NEEDS_DEVICE = unittest.skipUnless(DEVICES, "OpenCL has no device here")
 
 
@@ -65,8 +69,9 @@ class Missing(Devices):
     """A machine without drivers, or without OpenCL's loader."""
 
     def without(self):
-        yield self.no_drivers, r"(no OpenCL driver is installed: .* \(CL_PLATFORM_NOT_FOUND_KHR\)|.* without OpenCL: .*)"
-        yield self.no_loader, r"(no OpenCL on this machine: .*libOpenCL\.so\.1.*|.* without OpenCL: .*)"
+        absent = r"this glesim was built without OpenCL: .*"
+        yield self.no_drivers, rf"(no OpenCL driver is installed: .* \(CL_PLATFORM_NOT_FOUND_KHR\)|{absent})"
+        yield self.no_loader, rf"(no OpenCL on this machine: .*libOpenCL\.so\.1.*|{absent})"
 
     def test_list_says_why_there_is_none(self):
         for env, why in self.without():
@@ -102,6 +107,54 @@ class Missing(Devices):
         self.assertEqual(self.provenance("results/xor")["backend"], "cpu", done.err)
 
 
+def seen_by_loader(libraries, folder):
+    """Variables with which OpenCL's loader finds these drivers alone."""
+    folder.mkdir()
+    for i, library in enumerate(libraries):
+        (folder / f"{i}.icd").write_text(f"{library}\n", encoding="ascii")
+    return {"OCL_ICD_VENDORS": str(folder)}
+
+
+@unittest.skipUnless("GLE_FAKE_OPENCL" in os.environ, "no fake loader was built")
+class Useless(Devices):
+    """A loader that is too old, and drivers whose device cannot be used."""
+
+    def in_place(self, variable, fake=""):
+        folder = self.folder / f"{variable}{fake}"
+        folder.mkdir(exist_ok=True)
+        (folder / "libOpenCL.so.1").symlink_to(os.environ[variable])
+        return {"LD_LIBRARY_PATH": str(folder), "FAKE_OPENCL": fake}
+
+    def cases(self):
+        yield (self.in_place("GLE_OLD_OPENCL"),
+               "OpenCL 1.2 is needed, and libOpenCL.so.1 is older: it has no clEnqueueFillBuffer")
+        yield (self.in_place("GLE_FAKE_OPENCL", "none"),
+               "the OpenCL driver that is installed finds no device (CL_DEVICE_NOT_FOUND)")
+        yield (self.in_place("GLE_FAKE_OPENCL", "old"),
+               "no OpenCL device can be used: 'Fake card' lacks OpenCL 1.2 (CL_DEVICE_NOT_AVAILABLE)")
+
+    def test_each_is_told(self):
+        if "built without OpenCL" in "".join(listed()):
+            self.skipTest("glesim was built without OpenCL")
+        for i, (env, why) in enumerate(self.cases()):
+            self.assertEqual(listed({**os.environ, **env}), [f"  none: {why}"])
+            self.assertEqual(self.run_glesim(XOR, *SHORT, *ON_OPENCL, env=env, code=5).err,
+                             f"--set compute.backend=opencl: compute.backend: {why}\n")
+            self.assertEqual(self.run_glesim(XOR, *SHORT, "--output", f"out{i}", env=env).err, "")
+            self.assertEqual(self.provenance(f"out{i}")["backend"], "cpu")
+
+    def test_a_gpu_that_cannot_be_opened(self):
+        env = self.in_place("GLE_FAKE_OPENCL", "busy")
+        why = "the device 'Fake card' cannot be opened (CL_OUT_OF_RESOURCES)"
+        if "built without OpenCL" in "".join(listed()):
+            self.skipTest("glesim was built without OpenCL")
+        self.assertEqual(self.run_glesim(XOR, *SHORT, *ON_OPENCL, env=env, code=5).err,
+                         f"--set compute.backend=opencl: compute.backend: {why}\n")
+        self.assertEqual(self.run_glesim(XOR, *SHORT, "--output", "out", env=env).err,
+                         f"glesim: {why}: the run goes on the processors\n")
+        self.assertEqual(self.provenance("out")["device"], None)
+
+
 class There(Devices):
     @NEEDS_DEVICE
     def test_the_report_names_the_device(self):
@@ -116,14 +169,16 @@ class There(Devices):
         for i, (name, _) in enumerate(DEVICES):
             first = [other for other, _ in DEVICES if name.upper() in other.upper()][0]
             for word, wanted in ((str(i), name), (f'"{name.upper()}"', first)):
-                self.run_glesim(XOR, *SHORT, *ON_OPENCL, "--set", f"compute.device={word}", "--output", "out", "--force")
+                self.run_glesim(XOR, *SHORT, *ON_OPENCL, "--set", f"compute.device={word}", "--output", "out",
+                                "--force")
                 self.assertEqual(self.provenance("out")["device"]["name"], wanted)
 
     @NEEDS_DEVICE
     def test_an_unknown_device_is_answered_with_those_that_there_are(self):
         config = self.write("xor.yaml", CONFIG.replace("opencl}", "opencl, device: Voodoo 2}"))
         err = self.run_glesim(config, *SHORT, code=5).err
-        self.assertRegex(err, rf"xor\.yaml:{LINE}:36: compute\.device: no device has the number or the name 'Voodoo 2'; ")
+        self.assertRegex(err, rf"xor\.yaml:{LINE}:36: compute\.device: no device has the number or the name 'Voodoo "
+                              rf"2'; there {'is' if len(DEVICES) == 1 else 'are'} 0 '")
         for i, (name, _) in enumerate(DEVICES):
             self.assertIn(f"{i} '{name}'", err)
         self.assertIn(f"'{len(DEVICES)}'", self.run_glesim(XOR, *SHORT, *ON_OPENCL, "--set",
@@ -153,9 +208,70 @@ class There(Devices):
         self.assertEqual([self.provenance(f"out/{name}")["backend"] for name in "abc"], ["opencl", "cpu", "opencl"])
 
     @NEEDS_DEVICE
+    def test_signals_end_runs_on_a_device(self):
+        for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGXCPU):
+            run = self.start(XOR, *LONG, *ON_OPENCL, "--output", number.name)
+            report, end = self.run_of(number.name) / "metrics.json", time.monotonic() + PATIENCE
+            while not report.exists() and run.poll() is None and time.monotonic() < end:
+                time.sleep(0.02)
+            run.send_signal(number)
+            _, err = run.communicate(timeout=PATIENCE)
+            self.assertEqual(run.returncode, 128 + number, err)
+            self.assertEqual(load(report)["status"], "interrupted")
+
+    def stopped(self, *args):
+        """Starts a run, and ends it by a signal after it has written something. What it said on standard error."""
+        before = [path.stat().st_mtime_ns for path in self.folder.glob("out/*/metrics.json")]
+        run, end = self.start(XOR, *LONG, "--output", "out", "--quiet", *args), time.monotonic() + PATIENCE
+        while (before == [path.stat().st_mtime_ns for path in self.folder.glob("out/*/metrics.json")] and
+               run.poll() is None and time.monotonic() < end):
+            time.sleep(0.01)
+        run.send_signal(signal.SIGINT)
+        _, err = run.communicate(timeout=PATIENCE)
+        self.assertEqual(run.returncode, 130, err)
+        return err
+
+    @NEEDS_DEVICE
+    @unittest.skipIf(DEVICES and DEVICES[0][1], "auto takes a GPU here")
+    def test_auto_does_not_move_a_run_that_is_resumed(self):
+        self.stopped(*ON_OPENCL)
+        args = [XOR, *LONG, "--output", "out", "--quiet", "--resume"]
+        err = self.run_glesim(*args, code=4).err
+        self.assertRegex(err, r"^glesim: out/seed_1: the run was begun elsewhere \(opencl, .*\), and the backend auto "
+                              r"takes cpu now; --set compute\.backend=cpu goes on with it all the same\n$")
+        err = self.run_glesim(*args, "--set", "compute.backend=cpu", code=4).err
+        self.assertIn("compute.backend is opencl there, cpu here", err)
+        self.assertEqual(self.stopped("--resume", *ON_OPENCL), "")
+        self.assertEqual(self.provenance("out")["earlier"], [])
+
+    @NEEDS_DEVICE
+    @unittest.skipIf(DEVICES and DEVICES[0][1], "auto takes a GPU here")
+    def test_a_backend_that_is_named_takes_over_a_run_of_auto(self):
+        self.stopped()
+        err = self.stopped("--resume", *ON_OPENCL)
+        self.assertRegex(err, r"another device, instruction set or program goes on with it, so that its bits are those "
+                              r"of neither: opencl, .*; before: (base|avx)")
+        made = self.provenance("out")
+        self.assertEqual((made["backend"], len(made["earlier"])), ("opencl", 1))
+
+    @NEEDS_DEVICE
+    @unittest.skipUnless(OCLGRIND.exists(), "there is no oclgrind, which says that it is a GPU")
+    def test_auto_takes_a_gpu_before_others(self):
+        env = seen_by_loader(["libpocl.so.2", OCLGRIND], self.folder / "both")
+        names = [re.sub(r"^ +\d+ +|: .*", "", line) for line in listed({**os.environ, **env})]
+        self.assertEqual(names[0], "Oclgrind Simulator")
+        self.run_glesim(XOR, *SHORT, "--output", "gpu", env=env)
+        self.assertEqual(self.provenance("gpu")["device"]["name"], names[0])
+        self.stopped("--set", "compute.backend=cpu")
+        err = self.run_glesim(XOR, *LONG, "--output", "out", "--quiet", "--resume", env=env, code=4).err
+        self.assertRegex(err, r"begun elsewhere \((base|avx).*\), and the backend auto takes opencl now; "
+                              r"--set compute\.backend=opencl goes on")
+
+    @NEEDS_DEVICE
     def test_a_dry_run_is_measured_there(self):
         self.assertIn(f"measured on {DEVICES[0][0]}\n", self.run_glesim(XOR, "--dry-run", *ON_OPENCL).out)
-        self.assertRegex(self.run_glesim(XOR, "--dry-run", "--set", "compute.backend=cpu").out, r"measured on \d+ thread")
+        done = self.run_glesim(XOR, "--dry-run", "--set", "compute.backend=cpu")
+        self.assertRegex(done.out, r"measured on \d+ thread")
 
     @NEEDS_DEVICE
     def test_a_device_makes_no_other_run(self):

@@ -27,6 +27,21 @@ TESTS = pathlib.Path(__file__).resolve().parent
 SCRIPT = ROOT / "tools" / "import_torch.py"
 FIXTURES = TESTS / "fixtures"
 XOR_MODEL = FIXTURES / "xor_2.15.pt"
+SPARSE = b"""glesim: 1
+name: sparse
+seed: 1
+dt: 0.1
+dataset: {type: xor}
+network:
+  input: 2
+  layers:
+    - name: hidden
+      neurons: {count: 20, tau_m: 1.0, tau_r: 1.0}
+      from: [input, {layer: hidden, name: late, delay: 0.5, connect: {type: sparse, probability: 0.1}}]
+    - {name: readout, neurons: {count: 2, tau_m: 1.0, tau_r: 1.0}, from: [{layer: hidden, feedback: fixed}]}
+learning: {loss: mse, optimizer: {type: adam, lr: 1.0e-4}}
+training: {epochs: 1, batch_size: 4}
+"""
 NAMES = ["hidden.weight", "hidden.bias", "readout.weight", "readout.bias"]
 
 
@@ -382,6 +397,56 @@ class Networks(Case):
                     "--set", "training.state=reset", "--output", "second")
         self.assertEqual(self.metrics("second")["epochs"][0]["test"]["loss"],
                          self.metrics("first")["final"]["test"]["loss"])
+
+    def test_sparse_links_and_feedback_go_to_pytorch_and_back(self):
+        config = self.file("sparse.yaml", SPARSE)
+        self.glesim(config, "--output", "first")
+        first = self.folder / "first" / "seed_1" / "weights.npz"
+        arrays = self.arrays(first)
+        self.assertEqual(arrays["hidden.late.synapses"].shape, (arrays["hidden.late.weight"].size, 2))
+        self.call("to-torch", first, "glesim.pt")
+        tensors = load_script().read(self.folder / "glesim.pt")
+        self.assert_same(arrays, {name: tensor.array for name, tensor in tensors.items()})
+        for i, how in enumerate((["--config", config], ["--like", first],
+                                 ["--names", ",".join(f"{name}={name}" for name in arrays)])):
+            self.call("to-npz", "glesim.pt", f"{i}.npz", *how)
+            back = self.arrays(f"{i}.npz")
+            self.assert_same(arrays, {name: back[name] for name in arrays})
+        self.glesim(config, "--set", f"network.init.file={self.folder / '0.npz'}", "--output", "second")
+        out, _ = self.call("to-npz", "glesim.pt", "some.npz", "--config", config, "--only", "weight,bias")
+        self.assertIn("left out: hidden.tau_m, hidden.tau_r, readout.feedback", out)
+
+    def test_what_a_state_dict_lacks_is_told(self):
+        self.glesim(XOR, "--set", "training.epochs=1", "--output", "xor")
+        arrays = self.arrays(self.folder / "xor" / "seed_1" / "weights.npz")
+        np.savez(self.folder / "back.npz", **arrays, **{"readout.feedback": arrays["readout.weight"]})
+        out, _ = self.call("to-torch", "back.npz", "m.pt", "--like", XOR_MODEL)
+        self.assertRegex(out, r"left out: .*readout\.feedback\n")
+        self.assertEqual(list(load_script().read(self.folder / "m.pt")), ["0.weight", "0.bias", "2.weight", "2.bias"])
+
+    def test_synapses_must_be_pairs_of_whole_numbers(self):
+        for synapses, says in ((np.ones((4, 2), "f4"), "whole numbers are wanted"),
+                               (np.ones((3, 2), "i8"), "has shape (3, 2), where (4, 2) is wanted"),
+                               (np.full((4, 2), -1, "i8"), "holds a number below 0")):
+            script = load_script()
+            with open(self.folder / "m.pt", "wb") as file:
+                script.write_torch(file, {"l.weight": np.ones(4, "f4"), "l.synapses": synapses})
+            with self.subTest(says):
+                self.refused("to-npz", "m.pt", "w.npz", "--names", "l=hidden", code=4, says=says)
+        self.savez("w.npz", hidden__weight=np.ones(4, "f4"), hidden__synapses=np.ones((4, 2), "f4"))
+        self.refused("to-torch", "w.npz", "x.pt", code=4, says="where whole numbers of 64 bits are wanted")
+        self.savez("w.npz", hidden__weight=np.ones(4, "i8"))
+        self.refused("to-torch", "w.npz", "x.pt", code=4, says="where floating-point numbers are wanted")
+
+    def test_a_network_that_diverges_has_its_layers(self):
+        config = XOR.read_text(encoding="utf-8").replace("activation: tanh", "weight: 1e30")
+        config = config.replace("activation: linear", "weight: 1e30")
+        config = self.file("wild.yaml", config.encode())
+        done = subprocess.run([GLESIM, config, "--dry-run"], cwd=self.folder, capture_output=True, check=False)
+        self.assertEqual(done.returncode, 6, done.stderr)
+        self.call("to-npz", XOR_MODEL, "wild.npz", "--config", config)
+        self.call("to-npz", XOR_MODEL, "xor.npz", "--config", XOR)
+        self.assert_same(self.arrays("xor.npz"), self.arrays("wild.npz"))
 
     def test_the_same_weights_are_the_same_file(self):
         self.call("to-npz", XOR_MODEL, "w.npz", "--config", XOR)

@@ -40,6 +40,22 @@ network:
 learning: {loss: mse, plastic: [weight, bias, tau_m], optimizer: {type: adam, lr: 1.0e-5}}
 training: {epochs: 4, batch_size: 4}
 """
+# Rates of the hidden layer grow by a tenth with each step, from batch to batch.
+GROWING = """glesim: 1
+name: growing
+seed: 7
+dt: 0.1
+dataset: {type: xor}
+network:
+  input: 2
+  layers:
+    - name: hidden
+      neurons: {count: 4, tau_m: 1.0, tau_r: 0.1}
+      from: [input, {layer: hidden, connect: one_to_one, weight: 2.0, feedback: none}]
+    - {name: readout, neurons: {count: 2, tau_m: 1.0, tau_r: 1.0}}
+learning: {loss: mse, optimizer: {type: sgd, lr: 1.0e-30}}
+training: {epochs: 1, batch_size: 100}
+"""
 BPTT = ["--set", "learning.rule=bptt", "--set", "learning.window=1.0"]
 SLOWLY = ["--set", "learning.optimizer.lr=1e-9"] # while a dry run measures the time of steps
 RECORD = ["--set", "record={variables: [u, e_below], parameters: [weight]}"]
@@ -98,6 +114,19 @@ class Shown(Networks):
         self.assertRegex(out, r"\n  c +2 +6  3 x 2 +tanh ")
         self.assertRegex(out, r"\n  c +input +c +0 +- +\(3, 1, 3\) +yes +conv 3, padding 1\n")
         self.assertRegex(out, r"\n  top .* dense, after mean pool 2\n")
+
+    def test_a_network_that_diverges_while_it_is_measured_has_its_table(self):
+        """It is an error where the run would have as many steps."""
+        config = self.write("growing.yaml", GROWING)
+        for epochs, code in ((1, 0), (1000, 6)):
+            with self.subTest(epochs):
+                done = self.run_glesim(config, "--dry-run", "--set", f"training.epochs={epochs}", code=code)
+                self.assertRegex(done.out, r"\n  hidden .*\n  readout ")
+                self.assertIn(f"\n  parameters        {2 * 4 + 4 + 4 + 4 * 2 + 2}, of which", done.out)
+                self.assertRegex(done.out, r"\n  a learning step .* \(batch of \d+\)\n  evaluating step .*\)\n")
+                self.assertRegex(done.out, r"\n  estimated time    unknown: the network diverged at step \d+ of the "
+                                           r"measurement; the run has \d+ steps\n\Z")
+                self.assertEqual("NaN or Inf in layer" in done.err, code == 6)
 
     def test_a_chain_has_no_such_table(self):
         self.assertNotIn("projection", self.run_glesim(XOR, "--dry-run").out)
@@ -168,8 +197,9 @@ class Growing(Networks):
         self.assertRegex(err, self.WARNING)
         self.assertAlmostEqual(float(err.split()[-1]), 2 * 1.9 / 0.9, delta=0.01) # 8 x 8 of 1/4: its eigenvalue is 2
         self.assertEqual(self.run_glesim(self.config, "--check", "--quiet", *self.LOOP).err, "")
-        # exact gradients send no errors in steps
-        self.assertEqual(self.run_glesim(self.config, "--check", *self.LOOP, *BPTT).err, "")
+        # exact gradients send no errors in steps, so that it does not matter through what they would go
+        err = self.run_glesim(self.config, "--check", *self.LOOP, *BPTT).err
+        self.assertEqual(["].feedback: has no effect: " in line for line in err.splitlines()], [True, True])
 
     def test_divergence_names_it(self):
         done = self.run_glesim(self.config, *self.LOOP, "--set", "training.epochs=40", *SLOWLY, "--output",

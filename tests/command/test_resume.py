@@ -7,6 +7,7 @@ Standard library only. tests/long/kill.py does the same to whole configs, many t
 import math
 import os
 import random
+import re
 import signal
 import struct
 import subprocess
@@ -191,6 +192,18 @@ class Checkpoints(Stopped):
                     self.assertRegex(archive.read(name)[-32 * texts:], rb"\A([-0-9:TZ]{20}\0{12})+\Z")
             self.assertEqual(m["provenance"]["start"], first["provenance"]["start"])
             self.assertGreater(len(m["epochs"]), len(first["epochs"]))
+
+    def test_what_a_delay_keeps_is_one_array(self):
+        config = XOR.read_text(encoding="utf-8").replace("- {name: readout,",
+                                                         "- {name: readout, from: [{layer: hidden, delay: 30.0}],")
+        steps, config = 30.0 / float(config.partition("\ndt: ")[2].split()[0]), self.write("late.yaml", config)
+        self.stop(config, *LONG, "--output", "out")
+        with zipfile.ZipFile(self.dir / "checkpoint.npz") as archive:
+            rings = [name for name in archive.namelist() if re.search(r"hidden\.r(_\d+)?\.npy$", name)]
+            self.assertEqual(rings, [name for name in rings if name.endswith("hidden.r.npy")])
+            self.assertEqual(len(rings), 1)
+            self.assertIn(f"'shape': ({round(steps)}, ".encode(), archive.read(rings[0])[:128])
+        self.stop(config, *LONG, "--output", "out", "--resume", number=signal.SIGTERM)
 
     def test_nothing_to_resume_begins_anew(self):
         self.run_glesim(XOR, "--output", "out", "--resume", "--set", "training.epochs=2")

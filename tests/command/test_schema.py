@@ -96,14 +96,14 @@ def accepted_by_schema(path):
 # Files of tests/bad that the schema takes for good ones, by what it does not see. configs/README.md has these words.
 UNSEEN = {
     "that one number must be below or above another, or a multiple of it": """
-        bounds diagnose_window diagnose_window_every diagnose_window_multiple signal_step_flat speech_coefficients
+        diagnose_window diagnose_window_every diagnose_window_multiple signal_step_flat speech_coefficients
         speech_window_longest speech_split tau_below_dt tau_below_dt_in_group tau_below_dt_in_list
         tau_below_dt_repeated window_below_dt window_of_one_step xor_low_above_high phases_window speech_window
         phases_window_of_signal evaluate_below_dt record_offset step_width_no_multiple time_no_multiple_of_dt
         delayed_xor_pulse delayed_xor_pause delayed_xor_answer delayed_xor_samples delayed_xor_test_samples
-        from_delays input_size_fraction""",
+        from_delays input_size_fraction tau_r_values""",
     "how many numbers a list must have, and that rows must be of the same length": """
-        bias_length bounds_single input_shape input_without_size padding_of_mnist1d signal_amplitudes signal_phases
+        bias_length padding_of_mnist1d signal_amplitudes signal_phases
         source_weights speech_levels tau_list_and_count taus_of_channels weight_ragged weight_rows""",
     "the shapes that links make and want, and which of their settings go together": """
         channels_without_conv conv_count conv_of_neurons conv_sizes links_that_do_not_fit""",
@@ -251,6 +251,35 @@ class Schema(unittest.TestCase):
             with self.subTest(key=key, value=value):
                 if value != "[1]": # of another length than the layer
                     self.assertEqual(accepted_by_glesim(text), right)
+                self.assertEqual(VALIDATOR.is_valid(load(text)), right)
+
+    def test_lists_are_as_long_as_glesim_takes_them(self):
+        grid = "{channels: 1, size: %s}"
+        conv = "[{layer: input, connect: {type: conv, kernel: %s}}]"
+        pool = "[{layer: input, connect: {type: dense, pool: {type: mean, size: %s}}}]"
+        plane = {"network.input": grid % "[4, 4]"}
+        channels = plane | {"network.layers[0].neurons": "{channels: 2, tau_m: 1.0, tau_r: 1.0}"}
+        for key, value, others, right in (
+                ("network.input", grid % "16", {}, True), ("network.input", grid % "[4, 4]", {}, True),
+                ("network.input", grid % "[4, 2, 2]", {}, False), ("network.input", grid % "[]", {}, False),
+                ("network.layers[0].from", pool % "2", plane, True),
+                ("network.layers[0].from", pool % "[2, 2]", plane, True),
+                ("network.layers[0].from", pool % "[2, 2, 1]", plane, False),
+                ("network.layers[0].from", conv % "[1, 2]", channels, True),
+                ("network.layers[0].from", conv % "[1, 2, 3]", channels, False),
+                ("network.layers[0].from", conv % "3, padding: [0, 1]", channels, True),
+                ("network.layers[0].from", conv % "3, padding: [0, 0, 0]", channels, False),
+                ("learning.bounds.weight", "[-1, 1]", {}, True), ("learning.bounds.weight", "1", {}, False),
+                ("learning.bounds.weight", "[1]", {}, False), ("learning.bounds.tau_m", "[1, 2, 3]", {}, False),
+                ("dataset", "{type: mnist1d, padding: [3, 6]}", {}, True),
+                ("dataset", "{type: mnist1d, padding: 3}", {}, False),
+                ("dataset", "{type: mnist1d, padding: [3, 6, 9]}", {}, False)):
+            text = CONFIG.format(dataset="dataset: {type: npz, file: x.npz}", training="training: {epochs: 1}",
+                                 loss="loss: mse")
+            changes = "".join(f', "{other}": {what}' for other, what in others.items())
+            text += f"variants:\n  one: {{\"{key}\": {value}{changes}}}\n"
+            with self.subTest(key=key, value=value):
+                self.assertEqual(accepted_by_glesim(text), right)
                 self.assertEqual(VALIDATOR.is_valid(load(text)), right)
 
     def test_configs_readme_lists_what_it_does_not_see(self):

@@ -33,6 +33,11 @@ NO_BIAS = ["network.layers[0].bias=none", "network.layers[1].bias=none"]
 OWN_PLASTIC = ["network.layers[0].plastic=[weight]", "network.layers[1].plastic=[bias]"]
 FILE = "the file of network.init has the initial values of all layers"
 READS = "network.layers[0].from=[{layer: input}]"
+BACK = "network.layers[1].from[0].feedback=fixed"
+CUT = "network.layers[1].from[0].feedback=none"
+FROM = ["network.layers[1].from=[{layer: hidden}]"]
+BPTT_GOES_ROUND = ("gradients of bptt do not depend on it, and no error that goes back to 'hidden' feeds back into "
+                   "membranes (gamma)")
 ENDLESS = "sines is a signal without end, in which no batch begins anew"
 # Config, the setting, what is said of it; what makes it useless, where it is not so already; what gives it its effect.
 UNUSED = [
@@ -50,9 +55,20 @@ UNUSED = [
      ["learning.rule=adjoint", "learning.window=1.0"], []),
     (EPOCHS, "learning.bounds.tau_m=[0.5, 2]", "tau_m learns in no layer (plastic)", [],
      ["network.layers[0].plastic=[tau_m]"]),
+    (EPOCHS, "learning.bounds.tau_r=[0.5, 2]", "tau_r learns in no layer (plastic)", [], ["learning.plastic=[tau_r]"]),
     (EPOCHS, "learning.bounds.weight=[-1, 1]", "weight learns in no layer (plastic)", ["learning.plastic=[bias]"], []),
     (EPOCHS, "learning.bounds.bias=[-1, 1]", "bias learns in no layer (plastic)", NO_BIAS, NO_BIAS[:1]),
     (EPOCHS, "learning.plastic=[tau_m]", "every layer has a plastic of its own", OWN_PLASTIC, OWN_PLASTIC[:1]),
+    (EPOCHS, BACK, BPTT_GOES_ROUND, [*FROM, *BPTT], [*FROM, *BPTT, "network.layers[0].gamma=0.1"]),
+    (EPOCHS, BACK, BPTT_GOES_ROUND, [*FROM, *BPTT, "network.layers[1].gamma=0.1"],
+     [*FROM, *BPTT, "record.variables=[e]"]),
+    (EPOCHS, CUT, BPTT_GOES_ROUND, [*FROM, *BPTT], FROM),
+    (PHASES, BACK, BPTT_GOES_ROUND.replace("bptt", "adjoint"),
+     [*FROM, "learning.rule=adjoint", "learning.window=1.0"], [*FROM, "learning.rule=bp"]),
+    (EPOCHS, BACK, "nothing learns from errors that go back to 'hidden'", [*FROM, "network.layers[0].plastic=[]"],
+     [*FROM, "network.layers[0].plastic=[]", "network.layers[0].gamma=0.1"]),
+    (EPOCHS, "network.layers[0].from[0].feedback=none", "no errors go back to the input", [READS],
+     ["network.layers[0].from=[{layer: hidden}, input]"]),
     (EPOCHS, "learning.gamma=0.1", "every layer has a gamma of its own",
      ["network.layers[0].gamma=0", "network.layers[1].gamma=0"], ["network.layers[0].gamma=0"]),
     (EPOCHS, "learning.optimizer=sgd", "no parameter learns (plastic)", ["learning.plastic=[]"],
@@ -138,6 +154,19 @@ class Unused(Case):
         self.assertEqual(common, [f"--set learning.plastic=[bias, weight]: learning.plastic[0]: {why}"])
         self.assertEqual(self.told(EPOCHS, *NO_BIAS), [])
         self.assertEqual(self.told(EPOCHS, NO_BIAS[0], "learning.plastic=[bias, weight]"), [])
+
+    def test_weights_of_sources_that_say_it_themselves(self):
+        why = "has no effect: every source of the layer"
+        own = "network.layers[0].from=[{layer: input, plastic: false}]"
+        both = [own, "network.layers[1].from=[{layer: hidden, plastic: true}]"]
+        layer, common = "network.layers[0].plastic=[bias, weight]", "learning.plastic=[weight]"
+        self.assertEqual(self.told(EPOCHS, own, layer),
+                         [f"--set {layer}: network.layers[0].plastic[1]: {why} has a plastic of its own"])
+        self.assertEqual(self.told(EPOCHS, *both, common),
+                         [f"--set {common}: learning.plastic[0]: {why}s that it is for has a plastic of its own"])
+        self.assertEqual(self.told(EPOCHS, own, common), [])
+        self.assertEqual(self.told(EPOCHS, own.replace("}]", "}, {layer: hidden, feedback: none}]"), layer), [])
+        self.assertEqual(self.told(EPOCHS, *both), [])
 
     def test_noise_that_is_never_added_needs_no_level(self):
         speech = ["dataset={type: speech_commands, path: ., augment: {noise_levels: [1]}}", "network.input=32",

@@ -1,165 +1,126 @@
-/* A libOpenCL.so.1 that hands all calls on to the real one, and makes those fail that it is told to.
- *
- * GLE_OPENCL         path of the real one
- * GLE_OPENCL_FAULT   "FUNCTION N CODE": the Nth call of the function fails with that code; "FUNCTION N+ CODE": all from
- *                    there on. CODE 0 of clGetPlatformIDs: there are no platforms
- * GLE_OPENCL_COUNTS  a file that gets a line "FUNCTION CALLS" for each function, at the end
- *
- * Found instead of the real one by LD_LIBRARY_PATH. */
-#define CL_TARGET_OPENCL_VERSION 120
-#define CL_USE_DEPRECATED_OPENCL_1_2_APIS
-#include <CL/cl.h>
-
-#include <dlfcn.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdio.h>
+/* opencl.c - a loader of OpenCL with one driver, whose only device is a GPU that cannot be used. FAKE_OPENCL says why:
+ * "none" (the driver finds no device), "old" (OpenCL 1.1), "busy" (it cannot be opened). Tests put it in the place of
+ * libOpenCL.so.1. */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FUNCTIONS(ROW)                                                                                                 \
-    ROW(clGetPlatformIDs) ROW(clGetPlatformInfo) ROW(clGetDeviceIDs) ROW(clGetDeviceInfo) ROW(clCreateContext)         \
-    ROW(clReleaseContext) ROW(clCreateCommandQueue) ROW(clReleaseCommandQueue) ROW(clFlush) ROW(clFinish)              \
-    ROW(clCreateProgramWithSource) ROW(clCreateProgramWithBinary) ROW(clBuildProgram) ROW(clGetProgramBuildInfo)       \
-    ROW(clGetProgramInfo) ROW(clReleaseProgram) ROW(clCreateKernel) ROW(clReleaseKernel) ROW(clSetKernelArg)           \
-    ROW(clEnqueueNDRangeKernel) ROW(clCreateBuffer) ROW(clReleaseMemObject) ROW(clEnqueueWriteBuffer)                  \
-    ROW(clEnqueueReadBuffer) ROW(clEnqueueFillBuffer)
+/* Of OpenCL's headers, which need not be there. */
+enum { DEVICE_NOT_FOUND = -1, OUT_OF_RESOURCES = -5, INVALID_VALUE = -30 };
+enum { TYPE = 0x1000, AVAILABLE = 0x1027, COMPILER_AVAILABLE = 0x1028 };
+enum { NAME = 0x102B, DRIVER = 0x102D, VERSION = 0x102F };
 
-#define NUMBER(name) N_##name,
-enum number { FUNCTIONS(NUMBER) N };
-#define NAME(name) #name,
-static const char *const names[N] = {FUNCTIONS(NAME)};
-static atomic_int calls[N];
+static char platform, device;
 
-static void *real_one(const char *name)
+static int is(const char *what)
 {
-    static void *library;
+    const char *fake = getenv("FAKE_OPENCL");
 
-    if (!library)
-        library = dlopen(getenv("GLE_OPENCL"), RTLD_NOW | RTLD_LOCAL);
-    if (!library) {
-        fprintf(stderr, "GLE_OPENCL: %s\n", dlerror());
-        abort();
-    }
-    return dlsym(library, name);
+    return fake && !strcmp(fake, what);
 }
 
-/* Whether this call fails, and with what. */
-static bool fails(enum number i, cl_int *code)
+static int give(void *to, size_t size, const void *from, size_t n)
 {
-    const char *fault = getenv("GLE_OPENCL_FAULT");
-    const int n = ++calls[i];
-    char name[64], on[2];
-    int which, given;
-
-    if (!fault || sscanf(fault, "%63s %d", name, &which) != 2 || strcmp(name, names[i]))
-        return false;
-    on[0] = '\0';
-    if (sscanf(fault, "%*s %*d%1[+] %d", on, &given) != 2 && sscanf(fault, "%*s %*d %d", &given) != 1)
-        return false;
-    *code = given;
-    return n == which || (on[0] == '+' && n > which);
+    if (n > size)
+        return INVALID_VALUE;
+    memcpy(to, from, n);
+    return 0;
 }
 
-__attribute__((destructor)) static void tell(void)
+int clGetPlatformIDs(unsigned n, void **platforms, unsigned *n_there);
+int clGetPlatformIDs(unsigned n, void **platforms, unsigned *n_there)
 {
-    const char *path = getenv("GLE_OPENCL_COUNTS");
-    FILE *f = path ? fopen(path, "w") : NULL;
-
-    for (int i = 0; f && i < N; i++)
-        fprintf(f, "%s %d\n", names[i], calls[i]);
-    if (f)
-        fclose(f);
+    if (n)
+        platforms[0] = &platform;
+    *n_there = 1;
+    return 0;
 }
 
-#define HAND_ON(name, ...)                                                                                             \
-    __typeof__(name) *real;                                                                                            \
-    void *found = real_one(#name);                                                                                     \
-    memcpy(&real, &found, sizeof real);                                                                                \
-    return real(__VA_ARGS__)
-
-/* Returns a code. */
-#define CODE(name, parameters, ...)                                                                                    \
-    cl_int name parameters                                                                                             \
-    {                                                                                                                  \
-        cl_int failure;                                                                                                \
-        if (fails(N_##name, &failure))                                                                                 \
-            return failure;                                                                                            \
-        HAND_ON(name, __VA_ARGS__);                                                                                    \
-    }
-/* Returns an object, and a code through the parameter `code`. */
-#define OBJECT(type, name, parameters, ...)                                                                            \
-    type name parameters                                                                                               \
-    {                                                                                                                  \
-        cl_int failure;                                                                                                \
-        if (fails(N_##name, &failure)) {                                                                               \
-            *code = failure;                                                                                           \
-            return NULL;                                                                                               \
-        }                                                                                                              \
-        HAND_ON(name, __VA_ARGS__);                                                                                    \
-    }
-
-cl_int clGetPlatformIDs(cl_uint room, cl_platform_id *platforms, cl_uint *n)
+int clGetPlatformInfo(void *of, unsigned what, size_t size, void *value, size_t *n);
+int clGetPlatformInfo(void *of, unsigned what, size_t size, void *value, size_t *n)
 {
-    cl_int failure;
-
-    if (fails(N_clGetPlatformIDs, &failure)) {
-        *n = 0;
-        return failure;
-    }
-    HAND_ON(clGetPlatformIDs, room, platforms, n);
+    (void)of;
+    (void)what;
+    (void)n;
+    return give(value, size, "Fake", 5);
 }
-CODE(clGetPlatformInfo, (cl_platform_id p, cl_platform_info what, size_t size, void *value, size_t *n), p, what, size,
-     value, n)
-CODE(clGetDeviceIDs, (cl_platform_id p, cl_device_type type, cl_uint room, cl_device_id *devices, cl_uint *n), p, type,
-     room, devices, n)
-CODE(clGetDeviceInfo, (cl_device_id d, cl_device_info what, size_t size, void *value, size_t *n), d, what, size, value,
-     n)
-OBJECT(cl_context, clCreateContext,
-       (const cl_context_properties *properties, cl_uint n, const cl_device_id *devices,
-        void(CL_CALLBACK *tell_of)(const char *, const void *, size_t, void *), void *ctx, cl_int *code),
-       properties, n, devices, tell_of, ctx, code)
-CODE(clReleaseContext, (cl_context c), c)
-OBJECT(cl_command_queue, clCreateCommandQueue,
-       (cl_context c, cl_device_id d, cl_command_queue_properties properties, cl_int *code), c, d, properties, code)
-CODE(clReleaseCommandQueue, (cl_command_queue q), q)
-CODE(clFlush, (cl_command_queue q), q)
-CODE(clFinish, (cl_command_queue q), q)
-OBJECT(cl_program, clCreateProgramWithSource,
-       (cl_context c, cl_uint n, const char **texts, const size_t *lengths, cl_int *code), c, n, texts, lengths, code)
-OBJECT(cl_program, clCreateProgramWithBinary,
-       (cl_context c, cl_uint n, const cl_device_id *devices, const size_t *lengths, const unsigned char **binaries,
-        cl_int *status, cl_int *code),
-       c, n, devices, lengths, binaries, status, code)
-CODE(clBuildProgram,
-     (cl_program p, cl_uint n, const cl_device_id *devices, const char *options,
-      void(CL_CALLBACK *tell_of)(cl_program, void *), void *ctx),
-     p, n, devices, options, tell_of, ctx)
-CODE(clGetProgramBuildInfo,
-     (cl_program p, cl_device_id d, cl_program_build_info what, size_t size, void *value, size_t *n), p, d, what, size,
-     value, n)
-CODE(clGetProgramInfo, (cl_program p, cl_program_info what, size_t size, void *value, size_t *n), p, what, size, value,
-     n)
-CODE(clReleaseProgram, (cl_program p), p)
-OBJECT(cl_kernel, clCreateKernel, (cl_program p, const char *name, cl_int *code), p, name, code)
-CODE(clReleaseKernel, (cl_kernel k), k)
-CODE(clSetKernelArg, (cl_kernel k, cl_uint i, size_t size, const void *value), k, i, size, value)
-CODE(clEnqueueNDRangeKernel,
-     (cl_command_queue q, cl_kernel k, cl_uint n, const size_t *offset, const size_t *global, const size_t *local,
-      cl_uint n_waits, const cl_event *waits, cl_event *event),
-     q, k, n, offset, global, local, n_waits, waits, event)
-OBJECT(cl_mem, clCreateBuffer, (cl_context c, cl_mem_flags flags, size_t size, void *host, cl_int *code), c, flags, size,
-       host, code)
-CODE(clReleaseMemObject, (cl_mem m), m)
-CODE(clEnqueueWriteBuffer,
-     (cl_command_queue q, cl_mem m, cl_bool wait, size_t offset, size_t size, const void *from, cl_uint n,
-      const cl_event *waits, cl_event *event),
-     q, m, wait, offset, size, from, n, waits, event)
-CODE(clEnqueueReadBuffer,
-     (cl_command_queue q, cl_mem m, cl_bool wait, size_t offset, size_t size, void *to, cl_uint n,
-      const cl_event *waits, cl_event *event),
-     q, m, wait, offset, size, to, n, waits, event)
-CODE(clEnqueueFillBuffer,
-     (cl_command_queue q, cl_mem m, const void *pattern, size_t pattern_size, size_t offset, size_t size, cl_uint n,
-      const cl_event *waits, cl_event *event),
-     q, m, pattern, pattern_size, offset, size, n, waits, event)
+
+int clGetDeviceIDs(void *of, unsigned long long type, unsigned n, void **devices, unsigned *n_there);
+int clGetDeviceIDs(void *of, unsigned long long type, unsigned n, void **devices, unsigned *n_there)
+{
+    (void)of;
+    (void)type;
+    if (is("none"))
+        return DEVICE_NOT_FOUND;
+    if (n)
+        devices[0] = &device;
+    *n_there = 1;
+    return 0;
+}
+
+int clGetDeviceInfo(void *of, unsigned what, size_t size, void *value, size_t *n);
+int clGetDeviceInfo(void *of, unsigned what, size_t size, void *value, size_t *n)
+{
+    const unsigned long long gpu = 4;
+    const unsigned yes = 1;
+
+    (void)of;
+    (void)n;
+    switch (what) {
+    case TYPE:
+        return give(value, size, &gpu, sizeof gpu);
+    case AVAILABLE:
+    case COMPILER_AVAILABLE:
+        return give(value, size, &yes, sizeof yes);
+    case NAME:
+        return give(value, size, "  Fake\tcard  ", 13);
+    case DRIVER:
+        return give(value, size, "1.0", 4);
+    case VERSION:
+        return give(value, size, is("old") ? "OpenCL 1.1 " : "OpenCL 1.2 ", 12);
+    default:
+        return INVALID_VALUE;
+    }
+}
+
+void *clCreateContext(const void *properties, unsigned n, void **devices, void *notify, void *user, int *code);
+void *clCreateContext(const void *properties, unsigned n, void **devices, void *notify, void *user, int *code)
+{
+    (void)properties;
+    (void)n;
+    (void)devices;
+    (void)notify;
+    (void)user;
+    *code = OUT_OF_RESOURCES;
+    return NULL;
+}
+
+/* The rest, which nobody comes to call. */
+#define NEVER(name)       \
+    void name(void);      \
+    void name(void)       \
+    {                     \
+        abort();          \
+    }
+NEVER(clReleaseContext)
+NEVER(clCreateCommandQueue)
+NEVER(clReleaseCommandQueue)
+NEVER(clFlush)
+NEVER(clFinish)
+NEVER(clCreateProgramWithSource)
+NEVER(clCreateProgramWithBinary)
+NEVER(clBuildProgram)
+NEVER(clGetProgramBuildInfo)
+NEVER(clGetProgramInfo)
+NEVER(clReleaseProgram)
+NEVER(clCreateKernel)
+NEVER(clReleaseKernel)
+NEVER(clSetKernelArg)
+NEVER(clEnqueueNDRangeKernel)
+NEVER(clCreateBuffer)
+NEVER(clReleaseMemObject)
+NEVER(clEnqueueWriteBuffer)
+NEVER(clEnqueueReadBuffer)
+#ifndef OF_VERSION_1_1
+NEVER(clEnqueueFillBuffer)
+#endif

@@ -1,6 +1,5 @@
 /* General graphs against the reference: states, errors, gradients and parameters step by step, and exact gradients. The
- * networks are made from the reference's own description of them. Gradients of tau_r, which does not learn, and the
- * rule eprop are not compared. */
+ * networks are made from the reference's own description of them. The rule eprop is not compared. */
 #include "../support/build.h"
 #include "base/memory.h"
 #include "base/npz.h"
@@ -190,7 +189,8 @@ static struct built build_case(const struct graph_case *c, const char *rule, siz
         add_sources(yaml, c, name);
         add(yaml, "]}\n");
     }
-    add(yaml, "learning: {rule: %s, loss: %s, beta: %g, plastic: [weight, bias, tau_m], optimizer: {type: adam}", rule,
+    add(yaml, "learning: {rule: %s, loss: %s, beta: %g, plastic: [weight, bias, tau_m, tau_r], "
+        "optimizer: {type: adam}", rule,
         strcmp(text_of(c->about, "loss"), "ce") ? "mse" : "cross_entropy", number_of(c->about, "beta"));
     add(yaml, "}\n");
     add(yaml, "training: {epochs: 0, batch_size: %g}\n", number_of(c->about, "batch"));
@@ -216,7 +216,7 @@ static void take_parameters(struct built *b, const struct graph_case *c, bool ta
         char name[NAME_BYTES];
         struct gle_array a;
         float *values;
-        if (taus_only && p->kind != GLE_TAU_M)
+        if (taus_only && !gle_param_is_tau(p->kind))
             continue;
         reference_name(name, b, p, "");
         a = array_of(c, name);
@@ -266,16 +266,11 @@ static void compare_states(struct graph_case *c, const struct built *b, const ch
         }
 }
 
-static bool learns(const struct gle_parameter *p)
-{
-    return p->kind == GLE_WEIGHT || p->kind == GLE_BIAS || p->kind == GLE_TAU_M;
-}
-
 static void compare_gradients(struct graph_case *c, const struct built *b, const char *rule, size_t t, float *values)
 {
     for (size_t i = 0; i < b->graph->n_parameters; i++) {
         char name[NAME_BYTES], whole[NAME_BYTES + 16];
-        if (!learns(&b->graph->parameters[i]))
+        if (!b->graph->parameters[i].plastic)
             continue;
         reference_name(name, b, &b->graph->parameters[i], "grad_");
         snprintf(whole, sizeof whole, "%s.%s", rule, name);
@@ -338,7 +333,7 @@ static float *room_for(const struct built *b)
     return calloc(most, sizeof(float));
 }
 
-/* Learning by a local rule. The reference leaves tau_m as it is. */
+/* Learning by a local rule. The reference leaves time constants as they are. */
 static void check_rule(struct graph_case *c, const char *rule)
 {
     const struct gle_step step = {.learn = true, .lr = number_of(c->about, "lr")};

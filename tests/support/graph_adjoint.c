@@ -12,7 +12,7 @@
 
 /* What a layer left of T steps, and what the sweep makes of it: (T, B, n). */
 struct course {
-    double *r, *dr, *s, *lambda, *u_bar; /* u_bar (B, n) */
+    double *r, *dr, *s, *a, *lambda, *u_bar; /* u_bar (B, n) */
     bool done;                           /* lambda of the step that the sweep is at */
 };
 
@@ -78,13 +78,11 @@ static void find_lambda(struct sweep *s, size_t i)
     const struct graph_oracle *o = s->o;
     const struct graph_oracle_layer *l = &o->layers[i];
     struct course *c = &s->layers[i];
-    double *a = numbers(o->B * l->n), *r = at(s, c->r, i, s->t), *dr = at(s, c->dr, i, s->t);
+    double *a = at(s, c->a, i, s->t), *r = at(s, c->r, i, s->t), *dr = at(s, c->dr, i, s->t);
     double *lambda = at(s, c->lambda, i, s->t);
 
-    if (c->done) {
-        free(a);
+    if (c->done)
         return;
-    }
     for (size_t p = 0; p < o->n_layers; p++)
         for (size_t j = 0; j < o->layers[p].n_sources; j++)
             if (o->layers[p].sources[j].layer == (long)i) {
@@ -103,7 +101,6 @@ static void find_lambda(struct sweep *s, size_t i)
         c->u_bar[k] += a[k] - lambda[k];
     }
     c->done = true;
-    free(a);
 }
 
 /* The gradient of the loss integrated over the window, the mean over rows. */
@@ -112,10 +109,13 @@ static void gather(struct sweep *s, size_t i, size_t b)
     struct graph_oracle *o = s->o;
     struct graph_oracle_layer *l = &o->layers[i];
     const double *lambda = at(s, s->layers[i].lambda, i, s->t) + b * l->n, share = o->exp->dt / (double)o->B;
+    const double *a = at(s, s->layers[i].a, i, s->t) + b * l->n;
 
     for (size_t k = 0; k < l->n; k++) {
+        const double u_dot = at(s, s->layers[i].s, i, s->t)[b * l->n + k] / l->tau_m[k];
         l->gb[k / (l->n / l->n_bias)] -= share * lambda[k];
-        l->gtau[k] += share * lambda[k] * at(s, s->layers[i].s, i, s->t)[b * l->n + k] / l->tau_m[k];
+        l->gtau_m[k] += share * lambda[k] * u_dot;
+        l->gtau_r[k] -= share * a[k] * u_dot;
     }
     for (size_t j = 0; j < l->n_sources; j++) {
         const struct graph_oracle_source *c = &l->sources[j];
@@ -137,7 +137,8 @@ static void clear_gradients(struct graph_oracle *o)
     for (size_t i = 0; i < o->n_layers; i++) {
         struct graph_oracle_layer *l = &o->layers[i];
         memset(l->gb, 0, l->n_bias * sizeof *l->gb);
-        memset(l->gtau, 0, l->n * sizeof *l->gtau);
+        memset(l->gtau_m, 0, l->n * sizeof *l->gtau_m);
+        memset(l->gtau_r, 0, l->n * sizeof *l->gtau_r);
         for (size_t j = 0; j < l->n_sources; j++)
             memset(l->sources[j].gW, 0, l->sources[j].n_weights * sizeof(double));
     }
@@ -150,8 +151,8 @@ void graph_oracle_adjoint(struct graph_oracle *o, const double *x, const double 
     assert_non_null(s.layers);
     for (size_t i = 0; i < o->n_layers; i++) {
         const size_t n = o->B * o->layers[i].n;
-        s.layers[i] = (struct course){numbers(T * n), numbers(T * n), numbers(T * n), numbers(T * n), numbers(n),
-                                      false};
+        s.layers[i] = (struct course){numbers(T * n), numbers(T * n), numbers(T * n), numbers(T * n), numbers(T * n),
+                                      numbers(n), false};
     }
     for (size_t t = 0; t < T; t++) {
         (void)graph_oracle_step(o, x + t * o->B * o->n_input, y[t], true);
@@ -177,6 +178,7 @@ void graph_oracle_adjoint(struct graph_oracle *o, const double *x, const double 
         free(c->r);
         free(c->dr);
         free(c->s);
+        free(c->a);
         free(c->lambda);
         free(c->u_bar);
     }

@@ -47,7 +47,8 @@ static void lay_out(struct graph_oracle *o, struct memory *m)
         l->gb = take(m, l->n_bias);
         l->tau_m = take(m, l->n);
         l->tau_r = take(m, l->n);
-        l->gtau = take(m, l->n);
+        l->gtau_m = take(m, l->n);
+        l->gtau_r = take(m, l->n);
         l->u = take(m, rows);
         l->v = take(m, rows);
         l->dr = take(m, rows);
@@ -112,13 +113,15 @@ double *graph_oracle_param(struct graph_oracle *o, const struct gle_parameter *p
         *gradient = l->gb;
         return l->b;
     case GLE_TAU_M:
-        *gradient = l->gtau;
+        *gradient = l->gtau_m;
         return l->tau_m;
     case GLE_TAU_R:
+        *gradient = l->gtau_r;
+        return l->tau_r;
     case GLE_PARAM_KINDS:
         break;
     }
-    return l->tau_r;
+    return NULL;
 }
 
 struct graph_oracle *graph_oracle_build(const struct gle_graph *graph, const struct gle_net *net, size_t B_max)
@@ -339,14 +342,16 @@ static void find_gradients(struct graph_oracle *o, size_t i)
     struct graph_oracle_layer *l = &o->layers[i];
 
     memset(l->gb, 0, l->n_bias * sizeof *l->gb);
-    memset(l->gtau, 0, l->n * sizeof *l->gtau);
+    memset(l->gtau_m, 0, l->n * sizeof *l->gtau_m);
+    memset(l->gtau_r, 0, l->n * sizeof *l->gtau_r);
     for (size_t j = 0; j < l->n_sources; j++)
         memset(l->sources[j].gW, 0, l->sources[j].n_weights * sizeof(double));
     for (size_t b = 0; b < o->B; b++)
         for (size_t k = 0; k < l->n; k++) {
             const double e = l->e[b * l->n + k] / (double)o->B;
             l->gb[k / (l->n / l->n_bias)] -= rounded(o, e);
-            l->gtau[k] += rounded(o, e * l->s[b * l->n + k] / l->tau_m[k]);
+            l->gtau_m[k] += rounded(o, e * l->s[b * l->n + k] / l->tau_m[k]);
+            l->gtau_r[k] -= rounded(o, l->e_inst[b * l->n + k] / (double)o->B * l->s[b * l->n + k] / l->tau_m[k]);
             for (size_t j = 0; j < l->n_sources; j++) {
                 const struct graph_oracle_source *c = &l->sources[j];
                 for (size_t m = 0; m < c->n_pool; m++)

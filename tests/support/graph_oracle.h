@@ -32,7 +32,7 @@ struct graph_oracle_layer {
     struct graph_oracle_source *sources;
     const struct act_formula *act;
     double gamma;
-    double *b, *tau_m, *tau_r, *gb, *gtau;
+    double *b, *tau_m, *tau_r, *gb, *gtau_m, *gtau_r;
     double *u, *v, *dr, *e, *e_inst, *s, *prosp_u; /* (B, n); s = tau_m u_dot */
     double *r;                            /* (PAST, B, n): of the last step, of the one before, ... */
 };

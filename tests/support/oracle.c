@@ -34,7 +34,7 @@ static void read_param(double *to, const struct gle_net *net, size_t layer, enum
 
 /* --- memory: all arrays of a layer, by what they are as long as --- */
 
-enum { OF_WEIGHTS = 6, OF_NEURONS = 13, OF_STATE = 10, OF_ROWS = OF_STATE + 6 };
+enum { OF_WEIGHTS = 6, OF_NEURONS = 18, OF_STATE = 10, OF_ROWS = OF_STATE + 6 };
 
 struct arrays {
     double **weights[OF_WEIGHTS], **neurons[OF_NEURONS]; /* (n, n_in), (n) */
@@ -47,8 +47,8 @@ static struct arrays arrays_of(struct oracle_layer *l)
 
     return (struct arrays){
         .weights = {&l->W, &l->gW, &l->mW, &l->sW, &s->W, &s->mW},
-        .neurons = {&l->b, &l->gb, &l->mb, &l->sb, &s->b, &s->mb, &l->tau_m, &l->gtau, &l->mtau, &l->stau, &s->tau_m,
-                    &s->mtau, &l->tau_r},
+        .neurons = {&l->b, &l->gb, &l->mb, &l->sb, &s->b, &s->mb, &l->tau_m, &l->gtau_m, &l->mtau_m, &l->stau_m,
+                    &s->tau_m, &s->mtau_m, &l->tau_r, &l->gtau_r, &l->mtau_r, &l->stau_r, &s->tau_r, &s->mtau_r},
         .rows = {&l->e_below, &s->e_below, &l->u, &s->u, &l->v, &s->v, &l->r, &s->r, &l->dr, &s->dr, &l->e, &s->e,
                  &l->e_inst, &s->e_inst, &l->prosp_u, &s->prosp_u},
     };
@@ -209,31 +209,31 @@ static struct value step_neuron(struct oracle *o, struct oracle_layer *l, size_t
                                 struct value above, struct value *u_dot)
 {
     const size_t at = b * l->n + j;
-    const double tau_m = l->tau_m[j], tau_r = l->tau_r[j], of_tau = sq(l->spread.tau_m[j] / tau_m);
-    const double rough = 2.0 * sq(EPS), is = l->dr[at] * above.is;
+    const double tau_m = l->tau_m[j], tau_r = l->tau_r[j], rough = 2.0 * sq(EPS), is = l->dr[at] * above.is;
+    const double of_m = sq(l->spread.tau_m[j] / tau_m), of_r = sq(l->spread.tau_r[j] / tau_r);
     const struct value inst = {is, sq(l->dr[at]) * above.q + sq(l->spread.dr[at] * above.is) + sq(EPS * is)};
     const struct value v = value_of(l->v[at], l->spread.v[at]), u = value_of(l->u[at], l->spread.u[at]);
     struct value e = inst, drive, next, d;
 
     if (o->prospective) {
-        e = euler(v, inst, tau_m / tau_r, rough + of_tau, NULL);
-        next = euler(v, inst, o->dt / tau_r, rough, NULL);
+        e = euler(v, inst, tau_m / tau_r, rough + of_m + of_r, NULL);
+        next = euler(v, inst, o->dt / tau_r, rough + of_r, NULL);
     } else {
         next = inst;
     }
     l->v[at] = next.is, l->spread.v[at] = sqrt(next.q);
     drive.is = s.is + l->gamma * e.is;
     drive.q = s.q + sq(l->gamma) * e.q + sq(EPS * drive.is);
-    next = euler(u, drive, tau_r / tau_m, rough + of_tau, &d);
+    next = euler(u, drive, tau_r / tau_m, rough + of_m + of_r, &d);
     l->prosp_u[at] = next.is, l->spread.prosp_u[at] = sqrt(next.q);
-    next = euler(u, drive, o->dt / tau_m, rough + of_tau, NULL);
+    next = euler(u, drive, o->dt / tau_m, rough + of_m, NULL);
     l->u[at] = next.is, l->spread.u[at] = sqrt(next.q);
     activate(o, l, at);
     l->e[at] = e.is, l->spread.e[at] = sqrt(e.q);
     l->e_inst[at] = inst.is, l->spread.e_inst[at] = sqrt(inst.q);
     o->fragile |= fabs(e.is) > LARGE;
     u_dot->is = d.is / tau_m;
-    u_dot->q = d.q / sq(tau_m) + sq(u_dot->is) * (rough + of_tau);
+    u_dot->q = d.q / sq(tau_m) + sq(u_dot->is) * (rough + of_m);
     return e;
 }
 
@@ -287,7 +287,7 @@ static void descend(const struct oracle *o, double *p, const double *g, double *
 
 /* Spreads of the gradients of a layer, squared. */
 struct rough {
-    double *W, *b, *tau;
+    double *W, *b, *tau_m, *tau_r;
 };
 
 static void learn(const struct oracle *o, struct oracle_layer *l, const struct rough *g)
@@ -297,9 +297,13 @@ static void learn(const struct oracle *o, struct oracle_layer *l, const struct r
     if (l->plastic[GLE_BIAS])
         descend(o, l->b, l->gb, l->mb, l->sb, l->n, g->b, l->spread.b, l->spread.mb);
     if (l->plastic[GLE_TAU_M])
-        descend(o, l->tau_m, l->gtau, l->mtau, l->stau, l->n, g->tau, l->spread.tau_m, l->spread.mtau);
-    for (size_t j = 0; l->plastic[GLE_TAU_M] && j < l->n; j++)
+        descend(o, l->tau_m, l->gtau_m, l->mtau_m, l->stau_m, l->n, g->tau_m, l->spread.tau_m, l->spread.mtau_m);
+    if (l->plastic[GLE_TAU_R])
+        descend(o, l->tau_r, l->gtau_r, l->mtau_r, l->stau_r, l->n, g->tau_r, l->spread.tau_r, l->spread.mtau_r);
+    for (size_t j = 0; j < l->n; j++) {
         l->tau_m[j] = fmax(l->tau_m[j], o->tau_low);
+        l->tau_r[j] = fmax(l->tau_r[j], o->tau_low);
+    }
 }
 
 /* sum += x y / B, and its spread squared. */
@@ -335,11 +339,12 @@ static void step_layer(struct oracle *o, struct oracle_layer *l, const struct ol
 {
     const size_t B = o->B, m = l->n * l->n_in;
     const double mean = -1.0 / (double)B;
-    struct rough g = {numbers(m), numbers(l->n), numbers(l->n)};
+    struct rough g = {numbers(m), numbers(l->n), numbers(l->n), numbers(l->n)};
 
     memset(l->gW, 0, m * sizeof(double));
     memset(l->gb, 0, l->n * sizeof(double));
-    memset(l->gtau, 0, l->n * sizeof(double));
+    memset(l->gtau_m, 0, l->n * sizeof(double));
+    memset(l->gtau_r, 0, l->n * sizeof(double));
     memset(l->e_below, 0, B * l->n_in * sizeof(double));
     memset(l->spread.e_below, 0, B * l->n_in * sizeof(double));
     for (size_t b = 0; b < B; b++) {
@@ -356,7 +361,9 @@ static void step_layer(struct oracle *o, struct oracle_layer *l, const struct ol
                 below_q[k] += sq(l->W[at]) * e.q + sq(l->spread.W[at] * e.is) + sq(EPS * below[k]);
             }
             add_product(&l->gb[j], &g.b[j], e, value_of(1.0, 0.0), mean);
-            add_product(&l->gtau[j], &g.tau[j], e, u_dot, -mean);
+            add_product(&l->gtau_m[j], &g.tau_m[j], e, u_dot, -mean);
+            add_product(&l->gtau_r[j], &g.tau_r[j], value_of(l->e_inst[b * l->n + j], l->spread.e_inst[b * l->n + j]),
+                        u_dot, mean);
         }
         for (size_t k = 0; k < l->n_in; k++)
             below_q[k] = sqrt(below_q[k]);
@@ -367,7 +374,8 @@ static void step_layer(struct oracle *o, struct oracle_layer *l, const struct ol
         learn(o, l, &g);
     free(g.W);
     free(g.b);
-    free(g.tau);
+    free(g.tau_m);
+    free(g.tau_r);
 }
 
 static double *copy_of(const double *values, size_t n)

@@ -20,7 +20,7 @@
 
 /* Spreads of the variables of the same name. */
 struct oracle_spread {
-    double *W, *b, *tau_m, *mW, *mb, *mtau;
+    double *W, *b, *tau_m, *tau_r, *mW, *mb, *mtau_m, *mtau_r;
     double *u, *v, *r, *dr, *e_below, *e, *e_inst, *prosp_u;
 };
 
@@ -30,8 +30,8 @@ struct oracle_layer {
     double gamma;
     bool plastic[GLE_PARAMS];
     double *W, *b, *tau_m, *tau_r;       /* (n, n_in), (n) */
-    double *gW, *gb, *gtau;              /* gradients */
-    double *mW, *mb, *mtau, *sW, *sb, *stau; /* first and second moments, or momentum */
+    double *gW, *gb, *gtau_m, *gtau_r;   /* gradients */
+    double *mW, *mb, *mtau_m, *mtau_r, *sW, *sb, *stau_m, *stau_r; /* first and second moments, or momentum */
     double *u, *v, *r, *dr, *e_below;    /* (B, n), e_below (B, n_in) */
     double *e, *e_inst, *prosp_u;        /* of the last step */
     struct oracle_spread spread;
@@ -52,7 +52,7 @@ struct oracle {
     const void *loss_params;
     enum oracle_optimizer optimizer; /* under ORACLE_ADAM, spreads count parameters as exact */
     double lr, momentum;
-    double tau_low; /* bound of tau_m */
+    double tau_low; /* bound of time constants */
     unsigned long t;
     double loss_spread; /* of what the last step returned */
     double rough; /* how much rounding may be off, ORACLE_SPREADS spreads, of the largest error or rate of a layer: in

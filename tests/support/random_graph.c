@@ -150,7 +150,7 @@ static void put_layer(struct text *t, struct drawing *g, size_t i)
     put_text(t, "      bias: %s\n", chance(g->rng, 2) ? "none" : "linear");
     put_text(t, "      reset: %s\n", chance(g->rng, 3) ? "batch" : "none");
     if (chance(g->rng, 2))
-        put_text(t, "      plastic: [%s]\n", chance(g->rng, 5) ? "tau_m" : "");
+        put_text(t, "      plastic: [%s]\n", chance(g->rng, 5) ? chance(g->rng, 5) ? "tau_m" : "tau_r" : "");
     g->layers[i] = (struct drawn){.channels = (g->kind->wide ? most / 4 : 0) + 1 + pick(g->rng, most), .size = {1, 1}};
     put_text(t, "      neurons: {%s: %zu, ", conv ? "channels" : "count", g->layers[i].channels);
     put_taus(t, g->rng);
@@ -213,7 +213,8 @@ void random_graph(struct text *t, const struct graph_kind *kind, struct gle_rng 
         put_text(t, "%s", layers[(first + i) % g.n].yaml);
     put_text(t, "learning:\n  rule: %s\n", kind->rule ? kind->rule : chance(rng, 6) ? "gle" : "bp");
     put_text(t, "  loss: %s\n", chance(rng, 5) ? "mse" : "cross_entropy");
-    put_text(t, "  beta: %.3f\n  plastic: [weight, bias, tau_m]\n", draw(rng, 0.3, 1.0));
+    put_text(t, "  beta: %.3f\n  plastic: [weight, bias, tau_m%s]\n", draw(rng, 0.3, 1.0),
+             chance(rng, 7) ? ", tau_r" : "");
     if (kind->rule && ((const struct gle_rule *)gle_table_find(&gle_rule_table, kind->rule))->windowed)
         put_text(t, "  window: 0.6\n");
     put_text(t, "  optimizer: {type: sgd, lr: 0.1}\ntraining: {epochs: 0, batch_size: %zu, test_batch_size: %zu}\n",

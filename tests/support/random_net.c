@@ -108,7 +108,7 @@ void random_net(char yaml[static RANDOM_YAML_BYTES], const char *rule, size_t *B
         if (!pick(rng, 4))
             at = put(yaml, at, "      plastic: []\n");
         else if (!pick(rng, 3))
-            at = put(yaml, at, "      plastic: [weight, tau_m]\n");
+            at = put(yaml, at, "      plastic: [weight, tau_m%s]\n", pick(rng, 3) ? ", tau_r" : "");
         if (!pick(rng, 3))
             at = put(yaml, at, "      gamma: %.3f\n", draw(rng, 0.0, 0.1));
     }

@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+enum { STACKED = 2, ROWS = 2, COLS = 3, LD = 4 };
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static char path[64];
@@ -47,6 +49,7 @@ struct thing {
     bool flags[3];
     size_t n;
     struct item items[4];
+    float stack[STACKED][ROWS][LD];
 };
 
 static const struct thing full = {.f = {1.5f, -0.0f, 3e38f, 1e-45f, 2.0f},
@@ -56,7 +59,16 @@ static const struct thing full = {.f = {1.5f, -0.0f, 3e38f, 1e-45f, 2.0f},
                                   .bytes = "abcdef",
                                   .flags = {true, false, true},
                                   .n = 4,
-                                  .items = {{1.0, 2, true}, {3.0, 4, false}, {5.0, 6, true}, {7.0, 8, false}}};
+                                  .items = {{1.0, 2, true}, {3.0, 4, false}, {5.0, 6, true}, {7.0, 8, false}},
+                                  .stack = {{{1, 2, 3}, {4, 5, 6}}, {{7, 8, 9}, {10, 11, 12}}}};
+
+/* The last one in memory is the first in the file. */
+static float *stacked(const void *ctx, size_t i)
+{
+    struct thing *t = *(struct thing *const *)ctx;
+
+    return t->stack[STACKED - 1 - i][0];
+}
 
 static int visit(struct thing *t, struct gle_archive *a, struct gle_error *err)
 {
@@ -77,6 +89,11 @@ static int visit(struct thing *t, struct gle_archive *a, struct gle_error *err)
         gle_archive_spread(a, "real", GLE_NPY_F64, &t->items->real, t->n, size, err) ||
         gle_archive_spread(a, "count", GLE_NPY_U64, &t->items->count, t->n, size, err) ||
         gle_archive_spread(a, "flag", GLE_NPY_BOOL, &t->items->flag, t->n, size, err))
+        return -1;
+    if (gle_archive_stack(a, "stack",
+                          &(struct gle_archive_stack){
+                              .n = STACKED, .rows = ROWS, .cols = COLS, .ld = LD, .at = stacked, .ctx = &t},
+                          err))
         return -1;
     return gle_archive_f32(a, "none", t->f, 0, err);
 }
@@ -119,7 +136,8 @@ static bool equal(const struct thing *a, const struct thing *b)
 {
     bool same = !memcmp(a->f, b->f, sizeof a->f) && !memcmp(a->d, b->d, sizeof a->d) && a->u == b->u &&
                 !memcmp(a->w, b->w, sizeof a->w) && !memcmp(a->bytes, b->bytes, sizeof a->bytes) &&
-                !memcmp(a->flags, b->flags, sizeof a->flags) && a->n == b->n;
+                !memcmp(a->flags, b->flags, sizeof a->flags) && a->n == b->n &&
+                !memcmp(a->stack, b->stack, sizeof a->stack);
 
     for (size_t i = 0; i < a->n && same; i++)
         same = a->items[i].real == b->items[i].real && a->items[i].count == b->items[i].count &&
@@ -145,6 +163,25 @@ static void what_is_saved_comes_back(void **state)
     if (load(&t, &err))
         fail_msg("%s: %s", err.path, err.text);
     assert_true(equal(&t, &full));
+}
+
+static void a_stack_is_one_array_without_padding(void **state)
+{
+    static const float wanted[] = {7, 8, 9, 10, 11, 12, 1, 2, 3, 4, 5, 6};
+    static const size_t shape[] = {STACKED, ROWS, COLS};
+    struct gle_error err = {0};
+    struct gle_npz *npz;
+    struct gle_array a;
+
+    (void)state;
+    save_well(&full);
+    assert_int_equal(gle_npz_open(&npz, path, &err), 0);
+    assert_int_equal(gle_npz_read(&a, npz, "stack", &err), 0);
+    assert_int_equal(a.n_dims, COUNT(shape));
+    assert_memory_equal(a.shape, shape, sizeof shape);
+    assert_memory_equal(a.values, wanted, sizeof wanted);
+    gle_array_clear(&a);
+    gle_npz_close(npz);
 }
 
 static void the_same_state_gives_the_same_bytes(void **state)
@@ -247,12 +284,14 @@ static void assert_refused(const char *entry, const char *why)
 
 static void whole_archives_that_are_none_of_ours_are_refused(void **state)
 {
-    const uint64_t one = 1, ones[2] = {1, 1};
+    const uint64_t one = 1, four = 4, ones[2] = {1, 1};
     const double real = 0.5;
 
     (void)state;
     write_other("format", GLE_NPY_U64, &one, 1, true);
-    assert_refused("", "a checkpoint of format 1; this version reads format 4");
+    assert_refused("", "a checkpoint of format 1; this version reads format 5");
+    write_other("format", GLE_NPY_U64, &four, 1, true);
+    assert_refused("", "a checkpoint of format 4; this version reads format 5");
     write_other("format", GLE_NPY_U64, ones, 2, true);
     assert_refused("", "no checkpoint: it names no format");
     write_other("format", GLE_NPY_F64, &real, 1, true);
@@ -355,6 +394,12 @@ static void counts_and_flags_must_be_possible(void **state)
     gle_archive_destroy(a);
 }
 
+static float *values_of(const void *ctx, size_t i)
+{
+    (void)i;
+    return *(float *const *)ctx;
+}
+
 static void real_numbers_and_texts_must_be_possible(void **state)
 {
     static double reals[] = {-1.0, (double)NAN, (double)INFINITY};
@@ -368,9 +413,10 @@ static void real_numbers_and_texts_must_be_possible(void **state)
     for (size_t i = 0; i < COUNT(reals); i++) {
         double two[] = {1.0, reals[i]};
         float single[] = {1.0f, (float)reals[i]};
-        struct gle_error err[4] = {{0}};
+        struct gle_error err[5] = {{0}};
         double x = 1.0, both[2];
-        float floats[2];
+        float floats[2], apart[2] = {5.0f, 5.0f}, *at = apart;
+        const struct gle_archive_stack stack = {.n = 1, .rows = 2, .cols = 1, .ld = 1, .at = values_of, .ctx = &at};
         assert_int_equal(save_one("x", GLE_NPY_F64, &reals[i], 1), 0);
         a = reopen();
         assert_entry_error(gle_archive_real(a, "x", &x, 0.0, 2.0, &err[0]), &err[0], "x", why[i]);
@@ -389,6 +435,11 @@ static void real_numbers_and_texts_must_be_possible(void **state)
             assert_entry_error(gle_archive_f32(a, "x", floats, 2, &err[3]), &err[3], "x", wild[i]);
         else
             assert_int_equal(gle_archive_f32(a, "x", floats, 2, &err[3]), 0);
+        if (wild[i])
+            assert_entry_error(gle_archive_stack(a, "x", &stack, &err[4]), &err[4], "x", wild[i]);
+        else
+            assert_int_equal(gle_archive_stack(a, "x", &stack, &err[4]), 0);
+        assert_true(apart[0] == (wild[i] ? 5.0f : 1.0f)); /* nothing is put back of what is not finite */
         gle_archive_destroy(a);
     }
     for (size_t i = 0; i < 3; i++) {
@@ -430,6 +481,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_saved_comes_back),
+        cmocka_unit_test(a_stack_is_one_array_without_padding),
         cmocka_unit_test(the_same_state_gives_the_same_bytes),
         cmocka_unit_test(damage_is_refused_or_changes_nothing),
         cmocka_unit_test(whole_archives_that_are_none_of_ours_are_refused),

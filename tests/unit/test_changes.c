@@ -154,9 +154,9 @@ static void what_cannot_be_a_name_stays_a_value(void **state)
                         "'adam'?)");
     assert_string_equal(build(&list, adam, "", twice, NULL),
                         "--set learning.plastic=[a, a]: learning.plastic[0]: unknown parameter 'a' (known: weight, "
-                        "bias, tau_m)\n"
+                        "bias, tau_m, tau_r)\n"
                         "--set learning.plastic=[a, a]: learning.plastic[1]: unknown parameter 'a' (known: weight, "
-                        "bias, tau_m)");
+                        "bias, tau_m, tau_r)");
 }
 
 static void values_that_would_be_lost_are_refused(void **state)

@@ -42,7 +42,7 @@ static const struct kind kinds[] = {
                        "training: {epochs: 1, batch_size: 3, test_batch_size: 3, validation: 0.4, state: reset}\n"
                        "record: {every: 1}\n",
      {2, 25}},
-    {"windows", XOR "learning: {loss: mse, rule: bptt, window: 0.3, plastic: [weight, tau_m]}\n"
+    {"windows", XOR "learning: {loss: mse, rule: bptt, window: 0.3, plastic: [weight, tau_m, tau_r]}\n"
                     "training: {epochs: 1, batch_size: 4}\ndiagnose: {window: 0.6, every: 6}\n"
                     "record: {every: 1, variables: [lambda]}\n",
      {15, 19}},
@@ -59,8 +59,9 @@ static const struct kind kinds[] = {
     {"streams", XOR "learning: {loss: cross_entropy}\ntraining: {batch_size: 4, phases: [{duration: 2.0}, "
                     "{duration: 1.3, learn: false}, {duration: 1.3}]}\nrecord: {every: 2, offset: 6, variables: [u]}\n",
      {16, 24}},
-    {"settings", NOISE "learning: {loss: mse, plastic: [weight, bias, tau_m]}\ntraining: {phases: [{duration: 1.2, "
-                       "set: {a.weight: 0.3, c.tau_m: 2.0}}, {duration: 1.6}, {duration: 0.5, set: {a.tau_m: 1.1}}]}\n"
+    {"settings", NOISE "learning: {loss: mse, plastic: [weight, bias, tau_m, tau_r]}\n"
+                       "training: {phases: [{duration: 1.2, set: {a.weight: 0.3, c.tau_m: 2.0, c.tau_r: 0.7}}, "
+                       "{duration: 1.6}, {duration: 0.5, set: {a.tau_m: 1.1}}]}\n"
                        TEACHER "record: {every: 2, variables: [r]}\n",
      {6, 30}},
     {"signal_windows", NOISE "learning: {loss: mse, rule: bptt, window: 0.5, plastic: [weight, bias, tau_m]}\n"
@@ -280,6 +281,19 @@ static bool is_real(enum gle_npy_type type)
     return type == GLE_NPY_F32 || type == GLE_NPY_F64;
 }
 
+/* Time constants that a phase keeps for later, of which one is no time. */
+static bool is_no_time(const char *name, const struct gle_array *x)
+{
+    const size_t n = strlen(name);
+    bool any = false;
+
+    if (n < 6 || (strcmp(name + n - 6, ".tau_m") && strcmp(name + n - 6, ".tau_r")))
+        return false;
+    for (size_t i = 0; i < x->n; i++)
+        any = any || !(gle_array_real(x, i) > 0.0);
+    return any;
+}
+
 /* What becomes of a run whose entry `of` was edited. Returns whether it was refused. */
 static bool check_edited(const char *yaml, const char *folder, const struct copy *c, size_t of)
 {
@@ -297,6 +311,8 @@ static bool check_edited(const char *yaml, const char *folder, const struct copy
         fail_msg("%s: code %d: %s", editing, (int)w.t.err.code, w.t.err.text);
     if (!w.t.rc)
         assert_int_equal(w.t.m.status, GLE_COMPLETED);
+    if (!refused && is_no_time(c->names[of], &c->arrays[of]))
+        fail_msg("%s: was not refused, and is no time", editing);
     if (!refused && !is_real(c->arrays[of].type) && !may_be_another(c->names[of]))
         fail_msg("%s: was not refused", editing);
     close_world(&w);

@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -495,16 +496,69 @@ static int without_drivers(void)
                : 3;
 }
 
-static void a_machine_without_drivers_has_no_devices(void **state)
+static int in_child(int (*work)(void))
 {
     const pid_t child = fork();
     int status_of_child;
 
-    (void)state;
     if (!child)
-        _exit(without_drivers());
+        _exit(work());
     assert_int_equal(waitpid(child, &status_of_child, 0), child);
-    assert_int_equal(status_of_child, 0);
+    assert_true(WIFEXITED(status_of_child));
+    return WEXITSTATUS(status_of_child);
+}
+
+static void a_machine_without_drivers_has_no_devices(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(without_drivers), 0);
+}
+
+/* --- signals --- */
+
+enum { NO_DEVICE = 77 };
+static volatile sig_atomic_t n_signals;
+
+static void on_signal(int number)
+{
+    (void)number;
+    n_signals++;
+}
+
+/* Returns 0 if signals come, once each, where they came before a driver was opened and has compiled; else which did
+ * not, from 1 on. */
+static int with_signals(void)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU, SIGPIPE};
+    const struct sigaction mine = {.sa_handler = on_signal};
+    struct gle_error err = {0};
+
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        sigaction(numbers[i], &mine, NULL);
+    if (set_out(&err))
+        return NO_DEVICE;
+    for (int i = 0; i < (int)(sizeof numbers / sizeof *numbers); i++) {
+        struct sigaction now;
+        sigaction(numbers[i], NULL, &now);
+        if (now.sa_handler != on_signal) /* LLVM's hands some on, the first time */
+            return i + 1;
+    }
+    for (int i = 0; i < (int)(sizeof numbers / sizeof *numbers); i++) {
+        kill(getpid(), numbers[i]);
+        if (n_signals != i + 1)
+            return i + 1;
+    }
+    return 0;
+}
+
+static void drivers_take_no_signals(void **state)
+{
+    const int rc = in_child(with_signals);
+
+    (void)state;
+    if (rc == NO_DEVICE)
+        skip();
+    assert_int_equal(rc, 0);
 }
 
 static int setup(void **state)
@@ -544,6 +598,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_machine_without_drivers_has_no_devices), /* first: before this process has looked for them */
+        TEST(drivers_take_no_signals),                  /* likewise */
         TEST(a_kernel_adds_numbers),
         TEST(pieces_of_buffers_are_written_read_and_cleared),
         TEST(launches_run_one_after_the_other),

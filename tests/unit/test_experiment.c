@@ -141,7 +141,7 @@ static void what_is_recorded_stands_in_the_order_written(void **state)
     for (size_t v = 0; v < GLE_RECORD_VARS; v++)
         assert_int_equal(r->variables[v], v == GLE_RECORD_PROSP_U || v == GLE_RECORD_U || v == GLE_RECORD_E);
     for (size_t p = 0; p < GLE_PARAMS; p++)
-        assert_int_equal(r->parameters[p], p != GLE_BIAS);
+        assert_int_equal(r->parameters[p], p == GLE_WEIGHT || p == GLE_TAU_M);
     for (size_t p = 0; p < GLE_PARAMS; p++)
         assert_int_equal(r->gradients[p], p == GLE_TAU_M);
     assert_int_equal(list.item[0]->evaluate_steps, 0);

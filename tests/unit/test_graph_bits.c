@@ -261,7 +261,7 @@ static void wide_layers_give_the_same_bits(void **state)
         struct record one;
         put_text(&text,
                  "glesim: 1\nname: wide\ndt: 0.1\nseed: 3\ndataset: {type: npz, file: none.npz}\nnetwork:\n%s"
-                 "learning: {rule: gle, loss: mse, gamma: 0.1, plastic: [weight, bias, tau_m], "
+                 "learning: {rule: gle, loss: mse, gamma: 0.1, plastic: [weight, bias, tau_m, tau_r], "
                  "optimizer: {type: adam}}\n"
                  "training: {epochs: 0, batch_size: %d, test_batch_size: %d}\n",
                  wide[k], ROWS, ROWS_MAX);

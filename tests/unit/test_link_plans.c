@@ -258,7 +258,7 @@ static void masks_say_which_synapses_there_are(void **state)
     struct made drawn = draw(0.1, 7, "hidden.late");
     unsigned char whole[2400] = {0};
     double real[2400];
-    uint32_t *pairs = calloc(2 * drawn.plan.n_synapses, sizeof *pairs);
+    int64_t *pairs = calloc(2 * drawn.plan.n_synapses, sizeof *pairs);
 
     (void)state;
     gle_link_synapses(&drawn.plan, pairs);
@@ -268,7 +268,7 @@ static void masks_say_which_synapses_there_are(void **state)
         real[i] = whole[i];
     write_npz("bool.npz", "mask", GLE_NPY_BOOL, whole, 2, (size_t[]){60, 40});
     write_npz("only.npz", "only", GLE_NPY_U8, whole, 2, (size_t[]){60, 40});
-    write_npz("weights.npz", "hidden.late.synapses", GLE_NPY_U32, pairs, 2, (size_t[]){drawn.plan.n_synapses, 2});
+    write_npz("weights.npz", "hidden.late.synapses", GLE_NPY_I64, pairs, 2, (size_t[]){drawn.plan.n_synapses, 2});
     write_npy("real.npy", GLE_NPY_F64, real, 2, (size_t[]){60, 40});
     for (size_t i = 0; i < 4; i++) {
         struct gle_error err;

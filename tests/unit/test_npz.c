@@ -618,6 +618,36 @@ static void written_arrays_read_back(void **state)
     gle_npz_close(npz);
 }
 
+static void values_may_be_filled_in_until_an_archive_is_packed(void **state)
+{
+    struct gle_npz_writer *w = gle_npz_create();
+    struct gle_error err = {0};
+    int64_t *pairs, value;
+    struct gle_npz *npz;
+    struct gle_array a;
+    float *none;
+
+    (void)state;
+    pairs = gle_npz_room(w, "pairs", GLE_NPY_I64, 2, (size_t[]){3, 2}, &err);
+    none = gle_npz_room(w, "none", GLE_NPY_F32, 1, (size_t[]){0}, &err);
+    assert_true(pairs && none && (uintptr_t)pairs % 16 == 0);
+    add(w, "one", GLE_NPY_F32, &(float){1.0f}, 0, NULL);
+    for (int64_t i = 0; i < 6; i++)
+        pairs[i] = 10 * i;
+    assert_int_equal(gle_npz_write(w, scratch, &err), 0);
+    gle_npz_destroy(w);
+    assert_int_equal(gle_npz_open(&npz, scratch, &err), 0);
+    a = read_one(npz, "pairs");
+    assert_shape(&a, 2, (size_t[]){3, 2});
+    for (size_t i = 0; i < 6; i++)
+        assert_true(!gle_array_int(&value, &a, i) && value == 10 * (int64_t)i);
+    gle_array_clear(&a);
+    a = read_one(npz, "none");
+    assert_shape(&a, 1, (size_t[]){0});
+    gle_array_clear(&a);
+    gle_npz_close(npz);
+}
+
 static void read_scratch(unsigned char **bytes, size_t *size)
 {
     struct gle_error err = {0};
@@ -763,6 +793,7 @@ int main(void)
         cmocka_unit_test(truncation_anywhere_is_an_error),
         cmocka_unit_test(flipped_bits_give_the_right_array_or_an_error),
         cmocka_unit_test(overwritten_bytes_give_the_right_array_or_an_error),
+        cmocka_unit_test(values_may_be_filled_in_until_an_archive_is_packed),
         cmocka_unit_test(written_arrays_read_back),
         cmocka_unit_test(same_arrays_give_the_same_bytes),
         cmocka_unit_test(header_is_as_numpy_writes_it),

@@ -69,7 +69,7 @@ static bool same(const struct trial *t, size_t layer, enum gle_param param, cons
 
 static void a_teacher_that_is_a_copy_leaves_nothing_to_learn(void **state)
 {
-    static const char *const rules[] = {", plastic: [weight, bias, tau_m], gamma: 0.3", ", rule: bp, gamma: 0.3",
+    static const char *const rules[] = {", plastic: [weight, bias, tau_m, tau_r], gamma: 0.3", ", rule: bp, gamma: 0.3",
                                         ", rule: bptt, window: 0.5", ", rule: adjoint, window: 0.3"};
 
     (void)state;
@@ -255,8 +255,8 @@ static void a_phase_without_learning_moves_nothing_though_errors_flow(void **sta
 }
 
 static const char *const held = "phases: [{duration: 2}, {duration: 1.5, set: {a.weight: 0.25, b.bias: [0.1, 0.2], "
-                                "a.tau_m: 1.5}}, {duration: 1, learn: false}, {duration: 1}]";
-static const char *const all_learn = ", plastic: [weight, bias, tau_m], optimizer: {type: adam, lr: 0.01}";
+                                "a.tau_m: 1.5, a.tau_r: 0.7}}, {duration: 1, learn: false}, {duration: 1}]";
+static const char *const all_learn = ", plastic: [weight, bias, tau_m, tau_r], optimizer: {type: adam, lr: 0.01}";
 
 /* The values that phase 2 holds, whatever they were before. */
 static void assert_set(const struct trial *t, const float *params)
@@ -270,6 +270,9 @@ static void assert_set(const struct trial *t, const float *params)
     at = place(t, 0, GLE_TAU_M, &n);
     for (size_t k = 0; k < n; k++)
         assert_true(params[at + k] == 1.5f);
+    at = place(t, 0, GLE_TAU_R, &n);
+    for (size_t k = 0; k < n; k++)
+        assert_true(params[at + k] == 0.7f);
 }
 
 static void assert_back(const struct trial *t, const float *learned, const float *params)
@@ -277,6 +280,7 @@ static void assert_back(const struct trial *t, const float *learned, const float
     assert_true(same(t, 0, GLE_WEIGHT, learned, params));
     assert_true(same(t, 1, GLE_BIAS, learned, params));
     assert_true(same(t, 0, GLE_TAU_M, learned, params));
+    assert_true(same(t, 0, GLE_TAU_R, learned, params));
 }
 
 static void what_a_phase_sets_is_held_and_the_learned_values_come_back(void **state)
@@ -306,6 +310,7 @@ static void what_a_phase_sets_is_held_and_the_learned_values_come_back(void **st
         assert_false(same(&t, 0, GLE_WEIGHT, w.stages[2], w.stages[3]));
         assert_false(same(&t, 1, GLE_BIAS, w.stages[2], w.stages[3]));
         assert_false(same(&t, 0, GLE_TAU_M, w.stages[2], w.stages[3]));
+        assert_false(same(&t, 0, GLE_TAU_R, w.stages[2], w.stages[3]));
         witness_clear(&w);
         trial_close(&t);
     }
@@ -384,41 +389,49 @@ static void they_come_back_too_when_it_diverges(void **state)
     }
 }
 
-/* Follows one parameter through the run by its gradients alone. */
+/* Follows a parameter through the run by its gradients alone; adam: else SGD with momentum. */
+static void follow_alone(const struct trial *t, const struct witness *w, enum gle_param param, bool adam)
+{
+    size_t n, at = place(t, 1, param, &n);
+
+    for (size_t k = at; k < at + n; k++) {
+        const double first = (double)w->steps[0].gradients[k];
+        double m = adam ? 0.1 * first : first, v = 0.001 * first * first, p = (double)w->steps[0].params[k];
+        size_t updates = 1;
+        for (size_t s = 1; s < w->n_steps; s++) {
+            const double g = (double)w->steps[s].gradients[k];
+            if (s >= 12 && s < 42)
+                continue;
+            updates++;
+            m = adam ? 0.9 * m + 0.1 * g : 0.9 * m + g;
+            v = 0.999 * v + 0.001 * g * g;
+            p -= adam ? 0.01 * m / (1.0 - pow(0.9, (double)updates)) /
+                            (sqrt(v / (1.0 - pow(0.999, (double)updates))) + 1e-8)
+                      : 0.05 * m;
+            if (!(fabs(p - (double)w->steps[s].params[k]) < 2e-5))
+                fail_msg("%s, %s, step %zu: %.9g, not %.9g", adam ? "adam" : "sgd", gle_param_name(param), s,
+                         (double)w->steps[s].params[k], p);
+        }
+    }
+}
+
 static void a_held_phase_leaves_the_memory_of_the_optimizer_alone(void **state)
 {
     static const char *const optimizers[] = {"{type: sgd, lr: 0.05, momentum: 0.9}", "{type: adam, lr: 0.01}"};
+    static const enum gle_param held_ones[] = {GLE_WEIGHT, GLE_TAU_M, GLE_TAU_R};
 
     (void)state;
     for (size_t i = 0; i < 2; i++) {
-        char learning[96];
+        char learning[128];
         struct witness w;
         struct trial t;
-        size_t n, at;
-        snprintf(learning, sizeof learning, ", optimizer: %s", optimizers[i]);
+        snprintf(learning, sizeof learning, ", plastic: [weight, bias, tau_m, tau_r], optimizer: %s", optimizers[i]);
         witness_run(&w, &t, config(noise, two_layers, learning,
-                                   "phases: [{duration: 1.2}, {duration: 3, set: {b.weight: 0.5}}, {duration: 2}]",
+                                   "phases: [{duration: 1.2}, {duration: 3, set: {b.weight: 0.5, b.tau_m: 0.9, "
+                                   "b.tau_r: 0.6}}, {duration: 2}]",
                                    other_teacher), 1);
-        at = place(&t, 1, GLE_WEIGHT, &n);
-        for (size_t k = at; k < at + n; k++) {
-            double m = 0.0, v = 0.0, p = (double)w.steps[0].params[k];
-            size_t updates = 1;
-            m = i ? 0.1 * (double)w.steps[0].gradients[k] : (double)w.steps[0].gradients[k];
-            v = 0.001 * pow((double)w.steps[0].gradients[k], 2.0);
-            for (size_t s = 1; s < w.n_steps; s++) {
-                const double g = (double)w.steps[s].gradients[k];
-                if (s >= 12 && s < 42)
-                    continue;
-                updates++;
-                m = i ? 0.9 * m + 0.1 * g : 0.9 * m + g;
-                v = 0.999 * v + 0.001 * g * g;
-                p -= i ? 0.01 * m / (1.0 - pow(0.9, (double)updates)) /
-                             (sqrt(v / (1.0 - pow(0.999, (double)updates))) + 1e-8)
-                       : 0.05 * m;
-                if (!(fabs(p - (double)w.steps[s].params[k]) < 2e-5))
-                    fail_msg("%s, step %zu: %.9g, not %.9g", optimizers[i], s, (double)w.steps[s].params[k], p);
-            }
-        }
+        for (size_t k = 0; k < sizeof held_ones / sizeof *held_ones; k++)
+            follow_alone(&t, &w, held_ones[k], i == 1);
         witness_clear(&w);
         trial_close(&t);
     }

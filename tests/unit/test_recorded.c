@@ -71,10 +71,11 @@ static struct recorded run_three_layers(const char *learning, const char *lambda
              "network: {input: 2, layers: [{name: a, neurons: {tau_m: [1.0, 0.5, 2.0, 0.8], tau_r: [0.4, 0.5, 0.1, "
              "0.9]}, activation: tanh}, {name: b, neurons: {count: 3, tau_m: 0.7, tau_r: 0.5}, activation: softplus}, "
              "{name: c, neurons: {tau_m: [1.0, 0.6], tau_r: [0.5, 1.0]}}]}\n"
-             "learning: {loss: mse, plastic: [weight, bias, tau_m], optimizer: {type: sgd, lr: 0.02, momentum: 0.9}, "
+             "learning: {loss: mse, plastic: [weight, bias, tau_m, tau_r], optimizer: {type: sgd, lr: 0.02, "
+             "momentum: 0.9}, "
              "%s}\ntraining: {phases: [%s]}\nteacher: {a: {weight: 0.7, tau_m: 1.5}, b: {bias: [0.3, -0.2, 0.1]}}\n"
              "record: {variables: [u, v, r, e, prosp_u, r_prime, e_inst, e_below%s], parameters: [weight, bias, "
-             "tau_m], gradients: [weight, bias, tau_m]}\n", learning, training, lambda);
+             "tau_m, tau_r], gradients: [weight, bias, tau_m, tau_r]}\n", learning, training, lambda);
     return run_and_record(yaml);
 }
 
@@ -122,14 +123,15 @@ struct beside {
     double *got;
 };
 
-enum { WEIGHT, BIAS, TAU_M, R_PRIME, E_INST, E, V, U, E_BELOW, G_WEIGHT, G_BIAS, G_TAU_M, ARRAYS };
+enum { WEIGHT, BIAS, TAU_M, TAU_R, R_PRIME, E_INST, E, V, U, E_BELOW, G_WEIGHT, G_BIAS, G_TAU_M, G_TAU_R, ARRAYS };
 
 static void load_layer(struct beside all[ARRAYS], const struct recorded *r, size_t i)
 {
     const size_t n = neurons_of[i], m = inputs_of[i];
     const struct beside wanted[ARRAYS] = {
         [WEIGHT] = {"weight", n * m, NULL},       [BIAS] = {"bias", n, NULL},
-        [TAU_M] = {"tau_m", n, NULL},             [R_PRIME] = {"r_prime", B * n, NULL},
+        [TAU_M] = {"tau_m", n, NULL},             [TAU_R] = {"tau_r", n, NULL},
+        [R_PRIME] = {"r_prime", B * n, NULL},     [G_TAU_R] = {"grad_tau_r", n, NULL},
         [E_INST] = {"e_inst", B * n, NULL},       [E] = {"e", B * n, NULL},
         [V] = {"v", B * n, NULL},                 [U] = {"u", B * n, NULL},
         [E_BELOW] = {"e_below", B * m, NULL},     [G_WEIGHT] = {"grad_weight", n * m, NULL},
@@ -179,8 +181,8 @@ static void check_gradients(const struct oracle *o, struct beside all[LAYERS][AR
 {
     for (size_t i = 0; i < LAYERS; i++) {
         const struct oracle_layer *l = &o->layers[i];
-        const double *want[] = {l->gW, l->gb, l->gtau};
-        for (size_t p = 0; p < 3; p++) {
+        const double *want[] = {l->gW, l->gb, l->gtau_m, l->gtau_r};
+        for (size_t p = 0; p < GLE_PARAMS; p++) {
             const struct beside *b = &all[i][G_WEIGHT + p];
             assert_near(b->name, t, i, b->got + t * b->each, want[p], b->each, 5e-5);
         }
@@ -192,7 +194,7 @@ static bool told(struct beside all[LAYERS][ARRAYS], size_t t)
     size_t n = 0, known = 0;
 
     for (size_t i = 0; i < LAYERS; i++)
-        for (size_t p = 0; p < 3; p++) {
+        for (size_t p = 0; p < GLE_PARAMS; p++) {
             const struct beside *b = &all[i][G_WEIGHT + p];
             for (size_t k = 0; k < b->each; k++, n++)
                 known += isnan(b->got[t * b->each + k]) ? 0 : 1;
@@ -248,7 +250,7 @@ static void instantaneous_errors_and_their_gradients_are_those_of_the_oracle(voi
 
 static double *values_of(struct oracle_layer *l, size_t p)
 {
-    return p == 0 ? l->W : p == 1 ? l->b : l->tau_m;
+    return p == 0 ? l->W : p == 1 ? l->b : p == 2 ? l->tau_m : l->tau_r;
 }
 
 /* The gradient told at step t against central differences over the window, with whose first step the oracle waits. */
@@ -258,7 +260,7 @@ static void check_bptt(struct oracle *o, struct beside all[LAYERS][ARRAYS], cons
     const double h = 1e-5;
 
     for (size_t i = 0; i < LAYERS; i++)
-        for (size_t p = 0; p < 3; p++) {
+        for (size_t p = 0; p < GLE_PARAMS; p++) {
             const struct beside *b = &all[i][G_WEIGHT + p];
             double *values = values_of(&o->layers[i], p), want[16];
             for (size_t k = 0; k < b->each; k++) {
@@ -281,13 +283,14 @@ static void check_adjoint(struct oracle *o, struct beside all[LAYERS][ARRAYS], c
     const double dt = 0.1, of_row = 2.0 / 2.0 / (double)B;
     double *target = series(r, LAYERS, "target", B * 2), *output = series(r, LAYERS, "output", B * 2);
     double *x = series(r, LAYERS, "input", B * 2);
-    double *lambda[LAYERS], *rates[LAYERS];
+    double *lambda[LAYERS], *prosp_u_bar[LAYERS], *rates[LAYERS];
 
     for (size_t i = LAYERS; i-- > 0;) {
         struct oracle_layer *l = &o->layers[i];
         const size_t n = neurons_of[i];
         double u_bar[B * 4] = {0.0}, *got = series(r, i, "lambda", B * n);
         lambda[i] = calloc(r->n * B * n, sizeof(double));
+        prosp_u_bar[i] = calloc(r->n * B * n, sizeof(double));
         rates[i] = series(r, i, "r", B * n);
         for (size_t s = t + 1; s-- > first;)
             for (size_t k = 0; k < B * n; k++) {
@@ -297,7 +300,7 @@ static void check_adjoint(struct oracle *o, struct beside all[LAYERS][ARRAYS], c
                     above = s == t ? 0.0 : target[at + B * n] - output[at + B * n];
                 for (size_t m = 0; i + 1 < LAYERS && m < neurons_of[i + 1]; m++)
                     above += o->layers[i + 1].W[m * n + j] * lambda[i + 1][(s * B + row) * neurons_of[i + 1] + m];
-                a = all[i][R_PRIME].got[at] * above;
+                a = prosp_u_bar[i][at] = all[i][R_PRIME].got[at] * above;
                 lambda[i][at] = l->tau_r[j] / l->tau_m[j] * a + dt / l->tau_m[j] * u_bar[k];
                 u_bar[k] += a - lambda[i][at];
             }
@@ -306,8 +309,8 @@ static void check_adjoint(struct oracle *o, struct beside all[LAYERS][ARRAYS], c
     }
     for (size_t i = 0; i < LAYERS; i++) {
         const size_t n = neurons_of[i], m = inputs_of[i];
-        double gW[16] = {0.0}, gb[4] = {0.0}, gtau[4] = {0.0};
-        const double *want[] = {gW, gb, gtau};
+        double gW[16] = {0.0}, gb[4] = {0.0}, gtau_m[4] = {0.0}, gtau_r[4] = {0.0};
+        const double *want[] = {gW, gb, gtau_m, gtau_r};
         for (size_t s = first; s <= t; s++)
             for (size_t k = 0; k < B * n; k++) {
                 const size_t row = k / n, j = k % n, at = s * B * n + k;
@@ -316,15 +319,17 @@ static void check_adjoint(struct oracle *o, struct beside all[LAYERS][ARRAYS], c
                 for (size_t c = 0; c < m; c++)
                     gW[j * m + c] += of * (i ? rates[i - 1][(s * B + row) * m + c] : x[(s * B + row) * m + c]);
                 gb[j] += of;
-                gtau[j] -= of * u_dot;
+                gtau_m[j] -= of * u_dot;
+                gtau_r[j] -= of_row * dt * prosp_u_bar[i][at] * u_dot;
             }
-        for (size_t p = 0; p < 3; p++) {
+        for (size_t p = 0; p < GLE_PARAMS; p++) {
             const struct beside *b = &all[i][G_WEIGHT + p];
             assert_near(b->name, t, i, b->got + t * b->each, want[p], b->each, 2e-4);
         }
     }
     for (size_t i = 0; i < LAYERS; i++) {
         free(lambda[i]);
+        free(prosp_u_bar[i]);
         free(rates[i]);
     }
     free(target);
@@ -335,7 +340,7 @@ static void check_adjoint(struct oracle *o, struct beside all[LAYERS][ARRAYS], c
 static void follow_params(struct oracle *o, struct beside all[LAYERS][ARRAYS], size_t t)
 {
     for (size_t i = 0; i < LAYERS; i++)
-        for (size_t p = 0; p < 3; p++) {
+        for (size_t p = 0; p < GLE_PARAMS; p++) {
             const struct beside *b = &all[i][WEIGHT + p];
             memcpy(values_of(&o->layers[i], p), b->got + t * b->each, b->each * sizeof(double));
         }

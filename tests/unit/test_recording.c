@@ -29,7 +29,7 @@ static const char *config(const char *dataset, const char *learning, const char 
                            "tau_r: [0.4, 0.5, 0.1, 0.9]}, activation: tanh}, "
                            "{name: bare, bias: none, neurons: {count: 3, tau_m: 0.7, tau_r: 0.5}, activation: tanh}, "
                            "{name: b, neurons: {tau_m: [1.0, 0.6], tau_r: [0.5, 1.0]}}]}\n"
-                           "learning: {loss: mse, plastic: [weight, bias, tau_m]%s}\n"
+                           "learning: {loss: mse, plastic: [weight, bias, tau_m, tau_r]%s}\n"
                            "training: {%s}\n%s\n",
                            dataset, learning, training, sections);
 
@@ -385,7 +385,8 @@ static struct double_entry check(struct trial *t, const char *yaml, uint64_t sto
 static void everything_is_recorded_as_the_net_held_it(void **state)
 {
     static const char *const everything = "record: {variables: [u, v, r, e, prosp_u, r_prime, e_inst, e_below%s], "
-                                          "parameters: [weight, bias, tau_m], gradients: [tau_m, bias, weight]}\n%s";
+                                          "parameters: [weight, bias, tau_m, tau_r], "
+                                          "gradients: [tau_r, tau_m, bias, weight]}\n%s";
     static const struct {
         const char *dataset, *learning, *training, *lambda, *teacher;
     } runs[] = {

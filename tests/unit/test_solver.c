@@ -3,6 +3,7 @@
 #include "../support/by_layer.h"
 #include "../support/oracle.h"
 #include "../support/random_net.h"
+#include "base/archive.h"
 #include "base/memory.h"
 #include "base/npz.h"
 
@@ -57,6 +58,11 @@ static void compare(const struct built *b, const struct oracle *o, size_t net, s
         assert_near("b", net, step, i, values, l->b, l->spread.b, l->n);
         layer_get_param(b->net, i, GLE_TAU_M, values);
         assert_near("tau_m", net, step, i, values, l->tau_m, l->spread.tau_m, l->n);
+        layer_get_param(b->net, i, GLE_TAU_R, values);
+        for (size_t k = 0; !g->cfg->plastic[GLE_TAU_R] && k < l->n; k++)
+            assert_true(values[k] >= (float)l->tau_r[k] && values[k] <= (float)l->tau_r[k]);
+        if (g->cfg->plastic[GLE_TAU_R])
+            assert_near("tau_r", net, step, i, values, l->tau_r, l->spread.tau_r, l->n);
         free(values);
     }
 }
@@ -224,7 +230,7 @@ static struct built bounded_net(const char *bounds)
     snprintf(yaml, sizeof yaml,
              "glesim: 1\nname: bounded\ndt: 0.1\nseed: 3\ndataset: {type: npz, file: none.npz}\n"
              "network: {input: 6, layers: [{name: a, neurons: {count: 8, tau_m: 1.0, tau_r: 0.5}}]}\n"
-             "learning: {loss: mse, plastic: [weight, bias, tau_m], bounds: {%s}, "
+             "learning: {loss: mse, plastic: [weight, bias, tau_m, tau_r], bounds: {%s}, "
              "optimizer: {type: sgd, lr: 5.0e-2}}\n"
              "training: {epochs: 1, batch_size: 4}\n", bounds);
     return build_text(yaml, 1);
@@ -266,11 +272,13 @@ static void learn_fast(struct built *b, float low[GLE_PARAMS], float high[GLE_PA
 
 static void bounds_hold_on_both_sides(void **state)
 {
-    static const float wanted_low[GLE_PARAMS] = {[GLE_WEIGHT] = -0.25f, [GLE_BIAS] = -0.5f, [GLE_TAU_M] = 0.9f};
-    static const float wanted_high[GLE_PARAMS] = {[GLE_WEIGHT] = 0.3f, [GLE_BIAS] = 0.7f, [GLE_TAU_M] = 1.05f};
+    static const float wanted_low[GLE_PARAMS] = {[GLE_WEIGHT] = -0.25f, [GLE_BIAS] = -0.5f, [GLE_TAU_M] = 0.9f,
+                                                 [GLE_TAU_R] = 0.45f};
+    static const float wanted_high[GLE_PARAMS] = {[GLE_WEIGHT] = 0.3f, [GLE_BIAS] = 0.7f, [GLE_TAU_M] = 1.05f,
+                                                  [GLE_TAU_R] = 0.52f};
     float low[GLE_PARAMS], high[GLE_PARAMS];
     struct built free_net = bounded_net(""), b = bounded_net("weight: [-0.25, 0.3], bias: [-0.5, 0.7], "
-                                                             "tau_m: [0.9, 1.05]");
+                                                             "tau_m: [0.9, 1.05], tau_r: [0.45, 0.52]");
 
     (void)state;
     learn_fast(&free_net, low, high);
@@ -283,7 +291,7 @@ static void bounds_hold_on_both_sides(void **state)
     built_clear(&b);
 }
 
-static void write_tau_m(const char *path, float tau_m)
+static void write_tau(const char *path, const char *name, float tau)
 {
     struct gle_npz_writer *npz = gle_npz_create();
     const size_t matrix[] = {1, 1}, list[] = {1};
@@ -292,47 +300,47 @@ static void write_tau_m(const char *path, float tau_m)
 
     if (gle_npz_add(npz, "a.weight", GLE_NPY_F32, &one, 2, matrix, &err) ||
         gle_npz_add(npz, "a.bias", GLE_NPY_F32, &one, 1, list, &err) ||
-        gle_npz_add(npz, "a.tau_m", GLE_NPY_F32, &tau_m, 1, list, &err) || gle_npz_write(npz, path, &err))
+        gle_npz_add(npz, name, GLE_NPY_F32, &tau, 1, list, &err) || gle_npz_write(npz, path, &err))
         fail_msg("%s", err.text);
     gle_npz_destroy(npz);
 }
 
 /* Of a network, of a teacher. Single precision makes 0.01 a little less than dt, and it is taken all the same. */
-static void a_tau_m_from_a_file_may_be_dt_but_for_rounding(void **state)
+static void check_tau_of_file(const char *param, enum gle_param kind)
 {
     static const struct {
-        float tau_m;
+        float tau;
         bool good;
     } cases[] = {{0.01f, true}, {0.02f, true}, {0.0099999f, false}, {0.005f, false}, {-1.0f, false}};
-    char path[] = "/tmp/glesim_tau_m_XXXXXX", yaml[1024];
+    char path[] = "/tmp/glesim_tau_XXXXXX", yaml[1024], name[16];
     struct gle_error err;
     struct gle_rng rng;
     struct built b;
 
-    (void)state;
     assert_true((double)0.01f < 0.01);
     temporary_file(path, "");
-    write_tau_m(path, 0.01f);
+    snprintf(name, sizeof name, "a.%s", param);
+    write_tau(path, name, 0.01f);
     snprintf(yaml, sizeof yaml,
              "glesim: 1\nname: file\ndt: 0.01\ndataset: {type: npz, file: none.npz}\n"
              "network: {input: 1, init: {file: %s}, layers: [{name: a, neurons: {count: 1, tau_m: 1.0, tau_r: 0.5}}]}\n"
-             "teacher: {a: {tau_m: {file: %s}}}\n"
-             "learning: {loss: mse}\ntraining: {epochs: 1}\n", path, path);
+             "teacher: {a: {%s: {file: %s}}}\n"
+             "learning: {loss: mse, plastic: [weight, %s]}\ntraining: {epochs: 1}\n", path, param, path, param);
     b = build_text(yaml, 1);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const int want = cases[i].good ? 0 : -1;
         char text[64];
-        float tau_m;
-        write_tau_m(path, cases[i].tau_m);
-        snprintf(text, sizeof text, "[0] = %g is below dt = 0.01", (double)cases[i].tau_m);
+        float tau;
+        write_tau(path, name, cases[i].tau);
+        snprintf(text, sizeof text, "[0] = %g is below dt = 0.01", (double)cases[i].tau);
         for (size_t k = 0; k < 2; k++) {
             err = (struct gle_error){0};
             gle_rng_seed(&rng, 0);
             assert_int_equal(k ? gle_net_apply(b.net, &b.exp->teacher, &rng, &err) : gle_net_init(b.net, &rng, &err),
                              want);
             if (cases[i].good) {
-                layer_get_param(b.net, 0, GLE_TAU_M, &tau_m);
-                assert_true(tau_m == cases[i].tau_m);
+                layer_get_param(b.net, 0, kind, &tau);
+                assert_true(tau == cases[i].tau);
             } else {
                 assert_int_equal(err.code, GLE_EDATA);
                 assert_non_null(strstr(err.text, text));
@@ -340,6 +348,74 @@ static void a_tau_m_from_a_file_may_be_dt_but_for_rounding(void **state)
         }
     }
     unlink(path);
+    built_clear(&b);
+}
+
+static void a_time_constant_from_a_file_may_be_dt_but_for_rounding(void **state)
+{
+    (void)state;
+    check_tau_of_file("tau_m", GLE_TAU_M);
+    check_tau_of_file("tau_r", GLE_TAU_R);
+}
+
+/* An archive, with a right checksum, of a net in which a time constant is below dt. */
+static void a_net_with_a_time_constant_below_dt_is_not_restored(void **state)
+{
+    static const enum gle_param kinds[] = {GLE_TAU_M, GLE_TAU_R};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        char path[] = "/tmp/glesim_taus_XXXXXX", text[96];
+        const float short_time = 0.15f, times[4] = {0.5f, 0.5f, 0.5f, short_time};
+        struct built b = build_text("glesim: 1\nname: taus\ndt: 0.2\ndataset: {type: npz, file: none.npz}\n"
+                                    "network: {input: 1, layers: [{name: a, neurons: {count: 4, tau_m: 1, tau_r: "
+                                    "1}}]}\nlearning: {loss: mse}\ntraining: {epochs: 1}\n", 1);
+        struct gle_error err = {0};
+        struct gle_archive *a;
+        temporary_file(path, "");
+        layer_set_param(b.net, 0, kinds[i], times);
+        assert_int_equal(gle_archive_create(&a, &err) || gle_net_archive(b.net, a, &err) ||
+                             gle_archive_write(a, path, &err), 0);
+        gle_archive_destroy(a);
+        assert_int_equal(gle_archive_open(&a, path, &err), 0);
+        assert_int_equal(gle_net_archive(b.net, a, &err), -1);
+        snprintf(text, sizeof text, "%s of neuron 3 in layer 'a' is 0.15, below dt = 0.2", gle_param_name(kinds[i]));
+        assert_int_equal(err.code, GLE_EDATA);
+        assert_non_null(strstr(err.text, text));
+        gle_archive_destroy(a);
+        unlink(path);
+        built_clear(&b);
+    }
+}
+
+/* A linear neuron at rest, whose input jumps to 1, gives tau_r / tau_m: of 0.3 and 0.7 a float of its own, which is not
+ * that of the float next to 0.3. Once tau_r is another number, that counts; and the config's again, when it is back. */
+static void coefficients_have_all_digits_of_the_config(void **state)
+{
+    static const float times[] = {0.3f, 0.45f, 0.3f};
+    struct built b = build_text("glesim: 1\nname: digits\ndt: 0.1\ndataset: {type: npz, file: none.npz}\n"
+                                "network: {input: 1, layers: [{name: a, neurons: {count: 1, tau_m: 0.7, tau_r: 0.3}, "
+                                "weight: 1, bias: none}]}\nlearning: {loss: mse}\ntraining: {epochs: 1}\n", 1);
+    const double tau_m = (double)0.7f;
+    const float wanted[] = {(float)(0.3 / tau_m), (float)((double)0.45f / tau_m), (float)(0.3 / tau_m)};
+    const struct gle_step step = {.forward_only = true};
+    struct gle_error err = {0};
+
+    (void)state;
+    assert_true(wanted[0] != (float)((double)0.3f / tau_m));
+    gle_net_set_batch(b.net, 1);
+    for (size_t i = 0; i < 3; i++) {
+        size_t ld;
+        double loss;
+        float r;
+        if (i)
+            layer_set_param(b.net, 0, GLE_TAU_R, &times[i]);
+        gle_net_begin_batch(b.net, true);
+        *gle_net_input(b.net, &ld) = 1.0f;
+        assert_int_equal(gle_net_step(b.net, &step, &loss, &err), 0);
+        layer_get_var(b.net, 0, VAR_R, &r);
+        assert_true(r >= wanted[i] && r <= wanted[i]);
+    }
     built_clear(&b);
 }
 
@@ -459,7 +535,9 @@ int main(void)
         ISA_TESTS(they_do_so),
         cmocka_unit_test(large_nets_follow_the_oracle_on_any_threads),
         cmocka_unit_test(bounds_hold_on_both_sides),
-        cmocka_unit_test(a_tau_m_from_a_file_may_be_dt_but_for_rounding),
+        cmocka_unit_test(a_time_constant_from_a_file_may_be_dt_but_for_rounding),
+        cmocka_unit_test(a_net_with_a_time_constant_below_dt_is_not_restored),
+        cmocka_unit_test(coefficients_have_all_digits_of_the_config),
         cmocka_unit_test(a_profile_accounts_for_the_time_of_all_threads),
         cmocka_unit_test(a_step_says_which_variables_it_has_found),
         cmocka_unit_test(a_net_is_whole_or_there_is_none),

@@ -26,11 +26,19 @@ static int run(const struct gle_experiment *exp, bool resume, const volatile sig
 {
     char output[PATH_SIZE];
     const struct gle_options options = {.output = output, .force = !resume, .resume = resume, .quiet = true};
-    const struct gle_session_how how = {
-        .options = &options, .command = "test", .threads = 2, .progress = -1, .stop = stop};
+    struct gle_accelerator accelerator = {0};
+    const struct gle_session_how how = {.options = &options,
+                                        .command = "test",
+                                        .threads = 2,
+                                        .progress = -1,
+                                        .stop = stop,
+                                        .accelerator = &accelerator};
+    int rc;
 
     snprintf(output, sizeof output, "%s", folder_path(folder, "out"));
-    return gle_session_run(exp, &how, err);
+    rc = gle_session_run(exp, &how, err);
+    gle_accelerator_close(&accelerator);
+    return rc;
 }
 
 /* All runs of the file, and their summary. Returns whether k allocations were enough. */

@@ -83,7 +83,7 @@ static void check_param(const struct built *b, struct oracle *o, size_t net, siz
     const double h = 1e-6;
     struct oracle_layer *l = &o->layers[layer];
     const size_t n = p == GLE_WEIGHT ? l->n * l->n_in : l->n;
-    double *values = p == GLE_WEIGHT ? l->W : p == GLE_BIAS ? l->b : l->tau_m, scale = 1e-3;
+    double *values = p == GLE_WEIGHT ? l->W : p == GLE_BIAS ? l->b : p == GLE_TAU_M ? l->tau_m : l->tau_r, scale = 1e-3;
     const double at_all = oracle_window(o, s->x, s->y, s->T);
     float *got = calloc(n, sizeof *got);
 
@@ -206,7 +206,7 @@ static struct built smooth_net(double dt, size_t steps)
              "    - {name: a, neurons: {tau_m: [1.0, 0.6, 1.5, 0.8], tau_r: [0.3, 0.6, 0.2, 1.4]}, activation: tanh}\n"
              "    - {name: b, neurons: {tau_m: [0.7, 1.2, 0.9], tau_r: [0.2, 1.2, 0.5]}, activation: softplus}\n"
              "    - {name: c, neurons: {tau_m: [0.5, 1.0], tau_r: [0.4, 0.2]}}\n"
-             "learning: {loss: mse, plastic: [weight, bias, tau_m]}\n"
+             "learning: {loss: mse, plastic: [weight, bias, tau_m, tau_r]}\n"
              "training: {epochs: 0, batch_size: 3}\n",
              dt);
     return build_windows(yaml, steps, 1);
@@ -324,7 +324,7 @@ static void threads_change_no_bit_of_a_sweep(void **state)
                                "    - {name: a, repeat: 4, neurons: {count: 90, tau_m: 0.8, tau_r: 0.3}, "
                                "activation: tanh}\n"
                                "    - {name: c, neurons: {count: 6, tau_m: 0.5, tau_r: 0.4}}\n"
-                               "learning: {loss: mse, gamma: 0.05, plastic: [weight, bias, tau_m]}\n"
+                               "learning: {loss: mse, gamma: 0.05, plastic: [weight, bias, tau_m, tau_r]}\n"
                                "training: {epochs: 0, batch_size: 64}\n";
     static const char *const ways[] = {"bptt", "adjoint"};
 
@@ -389,7 +389,7 @@ static void rows_that_come_several_times_change_no_gradient(void **state)
                                "network:\n  input: 3\n  layers:\n"
                                "    - {name: a, neurons: {count: 7, tau_m: 0.8, tau_r: 0.3}, activation: tanh}\n"
                                "    - {name: b, neurons: {count: 2, tau_m: 0.5, tau_r: 0.4}}\n"
-                               "learning: {loss: cross_entropy, plastic: [weight, bias, tau_m]}\n"
+                               "learning: {loss: cross_entropy, plastic: [weight, bias, tau_m, tau_r]}\n"
                                "training: {epochs: 0, batch_size: 600}\n";
     static const char *const ways[] = {"bptt", "adjoint"};
     struct built b = build_windows(yaml, STEPS, 1);
