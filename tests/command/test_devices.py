@@ -12,7 +12,8 @@ import time
 import unittest
 import unittest.mock
 
-from case import Case, GLESIM, PATIENCE, XOR, load
+from case import Case, CONFIGS, GLESIM, PATIENCE, XOR, floats, load
+from test_resume import Stopped, TEACHER, kill
 
 SHORT = ["--set", "training.epochs=1", "--quiet"]
 LONG = ["--set", "training.epochs=1000000"]
@@ -37,6 +38,15 @@ def devices():
 DEVICES = devices()
 OCLGRIND = pathlib.Path("/usr/lib/oclgrind/liboclgrind-rt-icd.so")
 NEEDS_DEVICE = unittest.skipUnless(DEVICES, "OpenCL has no device here")
+
+
+def numbers(entry, where=""):
+    """[(where it is, number), ...] of a part of a report, in order, without times."""
+    if isinstance(entry, dict):
+        return [found for key in entry if "seconds" not in key for found in numbers(entry[key], f"{where}.{key}")]
+    if isinstance(entry, list):
+        return [found for i, part in enumerate(entry) for found in numbers(part, f"{where}[{i}]")]
+    return [(where, entry)] if isinstance(entry, (int, float)) else []
 
 
 class Devices(Case):
@@ -283,6 +293,142 @@ class Words(Devices):
         for name in ("cuda", "gpu", "nvidia", "metal", "rocm", "intel"):
             err = self.run_glesim(XOR, "--check", "--set", f"compute.backend={name}", code=2).err
             self.assertIn(f"compute.backend: '{name}' is no backend: opencl runs on GPUs of any vendor", err)
+
+
+class Runs(Devices):
+    """Whole runs on a device, beside those on the processors."""
+
+    SMALL = {
+        "epochs": [XOR, "--set", "training.epochs=5"],
+        "bp, a validation set": [CONFIGS / "yinyang.yaml", "--set", "training.epochs=1", "--set", "dataset.train=200",
+                                 "--set", "dataset.test=100", "--set", "training.validation=0.2", "--set",
+                                 "learning.rule=bp"],
+        "bptt": [XOR, "--set", "training.epochs=5", "--set", "learning.rule=bptt", "--set", "learning.window=1.0"],
+        "adjoint": [XOR, "--set", "training.epochs=5", "--set", "learning.rule=adjoint", "--set", "learning.window=1.0"],
+    }
+    # Losses by epochs, and weights: rounding goes through Adam's quotients of small gradients.
+    LOSS, WEIGHT = 1e-3, 5e-3
+
+    def both(self, name, *args):
+        """The runs of a config on the processors and on the device."""
+        runs = []
+        for backend in ("cpu", "opencl"):
+            self.run_glesim(*args, "--quiet", "--set", f"compute.backend={backend}", "--output", f"{name}_{backend}")
+            runs.append(kill.folder_of_run(self.folder / f"{name}_{backend}"))
+        return runs
+
+    def assert_alike(self, runs):
+        host, device = (load(run / "metrics.json") for run in runs)
+        self.assertEqual((host["status"], device["status"]), ("completed", "completed"))
+        for key in ("epochs", "phases"):
+            self.assertEqual(len(host[key]), len(device[key]))
+            for one, other in zip(host[key], device[key]):
+                for where, loss in numbers(one):
+                    if where.endswith("loss"):
+                        self.assertLess(abs(loss - dict(numbers(other))[where]), self.LOSS * (1 + abs(loss)), where)
+        for kind in ("weights.npz", "recording.npz"):
+            if (runs[0] / kind).exists():
+                mine, other = (floats(run / kind) for run in runs)
+                self.assertEqual(mine.keys(), other.keys())
+                for name, values in mine.items():
+                    most = max(map(abs, values), default=0)
+                    off = max((abs(a - b) for a, b in zip(values, other[name])), default=0)
+                    self.assertEqual(len(values), len(other[name]))
+                    self.assertLess(off, self.WEIGHT * (1 + most), (kind, name))
+
+    @NEEDS_DEVICE
+    def test_training_by_epochs(self):
+        for name, args in self.SMALL.items():
+            with self.subTest(name):
+                self.assert_alike(self.both(name, *args))
+
+    @NEEDS_DEVICE
+    def test_phases_with_a_teacher_records_and_comparisons(self):
+        config = self.write("teacher.yaml", TEACHER)
+        runs = self.both("teacher", config)
+        self.assert_alike(runs)
+        host, device = (load(run / "metrics.json")["diagnostics"] for run in runs)
+        self.assertEqual(len(numbers(host)), len(numbers(device)))
+        for (where, one), (_, other) in zip(numbers(host), numbers(device)):
+            self.assertLess(abs(one - other), self.LOSS * 10 * (1 + abs(one)), where)
+
+    @NEEDS_DEVICE
+    def test_divergence_names_layer_and_step(self):
+        said = []
+        for backend in ("cpu", "opencl"):
+            err = self.run_glesim(XOR, *SHORT, "--set", "learning={loss: mse, gamma: 50, optimizer: {type: sgd, lr: 1e6}}",
+                                  "--set", "network.layers[0].activation=linear", "--set", f"compute.backend={backend}",
+                                  "--output", backend, code=6).err
+            self.assertEqual(err.count("\n"), 1, err)
+            self.assertIn("in epoch 1", err)
+            said.append(err)
+            self.assertEqual(load(self.run_of(backend) / "metrics.json")["status"], "diverged")
+        layer, step = zip(*(re.search(r"layer '(\w+)'.*step (\d+)", text).groups() for text in said))
+        self.assertEqual(layer[0], layer[1])
+        self.assertLess(abs(int(step[0]) - int(step[1])), 3, said)
+
+    @NEEDS_DEVICE
+    def test_many_seeds_give_each_what_it_has_alone(self):
+        args = [XOR, *SHORT, *ON_OPENCL]
+        self.run_glesim(*args, "--seeds", "0-3", "--jobs", "2", "--output", "many")
+        for seed in range(4):
+            self.run_glesim(*args, "--seed", seed, "--output", "alone")
+            self.assertIsNone(kill.difference(self.run_of("alone", seed), self.run_of("many", seed)))
+
+
+class Broken(Stopped):
+    """Runs on a device that are broken off and gone on with."""
+
+    setUp = Stopped.setUp
+
+    @NEEDS_DEVICE
+    def test_a_run_that_was_killed_ends_with_the_same_bits(self):
+        self.check(XOR, "--set", "training.epochs=30", "--set", "record={every: 700, variables: [u]}", *ON_OPENCL)
+
+    @NEEDS_DEVICE
+    def test_phases_that_were_killed_end_with_the_same_bits(self):
+        self.check(self.write("teacher.yaml", TEACHER), *ON_OPENCL, kills=2)
+
+    def break_off(self, backend, *args):
+        self.stop(XOR, *LONG, "--output", "out", "--set", f"compute.backend={backend}", *args, number=signal.SIGTERM)
+        self.assertEqual(load(self.dir / "metrics.json")["status"], "interrupted")
+        self.assertTrue((self.dir / "checkpoint.npz").exists())
+
+    def resume(self, backend, *args, code, epochs):
+        """Epochs enough to come to an end at once belong to the config, so they have been given before."""
+        return self.run_glesim(XOR, *epochs, "--output", "out", "--set", f"compute.backend={backend}", "--resume",
+                               "--quiet", *args, code=code)
+
+    @NEEDS_DEVICE
+    def test_another_backend_is_refused_unless_it_is_asked_for(self):
+        for i, (first, then) in enumerate((("cpu", "opencl"), ("opencl", "cpu"))):
+            with self.subTest(first=first):
+                self.break_off(first, "--force")
+                before = (self.dir / "checkpoint.npz").read_bytes()
+                err = self.resume(then, code=4, epochs=LONG).err
+                self.assertRegex(err, rf"checkpoint\.npz: config: another one: compute\.backend is {first} there, {then} "
+                                      r"here; --anywhere goes on all the same\n$")
+                self.assertEqual((self.dir / "checkpoint.npz").read_bytes(), before)
+                self.assertEqual(self.resume(then, "--seeds", "1", code=4, epochs=LONG).err.count("--anywhere goes on"), 1)
+                process = self.begin(XOR, *LONG, "--output", "out", "--set", f"compute.backend={then}", "--resume",
+                                     "--anywhere")
+                process.send_signal(signal.SIGTERM)
+                said = process.communicate(timeout=PATIENCE)[1]
+                self.assertIn("goes on with it, so that its bits are those of neither", said)
+                made = load(self.dir / "metrics.json")["provenance"]
+                self.assertEqual((made["backend"], len(made["earlier"])), (then, 1), i)
+
+    @NEEDS_DEVICE
+    def test_a_device_that_is_gone_is_refused_too(self):
+        """auto goes on the processors where there is no GPU, without another word in the config."""
+        self.break_off("opencl")
+        err = self.run_glesim(XOR, *LONG, "--output", "out", "--resume", "--quiet", code=4,
+                              env={"OCL_ICD_VENDORS": str(self.folder), "OCL_ICD_FILENAMES": ""}).err
+        self.assertRegex(err, r"checkpoint\.npz: maker: another backend or device: .*, driver .*, glesim .* there, \w+, "
+                              r"glesim .* here; --anywhere goes on all the same, to bits that are those of neither\n$")
+
+    def test_anywhere_alone_means_nothing(self):
+        self.assertIn("--anywhere goes with --resume", self.run_glesim(XOR, "--anywhere", code=2).err)
 
 
 if __name__ == "__main__":
