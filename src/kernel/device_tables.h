@@ -65,8 +65,8 @@ struct gle_device_projection {
     /* Grids, as kernel/conv.h has them. pooled: the source's as the link reads it. */
     gle_u32 channels, pooled[2], out_channels, out[2], kernel_size[2], step[2], padding[2];
     gle_u32 size[2], window[2];
-    /* Synapses, in the list of numbers: starts (n + 1), columns and rows; by source starts (n_pool + 1), synapses and their
-     * neurons of the target. */
+    /* Synapses, in the list of numbers: starts (n + 1), columns and rows; by source starts (n_pool + 1), synapses and
+     * their neurons of the target. */
     gle_u32 starts, columns, rows, back_starts, back_synapses, back_rows;
 };
 

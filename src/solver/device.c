@@ -376,11 +376,12 @@ static void list_rows(struct lists *activations, struct lists *curvatures, struc
     }
 }
 
-/* The source for any network with this loss; NULL: no memory. Owns: the caller (gle_free). */
+/* The source for any network; NULL: no memory. Owns: the caller (gle_free). */
 static char *write_source(void)
 {
     static const char head[] = "#define ACTIVATION_FUNCTIONS %s\n#define ACTIVATIONS %s\n"
-                               "#define CURVATURE_FUNCTIONS %s\n#define CURVATURES %s\n#define OPTIMIZER_FUNCTIONS %s\n#define OPTIMIZERS %s\n%s";
+                               "#define CURVATURE_FUNCTIONS %s\n#define CURVATURES %s\n"
+                               "#define OPTIMIZER_FUNCTIONS %s\n#define OPTIMIZERS %s\n%s";
     const size_t size = strlen(gle_device_source) + sizeof head + 6 * LIST;
     struct lists *l = gle_calloc(3, sizeof *l);
     char *source = gle_calloc(size, 1);
@@ -413,8 +414,8 @@ static int compile(struct gle_net *net, struct gle_error *err)
              "-cl-std=CL1.2 %s%s-DITEMS=%zu -DTILE_ROWS=%zu -DTILE_COLS=%zu -DTILE_DEPTH=%zu -DMICRO_ROWS=%zu "
              "-DMICRO_VECTORS=%zu -DVECTOR=%zu -DLOSS=%s",
              exact ? "-cl-fp32-correctly-rounded-divide-sqrt " : "",
-             d->n_kernels > GLE_LAUNCH_SEND_LAMBDAS ? "-DSWEEPS " : "", s->items, s->tile_rows, s->tile_cols, s->tile_depth,
-             s->micro_rows, s->micro_vectors, s->vector, net->loss->row.name);
+             d->n_kernels > GLE_LAUNCH_SEND_LAMBDAS ? "-DSWEEPS " : "", s->items, s->tile_rows, s->tile_cols,
+             s->tile_depth, s->micro_rows, s->micro_vectors, s->vector, net->loss->row.name);
     rc = gle_device_compile(d->device, source, options, err);
     gle_free(source);
     for (size_t i = 0; i < d->n_kernels && !rc; i++)
