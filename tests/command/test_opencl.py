@@ -103,7 +103,7 @@ class OpenCL(unittest.TestCase):
         names = ("equations.h", "device_tables.h", "device_products.cl", "device_losses.cl", "device_step.cl",
                  "device_sweep.cl")
         source = LISTS + "".join((SRC / "kernel" / name).read_text() for name in names)
-        losses = re.findall(r"loss_of_(\w+)\(", source)
+        losses = re.findall(r"float loss_of_(\w+)\(float r", source)
         self.assertGreater(len(losses), 3)
         for loss in losses:
             for sizes in SIZES:
