@@ -93,11 +93,6 @@ static int on_resume(void *ctx, struct gle_run *training, struct gle_error *err)
     if (gle_checkpoint_read(&s->checkpoint, training, err))
         return -1;
     gle_provenance_maker(now, p);
-    if (p->moved && s->report.exp->backend == GLE_BACKEND_AUTO)
-        return gle_fail(err, GLE_EDATA,
-                        "%.200s: the run was begun elsewhere (%.100s), and the backend auto takes %s now; "
-                        "--set compute.backend=%s goes on with it all the same",
-                        s->report.dir, p->earlier[p->n_earlier - 1], p->backend, p->backend);
     if (p->changed)
         fprintf(stderr, "glesim: %s: another device, instruction set or program goes on with it, so that its bits are "
                         "those of neither: %s; before: %s\n",
