@@ -1,5 +1,4 @@
-/* Losses and optimizers on a device: for each row of their tables, under its name. LOSS and OPTIMIZER are those of the
- * network. */
+/* Losses and optimizers on a device: for each row of their tables, under its name. LOSS is that of the network. */
 
 /* A loss of a row of outputs r with targets y:
  *   loss_rows_<name>       whether it needs sums over the row: most = max r, sum = the sum of exp(r - most), scale = 1 / sum
@@ -98,11 +97,11 @@ static inline float curvature_nll(float r, float y, float x, float most, float s
 
 #define LOSS_NEEDS_ROWS GLUED(loss_rows_, LOSS)
 #define LOSS_IS_MEAN GLUED(loss_mean_, LOSS)
-#define LOSS_OF(r, y, most, sum) GLUED(loss_of_, LOSS)(r, y, most, sum, LOSS_PARAMETER)
+#define LOSS_OF(r, y, most, sum) GLUED(loss_of_, LOSS)(r, y, most, sum, parameter)
 #define LOSS_IS_SOFTMAX GLUED(loss_softmax_, LOSS)
 #define LOSS_CURVATURE(r, y, x, most, scale, mean) \
-    GLUED(curvature_, LOSS)(r, y, x, most, scale, mean, LOSS_PARAMETER)
-#define TARGET_ERROR(r, y, most, scale) GLUED(target_error_, LOSS)(r, y, most, scale, LOSS_PARAMETER)
+    GLUED(curvature_, LOSS)(r, y, x, most, scale, mean, parameter)
+#define TARGET_ERROR(r, y, most, scale) GLUED(target_error_, LOSS)(r, y, most, scale, parameter)
 
 /* An optimizer: p after a step along the gradient g. Its moments m_0 and m_1 move along; c: the numbers of struct
  * gle_optimizer_step. */
@@ -118,5 +117,3 @@ static inline float optimize_sgd(float p, float g, __global float *m_0, __global
     *m_0 = gle_sgd_sum(*m_0, g, c[0]);
     return gle_sgd(p, *m_0, c[1]);
 }
-
-#define OPTIMIZE GLUED(optimize_, OPTIMIZER)

