@@ -12,8 +12,8 @@
 /* As kernels see a field; `add` floats further on. */
 static struct gle_device_field field_of(const struct gle_field *f, size_t add)
 {
-    if (!f->copies) /* one copy: kernels may say where it would lie before they know that it is not there */
-        return (struct gle_device_field){.place = GLE_NOWHERE, .copies = 1};
+    if (!f->copies)
+        return (struct gle_device_field){.place = GLE_NOWHERE, .copies = 1}; /* kernels divide by it before they look */
     return (struct gle_device_field){.place = (gle_u32)(f->place + add),
                                      .stride = (gle_u32)(f->role == GLE_TAPE ? f->ld : f->stride),
                                      .copies = (gle_u32)f->copies};

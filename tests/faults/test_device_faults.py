@@ -18,6 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "long"))
 from case import GLESIM, InFolder, PATIENCE, XOR, load # pylint: disable=wrong-import-position
 import kill # pylint: disable=wrong-import-position
 
+os.environ.pop("LD_LIBRARY_PATH", None) # the build's tools set it to where the library is, for all that a test starts
 FAULTY = pathlib.Path(os.environ["GLE_FAULTY_OPENCL"]).resolve()
 RUN = [XOR, "--set", "training.epochs=1", "--set", "dataset.present=0.4", "--set", "compute.backend=opencl", "--set",
        "record={every: 7, variables: [r]}", "--set", "checkpoint.minutes=1e-6", "--quiet"]
