@@ -29,7 +29,8 @@ NAMES = {-1: "CL_DEVICE_NOT_FOUND", -2: "CL_DEVICE_NOT_AVAILABLE", -4: "CL_MEM_O
 CODES = {"clGetPlatformIDs": -1001, "clGetDeviceIDs": -1, "clCreateContext": -6, "clCreateCommandQueue": -6,
          "clFlush": -5, "clCreateProgramWithSource": -6, "clBuildProgram": -11, "clCreateKernel": -6,
          "clSetKernelArg": -6, "clEnqueueNDRangeKernel": -5, "clCreateBuffer": -4, "clEnqueueWriteBuffer": -5,
-         "clEnqueueReadBuffer": -2, "clEnqueueFillBuffer": -4}
+         "clEnqueueReadBuffer": -2, "clEnqueueFillBuffer": -4,
+         "clEnqueueCopyBuffer": -5}
 # Those whose failure leaves something out that a run can do without.
 NEEDLESS = {"clCreateProgramWithBinary": -6, "clGetProgramInfo": -5, "clGetProgramBuildInfo": -5, "clReleaseContext": -5,
             "clReleaseCommandQueue": -5, "clReleaseProgram": -5, "clReleaseKernel": -5, "clReleaseMemObject": -5,

@@ -586,9 +586,12 @@ static void call(struct course *c, bool *kept)
         collect(c);
     else if (which == 14)
         window(c);
-    else if (c->taping)
-        return;
     else if (which == 15) {
+        archive(c);
+        c->summed = *kept = false;
+    } else if (c->taping)
+        return;
+    else if (which == 21) {
         begin_both(&c->p, B, flag);
         c->summed = true;
     } else if (which == 16)
@@ -603,12 +606,8 @@ static void call(struct course *c, bool *kept)
         set_parameter(c);
     else if (which == 19)
         keep_and_recall(c, kept);
-    else if (which == 20)
+    else
         meet(c);
-    else {
-        archive(c);
-        c->summed = *kept = false;
-    }
 }
 
 static void calls_in_any_order_leave_the_same_net(void **state)
