@@ -175,7 +175,8 @@ static bool is_auto(struct gle_node *compute)
 static void forget_words(struct gle_node *a, struct gle_node *b, bool any_backend)
 {
     struct gle_node *const compute[] = {compute_of(a), compute_of(b)};
-    const bool both = compute[0] && compute[1], open = any_backend || (both && (is_auto(compute[0]) || is_auto(compute[1])));
+    const bool both = compute[0] && compute[1];
+    const bool open = any_backend || (both && (is_auto(compute[0]) || is_auto(compute[1])));
 
     gle_node_remove(a, "description");
     gle_node_remove(b, "description");

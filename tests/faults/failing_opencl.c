@@ -148,8 +148,8 @@ CODE(clEnqueueNDRangeKernel,
      (cl_command_queue q, cl_kernel k, cl_uint n, const size_t *offset, const size_t *global, const size_t *local,
       cl_uint n_waits, const cl_event *waits, cl_event *event),
      q, k, n, offset, global, local, n_waits, waits, event)
-OBJECT(cl_mem, clCreateBuffer, (cl_context c, cl_mem_flags flags, size_t size, void *host, cl_int *code), c, flags, size,
-       host, code)
+OBJECT(cl_mem, clCreateBuffer, (cl_context c, cl_mem_flags flags, size_t size, void *host, cl_int *code), c, flags,
+       size, host, code)
 CODE(clReleaseMemObject, (cl_mem m), m)
 CODE(clEnqueueWriteBuffer,
      (cl_command_queue q, cl_mem m, cl_bool wait, size_t offset, size_t size, const void *from, cl_uint n,

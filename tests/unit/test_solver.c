@@ -403,7 +403,6 @@ static void coefficients_have_all_digits_of_the_config(void **state)
     struct built b;
 
     (void)state;
-    skip_on_device("it computes coefficients in single precision");
     b = build_text(yaml, 1);
     assert_true(wanted[0] != (float)((double)0.3f / tau_m));
     gle_net_set_batch(b.net, 1);
