@@ -1,6 +1,6 @@
 /* What every network on a device has to do, whatever is in its tables: for each row a small network makes the same
- * steps there and on the processors. Then that a device gives the same bits again and again, and that a net is the same one
- * wherever its arrays lie, in whatever order it is asked, changed and stepped. */
+ * steps there and on the processors. Then that a device gives the same bits again and again, and that a net is the same
+ * one wherever its arrays lie, in whatever order it is asked, changed and stepped. */
 #include "../support/agree.h"
 #include "../support/build.h"
 #include "../support/random_graph.h"
