@@ -168,7 +168,7 @@ struct gle_net_place gle_net_get_place(const struct gle_net *net)
 
 int gle_net_archive(struct gle_net *net, struct gle_archive *a, struct gle_error *err)
 {
-    for (int part = 0; part < GLE_PARTS_OF_NET; part++)
+    for (enum gle_part_of_net part = 0; part < GLE_PARTS_OF_NET; part++)
         gle_net_touch(net, part);
     if (gle_net_tell(net, err))
         return -1;

@@ -175,7 +175,7 @@ bool gle_device_write_parts(struct gle_net *net)
 {
     bool ok = true;
 
-    for (int part = 0; part < GLE_PARTS_OF_NET; part++)
+    for (enum gle_part_of_net part = 0; part < GLE_PARTS_OF_NET; part++)
         ok = ok && write_part(net, part);
     return ok;
 }
@@ -547,7 +547,7 @@ int gle_net_move(struct gle_net *net, struct gle_device *device, struct gle_erro
         gle_net_device_destroy(net);
         return -1;
     }
-    for (int part = 0; part < GLE_PARTS_OF_NET; part++)
+    for (enum gle_part_of_net part = 0; part < GLE_PARTS_OF_NET; part++)
         d->newer[part] = HOST;
     return 0;
 }

@@ -136,7 +136,7 @@ int gle_net_init(struct gle_net *net, struct gle_rng *rng, struct gle_error *err
     const size_t n_params = g->floats[GLE_PARAMETER];
     int rc = 0;
 
-    for (int part = 0; part < GLE_PARTS_OF_NET; part++)
+    for (enum gle_part_of_net part = 0; part < GLE_PARTS_OF_NET; part++)
         gle_net_replace(net, part);
 
     for (size_t i = 0; i < g->n_parameters && !rc; i++) {
