@@ -22,6 +22,8 @@ struct settings {
     double seconds; /* and the length of one */
     bool quick, whole, random_data, steps, scaling, products, links;
     const char *json; /* file; NULL: none */
+    bool opencl;        /* on a device instead of the processors: */
+    const char *device; /* its number or name; NULL: the first one */
     struct layer_size layers[LAYERS_MAX];
     size_t n_layers;
 };
