@@ -39,8 +39,9 @@ static const char help[] =
     "  --rounds N         measurements of each kind of step (3; quick: 1), and\n"
     "  --seconds S        the length of one (0.1; quick: 0.04)\n"
     "  --whole            train whole epochs, or runs by duration, beside the estimate\n"
-    "  --backend NAME     opencl: steps on a device, with launches and traffic, and as parts of what the device does most;\n"
-    "                     what only processors have is left out: threads, what a step is made of, networks side by side\n"
+    "  --backend NAME     opencl: steps on a device, with launches and traffic, beside the most that the device does;\n"
+    "                     left out is what only processors have: threads, what a step is made of, networks as\n"
+    "                     processes side by side. cpu: the processors, as without it\n"
     "  --device D         with it: the device's number in glesim --list, or a part of its name (the first one)\n"
     "  --random-data      random inputs and labels in place of data sets by epochs, not only of missing ones\n"
     "  --scaling          only how the cost grows\n"
@@ -50,27 +51,7 @@ static const char help[] =
     "  --links            only single calls of links: convolutions, sparse and dense ones\n"
     "  --help             this text; also -h\n";
 
-/* --- what bench.h offers --- */
-
-_Noreturn void stop(const char *text)
-{
-    fprintf(stderr, "bench: %s\n", text);
-    exit(2);
-}
-
-_Noreturn void stop_on(const struct gle_error *err)
-{
-    char text[1200];
-
-    gle_error_format(text, sizeof text, err);
-    stop(text);
-}
-
-void say(const char *what)
-{
-    if (isatty(STDERR_FILENO))
-        fprintf(stderr, "\r%s\033[K", what ? what : "");
-}
+const char program_name[] = "bench";
 
 /* --- measuring --- */
 

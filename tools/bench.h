@@ -28,6 +28,9 @@ struct settings {
     size_t n_layers;
 };
 
+/* What messages begin with; of the file that has main(). */
+extern const char program_name[];
+
 /* Prints text, and ends the program. */
 _Noreturn void stop(const char *text);
 _Noreturn void stop_on(const struct gle_error *err);

@@ -99,7 +99,8 @@ static void measure_large_steps(struct card *card, struct gle_device *device, co
 static void measure_launches(struct card *card, struct gle_device *device)
 {
     enum { LAUNCHES = 300 }; /* as steps hand them over: many at once */
-    static const char source[] = "__kernel void nothing(__global float *p) { if (get_global_id(0) > 0) p[0] = 0.0f; }\n";
+    static const char source[] =
+        "__kernel void nothing(__global float *p) { if (get_global_id(0) > 0) p[0] = 0.0f; }\n";
     const size_t groups[2] = {1, 1};
     struct gle_device_kernel *kernel;
     struct gle_buffer *p;

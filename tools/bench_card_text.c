@@ -9,10 +9,13 @@ void print_card(const struct results *r)
     const struct card *c = &r->card;
 
     printf("%s (%s), driver %s; %s: %s, %zu compute units, %.1f GB\n"
-           "peaks of the device: %.1f GFLOP/s in the learning step of three layers of %zu neurons with as many samples,\n"
-           "%.1f GB/s read and written in copies of %.0f MB within its memory, %.2f us for a launch with nothing to do\n",
+           "peaks of the device: %.1f GFLOP/s in the learning step of three layers of %zu neurons with as many "
+           "samples,\n"
+           "%.1f GB/s read and written in copies of %.0f MB within its memory, %.2f us for a launch with nothing to "
+           "do\n",
            c->info.name, c->info.vendor, c->info.driver, c->info.platform, c->info.is_gpu ? "a GPU" : "no GPU",
-           c->info.n_units, 1e-9 * c->info.memory, c->sgemm, c->sgemm_size, 1e-9 * c->copy, 1e-6 * (double)c->copy_bytes, 1e6 * c->launch);
+           c->info.n_units, 1e-9 * c->info.memory, c->sgemm, c->sgemm_size,
+           1e-9 * c->copy, 1e-6 * (double)c->copy_bytes, 1e6 * c->launch);
 }
 
 static void print_speed(const struct speed *s, const struct card *card)
@@ -61,8 +64,8 @@ void print_card_configs(const struct results *r)
     printf("*: random data. A stretch of steps ends once all of them are over on the device. Bytes in and out: to the\n"
            "device and from it. GFLOP/s count the products of a step, without those of teachers, over its whole time.\n"
            "Arrays: parameters, gradients, moments, states, once for what a step reads of them and once for what it\n"
-           "writes. Percent: of the device's peaks. Steps on a device are not profiled. Estimates follow from the means\n"
-           "over all stretches; reading data, recordings and reports come on top.\n");
+           "writes. Percent: of the device's peaks. Steps on a device are not profiled. Estimates follow from the\n"
+           "means over all stretches; reading data, recordings and reports come on top.\n");
 }
 
 void print_card_scaling(const struct results *r)

@@ -209,7 +209,8 @@ static json_t *machine_json(const struct results *r)
 void write_results(const struct results *r, const char *path)
 {
     const struct gle_provenance *m = &r->machine;
-    json_t *root = json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "date",
+    json_t *root = json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}",
+                             "date",
                              m->start, "seconds", number(r->seconds), "version", m->version, "commit", m->commit,
                              "compiler", m->compiler, "blas", m->blas, "machine", machine_json(r), "rounds",
                              count(r->set.rounds), "seconds_a_round", number(r->set.seconds), "peaks", peaks_json(r),

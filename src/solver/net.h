@@ -26,8 +26,8 @@ void gle_net_destroy(struct gle_net *net); /* NULL is fine */
  * Errors: GLE_EDEVICE, GLE_ENOMEM; the net is then as it was. */
 GLE_MUST_CHECK int gle_net_move(struct gle_net *net, struct gle_device *device, struct gle_error *err);
 bool gle_net_is_on_device(const struct gle_net *net);
-/* What the net's device was given to do since it was opened, by this net and others: launches, and bytes that went to it
- * and came back. All zero: there is none. */
+/* What the net's device was given to do since it was opened, by this net and others: launches, and bytes that went to
+ * it and came back. All zero: there is none. */
 struct gle_net_traffic {
     double launches, bytes_in, bytes_out;
 };
