@@ -17,7 +17,8 @@ struct card {
 
 /* Opens what --device names; NULL: the first one. */
 struct gle_device *card_open(const char *wanted);
-/* Measures for some seconds. scaling: the file tools/scaling.yaml, the network whose products are measured. */
+/* Measures (again) for some seconds; zero-initialise before the first time. scaling: the file tools/scaling.yaml, the
+ * network whose products are measured. */
 void card_measure(struct card *card, struct gle_device *device, const char *scaling);
 
 #endif

@@ -106,6 +106,7 @@ static void measure_all(struct table *table)
     card_measure(&table->card, table->device, scaling);
     for (size_t i = 0; i < N_CONFIGS; i++)
         measure(table, &table->rows[i]);
+    card_measure(&table->card, table->device, scaling); /* where other programs are running, once more is surer */
     say(NULL);
 }
 
@@ -156,7 +157,10 @@ static void write_speed(FILE *f, const struct row *row, bool learn, const struct
     for (size_t i = 0; i < row->processors.n_rows; i++) {
         const struct trial_row *r = &row->processors.rows[i];
         const struct speed *p = learn ? &r->learn : &r->eval;
-        fprintf(f, " %.1f (%.1f) |", 1e6 * p->least, 1e6 * p->median);
+        fprintf(f, " %.1f (%.1f)", 1e6 * p->least, 1e6 * p->median);
+        if (r->threads != r->asked)
+            fprintf(f, " on %zu", r->threads);
+        fprintf(f, " |");
         best = fmin(best, p->least);
     }
     fprintf(f, " %.1f (%.1f) | %.2f | %.1f | %.0f | %.0f | %.1f | %.1f %% | %.1f %% |\n", 1e6 * s->least,
@@ -178,11 +182,11 @@ static void write_speeds(FILE *f, const struct table *t)
         write_speed(f, &t->rows[i], true, &t->card);
         write_speed(f, &t->rows[i], false, &t->card);
     }
-    fprintf(f, "\nData are random numbers. Steps on the device count once they are over. Times as fast: as the\n"
-               "faster of the processors' columns. Bytes in and out: to the device and from it, a step. Of products:\n"
-               "GFLOP/s, as part of the most above. Of copies: parameters, gradients, moments and states, once for\n"
-               "what a step reads of them and once for what it writes, over its least time, as part of what copies\n"
-               "reach.\n");
+    fprintf(f, "\nData are random numbers. Steps on the device count once they are over. \"on 1\": no more threads are\n"
+               "worth it. Times as fast: as the faster of the processors' columns. Bytes in and out: to the device\n"
+               "and from it, a step. Of products: GFLOP/s, as part of the most above. Of copies: parameters,\n"
+               "gradients, moments and states, once for what a step reads of them and once for what it writes, over\n"
+               "its least time, as part of what copies reach.\n");
 }
 
 static void write_table(FILE *f, const struct table *t)

@@ -201,7 +201,7 @@ class Device(Measured):
         self.assertEqual({len(row) for row in speed}, {len(speed[0])})
         for row in speed[2:]:
             for cell in row[4:speed[0].index("device") + 1]:
-                least, median = map(float, re.fullmatch(r"(\S+) \((\S+)\)", cell).groups())
+                least, median = map(float, re.fullmatch(r"(\S+) \((\S+)\)(?: on \d+)?", cell).groups())
                 self.assertLessEqual(0.0 < least and least, median)
         self.assertIn("\n- device: ", done.stdout)
         self.assertIn(", commit ", done.stdout)
