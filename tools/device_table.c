@@ -183,10 +183,10 @@ static void write_speeds(FILE *f, const struct table *t)
         write_speed(f, &t->rows[i], false, &t->card);
     }
     fprintf(f, "\nData are random numbers. Steps on the device count once they are over. \"on 1\": no more threads\n"
-               "are worth it. Times as fast: as the faster of the processors' columns. Bytes in and out: to the device\n"
-               "and from it, a step. Of products: GFLOP/s, as part of the most above. Of copies: parameters,\n"
-               "gradients, moments and states, once for what a step reads of them and once for what it writes, over\n"
-               "its least time, as part of what copies reach.\n");
+               "are worth it. Times as fast: as the faster of the processors' columns. Bytes in and out: to the\n"
+               "device and from it, a step. Of products: GFLOP/s, as part of the most above. Of copies: parameters,\n"
+               "gradients, moments and states, once for what a step reads of them and once for what it writes,\n"
+               "over its least time, as part of what copies reach.\n");
 }
 
 static void write_table(FILE *f, const struct table *t)

@@ -22,7 +22,7 @@ enum { GLE_DEVICE_NAME = 128 };
 struct gle_device_info {
     char name[GLE_DEVICE_NAME], vendor[GLE_DEVICE_NAME], driver[GLE_DEVICE_NAME], platform[GLE_DEVICE_NAME];
     bool is_gpu; /* else a processor, or another accelerator */
-    bool divides_exactly; /* to single precision, where programs are compiled with -cl-fp32-correctly-rounded-divide-sqrt */
+    bool divides_exactly; /* to single precision, by programs compiled with -cl-fp32-correctly-rounded-divide-sqrt */
     size_t n_units;   /* compute units */
     size_t max_items; /* work items of a group */
     double memory, max_buffer, local_memory; /* bytes: all of it; of one buffer; that a group shares */

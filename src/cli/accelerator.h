@@ -15,8 +15,8 @@ struct gle_accelerator {
     char wanted[256];          /* compute.device; "" for none */
 };
 
-/* The device that an experiment runs on; NULL: the processors. `opencl` takes what there is, `auto` GPUs alone, and,
- * unless one is named, the processors where there is none that works.
+/* The device that an experiment runs on; NULL: the processors. `opencl` takes what there is, `auto` a GPU that is
+ * named, and else the processors.
  * Owns:   *out is the accelerator's, until it is closed, or opened for an experiment that wants another one.
  * Errors: GLE_EDEVICE, placed in the config: there is no device, or none such. GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_accelerator_open(struct gle_device **out, struct gle_accelerator *a,

@@ -57,7 +57,7 @@ static const struct gle_row resets[] = {
 const struct gle_table gle_reset_table = {"reset", resets, sizeof *resets};
 
 static const struct gle_row backends[] = {
-    [GLE_BACKEND_AUTO] = {.name = "auto", .help = "a GPU where there is one, else the processors"},
+    [GLE_BACKEND_AUTO] = {.name = "auto", .help = "the GPU that `device` names, else the processors"},
     [GLE_BACKEND_CPU] = {.name = "cpu", .help = "this machine's processors"},
     [GLE_BACKEND_OPENCL] = {.name = "opencl", .help = "a GPU of any vendor, or another device that has OpenCL 1.2"},
     {.name = NULL},
@@ -443,8 +443,7 @@ static const struct gle_key compute_keys[] = {
     GLE_KEY_NAME_NOTED(struct gle_compute_keys, backend, "auto", &gle_backend_table, "where the network runs",
                        backend_notes),
     GLE_KEY_CUSTOM(struct gle_compute_keys, device, GLE_ABSENT, &device_custom,
-                   "the device: its number, or a part of its name, in --list; default: the first GPU, and under opencl "
-                   "the first device where there is no GPU"),
+                   "the device: its number, or a part of its name, in --list; default under opencl: the first one"),
     GLE_KEY_END,
 };
 

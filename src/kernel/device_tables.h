@@ -44,7 +44,8 @@ struct gle_device_population {
     struct gle_device_field e, prosp_u, s, e_above, e_inst;
     struct gle_device_field tape_r, tape_dr, tape_s, tape_lambda, tape_v, tape_e, tape_prosp_u, tape_e_above;
     struct gle_device_field tape_above_bar, tape_prosp_u_bar;
-    struct gle_device_field adjoint_u, adjoint_v, adjoint_dr, adjoint_e, adjoint_a, adjoint_to_tau_m, adjoint_to_tau_r;
+    struct gle_device_field adjoint_u, adjoint_v, adjoint_dr, adjoint_e, adjoint_a;
+    struct gle_device_field adjoint_to_tau_m, adjoint_to_tau_r;
 };
 
 enum gle_device_link { GLE_DEVICE_DENSE, GLE_DEVICE_CONV, GLE_DEVICE_SPARSE, GLE_DEVICE_ONE_TO_ONE };
@@ -64,8 +65,8 @@ struct gle_device_projection {
     /* Grids, as kernel/conv.h has them. pooled: the source's as the link reads it. */
     gle_u32 channels, pooled[2], out_channels, out[2], kernel_size[2], step[2], padding[2];
     gle_u32 size[2], window[2];
-    /* Synapses, in the list of numbers: starts (n + 1), columns and rows; by source starts (n_pool + 1), synapses and their
-     * neurons of the target. */
+    /* Synapses, in the list of numbers: starts (n + 1), columns and rows; by source starts (n_pool + 1), synapses and
+     * their neurons of the target. */
     gle_u32 starts, columns, rows, back_starts, back_synapses, back_rows;
 };
 

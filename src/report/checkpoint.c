@@ -110,8 +110,8 @@ static int visit_provenance(struct gle_checkpoint *c, struct gle_archive *a, str
         return -1;
     gle_provenance_maker(now, p);
     return p->moved && !c->report->anywhere
-               ? gle_archive_fail(a, "maker", err, "another backend or device: %s there, %s here; --anywhere goes on all "
-                                  "the same, to bits that are those of neither", p->earlier[p->n_earlier - 1], now)
+               ? gle_archive_fail(a, "maker", err, "another backend or device: %s there, %s here; --anywhere goes on "
+                                  "all the same, to bits that are those of neither", p->earlier[p->n_earlier - 1], now)
                : 0;
 }
 

@@ -175,7 +175,8 @@ static bool is_auto(struct gle_node *compute)
 static void forget_words(struct gle_node *a, struct gle_node *b, bool any_backend)
 {
     struct gle_node *const compute[] = {compute_of(a), compute_of(b)};
-    const bool both = compute[0] && compute[1], open = any_backend || (both && (is_auto(compute[0]) || is_auto(compute[1])));
+    const bool both = compute[0] && compute[1];
+    const bool open = any_backend || (both && (is_auto(compute[0]) || is_auto(compute[1])));
 
     gle_node_remove(a, "description");
     gle_node_remove(b, "description");
@@ -439,13 +440,15 @@ static int pack_weights(unsigned char **bytes, size_t *size, const struct gle_re
                         struct gle_error *err)
 {
     struct gle_npz_writer *npz = gle_npz_create();
+    struct gle_error unread = {0};
     char path[GLE_REPORT_PATH];
     int rc = npz ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for weights.npz");
 
     for (size_t i = 0; i < report->graph->n_parameters && !rc; i++)
         if (report->graph->parameters[i].given)
             rc = add_param(npz, report->graph, i, net, err);
-    rc = rc ? rc : gle_net_tell(net, err);
+    if (!rc && gle_net_tell(net, &unread) && unread.code != GLE_EDIVERGED) /* which left finite ones */
+        rc = gle_fail(err, unread.code, "%s", unread.text);
     for (size_t i = 0; i < report->graph->n_projections && !rc; i++)
         if (report->graph->projections[i].plan.starts)
             rc = add_synapses(npz, &report->graph->projections[i], err);

@@ -66,6 +66,27 @@ bool gle_device_failed(struct gle_net_device *d, int rc, const struct gle_error 
     return d->err.code != GLE_OK;
 }
 
+bool gle_device_write(struct gle_net_device *d, enum buffer buffer, size_t offset, const void *from, size_t bytes)
+{
+    struct gle_error err = {0};
+
+    return !gle_device_failed(d, gle_buffer_write(d->buffers[buffer], offset, from, bytes, &err), &err);
+}
+
+bool gle_device_read(struct gle_net_device *d, enum buffer buffer, size_t offset, void *to, size_t bytes)
+{
+    struct gle_error err = {0};
+
+    return !gle_device_failed(d, gle_buffer_read(d->buffers[buffer], offset, to, bytes, &err), &err);
+}
+
+bool gle_device_zero(struct gle_net_device *d, enum buffer buffer, size_t offset, size_t bytes)
+{
+    struct gle_error err = {0};
+
+    return !gle_device_failed(d, gle_buffer_zero(d->buffers[buffer], offset, bytes, &err), &err);
+}
+
 int gle_net_tell(const struct gle_net *net, struct gle_error *err)
 {
     const struct gle_net_device *d = net->device;
@@ -79,7 +100,6 @@ int gle_net_tell(const struct gle_net *net, struct gle_error *err)
 static void fetch(struct gle_net *net, enum gle_part_of_net part)
 {
     struct gle_net_device *d = net->device;
-    struct gle_error err = {0};
     struct twin twins[2];
     size_t n;
 
@@ -88,8 +108,7 @@ static void fetch(struct gle_net *net, enum gle_part_of_net part)
         return;
     n = twins_of(net, part, twins);
     for (size_t i = 0; i < n; i++)
-        if (gle_device_failed(d, gle_buffer_read(d->buffers[twins[i].buffer], 0, twins[i].host, twins[i].n * sizeof(float), &err),
-                   &err))
+        if (!gle_device_read(d, twins[i].buffer, 0, twins[i].host, twins[i].n * sizeof(float)))
             return;
     d->newer[part] = SAME;
     if (part == GLE_PART_PARAMETERS)
@@ -121,19 +140,18 @@ void gle_net_see_field(const struct gle_net *net, const struct gle_field *f)
 {
     const enum gle_part_of_net part = f->role == GLE_STATE ? GLE_PART_STATE : GLE_PART_DERIVED;
     struct gle_net_device *d = net->device;
-    struct gle_error err = {0};
+    bool ok = true;
 
     if (!d || !f->copies)
         return;
     gle_device_hand_over((struct gle_net *)net);
     if (d->newer[part] != DEVICE || d->err.code != GLE_OK)
         return;
-    for (size_t copy = 0; copy < f->copies; copy++)
-        (void)gle_device_failed(d, gle_buffer_read(d->buffers[f->role == GLE_STATE ? STATE : DERIVED],
-                                        (f->place + copy * f->stride) * sizeof(float),
-                                        net->slabs[f->role] + f->place + copy * f->stride,
-                                        net->B * f->ld * sizeof(float), &err),
-                     &err);
+    for (size_t copy = 0; ok && copy < f->copies; copy++) {
+        const size_t at = f->place + copy * f->stride;
+        ok = gle_device_read(d, f->role == GLE_STATE ? STATE : DERIVED, at * sizeof(float), net->slabs[f->role] + at,
+                             net->B * f->ld * sizeof(float));
+    }
 }
 
 /* --- handing over --- */
@@ -141,15 +159,13 @@ void gle_net_see_field(const struct gle_net *net, const struct gle_field *f)
 static bool write_part(struct gle_net *net, enum gle_part_of_net part)
 {
     struct gle_net_device *d = net->device;
-    struct gle_error err = {0};
     struct twin twins[2];
     const size_t n = twins_of(net, part, twins);
 
     if (d->newer[part] != HOST)
         return true;
     for (size_t i = 0; i < n; i++)
-        if (gle_device_failed(d, gle_buffer_write(d->buffers[twins[i].buffer], 0, twins[i].host, twins[i].n * sizeof(float), &err),
-                   &err))
+        if (!gle_device_write(d, twins[i].buffer, 0, twins[i].host, twins[i].n * sizeof(float)))
             return false;
     d->newer[part] = SAME;
     return true;
@@ -173,9 +189,8 @@ static void take_losses(struct gle_net *net)
 
     if (!d->handed || d->err.code != GLE_OK)
         return;
-    if (gle_device_failed(d, gle_buffer_read(d->buffers[LOSSES], 0, d->losses, d->handed * max_batch * sizeof *d->losses, &err),
-               &err) ||
-        gle_device_failed(d, gle_buffer_read(d->buffers[WILD], 0, d->wild, d->handed * n_pop * sizeof *d->wild, &err), &err))
+    if (!gle_device_read(d, LOSSES, 0, d->losses, d->handed * max_batch * sizeof *d->losses) ||
+        !gle_device_read(d, WILD, 0, d->wild, d->handed * n_pop * sizeof *d->wild))
         return;
     for (size_t q = 0; q < d->handed; q++) {
         double loss = 0.0;
@@ -205,13 +220,6 @@ bool gle_device_run(struct gle_net_device *d, enum gle_device_launch which, size
            !gle_device_failed(d, gle_device_launch(d->kernels[which], groups, d->sizes.items, &err), &err);
 }
 
-bool gle_device_write(struct gle_net_device *d, enum buffer buffer, const void *from, size_t bytes)
-{
-    struct gle_error err = {0};
-
-    return !gle_device_failed(d, gle_buffer_write(d->buffers[buffer], 0, from, bytes, &err), &err);
-}
-
 bool gle_device_hand_over(struct gle_net *net)
 {
     struct gle_net_device *d = net->device;
@@ -224,11 +232,12 @@ bool gle_device_hand_over(struct gle_net *net)
     if (!n || d->err.code != GLE_OK)
         return d->err.code == GLE_OK;
     take_losses(net); /* their room is needed */
-    ok = gle_device_write_parts(net) && gle_device_write(d, INPUTS, d->inputs, n * shape->slab_input * sizeof(float)) &&
-         gle_device_write(d, TARGETS, d->targets, n * shape->slab_target * sizeof(float)) &&
-         gle_device_write(d, STEPS, d->steps, n * sizeof *d->steps) &&
-         gle_device_write(d, UPDATES, d->updates, n * shape->n_parameters * sizeof *d->updates) &&
-         !gle_device_failed(d, gle_buffer_zero(d->buffers[WILD], 0, n * shape->n_populations * sizeof *d->wild, &err), &err);
+    ok = gle_device_write_parts(net) &&
+         gle_device_write(d, INPUTS, 0, d->inputs, n * shape->slab_input * sizeof(float)) &&
+         gle_device_write(d, TARGETS, 0, d->targets, n * shape->slab_target * sizeof(float)) &&
+         gle_device_write(d, STEPS, 0, d->steps, n * sizeof *d->steps) &&
+         gle_device_write(d, UPDATES, 0, d->updates, n * shape->n_parameters * sizeof *d->updates) &&
+         gle_device_zero(d, WILD, 0, n * shape->n_populations * sizeof *d->wild);
     for (size_t q = 0; q < n && ok; q++)
         ok = gle_device_run(d, GLE_LAUNCH_STEP, q) && gle_device_run(d, GLE_LAUNCH_SEND, q) &&
              (!(d->steps[q].flags & GLE_DEVICE_LEARN) || gle_device_run(d, GLE_LAUNCH_LEARN, q));
@@ -371,11 +380,12 @@ static void list_rows(struct lists *activations, struct lists *curvatures, struc
     }
 }
 
-/* The source for any network with this loss; NULL: no memory. Owns: the caller (gle_free). */
+/* The source for any network; NULL: no memory. Owns: the caller (gle_free). */
 static char *write_source(void)
 {
-    static const char head[] = "#define ACTIVATION_FUNCTIONS %s\n#define ACTIVATIONS %s\n#define CURVATURE_FUNCTIONS %s\n"
-                               "#define CURVATURES %s\n#define OPTIMIZER_FUNCTIONS %s\n#define OPTIMIZERS %s\n%s";
+    static const char head[] = "#define ACTIVATION_FUNCTIONS %s\n#define ACTIVATIONS %s\n"
+                               "#define CURVATURE_FUNCTIONS %s\n#define CURVATURES %s\n"
+                               "#define OPTIMIZER_FUNCTIONS %s\n#define OPTIMIZERS %s\n%s";
     const size_t size = strlen(gle_device_source) + sizeof head + 6 * LIST;
     struct lists *l = gle_calloc(3, sizeof *l);
     char *source = gle_calloc(size, 1);
@@ -407,9 +417,9 @@ static int compile(struct gle_net *net, struct gle_error *err)
     snprintf(options, sizeof options,
              "-cl-std=CL1.2 %s%s-DITEMS=%zu -DTILE_ROWS=%zu -DTILE_COLS=%zu -DTILE_DEPTH=%zu -DMICRO_ROWS=%zu "
              "-DMICRO_VECTORS=%zu -DVECTOR=%zu -DLOSS=%s",
-             exact ? "-cl-fp32-correctly-rounded-divide-sqrt " : "", d->n_kernels > GLE_LAUNCH_SEND_LAMBDAS ? "-DSWEEPS " : "",
-             s->items, s->tile_rows, s->tile_cols, s->tile_depth, s->micro_rows, s->micro_vectors, s->vector,
-             net->loss->row.name);
+             exact ? "-cl-fp32-correctly-rounded-divide-sqrt " : "",
+             d->n_kernels > GLE_LAUNCH_SEND_LAMBDAS ? "-DSWEEPS " : "", s->items, s->tile_rows, s->tile_cols,
+             s->tile_depth, s->micro_rows, s->micro_vectors, s->vector, net->loss->row.name);
     rc = gle_device_compile(d->device, source, options, err);
     gle_free(source);
     for (size_t i = 0; i < d->n_kernels && !rc; i++)

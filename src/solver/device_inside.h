@@ -51,7 +51,10 @@ bool gle_device_settle(struct gle_net *net);
 bool gle_device_write_parts(struct gle_net *net);
 /* Keeps the first error of a device; returns whether there is one. */
 bool gle_device_failed(struct gle_net_device *d, int rc, const struct gle_error *err);
-bool gle_device_write(struct gle_net_device *d, enum buffer buffer, const void *from, size_t bytes);
+/* Move bytes, whose errors are kept; return whether all is well. */
+bool gle_device_write(struct gle_net_device *d, enum buffer buffer, size_t offset, const void *from, size_t bytes);
+bool gle_device_read(struct gle_net_device *d, enum buffer buffer, size_t offset, void *to, size_t bytes);
+bool gle_device_zero(struct gle_net_device *d, enum buffer buffer, size_t offset, size_t bytes);
 /* Launches a kernel for step number q of those that were handed over. */
 bool gle_device_run(struct gle_net_device *d, enum gle_device_launch which, size_t q);
 

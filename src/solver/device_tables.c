@@ -13,7 +13,7 @@
 static struct gle_device_field field_of(const struct gle_field *f, size_t add)
 {
     if (!f->copies)
-        return (struct gle_device_field){.place = GLE_NOWHERE};
+        return (struct gle_device_field){.place = GLE_NOWHERE, .copies = 1}; /* kernels divide by it before they look */
     return (struct gle_device_field){.place = (gle_u32)(f->place + add),
                                      .stride = (gle_u32)(f->role == GLE_TAPE ? f->ld : f->stride),
                                      .copies = (gle_u32)f->copies};
@@ -32,13 +32,15 @@ static gle_u32 number_of(const struct gle_table *table, const struct gle_row *ro
 /* Bounds as single precision has them; those that are none let everything pass. */
 static struct gle_device_parameter parameter_of(const struct gle_graph *g, const struct gle_parameter *p)
 {
+    const struct gle_bounds *bounds = p->bounds;
+
     return (struct gle_device_parameter){.field = field_of(&p->field, 0),
                                          .rows = (gle_u32)p->field.rows,
                                          .cols = (gle_u32)p->field.cols,
                                          .ld = (gle_u32)p->field.ld,
                                          .number = (gle_u32)(p - g->parameters),
-                                         .low = p->bounds && p->bounds->low > -1e38 ? (float)p->bounds->low : -INFINITY,
-                                         .high = p->bounds && p->bounds->high < 1e38 ? (float)p->bounds->high : INFINITY};
+                                         .low = bounds && bounds->low > -1e38 ? (float)bounds->low : -INFINITY,
+                                         .high = bounds && bounds->high < 1e38 ? (float)bounds->high : INFINITY};
 }
 
 /* The projection that lays the neurons of a population on a grid; NULL: none. */

@@ -12,12 +12,11 @@ static bool copy_state(struct gle_net *net, const struct gle_field *tape, size_t
 {
     struct gle_net_device *d = net->device;
     const size_t copy = (net->steps + state->copies - ago) % state->copies;
+    const size_t to = tape->place + t * net->B * tape->ld, from = state->place + copy * state->stride;
     struct gle_error err = {0};
 
-    return !gle_device_failed(d, gle_buffer_copy(d->buffers[TAPE], (tape->place + t * net->B * tape->ld) * sizeof(float),
-                                                 d->buffers[STATE],
-                                                 (state->place + copy * state->stride) * sizeof(float),
-                                                 net->B * tape->ld * sizeof(float), &err),
+    return !gle_device_failed(d, gle_buffer_copy(d->buffers[TAPE], to * sizeof(float), d->buffers[STATE],
+                                                 from * sizeof(float), net->B * tape->ld * sizeof(float), &err),
                               &err);
 }
 
@@ -40,14 +39,6 @@ void gle_net_device_begin_window(struct gle_net *net)
 
 /* --- the sweep --- */
 
-static bool zero(struct gle_net_device *d, enum buffer buffer, size_t floats, size_t n)
-{
-    struct gle_error err = {0};
-
-    return !gle_device_failed(
-        d, gle_buffer_zero(d->buffers[buffer], floats * sizeof(float), n * sizeof(float), &err), &err);
-}
-
 /* What the kernels read of the steps of the window: whether they had a target; and of the optimizer's step. */
 static bool write_window(struct gle_net *net, bool learn)
 {
@@ -57,28 +48,26 @@ static bool write_window(struct gle_net *net, bool learn)
 
     for (size_t t = 0; ok && t < net->taped; t += d->most) { /* as many as there is room for */
         const size_t n = net->taped - t < d->most ? net->taped - t : d->most;
-        struct gle_error err = {0};
         for (size_t i = 0; i < n; i++)
             d->steps[i] = (struct gle_device_step){
                 .steps = net->steps,
                 .flags = (learn ? GLE_DEVICE_LEARN : 0u) | (net->tape_unasked[t + i] ? GLE_DEVICE_UNASKED : 0u)};
-        ok = !gle_device_failed(
-            d, gle_buffer_write(d->buffers[STEPS], t * sizeof *d->steps, d->steps, n * sizeof *d->steps, &err), &err);
+        ok = gle_device_write(d, STEPS, t * sizeof *d->steps, d->steps, n * sizeof *d->steps);
     }
     gle_device_list_updates(net, d->updates, learn);
-    return ok && gle_device_write(d, UPDATES, d->updates, g->n_parameters * sizeof *d->updates) &&
-           zero(d, WILD, 0, g->n_populations);
+    return ok && gle_device_write(d, UPDATES, 0, d->updates, g->n_parameters * sizeof *d->updates) &&
+           gle_device_zero(d, WILD, 0, g->n_populations * sizeof *d->wild);
 }
 
 static bool run_round(struct gle_net *net, enum gle_device_launch which, size_t round)
 {
     struct gle_net_device *d = net->device;
+    const struct gle_device_sweep *sweep = &d->tables.sweep;
     struct gle_error err = {0};
 
     d->tables.sweep.round = (gle_u32)round;
-    return !gle_device_failed(
-               d, gle_device_set_value(d->kernels[which], ARGUMENT_SWEEP, &d->tables.sweep, sizeof d->tables.sweep, &err),
-               &err) &&
+    return !gle_device_failed(d, gle_device_set_value(d->kernels[which], ARGUMENT_SWEEP, sweep, sizeof *sweep, &err),
+                              &err) &&
            gle_device_run(d, which, 0);
 }
 
@@ -86,13 +75,15 @@ static bool run_round(struct gle_net *net, enum gle_device_launch which, size_t 
 static bool clear(struct gle_net *net)
 {
     const struct gle_graph *g = net->graph;
-    bool ok = zero(net->device, ADJOINTS, 0, g->floats[GLE_ADJOINT]);
+    bool ok = gle_device_zero(net->device, ADJOINTS, 0, g->floats[GLE_ADJOINT] * sizeof(float));
 
     for (size_t i = 0; ok && i < g->n_populations; i++) {
         const struct gle_population *p = gle_population_of(net, i);
         const struct gle_field *above_bar = &p->tape.above_bar;
         if (p->coupled)
-            ok = zero(net->device, TAPE, above_bar->place + net->taped * net->B * p->ld, net->B * p->ld);
+            ok = gle_device_zero(net->device, TAPE,
+                                 (above_bar->place + net->taped * net->B * p->ld) * sizeof(float),
+                                 net->B * p->ld * sizeof(float));
     }
     return ok;
 }
@@ -102,9 +93,8 @@ static bool read_wild(struct gle_net *net)
 {
     struct gle_net_device *d = net->device;
     const size_t n = net->graph->n_populations;
-    struct gle_error err = {0};
 
-    if (gle_device_failed(d, gle_buffer_read(d->buffers[WILD], 0, d->wild, n * sizeof *d->wild, &err), &err))
+    if (!gle_device_read(d, WILD, 0, d->wild, n * sizeof *d->wild))
         return false;
     for (size_t i = 0; i < n; i++)
         *gle_wild_of(net, i, 0) = d->wild[i] != 0;

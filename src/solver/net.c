@@ -206,7 +206,7 @@ static void follow_taus(struct gle_net *net, const struct gle_population *p, siz
     const float *tau_m = gle_param_of(net, p->tau_m), *tau_r = gle_param_of(net, p->tau_r);
     const double dt = net->graph->exp->dt;
 
-    if (net->device) {
+    if (net->device && (p->tau_m->plastic || p->tau_r->plastic)) {
         follow_taus_of_device(net, p, first, n);
         return;
     }

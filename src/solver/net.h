@@ -20,8 +20,8 @@ GLE_MUST_CHECK int gle_net_build(struct gle_net **out, const struct gle_graph *g
 void gle_net_destroy(struct gle_net *net); /* NULL is fine */
 
 /* Has the steps and sweeps of the net run on a device from now on; once. What is asked of the net later is brought to
- * the host. An error of the device that one of the functions below meets, and cannot tell, is told by gle_net_tell(), the
- * next step, gle_net_collect(), and gle_net_archive(), by each that is called.
+ * the host. An error of the device that one of the functions below meets, and cannot tell, is told by gle_net_tell(),
+ * the next step, gle_net_collect(), and gle_net_archive(), by each that is called.
  * Owns:   nothing: the device outlives the net.
  * Errors: GLE_EDEVICE, GLE_ENOMEM; the net is then as it was. */
 GLE_MUST_CHECK int gle_net_move(struct gle_net *net, struct gle_device *device, struct gle_error *err);
@@ -79,8 +79,8 @@ struct gle_step {
  * Errors: GLE_EDIVERGED names the layer and the step, counted from 0 since gle_net_init(). */
 GLE_MUST_CHECK int gle_net_step(struct gle_net *net, const struct gle_step *step, double *loss, struct gle_error *err);
 
-/* The same where the loss is not wanted at once. A net on a device puts steps down and hands over many of them together;
- * nobody waits for them. Of steps whose losses have become known meanwhile, losses[] gets these (*n, at most
+/* The same where the loss is not wanted at once. A net on a device puts steps down and hands over many of them
+ * together; nobody waits for them. Of steps whose losses have become known meanwhile, losses[] gets these (*n, at most
  * GLE_LOSSES), in order. gle_net_collect() waits for all that are left, and for the sweep of a window that was closed.
  * Errors: as gle_net_step(), of this step or of ones before it; of a device: GLE_EDEVICE, GLE_ENOMEM. */
 enum { GLE_QUEUE_STEPS = 256, GLE_LOSSES = 2 * GLE_QUEUE_STEPS };

@@ -6,9 +6,11 @@ import json
 import os
 import pathlib
 import shutil
+import struct
 import subprocess
 import tempfile
 import unittest
+import zipfile
 
 GLESIM = os.path.abspath(os.environ.get("GLESIM", "glesim"))
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -35,6 +37,18 @@ def without_times(metrics):
     same["epochs"] = timeless(same["epochs"])
     same["final"], same["best"] = timeless([same["final"], same["best"]])
     return same
+
+
+def floats(path):
+    """Values of all arrays of single precision; every array's checksum is checked."""
+    arrays = {}
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            data = archive.read(name)
+            begin = 10 + struct.unpack("<H", data[8:10])[0]
+            if b"'<f4'" in data[:begin]:
+                arrays[name.removesuffix(".npy")] = struct.unpack(f"<{(len(data) - begin) // 4}f", data[begin:])
+    return arrays
 
 
 class InFolder(unittest.TestCase):

@@ -12,7 +12,8 @@ import time
 import unittest
 import unittest.mock
 
-from case import Case, GLESIM, PATIENCE, XOR, load
+from case import Case, CONFIGS, GLESIM, PATIENCE, XOR, floats, load
+from test_resume import Stopped, TEACHER, kill
 
 SHORT = ["--set", "training.epochs=1", "--quiet"]
 LONG = ["--set", "training.epochs=1000000"]
@@ -35,8 +36,16 @@ def devices():
 
 
 DEVICES = devices()
-OCLGRIND = pathlib.Path("/usr/lib/oclgrind/liboclgrind-rt-icd.so")
 NEEDS_DEVICE = unittest.skipUnless(DEVICES, "OpenCL has no device here")
+
+
+def numbers(entry, where=""):
+    """[(where it is, number), ...] of a part of a report, in order, without times."""
+    if isinstance(entry, dict):
+        return [found for key in entry if "seconds" not in key for found in numbers(entry[key], f"{where}.{key}")]
+    if isinstance(entry, list):
+        return [found for i, part in enumerate(entry) for found in numbers(part, f"{where}[{i}]")]
+    return [(where, entry)] if isinstance(entry, (int, float)) else []
 
 
 class Devices(Case):
@@ -97,14 +106,6 @@ class Missing(Devices):
         self.assertEqual(self.provenance("results/xor")["backend"], "cpu", done.err)
 
 
-def seen_by_loader(libraries, folder):
-    """Variables with which OpenCL's loader finds these drivers alone."""
-    folder.mkdir()
-    for i, library in enumerate(libraries):
-        (folder / f"{i}.icd").write_text(f"{library}\n", encoding="ascii")
-    return {"OCL_ICD_VENDORS": str(folder)}
-
-
 @unittest.skipUnless("GLE_FAKE_OPENCL" in os.environ, "no fake loader was built")
 class Useless(Devices):
     """A loader that is too old, and drivers whose device cannot be used."""
@@ -140,8 +141,9 @@ class Useless(Devices):
             self.skipTest("glesim was built without OpenCL")
         self.assertEqual(self.run_glesim(XOR, *SHORT, *ON_OPENCL, env=env, code=5).err,
                          f"--set compute.backend=opencl: compute.backend: {why}\n")
-        self.assertEqual(self.run_glesim(XOR, *SHORT, "--output", "out", env=env).err,
-                         f"glesim: {why}: the run goes on the processors\n")
+        self.assertEqual(self.run_glesim(XOR, *SHORT, "--set", "compute.device=fake", env=env, code=5).err,
+                         f"--set compute.device=fake: compute.device: {why}\n") # auto takes a GPU that is named
+        self.assertEqual(self.run_glesim(XOR, *SHORT, "--output", "out", env=env).err, "")
         self.assertEqual(self.provenance("out")["device"], None)
 
 
@@ -177,7 +179,7 @@ class There(Devices):
     @NEEDS_DEVICE
     def test_auto_takes_gpus_alone(self):
         self.run_glesim(XOR, *SHORT, "--output", "out")
-        self.assertEqual(self.provenance("out")["backend"], "opencl" if DEVICES[0][1] else "cpu")
+        self.assertEqual(self.provenance("out")["backend"], "cpu")
         for i, (name, gpu) in enumerate(DEVICES):
             done = self.run_glesim(XOR, *SHORT, "--set", f"compute.device={i}", "--output", "out", "--force",
                                    code=0 if gpu else 5)
@@ -222,40 +224,27 @@ class There(Devices):
         return err
 
     @NEEDS_DEVICE
-    @unittest.skipIf(DEVICES and DEVICES[0][1], "auto takes a GPU here")
     def test_auto_does_not_move_a_run_that_is_resumed(self):
         self.stopped(*ON_OPENCL)
         args = [XOR, *LONG, "--output", "out", "--quiet", "--resume"]
         err = self.run_glesim(*args, code=4).err
-        self.assertRegex(err, r"^glesim: out/seed_1: the run was begun elsewhere \(opencl, .*\), and the backend auto "
-                              r"takes cpu now; --set compute\.backend=cpu goes on with it all the same\n$")
+        self.assertRegex(err, r"^out/seed_1/checkpoint\.npz: maker: another backend or device: opencl, .* there, \w+, .* "
+                              r"here; --anywhere goes on all the same, to bits that are those of neither\n$")
         err = self.run_glesim(*args, "--set", "compute.backend=cpu", code=4).err
         self.assertIn("compute.backend is opencl there, cpu here", err)
         self.assertEqual(self.stopped("--resume", *ON_OPENCL), "")
         self.assertEqual(self.provenance("out")["earlier"], [])
 
     @NEEDS_DEVICE
-    @unittest.skipIf(DEVICES and DEVICES[0][1], "auto takes a GPU here")
-    def test_a_backend_that_is_named_takes_over_a_run_of_auto(self):
+    def test_a_run_of_auto_is_taken_over_when_that_is_asked_for(self):
         self.stopped()
-        err = self.stopped("--resume", *ON_OPENCL)
+        err = self.run_glesim(XOR, *LONG, "--output", "out", "--quiet", "--resume", *ON_OPENCL, code=4).err
+        self.assertIn("maker: another backend or device: ", err)
+        err = self.stopped("--resume", "--anywhere", *ON_OPENCL)
         self.assertRegex(err, r"another device, instruction set or program goes on with it, so that its bits are those "
                               r"of neither: opencl, .*; before: (base|avx)")
         made = self.provenance("out")
         self.assertEqual((made["backend"], len(made["earlier"])), ("opencl", 1))
-
-    @NEEDS_DEVICE
-    @unittest.skipUnless(OCLGRIND.exists(), "there is no oclgrind, which says that it is a GPU")
-    def test_auto_takes_a_gpu_before_others(self):
-        env = seen_by_loader(["libpocl.so.2", OCLGRIND], self.folder / "both")
-        names = [re.sub(r"^ +\d+ +|: .*", "", line) for line in listed({**os.environ, **env})]
-        self.assertEqual(names[0], "Oclgrind Simulator")
-        self.run_glesim(XOR, *SHORT, "--output", "gpu", env=env)
-        self.assertEqual(self.provenance("gpu")["device"]["name"], names[0])
-        self.stopped("--set", "compute.backend=cpu")
-        err = self.run_glesim(XOR, *LONG, "--output", "out", "--quiet", "--resume", env=env, code=4).err
-        self.assertRegex(err, r"begun elsewhere \((base|avx).*\), and the backend auto takes opencl now; "
-                              r"--set compute\.backend=opencl goes on")
 
     @NEEDS_DEVICE
     def test_a_dry_run_is_measured_there(self):
@@ -283,6 +272,131 @@ class Words(Devices):
         for name in ("cuda", "gpu", "nvidia", "metal", "rocm", "intel"):
             err = self.run_glesim(XOR, "--check", "--set", f"compute.backend={name}", code=2).err
             self.assertIn(f"compute.backend: '{name}' is no backend: opencl runs on GPUs of any vendor", err)
+
+
+class Runs(Devices):
+    """Whole runs on a device, beside those on the processors."""
+
+    SMALL = {
+        "epochs": [XOR, "--set", "training.epochs=5"],
+        "bp, a validation set": [CONFIGS / "yinyang.yaml", "--set", "training.epochs=1", "--set", "dataset.train=200",
+                                 "--set", "dataset.test=100", "--set", "training.validation=0.2", "--set",
+                                 "learning.rule=bp"],
+        "bptt": [XOR, "--set", "training.epochs=5", "--set", "learning.rule=bptt", "--set", "learning.window=1.0"],
+        "adjoint": [XOR, "--set", "training.epochs=5", "--set", "learning.rule=adjoint", "--set", "learning.window=1.0"],
+    }
+    # Losses by epochs, and weights: rounding goes through Adam's quotients of small gradients.
+    LOSS, WEIGHT = 1e-3, 5e-3
+
+    def both(self, name, *args):
+        """The runs of a config on the processors and on the device."""
+        runs = []
+        for backend in ("cpu", "opencl"):
+            self.run_glesim(*args, "--quiet", "--set", f"compute.backend={backend}", "--output", f"{name}_{backend}")
+            runs.append(kill.folder_of_run(self.folder / f"{name}_{backend}"))
+        return runs
+
+    def assert_alike(self, runs):
+        host, device = (load(run / "metrics.json") for run in runs)
+        self.assertEqual((host["status"], device["status"]), ("completed", "completed"))
+        for key in ("epochs", "phases"):
+            self.assertEqual(len(host[key]), len(device[key]))
+            for one, other in zip(host[key], device[key]):
+                for where, loss in numbers(one):
+                    if where.endswith("loss"):
+                        self.assertLess(abs(loss - dict(numbers(other))[where]), self.LOSS * (1 + abs(loss)), where)
+        for kind in ("weights.npz", "recording.npz"):
+            if (runs[0] / kind).exists():
+                mine, other = (floats(run / kind) for run in runs)
+                self.assertEqual(mine.keys(), other.keys())
+                for name, values in mine.items():
+                    most = max(map(abs, values), default=0)
+                    off = max((abs(a - b) for a, b in zip(values, other[name])), default=0)
+                    self.assertEqual(len(values), len(other[name]))
+                    self.assertLess(off, self.WEIGHT * (1 + most), (kind, name))
+
+    @NEEDS_DEVICE
+    def test_training_by_epochs(self):
+        for name, args in self.SMALL.items():
+            with self.subTest(name):
+                self.assert_alike(self.both(name, *args))
+
+    @NEEDS_DEVICE
+    def test_phases_with_a_teacher_records_and_comparisons(self):
+        config = self.write("teacher.yaml", TEACHER)
+        runs = self.both("teacher", config)
+        self.assert_alike(runs)
+        host, device = (load(run / "metrics.json")["diagnostics"] for run in runs)
+        self.assertEqual(len(numbers(host)), len(numbers(device)))
+        for (where, one), (_, other) in zip(numbers(host), numbers(device)):
+            self.assertLess(abs(one - other), self.LOSS * 10 * (1 + abs(one)), where)
+
+    @NEEDS_DEVICE
+    def test_divergence_names_layer_and_step(self):
+        said = []
+        for backend in ("cpu", "opencl"):
+            err = self.run_glesim(XOR, *SHORT, "--set", "learning={loss: mse, gamma: 50, optimizer: {type: sgd, lr: 1e6}}",
+                                  "--set", "network.layers[0].activation=linear", "--set", f"compute.backend={backend}",
+                                  "--output", backend, code=6).err
+            self.assertEqual(err.count("\n"), 1, err)
+            self.assertIn("in epoch 1", err)
+            said.append(err)
+            self.assertEqual(load(self.run_of(backend) / "metrics.json")["status"], "diverged")
+        layer, step = zip(*(re.search(r"layer '(\w+)'.*step (\d+)", text).groups() for text in said))
+        self.assertEqual(layer[0], layer[1])
+        self.assertLess(abs(int(step[0]) - int(step[1])), 3, said)
+
+    @NEEDS_DEVICE
+    def test_many_seeds_give_each_what_it_has_alone(self):
+        args = [XOR, *SHORT, *ON_OPENCL]
+        self.run_glesim(*args, "--seeds", "0-3", "--jobs", "2", "--output", "many")
+        for seed in range(4):
+            self.run_glesim(*args, "--seed", seed, "--output", "alone")
+            self.assertIsNone(kill.difference(self.run_of("alone", seed), self.run_of("many", seed)))
+
+
+class Broken(Stopped):
+    """Runs on a device that are broken off and gone on with."""
+
+    setUp = Stopped.setUp
+
+    @NEEDS_DEVICE
+    def test_a_run_that_was_killed_ends_with_the_same_bits(self):
+        self.check(XOR, "--set", "training.epochs=30", "--set", "record={every: 700, variables: [u]}", *ON_OPENCL)
+
+    @NEEDS_DEVICE
+    def test_phases_that_were_killed_end_with_the_same_bits(self):
+        self.check(self.write("teacher.yaml", TEACHER), *ON_OPENCL, kills=2)
+
+    def break_off(self, backend, *args):
+        self.stop(XOR, *LONG, "--output", "out", "--set", f"compute.backend={backend}", *args, number=signal.SIGTERM)
+        self.assertEqual(load(self.dir / "metrics.json")["status"], "interrupted")
+        self.assertTrue((self.dir / "checkpoint.npz").exists())
+
+    def refused(self, backend, *args):
+        return self.run_glesim(XOR, *LONG, "--output", "out", "--set", f"compute.backend={backend}", "--resume", "--quiet",
+                               *args, code=4).err
+
+    @NEEDS_DEVICE
+    def test_another_backend_is_refused_unless_it_is_asked_for(self):
+        for i, (first, then) in enumerate((("cpu", "opencl"), ("opencl", "cpu"))):
+            with self.subTest(first=first):
+                self.break_off(first, "--force")
+                before = (self.dir / "checkpoint.npz").read_bytes()
+                self.assertRegex(self.refused(then), rf"checkpoint\.npz: config: another one: compute\.backend is {first} "
+                                                     rf"there, {then} here; --anywhere goes on all the same\n$")
+                self.assertEqual((self.dir / "checkpoint.npz").read_bytes(), before)
+                self.assertIn("--anywhere goes on with runs of another backend", self.refused(then, "--seeds", "1"))
+                process = self.begin(XOR, *LONG, "--output", "out", "--set", f"compute.backend={then}", "--resume",
+                                     "--anywhere")
+                process.send_signal(signal.SIGTERM)
+                said = process.communicate(timeout=PATIENCE)[1]
+                self.assertIn("goes on with it, so that its bits are those of neither", said)
+                made = load(self.dir / "metrics.json")["provenance"]
+                self.assertEqual((made["backend"], len(made["earlier"])), (then, 1), i)
+
+    def test_anywhere_alone_means_nothing(self):
+        self.assertIn("--anywhere goes with --resume", self.run_glesim(XOR, "--anywhere", code=2).err)
 
 
 if __name__ == "__main__":

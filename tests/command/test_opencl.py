@@ -1,8 +1,9 @@
-"""src/kernel/equations.h is OpenCL C 1.2: clang compiles it as that, without extensions, and refuses what the file must
-not use. Nothing is run. Without clang it is left out.
+"""src/kernel/equations.h and the kernels of devices are OpenCL C 1.2: clang compiles them as that, without extensions, and
+refuses what they must not use. Nothing is run. Without clang it is left out.
 """
 
 import pathlib
+import re
 import shutil
 import subprocess
 import unittest
@@ -63,6 +64,21 @@ __kernel void update(__global float *p, __global float *m, __global float *v, __
 }
 """
 
+# What the program fills in: a row of each table is enough here.
+LISTS = """
+#define ACTIVATION_FUNCTIONS GLE_ACTIVATION_FUNCTION(tanh)
+#define ACTIVATIONS case 0: GLE_ACTIVATE(tanh); break;
+#define CURVATURE_FUNCTIONS GLE_CURVATURE_FUNCTION(tanh)
+#define CURVATURES case 0: GLE_CURVE(tanh); break;
+#define OPTIMIZER_FUNCTIONS GLE_OPTIMIZER_FUNCTION(adam) GLE_OPTIMIZER_FUNCTION(sgd)
+#define OPTIMIZERS case 0: GLE_OPTIMIZE(adam); break; case 1: GLE_OPTIMIZE(sgd); break;
+"""
+SIZES = (
+    {"ITEMS": 64, "TILE_ROWS": 32, "TILE_COLS": 32, "TILE_DEPTH": 16, "MICRO_ROWS": 4, "MICRO_VECTORS": 1, "VECTOR": 4},
+    {"ITEMS": 1, "TILE_ROWS": 128, "TILE_COLS": 32, "TILE_DEPTH": 64, "MICRO_ROWS": 8, "MICRO_VECTORS": 2,
+     "VECTOR": 16},
+)
+
 # What C takes and OpenCL C 1.2 does not, and what clang says of it.
 FOREIGN = {
     "static inline double twice(double x) { return x + x; }": "double",
@@ -75,12 +91,26 @@ FOREIGN = {
 
 @unittest.skipUnless(CLANG, "there is no clang")
 class OpenCL(unittest.TestCase):
-    def compiled(self, text):
-        return subprocess.run(COMMAND, input=text, capture_output=True, text=True, check=False)
+    def compiled(self, text, *flags):
+        return subprocess.run(COMMAND[:-1] + [*flags, "-"], input=text, capture_output=True, text=True, check=False)
 
     def test_the_equations_are_opencl_c(self):
         done = self.compiled(KERNELS)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_the_kernels_are_opencl_c(self):
+        """For each loss, with the sizes that GPUs have and those of processors (src/solver/device.c)."""
+        names = ("equations.h", "device_tables.h", "device_products.cl", "device_losses.cl", "device_step.cl",
+                 "device_sweep.cl")
+        source = LISTS + "".join((SRC / "kernel" / name).read_text() for name in names)
+        losses = re.findall(r"float loss_of_(\w+)\(float r", source)
+        self.assertGreater(len(losses), 3)
+        for loss in losses:
+            for sizes in SIZES:
+                macros = "".join(f"#define {name} {value}\n" for name, value in sizes.items())
+                done = self.compiled(f"#define SWEEPS\n#define LOSS {loss}\n{macros}{source}", "-Wno-unused", "-Wno-unused-parameter",
+                                     "-Wno-sign-conversion")
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_what_only_c_knows_is_refused(self):
         for text, word in FOREIGN.items():

@@ -23,7 +23,7 @@
     ROW(clCreateProgramWithSource) ROW(clCreateProgramWithBinary) ROW(clBuildProgram) ROW(clGetProgramBuildInfo)       \
     ROW(clGetProgramInfo) ROW(clReleaseProgram) ROW(clCreateKernel) ROW(clReleaseKernel) ROW(clSetKernelArg)           \
     ROW(clEnqueueNDRangeKernel) ROW(clCreateBuffer) ROW(clReleaseMemObject) ROW(clEnqueueWriteBuffer)                  \
-    ROW(clEnqueueReadBuffer) ROW(clEnqueueFillBuffer)
+    ROW(clEnqueueReadBuffer) ROW(clEnqueueFillBuffer) ROW(clEnqueueCopyBuffer)
 
 #define NUMBER(name) N_##name,
 enum number { FUNCTIONS(NUMBER) N };
@@ -148,8 +148,8 @@ CODE(clEnqueueNDRangeKernel,
      (cl_command_queue q, cl_kernel k, cl_uint n, const size_t *offset, const size_t *global, const size_t *local,
       cl_uint n_waits, const cl_event *waits, cl_event *event),
      q, k, n, offset, global, local, n_waits, waits, event)
-OBJECT(cl_mem, clCreateBuffer, (cl_context c, cl_mem_flags flags, size_t size, void *host, cl_int *code), c, flags, size,
-       host, code)
+OBJECT(cl_mem, clCreateBuffer, (cl_context c, cl_mem_flags flags, size_t size, void *host, cl_int *code), c, flags,
+       size, host, code)
 CODE(clReleaseMemObject, (cl_mem m), m)
 CODE(clEnqueueWriteBuffer,
      (cl_command_queue q, cl_mem m, cl_bool wait, size_t offset, size_t size, const void *from, cl_uint n,
@@ -159,6 +159,10 @@ CODE(clEnqueueReadBuffer,
      (cl_command_queue q, cl_mem m, cl_bool wait, size_t offset, size_t size, void *to, cl_uint n,
       const cl_event *waits, cl_event *event),
      q, m, wait, offset, size, to, n, waits, event)
+CODE(clEnqueueCopyBuffer,
+     (cl_command_queue q, cl_mem from, cl_mem to, size_t from_offset, size_t to_offset, size_t size, cl_uint n,
+      const cl_event *waits, cl_event *event),
+     q, from, to, from_offset, to_offset, size, n, waits, event)
 CODE(clEnqueueFillBuffer,
      (cl_command_queue q, cl_mem m, const void *pattern, size_t pattern_size, size_t offset, size_t size, cl_uint n,
       const cl_event *waits, cl_event *event),

@@ -121,6 +121,7 @@ NEVER(clCreateBuffer)
 NEVER(clReleaseMemObject)
 NEVER(clEnqueueWriteBuffer)
 NEVER(clEnqueueReadBuffer)
+NEVER(clEnqueueCopyBuffer)
 #ifndef OF_VERSION_1_1
 NEVER(clEnqueueFillBuffer)
 #endif

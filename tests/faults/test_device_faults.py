@@ -2,7 +2,7 @@
 whole, and --resume goes on from there to the bits of a run that nothing befell.
 
 GLESIM names the program, GLE_FAULTY_OPENCL the library that takes the place of OpenCL's loader (opencl.c). Standard
-library only. With GLE_EVERY_CALL in the environment every call fails once, which takes an hour.
+library only. With GLE_EVERY_CALL in the environment every call fails once, which takes half an hour.
 """
 
 import concurrent.futures
@@ -18,9 +18,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "long"))
 from case import GLESIM, InFolder, PATIENCE, XOR, load # pylint: disable=wrong-import-position
 import kill # pylint: disable=wrong-import-position
 
+os.environ.pop("LD_LIBRARY_PATH", None) # the build's tools set it to where the library is, for all that a test starts
 FAULTY = pathlib.Path(os.environ["GLE_FAULTY_OPENCL"]).resolve()
-RUN = [XOR, "--set", "training.epochs=2", "--set", "compute.backend=opencl", "--set", "record={every: 40, variables: [r]}",
-       "--set", "checkpoint.minutes=1e-6", "--quiet"]
+RUN = [XOR, "--set", "training.epochs=1", "--set", "dataset.present=0.4", "--set", "compute.backend=opencl", "--set",
+       "record={every: 7, variables: [r]}", "--set", "checkpoint.minutes=1e-6", "--quiet"]
 NAMES = {-1: "CL_DEVICE_NOT_FOUND", -2: "CL_DEVICE_NOT_AVAILABLE", -4: "CL_MEM_OBJECT_ALLOCATION_FAILURE",
          -5: "CL_OUT_OF_RESOURCES", -6: "CL_OUT_OF_HOST_MEMORY", -11: "CL_BUILD_PROGRAM_FAILURE",
          -1001: "CL_PLATFORM_NOT_FOUND_KHR"}
@@ -28,12 +29,13 @@ NAMES = {-1: "CL_DEVICE_NOT_FOUND", -2: "CL_DEVICE_NOT_AVAILABLE", -4: "CL_MEM_O
 CODES = {"clGetPlatformIDs": -1001, "clGetDeviceIDs": -1, "clCreateContext": -6, "clCreateCommandQueue": -6,
          "clFlush": -5, "clCreateProgramWithSource": -6, "clBuildProgram": -11, "clCreateKernel": -6,
          "clSetKernelArg": -6, "clEnqueueNDRangeKernel": -5, "clCreateBuffer": -4, "clEnqueueWriteBuffer": -5,
-         "clEnqueueReadBuffer": -2, "clEnqueueFillBuffer": -4}
+         "clEnqueueReadBuffer": -2, "clEnqueueFillBuffer": -4,
+         "clEnqueueCopyBuffer": -5}
 # Those whose failure leaves something out that a run can do without.
 NEEDLESS = {"clCreateProgramWithBinary": -6, "clGetProgramInfo": -5, "clGetProgramBuildInfo": -5, "clReleaseContext": -5,
             "clReleaseCommandQueue": -5, "clReleaseProgram": -5, "clReleaseKernel": -5, "clReleaseMemObject": -5,
             "clGetPlatformInfo": -6}
-FIRST, MOST = (sys.maxsize, 1) if "GLE_EVERY_CALL" in os.environ else (3, 4)
+FIRST, MOST = (sys.maxsize, 1) if "GLE_EVERY_CALL" in os.environ else (2, 2)
 
 
 def real_loader():
@@ -104,7 +106,7 @@ class Faults(InFolder):
 
     def test_every_call_that_fails_is_told_and_loses_nothing(self):
         calls = self.calls("whole")
-        self.assertGreater(calls["clEnqueueNDRangeKernel"], 3000)
+        self.assertGreater(calls["clEnqueueNDRangeKernel"], 100)
         # from the cache: a program is built without its source
         calls = self.calls("cached")
         self.assertIsNone(kill.difference(self.whole(), kill.folder_of_run(self.folder / "cached")))
@@ -165,7 +167,7 @@ class Faults(InFolder):
     def test_other_runs_of_a_command_go_on(self):
         """A device that has failed is opened anew for the next run."""
         variants = ["--set", "variants={a: {learning.beta: 1}, b: {learning.beta: 2}, c: {learning.beta: 3}}"]
-        done = self.run_glesim("many", *variants, GLE_OPENCL_FAULT="clEnqueueReadBuffer 700 -5")
+        done = self.run_glesim("many", *variants, GLE_OPENCL_FAULT="clEnqueueReadBuffer 60 -5")
         self.assertEqual(done.returncode, 5)
         self.assertEqual(len(re.findall("CL_OUT_OF_RESOURCES", done.stderr)), 1, done.stderr)
         states = [load(path)["status"] for path in sorted(self.folder.glob("many/*/*/metrics.json"))]

@@ -10,14 +10,12 @@ import math
 import os
 import pathlib
 import shutil
-import struct
 import subprocess
 import sys
 import unittest
-import zipfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "command"))
-from case import GLESIM, InFolder, ROOT, XOR, load # pylint: disable=wrong-import-position
+from case import GLESIM, InFolder, ROOT, XOR, floats, load # pylint: disable=wrong-import-position
 
 SHIM = os.path.abspath(os.environ["GLE_FAULTS"])
 # Two epochs: of a run with more, the clock says after which of them there is a report.
@@ -26,18 +24,6 @@ RECORD = ["--set", "record={every: 500, variables: [r], parameters: [weight]}"]
 # At most so many of a library's allocations, or of calls that are tried twice, fail, evenly spread over all.
 FIRST = 20
 MOST = 60 if "GLE_EVERY_ALLOCATION" not in os.environ else sys.maxsize
-
-
-def floats(path):
-    """Values of all arrays of single precision; every array's checksum is checked."""
-    arrays = {}
-    with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            data = archive.read(name)
-            begin = 10 + struct.unpack("<H", data[8:10])[0]
-            if b"'<f4'" in data[:begin]:
-                arrays[name.removesuffix(".npy")] = struct.unpack(f"<{(len(data) - begin) // 4}f", data[begin:])
-    return arrays
 
 
 def flat(values):

@@ -24,7 +24,8 @@ void assert_losses_agree(const char *when, const double *host, const double *dev
 {
     for (size_t k = 0; k < n; k++)
         if (!(fabs(device[k] - host[k]) <= agree_losses.of_largest * fabs(host[k]) + agree_losses.least))
-            fail_msg("%s: loss %zu of %zu is %.9g on the device, %.9g on the processors", when, k, n, device[k], host[k]);
+            fail_msg("%s: loss %zu of %zu is %.9g on the device, %.9g on the processors", when, k, n, device[k],
+                     host[k]);
 }
 
 /* Two arrays of n numbers. */

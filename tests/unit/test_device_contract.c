@@ -1,6 +1,6 @@
-/* What every network on a device has to do, whatever is in its tables: for each row a small network makes the same steps
- * there and on the processors. Then that a device gives the same bits again and again, and that a net is the same one
- * wherever its arrays lie, in whatever order it is asked, changed and stepped. */
+/* What every network on a device has to do, whatever is in its tables: for each row a small network makes the same
+ * steps there and on the processors. Then that a device gives the same bits again and again, and that a net is the same
+ * one wherever its arrays lie, in whatever order it is asked, changed and stepped. */
 #include "../support/agree.h"
 #include "../support/build.h"
 #include "../support/random_graph.h"
@@ -29,9 +29,9 @@ struct parts {
     const char *link, *source, *reader; /* neurons of the two layers that the link joins */
     const char *first;                  /* the link from the input to the first of them */
 };
-static const struct parts usual = {.act = "tanh", .top_act = "linear", .loss = "mse", .optimizer = "{type: sgd, lr: 0.1}",
-                                   .rule = "gle", .feedback = "transpose", .link = "dense", .source = "count: 72",
-                                   .reader = "count: 72", .first = "dense"};
+static const struct parts usual = {.act = "tanh", .top_act = "linear", .loss = "mse",
+                                   .optimizer = "{type: sgd, lr: 0.1}", .rule = "gle", .feedback = "transpose",
+                                   .link = "dense", .source = "count: 72", .reader = "count: 72", .first = "dense"};
 
 #define OR_USUAL(part) (parts->part ? parts->part : usual.part)
 static void write_net(struct text *t, const struct parts *parts)
@@ -50,8 +50,9 @@ static void write_net(struct text *t, const struct parts *parts)
     put_text(t, "    - {name: c, activation: %s, neurons: {count: %d, tau_m: 1.1, tau_r: 0.8}, from: [{layer: b, "
                 "feedback: %s}%s]}\n", OR_USUAL(top_act), OUT, OR_USUAL(feedback),
              any ? ", {layer: c, delay: 0.2, weight: {type: normal, std: 0.1}}" : "");
-    put_text(t, "learning: {rule: %s, loss: %s, beta: 0.7, gamma: %s, plastic: [weight, bias, tau_m], optimizer: %s%s}\n",
-             OR_USUAL(rule), OR_USUAL(loss), any ? "0.1" : "0", OR_USUAL(optimizer), rule->windowed ? ", window: 0.6" : "");
+    put_text(t, "learning: {rule: %s, loss: %s, beta: 0.7, gamma: %s, plastic: [weight, bias, tau_m], "
+             "optimizer: %s%s}\n", OR_USUAL(rule), OR_USUAL(loss), any ? "0.1" : "0", OR_USUAL(optimizer),
+             rule->windowed ? ", window: 0.6" : "");
     put_text(t, "training: {epochs: 0, batch_size: %d, test_batch_size: %d}\n", ROWS, ROWS_MAX);
 }
 
@@ -209,7 +210,8 @@ static void every_loss_is_the_same_on_a_device(void **state)
     for (size_t i = 0; (loss = (const struct gle_loss *)gle_table_at(&gle_loss_table, i)); i++) {
         const struct parts parts = {.loss = loss->row.name,
                                     .top_act = loss->log_probabilities ? "log_softmax" : NULL};
-        hold_against_each_other(&parts, "loss", loss->row.name, "a new one has its lines in src/kernel/device_losses.cl");
+        hold_against_each_other(&parts, "loss", loss->row.name,
+                                "a new one has its lines in src/kernel/device_losses.cl");
     }
 }
 
@@ -255,8 +257,8 @@ static void every_pooling_is_the_same_on_a_device(void **state)
                                         .reader = k ? "channels: 3" : NULL,
                                         .first = "{type: conv, kernel: 3, padding: 1}"};
             hold_against_each_other(&parts, "pool", row->name,
-                                    "a new one has its name in pool_names, src/solver/device_tables.c, and its lines in "
-                                    "src/kernel/device_products.cl");
+                                    "a new one has its name in pool_names, src/solver/device_tables.c, and its lines "
+                                    "in src/kernel/device_products.cl");
         }
     }
 }
@@ -336,7 +338,7 @@ static void a_device_gives_the_same_bits_again(void **state)
 {
     static const struct parts adam = {.optimizer = "{type: adam}", .loss = "cross_entropy"},
                               conv = {.source = "channels: 3", .reader = "channels: 3",
-                                      .first = "{type: conv, kernel: 3, padding: 1}", 
+                                      .first = "{type: conv, kernel: 3, padding: 1}",
                                       .link = "{type: conv, kernel: 3, padding: 1, pool: {type: max, size: 2}}"};
     const struct parts *const of[] = {&adam, &conv};
     struct text *t = calloc(1, sizeof *t);
@@ -586,9 +588,12 @@ static void call(struct course *c, bool *kept)
         collect(c);
     else if (which == 14)
         window(c);
-    else if (c->taping)
-        return;
     else if (which == 15) {
+        archive(c);
+        c->summed = *kept = false;
+    } else if (c->taping)
+        return;
+    else if (which == 21) {
         begin_both(&c->p, B, flag);
         c->summed = true;
     } else if (which == 16)
@@ -603,12 +608,8 @@ static void call(struct course *c, bool *kept)
         set_parameter(c);
     else if (which == 19)
         keep_and_recall(c, kept);
-    else if (which == 20)
+    else
         meet(c);
-    else {
-        archive(c);
-        c->summed = *kept = false;
-    }
 }
 
 static void calls_in_any_order_leave_the_same_net(void **state)

@@ -393,15 +393,17 @@ static void a_net_with_a_time_constant_below_dt_is_not_restored(void **state)
 static void coefficients_have_all_digits_of_the_config(void **state)
 {
     static const float times[] = {0.3f, 0.45f, 0.3f};
-    struct built b = build_text("glesim: 1\nname: digits\ndt: 0.1\ndataset: {type: npz, file: none.npz}\n"
+    static const char yaml[] = "glesim: 1\nname: digits\ndt: 0.1\ndataset: {type: npz, file: none.npz}\n"
                                 "network: {input: 1, layers: [{name: a, neurons: {count: 1, tau_m: 0.7, tau_r: 0.3}, "
-                                "weight: 1, bias: none}]}\nlearning: {loss: mse}\ntraining: {epochs: 1}\n", 1);
+                                "weight: 1, bias: none}]}\nlearning: {loss: mse}\ntraining: {epochs: 1}\n";
     const double tau_m = (double)0.7f;
     const float wanted[] = {(float)(0.3 / tau_m), (float)((double)0.45f / tau_m), (float)(0.3 / tau_m)};
     const struct gle_step step = {.forward_only = true};
     struct gle_error err = {0};
+    struct built b;
 
     (void)state;
+    b = build_text(yaml, 1);
     assert_true(wanted[0] != (float)((double)0.3f / tau_m));
     gle_net_set_batch(b.net, 1);
     for (size_t i = 0; i < 3; i++) {
