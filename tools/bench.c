@@ -39,6 +39,10 @@ static const char help[] =
     "  --rounds N         measurements of each kind of step (3; quick: 1), and\n"
     "  --seconds S        the length of one (0.1; quick: 0.04)\n"
     "  --whole            train whole epochs, or runs by duration, beside the estimate\n"
+    "  --backend NAME     opencl: steps on a device, with launches and traffic, beside the most that the device does;\n"
+    "                     left out is what only processors have: threads, what a step is made of, networks as\n"
+    "                     processes side by side. cpu: the processors, as without it\n"
+    "  --device D         with it: the device's number in glesim --list, or a part of its name (the first one)\n"
     "  --random-data      random inputs and labels in place of data sets by epochs, not only of missing ones\n"
     "  --scaling          only how the cost grows\n"
     "  --no-scaling       all but that\n"
@@ -47,27 +51,7 @@ static const char help[] =
     "  --links            only single calls of links: convolutions, sparse and dense ones\n"
     "  --help             this text; also -h\n";
 
-/* --- what bench.h offers --- */
-
-_Noreturn void stop(const char *text)
-{
-    fprintf(stderr, "bench: %s\n", text);
-    exit(2);
-}
-
-_Noreturn void stop_on(const struct gle_error *err)
-{
-    char text[1200];
-
-    gle_error_format(text, sizeof text, err);
-    stop(text);
-}
-
-void say(const char *what)
-{
-    if (isatty(STDERR_FILENO))
-        fprintf(stderr, "\r%s\033[K", what ? what : "");
-}
+const char program_name[] = "bench";
 
 /* --- measuring --- */
 
@@ -82,14 +66,17 @@ static void load(struct gle_experiments *list, const char *path)
         list->item[i]->epochs = list->item[i]->phases ? 0 : 1;
 }
 
-static void measure_config(struct trial *t, const struct gle_experiment *exp, struct peaks *peaks,
-                           const struct settings *set)
+static void measure_config(struct trial *t, const struct gle_experiment *exp, struct gle_device *device,
+                           struct peaks *peaks, const struct settings *set)
 {
     char text[256];
 
     snprintf(text, sizeof text, "%s%s%s", exp->name, exp->variant ? " " : "", exp->variant ? exp->variant : "");
     say(text);
-    trial_open(t, exp, set->threads, set->n_threads, set->random_data);
+    if (device)
+        trial_open_on(t, exp, device, set->random_data);
+    else
+        trial_open(t, exp, set->threads, set->n_threads, set->random_data);
     trial_run(t, peaks, set);
     if (set->whole && !t->random)
         trial_run_whole(t);
@@ -130,10 +117,11 @@ static void measure_configs(struct results *r)
     r->trials = gle_calloc(most, sizeof *r->trials);
     if (!r->trials)
         stop("no memory");
-    measure_beside(r, most);
+    if (!r->device)
+        measure_beside(r, most);
     for (size_t i = 0; i < r->n_files; i++)
         for (size_t v = 0; v < r->files[i].n; v++)
-            measure_config(&r->trials[r->n_trials++], r->files[i].item[v], &r->peaks, set);
+            measure_config(&r->trials[r->n_trials++], r->files[i].item[v], r->device, &r->peaks, set);
 }
 
 static void read_load(double load[3])
@@ -153,14 +141,20 @@ static void measure_all(struct results *r)
     gle_provenance_collect(&r->machine, "");
     r->n_processors = (size_t)omp_get_num_procs();
     read_load(r->load[0]);
+    if (r->set.opencl) {
+        r->device = card_open(r->set.device);
+        card_measure(&r->card, r->device, SCALING_FILE);
+    }
     if (r->set.steps)
         measure_configs(r);
     if (r->set.scaling)
-        r->scaling = measure_scaling(&r->n_scaling, &r->peaks, &r->set);
+        r->scaling = measure_scaling(&r->n_scaling, &r->peaks, r->device, &r->set);
     if (r->set.products)
         r->products = measure_products(&r->n_products, r->set.layers, r->set.n_layers, r->set.rounds);
     if (r->set.links)
         r->links = measure_links(&r->n_links, r->set.rounds);
+    if (r->device) /* where other programs are running, once more is surer */
+        card_measure(&r->card, r->device, SCALING_FILE);
     say(NULL);
     read_load(r->load[1]);
     r->seconds = gle_clock() - start;
@@ -171,6 +165,7 @@ static void results_clear(struct results *r)
     for (size_t i = 0; i < r->n_files; i++)
         gle_experiments_clear(&r->files[i]);
     peaks_clear(&r->peaks);
+    gle_device_close(r->device);
     for (size_t i = 0; r->beside && i < r->n_trials; i++)
         gle_free(r->beside[i].learn);
     gle_free(r->files);
@@ -245,6 +240,24 @@ static void parse_layers(struct settings *set, const char *text)
     stop(what);
 }
 
+static void parse_backend(struct settings *set, const char *text)
+{
+    if (strcmp(text, "cpu") && strcmp(text, "opencl"))
+        stop("--backend: cpu or opencl");
+    set->opencl = !strcmp(text, "opencl");
+}
+
+/* What goes with one backend only is not dropped in silence. */
+static void check_backend(const struct settings *set)
+{
+    if (!set->opencl && set->device)
+        stop("--device goes with --backend opencl");
+    if (set->opencl && set->n_threads)
+        stop("--threads: steps with --backend opencl have none");
+    if (set->opencl && (set->products || set->links))
+        stop("--products and --links measure kernels of the processors, not of --backend opencl");
+}
+
 /* 1 and all processors; the growth has steps between. */
 static void default_threads(struct settings *set)
 {
@@ -279,7 +292,7 @@ static struct settings parse(int argc, char **argv)
 {
     enum {
         QUICK = 256, JSON, THREADS, ROUNDS, SECONDS, WHOLE, RANDOM_DATA, SCALING, NO_SCALING, PRODUCTS, LAYERS, LINKS,
-        HELP
+        BACKEND, DEVICE, HELP
     };
     static const struct option options[] = {
         {"quick", no_argument, NULL, QUICK},
@@ -294,6 +307,8 @@ static struct settings parse(int argc, char **argv)
         {"products", no_argument, NULL, PRODUCTS},
         {"layers", required_argument, NULL, LAYERS},
         {"links", no_argument, NULL, LINKS},
+        {"backend", required_argument, NULL, BACKEND},
+        {"device", required_argument, NULL, DEVICE},
         {"help", no_argument, NULL, HELP},
         {NULL, 0, NULL, 0},
     };
@@ -315,11 +330,14 @@ static struct settings parse(int argc, char **argv)
         case PRODUCTS: set.products = true, set.steps = set.scaling = false; break;
         case LAYERS: parse_layers(&set, optarg); break;
         case LINKS: set.links = true, set.steps = set.scaling = false; break;
+        case BACKEND: parse_backend(&set, optarg); break;
+        case DEVICE: set.device = optarg; break;
         case 'h':
         case HELP: exit(fputs(help, stdout) < 0);
         default: stop("bench --help lists the options");
         }
     }
+    check_backend(&set);
     fill_in(&set, argc - optind, (const char *const *)argv + optind);
     return set;
 }

@@ -22,9 +22,14 @@ struct settings {
     double seconds; /* and the length of one */
     bool quick, whole, random_data, steps, scaling, products, links;
     const char *json; /* file; NULL: none */
+    bool opencl;        /* on a device instead of the processors: */
+    const char *device; /* its number or name; NULL: the first one */
     struct layer_size layers[LAYERS_MAX];
     size_t n_layers;
 };
+
+/* What messages begin with; of the file that has main(). */
+extern const char program_name[];
 
 /* Prints text, and ends the program. */
 _Noreturn void stop(const char *text);

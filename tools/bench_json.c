@@ -42,17 +42,36 @@ static json_t *speed_json(const struct speed *s, const struct peak *peak)
                      number(alone), "products_of_fma_peak", number(alone / peak->fma));
 }
 
-static json_t *row_json(const struct trial_row *row, const struct peaks *peaks)
+/* A step on a device. */
+static json_t *card_speed_json(const struct speed *s, const struct card *card)
 {
-    const struct peak *peak = &peaks->of[row->threads];
+    const double gflops = speed_gflops(s), passing = speed_passing(s);
+
+    if (!(s->least > 0.0))
+        return json_null();
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "us_least", number(1e6 * s->least),
+                     "us_median", number(1e6 * s->median), "us_mean", number(1e6 * s->mean), "launches",
+                     number(s->traffic.launches), "bytes_in", number(s->traffic.bytes_in), "bytes_out",
+                     number(s->traffic.bytes_out), "mflop", number(s->mflop), "gflops", number(gflops),
+                     "of_sgemm_peak", number(gflops / card->sgemm), "array_bytes", number(s->bytes), "of_copy_peak",
+                     number(passing / card->copy));
+}
+
+static json_t *row_json(const struct trial_row *row, const struct results *r)
+{
+    const struct peak *peak = &r->peaks.of[row->threads];
+
+    if (r->device)
+        return json_pack("{s:o, s:o}", "learn", card_speed_json(&row->learn, &r->card), "eval",
+                         card_speed_json(&row->eval, &r->card));
 
     return json_pack("{s:o, s:o, s:o, s:o}", "threads_asked", count(row->asked), "threads", count(row->threads),
                      "learn", speed_json(&row->learn, peak), "eval", speed_json(&row->eval, peak));
 }
 
-static json_t *trial_json(const struct trial *t, const struct trial_row *row, const struct peaks *peaks)
+static json_t *trial_json(const struct trial *t, const struct trial_row *row, const struct results *r)
 {
-    json_t *json = row_json(row, peaks);
+    json_t *json = row_json(row, r);
 
     json_object_set_new(json, "config", json_string(t->exp->name));
     json_object_set_new(json, "variant", t->exp->variant ? json_string(t->exp->variant) : json_null());
@@ -69,7 +88,7 @@ static json_t *trials_json(const struct results *r)
 
     for (size_t i = 0; i < r->n_trials; i++)
         for (size_t k = 0; k < r->trials[i].n_rows; k++)
-            json_array_append_new(list, trial_json(&r->trials[i], &r->trials[i].rows[k], &r->peaks));
+            json_array_append_new(list, trial_json(&r->trials[i], &r->trials[i].rows[k], r));
     return list;
 }
 
@@ -101,7 +120,7 @@ static json_t *scaling_json(const struct results *r)
     for (size_t i = 0; i < r->n_scaling; i++)
         for (size_t k = 0; k < r->scaling[i].n_rows; k++) {
             const struct scaling_row *s = &r->scaling[i];
-            json_t *json = row_json(&s->rows[k], &r->peaks);
+            json_t *json = row_json(&s->rows[k], r);
             json_object_set_new(json, "axis", json_string(scaling_axes[s->axis]));
             for (int axis = 0; axis < SCALING_AXES; axis++)
                 json_object_set_new(json, scaling_axes[axis], count(s->size[axis]));
@@ -158,6 +177,21 @@ static json_t *peaks_json(const struct results *r)
     return list;
 }
 
+/* null: steps are those of the processors */
+static json_t *card_json(const struct results *r)
+{
+    const struct card *c = &r->card;
+
+    if (!r->device)
+        return json_null();
+    return json_pack("{s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+                     c->info.name, "vendor", c->info.vendor, "driver", c->info.driver, "platform", c->info.platform,
+                     "gpu", c->info.is_gpu, "compute_units", count(c->info.n_units), "memory_bytes",
+                     number(c->info.memory), "sgemm_gflops", number(c->sgemm), "sgemm_size", count(c->sgemm_size),
+                     "copy_bytes_per_second", number(c->copy), "copy_bytes",
+                     count(c->copy_bytes), "launch_us", number(1e6 * c->launch));
+}
+
 static json_t *load_json(const double load[3])
 {
     return json_pack("[o, o, o]", number(load[0]), number(load[1]), number(load[2]));
@@ -175,12 +209,14 @@ static json_t *machine_json(const struct results *r)
 void write_results(const struct results *r, const char *path)
 {
     const struct gle_provenance *m = &r->machine;
-    json_t *root = json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "date",
+    json_t *root = json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}",
+                             "date",
                              m->start, "seconds", number(r->seconds), "version", m->version, "commit", m->commit,
                              "compiler", m->compiler, "blas", m->blas, "machine", machine_json(r), "rounds",
                              count(r->set.rounds), "seconds_a_round", number(r->set.seconds), "peaks", peaks_json(r),
                              "configs", trials_json(r), "side_by_side", beside_json(r), "scaling", scaling_json(r),
-                             "products", products_json(r), "links", links_json(r));
+                             "products", products_json(r), "links", links_json(r), "backend",
+                             r->device ? "opencl" : "cpu", "device", card_json(r));
 
     if (!root)
         stop("no memory for the JSON");

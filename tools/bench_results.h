@@ -3,6 +3,7 @@
 #define GLE_TOOLS_BENCH_RESULTS_H
 
 #include "bench_beside.h"
+#include "bench_card.h"
 #include "bench_link.h"
 #include "bench_scaling.h"
 #include "report/provenance.h"
@@ -14,6 +15,8 @@ struct results {
     double seconds;    /* that everything took */
     struct settings set;
     struct peaks peaks;
+    struct gle_device *device; /* NULL: steps are those of the processors, whose peaks these are */
+    struct card card;          /* those of the device */
     struct gle_experiments *files;
     size_t n_files;
     struct trial *trials;
@@ -29,6 +32,16 @@ struct results {
 
 /* Tables, on standard output. */
 void print_results(const struct results *r);
+/* Those of a device: its peaks; its configs; how the cost grows. */
+void print_card(const struct results *r);
+void print_card_configs(const struct results *r);
+void print_card_scaling(const struct results *r);
+/* What tables are made of: x, or a dash where there is none; a part; a network's name and variant. */
+void print_number(int width, int digits, double x);
+void print_percent(double x);
+void print_name(const struct gle_experiment *exp, bool random);
+/* Seconds of epochs and of runs by duration. */
+void print_training(const struct results *r);
 /* The same as JSON; what is not measured is null. */
 void write_results(const struct results *r, const char *path);
 

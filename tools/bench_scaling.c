@@ -13,7 +13,7 @@ static const size_t usual[SCALING_AXES] = {128, 4, 100};
 static const size_t sizes[SCALING_AXES][SIZES_MAX + 1] = {
     {16, 32, 64, 128, 256, 512, 1024}, {1, 2, 4, 8, 16}, {1, 4, 16, 64, 100, 250, 1000}};
 
-static void load(struct gle_experiments *list, const size_t size[SCALING_AXES])
+void scaling_load(struct gle_experiments *list, const char *path, const size_t size[SCALING_AXES])
 {
     static const char *const keys[SCALING_AXES] = {"network.layers[0].neurons.count", "network.layers[0].repeat",
                                                    "training.batch_size"};
@@ -25,11 +25,12 @@ static void load(struct gle_experiments *list, const size_t size[SCALING_AXES])
         snprintf(values[k], sizeof values[k], "%zu", size[k]);
         overrides[k] = (struct gle_override){.path = keys[k], .value = values[k], .where = keys[k]};
     }
-    if (gle_experiments_load(list, GLE_SOURCE_DIR "/tools/scaling.yaml", overrides, SCALING_AXES, NULL, 0, &errs))
+    if (gle_experiments_load(list, path, overrides, SCALING_AXES, NULL, 0, &errs))
         stop_on(&errs.item[0]);
 }
 
-static void measure(struct scaling_row *row, struct peaks *peaks, const struct settings *set)
+static void measure(struct scaling_row *row, struct peaks *peaks, struct gle_device *device,
+                    const struct settings *set)
 {
     struct gle_experiments list;
     struct trial trial;
@@ -37,8 +38,11 @@ static void measure(struct scaling_row *row, struct peaks *peaks, const struct s
 
     snprintf(text, sizeof text, "scaling: %s %zu", scaling_axes[row->axis], row->size[row->axis]);
     say(text);
-    load(&list, row->size);
-    trial_open(&trial, list.item[0], set->scaling_threads, set->n_scaling_threads, true);
+    scaling_load(&list, SCALING_FILE, row->size);
+    if (device)
+        trial_open_on(&trial, list.item[0], device, true);
+    else
+        trial_open(&trial, list.item[0], set->scaling_threads, set->n_scaling_threads, true);
     trial_run(&trial, peaks, set);
     trial_close(&trial);
     row->n_rows = trial.n_rows;
@@ -46,7 +50,8 @@ static void measure(struct scaling_row *row, struct peaks *peaks, const struct s
     gle_experiments_clear(&list);
 }
 
-struct scaling_row *measure_scaling(size_t *n, struct peaks *peaks, const struct settings *set)
+struct scaling_row *measure_scaling(size_t *n, struct peaks *peaks, struct gle_device *device,
+                                    const struct settings *set)
 {
     struct scaling_row *rows = gle_calloc(SCALING_AXES * SIZES_MAX, sizeof *rows);
 
@@ -59,7 +64,7 @@ struct scaling_row *measure_scaling(size_t *n, struct peaks *peaks, const struct
             row->axis = (enum scaling_axis)axis;
             memcpy(row->size, usual, sizeof usual);
             row->size[axis] = *size;
-            measure(row, peaks, set);
+            measure(row, peaks, device, set);
         }
     return rows;
 }

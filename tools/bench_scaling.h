@@ -15,7 +15,12 @@ struct scaling_row {
     struct trial_row rows[COUNTS_MAX];
 };
 
-/* Owns: the result, *n rows, belongs to the caller (gle_free). */
-struct scaling_row *measure_scaling(size_t *n, struct peaks *peaks, const struct settings *set);
+#define SCALING_FILE GLE_SOURCE_DIR "/tools/scaling.yaml"
+
+/* The network of that file, wherever it lies, in this size. Owns: gle_experiments_clear(). */
+void scaling_load(struct gle_experiments *list, const char *path, const size_t size[SCALING_AXES]);
+/* device NULL: on the processors. Owns: the result, *n rows, belongs to the caller (gle_free). */
+struct scaling_row *measure_scaling(size_t *n, struct peaks *peaks, struct gle_device *device,
+                                    const struct settings *set);
 
 #endif

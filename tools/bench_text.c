@@ -3,8 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
-/* x, or a dash where there is none. */
-static void print_number(int width, int digits, double x)
+void print_number(int width, int digits, double x)
 {
     if (isfinite(x))
         printf(" %*.*f", width, digits, x);
@@ -12,7 +11,7 @@ static void print_number(int width, int digits, double x)
         printf(" %*s", width, "-");
 }
 
-static void print_percent(double x)
+void print_percent(double x)
 {
     if (isfinite(x))
         printf(" %5.1f %%", 100.0 * x);
@@ -59,7 +58,7 @@ static void print_speed(const struct speed *s, const struct peak *peak)
     print_percent(alone / peak_sgemm(peak));
 }
 
-static void print_name(const struct gle_experiment *exp, bool random)
+void print_name(const struct gle_experiment *exp, bool random)
 {
     char name[256];
 
@@ -102,14 +101,17 @@ static void print_seconds_of(double seconds)
 
 static void print_seconds(const struct trial *t, const struct trial_row *row)
 {
-    printf("%-24.24s %-12.12s %3zu (%zu) |", t->exp->name, t->exp->variant ? t->exp->variant : "", row->asked,
-           row->threads);
+    char threads[48];
+
+    snprintf(threads, sizeof threads, "%zu (%zu)", row->asked, row->threads);
+    printf("%-24.24s %-12.12s %7s |", t->exp->name, t->exp->variant ? t->exp->variant : "",
+           t->device ? "device" : threads);
     print_seconds_of(row->once);
     print_seconds_of(row->whole);
     printf("  %s\n", t->exp->phases ? "all phases" : "an epoch");
 }
 
-static void print_training(const struct results *r)
+void print_training(const struct results *r)
 {
     printf("\n%-45s | %s\n%-24s %-12s %7s | %9s %9s\n", "TRAINING", "seconds", "config", "variant", "threads",
            "estimate", "measured");
@@ -235,7 +237,7 @@ static void print_warning(const struct results *r)
     static const double BUSY = 0.3; /* of a processor */
 
     if (r->load[0][0] > BUSY)
-        printf("The machine had other work: least times on one thread are what counts.\n");
+        printf("The machine had other work: least times%s are what counts.\n", r->device ? "" : " on one thread");
 }
 
 void print_results(const struct results *r)
@@ -248,10 +250,12 @@ void print_results(const struct results *r)
            m->isa, r->seconds);
     print_warning(r);
     print_peaks(r);
+    if (r->device)
+        print_card(r);
     if (r->n_trials)
-        print_configs(r);
+        (r->device ? print_card_configs : print_configs)(r);
     if (r->n_scaling)
-        print_scaling(r);
+        (r->device ? print_card_scaling : print_scaling)(r);
     if (r->n_products)
         print_products(r);
     if (r->n_links)

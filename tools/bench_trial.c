@@ -1,5 +1,7 @@
 #include "bench_trial.h"
 #include "base/memory.h"
+#include "parts/optimizer.h"
+#include "parts/rule.h"
 #include "train/metrics.h"
 #include "train/train.h"
 
@@ -55,26 +57,52 @@ static void open_data(struct trial *t)
 
 /* --- steps --- */
 
+/* Parameters, their gradients and moments, and one copy of the states of all rows, where a ring has more. NaN under
+ * windowed rules, whose sweeps go over further arrays. */
+static double bytes_of_step(const struct gle_graph *g, size_t rows, bool learn)
+{
+    const struct gle_optimizer *optimizer = (const struct gle_optimizer *)g->exp->optimizer.row;
+    double numbers = 0.0;
+
+    if (g->exp->rule->windowed)
+        return (double)NAN;
+    for (size_t i = 0; i < g->n_parameters; i++) { /* those that learn are written with their gradients and moments */
+        const struct gle_parameter *p = &g->parameters[i];
+        const double times = learn && p->plastic ? 3.0 + 2.0 * (double)optimizer->n_moments : 1.0;
+        numbers += p->field.copies ? times * (double)gle_field_size(&p->field) : 0.0;
+    }
+    for (size_t i = 0; i < g->n_fields; i++) {
+        const struct gle_field *f = g->fields[i];
+        if (f->copies && f->role == GLE_STATE)
+            numbers += 2.0 * (double)(f->of_batch ? rows : f->rows) * (double)f->cols;
+    }
+    return numbers * (double)sizeof(float);
+}
+
 static void open_row(struct trial *t, size_t threads)
 {
+    const size_t eval_rows = gle_train_eval_rows(t->graph, t->data);
     struct trial_row *row = &t->rows[t->n_rows++];
     struct gle_error err = {0};
 
     *row = (struct trial_row){.asked = threads, .once = (double)NAN, .whole = (double)NAN};
     if (gle_net_build(&row->net, t->graph, threads, &err))
         stop_on(&err);
+    if (t->device && gle_net_move(row->net, t->device, &err))
+        stop_on(&err);
     row->threads = gle_net_threads(row->net);
     row->learn.mflop = 1e-6 * (double)t->graph->train_rows * gle_graph_flops(t->graph, true);
-    row->eval.mflop = 1e-6 * (double)gle_train_eval_rows(t->graph, t->data) * gle_graph_flops(t->graph, false);
+    row->eval.mflop = 1e-6 * (double)eval_rows * gle_graph_flops(t->graph, false);
+    row->learn.bytes = bytes_of_step(t->graph, t->graph->train_rows, true);
+    row->eval.bytes = bytes_of_step(t->graph, eval_rows, false);
 }
 
-void trial_open(struct trial *t, const struct gle_experiment *exp, const size_t *threads, size_t n_threads,
-                bool random_data)
+static void open_graph(struct trial *t, bool random_data)
 {
+    const struct gle_experiment *exp = t->exp;
     struct gle_graph_options options;
     struct gle_error err = {0};
 
-    *t = (struct trial){.exp = exp};
     if (random_data && !exp->phases)
         make_data(t);
     else
@@ -82,8 +110,22 @@ void trial_open(struct trial *t, const struct gle_experiment *exp, const size_t 
     options = gle_train_options(exp, t->data);
     if (gle_graph_build(&t->graph, exp, &options, &err))
         stop_on(&err);
+}
+
+void trial_open(struct trial *t, const struct gle_experiment *exp, const size_t *threads, size_t n_threads,
+                bool random_data)
+{
+    *t = (struct trial){.exp = exp};
+    open_graph(t, random_data);
     for (size_t i = 0; i < n_threads; i++)
         open_row(t, threads[i]);
+}
+
+void trial_open_on(struct trial *t, const struct gle_experiment *exp, struct gle_device *device, bool random_data)
+{
+    *t = (struct trial){.exp = exp, .device = device};
+    open_graph(t, random_data);
+    open_row(t, 1);
 }
 
 static int compare(const void *a, const void *b)
@@ -112,6 +154,7 @@ static void add(struct speed *speed, const struct gle_step_cost *cost, size_t th
         speed->split = split_of(cost, threads);
     }
     speed->least = speed->n ? fmin(speed->least, cost->least) : cost->least;
+    speed->traffic = cost->traffic;
     speed->mean = speed->n ? fmin(speed->mean, cost->mean) : cost->mean;
     speed->medians[speed->n++] = cost->median;
     qsort(speed->medians, speed->n, sizeof *speed->medians, compare);
@@ -123,7 +166,7 @@ static void measure_row(struct trial_row *row, const struct trial *t, double sec
     struct gle_costs costs;
     struct gle_error err = {0};
 
-    if (gle_train_measure(&costs, row->net, t->graph, t->data, NULL, seconds, 0.5 * seconds, &err))
+    if (gle_train_measure(&costs, row->net, t->graph, t->data, t->device, seconds, 0.5 * seconds, &err))
         stop_on(&err);
     add(&row->learn, &costs.learn, row->threads);
     add(&row->eval, &costs.eval, row->threads);
@@ -156,7 +199,7 @@ void trial_measure(struct trial *t, size_t row, double seconds)
 /* Numbers of threads take turns, so that the drift of a shared machine hits all of them alike. */
 void trial_run(struct trial *t, struct peaks *peaks, const struct settings *set)
 {
-    for (size_t i = 0; i < t->n_rows; i++)
+    for (size_t i = 0; i < t->n_rows && !t->device; i++)
         if (!set->quick || !(peaks->of[t->rows[i].threads].fma > 0.0))
             peaks_measure(peaks, t->rows[i].threads);
     for (size_t r = 0; r < set->rounds; r++)
@@ -176,7 +219,7 @@ void trial_run_whole(struct trial *t)
         struct gle_metrics m;
         struct gle_error err = {0};
         if (gle_metrics_init(&m, t->exp, t->data, &err) ||
-            gle_train(&m, t->rows[i].net, t->graph, t->data, NULL, NULL, NULL, &err))
+            gle_train(&m, t->rows[i].net, t->graph, t->data, t->device, NULL, NULL, &err))
             stop_on(&err);
         t->rows[i].whole = t->exp->phases ? m.train_seconds + m.eval_seconds : m.epochs[m.n_epochs - 1].seconds;
         gle_metrics_clear(&m);
@@ -203,4 +246,9 @@ double speed_gflops(const struct speed *speed)
 double speed_products_gflops(const struct speed *speed)
 {
     return 1e-3 * speed->mflop / speed->split.products;
+}
+
+double speed_passing(const struct speed *speed)
+{
+    return speed->bytes / speed->least;
 }

@@ -1,4 +1,5 @@
-/* bench_trial.h - one network, trained by one number of threads after the other. Errors end the program. */
+/* bench_trial.h - one network, trained by one number of threads after the other, or on a device. Errors end the
+ * program. */
 #ifndef GLE_TOOLS_BENCH_TRIAL_H
 #define GLE_TOOLS_BENCH_TRIAL_H
 
@@ -17,16 +18,19 @@ struct split {
 /* A kind of step. Seconds. */
 struct speed {
     double mflop; /* in products */
+    double bytes; /* of parameters, gradients, moments and states: once for what a step reads, and once for what it
+                     writes. NaN: windowed rules */
     double least, median; /* 0: there are no such steps. The median of the rounds' medians */
     double mean;          /* the least of the rounds' */
     double profiled;      /* of stretches that clocks within make slower: the fastest one, */
     struct split split;   /* and what it was made of */
+    struct gle_net_traffic traffic; /* of a step on a device, in the last round */
     double medians[ROUNDS_MAX];
     size_t n;
 };
 
 struct trial_row {
-    size_t asked, threads; /* threads: that its steps use */
+    size_t asked, threads; /* threads: that its steps use; on a device, those of the process beside it */
     struct gle_net *net;
     struct speed learn, eval;
     double once;  /* seconds for an epoch, or for all phases, as worked out from the steps; NaN: random data */
@@ -35,6 +39,7 @@ struct trial_row {
 
 struct trial {
     const struct gle_experiment *exp; /* borrowed */
+    struct gle_device *device;        /* borrowed; NULL: the processors */
     struct gle_data *data;
     struct gle_graph *graph;
     bool random; /* numbers in place of the data set */
@@ -45,9 +50,11 @@ struct trial {
 /* For each of these numbers of threads. random_data: always; otherwise where there is no data set. */
 void trial_open(struct trial *t, const struct gle_experiment *exp, const size_t *threads, size_t n_threads,
                 bool random_data);
+/* The same on a device: one row. */
+void trial_open_on(struct trial *t, const struct gle_experiment *exp, struct gle_device *device, bool random_data);
 /* Measures one row once more. */
 void trial_measure(struct trial *t, size_t row, double seconds);
-/* Measures all rows, and the peaks for their numbers of threads. */
+/* Measures all rows, and, on the processors, the peaks for their numbers of threads. */
 void trial_run(struct trial *t, struct peaks *peaks, const struct settings *set);
 /* Epochs, or runs by duration, whole. */
 void trial_run_whole(struct trial *t);
@@ -57,5 +64,7 @@ void trial_close(struct trial *t);
 /* GFLOP/s of the products of a step: over its least time; and over the time that they take themselves. */
 double speed_gflops(const struct speed *speed);
 double speed_products_gflops(const struct speed *speed);
+/* Bytes a second of what a step goes over, over its least time. */
+double speed_passing(const struct speed *speed);
 
 #endif

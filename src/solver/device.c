@@ -315,17 +315,21 @@ int gle_net_device_queue(struct gle_net *net, const struct gle_step *step, doubl
 
 int gle_net_device_collect(struct gle_net *net, double *losses, size_t *n, struct gle_error *err)
 {
-    gle_device_settle(net);
-    tell_losses(net->device, losses, n);
+    struct gle_net_device *d = net->device;
+    struct gle_error own = {0};
+
+    if (gle_device_settle(net))
+        (void)gle_device_failed(d, gle_device_finish(d->device, &own), &own);
+    tell_losses(d, losses, n);
     return gle_net_tell(net, err);
 }
 
 /* --- the net moves --- */
 
-/* Sizes of tiles. A GPU wants many small ones, with a number of each for each of its items; a processor few large ones
+/* A GPU wants many small ones, with a number of each for each of its items; a processor few large ones
  * that stay in its first caches, with vectors as wide as its registers. GLESIM_TILES=gpu or cpu has a device take those
  * of the other: so that what GPUs run is tested on processors, too. */
-static struct gle_device_sizes sizes_for(const struct gle_device_info *info)
+struct gle_device_sizes gle_device_sizes_for(const struct gle_device_info *info)
 {
     const char *wanted = getenv("GLESIM_TILES");
 
@@ -519,6 +523,15 @@ bool gle_net_is_on_device(const struct gle_net *net)
     return net->device != NULL;
 }
 
+struct gle_net_traffic gle_net_get_traffic(const struct gle_net *net)
+{
+    struct gle_device_traffic t = {0};
+
+    if (net->device)
+        t = gle_device_get_traffic(net->device->device);
+    return (struct gle_net_traffic){t.launches, t.bytes_in, t.bytes_out};
+}
+
 static int build_tables(struct gle_net *net, struct gle_error *err)
 {
     struct gle_device_shape *shape = &net->device->tables.shape;
@@ -540,7 +553,7 @@ int gle_net_move(struct gle_net *net, struct gle_device *device, struct gle_erro
         return gle_fail(err, GLE_ENOMEM, "no memory for a network on a device");
     net->device = d;
     d->device = device;
-    d->sizes = sizes_for(gle_device_info(device));
+    d->sizes = gle_device_sizes_for(gle_device_info(device));
     d->n_kernels = net->graph->tape_steps ? GLE_DEVICE_LAUNCHES : GLE_LAUNCH_SEND_LAMBDAS;
     if (build_tables(net, err) || allocate(d, net->graph, err) || compile(net, err) ||
         create_buffers(net, err) || cut(net, err)) {

@@ -26,6 +26,12 @@ void gle_net_destroy(struct gle_net *net); /* NULL is fine */
  * Errors: GLE_EDEVICE, GLE_ENOMEM; the net is then as it was. */
 GLE_MUST_CHECK int gle_net_move(struct gle_net *net, struct gle_device *device, struct gle_error *err);
 bool gle_net_is_on_device(const struct gle_net *net);
+/* What the net's device was given to do since it was opened, by this net and others: launches, and bytes that went to
+ * it and came back. All zero: there is none. */
+struct gle_net_traffic {
+    double launches, bytes_in, bytes_out;
+};
+struct gle_net_traffic gle_net_get_traffic(const struct gle_net *net);
 /* Whether all values that were asked for are right: the error of the device that made them wrong, or 0. */
 GLE_MUST_CHECK int gle_net_tell(const struct gle_net *net, struct gle_error *err);
 
@@ -75,7 +81,7 @@ GLE_MUST_CHECK int gle_net_step(struct gle_net *net, const struct gle_step *step
 
 /* The same where the loss is not wanted at once. A net on a device puts steps down and hands over many of them
  * together; nobody waits for them. Of steps whose losses have become known meanwhile, losses[] gets these (*n, at most
- * GLE_LOSSES), in order. gle_net_collect() waits for all that are left.
+ * GLE_LOSSES), in order. gle_net_collect() waits for all that are left, and for the sweep of a window that was closed.
  * Errors: as gle_net_step(), of this step or of ones before it; of a device: GLE_EDEVICE, GLE_ENOMEM. */
 enum { GLE_QUEUE_STEPS = 256, GLE_LOSSES = 2 * GLE_QUEUE_STEPS };
 GLE_MUST_CHECK int gle_net_queue(struct gle_net *net, const struct gle_step *step, double *losses, size_t *n,

@@ -378,26 +378,25 @@ void gle_run_epochs(struct gle_run *run)
 
 /* --- measuring --- */
 
-/* *measured: all is measured, and the batch was broken off. */
+/* *measured becomes true when all is measured; the batch is then broken off. */
 static int measure_batch(bool *measured, struct gle_meter *meter, struct gle_run *run, const struct gle_batch *batch,
                          bool forward_only, struct gle_error *err)
 {
-    bool whole; /* the clock tells the time of all steps so far: those on a device are over */
+    const bool queued = gle_net_is_on_device(run->net); /* until the batch ends, which waits for all of its steps */
+    bool over = false;
 
     begin_batch(run, batch);
-    while (run->pass.t < batch->n_steps) {
+    while (!over && !*measured) {
         if (run_step(run, batch, forward_only, err))
             return -1;
-        if (run->pass.t == batch->n_steps && gle_run_collect(run, err))
+        over = run->pass.t == batch->n_steps;
+        if (over && end_batch(run, batch, err))
             return -1;
-        whole = !gle_net_is_on_device(run->net) || run->pass.t == batch->n_steps;
-        *measured = gle_meter_step(meter, whole && !run->at.window.open);
-        if (*measured) {
-            gle_run_drop_window(run);
-            return 0;
-        }
+        *measured = gle_meter_step(meter, (over || !queued) && !run->at.window.open);
     }
-    return end_batch(run, batch, err);
+    if (*measured)
+        gle_run_drop_window(run);
+    return 0;
 }
 
 int gle_run_measure_epochs(struct gle_meter *meter, struct gle_run *run, bool learn, struct gle_error *err)

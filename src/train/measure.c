@@ -12,8 +12,18 @@ struct measurement {
     double seconds, profile_seconds;
 };
 
+static struct gle_net_traffic traffic_of_step(const struct gle_net *net, struct gle_net_traffic before, uint64_t steps)
+{
+    const struct gle_net_traffic now = gle_net_get_traffic(net);
+    const double n = steps ? (double)steps : 1.0;
+
+    return (struct gle_net_traffic){(now.launches - before.launches) / n, (now.bytes_in - before.bytes_in) / n,
+                                    (now.bytes_out - before.bytes_out) / n};
+}
+
 static int make_steps(struct gle_step_cost *cost, struct gle_run *run, bool learn, double seconds, struct gle_net *net)
 {
+    const struct gle_net_traffic before = gle_net_get_traffic(run->net);
     struct gle_meter meter;
     int rc;
 
@@ -21,6 +31,7 @@ static int make_steps(struct gle_step_cost *cost, struct gle_run *run, bool lear
     rc = run->exp->phases ? gle_run_measure_phases(&meter, run, learn, run->err)
                           : gle_run_measure_epochs(&meter, run, learn, run->err);
     *cost = gle_meter_cost(&meter);
+    cost->traffic = traffic_of_step(run->net, before, meter.made);
     return rc;
 }
 
@@ -31,7 +42,8 @@ static int measure_steps(struct gle_step_cost *cost, const struct measurement *m
 
     if (make_steps(cost, m->run, learn, m->seconds, NULL))
         return -1;
-    if (m->profile_seconds > 0.0 && make_steps(&profiled, m->run, learn, m->profile_seconds, m->run->net))
+    if (m->profile_seconds > 0.0 && !gle_net_is_on_device(m->run->net) &&
+        make_steps(&profiled, m->run, learn, m->profile_seconds, m->run->net))
         return -1;
     cost->profile = profiled.profile;
     cost->profiled = profiled.profiled;

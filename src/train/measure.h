@@ -16,6 +16,8 @@ struct gle_step_cost {
                              else the machine was at */
     struct gle_profile profile; /* of a step in the fastest of other stretches, which reading the clock makes slower; */
     double profiled;            /* what a step took in that one. Zero: not measured */
+    struct gle_net_traffic traffic; /* of a step on a device, the mean over all of them; the beginnings and ends of
+                                       batches included */
 };
 
 struct gle_costs {
@@ -24,7 +26,8 @@ struct gle_costs {
 
 /* Measures on real samples, or the real signal, in batches as training has them: `seconds` seconds of learning steps,
  * then of evaluating ones, after some more of each that do not count; and each again for profile_seconds, if that is
- * not 0. Waiting for samples does not count either. The network is initialised before and should be discarded after.
+ * not 0 and the net is not on a device, where nothing is profiled. Steps on a device count once they are over.
+ * Waiting for samples does not count either. The network is initialised before and should be discarded after.
  * device: as for gle_train().
  * Errors: as gle_train(). */
 GLE_MUST_CHECK int gle_train_measure(struct gle_costs *costs, struct gle_net *net, const struct gle_graph *graph,

@@ -69,6 +69,7 @@ bool gle_meter_step(struct gle_meter *meter, bool may_end)
     double spent;
 
     meter->steps++;
+    meter->made++;
     if (++meter->unseen < meter->pause || !may_end)
         return false;
     meter->unseen = 0;

@@ -18,6 +18,7 @@ struct gle_meter {
     double waited;   /* for samples: gle_feed_next() adds to it */
     double begin;    /* of the stretch: the clock less what had been waited until then */
     uint64_t steps;  /* of the stretch */
+    uint64_t made;   /* steps so far, those that do not count included */
     uint64_t pause;  /* steps between two looks at the clock, */
     uint64_t unseen; /* and those since the last one */
     bool warm;       /* the first stretch, which does not count, is over */

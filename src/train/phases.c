@@ -354,16 +354,25 @@ int gle_run_measure_phases(struct gle_meter *meter, struct gle_run *run, bool le
     struct gle_stride stride = {
         .B = run->graph->max_batch, .learn = learn, .nudge = true, .steps_left = UINT64_MAX};
 
+    const bool queued = gle_net_is_on_device(run->net);
+
     run->at.step = 0;
-    for (uint64_t t = 0;; t++) {
+    for (uint64_t t = 0, since = 0;; t++) {
         double loss = 0.0;
+        bool may_end;
         show(run);
         if (has_windows(run, learn))
             gle_run_begin_window(run);
         stride.end_window = gle_run_window_ends(run, run->at.step, t);
         if (gle_run_step(run, &stride, &loss, err))
             return -1;
-        if (gle_meter_step(meter, !run->at.window.open))
+        may_end = !run->at.window.open && (!queued || ++since >= GLE_QUEUE_STEPS);
+        if (may_end && queued) { /* steps count once they are over */
+            since = 0;
+            if (gle_run_collect(run, err))
+                return -1;
+        }
+        if (gle_meter_step(meter, may_end))
             return 0;
         if (run->at.step == run->exp->n_steps) { /* from the beginning of the signal */
             gle_run_drop_window(run);

@@ -2,12 +2,16 @@
 """
 
 import os
+import pathlib
+import re
 import subprocess
 import unittest
+import unittest.mock
 
 from case import CONFIGS, InFolder, ROOT, load
 
 BENCH = os.path.abspath(os.environ["GLESIM_BENCH"])
+DEVICE_TABLE = pathlib.Path(os.environ["GLESIM_DEVICE_TABLE"])
 SHORT = ["--quick", "--seconds", "0.004"]
 MISSING = """glesim: 1
 name: missing
@@ -19,15 +23,28 @@ training: {epochs: 1, batch_size: 4}
 """
 
 
-class Bench(InFolder):
+def refusal(*args):
+    """What it says in place of measuring, and its exit code."""
+    done = subprocess.run([BENCH, *map(str, args)], capture_output=True, text=True, check=False)
+    return done.stderr, done.returncode
+
+
+HAS_DEVICE = "OpenCL" not in refusal("--backend", "opencl", "--device", "no such device")[0]
+NEEDS_DEVICE = unittest.skipUnless(HAS_DEVICE, "OpenCL has no device here")
+
+
+class Measured(InFolder):
     def bench(self, *args, threads="1"):
         """The tables as text, and the JSON."""
         path = self.folder / "bench.json"
-        done = subprocess.run([BENCH, *map(str, args), *SHORT, "--threads", threads, "--json", path], stdout=subprocess.PIPE,
+        among = ["--threads", threads] if threads else []
+        done = subprocess.run([BENCH, *map(str, args), *SHORT, *among, "--json", path], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, check=False)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         return done.stdout, load(path)
 
+
+class Bench(Measured):
     def check_speed(self, speed):
         for key in ("us_least", "us_median", "us_mean", "mflop", "gflops", "of_fma_peak", "of_sgemm_peak"):
             self.assertGreater(speed[key], 0.0, key)
@@ -115,6 +132,96 @@ class Bench(InFolder):
             self.assertGreater(row["us"], 0.0)
             self.assertEqual(row["gflops"] is None, row["call"].startswith("pool"))
             self.assertIn(row["connect"], text)
+
+    def test_refuses_what_the_backend_has_not(self):
+        for args, text in ((["--backend", "cuda"], "--backend: cpu or opencl"),
+                           (["--device", "0"], "--device goes with --backend opencl"),
+                           (["--backend", "opencl", "--threads", "1"],
+                            "--threads: steps with --backend opencl have none"),
+                           (["--backend", "opencl", "--links"],
+                            "--products and --links measure kernels of the processors, not of --backend opencl")):
+            self.assertEqual(refusal(*args), (f"bench: {text}\n", 2))
+
+    def test_says_that_there_is_no_such_device(self):
+        text, code = refusal("--backend", "opencl", "--device", "no such device")
+        self.assertEqual(code, 2)
+        self.assertRegex(text, "^bench: .*(OpenCL|no such device)")
+
+
+@NEEDS_DEVICE
+class Device(Measured):
+    def setUp(self):
+        super().setUp()
+        self.enterContext(unittest.mock.patch.dict(os.environ, {"XDG_CACHE_HOME": str(self.folder)}))
+
+    def check_step(self, step, launches):
+        for key in ("us_least", "us_median", "us_mean", "mflop", "gflops", "of_sgemm_peak"):
+            self.assertGreater(step[key], 0.0, key)
+        self.assertLessEqual(step["us_least"], step["us_median"])
+        self.assertAlmostEqual(step["launches"], launches, delta=1e-9)
+
+    def test_measures_steps_on_a_device(self):
+        text, report = self.bench("--backend", "opencl", CONFIGS / "xor.yaml", CONFIGS / "lagline.yaml", "--no-scaling",
+                                  threads=None)
+        self.assertEqual(report["backend"], "opencl")
+        for key in ("sgemm_gflops", "copy_bytes_per_second", "launch_us", "compute_units"):
+            self.assertGreater(report["device"][key], 0, key)
+        rows = {(row["config"], row["variant"]): row for row in report["configs"]}
+        for row in (rows["xor", None], rows["lagline", "gle"]):
+            self.check_step(row["learn"], 3)
+            self.check_step(row["eval"], 2)
+            self.assertGreater(row["learn"]["of_copy_peak"], 0.0)
+        # Inputs of two numbers, and targets, for four rows; losses. Rows of both are padded.
+        self.assertGreater(rows["xor", None]["learn"]["bytes_in"], 4 * 4 * (2 + 2))
+        self.assertGreater(rows["xor", None]["learn"]["bytes_out"], 4 * 4)
+        self.assertIsNone(rows["lagline", "bptt_tw1"]["learn"]["of_copy_peak"])
+        self.assertGreater(rows["lagline", "bptt_tw1"]["learn"]["launches"], 3.9)  # with two a step of the sweep
+        self.assertEqual(report["peaks"], [])
+        self.assertIn(report["device"]["name"], text)
+        self.assertIn("Steps on a device are not profiled", text)
+
+    def test_makes_one_table_of_device_and_processors(self):
+        """From a packed folder, somewhere else, with next to no environment."""
+        packed, out = self.folder / "packed", self.folder / "table.md"
+        subprocess.run([ROOT / "tools/bench_device", "--pack", packed, DEVICE_TABLE], check=True, capture_output=True)
+        env = {key: os.environ[key] for key in ("PATH", "LSAN_OPTIONS") if key in os.environ}
+        done = subprocess.run([packed / "tools/bench_device", "--out", out, "--quick"], cwd="/", capture_output=True,
+                              text=True, check=False, env=env | {"XDG_CACHE_HOME": str(self.folder)})
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        tables = [[[cell.strip() for cell in line.strip("|").split("|")]
+                   for line in part.splitlines() if line.startswith("|")]
+                  for part in done.stdout.split("\n\n")]
+        parity, speed = [table for table in tables if table]
+        networks = ["mnist1d_e2e", "mnist1d_e2e_42k", "gsc_mel_gle"]
+        self.assertEqual([(row[0], row[-1]) for row in parity[2:]], [(name, "yes") for name in networks])
+        for row in parity[2:]:
+            self.assertTrue(all(0.0 <= float(cell) < 0.1 for cell in row[1:4]), row)
+            self.assertGreater(float(row[3]), 0.0, "bits that are the same are no device's")
+        self.assertEqual([row[0] for row in speed[2:]], [name for name in networks for _ in range(2)])
+        self.assertEqual({len(row) for row in speed}, {len(speed[0])})
+        for row in speed[2:]:
+            for cell in row[4:speed[0].index("device") + 1]:
+                least, median = map(float, re.fullmatch(r"(\S+) \((\S+)\)(?: on \d+)?", cell).groups())
+                self.assertLessEqual(0.0 < least and least, median)
+        self.assertIn("\n- device: ", done.stdout)
+        self.assertIn(", commit ", done.stdout)
+        table = out.read_text()
+        self.assertEqual(table[table.index("The largest"):], done.stdout[done.stdout.index("The largest"):])
+
+
+class Packed(InFolder):
+    def test_packs_what_another_machine_needs(self):
+        packed = self.folder / "packed"
+        pack = [ROOT / "tools/bench_device", "--pack", packed, DEVICE_TABLE]
+        subprocess.run(pack, check=True, capture_output=True)
+        ours = {str(path.relative_to(packed)) for path in packed.rglob("*") if path.is_file()}
+        self.assertLessEqual({"tools/bench_device", "bin/device_table", "configs/gsc_mel_gle.yaml"}, ours)
+        needed = subprocess.run(["ldd", DEVICE_TABLE], capture_output=True, text=True, check=True).stdout
+        for name in re.findall(r"^\s*(\S+) =>", needed, re.MULTILINE):
+            of_the_system = re.match(r"(libc|libm|libpthread|libdl|librt)\.so", name)
+            self.assertEqual(f"bin/lib/{name}" in ours, not of_the_system, name)
+        again = subprocess.run(pack, check=False, capture_output=True, text=True)
+        self.assertEqual((again.returncode, again.stderr), (2, f"tools/bench_device: {packed} is there already\n"))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ NAMES = {-1: "CL_DEVICE_NOT_FOUND", -2: "CL_DEVICE_NOT_AVAILABLE", -4: "CL_MEM_O
          -1001: "CL_PLATFORM_NOT_FOUND_KHR"}
 # What a driver says of each; other functions are not called, or cannot fail in a way that anybody is told.
 CODES = {"clGetPlatformIDs": -1001, "clGetDeviceIDs": -1, "clCreateContext": -6, "clCreateCommandQueue": -6,
-         "clFlush": -5, "clCreateProgramWithSource": -6, "clBuildProgram": -11, "clCreateKernel": -6,
+         "clFlush": -5, "clFinish": -5, "clCreateProgramWithSource": -6, "clBuildProgram": -11, "clCreateKernel": -6,
          "clSetKernelArg": -6, "clEnqueueNDRangeKernel": -5, "clCreateBuffer": -4, "clEnqueueWriteBuffer": -5,
          "clEnqueueReadBuffer": -2, "clEnqueueFillBuffer": -4,
          "clEnqueueCopyBuffer": -5}
