@@ -32,6 +32,12 @@ void gle_buffer_destroy(struct gle_buffer *buffer)
         abort();
 }
 
+void gle_device_kernel_destroy(struct gle_device_kernel *kernel)
+{
+    if (kernel)
+        abort();
+}
+
 /* Takes the arguments of a call that nobody can make. */
 #define NOBODY_CALLS(result, name, ...) \
     _Noreturn result name(__VA_ARGS__)  \
