@@ -329,7 +329,7 @@ int gle_net_device_collect(struct gle_net *net, double *losses, size_t *n, struc
 /* A GPU wants many small ones, with a number of each for each of its items; a processor few large ones
  * that stay in its first caches, with vectors as wide as its registers. GLESIM_TILES=gpu or cpu has a device take those
  * of the other: so that what GPUs run is tested on processors, too. */
-struct gle_device_sizes gle_device_sizes_for(const struct gle_device_info *info)
+static struct gle_device_sizes sizes_for(const struct gle_device_info *info)
 {
     const char *wanted = getenv("GLESIM_TILES");
 
@@ -553,7 +553,7 @@ int gle_net_move(struct gle_net *net, struct gle_device *device, struct gle_erro
         return gle_fail(err, GLE_ENOMEM, "no memory for a network on a device");
     net->device = d;
     d->device = device;
-    d->sizes = gle_device_sizes_for(gle_device_info(device));
+    d->sizes = sizes_for(gle_device_info(device));
     d->n_kernels = net->graph->tape_steps ? GLE_DEVICE_LAUNCHES : GLE_LAUNCH_SEND_LAMBDAS;
     if (build_tables(net, err) || allocate(d, net->graph, err) || compile(net, err) ||
         create_buffers(net, err) || cut(net, err)) {

@@ -21,10 +21,6 @@ struct gle_device_sizes {
     size_t items, tile_rows, tile_cols, tile_depth, micro_rows, micro_vectors, vector;
 };
 
-/* Those of steps on such a device. */
-struct gle_device_info;
-struct gle_device_sizes gle_device_sizes_for(const struct gle_device_info *info);
-
 struct gle_device_tables {
     const struct gle_graph *graph;              /* borrowed */
     struct gle_device_population *populations;  /* (n_populations) */
