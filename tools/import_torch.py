@@ -492,10 +492,31 @@ def layers_text(layers, shapes):
                   for layer in layers)
 
 
+def find_laterals(of_torch, of_glesim, shapes, path):
+    """Of the two weights of a layer of an RNN, hh belongs to the source that is the layer itself, which need not be the
+    second one. Changes the order in of_glesim; shapes: of its arrays, in the file or config at path."""
+    for i in range(len(of_torch) - 1):
+        module, _, which = of_torch[i]["weight"].removesuffix(".weight").rpartition(".")
+        if which != "ih" or of_torch[i + 1]["weight"] != f"{module}.hh.weight" or i + 1 >= len(of_glesim):
+            continue
+        first, second = of_glesim[i], of_glesim[i + 1]
+        layers, names = zip(*(layer["weight"].rsplit(".", 2)[-3:-1] if layer["weight"].count(".") > 1 else ("", "?")
+                              for layer in (first, second)))
+        if layers[0] == names[0] and layers[1] != names[1]:
+            first["weight"], second["weight"] = second["weight"], first["weight"]
+        elif (layers[0] == names[0]) == (layers[1] == names[1]) and shapes[first["weight"]] == shapes[second["weight"]]:
+            raise Failure(USAGE, f"{shown(path)}: it is not clear which of {first['weight']} and {second['weight']} is "
+                                 f"{module}.hh; --names says what goes where")
+
+
 def matched(source, source_path, target, target_path, to_glesim):
     """Pairs of names, layer by layer, in the order of the target. source, target: name -> shape."""
     sources = layers_of(source, source_path, not to_glesim)
     targets = layers_of(target, target_path, to_glesim)
+    if to_glesim:
+        find_laterals(sources, targets, target, target_path)
+    else:
+        find_laterals(targets, sources, source, source_path)
     if ([source[layer["weight"]] for layer in sources] != [target[layer["weight"]] for layer in targets]):
         raise Failure(USAGE, f"the layers of {shown(source_path)}: {layers_text(sources, source)}, are not those of "
                              f"{shown(target_path)}: {layers_text(targets, target)}; --names says what goes where")

@@ -281,6 +281,28 @@ class Names(Case):
         self.assertFalse(back["rnn.bias_hh_l0"].array.any())
         self.refused("to-npz", "rnn.pt", "x.npz", "--config", XOR, says="are not those of")
 
+    def test_the_lateral_weights_of_an_rnn_are_known_by_their_source(self):
+        """Where the input is as wide as the layer, sizes do not tell which are which."""
+        ih, hh, out = (np.full(shape, i, "f4") for i, shape in enumerate(((4, 4), (4, 4), (3, 4))))
+        self.savez("w.npz", a__weight=ih, b__weight=hh, c__weight=out, a__bias=np.zeros(4, "f4"),
+                   c__bias=np.zeros(3, "f4"))
+        self.call("to-torch", "w.npz", "rnn.pt", "--names",
+                  "rnn.weight_ih_l0=a.weight,rnn.weight_hh_l0=b.weight,rnn.bias_ih_l0=a.bias,fc=c")
+        for order, says in (("hidden, input", None), ("input, hidden", None),
+                            ("input, {layer: input, name: late, delay: 0.1}", "it is not clear which of ")):
+            self.file("wide.yaml", (ROOT / "configs" / "yinyang.yaml").read_text(encoding="utf-8").replace(
+                "- {name: hidden, neurons: {count: 120,", f"- {{name: hidden, from: [{order}], neurons: {{count: 4,")
+                .encode())
+            if says:
+                self.refused("to-npz", "rnn.pt", "x.npz", "--config", "wide.yaml", says=says)
+                continue
+            self.call("to-npz", "rnn.pt", "w1.npz", "--force", "--config", "wide.yaml")
+            arrays = self.arrays("w1.npz")
+            self.assertEqual((arrays["hidden.input.weight"].max(), arrays["hidden.hidden.weight"].min()), (0, 1))
+            self.call("to-torch", "w1.npz", "back.pt", "--force", "--like", "rnn.pt")
+            back = load_script().read(self.folder / "back.pt", as_they_are=True)
+            self.assertEqual((back["rnn.weight_ih_l0"].array.max(), back["rnn.weight_hh_l0"].array.min()), (0, 1))
+
     def test_convolutions_keep_their_shapes(self):
         config = ROOT / "tests" / "good" / "channels.yaml"
         kernel = np.arange(9, dtype="f4").reshape(3, 1, 3)
