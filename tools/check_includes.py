@@ -164,11 +164,11 @@ def main():
     complaints = list(check_beyond(root / "src"))
     n_files = 0
     for top in ("src", "tests", "tools"):
-        for file in sorted((root / top).rglob("*.[ch]")):
+        for file in sorted([*(root / top).rglob("*.[ch]"), *(root / top).rglob("*.cl")]):
             path = file.relative_to(root / top).as_posix()
             lines = file.read_text(encoding="utf-8").splitlines()
             found = list(check_columns(lines))
-            if top == "src":
+            if top == "src" and file.suffix != ".cl":
                 found += check_src(path, lines)
             complaints += [f"{top}/{path}:{number}: {wrong}" for number, wrong in sorted(found)]
             n_files += 1

@@ -1,12 +1,13 @@
 /* Losses and optimizers on a device: for each row of their tables, under its name. LOSS is that of the network. */
 
 /* A loss of a row of outputs r with targets y:
- *   loss_rows_<name>       whether it needs sums over the row: most = max r, sum = the sum of exp(r - most), scale = 1 / sum
+ *   loss_rows_<name>       whether it needs sums over the row: most = max r, sum = the sum of exp(r - most),
+ *                          scale = 1 / sum
  *   loss_mean_<name>       whether it is the mean over outputs, else the sum
  *   loss_of_<name>         of one output
  *   target_error_<name>    the error that drives it
- *   loss_softmax_<name>    whether the slope of that is one of softmax(r), which needs sums over the row: most, scale and
- *                          mean, that of x by softmax(r)
+ *   loss_softmax_<name>    whether the slope of that is one of softmax(r), which needs sums over the row: most, scale
+ *                          and mean, that of x by softmax(r)
  *   curvature_<name>       its slope with respect to r, along x
  * parameter: the number among its settings, if it has one. */
 #define loss_rows_mse false
@@ -74,7 +75,8 @@ static inline float target_error_cross_entropy(float r, float y, float most, flo
     return y - exp(r - most) * scale;
 }
 #define loss_softmax_cross_entropy true
-static inline float curvature_cross_entropy(float r, float y, float x, float most, float scale, float mean, float parameter)
+static inline float curvature_cross_entropy(float r, float y, float x, float most, float scale, float mean,
+                                            float parameter)
 {
     return exp(r - most) * scale * (mean - x);
 }

@@ -90,12 +90,14 @@ CALLED float patch_at(projection *c, __global const float *x, __global const flo
     const uint y = place / c->out[1] * c->step[0] + tap % taps / c->kernel_size[1];
     const uint z = place % c->out[1] * c->step[1] + tap % c->kernel_size[1];
 
-    if (y < c->padding[0] || z < c->padding[1] || y - c->padding[0] >= c->pooled[0] || z - c->padding[1] >= c->pooled[1])
+    if (y < c->padding[0] || z < c->padding[1] || y - c->padding[0] >= c->pooled[0] ||
+        z - c->padding[1] >= c->pooled[1])
         return 0.0f;
     return pooled_at(c, x, by, (tap / taps * c->pooled[0] + y - c->padding[0]) * c->pooled[1] + z - c->padding[1]);
 }
 
-/* The error at the place of the target whose tap (channel of the target, line and column) meets a place of the source. */
+/* The error at the place of the target whose tap (channel of the target, line and column) meets a place of the source.
+ */
 CALLED float error_at(projection *c, __global const float *e, uint place, uint tap)
 {
     const uint taps = c->kernel_size[0] * c->kernel_size[1];
@@ -207,11 +209,12 @@ CALLED void transpose_rows(__local float *RESTRICT to, uint ld, __global const f
 #endif
 
 /* Copies elements (first + i, depth + k), zero beyond (n, n_depth), to to[i * to_i + k * to_k]. */
-CALLED void copy_tile(uint item, __local float *to, uint to_i, uint to_k, uint tile, const struct operand *o, uint first,
-                             uint n, uint depth, uint n_depth)
+CALLED void copy_tile(uint item, __local float *to, uint to_i, uint to_k, uint tile, const struct operand *o,
+                      uint first, uint n, uint depth, uint n_depth)
 {
 #if ITEMS == 1 /* what lies beyond is not used */
-    const uint rows = n - first < tile ? n - first : tile, depths = n_depth - depth < TILE_DEPTH ? n_depth - depth : TILE_DEPTH;
+    const uint rows = n - first < tile ? n - first : tile;
+    const uint depths = n_depth - depth < TILE_DEPTH ? n_depth - depth : TILE_DEPTH;
     __global const float *p = o->p + first * o->i + depth * o->k;
 
     (void)item;
@@ -243,7 +246,8 @@ CALLED void copy_tile(uint item, __local float *to, uint to_i, uint to_k, uint t
 #endif
 }
 
-/* The micro tile at (row, col) of the tile, summed over `depth`, from what it was on with `resume`; a (i, k) at a[i * a_i + k * a_k]. */
+/* The micro tile at (row, col) of the tile, summed over `depth`, from what it was on with `resume`; a (i, k) at
+ * a[i * a_i + k * a_k]. */
 CALLED void add_micro(vector (*sum)[MICRO_VECTORS], const __local float *a, uint a_i, uint a_k,
                              const __local float *b, uint row, uint col, uint depth, bool resume)
 {
@@ -318,8 +322,8 @@ static inline uint target_at(const struct target *to, uint m, uint n)
 }
 
 /* Writes the tile of C, times alpha; with `add`, adds it to what is there. */
-CALLED void store_tile(uint item, const struct target *to, vector (*sums)[MICRO_ROWS][MICRO_VECTORS], float alpha, bool add,
-                              uint M, uint N, uint first, uint across)
+CALLED void store_tile(uint item, const struct target *to, vector (*sums)[MICRO_ROWS][MICRO_VECTORS], float alpha,
+                       bool add, uint M, uint N, uint first, uint across)
 {
     for (uint q = 0; q < MICROS_EACH; q++) {
         const uint micro = item + q * ITEMS;

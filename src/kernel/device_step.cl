@@ -109,7 +109,7 @@ static inline __global const float *rates_of(const struct network *w, projection
 /* --- a tile of a population --- */
 
 struct tile {
-    uint M, N, first, across; /* the whole: (rows, neurons), or (channels, rows and places); and where the tile begins */
+    uint M, N, first, across; /* the whole: (rows, neurons), or (channels, rows and places); where the tile begins */
     uint rows, cols;          /* of the tile */
     uint places;              /* 0: of (rows, neurons) */
     uint ld;
@@ -262,8 +262,9 @@ CALLED bool sum_errors_above(const struct network *w, population *p, uint at, ui
 }
 
 /* e from what came from above, which it holds, and the new v. Returns whether something is NaN or infinite. */
-CALLED uint step_errors(uint n, bool prospective, __global float *RESTRICT e, __global float *RESTRICT v, __global const float *RESTRICT dr,
-                        __global const float *RESTRICT look, __global const float *RESTRICT leak)
+CALLED uint step_errors(uint n, bool prospective, __global float *RESTRICT e, __global float *RESTRICT v,
+                        __global const float *RESTRICT dr, __global const float *RESTRICT look,
+                        __global const float *RESTRICT leak)
 {
     uint wild = 0;
 
@@ -278,8 +279,9 @@ CALLED uint step_errors(uint n, bool prospective, __global float *RESTRICT e, __
 }
 
 CALLED uint step_membranes(uint n, __global float *RESTRICT prosp_u, __global float *RESTRICT u,
-                           __global float *RESTRICT s, __global const float *RESTRICT e, __global const float *RESTRICT b,
-                           float gamma, __global const float *RESTRICT look, __global const float *RESTRICT leak)
+                           __global float *RESTRICT s, __global const float *RESTRICT e,
+                           __global const float *RESTRICT b, float gamma, __global const float *RESTRICT look,
+                        __global const float *RESTRICT leak)
 {
     uint wild = 0;
 
@@ -351,8 +353,8 @@ CALLED uint step_run(const struct network *w, population *p, uint at, uint i, ui
     for (uint k = 0; errors && is_there(&p->e_inst) && k < n; k++)
         w->derived[p->e_inst.place + at + k] = any ? dr[at + k] * e[k] : 0.0f;
     if (any)
-        wild = step_errors(n, w->shape->prospective, e, w->state + p->v.place + at, dr + at, w->coefs + p->look_v.place + i,
-                           w->coefs + p->leak_v.place + i);
+        wild = step_errors(n, w->shape->prospective, e, w->state + p->v.place + at, dr + at,
+                           w->coefs + p->look_v.place + i, w->coefs + p->leak_v.place + i);
     wild |= step_membranes(n, prosp_u, w->state + p->u.place + at, s, e, b + i, p->gamma,
                            w->coefs + p->look_u.place + i, w->coefs + p->leak_u.place + i);
     activate(p->act, n, r + at, dr + at, prosp_u, slopes);

@@ -1,6 +1,6 @@
-/* The sweep back over a window on a device: solver/window.c says what it finds, and its invariants hold here. A round is
- * two launches: send_lambdas, sweep_populations. The last launch of a window, gather, makes the gradients. Kernels have
- * the arguments of a step and, behind them, these. */
+/* The sweep back over a window on a device: solver/window.c says what it finds, and its invariants hold here. A round
+ * is two launches: send_lambdas, sweep_populations. The last launch of a window, gather, makes the gradients. Kernels
+ * have the arguments of a step and, behind them, these. */
 #ifdef SWEEPS /* left out of programs for networks that need none */
 #define SWEEP_ARGUMENTS                                                                                        \
     __global float *adjoints, __global float *sent_lambdas, struct gle_device_sweep window
@@ -76,9 +76,10 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void send_lambdas(NE
     const uint t = step_of_round(&window, below);
     const bool sends = t < window.taped && has_reader(&window, c, t);
     __global const float *weights = w.params + c->weight.field.place;
-    __global const float *lambda = tape_of(&w, &populations[c->target].tape_lambda, sends ? step_of_reader(&window, c, t) : 0);
-    const struct sent sent = sent_of(c, v.sent + c->sent, tape_of(&w, &below->tape_r, sends ? t + below->past : 0), shape.B,
-                                     task.first, task.across);
+    const uint reads = sends ? step_of_reader(&window, c, t) : 0, left = sends ? t + below->past : 0;
+    __global const float *lambda = tape_of(&w, &populations[c->target].tape_lambda, reads);
+    const struct sent sent = sent_of(c, v.sent + c->sent, tape_of(&w, &below->tape_r, left), shape.B, task.first,
+                                     task.across);
     struct operand a, b;
     const uint depth = back_operands(&w, c, weights, lambda, &a, &b);
 
@@ -169,8 +170,9 @@ CALLED uint step_back(uint n, __global float *RESTRICT lambda, __global float *R
 
 /* Back through errors that fed into membranes. to_tau_m and to_tau_r gather what their gradients read lag = tau_r v_dot
  * by: e_bar, and look e_bar + leak v_bar. */
-CALLED void step_errors_back(uint n, bool prospective, __global float *RESTRICT above_bar, __global float *RESTRICT dr_bar,
-                             __global float *RESTRICT v_bar, __global const float *RESTRICT e_bar,
+CALLED void step_errors_back(uint n, bool prospective, __global float *RESTRICT above_bar,
+                             __global float *RESTRICT dr_bar, __global float *RESTRICT v_bar,
+                        __global const float *RESTRICT e_bar,
                              __global const float *RESTRICT lambda, float gamma, __global const float *RESTRICT e_above,
                              __global const float *RESTRICT dr, __global const float *RESTRICT v,
                              __global const float *RESTRICT look, __global const float *RESTRICT leak,
@@ -220,8 +222,9 @@ CALLED uint sweep_run(const struct network *w, const struct sweep *v, population
     wild = step_back(n, lambda, v->adjoint + p->adjoint_u.place + at, a, w->coefs + p->look_u.place + i,
                      w->coefs + p->leak_u.place + i);
     if (feeds)
-        step_errors_back(n, w->shape->prospective, tape_of(w, &p->tape_above_bar, t) + at, v->adjoint + p->adjoint_dr.place + at,
-                         v->adjoint + p->adjoint_v.place + at, v->adjoint + p->adjoint_e.place + at, lambda, p->gamma,
+        step_errors_back(n, w->shape->prospective, tape_of(w, &p->tape_above_bar, t) + at,
+                         v->adjoint + p->adjoint_dr.place + at, v->adjoint + p->adjoint_v.place + at,
+                        v->adjoint + p->adjoint_e.place + at, lambda, p->gamma,
                          tape_of(w, &p->tape_e_above, t) + at, tape_of(w, &p->tape_dr, t) + at,
                          tape_of(w, &p->tape_v, t) + at, w->coefs + p->look_v.place + i, w->coefs + p->leak_v.place + i,
                          v->adjoint + p->adjoint_to_tau_m.place + at, v->adjoint + p->adjoint_to_tau_r.place + at,
@@ -254,7 +257,8 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void sweep_populatio
         projection *c = &projections[p->first_in + j];
         population *below = &populations[c->couples_below ? c->source : task.which];
         __global const float *weights = w.params + (c->own_feedback ? c->feedback.field.place : c->weight.field.place);
-        __global const float *bar = tape_of(&w, &below->tape_above_bar, step + 1), *by = taped_rates(&w, &window, c, step);
+        __global const float *bar = tape_of(&w, &below->tape_above_bar, step + 1);
+        __global const float *by = taped_rates(&w, &window, c, step);
         struct operand a, b;
         const uint found = input_operands(c, &t, weights, bar, by, &a, &b), depth = c->couples_below ? found : 0;
         tile_product(item, sums, &a, &b, t.M, t.N, depth, t.first, t.across, A, B);

@@ -132,18 +132,6 @@ static void gather(struct sweep *s, size_t i, size_t b)
     }
 }
 
-static void clear_gradients(struct graph_oracle *o)
-{
-    for (size_t i = 0; i < o->n_layers; i++) {
-        struct graph_oracle_layer *l = &o->layers[i];
-        memset(l->gb, 0, l->n_bias * sizeof *l->gb);
-        memset(l->gtau_m, 0, l->n * sizeof *l->gtau_m);
-        memset(l->gtau_r, 0, l->n * sizeof *l->gtau_r);
-        for (size_t j = 0; j < l->n_sources; j++)
-            memset(l->sources[j].gW, 0, l->sources[j].n_weights * sizeof(double));
-    }
-}
-
 void graph_oracle_adjoint(struct graph_oracle *o, const double *x, const double *const *y, size_t T)
 {
     struct sweep s = {.o = o, .x = x, .y = y, .T = T, .layers = calloc(o->n_layers, sizeof *s.layers)};
@@ -163,7 +151,8 @@ void graph_oracle_adjoint(struct graph_oracle *o, const double *x, const double 
             memcpy(at(&s, s.layers[i].s, i, t), o->layers[i].s, bytes);
         }
     }
-    clear_gradients(o);
+    for (size_t i = 0; i < o->n_layers; i++)
+        graph_oracle_clear_gradients(&o->layers[i]);
     for (s.t = T; s.t-- > 0;) {
         for (size_t i = 0; i < o->n_layers; i++)
             s.layers[i].done = false;

@@ -337,15 +337,20 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
     }
 }
 
-static void find_gradients(struct graph_oracle *o, size_t i)
+void graph_oracle_clear_gradients(struct graph_oracle_layer *l)
 {
-    struct graph_oracle_layer *l = &o->layers[i];
-
     memset(l->gb, 0, l->n_bias * sizeof *l->gb);
     memset(l->gtau_m, 0, l->n * sizeof *l->gtau_m);
     memset(l->gtau_r, 0, l->n * sizeof *l->gtau_r);
     for (size_t j = 0; j < l->n_sources; j++)
         memset(l->sources[j].gW, 0, l->sources[j].n_weights * sizeof(double));
+}
+
+static void find_gradients(struct graph_oracle *o, size_t i)
+{
+    struct graph_oracle_layer *l = &o->layers[i];
+
+    graph_oracle_clear_gradients(l);
     for (size_t b = 0; b < o->B; b++)
         for (size_t k = 0; k < l->n; k++) {
             const double e = l->e[b * l->n + k] / (double)o->B;
