@@ -28,7 +28,7 @@ static int print_errors(struct gle_errors *errs)
 {
     gle_errors_sort(errs);
     for (size_t i = 0; i < errs->n; i++)
-        gle_show_error(&errs->item[i]);
+        gle_show_error(stderr, &errs->item[i]);
     if (errs->dropped)
         fprintf(stderr, "glesim: and %zu more error%s\n", errs->dropped, errs->dropped > 1 ? "s" : "");
     return errs->n ? gle_code_exit(errs->item[0].code) : 5;
@@ -50,7 +50,7 @@ static int show_all(const struct gle_plan *plan, const struct gle_session_how *h
     for (; i < plan->n_runs && !*plan->stop && (!i || gle_clock() - start < AT_MOST); i++) {
         struct gle_error err = {0};
         if (gle_session_estimate(&one, plan->runs[i].exp, how, EACH, &err))
-            return gle_show_error(&err);
+            return gle_show_error(stderr, &err);
         all += one;
     }
     if (*plan->stop)
@@ -73,22 +73,25 @@ static int run_one_by_one(const struct gle_plan *plan, size_t processors)
     const bool many = dry && (o->n_seeds || o->jobs || sweeps);
     const size_t n_seeds = o->n_seeds ? o->n_seeds : 1;
     const struct gle_share share = gle_plan_share(plan, plan->n_runs * n_seeds, processors);
-    struct gle_accelerator accelerator = {0};
+    struct gle_accelerator accelerator;
     struct gle_session_how how = {.options = o,
                                   .command = plan->command,
                                   .threads = many ? share.threads : o->threads ? o->threads : processors,
+                                  .out = stdout,
+                                  .err = stderr,
                                   .progress = -1,
                                   .stop = plan->stop,
                                   .accelerator = &accelerator};
     int code = 0;
 
+    gle_accelerator_start(&accelerator, 1);
     threads_started = true;
     /* the first point of a sweep tells what all will take */
     for (size_t i = 0; i < plan->n_runs && !*plan->stop && (!i || !sweeps); i++) {
         struct gle_error err = {0};
         how.inputs = gle_origins_of(&plan->origins, i);
         if (gle_session_run(plan->runs[i].exp, &how, &err)) {
-            const int one = gle_show_error(&err);
+            const int one = gle_show_error(stderr, &err);
             code = code ? code : one;
         }
     }
@@ -110,7 +113,7 @@ static int run_side_by_side(struct gle_plan *plan, size_t processors)
                  plan->runs[0].exp->name);
     else if (!gle_plan_run(&code, plan, processors, &err))
         return code;
-    return gle_show_error(&err);
+    return gle_show_error(stderr, &err);
 }
 
 /* Runs, or a dry run, of a plan that is loaded. */
@@ -122,7 +125,7 @@ static int run_plan(struct gle_plan *plan)
 
     if (gle_limits_processors(&processors, &err) || gle_plan_place(plan, &err) ||
         (o->action == GLE_RUN && gle_plan_check(plan, threads_started ? 1 : processors, &err)))
-        return gle_show_error(&err);
+        return gle_show_error(stderr, &err);
     if (!o->quiet)
         gle_notes_print_settings(&plan->lists[0]);
     if (o->action == GLE_RUN && (o->n_seeds || o->jobs || plan->runs[0].exp->sweep.label))
@@ -143,7 +146,7 @@ static int look_at_networks(const struct gle_plan *plan)
             continue;
         before = exp;
         if (o->graph ? gle_picture_write(exp, &err) : !o->quiet && gle_loops_warn(exp, &err))
-            return gle_show_error(&err);
+            return gle_show_error(stderr, &err);
     }
     return 0;
 }
@@ -193,7 +196,7 @@ static int show_schema(void)
     char *text = gle_schema_json();
 
     if (!text)
-        return gle_show_error(&(struct gle_error){.code = GLE_ENOMEM, .text = "no memory for the schema"});
+        return gle_show_error(stderr, &(struct gle_error){.code = GLE_ENOMEM, .text = "no memory for the schema"});
     fputs(text, stdout);
     gle_free(text);
     return 0;
@@ -226,7 +229,7 @@ static int close_output(const struct gle_options *o, int code)
     if (!fflush(stdout) && !ferror(stdout))
         return code;
     if (!reader_left())
-        return code ? code : gle_show_error(&(struct gle_error){.code = GLE_EWRITE,
+        return code ? code : gle_show_error(stderr, &(struct gle_error){.code = GLE_EWRITE,
                                                                 .text = "standard output cannot be written"});
     if (o->action == GLE_RUN && !o->quiet)
         fputs("glesim: nobody read standard output to its end; the runs have gone on without\n", stderr);
@@ -259,7 +262,7 @@ int main(int argc, char **argv)
     if (!command || gle_options_parse(&o, argc, argv, &err)) {
         gle_options_clear(&o);
         gle_free(command);
-        return gle_show_error(&err);
+        return gle_show_error(stderr, &err);
     }
     if (o.action == GLE_HELP)
         gle_options_help(stdout);

@@ -105,7 +105,7 @@ static void print_seconds(const struct trial *t, const struct trial_row *row)
 
     snprintf(threads, sizeof threads, "%zu (%zu)", row->asked, row->threads);
     printf("%-24.24s %-12.12s %7s |", t->exp->name, t->exp->variant ? t->exp->variant : "",
-           t->device ? "device" : threads);
+           t->on_device ? "device" : threads);
     print_seconds_of(row->once);
     print_seconds_of(row->whole);
     printf("  %s\n", t->exp->phases ? "all phases" : "an epoch");

@@ -88,7 +88,7 @@ static void open_row(struct trial *t, size_t threads)
     *row = (struct trial_row){.asked = threads, .once = (double)NAN, .whole = (double)NAN};
     if (gle_net_build(&row->net, t->graph, threads, &err))
         stop_on(&err);
-    if (t->device && gle_net_move(row->net, t->device, &err))
+    if (t->fleet && gle_net_move(row->net, t->fleet, &err))
         stop_on(&err);
     row->threads = gle_net_threads(row->net);
     row->learn.mflop = 1e-6 * (double)t->graph->train_rows * gle_graph_flops(t->graph, true);
@@ -123,7 +123,11 @@ void trial_open(struct trial *t, const struct gle_experiment *exp, const size_t 
 
 void trial_open_on(struct trial *t, const struct gle_experiment *exp, struct gle_device *device, bool random_data)
 {
-    *t = (struct trial){.exp = exp, .device = device};
+    struct gle_error err = {0};
+
+    *t = (struct trial){.exp = exp, .on_device = true};
+    if (gle_fleet_open(&t->fleet, device, 1, &err))
+        stop_on(&err);
     open_graph(t, random_data);
     open_row(t, 1);
 }
@@ -166,7 +170,7 @@ static void measure_row(struct trial_row *row, const struct trial *t, double sec
     struct gle_costs costs;
     struct gle_error err = {0};
 
-    if (gle_train_measure(&costs, row->net, t->graph, t->data, t->device, seconds, 0.5 * seconds, &err))
+    if (gle_train_measure(&costs, row->net, t->graph, t->data, t->fleet, seconds, 0.5 * seconds, &err))
         stop_on(&err);
     add(&row->learn, &costs.learn, row->threads);
     add(&row->eval, &costs.eval, row->threads);
@@ -199,7 +203,7 @@ void trial_measure(struct trial *t, size_t row, double seconds)
 /* Numbers of threads take turns, so that the drift of a shared machine hits all of them alike. */
 void trial_run(struct trial *t, struct peaks *peaks, const struct settings *set)
 {
-    for (size_t i = 0; i < t->n_rows && !t->device; i++)
+    for (size_t i = 0; i < t->n_rows && !t->fleet; i++)
         if (!set->quick || !(peaks->of[t->rows[i].threads].fma > 0.0))
             peaks_measure(peaks, t->rows[i].threads);
     for (size_t r = 0; r < set->rounds; r++)
@@ -219,7 +223,7 @@ void trial_run_whole(struct trial *t)
         struct gle_metrics m;
         struct gle_error err = {0};
         if (gle_metrics_init(&m, t->exp, t->data, &err) ||
-            gle_train(&m, t->rows[i].net, t->graph, t->data, t->device, NULL, NULL, &err))
+            gle_train(&m, t->rows[i].net, t->graph, t->data, t->fleet, NULL, NULL, &err))
             stop_on(&err);
         t->rows[i].whole = t->exp->phases ? m.train_seconds + m.eval_seconds : m.epochs[m.n_epochs - 1].seconds;
         gle_metrics_clear(&m);
@@ -234,6 +238,8 @@ void trial_close(struct trial *t)
     }
     gle_graph_destroy(t->graph);
     gle_data_close(t->data);
+    gle_fleet_close(t->fleet);
+    t->fleet = NULL;
     t->graph = NULL;
     t->data = NULL;
 }

@@ -7,6 +7,7 @@
 #include "config/experiment.h"
 #include "data/data.h"
 #include "graph/graph.h"
+#include "solver/fleet.h"
 #include "solver/net.h"
 #include "train/measure.h"
 
@@ -39,7 +40,8 @@ struct trial_row {
 
 struct trial {
     const struct gle_experiment *exp; /* borrowed */
-    struct gle_device *device;        /* borrowed; NULL: the processors */
+    bool on_device;
+    struct gle_fleet *fleet; /* its steps are made by one thread; NULL: on the processors */
     struct gle_data *data;
     struct gle_graph *graph;
     bool random; /* numbers in place of the data set */

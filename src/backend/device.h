@@ -67,6 +67,16 @@ GLE_MUST_CHECK int gle_buffer_read(struct gle_buffer *buffer, size_t offset, voi
                                    struct gle_error *err);
 GLE_MUST_CHECK int gle_buffer_zero(struct gle_buffer *buffer, size_t offset, size_t bytes, struct gle_error *err);
 
+/* The same of rows of some bytes, which begin `apart` bytes after each other, on both sides: those from `first` on, n
+ * of them. from, to: where row 0 is, or would be. */
+struct gle_byte_rows {
+    size_t first, n, bytes, apart;
+};
+GLE_MUST_CHECK int gle_buffer_write_rows(struct gle_buffer *buffer, const struct gle_byte_rows *rows, const void *from,
+                                         struct gle_error *err);
+GLE_MUST_CHECK int gle_buffer_read_rows(struct gle_buffer *buffer, const struct gle_byte_rows *rows, void *to,
+                                        struct gle_error *err);
+
 /* Between two buffers of a device. Errors: GLE_EDEVICE. */
 GLE_MUST_CHECK int gle_buffer_copy(struct gle_buffer *to, size_t to_offset, const struct gle_buffer *from,
                                    size_t from_offset, size_t bytes, struct gle_error *err);

@@ -17,7 +17,8 @@
     ROW(clGetProgramInfo) ROW(clReleaseProgram)                                                                       \
     ROW(clCreateKernel) ROW(clReleaseKernel) ROW(clSetKernelArg) ROW(clEnqueueNDRangeKernel)                          \
     ROW(clCreateBuffer) ROW(clReleaseMemObject)                                                                       \
-    ROW(clEnqueueWriteBuffer) ROW(clEnqueueReadBuffer) ROW(clEnqueueFillBuffer) ROW(clEnqueueCopyBuffer)
+    ROW(clEnqueueWriteBuffer) ROW(clEnqueueReadBuffer) ROW(clEnqueueFillBuffer) ROW(clEnqueueCopyBuffer)              \
+    ROW(clEnqueueWriteBufferRect) ROW(clEnqueueReadBufferRect)
 
 /* The functions of the loader, each under its own name and with the type that CL/cl.h gives it. */
 #define GLE_CL_MEMBER(name) __typeof__(name) *name;

@@ -1,6 +1,7 @@
 #include "cli/accelerator.h"
 #include "backend/device.h"
 #include "base/memory.h"
+#include "solver/fleet.h"
 #include "yaml/node.h"
 
 #include <stdio.h>
@@ -43,26 +44,76 @@ static int open_for(struct gle_device **out, const struct gle_experiment *exp, s
     return -1;
 }
 
-int gle_accelerator_open(struct gle_device **out, struct gle_accelerator *a, const struct gle_experiment *exp,
-                         struct gle_error *err)
+void gle_accelerator_start(struct gle_accelerator *a, size_t n_threads)
+{
+    *a = (struct gle_accelerator){.n_threads = n_threads, .lock = PTHREAD_MUTEX_INITIALIZER};
+}
+
+static void drop(struct gle_accelerator *a)
+{
+    gle_fleet_close(a->fleet);
+    gle_device_close(a->device);
+    a->fleet = NULL;
+    a->device = NULL;
+    a->chosen = a->failed = false;
+}
+
+/* Whether what is open is what an experiment wants. */
+static bool fits(const struct gle_accelerator *a, const struct gle_experiment *exp)
+{
+    if (a->n_threads > 1)
+        return a->chosen;
+    return a->chosen && !a->failed && a->backend == exp->backend && !strcmp(a->wanted, exp->device ? exp->device : "");
+}
+
+static int open_anew(struct gle_accelerator *a, const struct gle_experiment *exp, struct gle_error *err)
 {
     const char *wanted = exp->device ? exp->device : "";
 
-    *out = NULL;
-    if (!a->chosen || a->backend != exp->backend || strcmp(a->wanted, wanted)) {
-        gle_accelerator_close(a);
-        if (open_for(&a->device, exp, err))
-            return -1;
-        a->chosen = strlen(wanted) < sizeof a->wanted;
-        a->backend = exp->backend;
-        snprintf(a->wanted, sizeof a->wanted, "%s", wanted);
+    drop(a);
+    if (open_for(&a->device, exp, err))
+        return -1;
+    if (a->device && gle_fleet_open(&a->fleet, a->device, a->n_threads, err)) {
+        drop(a);
+        return -1;
     }
-    *out = a->device;
+    a->chosen = a->n_threads > 1 || strlen(wanted) < sizeof a->wanted;
+    a->backend = exp->backend;
+    snprintf(a->wanted, sizeof a->wanted, "%s", wanted);
     return 0;
+}
+
+int gle_accelerator_open(struct gle_fleet **out, struct gle_accelerator *a, const struct gle_experiment *exp,
+                         struct gle_error *err)
+{
+    int rc;
+
+    pthread_mutex_lock(&a->lock);
+    rc = fits(a, exp) ? 0 : open_anew(a, exp, err);
+    *out = rc ? NULL : a->fleet;
+    pthread_mutex_unlock(&a->lock);
+    return rc;
+}
+
+void gle_accelerator_fail(struct gle_accelerator *a)
+{
+    pthread_mutex_lock(&a->lock);
+    a->failed = true;
+    pthread_mutex_unlock(&a->lock);
+}
+
+void gle_accelerator_leave(struct gle_accelerator *a)
+{
+    pthread_mutex_lock(&a->lock);
+    if (a->fleet)
+        gle_fleet_leave(a->fleet);
+    else
+        a->n_threads--; /* if it is opened yet, then for fewer */
+    pthread_mutex_unlock(&a->lock);
 }
 
 void gle_accelerator_close(struct gle_accelerator *a)
 {
-    gle_device_close(a->device);
-    *a = (struct gle_accelerator){0};
+    drop(a);
+    pthread_mutex_destroy(&a->lock);
 }

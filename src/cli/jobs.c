@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <math.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -24,14 +26,24 @@ struct text {
     size_t n;
 };
 
+/* A process, with the runs of a crew. */
+struct process {
+    pid_t pid;
+    size_t n_left; /* runs that have not ended; 0: it is free */
+    bool waited;   /* for its end, which came with this status; */
+    int status, number; /* number: why nobody can tell, or 0 */
+};
+
 /* A run that is going on. */
 struct child {
-    pid_t pid; /* 0: none */
+    struct process *process; /* NULL: none */
     size_t job;
     int fd[PIPES]; /* -1: closed */
     struct text text[PROGRESS];
     struct gle_job_progress progress; /* the latest */
     bool told;                        /* there is one */
+    bool over;                        /* it has ended, with this exit code */
+    int code;
     struct gle_score score[GLE_SPLITS]; /* the latest of each split */
     size_t partial; /* bytes of it that have come */
     unsigned char bytes[sizeof(struct gle_job_progress)];
@@ -41,9 +53,11 @@ struct state {
     const struct gle_jobs *jobs;
     struct gle_job_end *ends;
     struct gle_bar *bar;
-    struct child *children; /* (at_once) */
-    struct pollfd *polls;   /* (at_once * PIPES) */
-    struct child **of;      /* (at_once * PIPES): whose they are */
+    struct process *processes; /* (most) */
+    struct child *children; /* (most) */
+    struct pollfd *polls;   /* (most * PIPES) */
+    struct child **of;      /* (most * PIPES): whose they are */
+    size_t most;    /* at_once, or the largest crew */
     size_t at_once; /* as there, or fewer, where the system does not give more */
     size_t next, n_done, n_failed, n_running;
     double made; /* of all work, by runs that are over; what was there before does not count */
@@ -51,22 +65,82 @@ struct state {
     bool broken;
 };
 
-/* --- a run's own process --- */
+/* --- a crew's own process --- */
+
+/* What a thread of a crew needs to know. */
+struct crew {
+    const struct gle_jobs *jobs;
+    size_t first, n;
+    atomic_size_t next; /* run of it */
+    struct gle_job_pipes *pipes; /* (n) */
+};
 
 /* It has no hold on what comes from others, or nobody could tell when that ends. */
 static void close_others(const struct state *s)
 {
-    for (size_t i = 0; i < s->jobs->at_once; i++)
-        for (int p = 0; p < PIPES && s->children[i].pid; p++)
+    for (size_t i = 0; i < s->most; i++)
+        for (int p = 0; p < PIPES && s->children[i].process; p++)
             if (s->children[i].fd[p] >= 0)
                 close(s->children[i].fd[p]);
 }
 
-static _Noreturn void be_child(const struct state *s, size_t i, int pipes[PIPES][2], pid_t parent)
+static int be_run(const struct crew *crew, size_t i)
 {
-    const struct gle_jobs *jobs = s->jobs;
-    int code;
+    struct gle_job_pipes *pipes = &crew->pipes[i];
+    struct gle_job_progress last;
+    int code = crew->jobs->work(crew->jobs->ctx, crew->first + i, pipes);
 
+    if (fflush(pipes->out) && !code)
+        code = 3;
+    (void)fflush(pipes->err);
+    memset(&last, 0, sizeof last); /* also what lies between its members */
+    last.over = true;
+    last.code = code;
+    if (write(pipes->progress, &last, sizeof last) < 0)
+        return code; /* nobody listens any more */
+    if (pipes->out != stdout) {
+        fclose(pipes->out);
+        fclose(pipes->err);
+    }
+    close(pipes->progress);
+    return code;
+}
+
+static void leave(const struct crew *crew)
+{
+    if (crew->jobs->leave)
+        crew->jobs->leave(crew->jobs->ctx);
+}
+
+static void *be_thread(void *ctx)
+{
+    struct crew *crew = ctx;
+    size_t i;
+
+    while ((i = crew->next++) < crew->n)
+        (void)be_run(crew, i);
+    leave(crew);
+    return NULL;
+}
+
+/* Runs all of a crew, so many at a time; this thread takes part. */
+static void be_crew(struct crew *crew, size_t width)
+{
+    pthread_t *threads = gle_calloc(width, sizeof *threads);
+    size_t n = 0;
+
+    while (threads && n + 1 < width && !pthread_create(&threads[n], NULL, be_thread, crew))
+        n++;
+    for (size_t i = n + 1; i < width; i++) /* there are no more */
+        leave(crew);
+    be_thread(crew);
+    for (size_t i = 0; i < n; i++)
+        pthread_join(threads[i], NULL);
+    gle_free(threads);
+}
+
+static void become_child(const struct state *s, pid_t parent)
+{
     gle_signals_from(parent);
     gle_signals_remember_stops(false);
     setpgid(0, 0); /* a terminal's Ctrl-C goes to the parent alone, which hands it on */
@@ -74,24 +148,60 @@ static _Noreturn void be_child(const struct state *s, size_t i, int pipes[PIPES]
     prctl(PR_SET_PDEATHSIG, SIGTERM);
 #endif
     close_others(s);
-    if (getppid() != parent || dup2(pipes[OUT][1], STDOUT_FILENO) < 0 || dup2(pipes[ERR][1], STDERR_FILENO) < 0)
+    if (getppid() != parent)
         _exit(5);
-    for (int p = 0; p < PIPES; p++) {
+}
+
+/* A run by itself writes to this process' own output. */
+static void open_streams(struct gle_job_pipes *to, int pipes[PIPES][2], bool alone)
+{
+    for (int p = 0; p < PIPES; p++)
         close(pipes[p][0]);
-        if (p != PROGRESS)
-            close(pipes[p][1]);
+    to->progress = pipes[PROGRESS][1];
+    if (!alone) {
+        to->out = fdopen(pipes[OUT][1], "w");
+        to->err = fdopen(pipes[ERR][1], "w");
+        if (!to->out || !to->err || setvbuf(to->err, NULL, _IOLBF, 0))
+            _exit(5);
+        return;
     }
-    code = jobs->work(jobs->ctx, i, pipes[PROGRESS][1]);
-    if (fflush(stdout) && !code)
-        code = 3;
+    if (dup2(pipes[OUT][1], STDOUT_FILENO) < 0 || dup2(pipes[ERR][1], STDERR_FILENO) < 0)
+        _exit(5);
+    close(pipes[OUT][1]);
+    close(pipes[ERR][1]);
+    to->out = stdout;
+    to->err = stderr;
+}
+
+static _Noreturn void be_child(const struct state *s, size_t first, size_t n, int (*pipes)[PIPES][2], pid_t parent)
+{
+    const struct gle_jobs *jobs = s->jobs;
+    struct crew crew = {.jobs = jobs, .first = first, .n = n, .pipes = gle_calloc(n, sizeof *crew.pipes)};
+    size_t width;
+    int code = 0;
+
+    become_child(s, parent);
+    if (!crew.pipes)
+        _exit(5);
+    for (size_t i = 0; i < n; i++)
+        open_streams(&crew.pipes[i], pipes[i], n == 1);
+    width = jobs->begin ? jobs->begin(jobs->ctx, first, n) : n;
+    if (n == 1) {
+        code = be_run(&crew, 0);
+        leave(&crew);
+    } else {
+        be_crew(&crew, width);
+    }
+    if (jobs->end)
+        jobs->end(jobs->ctx);
     _exit(code);
 }
 
-static void close_pipes(int pipes[PIPES][2], int n)
+static void close_pipes(int (*pipes)[PIPES][2], size_t n)
 {
-    for (int p = 0; p < n; p++) {
-        close(pipes[p][0]);
-        close(pipes[p][1]);
+    for (size_t i = 0; i < n; i++) {
+        close(pipes[i / PIPES][i % PIPES][0]);
+        close(pipes[i / PIPES][i % PIPES][1]);
     }
 }
 
@@ -108,36 +218,72 @@ static int refuse_start(struct state *s, int number, struct gle_error *err)
     return 0;
 }
 
-static int start(struct state *s, struct child *c, struct gle_error *err)
+static struct process *free_process(const struct state *s)
+{
+    size_t i = 0;
+
+    while (s->processes[i].n_left)
+        i++;
+    return &s->processes[i];
+}
+
+static struct child *free_child(const struct state *s)
+{
+    size_t i = 0;
+
+    while (s->children[i].process)
+        i++;
+    return &s->children[i];
+}
+
+/* Those n runs that come next are a process' now. */
+static void take_on(struct state *s, pid_t pid, size_t n, int (*pipes)[PIPES][2])
+{
+    struct process *process = free_process(s);
+
+    *process = (struct process){.pid = pid, .n_left = n};
+    for (size_t i = 0; i < n; i++) {
+        struct child *c = free_child(s);
+        *c = (struct child){.process = process, .job = s->next++};
+        for (int p = 0; p < PIPES; p++) {
+            close(pipes[i][p][1]);
+            c->fd[p] = pipes[i][p][0];
+            fcntl(c->fd[p], F_SETFL, O_NONBLOCK);
+        }
+    }
+    s->n_running += n;
+}
+
+/* A process for n runs. */
+static int start(struct state *s, size_t n, struct gle_error *err)
 {
     const pid_t parent = getpid();
-    int pipes[PIPES][2], n = 0, number;
+    int (*pipes)[PIPES][2] = gle_calloc(n, sizeof *pipes);
+    size_t n_pipes = 0;
+    pid_t pid = -1;
+    int number = 0, rc = 0;
 
-    while (n < PIPES && !pipe(pipes[n]))
-        n++;
-    number = errno;
+    if (!pipes)
+        return gle_fail(err, GLE_ENOMEM, "no memory for another run");
+    while (n_pipes < n * PIPES && !number)
+        if (!pipe(pipes[n_pipes / PIPES][n_pipes % PIPES]))
+            n_pipes++;
+        else
+            number = errno;
     fflush(stdout);
     fflush(stderr);
-    *c = (struct child){.job = s->next, .fd = {-1, -1, -1}};
-    if (n == PIPES) {
-        c->pid = fork();
+    if (!number && (pid = fork()) < 0)
         number = errno;
+    if (!pid)
+        be_child(s, s->next, n, pipes, parent);
+    if (pid > 0) {
+        take_on(s, pid, n, pipes);
+    } else {
+        close_pipes(pipes, n_pipes);
+        rc = refuse_start(s, number, err);
     }
-    if (n < PIPES || c->pid < 0) {
-        close_pipes(pipes, n);
-        c->pid = 0;
-        return refuse_start(s, number, err);
-    }
-    if (!c->pid)
-        be_child(s, s->next, pipes, parent);
-    for (int p = 0; p < PIPES; p++) {
-        close(pipes[p][1]);
-        c->fd[p] = pipes[p][0];
-        fcntl(c->fd[p], F_SETFL, O_NONBLOCK);
-    }
-    s->next++;
-    s->n_running++;
-    return 0;
+    gle_free(pipes);
+    return rc;
 }
 
 /* --- what comes from it --- */
@@ -158,17 +304,30 @@ static void add_text(struct text *t, const char *bytes, size_t n, FILE *shown)
     longer[t->n] = '\0';
 }
 
+static void take_progress(struct child *c)
+{
+    struct gle_job_progress told;
+
+    memcpy(&told, c->bytes, sizeof told);
+    if (told.over) {
+        c->over = true;
+        c->code = told.code;
+        return;
+    }
+    c->progress = told;
+    c->told = true;
+    for (int split = 0; split < GLE_SPLITS; split++)
+        if (told.score[split].measured)
+            c->score[split] = told.score[split];
+}
+
 static void add_progress(struct child *c, const char *bytes, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         c->bytes[c->partial++] = (unsigned char)bytes[i];
         if (c->partial == sizeof c->progress) {
-            memcpy(&c->progress, c->bytes, sizeof c->progress);
-            c->told = true;
+            take_progress(c);
             c->partial = 0;
-            for (int split = 0; split < GLE_SPLITS; split++)
-                if (c->progress.score[split].measured)
-                    c->score[split] = c->progress.score[split];
         }
     }
 }
@@ -200,27 +359,50 @@ static void show_lines(FILE *to, const char *name, const char *lines)
     }
 }
 
+/* Waits for a process that has nothing more to say. */
+static void wait_for(struct process *process)
+{
+    pid_t pid;
+
+    if (process->waited)
+        return;
+    while ((pid = waitpid(process->pid, &process->status, 0)) < 0 && errno == EINTR)
+        continue;
+    process->waited = true;
+    process->number = pid < 0 ? errno : 0;
+}
+
+/* How a run ended; errors: what it has written of them. */
+static void conclude(struct gle_job_end *end, const struct child *c, const char *errors)
+{
+    const struct process *process = c->process;
+    const bool killed = !c->over && !process->number && WIFSIGNALED(process->status);
+
+    end->code = c->over ? c->code
+                : process->number ? 5
+                : killed ? 128 + WTERMSIG(process->status)
+                         : WEXITSTATUS(process->status);
+    if (!c->over && process->number)
+        snprintf(end->message, sizeof end->message, "nobody can tell how it ended: %s", strerror(process->number));
+    else if (killed)
+        snprintf(end->message, sizeof end->message, "killed by signal %d", WTERMSIG(process->status));
+    else if (end->code)
+        snprintf(end->message, sizeof end->message, "%.*s", (int)strcspn(errors, "\n"), errors);
+}
+
 static void finish(struct state *s, struct child *c)
 {
     struct gle_job_end *end = &s->ends[c->job];
     const char *errors = c->text[ERR].bytes ? c->text[ERR].bytes : "";
     char name[160];
-    int status = 0;
-    pid_t pid;
 
-    while ((pid = waitpid(c->pid, &status, 0)) < 0 && errno == EINTR)
-        continue;
-    end->code = pid < 0 ? 5 : WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-    if (pid < 0)
-        snprintf(end->message, sizeof end->message, "nobody can tell how it ended: %s", strerror(errno));
-    else if (WIFSIGNALED(status))
-        snprintf(end->message, sizeof end->message, "killed by signal %d", WTERMSIG(status));
-    else if (end->code)
-        snprintf(end->message, sizeof end->message, "%.*s", (int)strcspn(errors, "\n"), errors);
+    if (!c->over || c->process->n_left == 1)
+        wait_for(c->process);
+    conclude(end, c, errors);
     s->jobs->name(s->jobs->ctx, c->job, name, sizeof name);
     gle_bar_clear(s->bar);
     show_lines(stderr, name, errors);
-    if (pid < 0 || WIFSIGNALED(status))
+    if (!c->over && (c->process->number || WIFSIGNALED(c->process->status)))
         fprintf(stderr, "%s: %s\n", name, end->message);
     if (!s->bar->quiet)
         show_lines(stdout, name, c->text[OUT].bytes);
@@ -228,7 +410,8 @@ static void finish(struct state *s, struct child *c)
     gle_free(c->text[OUT].bytes);
     gle_free(c->text[ERR].bytes);
     s->made += c->told ? 1.0 - c->progress.begun : 0.0;
-    c->pid = 0;
+    c->process->n_left--;
+    c->process = NULL;
     s->n_running--;
     s->n_done++;
     s->n_failed += end->code != 0;
@@ -242,9 +425,9 @@ static struct gle_score mean_score(const struct state *s, int split)
     struct gle_score mean = {0};
     double n = 0.0, n_labelled = 0.0;
 
-    for (size_t i = 0; i < s->jobs->at_once; i++) {
+    for (size_t i = 0; i < s->most; i++) {
         const struct gle_score *of = &s->children[i].score[split];
-        if (!s->children[i].pid || !of->measured)
+        if (!s->children[i].process || !of->measured)
             continue;
         mean.measured = true;
         mean.loss += of->loss;
@@ -264,9 +447,9 @@ static void show(struct state *s)
     struct gle_jobs_progress p = {.n = s->jobs->n, .n_done = s->n_done, .n_failed = s->n_failed,
                                   .n_running = s->n_running, .done = (double)s->n_done, .made = s->made};
 
-    for (size_t i = 0; i < s->jobs->at_once; i++) {
+    for (size_t i = 0; i < s->most; i++) {
         const struct gle_job_progress *of = &s->children[i].progress;
-        if (!s->children[i].pid || !s->children[i].told)
+        if (!s->children[i].process || !s->children[i].told)
             continue;
         p.done += of->done;
         p.made += of->done - of->begun;
@@ -281,9 +464,9 @@ static void show(struct state *s)
 
 static void hand_on(const struct state *s, int number)
 {
-    for (size_t i = 0; i < s->jobs->at_once; i++)
-        if (s->children[i].pid)
-            kill(s->children[i].pid, number);
+    for (size_t i = 0; i < s->most; i++)
+        if (s->processes[i].n_left && !s->processes[i].waited)
+            kill(s->processes[i].pid, number);
 }
 
 /* Ctrl-Z and its end. */
@@ -306,8 +489,8 @@ static void listen_to_all(struct state *s)
     size_t n = 0;
     bool polled;
 
-    for (size_t i = 0; i < s->jobs->at_once; i++)
-        for (int p = 0; p < PIPES && s->children[i].pid; p++)
+    for (size_t i = 0; i < s->most; i++)
+        for (int p = 0; p < PIPES && s->children[i].process; p++)
             if (s->children[i].fd[p] >= 0) {
                 s->of[n] = &s->children[i];
                 s->polls[n++] = (struct pollfd){.fd = s->children[i].fd[p], .events = POLLIN};
@@ -330,9 +513,29 @@ static bool closed(const struct child *c)
     return c->fd[OUT] < 0 && c->fd[ERR] < 0 && c->fd[PROGRESS] < 0;
 }
 
+/* The runs that begin together with the next one. */
+static size_t crew_of(const struct gle_jobs *jobs, size_t i)
+{
+    return jobs->crew ? jobs->crew(jobs->ctx, i) : 1;
+}
+
+/* Whether there is anything to start, when there is room for it. */
 static bool may_start(const struct state *s)
 {
     return s->next < s->jobs->n && !*s->jobs->stop && !s->broken;
+}
+
+/* Starts as much as there is room for. */
+static void start_some(struct state *s, struct gle_error *err)
+{
+    size_t before;
+
+    do {
+        const size_t crew = may_start(s) ? crew_of(s->jobs, s->next) : 0;
+        before = s->n_running;
+        if (crew && (!s->n_running || s->n_running + crew <= s->at_once))
+            s->broken = start(s, crew, err);
+    } while (s->n_running > before);
 }
 
 static int run_all(struct state *s, struct gle_error *err)
@@ -340,17 +543,15 @@ static int run_all(struct state *s, struct gle_error *err)
     const struct gle_jobs *jobs = s->jobs;
 
     while (s->n_running || may_start(s)) {
-        for (size_t i = 0; i < jobs->at_once && s->n_running < s->at_once && may_start(s); i++)
-            if (!s->children[i].pid)
-                s->broken = start(s, &s->children[i], err);
+        start_some(s, err);
         if ((*jobs->stop || s->broken) && !s->told) {
             hand_on(s, *jobs->stop ? (int)*jobs->stop : SIGTERM);
             s->told = true;
         }
         hand_on_stops(s);
         listen_to_all(s);
-        for (size_t i = 0; i < jobs->at_once; i++)
-            if (s->children[i].pid && closed(&s->children[i]))
+        for (size_t i = 0; i < s->most; i++)
+            if (s->children[i].process && closed(&s->children[i]))
                 finish(s, &s->children[i]);
         show(s);
     }
@@ -359,15 +560,20 @@ static int run_all(struct state *s, struct gle_error *err)
 
 int gle_jobs_run(const struct gle_jobs *jobs, struct gle_job_end *ends, struct gle_bar *bar, struct gle_error *err)
 {
-    struct state s = {.jobs = jobs, .ends = ends, .bar = bar, .at_once = jobs->at_once};
+    struct state s = {.jobs = jobs, .ends = ends, .bar = bar, .at_once = jobs->at_once, .most = jobs->at_once};
     int rc;
 
+    for (size_t i = 0, crew; i < jobs->n; i += crew) {
+        crew = crew_of(jobs, i);
+        s.most = crew > s.most ? crew : s.most;
+    }
     for (size_t i = 0; i < jobs->n; i++)
         ends[i] = (struct gle_job_end){.code = -1};
-    s.children = gle_calloc(jobs->at_once, sizeof *s.children);
-    s.polls = gle_calloc(jobs->at_once * PIPES, sizeof *s.polls);
-    s.of = gle_calloc(jobs->at_once * PIPES, sizeof *s.of);
-    if (s.children && s.polls && s.of) {
+    s.processes = gle_calloc(s.most, sizeof *s.processes);
+    s.children = gle_calloc(s.most, sizeof *s.children);
+    s.polls = gle_calloc(s.most * PIPES, sizeof *s.polls);
+    s.of = gle_calloc(s.most * PIPES, sizeof(struct child *));
+    if (s.processes && s.children && s.polls && s.of) {
         gle_signals_remember_stops(true);
         rc = run_all(&s, err);
         gle_signals_remember_stops(false);
@@ -375,6 +581,7 @@ int gle_jobs_run(const struct gle_jobs *jobs, struct gle_job_end *ends, struct g
         rc = gle_fail(err, GLE_ENOMEM, "no memory for %zu runs side by side", jobs->at_once);
     }
     gle_bar_clear(bar);
+    gle_free(s.processes);
     gle_free(s.children);
     gle_free(s.polls);
     gle_free((void *)s.of);

@@ -1,13 +1,17 @@
-/* jobs.h - runs side by side, each in a process of its own, so that one that fails takes nothing along. */
+/* jobs.h - runs side by side, each in a process of its own, so that one that fails takes nothing along. Runs that share
+ * a device are a crew: they are threads of one process. */
 #ifndef GLE_CLI_JOBS_H
 #define GLE_CLI_JOBS_H
 
 #include "cli/progress.h"
 
 #include <signal.h>
+#include <stdio.h>
 
-/* Where a run is; it goes through a pipe. */
+/* Where a run is; it goes through a pipe. The last one is of a run that is over, and has its exit code alone. */
 struct gle_job_progress {
+    bool over;
+    int code;
     double done;  /* fraction of its work */
     double begun; /* the fraction that it began with, where it was resumed */
     bool by_phases;
@@ -16,13 +20,28 @@ struct gle_job_progress {
 
 enum { GLE_JOB_PIPES = 3 }; /* open files that a run takes here: for its output, its errors, and how far it is */
 
+/* Where a run writes: what comes to out and err is shown when it has ended; struct gle_job_progress goes to `progress`,
+ * whole. */
+struct gle_job_pipes {
+    FILE *out, *err;
+    int progress;
+};
+
 /* What is to be run. Nothing may have started threads before. */
 struct gle_jobs {
     size_t n;       /* runs */
-    size_t at_once; /* of them, at most; at least 1 */
-    /* Run i, in a process of its own: what it writes to standard output and error is shown when it has ended. It may
-     * write struct gle_job_progress to `progress`, whole. Returns the exit code. */
-    int (*work)(void *ctx, size_t i, int progress);
+    size_t at_once; /* of them, at most; at least 1. A crew may be larger when nothing else is running */
+    /* How many runs, from i on, are a crew; at least 1. NULL: each is one by itself. */
+    size_t (*crew)(void *ctx, size_t i);
+    /* In the process of a crew, before its threads begin. Returns how many of its n runs, from i on, can be going on at
+     * a time, at least 1. NULL: all. */
+    size_t (*begin)(void *ctx, size_t i, size_t n);
+    /* Run i, in one of so many threads of that process; other runs may follow in the same thread. Returns the exit
+     * code. */
+    int (*work)(void *ctx, size_t i, const struct gle_job_pipes *pipes);
+    /* A thread of it makes no more runs; and none does. NULL: nobody wants to know. */
+    void (*leave)(void *ctx);
+    void (*end)(void *ctx);
     /* A name for run i, "seed 3"; size: of buf. */
     void (*name)(void *ctx, size_t i, char *buf, size_t size);
     void *ctx;

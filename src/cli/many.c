@@ -70,22 +70,69 @@ int gle_plan_place(struct gle_plan *plan, struct gle_error *err)
     return 0;
 }
 
-static int work(void *ctx, size_t i, int progress)
+/* Whether a run goes to a device; `auto` may choose one. */
+static bool wants_device(const struct gle_experiment *exp)
+{
+    return exp->backend == GLE_BACKEND_OPENCL || (exp->backend == GLE_BACKEND_AUTO && exp->device);
+}
+
+static bool want_same_device(const struct gle_experiment *a, const struct gle_experiment *b)
+{
+    return a->backend == b->backend && !strcmp(a->device ? a->device : "", b->device ? b->device : "");
+}
+
+/* Runs on one device step side by side. */
+static size_t crew(void *ctx, size_t i)
 {
     const struct gle_plan *plan = ctx;
-    struct gle_accelerator accelerator = {0};
+    size_t n = 1;
+
+    while (wants_device(plan->runs[i].exp) && n < plan->crew && i + n < plan->n_runs &&
+           want_same_device(plan->runs[i].exp, plan->runs[i + n].exp))
+        n++;
+    return n;
+}
+
+/* Threads of a run. The steps of a network on a device are not theirs. */
+static size_t threads_of(const struct gle_plan *plan, size_t i)
+{
+    return wants_device(plan->runs[i].exp) && plan->crew > 1 ? 1 : plan->options.threads;
+}
+
+static size_t begin(void *ctx, size_t i, size_t n)
+{
+    struct gle_plan *plan = ctx;
+
+    (void)i;
+    gle_accelerator_start(&plan->accelerator, n);
+    return n;
+}
+
+static void leave(void *ctx)
+{
+    gle_accelerator_leave(&((struct gle_plan *)ctx)->accelerator);
+}
+
+static void end(void *ctx)
+{
+    gle_accelerator_close(&((struct gle_plan *)ctx)->accelerator);
+}
+
+static int work(void *ctx, size_t i, const struct gle_job_pipes *pipes)
+{
+    struct gle_plan *plan = ctx;
     const struct gle_session_how how = {.options = &plan->options,
                                         .command = plan->command,
-                                        .threads = plan->options.threads,
+                                        .threads = threads_of(plan, i),
                                         .inputs = gle_origins_of(&plan->origins, i),
-                                        .progress = progress,
+                                        .out = pipes->out,
+                                        .err = pipes->err,
+                                        .progress = pipes->progress,
                                         .stop = plan->stop,
-                                        .accelerator = &accelerator};
+                                        .accelerator = &plan->accelerator};
     struct gle_error err = {0};
-    const int code = gle_session_run(plan->runs[i].exp, &how, &err) ? gle_show_error(&err) : 0;
 
-    gle_accelerator_close(&accelerator);
-    return code;
+    return gle_session_run(plan->runs[i].exp, &how, &err) ? gle_show_error(pipes->err, &err) : 0;
 }
 
 static void name_run(void *ctx, size_t i, char *buf, size_t size)
@@ -177,34 +224,57 @@ struct gle_share gle_plan_share(const struct gle_plan *plan, size_t n_runs, size
     return share;
 }
 
-/* No more at once than the system lets them be. */
-static int fit_in(struct gle_share *share, bool quiet, struct gle_error *err)
+/* No more at once than the system lets them be: *n runs, of so many threads, with so many files. */
+static int fit_in(size_t *n, size_t threads, size_t files, bool quiet, struct gle_error *err)
 {
     enum { MAKERS = 4 }; /* threads that may make samples, beside those of the network */
-    const size_t makers = share->threads < MAKERS ? share->threads : MAKERS;
+    const size_t makers = threads < MAKERS ? threads : MAKERS, wanted = *n;
     const char *what;
-    const size_t n = gle_limits_runs(&what, share->at_once, share->threads + makers, GLE_JOB_PIPES);
 
-    if (!n)
+    *n = gle_limits_runs(&what, wanted, threads + makers, files);
+    if (!*n)
         return gle_fail(err, GLE_ENOMEM, "too few %s are allowed for a run in a process of its own", what);
-    if (n < share->at_once && !quiet)
-        fprintf(stderr, "glesim: %zu run%s at a time in place of %zu: more %s are not allowed\n", n, n > 1 ? "s" : "",
-                share->at_once, what);
-    share->at_once = n;
+    if (*n < wanted && !quiet)
+        fprintf(stderr, "glesim: %zu run%s at a time in place of %zu: more %s are not allowed\n", *n, *n > 1 ? "s" : "",
+                wanted, what);
     return 0;
+}
+
+/* How large crews may be. */
+static int size_crews(struct gle_plan *plan, struct gle_error *err)
+{
+    enum {
+        MOST = 256,
+        FILES = 2 * GLE_JOB_PIPES + 4, /* both ends of its pipes, until the process is there; and what it opens itself */
+    };
+    size_t n = 0;
+
+    for (size_t i = 0; i < plan->n_runs; i++)
+        n += wants_device(plan->runs[i].exp);
+    plan->crew = plan->options.jobs ? plan->options.jobs : MOST;
+    plan->crew = plan->crew < n ? plan->crew : n;
+    return plan->crew > 1 ? fit_in(&plan->crew, 1, FILES, plan->options.quiet, err) : 0;
 }
 
 int gle_plan_run(int *code, struct gle_plan *plan, size_t processors, struct gle_error *err)
 {
     const struct gle_options *o = &plan->options;
     struct gle_share share = gle_plan_share(plan, plan->n_runs, processors);
-    struct gle_jobs jobs = {.n = plan->n_runs, .work = work, .name = name_run, .ctx = plan, .stop = plan->stop};
+    struct gle_jobs jobs = {.n = plan->n_runs,
+                            .crew = crew,
+                            .begin = begin,
+                            .work = work,
+                            .leave = leave,
+                            .end = end,
+                            .name = name_run,
+                            .ctx = plan,
+                            .stop = plan->stop};
     struct gle_job_end *ends;
     struct gle_bar bar;
     int rc;
 
     *code = 0;
-    if (fit_in(&share, o->quiet, err))
+    if (fit_in(&share.at_once, share.threads, GLE_JOB_PIPES, o->quiet, err) || size_crews(plan, err))
         return -1;
     ends = gle_calloc(plan->n_runs, sizeof *ends);
     if (!ends)

@@ -2,6 +2,7 @@
 #ifndef GLE_CLI_MANY_H
 #define GLE_CLI_MANY_H
 
+#include "cli/accelerator.h"
 #include "cli/options.h"
 #include "cli/origins.h"
 #include "report/summary.h"
@@ -17,6 +18,8 @@ struct gle_plan {
     size_t n_lists;
     struct gle_seed_run *runs; /* (n_runs): of a variant one after the other, seed by seed */
     size_t n_runs;
+    size_t crew;                        /* runs on one device, of one process (jobs.h), at most */
+    struct gle_accelerator accelerator; /* theirs, in that process */
     struct gle_origins origins; /* of runs that are there, by gle_plan_check(); of the others nobody has looked */
 };
 

@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static void note_skipped(const struct gle_data *data)
+static void note_skipped(FILE *to, const struct gle_data *data)
 {
     if (data->n_skipped)
-        fprintf(stderr, "glesim: %zu file%s left out; the first: %s\n", data->n_skipped,
+        fprintf(to, "glesim: %zu file%s left out; the first: %s\n", data->n_skipped,
                 data->n_skipped > 1 ? "s" : "", data->skipped);
 }
 
@@ -55,7 +55,7 @@ static bool differs(const struct gle_array *a, const double *values, size_t n)
 
 /* A layer in which tau_r does not learn keeps the config's. A file that has another one may come from a run in which it
  * did. */
-static void note_tau_r(const struct gle_layer_cfg *l, const struct gle_npz *npz, const char *file)
+static void note_tau_r(FILE *to, const struct gle_layer_cfg *l, const struct gle_npz *npz, const char *file)
 {
     struct gle_error err = {0};
     struct gle_array a;
@@ -65,13 +65,13 @@ static void note_tau_r(const struct gle_layer_cfg *l, const struct gle_npz *npz,
     if (l->plastic[GLE_TAU_R] || !gle_npz_has(npz, name) || gle_npz_read(&a, npz, name, &err))
         return;
     if (differs(&a, l->tau_r, l->n))
-        fprintf(stderr, "glesim: %s: '%s' is not used: tau_r does not learn in that layer (plastic), which has what "
+        fprintf(to, "glesim: %s: '%s' is not used: tau_r does not learn in that layer (plastic), which has what "
                 "the config says\n", file, name);
     gle_array_clear(&a);
 }
 
 /* What is wrong with the file is for the run to say. */
-static void note_weights(const struct gle_experiment *exp)
+static void note_weights(FILE *to, const struct gle_experiment *exp)
 {
     struct gle_error err = {0};
     char note[GLE_NOTE_MIN];
@@ -83,18 +83,18 @@ static void note_weights(const struct gle_experiment *exp)
                         "LAYER.weight, LAYER.bias, LAYER.tau_m and, where it learns, LAYER.tau_r of the layers are "
                         "used");
     if (*note)
-        fprintf(stderr, "glesim: %s\n", note);
+        fprintf(to, "glesim: %s\n", note);
     for (size_t i = 0; i < exp->n_layers; i++)
-        note_tau_r(&exp->layers[i], npz, exp->init_file);
+        note_tau_r(to, &exp->layers[i], npz, exp->init_file);
     gle_npz_close(npz);
 }
 
-static void note_batch(const struct gle_experiment *exp, const struct gle_data *data)
+static void note_batch(FILE *to, const struct gle_experiment *exp, const struct gle_data *data)
 {
     const size_t n = data->split[GLE_TRAIN].n;
 
     if (!data->signal.play && n < exp->batch_size)
-        fprintf(stderr, "glesim: training.batch_size is %llu, and the training set has %zu sample%s: all of them make "
+        fprintf(to, "glesim: training.batch_size is %llu, and the training set has %zu sample%s: all of them make "
                 "one batch\n", (unsigned long long)exp->batch_size, n, n == 1 ? "" : "s");
 }
 
@@ -147,17 +147,17 @@ static void note_diagnose(const struct gle_experiment *exp, const struct gle_dat
                        "follow one another", (unsigned long long)exp->diagnose.n_steps, (unsigned long long)longest);
 }
 
-static void print_told(struct gle_errors *told)
+static void print_told(FILE *to, struct gle_errors *told)
 {
     char text[1200];
 
     gle_errors_sort(told);
     for (size_t i = 0; i < told->n; i++) {
         gle_error_format(text, sizeof text, &told->item[i]);
-        fprintf(stderr, "glesim: %s\n", text);
+        fprintf(to, "glesim: %s\n", text);
     }
     if (told->dropped)
-        fputs("glesim: and more settings that have no effect\n", stderr);
+        fputs("glesim: and more settings that have no effect\n", to);
 }
 
 void gle_notes_print_settings(const struct gle_experiments *list)
@@ -166,19 +166,19 @@ void gle_notes_print_settings(const struct gle_experiments *list)
 
     for (size_t i = 0; i < list->n; i++)
         gle_experiment_unused(list->item[i], &told);
-    print_told(&told);
+    print_told(stderr, &told);
 }
 
-void gle_notes_print(const struct gle_experiment *exp, const struct gle_data *data)
+void gle_notes_print(FILE *to, const struct gle_experiment *exp, const struct gle_data *data)
 {
     struct gle_errors told = {0};
 
     note_test_batch(exp, data, &told);
     note_diagnose(exp, data, &told);
-    print_told(&told);
-    note_skipped(data);
+    print_told(to, &told);
+    note_skipped(to, data);
     if (data->note[0])
-        fprintf(stderr, "glesim: %s\n", data->note);
-    note_weights(exp);
-    note_batch(exp, data);
+        fprintf(to, "glesim: %s\n", data->note);
+    note_weights(to, exp);
+    note_batch(to, exp, data);
 }

@@ -5,11 +5,13 @@
 #include "config/experiment.h"
 #include "data/data.h"
 
-/* Writes a line each to standard error: files of the data set that were left out, arrays of its file and of the file of
+#include <stdio.h>
+
+/* Writes a line each to `to`: files of the data set that were left out, arrays of its file and of the file of
  * initial weights that nothing uses, batches that are larger than their sets, comparisons with gradients that never
  * begin. */
-void gle_notes_print(const struct gle_experiment *exp, const struct gle_data *data);
-/* Likewise settings of a file's configs that change nothing whatever the data are, each once. */
+void gle_notes_print(FILE *to, const struct gle_experiment *exp, const struct gle_data *data);
+/* Likewise, to standard error, settings of a file's configs that change nothing whatever the data are, each once. */
 void gle_notes_print_settings(const struct gle_experiments *list);
 
 #endif

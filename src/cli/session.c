@@ -9,6 +9,7 @@
 #include "report/checkpoint.h"
 #include "report/recording.h"
 #include "report/report.h"
+#include "solver/fleet.h"
 #include "train/measure.h"
 #include "train/train.h"
 #include "yaml/node.h"
@@ -31,7 +32,7 @@ static const double FAR_ABOVE = 10.0;
 struct session {
     struct gle_data *data;
     struct gle_graph *graph;
-    struct gle_device *device; /* of how->accelerator; NULL: the processors */
+    struct gle_fleet *fleet; /* of how->accelerator; NULL: the processors */
     struct gle_net *net;
     struct gle_metrics metrics;
     struct gle_report report;
@@ -94,7 +95,7 @@ static int on_resume(void *ctx, struct gle_run *training, struct gle_error *err)
         return -1;
     gle_provenance_maker(now, p);
     if (p->changed)
-        fprintf(stderr, "glesim: %s: another device, instruction set or program goes on with it, so that its bits are "
+        fprintf(s->how->err, "glesim: %s: another device, instruction set or program goes on with it, so that its bits are "
                         "those of neither: %s; before: %s\n",
                 s->report.dir, now, p->earlier[p->n_earlier - 1]);
     return 0;
@@ -176,7 +177,7 @@ static int open_session(struct session *s, struct gle_error *err)
     const size_t threads = gle_limits_threads(s->how->threads);
     struct gle_graph_options options;
 
-    if (gle_accelerator_open(&s->device, s->how->accelerator, exp, err) || open_data(s, err))
+    if (gle_accelerator_open(&s->fleet, s->how->accelerator, exp, err) || open_data(s, err))
         return -1;
     if (gle_train_check(exp, s->data, err))
         return -1;
@@ -188,10 +189,10 @@ static int open_session(struct session *s, struct gle_error *err)
     if (gle_net_threads(s->net) > threads)
         return gle_fail(err, GLE_ENOMEM, "only %zu of %zu threads can be made; --threads %zu does with so many",
                         threads, gle_net_threads(s->net), threads);
-    if (s->device && gle_net_move(s->net, s->device, err))
+    if (s->fleet && gle_net_move(s->net, s->fleet, err))
         return -1;
     if (!s->how->options->quiet)
-        gle_notes_print(exp, s->data);
+        gle_notes_print(s->how->err, exp, s->data);
     return 0;
 }
 
@@ -205,7 +206,7 @@ static void close_session(struct session *s, const struct gle_error *err)
     gle_graph_destroy(s->graph);
     gle_data_close(s->data);
     if (err->code == GLE_EDEVICE)
-        gle_accelerator_close(s->how->accelerator);
+        gle_accelerator_fail(s->how->accelerator);
 }
 
 static void print_result(const struct session *s, double seconds)
@@ -214,32 +215,33 @@ static void print_result(const struct session *s, double seconds)
     const struct gle_experiment *exp = s->report.exp;
     const struct gle_epoch *last = m->n_epochs ? &m->epochs[m->n_epochs - 1] : NULL;
     const struct gle_evaluated *tested = gle_metrics_final_test(m, exp);
+    FILE *out = s->how->out;
     char spent[32];
 
     gle_format_duration(spent, sizeof spent, seconds);
-    printf("%s/metrics.json: %s", s->report.dir, gle_status_name(m->status));
+    fprintf(out, "%s/metrics.json: %s", s->report.dir, gle_status_name(m->status));
     if (last && last->score[m->confusion_split].measured) {
         const struct gle_score *score = &last->score[m->confusion_split];
         const char *set = gle_split_names[m->confusion_split];
-        printf(" after epoch %llu, %s loss %.4g", (unsigned long long)last->epoch, set, score->loss);
+        fprintf(out, " after epoch %llu, %s loss %.4g", (unsigned long long)last->epoch, set, score->loss);
         if (m->n_classes)
-            printf(", %s accuracy %.1f %%", set, 100.0 * score->accuracy);
+            fprintf(out, ", %s accuracy %.1f %%", set, 100.0 * score->accuracy);
     }
     if (m->n_phases) {
         uint64_t steps = 0;
         for (size_t i = 0; i < m->n_phases; i++)
             steps += m->phases[i].steps;
-        printf(" after %g time units", (double)steps * exp->dt);
+        fprintf(out, " after %g time units", (double)steps * exp->dt);
         if (!isnan(m->phases[m->n_phases - 1].last_loss)) /* some had a target */
-            printf(", loss %.4g in the last %llu steps", m->phases[m->n_phases - 1].last_loss,
+            fprintf(out, ", loss %.4g in the last %llu steps", m->phases[m->n_phases - 1].last_loss,
                    (unsigned long long)m->phases[m->n_phases - 1].last_steps);
     }
     if (tested) {
-        printf(", test loss %.4g", tested->loss);
+        fprintf(out, ", test loss %.4g", tested->loss);
         if (m->n_classes)
-            printf(", test accuracy %.1f %%", 100.0 * tested->accuracy);
+            fprintf(out, ", test accuracy %.1f %%", 100.0 * tested->accuracy);
     }
-    printf(", %s\n", spent);
+    fprintf(out, ", %s\n", spent);
 }
 
 /* The loss of the untrained network, or what comes next to it, and that at the end; false: nobody can tell. */
@@ -272,7 +274,7 @@ static void warn_of_loss(const struct session *s)
 
     if (s->metrics.status == GLE_COMPLETED && first_and_last(&first, &last, &of, &s->metrics) &&
         last > FAR_ABOVE * first)
-        fprintf(stderr, "glesim: %s: the training loss is %.4g at the end, far above the %.4g of the %s; a smaller "
+        fprintf(s->how->err, "glesim: %s: the training loss is %.4g at the end, far above the %.4g of the %s; a smaller "
                         "learning rate may help\n", s->report.dir, last, first, of);
 }
 
@@ -374,7 +376,7 @@ static int train(struct session *s, struct gle_provenance *provenance, struct gl
     if (gle_report_resumes(&s->report))
         observer.resume = on_resume;
     gle_bar_start(&s->bar, s->graph->exp, quiet || s->progress >= 0);
-    rc = gle_train(&s->metrics, s->net, s->graph, s->data, s->device, &observer, s->how->stop, err);
+    rc = gle_train(&s->metrics, s->net, s->graph, s->data, s->fleet, &observer, s->how->stop, err);
     gle_bar_clear(&s->bar);
     if (rc && err->code == GLE_EDIVERGED)
         name_loop(s, err);
@@ -385,7 +387,7 @@ static int train(struct session *s, struct gle_provenance *provenance, struct gl
     gle_provenance_now(provenance->end);
     if (write_all(s, &write_err)) {
         if (rc)
-            gle_show_error(err);
+            gle_show_error(s->how->err, err);
         *err = write_err;
         report_failure(s, err);
         return -1;
@@ -408,11 +410,11 @@ static int dry_run(struct session *s, struct gle_error *err)
 
     if (gle_recorder_measure(&record, s->graph, err))
         return -1;
-    rc = gle_train_measure(&costs, s->net, s->graph, s->data, s->device, SECONDS, 0.0, err);
+    rc = gle_train_measure(&costs, s->net, s->graph, s->data, s->fleet, SECONDS, 0.0, err);
     if (rc && err->code != GLE_EDIVERGED)
         return -1;
     wild = gle_net_get_place(s->net).steps - 1; /* the last step, if that diverged */
-    gle_show_plan(s->graph, s->data, s->device ? gle_device_info(s->device) : NULL, gle_net_threads(s->net),
+    gle_show_plan(s->graph, s->data, s->fleet ? gle_device_info(gle_fleet_device(s->fleet)) : NULL, gle_net_threads(s->net),
                   rc ? NULL : &costs, wild, record);
     if (rc && (double)wild >= gle_train_steps(s->graph->exp, s->data)) {
         *err = (struct gle_error){0};
@@ -442,7 +444,7 @@ int gle_session_estimate(double *estimate, const struct gle_experiment *exp, con
     struct gle_costs costs;
     int rc = open_session(&s, err);
 
-    rc = rc ? rc : gle_train_measure(&costs, s.net, s.graph, s.data, s.device, seconds, 0.0, err);
+    rc = rc ? rc : gle_train_measure(&costs, s.net, s.graph, s.data, s.fleet, seconds, 0.0, err);
     if (!rc)
         gle_train_estimate(estimate, &costs, exp, s.data);
     close_session(&s, err);
@@ -474,7 +476,7 @@ static int is_there(bool *there, struct session *s, const struct gle_options *o,
                    gle_report_remove_checkpoint(report, err)))
         return -1;
     if (*there && !o->quiet)
-        printf("%s/metrics.json: there already\n", report->dir);
+        fprintf(s->how->out, "%s/metrics.json: there already\n", report->dir);
     return 0;
 }
 
@@ -515,8 +517,8 @@ int gle_session_run(const struct gle_experiment *exp, const struct gle_session_h
         rc = open_session(&s, err);
     if (!rc && !there) {
         provenance.threads = gle_net_threads(s.net);
-        if (s.device)
-            name_device(&provenance, gle_device_info(s.device));
+        if (s.fleet)
+            name_device(&provenance, gle_device_info(gle_fleet_device(s.fleet)));
         rc = trains ? train(&s, &provenance, err) : dry_run(&s, err);
     }
     close_session(&s, err);

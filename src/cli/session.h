@@ -8,6 +8,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 /* Pointers are borrowed. */
 struct gle_session_how {
@@ -15,6 +16,7 @@ struct gle_session_how {
     const char *command;               /* for the report */
     size_t threads;                    /* at most */
     const struct gle_inputs *inputs; /* what the run would be made from, where that is known already; or NULL */
+    FILE *out, *err; /* where it writes what it has to say */
     int progress; /* where a run among many writes struct gle_job_progress (jobs.h); -1: the bar shows it */
     const volatile sig_atomic_t *stop; /* the signal that asks for the end; NULL: none will */
     struct gle_accelerator *accelerator; /* what it may run on */

@@ -13,12 +13,12 @@
 #include <math.h>
 #include <stdio.h>
 
-int gle_show_error(const struct gle_error *err)
+int gle_show_error(FILE *to, const struct gle_error *err)
 {
     char text[1200];
 
     gle_error_format(text, sizeof text, err);
-    fprintf(stderr, "%s%s\n", err->file[0] ? "" : "glesim: ", text);
+    fprintf(to, "%s%s\n", err->file[0] ? "" : "glesim: ", text);
     return gle_code_exit(err->code);
 }
 

@@ -8,11 +8,12 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct gle_device_info;
 
-/* An error, on standard error. Returns the exit code that belongs to it. */
-int gle_show_error(const struct gle_error *err);
+/* An error, on `to`. Returns the exit code that belongs to it. */
+int gle_show_error(FILE *to, const struct gle_error *err);
 /* Every key of a config, and every row of every table, with their helps; and the devices of this machine. */
 void gle_show_list(void);
 /* Version, compiler, libraries, processor. */

@@ -2,7 +2,8 @@
  * out of a list, and no group reads what another one of the same launch writes. A further index of groups counts
  * networks of the same shape, whose arrays lie one behind the other. */
 
-/* What a launch is given, and what of it belongs to the network of this group. */
+/* What a launch is given, and what of it belongs to the network of this group: group (i, j) works for the network whose
+ * place is slots[at_slots + j], and makes step at_step of those that it was given. */
 #define NETWORK_ARGUMENTS                                                                                             \
     __global float *params, __global float *grads, __global float *moments_0, __global float *moments_1,              \
         __global float *coefs, __global float *state, __global float *derived, __global float *tape,                  \
@@ -10,12 +11,13 @@
         __global float *losses, __global uint *wild, __global const struct gle_device_population *populations,        \
         projection *projections, __global const uint *lists, __global const struct gle_device_tile *tiles,            \
         __global const struct gle_device_step *steps, __global const struct gle_device_update *updates,               \
-        struct gle_device_shape shape, uint at_step
+        __global const uint *slots, struct gle_device_shape shape, uint at_step, uint at_slots
 #define NETWORK                                                                                                       \
     network_of(params, grads, moments_0, moments_1, coefs, state, derived, tape, inputs, targets, output_sums, losses, \
-               wild, populations, projections, lists, steps, updates, &shape, at_step)
+               wild, populations, projections, lists, steps, updates, slots[at_slots + get_group_id(1)], &shape, at_step)
 
 struct network {
+    size_t slot;
     __global float *params, *grads, *moments[2], *coefs, *state, *derived, *tape;
     __global const float *input, *target;
     __global float *output_sum, *loss;
@@ -38,29 +40,30 @@ static inline struct network network_of(__global float *params, __global float *
                                         __global float *losses, __global uint *wild, population *populations,
                                         projection *projections, __global const uint *lists,
                                         __global const struct gle_device_step *steps,
-                                        __global const struct gle_device_update *updates,
+                                        __global const struct gle_device_update *updates, size_t slot,
                                         const struct gle_device_shape *shape, uint at_step)
 {
-    const size_t net = get_group_id(1), turn = at_step * get_num_groups(1) + net;
+    const size_t first = slot * shape->turns, turn = first + at_step;
     struct network w;
 
-    w.params = params + net * shape->slab_params;
-    w.grads = grads + net * shape->slab_params;
-    w.moments[0] = moments_0 + net * shape->slab_params;
-    w.moments[1] = moments_1 + net * shape->slab_params;
-    w.coefs = coefs + net * shape->slab_coefs;
-    w.state = state + net * shape->slab_state;
-    w.derived = derived + net * shape->slab_derived;
-    w.tape = tape + net * shape->slab_tape;
-    w.input = inputs + turn * shape->slab_input;
-    w.target = targets + turn * shape->slab_target;
-    w.output_sum = output_sums + net * shape->slab_target;
+    w.slot = slot;
+    w.step = steps + slot * shape->steps_apart + at_step;
+    w.params = params + slot * shape->slab_params;
+    w.grads = grads + slot * shape->slab_params;
+    w.moments[0] = moments_0 + slot * shape->slab_params;
+    w.moments[1] = moments_1 + slot * shape->slab_params;
+    w.coefs = coefs + slot * shape->slab_coefs;
+    w.state = state + slot * shape->slab_state;
+    w.derived = derived + slot * shape->slab_derived;
+    w.tape = tape + slot * shape->slab_tape;
+    w.input = inputs + (first + w.step->input) * shape->slab_input;
+    w.target = targets + (first + w.step->target) * shape->slab_target;
+    w.output_sum = output_sums + slot * shape->slab_target;
     w.loss = losses + turn * shape->max_batch;
     w.wild = wild + turn * shape->n_populations;
     w.populations = populations;
     w.projections = projections;
     w.lists = lists;
-    w.step = steps + turn;
     w.updates = updates + turn * shape->n_parameters;
     w.shape = shape;
     return w;

@@ -10,13 +10,13 @@ struct sweep {
     const struct gle_device_sweep *window;
 };
 
-static inline struct sweep sweep_of(__global float *adjoints, __global float *sent_lambdas,
+static inline struct sweep sweep_of(__global float *adjoints, __global float *sent_lambdas, size_t slot,
                                     const struct gle_device_sweep *window)
 {
     struct sweep v;
 
-    v.adjoint = adjoints + get_group_id(1) * window->slab_adjoint;
-    v.sent = sent_lambdas + get_group_id(1) * window->slab_sent;
+    v.adjoint = adjoints + slot * window->slab_adjoint;
+    v.sent = sent_lambdas + slot * window->slab_sent;
     v.window = window;
     return v;
 }
@@ -59,7 +59,7 @@ static inline __global const float *taped_rates(const struct network *w, const s
 /* Whether the step after t has a target. */
 static inline bool is_asked(const struct network *w, const struct gle_device_sweep *window, uint t)
 {
-    return t + 1 < window->taped && !(w->step[(size_t)(t + 1) * get_num_groups(1)].flags & GLE_DEVICE_UNASKED);
+    return t + 1 < window->taped && !(w->step[t + 1].flags & GLE_DEVICE_UNASKED);
 }
 
 /* W^T lambda of readers, for swept sources. */
@@ -69,7 +69,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void send_lambdas(NE
     vector sums[MICROS_EACH][MICRO_ROWS][MICRO_VECTORS];
     const struct gle_device_tile task = tiles[get_group_id(0)];
     const struct network w = NETWORK;
-    const struct sweep v = sweep_of(adjoints, sent_lambdas, &window);
+    const struct sweep v = sweep_of(adjoints, sent_lambdas, w.slot, &window);
     const uint item = (uint)get_local_id(0);
     projection *c = &projections[task.which];
     population *below = &populations[c->source];
@@ -238,7 +238,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void sweep_populatio
     vector sums[MICROS_EACH][MICRO_ROWS][MICRO_VECTORS];
     const struct gle_device_tile task = tiles[get_group_id(0)];
     const struct network w = NETWORK;
-    const struct sweep v = sweep_of(adjoints, sent_lambdas, &window);
+    const struct sweep v = sweep_of(adjoints, sent_lambdas, w.slot, &window);
     const uint item = (uint)get_local_id(0);
     population *p = &populations[task.which];
     const struct tile t = tile_of(p, shape.B, task.first, task.across);
@@ -308,7 +308,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void gather(NETWORK_
     vector sums[MICROS_EACH][MICRO_ROWS][MICRO_VECTORS];
     const struct gle_device_tile task = tiles[get_group_id(0)];
     const struct network w = NETWORK;
-    const struct sweep v = sweep_of(adjoints, sent_lambdas, &window);
+    const struct sweep v = sweep_of(adjoints, sent_lambdas, w.slot, &window);
     const uint item = (uint)get_local_id(0), rows = window.taped * shape.B;
     const bool is_weight = task.task == GLE_TASK_WEIGHT, learns = does(&w, GLE_DEVICE_LEARN);
     projection *c = &projections[is_weight ? task.which : 0];

@@ -94,6 +94,8 @@ struct gle_device_shape {
     struct gle_device_field input, tape_input, tape_target;
     gle_u32 slab_params, slab_coefs, slab_state, slab_derived, slab_tape; /* floats of one network's */
     gle_u32 slab_input, slab_target;  /* of one step's input and target of one network */
+    gle_u32 turns;                    /* steps that there is room for, of one network */
+    gle_u32 steps_apart;              /* from what one network does in its first step, to the next network's */
     float dt;
     float loss_parameter; /* the number among the settings of the loss */
     gle_u32 prospective;  /* errors look ahead */
@@ -116,6 +118,7 @@ enum {
 struct gle_device_step {
     gle_u64 steps;   /* before it, since the start */
     gle_u32 flags, taped;
+    gle_u32 input, target; /* which of those that the network was given */
     float beta, unused;
 };
 

@@ -169,7 +169,11 @@ struct gle_net_place gle_net_get_place(const struct gle_net *net)
 int gle_net_archive(struct gle_net *net, struct gle_archive *a, struct gle_error *err)
 {
     for (enum gle_part_of_net part = 0; part < GLE_PARTS_OF_NET; part++)
-        gle_net_touch(net, part);
+        if (gle_archive_restores(a))
+            gle_net_touch(net, part);
+        else
+            gle_net_see(net, part);
+    gle_net_device_see_kept(net);
     if (gle_net_tell(net, err))
         return -1;
     if (gle_archive_count(a, "batch", &net->B, 1, net->graph->max_batch, err) ||
@@ -177,9 +181,7 @@ int gle_net_archive(struct gle_net *net, struct gle_archive *a, struct gle_error
         visit_params(net, a, err) || visit_moments(net, a, err) || visit_learning(net, a, err) ||
         visit_state(net, a, err) || visit_ends(net, a, err) || visit_window(net, a, err))
         return -1;
-    if (gle_archive_restores(a)) {
-        gle_net_resize(net);
+    if (gle_archive_restores(a))
         gle_net_follow_all(net);
-    }
     return 0;
 }

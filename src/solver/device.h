@@ -6,7 +6,7 @@
  *             step                     see
  *   same ------------> device is newer -----> same
  *     |                                        ^
- *     | touch                                  | the next steps are handed over
+ *     | touch, replace, clear                  | the next steps are handed over
  *     +--------------> host is newer ----------+
  *
  * Steps are put down, with what they read, and handed over together: when there are many, or when somebody asks for
@@ -37,10 +37,14 @@ void gle_net_see(const struct gle_net *net, enum gle_part_of_net part);
 void gle_net_touch(struct gle_net *net, enum gle_part_of_net part);
 /* Before it is overwritten there as a whole. */
 void gle_net_replace(struct gle_net *net, enum gle_part_of_net part);
+/* Before all of it becomes zero there. */
+void gle_net_clear(struct gle_net *net, enum gle_part_of_net part);
 /* Brings rows of the batch of one copy of a field, a state or derived, to the host. */
 void gle_net_see_field(const struct gle_net *net, const struct gle_field *f);
-/* The number of rows has changed. */
-void gle_net_resize(struct gle_net *net);
+/* Keeps a copy of the parameters on the device, if they are newer there; returns whether it did. Brings it to
+ * net->kept, if that is where the last one was kept. */
+bool gle_net_device_keep(struct gle_net *net);
+void gle_net_device_see_kept(struct gle_net *net);
 
 /* Puts a step down; hands over those before it where there are many. Errors: as gle_net_queue(). */
 GLE_MUST_CHECK int gle_net_device_queue(struct gle_net *net, const struct gle_step *step, double *losses, size_t *n,

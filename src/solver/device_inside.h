@@ -1,62 +1,139 @@
-/* device_inside.h - a net on a device, for device.c and device_window.c. */
+/* device_inside.h - nets on a device, for the files that keep them there. */
 #ifndef GLE_SOLVER_DEVICE_INSIDE_H
 #define GLE_SOLVER_DEVICE_INSIDE_H
 
 #include "backend/device.h"
 #include "solver/device_tables.h"
+#include "solver/fleet.h"
 #include "solver/inside.h"
 
-/* In the order of the kernels' arguments, up to the numbers. */
+#include <pthread.h>
+
+/* In the order of the kernels' arguments, up to the numbers. Each has a stretch for every place of a convoy, but for
+ * those of the graph. */
 enum buffer {
     PARAMETERS, GRADIENTS, MOMENTS_0, MOMENTS_1, COEFFICIENTS, STATE, DERIVED, TAPE, /* as the net has them */
     INPUTS, TARGETS, OUTPUT_SUM, LOSSES, WILD,                                       /* of the steps that wait */
-    POPULATIONS, PROJECTIONS, LISTS, TILES, STEPS, UPDATES,
+    POPULATIONS, PROJECTIONS, LISTS, TILES,                                          /* of the graph */
+    STEPS, UPDATES,
+    SLOTS, /* lists of places: of the nets that make a step */
     STEP_BUFFERS,
-    ADJOINTS = STEP_BUFFERS + 2, SENT_LAMBDAS, /* what sweeps have beside */
+    ADJOINTS = STEP_BUFFERS + 3, SENT_LAMBDAS, /* what sweeps have beside */
     BUFFERS
 };
-enum { ARGUMENT_SHAPE = STEP_BUFFERS, ARGUMENT_STEP, ARGUMENT_SWEEP = BUFFERS };
+enum { ARGUMENT_SHAPE = STEP_BUFFERS, ARGUMENT_STEP, ARGUMENT_SLOTS, ARGUMENT_SWEEP = BUFFERS };
 
-enum newer { SAME, HOST, DEVICE };
+enum newer {
+    SAME,
+    HOST,
+    ZERO, /* the host has zeros, and it is newer */
+    DEVICE
+};
+
+/* What a thread waits for. */
+enum request {
+    NOTHING,
+    ROOM,    /* the convoy is allocated */
+    STEPS_MADE, /* the steps are handed over; */
+    RESULTS, /* and what comes back of them has come */
+    SWEEP,   /* back over a window */
+    GATHER   /* the gradients that it leads to, and the optimizer's step */
+};
 
 struct gle_net_device {
-    struct gle_device *device; /* borrowed */
+    struct gle_convoy *convoy;
+    size_t slot; /* its place there */
+    enum newer newer[GLE_PARTS_OF_NET];
+    bool keeps; /* the device has the parameters that were kept last */
+    struct gle_error err; /* that was not told yet */
+    enum request request;
+
+    /* Steps that wait to be handed over (n, at most convoy's shape.turns), and what they read. */
+    size_t n, n_inputs, n_targets;
+    size_t handed;   /* steps whose losses have not come back, */
+    uint64_t first;  /* the number of the first of these since the net's start, */
+    size_t losses_B; /* and their rows */
+    double *known;   /* (2 GLE_QUEUE_STEPS): losses that came back (n_known), and were not told */
+    size_t n_known;
+
+    struct gle_device_sweep sweep; /* that it waits for; over so many rounds */
+    size_t rounds;
+};
+
+/* Nets whose graphs are the same to a device, and whose arrays lie there one behind the other. */
+struct gle_convoy {
+    struct gle_fleet *fleet;
+    struct gle_convoy *next;
+    struct gle_net **nets; /* (n): who has which place; NULL: free */
+    size_t n;
+    bool has_room; /* the buffers are there; n stays as it is */
     struct gle_device_kernel *kernels[GLE_DEVICE_LAUNCHES];
     size_t n_kernels; /* those of sweeps come last, if there are any */
     struct gle_device_sizes sizes;
-    struct gle_device_tables tables;
+    struct gle_device_tables tables; /* cut for tables.shape.B rows */
+    bool tiles_are_there;            /* for as many rows */
     struct gle_buffer *buffers[BUFFERS], *tiles[GLE_DEVICE_LAUNCHES];
-    enum newer newer[GLE_PARTS_OF_NET];
-    struct gle_error err; /* that was not told yet */
+    struct gle_buffer *kept; /* parameters (n) */
 
-    /* Steps that wait to be handed over (n of most). */
-    size_t n, most;
-    uint64_t first;       /* number of the first of them, since the net's start */
-    float *inputs, *targets;
-    struct gle_device_step *steps;
-    struct gle_device_update *updates;
-    float *losses;        /* (most, max_batch), as they come back */
-    gle_u32 *wild;        /* (most, n_populations) */
-    size_t handed;        /* steps whose losses have not come back */
-    double *known;        /* (2 most): losses that came back (n_known), and were not told */
-    size_t n_known;
-    size_t losses_B;      /* rows of theirs */
+    /* What goes to the device with steps, and comes back. Turns and steps_apart: of the shape. */
+    float *inputs, *targets; /* (n, turns, slab_input), (n, turns, slab_target) */
+    struct gle_device_step *steps;     /* (n, steps_apart) */
+    struct gle_device_update *updates; /* (n, turns, n_parameters) */
+    float *losses;                     /* (n, turns, max_batch) */
+    gle_u32 *wild;                     /* (n, turns, n_populations) */
+    float *sums;                       /* (n, slab_target) */
+    gle_u32 *slots;         /* (2, n): lists of places, */
+    size_t listed[2];       /* whose first ones are on the device */
+    struct gle_net **served; /* (2 n): room for those who serve */
 };
 
-/* Hands over the steps that wait, and takes what came back of those before them. Returns whether all is well. */
-bool gle_device_hand_over(struct gle_net *net);
-/* The same, and takes what comes back of them. */
-bool gle_device_settle(struct gle_net *net);
-/* Brings to the device all parts of a net that are newer on the host. */
-bool gle_device_write_parts(struct gle_net *net);
-/* Keeps the first error of a device; returns whether there is one. */
+struct gle_fleet {
+    struct gle_device *device;
+    pthread_mutex_t lock;
+    pthread_cond_t over; /* a round is */
+    size_t n_threads, n_waiting;
+    uint64_t round;
+    struct gle_convoy *convoys;
+};
+
+static inline struct gle_fleet *gle_fleet_of(const struct gle_net *net)
+{
+    return net->device->convoy->fleet;
+}
+
+/* Has the device to itself, between the two. */
+void gle_fleet_lock(struct gle_fleet *fleet);
+void gle_fleet_unlock(struct gle_fleet *fleet);
+
+/* Waits until what the net wants has been served. Returns whether all is well with the net. */
+bool gle_fleet_meet(struct gle_net *net, enum request what);
+
+/* Puts a net into a convoy. Errors: as gle_net_move(). */
+GLE_MUST_CHECK int gle_convoy_join(struct gle_fleet *fleet, struct gle_net *net, struct gle_error *err);
+void gle_convoy_leave(struct gle_net *net);
+void gle_convoy_destroy(struct gle_convoy *convoy);
+/* Compiles the kernels for it, or takes them out of the cache. Errors: GLE_EDEVICE, GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_convoy_compile(struct gle_convoy *convoy, const struct gle_net *net, struct gle_error *err);
+/* The buffers, for as many nets as have joined. Errors: likewise. */
+GLE_MUST_CHECK int gle_convoy_make_room(struct gle_convoy *convoy, struct gle_error *err);
+/* Tiles for as many rows as a net of it has. Errors: likewise. */
+GLE_MUST_CHECK int gle_convoy_cut(struct gle_convoy *convoy, const struct gle_net *net, struct gle_error *err);
+/* Does all that nets of it wait for. */
+void gle_convoy_serve(struct gle_convoy *convoy);
+/* Brings all parts of a net that are newer on the host to the device. Errors: GLE_EDEVICE. */
+GLE_MUST_CHECK int gle_convoy_write_parts(struct gle_net *net, struct gle_error *err);
+
+/* An array of the net, and where its twin is. */
+struct gle_twin {
+    enum buffer buffer;
+    float *host;
+    size_t n;
+};
+/* Those of a part; returns their number. */
+size_t gle_device_twins(const struct gle_net *net, enum gle_part_of_net part, struct gle_twin twins[2]);
+
+/* Keeps the first error of a net's device; returns whether there is one. */
 bool gle_device_failed(struct gle_net_device *d, int rc, const struct gle_error *err);
-/* Move bytes, whose errors are kept; return whether all is well. */
-bool gle_device_write(struct gle_net_device *d, enum buffer buffer, size_t offset, const void *from, size_t bytes);
-bool gle_device_read(struct gle_net_device *d, enum buffer buffer, size_t offset, void *to, size_t bytes);
-bool gle_device_zero(struct gle_net_device *d, enum buffer buffer, size_t offset, size_t bytes);
-/* Launches a kernel for step number q of those that were handed over. */
-bool gle_device_run(struct gle_net_device *d, enum gle_device_launch which, size_t q);
 
 /* What parameters have of the optimizer's step, (n_parameters); counts it for those that are held, with `learn`. */
 void gle_device_list_updates(struct gle_net *net, struct gle_device_update *updates, bool learn);

@@ -25,6 +25,7 @@ struct gle_device_tables {
     const struct gle_graph *graph;              /* borrowed */
     struct gle_device_population *populations;  /* (n_populations) */
     struct gle_device_projection *projections;  /* (n_projections) */
+    size_t n_projections;
     gle_u32 *lists; /* (n_lists): readers of populations, synapses of sparse links */
     size_t n_lists;
     struct gle_device_tile *tiles[GLE_DEVICE_LAUNCHES]; /* (n_tiles) each: what the groups of a launch do */

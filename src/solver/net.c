@@ -326,13 +326,15 @@ bool gle_net_learns(const struct gle_net *net, size_t param)
 
 void gle_net_keep(struct gle_net *net)
 {
-    gle_net_see(net, GLE_PART_PARAMETERS);
+    if (gle_net_device_keep(net))
+        return;
     memcpy(net->kept, net->slabs[GLE_PARAMETER], net->graph->floats[GLE_PARAMETER] * sizeof *net->kept);
 }
 
 void gle_net_recall(struct gle_net *net)
 {
     gle_net_replace(net, GLE_PART_PARAMETERS);
+    gle_net_device_see_kept(net);
     memcpy(net->slabs[GLE_PARAMETER], net->kept, net->graph->floats[GLE_PARAMETER] * sizeof *net->kept);
     gle_net_follow_all(net);
 }
@@ -419,7 +421,6 @@ void gle_net_set_batch(struct gle_net *net, size_t B)
     gle_net_touch(net, GLE_PART_STATE);
     gle_net_touch(net, GLE_PART_PARAMETERS);
     net->B = B;
-    gle_net_resize(net);
     for (size_t i = 0; i < g->n_fields; i++) {
         const struct gle_field *f = g->fields[i];
         for (size_t ago = 0; ago < gle_past_copies(f); ago++) {
@@ -436,12 +437,16 @@ void gle_net_begin_batch(struct gle_net *net, bool reset_all)
 {
     const struct gle_graph *g = net->graph;
 
-    gle_net_replace(net, GLE_PART_OUTPUT_SUM);
-    memset(net->output_sum, 0, net->B * gle_top_of(net)->ld * sizeof *net->output_sum);
-    for (size_t i = 0; i < g->n_fields; i++) {
+    gle_net_clear(net, GLE_PART_OUTPUT_SUM);
+    memset(net->output_sum, 0, g->max_batch * gle_top_of(net)->ld * sizeof *net->output_sum);
+    if (reset_all) {
+        gle_net_clear(net, GLE_PART_STATE);
+        memset(net->slabs[GLE_STATE], 0, g->floats[GLE_STATE] * sizeof(float));
+    }
+    for (size_t i = 0; i < g->n_fields && !reset_all; i++) {
         const struct gle_field *f = g->fields[i];
         const bool own = f->population != GLE_NO_POPULATION && gle_population_of(net, f->population)->cfg->reset;
-        if (!gle_past_copies(f) || !(reset_all || own))
+        if (!gle_past_copies(f) || !own)
             continue;
         gle_net_touch(net, GLE_PART_STATE);
         for (size_t ago = 0; ago < gle_past_copies(f); ago++)
@@ -473,7 +478,6 @@ void gle_net_copy(struct gle_net *net, const struct gle_net *from)
     gle_net_replace(net, GLE_PART_PARAMETERS);
     gle_net_touch(net, GLE_PART_STATE);
     net->B = from->B;
-    gle_net_resize(net);
     net->steps = from->steps;
     memcpy(net->slabs[GLE_PARAMETER], from->slabs[GLE_PARAMETER],
            from->graph->floats[GLE_PARAMETER] * sizeof(float));

@@ -6,7 +6,7 @@
 #include "graph/graph.h"
 
 struct gle_archive;
-struct gle_device;
+struct gle_fleet;
 struct gle_rng;
 struct gle_rule;
 struct gle_net;
@@ -19,12 +19,13 @@ GLE_MUST_CHECK int gle_net_build(struct gle_net **out, const struct gle_graph *g
                                  struct gle_error *err);
 void gle_net_destroy(struct gle_net *net); /* NULL is fine */
 
-/* Has the steps and sweeps of the net run on a device from now on; once. What is asked of the net later is brought to
+/* Has the steps and sweeps of the net run on a fleet's device (fleet.h) from now on; once. What is asked of the net later is brought to
  * the host. An error of the device that one of the functions below meets, and cannot tell, is told by gle_net_tell(),
  * the next step, gle_net_collect(), and gle_net_archive(), by each that is called.
- * Owns:   nothing: the device outlives the net.
- * Errors: GLE_EDEVICE, GLE_ENOMEM; the net is then as it was. */
-GLE_MUST_CHECK int gle_net_move(struct gle_net *net, struct gle_device *device, struct gle_error *err);
+ * Owns:   nothing: the fleet, of whose threads this is one, outlives the net.
+ * Errors: GLE_EDEVICE, GLE_ENOMEM; the net is then as it was. In a fleet of several threads also those of its memory on
+ *         the device, by the next step. */
+GLE_MUST_CHECK int gle_net_move(struct gle_net *net, struct gle_fleet *fleet, struct gle_error *err);
 bool gle_net_is_on_device(const struct gle_net *net);
 /* What the net's device was given to do since it was opened, by this net and others: launches, and bytes that went to
  * it and came back. All zero: there is none. */

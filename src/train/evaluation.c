@@ -55,7 +55,7 @@ static int build(struct gle_graph **graph, struct gle_net **net, const struct gl
         gle_net_build(net, *graph, gle_net_threads(from), err))
         return -1;
     gle_net_borrow_threads(*net, from);
-    return gle_net_is_on_device(from) ? gle_net_move(*net, run->device, err) : 0;
+    return gle_net_is_on_device(from) ? gle_net_move(*net, run->fleet, err) : 0;
 }
 
 static int build_all(struct gle_evaluation *e, const struct gle_run *run, struct gle_error *err)

@@ -61,7 +61,7 @@ static void measure_both(void *ctx)
 }
 
 int gle_train_measure(struct gle_costs *costs, struct gle_net *net, const struct gle_graph *graph,
-                      const struct gle_data *data, struct gle_device *device, double seconds, double profile_seconds,
+                      const struct gle_data *data, struct gle_fleet *fleet, double seconds, double profile_seconds,
                       struct gle_error *err)
 {
     static const struct gle_observer nobody = {0};
@@ -70,7 +70,7 @@ int gle_train_measure(struct gle_costs *costs, struct gle_net *net, const struct
                           .graph = graph,
                           .net = net,
                           .data = data,
-                          .device = device,
+                          .fleet = fleet,
                           .metrics = &metrics,
                           .observer = &nobody,
                           .err = err};

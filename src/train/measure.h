@@ -6,7 +6,7 @@
 #include "graph/graph.h"
 #include "solver/net.h"
 
-struct gle_device;
+struct gle_fleet;
 
 /* Seconds that a step takes, all that belongs to it included: showing the input, sweeps over windows, the teacher. All
  * zero: there are no such steps. */
@@ -28,10 +28,10 @@ struct gle_costs {
  * then of evaluating ones, after some more of each that do not count; and each again for profile_seconds, if that is
  * not 0 and the net is not on a device, where nothing is profiled. Steps on a device count once they are over.
  * Waiting for samples does not count either. The network is initialised before and should be discarded after.
- * device: as for gle_train().
+ * fleet: as for gle_train().
  * Errors: as gle_train(). */
 GLE_MUST_CHECK int gle_train_measure(struct gle_costs *costs, struct gle_net *net, const struct gle_graph *graph,
-                                     const struct gle_data *data, struct gle_device *device, double seconds,
+                                     const struct gle_data *data, struct gle_fleet *fleet, double seconds,
                                      double profile_seconds, struct gle_error *err);
 
 /* The samples that evaluating steps are measured on, in training by epochs; and how many rows those steps have. */

@@ -125,7 +125,7 @@ struct gle_run {
     const struct gle_experiment *exp;
     const struct gle_graph *graph;
     const struct gle_data *data;
-    struct gle_device *device; /* where the networks run; NULL: the processors */
+    struct gle_fleet *fleet; /* where the networks run; NULL: the processors */
     const struct gle_observer *observer;
     const volatile sig_atomic_t *stop;
     struct gle_net *net;

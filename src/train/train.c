@@ -169,14 +169,14 @@ static int conclude(struct gle_run *run, struct gle_error *err)
 }
 
 int gle_train(struct gle_metrics *metrics, struct gle_net *net, const struct gle_graph *graph,
-              const struct gle_data *data, struct gle_device *device, const struct gle_observer *observer,
+              const struct gle_data *data, struct gle_fleet *fleet, const struct gle_observer *observer,
               const volatile sig_atomic_t *stop, struct gle_error *err)
 {
     struct gle_run run = {.exp = graph->exp,
                           .graph = graph,
                           .net = net,
                           .data = data,
-                          .device = device,
+                          .fleet = fleet,
                           .metrics = metrics,
                           .observer = observer ? observer : &nobody,
                           .stop = stop,

@@ -10,7 +10,7 @@
 
 #include <signal.h>
 
-struct gle_device;
+struct gle_fleet;
 
 /* Rows of a learning step: sequences or samples that run side by side. */
 size_t gle_train_rows(const struct gle_experiment *exp, const struct gle_data *data);
@@ -28,10 +28,10 @@ GLE_MUST_CHECK int gle_train_check(const struct gle_experiment *exp, const struc
  * which it did, or of the last one if it did under evaluation; by duration, those of at most 10,000 steps before.
  * metrics->status says so, and the error is returned.
  * metrics: initialised by gle_metrics_init(). graph: built with gle_train_options(). data must have passed
- * gle_train_check(). device: where the networks run, borrowed; NULL: the processors.
+ * gle_train_check(). fleet: where the networks run, borrowed; NULL: the processors.
  * Errors: GLE_EDIVERGED, GLE_EDATA, GLE_ENOMEM, the observer's. */
 GLE_MUST_CHECK int gle_train(struct gle_metrics *metrics, struct gle_net *net, const struct gle_graph *graph,
-                             const struct gle_data *data, struct gle_device *device,
+                             const struct gle_data *data, struct gle_fleet *fleet,
                              const struct gle_observer *observer, const volatile sig_atomic_t *stop,
                              struct gle_error *err);
 

@@ -23,7 +23,8 @@
     ROW(clCreateProgramWithSource) ROW(clCreateProgramWithBinary) ROW(clBuildProgram) ROW(clGetProgramBuildInfo)       \
     ROW(clGetProgramInfo) ROW(clReleaseProgram) ROW(clCreateKernel) ROW(clReleaseKernel) ROW(clSetKernelArg)           \
     ROW(clEnqueueNDRangeKernel) ROW(clCreateBuffer) ROW(clReleaseMemObject) ROW(clEnqueueWriteBuffer)                  \
-    ROW(clEnqueueReadBuffer) ROW(clEnqueueFillBuffer) ROW(clEnqueueCopyBuffer)
+    ROW(clEnqueueReadBuffer) ROW(clEnqueueFillBuffer) ROW(clEnqueueCopyBuffer) ROW(clEnqueueWriteBufferRect)           \
+    ROW(clEnqueueReadBufferRect)
 
 #define NUMBER(name) N_##name,
 enum number { FUNCTIONS(NUMBER) N };
@@ -159,6 +160,16 @@ CODE(clEnqueueReadBuffer,
      (cl_command_queue q, cl_mem m, cl_bool wait, size_t offset, size_t size, void *to, cl_uint n,
       const cl_event *waits, cl_event *event),
      q, m, wait, offset, size, to, n, waits, event)
+CODE(clEnqueueWriteBufferRect,
+     (cl_command_queue q, cl_mem m, cl_bool wait, const size_t *to_at, const size_t *from_at, const size_t *size,
+      size_t to_row, size_t to_slice, size_t from_row, size_t from_slice, const void *from, cl_uint n,
+      const cl_event *waits, cl_event *event),
+     q, m, wait, to_at, from_at, size, to_row, to_slice, from_row, from_slice, from, n, waits, event)
+CODE(clEnqueueReadBufferRect,
+     (cl_command_queue q, cl_mem m, cl_bool wait, const size_t *from_at, const size_t *to_at, const size_t *size,
+      size_t from_row, size_t from_slice, size_t to_row, size_t to_slice, void *to, cl_uint n, const cl_event *waits,
+      cl_event *event),
+     q, m, wait, from_at, to_at, size, from_row, from_slice, to_row, to_slice, to, n, waits, event)
 CODE(clEnqueueCopyBuffer,
      (cl_command_queue q, cl_mem from, cl_mem to, size_t from_offset, size_t to_offset, size_t size, cl_uint n,
       const cl_event *waits, cl_event *event),

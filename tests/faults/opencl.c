@@ -122,6 +122,8 @@ NEVER(clReleaseMemObject)
 NEVER(clEnqueueWriteBuffer)
 NEVER(clEnqueueReadBuffer)
 NEVER(clEnqueueCopyBuffer)
+NEVER(clEnqueueWriteBufferRect)
+NEVER(clEnqueueReadBufferRect)
 #ifndef OF_VERSION_1_1
 NEVER(clEnqueueFillBuffer)
 #endif

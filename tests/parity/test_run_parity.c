@@ -224,7 +224,7 @@ static void check_epoch_0(const char *config, double loss, double accuracy)
     if (gle_data_open(&data, (const struct gle_dataset *)b.exp->dataset.row, b.exp->dataset.params, 0.0, &context,
                       &err) ||
         gle_metrics_init(&metrics, b.exp, data, &err) ||
-        gle_train(&metrics, b.net, b.graph, data, test_device(), NULL, NULL, &err))
+        gle_train(&metrics, b.net, b.graph, data, test_fleet(), NULL, NULL, &err))
         fail_msg("%s", err.text);
     assert_int_equal(metrics.n_epochs, 1);
     assert_true(fabs(metrics.epochs[0].score[GLE_TEST].loss - loss) < 1e-6);

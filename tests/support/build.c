@@ -1,6 +1,7 @@
 #include "build.h"
 #include "backend/device.h"
 #include "base/rng.h"
+#include "solver/fleet.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,18 +31,23 @@ static struct built load(const char *path, const struct gle_override *overrides,
     return b;
 }
 
-struct gle_device *test_device(void)
+struct gle_fleet *test_fleet(void)
 {
-    static struct gle_device *device; /* of the whole program */
+    static struct gle_fleet *fleet; /* of the whole program */
+    struct gle_device *device;
     struct gle_error err = {0};
 
     if (!getenv("GLE_TEST_DEVICE"))
         return NULL;
-    if (!device && gle_device_open(&device, getenv("GLE_TEST_DEVICE"), &err)) {
+    if (fleet)
+        return fleet;
+    if (gle_device_open(&device, getenv("GLE_TEST_DEVICE"), &err)) {
         print_message("%s\n", err.text);
         skip();
     }
-    return device;
+    if (gle_fleet_open(&fleet, device, 1, &err))
+        fail_msg("%s", err.text);
+    return fleet;
 }
 
 void skip_on_device(const char *why)
@@ -56,7 +62,7 @@ void to_device(struct gle_net *net)
 {
     struct gle_error err = {0};
 
-    if (test_device() && gle_net_move(net, test_device(), &err))
+    if (test_fleet() && gle_net_move(net, test_fleet(), &err))
         fail_msg("%s", err.text);
 }
 
@@ -69,7 +75,7 @@ static struct built build(const char *path, const struct gle_override *overrides
     struct gle_error err = {0};
     struct gle_rng rng;
 
-    (void)test_device();
+    (void)test_fleet();
     if (!tape_steps && b.exp->window_steps)
         options.tape_steps = b.exp->window_steps + 1;
     gle_rng_seed(&rng, b.exp->seed);

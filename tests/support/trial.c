@@ -24,7 +24,7 @@ static int open_all(struct trial *t, const struct gle_experiment *exp, size_t th
     options = gle_train_options(exp, t->data);
     return gle_graph_build(&t->b.graph, exp, &options, &t->err) ||
                    gle_net_build(&t->b.net, t->b.graph, threads, &t->err) ||
-                   (test_device() && gle_net_move(t->b.net, test_device(), &t->err)) ||
+                   (test_fleet() && gle_net_move(t->b.net, test_fleet(), &t->err)) ||
                    gle_metrics_init(&t->m, exp, t->data, &t->err)
                ? -1
                : 0;
@@ -43,7 +43,7 @@ struct trial trial_open(const char *yaml, size_t threads)
 
 void trial_run(struct trial *t, const struct gle_observer *observer, const volatile sig_atomic_t *stop)
 {
-    t->rc = gle_train(&t->m, t->b.net, t->b.graph, t->data, test_device(), observer, stop, &t->err);
+    t->rc = gle_train(&t->m, t->b.net, t->b.graph, t->data, test_fleet(), observer, stop, &t->err);
 }
 
 void trial_close(struct trial *t)
@@ -101,7 +101,7 @@ bool trial_with(const char *path, size_t k, const struct gle_observer *observer)
     struct gle_errors errs = {0};
     struct trial t = {0};
 
-    (void)test_device();
+    (void)test_fleet();
     gle_memory_fail_after(k);
     if (gle_experiments_load(&t.b.list, path, NULL, 0, NULL, 0, &errs))
         t.rc = -1;

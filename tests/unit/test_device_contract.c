@@ -64,7 +64,7 @@ struct pair {
 /* advice: what to do where the device lacks a version of what the text names. */
 static struct pair pair_of(const char *yaml, const char *advice)
 {
-    struct gle_device *device = test_device();
+    struct gle_fleet *fleet = test_fleet();
     char where[32];
     struct pair p;
     struct gle_error err = {0};
@@ -75,7 +75,7 @@ static struct pair pair_of(const char *yaml, const char *advice)
     p.host = build_windows(yaml, WINDOW, 1);
     p.device = build_windows(yaml, WINDOW, 1);
     setenv("GLE_TEST_DEVICE", where, 1);
-    if (gle_net_move(p.device.net, device, &err))
+    if (gle_net_move(p.device.net, fleet, &err))
         fail_msg("%s\n%s\n%s", err.text, advice, yaml);
     gle_rng_seed(&rng, 5);
     assert_int_equal(gle_net_init(p.host.net, &rng, &err), 0);

@@ -518,7 +518,7 @@ static void a_step_allocates_nothing(void **state)
     gle_rng_seed(&rng, 1);
     random_net(yaml, NULL, &B, &rng);
     b = build_text(yaml, 2);
-    if (test_device()) /* which cuts its work anew for each number of rows */
+    if (test_fleet()) /* which cuts its work anew for each number of rows */
         gle_net_set_batch(b.net, B);
     gle_memory_fail_after(0);
     gle_net_set_batch(b.net, B);

@@ -510,7 +510,7 @@ static void divergence_restores_the_parameters_of_the_batch_start_and_names_the_
         assert_int_equal(diverged.m.n_epochs, 1);
         /* The run without that sample, stopped in the last step of the batch before */
         assert_int_equal(counter.calls % 2, 0);
-        stop.stop_at = counter.calls - (test_device() ? 2 : 0);
+        stop.stop_at = counter.calls - (test_fleet() ? 2 : 0);
         trial_run(&stopped, &halt, &stop.stop);
         assert_int_equal(stopped.m.status, GLE_INTERRUPTED);
         assert_true(same_params(&diverged.b, &stopped.b));

@@ -294,8 +294,8 @@ static void progress_tells_of_steps_with_a_target(void **state)
         trial_run(&t, &observer, NULL);
         assert_int_equal(t.rc, 0);
         /* Within samples, and where a pass begins nothing is known; on a device, after batches. */
-        assert_int_equal(l.told, k ? 8 : test_device() ? 9 : 18);
-        assert_int_equal(l.unknown, k || test_device() ? 0 : 5);
+        assert_int_equal(l.told, k ? 8 : test_fleet() ? 9 : 18);
+        assert_int_equal(l.unknown, k || test_fleet() ? 0 : 5);
         trial_close(&t);
     }
 }
