@@ -10,10 +10,6 @@
 /* The source of all kernels; made by the build. */
 extern const char gle_device_source[];
 
-enum {
-    QUEUE_BYTES = 16 << 20, /* of inputs and targets that wait to be handed over */
-};
-
 /* --- the twins --- */
 
 /* An array of the net and its twin. */
@@ -329,7 +325,7 @@ int gle_net_device_collect(struct gle_net *net, double *losses, size_t *n, struc
 /* A GPU wants many small ones, with a number of each for each of its items; a processor few large ones
  * that stay in its first caches, with vectors as wide as its registers. GLESIM_TILES=gpu or cpu has a device take those
  * of the other: so that what GPUs run is tested on processors, too. */
-static struct gle_device_sizes sizes_for(const struct gle_device_info *info)
+struct gle_device_sizes gle_device_sizes_for(const struct gle_device_info *info)
 {
     const char *wanted = getenv("GLESIM_TILES");
 
@@ -402,6 +398,11 @@ static char *write_source(void)
     return source;
 }
 
+size_t gle_device_launches(const struct gle_graph *graph)
+{
+    return graph->tape_steps ? GLE_DEVICE_LAUNCHES : GLE_LAUNCH_SEND_LAMBDAS;
+}
+
 static int compile(struct gle_net *net, struct gle_error *err)
 {
     static const char *const names[GLE_DEVICE_LAUNCHES] = {
@@ -430,39 +431,16 @@ static int compile(struct gle_net *net, struct gle_error *err)
 static int create_buffers(struct gle_net *net, struct gle_error *err)
 {
     struct gle_net_device *d = net->device;
-    const struct gle_graph *g = net->graph;
-    const struct gle_device_shape *shape = &d->tables.shape;
-    const size_t n_params = shape->slab_params, most = d->most;
-    const size_t bytes[BUFFERS] = {
-        [PARAMETERS] = n_params * sizeof(float),
-        [GRADIENTS] = n_params * sizeof(float),
-        [MOMENTS_0] = n_params * sizeof(float),
-        [MOMENTS_1] = net->optimizer->n_moments > 1 ? n_params * sizeof(float) : 0,
-        [COEFFICIENTS] = shape->slab_coefs * sizeof(float),
-        [STATE] = shape->slab_state * sizeof(float),
-        [DERIVED] = shape->slab_derived * sizeof(float),
-        [TAPE] = shape->slab_tape * sizeof(float),
-        [INPUTS] = most * shape->slab_input * sizeof(float),
-        [TARGETS] = most * shape->slab_target * sizeof(float),
-        [OUTPUT_SUM] = shape->slab_target * sizeof(float),
-        [LOSSES] = most * g->max_batch * sizeof(float),
-        [WILD] = most * g->n_populations * sizeof(gle_u32),
-        [POPULATIONS] = g->n_populations * sizeof *d->tables.populations,
-        [PROJECTIONS] = g->n_projections * sizeof *d->tables.projections,
-        [LISTS] = d->tables.n_lists * sizeof *d->tables.lists,
-        [STEPS] = (most > g->tape_steps ? most : g->tape_steps) * sizeof *d->steps,
-        [UPDATES] = most * g->n_parameters * sizeof *d->updates,
-        [ADJOINTS] = d->tables.sweep.slab_adjoint * sizeof(float),
-        [SENT_LAMBDAS] = d->tables.sweep.slab_sent * sizeof(float),
-    };
+    size_t bytes[BUFFERS];
     int rc = 0;
 
+    gle_device_count_bytes(bytes, &d->tables);
     for (int i = 0; i < BUFFERS && !rc; i++)
-        if (i != TILES && i != ARGUMENT_SHAPE && i != ARGUMENT_STEP)
-            rc = gle_buffer_create(&d->buffers[i], d->device, bytes[i] ? bytes[i] : sizeof(float), err);
+        if (bytes[i])
+            rc = gle_buffer_create(&d->buffers[i], d->device, bytes[i], err);
     rc = rc || gle_buffer_write(d->buffers[POPULATIONS], 0, d->tables.populations, bytes[POPULATIONS], err) ||
          gle_buffer_write(d->buffers[PROJECTIONS], 0, d->tables.projections, bytes[PROJECTIONS], err) ||
-         (bytes[LISTS] && gle_buffer_write(d->buffers[LISTS], 0, d->tables.lists, bytes[LISTS], err));
+         gle_buffer_write(d->buffers[LISTS], 0, d->tables.lists, d->tables.n_lists * sizeof *d->tables.lists, err);
     for (size_t k = 0; k < d->n_kernels; k++)
         for (unsigned i = 0; i < (k < GLE_LAUNCH_SEND_LAMBDAS ? STEP_BUFFERS : BUFFERS) && !rc; i++)
             if (d->buffers[i])
@@ -503,9 +481,8 @@ void gle_net_resize(struct gle_net *net)
 static int allocate(struct gle_net_device *d, const struct gle_graph *g, struct gle_error *err)
 {
     const struct gle_device_shape *shape = &d->tables.shape;
-    const size_t one = ((size_t)shape->slab_input + shape->slab_target) * sizeof(float);
 
-    d->most = QUEUE_BYTES / one < 1 ? 1 : QUEUE_BYTES / one > GLE_QUEUE_STEPS ? GLE_QUEUE_STEPS : QUEUE_BYTES / one;
+    d->most = gle_device_queue_length(shape);
     d->inputs = gle_floats(d->most * shape->slab_input);
     d->targets = gle_floats(d->most * shape->slab_target);
     d->steps = gle_calloc(d->most, sizeof *d->steps);
@@ -553,8 +530,8 @@ int gle_net_move(struct gle_net *net, struct gle_device *device, struct gle_erro
         return gle_fail(err, GLE_ENOMEM, "no memory for a network on a device");
     net->device = d;
     d->device = device;
-    d->sizes = sizes_for(gle_device_info(device));
-    d->n_kernels = net->graph->tape_steps ? GLE_DEVICE_LAUNCHES : GLE_LAUNCH_SEND_LAMBDAS;
+    d->sizes = gle_device_sizes_for(gle_device_info(device));
+    d->n_kernels = gle_device_launches(net->graph);
     if (build_tables(net, err) || allocate(d, net->graph, err) || compile(net, err) ||
         create_buffers(net, err) || cut(net, err)) {
         gle_net_device_destroy(net);

@@ -58,6 +58,13 @@ bool gle_device_zero(struct gle_net_device *d, enum buffer buffer, size_t offset
 /* Launches a kernel for step number q of those that were handed over. */
 bool gle_device_run(struct gle_net_device *d, enum gle_device_launch which, size_t q);
 
+/* Tiles that suit a device; launches that a net of this graph has; steps that wait before they are handed over. */
+struct gle_device_sizes gle_device_sizes_for(const struct gle_device_info *info);
+size_t gle_device_launches(const struct gle_graph *graph);
+size_t gle_device_queue_length(const struct gle_device_shape *shape);
+/* The bytes of the buffers of one network; 0 where an argument is none, or is made elsewhere (TILES). */
+void gle_device_count_bytes(size_t bytes[BUFFERS], const struct gle_device_tables *tables);
+
 /* What parameters have of the optimizer's step, (n_parameters); counts it for those that are held, with `learn`. */
 void gle_device_list_updates(struct gle_net *net, struct gle_device_update *updates, bool learn);
 
