@@ -48,6 +48,7 @@ void gle_device_kernel_destroy(struct gle_device_kernel *kernel)
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 NOBODY_CALLS(const struct gle_device_info *, gle_device_info, const struct gle_device *device)
 NOBODY_CALLS(struct gle_device_traffic, gle_device_get_traffic, const struct gle_device *device)
+NOBODY_CALLS(double, gle_device_get_taken, const struct gle_device *device)
 NOBODY_CALLS(int, gle_device_compile, struct gle_device *device, const char *source, const char *options,
              struct gle_error *err)
 NOBODY_CALLS(int, gle_device_kernel, struct gle_device_kernel **out, struct gle_device *device, const char *name,

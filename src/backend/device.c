@@ -188,6 +188,7 @@ int gle_buffer_create(struct gle_buffer **out, struct gle_device *device, size_t
         return gle_fail(err, GLE_ENOMEM, "no memory for a buffer");
     *buffer = (struct gle_buffer){.device = device, .bytes = bytes};
     buffer->memory = device->cl->clCreateBuffer(device->context, CL_MEM_READ_WRITE, size, NULL, &code);
+    device->taken += (double)bytes;
     if (buffer->memory)
         code = fill(buffer, 0, size); /* drivers may take the memory only now */
     if (code) {
@@ -200,7 +201,10 @@ int gle_buffer_create(struct gle_buffer **out, struct gle_device *device, size_t
 
 void gle_buffer_destroy(struct gle_buffer *buffer)
 {
-    if (buffer && buffer->memory)
+    if (!buffer)
+        return;
+    buffer->device->taken -= (double)buffer->bytes;
+    if (buffer->memory)
         buffer->device->cl->clReleaseMemObject(buffer->memory);
     gle_free(buffer);
 }
@@ -356,4 +360,9 @@ int gle_device_finish(struct gle_device *device, struct gle_error *err)
 struct gle_device_traffic gle_device_get_traffic(const struct gle_device *device)
 {
     return device->traffic;
+}
+
+double gle_device_get_taken(const struct gle_device *device)
+{
+    return device->taken;
 }

@@ -98,5 +98,7 @@ struct gle_device_traffic {
     double launches, bytes_in, bytes_out;
 };
 struct gle_device_traffic gle_device_get_traffic(const struct gle_device *device);
+/* Bytes of the buffers that there are now. */
+double gle_device_get_taken(const struct gle_device *device);
 
 #endif

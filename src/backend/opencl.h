@@ -64,6 +64,7 @@ struct gle_device {
     struct gle_cache_key key; /* of that */
     struct gle_device_kernel *kernels; /* a list, the newest first */
     struct gle_device_traffic traffic;
+    double taken; /* bytes of buffers */
 };
 
 #endif

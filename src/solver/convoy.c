@@ -6,13 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of inputs and targets that wait to be handed over: of all nets together; and of each, at least. */
-enum { QUEUE_BYTES = 16 << 20, QUEUE_BYTES_EACH = 2 << 20 };
-
 /* A GPU wants many small ones, with a number of each for each of its items; a processor few large ones
  * that stay in its first caches, with vectors as wide as its registers. GLESIM_TILES=gpu or cpu has a device take those
  * of the other: so that what GPUs run is tested on processors, too. */
-static struct gle_device_sizes sizes_for(const struct gle_device_info *info)
+struct gle_device_sizes gle_device_sizes_for(const struct gle_device_info *info)
 {
     const char *wanted = getenv("GLESIM_TILES");
 
@@ -25,13 +22,9 @@ static struct gle_device_sizes sizes_for(const struct gle_device_info *info)
 
 /* --- which nets go together --- */
 
-/* Steps of a net that may wait: it takes room for all threads' nets. */
-static size_t turns_of(const struct gle_device_shape *shape, size_t n_threads)
+size_t gle_device_launches(const struct gle_graph *graph)
 {
-    const size_t one = ((size_t)shape->slab_input + shape->slab_target) * sizeof(float);
-    const size_t share = QUEUE_BYTES / n_threads, bytes = share > QUEUE_BYTES_EACH ? share : QUEUE_BYTES_EACH;
-
-    return bytes / one < 1 ? 1 : bytes / one > GLE_QUEUE_STEPS ? GLE_QUEUE_STEPS : bytes / one;
+    return graph->tape_steps ? GLE_DEVICE_LAUNCHES : GLE_LAUNCH_SEND_LAMBDAS;
 }
 
 /* A convoy without nets, as this one wants it. Owns: *out belongs to the caller, also after an error. */
@@ -45,15 +38,14 @@ static int build(struct gle_convoy **out, struct gle_fleet *fleet, const struct 
     if (!c)
         return gle_fail(err, GLE_ENOMEM, "no memory for a network on a device");
     c->fleet = fleet;
-    c->sizes = sizes_for(gle_device_info(fleet->device));
-    c->n_kernels = g->tape_steps ? GLE_DEVICE_LAUNCHES : GLE_LAUNCH_SEND_LAMBDAS;
+    c->sizes = gle_device_sizes_for(gle_device_info(fleet->device));
+    c->n_kernels = gle_device_launches(g);
     if (gle_device_tables_build(&c->tables, g, err))
         return -1;
     shape = &c->tables.shape;
     shape->loss_parameter = net->loss->parameter ? (float)net->loss->parameter(g->exp->loss_params) : 0.0f;
     shape->prospective = net->rule.error == net->kernels->error_prospective;
-    shape->turns = (gle_u32)turns_of(shape, fleet->n_threads);
-    shape->steps_apart = shape->turns > g->tape_steps ? shape->turns : (gle_u32)g->tape_steps;
+    gle_device_set_turns(shape, g, fleet->n_threads);
     return 0;
 }
 
@@ -206,7 +198,6 @@ void gle_convoy_destroy(struct gle_convoy *c)
         return;
     for (int i = 0; i < BUFFERS; i++)
         gle_buffer_destroy(c->buffers[i]);
-    gle_buffer_destroy(c->kept);
     for (int k = 0; k < GLE_DEVICE_LAUNCHES; k++) {
         gle_buffer_destroy(c->tiles[k]);
         gle_device_kernel_destroy(c->kernels[k]);
@@ -250,47 +241,19 @@ static int allocate(struct gle_convoy *c, struct gle_error *err)
 static int create_buffers(struct gle_convoy *c, struct gle_error *err)
 {
     const struct gle_device_tables *t = &c->tables;
-    const struct gle_device_shape *shape = &t->shape;
-    const size_t n_params = shape->slab_params, turns = shape->turns;
-    const struct gle_optimizer *optimizer = any_of(c)->optimizer;
-    const size_t each[BUFFERS] = {
-        [PARAMETERS] = n_params * sizeof(float),
-        [GRADIENTS] = n_params * sizeof(float),
-        [MOMENTS_0] = n_params * sizeof(float),
-        [MOMENTS_1] = optimizer->n_moments > 1 ? n_params * sizeof(float) : 0,
-        [COEFFICIENTS] = shape->slab_coefs * sizeof(float),
-        [STATE] = shape->slab_state * sizeof(float),
-        [DERIVED] = shape->slab_derived * sizeof(float),
-        [TAPE] = shape->slab_tape * sizeof(float),
-        [INPUTS] = turns * shape->slab_input * sizeof(float),
-        [TARGETS] = turns * shape->slab_target * sizeof(float),
-        [OUTPUT_SUM] = shape->slab_target * sizeof(float),
-        [LOSSES] = turns * shape->max_batch * sizeof(float),
-        [WILD] = turns * shape->n_populations * sizeof(gle_u32),
-        [STEPS] = shape->steps_apart * sizeof *c->steps,
-        [UPDATES] = turns * shape->n_parameters * sizeof *c->updates,
-        [SLOTS] = 2 * sizeof *c->slots,
-        [ADJOINTS] = t->sweep.slab_adjoint * sizeof(float),
-        [SENT_LAMBDAS] = t->sweep.slab_sent * sizeof(float),
-    };
-    const size_t of_graph[BUFFERS] = {
-        [POPULATIONS] = shape->n_populations * sizeof *t->populations,
-        [PROJECTIONS] = t->n_projections * sizeof *t->projections,
-        [LISTS] = t->n_lists * sizeof *t->lists,
-    };
+    size_t bytes[BUFFERS];
     int rc = 0;
 
-    for (unsigned i = 0; i < BUFFERS && !rc; i++) {
-        const size_t bytes = c->n * each[i] + of_graph[i];
-        if (i != TILES && (i < ARGUMENT_SHAPE || i > ARGUMENT_SLOTS))
-            rc = gle_buffer_create(&c->buffers[i], c->fleet->device, bytes ? bytes : sizeof(float), err);
-    }
-    rc = rc || gle_buffer_create(&c->kept, c->fleet->device, c->n * each[PARAMETERS], err) ||
-         gle_buffer_write(c->buffers[POPULATIONS], 0, t->populations, of_graph[POPULATIONS], err) ||
-         gle_buffer_write(c->buffers[PROJECTIONS], 0, t->projections, of_graph[PROJECTIONS], err) ||
-         gle_buffer_write(c->buffers[LISTS], 0, t->lists, of_graph[LISTS], err);
+    gle_device_count_bytes(bytes, t);
+    for (unsigned i = 0; i < BUFFERS && !rc; i++)
+        if (bytes[i])
+            rc = gle_buffer_create(&c->buffers[i], c->fleet->device, (gle_device_is_shared(i) ? 1 : c->n) * bytes[i],
+                                   err);
+    rc = rc || gle_buffer_write(c->buffers[POPULATIONS], 0, t->populations, bytes[POPULATIONS], err) ||
+         gle_buffer_write(c->buffers[PROJECTIONS], 0, t->projections, bytes[PROJECTIONS], err) ||
+         gle_buffer_write(c->buffers[LISTS], 0, t->lists, t->n_lists * sizeof *t->lists, err);
     for (size_t k = 0; k < c->n_kernels; k++)
-        for (unsigned i = 0; i < (k < GLE_LAUNCH_SEND_LAMBDAS ? STEP_BUFFERS : BUFFERS) && !rc; i++)
+        for (unsigned i = 0; i < (k < GLE_LAUNCH_SEND_LAMBDAS ? STEP_BUFFERS : SWEEP_BUFFERS) && !rc; i++)
             if (c->buffers[i])
                 rc = gle_device_set_buffer(c->kernels[k], i, c->buffers[i], err);
     return rc ? -1 : 0;
@@ -299,7 +262,6 @@ static int create_buffers(struct gle_convoy *c, struct gle_error *err)
 /* Room for as many tiles as there can be, so that none is wanted later. */
 static int create_tiles(struct gle_convoy *c, struct gle_error *err)
 {
-    c->tables.graph = any_of(c)->graph;
     if (gle_device_tables_cut(&c->tables, c->tables.shape.max_batch, &c->sizes, err))
         return -1;
     for (size_t k = 0; k < c->n_kernels; k++)
@@ -312,6 +274,7 @@ static int create_tiles(struct gle_convoy *c, struct gle_error *err)
 int gle_convoy_make_room(struct gle_convoy *c, struct gle_error *err)
 {
     assert(!c->has_room);
+    c->tables.graph = any_of(c)->graph; /* that of the first may be gone */
     if (allocate(c, err) || create_buffers(c, err) || create_tiles(c, err))
         return -1;
     c->has_room = true;

@@ -156,7 +156,7 @@ static int copy_kept(const struct gle_net_device *d, size_t bytes, struct gle_er
     int rc;
 
     gle_fleet_lock(c->fleet);
-    rc = gle_buffer_copy(c->kept, d->slot * bytes, c->buffers[PARAMETERS], d->slot * bytes, bytes, err);
+    rc = gle_buffer_copy(c->buffers[KEPT], d->slot * bytes, c->buffers[PARAMETERS], d->slot * bytes, bytes, err);
     gle_fleet_unlock(c->fleet);
     return rc;
 }
@@ -184,7 +184,7 @@ void gle_net_device_see_kept(struct gle_net *net)
     if (!d || !d->keeps)
         return;
     gle_fleet_lock(d->convoy->fleet);
-    rc = gle_buffer_read(d->convoy->kept, d->slot * bytes, net->kept, bytes, &err);
+    rc = gle_buffer_read(d->convoy->buffers[KEPT], d->slot * bytes, net->kept, bytes, &err);
     gle_fleet_unlock(d->convoy->fleet);
     (void)gle_device_failed(d, rc, &err);
     d->keeps = false;

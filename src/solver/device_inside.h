@@ -19,9 +19,11 @@ enum buffer {
     SLOTS, /* lists of places: of the nets that make a step */
     STEP_BUFFERS,
     ADJOINTS = STEP_BUFFERS + 3, SENT_LAMBDAS, /* what sweeps have beside */
+    SWEEP_BUFFERS,
+    KEPT = SWEEP_BUFFERS + 1, /* parameters; no argument */
     BUFFERS
 };
-enum { ARGUMENT_SHAPE = STEP_BUFFERS, ARGUMENT_STEP, ARGUMENT_SLOTS, ARGUMENT_SWEEP = BUFFERS };
+enum { ARGUMENT_SHAPE = STEP_BUFFERS, ARGUMENT_STEP, ARGUMENT_SLOTS, ARGUMENT_SWEEP = SWEEP_BUFFERS };
 
 enum newer {
     SAME,
@@ -73,7 +75,6 @@ struct gle_convoy {
     struct gle_device_tables tables; /* cut for tables.shape.B rows */
     bool tiles_are_there;            /* for as many rows */
     struct gle_buffer *buffers[BUFFERS], *tiles[GLE_DEVICE_LAUNCHES];
-    struct gle_buffer *kept; /* parameters (n) */
 
     /* What goes to the device with steps, and comes back. Turns and steps_apart: of the shape. */
     float *inputs, *targets; /* (n, turns, slab_input), (n, turns, slab_target) */
@@ -134,6 +135,16 @@ size_t gle_device_twins(const struct gle_net *net, enum gle_part_of_net part, st
 
 /* Keeps the first error of a net's device; returns whether there is one. */
 bool gle_device_failed(struct gle_net_device *d, int rc, const struct gle_error *err);
+
+/* Tiles that suit a device; launches that a net of this graph has. */
+struct gle_device_sizes gle_device_sizes_for(const struct gle_device_info *info);
+size_t gle_device_launches(const struct gle_graph *graph);
+/* Sets how many steps may wait, of each of n networks. */
+void gle_device_set_turns(struct gle_device_shape *shape, const struct gle_graph *graph, size_t n);
+/* The bytes of the buffers of one network, or of what networks share; 0 where an argument is none, or is made elsewhere
+ * (TILES). */
+void gle_device_count_bytes(size_t bytes[BUFFERS], const struct gle_device_tables *tables);
+bool gle_device_is_shared(enum buffer buffer);
 
 /* What parameters have of the optimizer's step, (n_parameters); counts it for those that are held, with `learn`. */
 void gle_device_list_updates(struct gle_net *net, struct gle_device_update *updates, bool learn);

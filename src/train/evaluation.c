@@ -34,16 +34,23 @@ bool gle_evaluation_due(const struct gle_run *run)
 
 /* --- copies --- */
 
-static size_t batch_of(const struct gle_run *run)
+static size_t batch_of(const struct gle_experiment *exp, const struct gle_data *data)
 {
-    const size_t n = run->data->split[GLE_TEST].n, most = (size_t)run->exp->test_batch_size;
+    const size_t n = data->split[GLE_TEST].n, most = (size_t)exp->test_batch_size;
 
     return n < most ? n : most;
 }
 
+struct gle_graph_options gle_evaluation_options(const struct gle_graph *graph, const struct gle_data *data)
+{
+    const size_t B = batch_of(graph->exp, data), rows = graph->max_batch;
+
+    return (struct gle_graph_options){.batch = B > rows ? B : rows, .train_rows = graph->train_rows};
+}
+
 uint64_t gle_evaluation_steps_each(const struct gle_run *run)
 {
-    const size_t n = run->data->split[GLE_TEST].n, B = batch_of(run);
+    const size_t n = run->data->split[GLE_TEST].n, B = batch_of(run->exp, run->data);
 
     return B ? (uint64_t)((n + B - 1) / B) * run->data->n_steps : 0;
 }
@@ -60,8 +67,8 @@ static int build(struct gle_graph **graph, struct gle_net **net, const struct gl
 
 static int build_all(struct gle_evaluation *e, const struct gle_run *run, struct gle_error *err)
 {
-    const size_t B = batch_of(run), rows = run->graph->max_batch, n = run->data->split[GLE_TEST].n;
-    struct gle_graph_options options = {.batch = B > rows ? B : rows, .train_rows = run->graph->train_rows};
+    const size_t n = run->data->split[GLE_TEST].n;
+    struct gle_graph_options options = gle_evaluation_options(run->graph, run->data);
 
     e->output_sum = gle_calloc(options.batch * gle_experiment_top(run->exp)->n, sizeof *e->output_sum);
     e->rows = gle_calloc(n, sizeof *e->rows);
@@ -153,7 +160,7 @@ static int show_batch(struct gle_run *copy, const struct gle_batch *batch, bool 
 
 static int show_all(struct gle_run *copy, const struct gle_evaluation *e, struct sums *s, struct gle_error *err)
 {
-    const size_t n = copy->data->split[GLE_TEST].n, B = batch_of(copy);
+    const size_t n = copy->data->split[GLE_TEST].n, B = batch_of(copy->exp, copy->data);
     const bool forward_only = gle_run_without_errors(copy->exp, true);
     const double time = (double)copy->at.step * copy->exp->dt;
     struct gle_error own = {0};

@@ -5,7 +5,10 @@
 
 #include "config/experiment.h"
 
+struct gle_data;
 struct gle_evaluation;
+struct gle_graph;
+struct gle_graph_options;
 struct gle_run;
 
 /* How many evaluations a run has (training.evaluate), and the step before which evaluation k = 0, 1, ... comes: the
@@ -15,6 +18,9 @@ uint64_t gle_evaluation_step(const struct gle_experiment *exp, uint64_t k);
 
 /* Steps that an evaluation makes. */
 uint64_t gle_evaluation_steps_each(const struct gle_run *run);
+
+/* What the graph of the copy of a network is built for. */
+struct gle_graph_options gle_evaluation_options(const struct gle_graph *graph, const struct gle_data *data);
 
 /* Makes the copies of the run's net and teacher, which are there already.
  * Owns:   *out belongs to the caller (gle_evaluation_close); borrows run, whose net lends its threads.

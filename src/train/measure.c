@@ -1,4 +1,5 @@
 #include "train/measure.h"
+#include "train/evaluation.h"
 #include "train/meter.h"
 #include "train/run.h"
 
@@ -86,6 +87,36 @@ int gle_train_measure(struct gle_costs *costs, struct gle_net *net, const struct
     gle_metrics_clear(&metrics);
     gle_run_finish(&run);
     return run.rc;
+}
+
+/* --- memory --- */
+
+int gle_train_measure_room(struct gle_net_room *room, const struct gle_graph *graph, const struct gle_data *data,
+                           const struct gle_device_info *device, struct gle_error *err)
+{
+    const struct gle_graph_options options = gle_evaluation_options(graph, data);
+    struct gle_net_room more;
+    struct gle_graph *copy;
+    int rc;
+
+    if (gle_net_measure_room(room, graph, device, err))
+        return -1;
+    if (!graph->exp->evaluate_steps)
+        return 0;
+    if (gle_graph_build(&copy, graph->exp, &options, err))
+        return -1;
+    rc = gle_net_measure_room(&more, copy, device, err);
+    gle_graph_destroy(copy);
+    if (rc)
+        return -1;
+    room->each += more.each;
+    room->shared += more.shared;
+    if (more.largest > room->largest) {
+        room->largest = more.largest;
+        room->largest_is = more.largest_is;
+    }
+    room->largest_shared = fmax(room->largest_shared, more.largest_shared);
+    return 0;
 }
 
 /* --- numbers of rows and steps --- */

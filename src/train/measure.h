@@ -5,7 +5,9 @@
 #include "data/data.h"
 #include "graph/graph.h"
 #include "solver/net.h"
+#include "solver/room.h"
 
+struct gle_device_info;
 struct gle_fleet;
 
 /* Seconds that a step takes, all that belongs to it included: showing the input, sweeps over windows, the teacher. All
@@ -33,6 +35,13 @@ struct gle_costs {
 GLE_MUST_CHECK int gle_train_measure(struct gle_costs *costs, struct gle_net *net, const struct gle_graph *graph,
                                      const struct gle_data *data, struct gle_fleet *fleet, double seconds,
                                      double profile_seconds, struct gle_error *err);
+
+/* What the networks of a run take of a device together: the one that learns and, in training by duration, the copy that
+ * evaluations are made with. Teachers and exact gradients to compare with stay on the processors.
+ * Errors: as gle_net_measure_room(). */
+GLE_MUST_CHECK int gle_train_measure_room(struct gle_net_room *room, const struct gle_graph *graph,
+                                          const struct gle_data *data, const struct gle_device_info *device,
+                                          struct gle_error *err);
 
 /* The samples that evaluating steps are measured on, in training by epochs; and how many rows those steps have. */
 enum gle_split gle_train_eval_split(const struct gle_data *data);

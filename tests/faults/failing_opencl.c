@@ -3,6 +3,8 @@
  * GLE_OPENCL         path of the real one
  * GLE_OPENCL_FAULT   "FUNCTION N CODE": the Nth call of the function fails with that code; "FUNCTION N+ CODE": all from
  *                    there on. CODE 0 of clGetPlatformIDs: there are no platforms
+ * GLE_OPENCL_SAYS    "gpu MEMORY PIECE": each device is said to be a GPU, to have so many bytes of memory, and to give
+ *                    at most so many in one piece; 0: what it has
  * GLE_OPENCL_COUNTS  a file that gets a line "FUNCTION CALLS" for each function, at the end
  *
  * Found instead of the real one by LD_LIBRARY_PATH. */
@@ -114,8 +116,35 @@ CODE(clGetPlatformInfo, (cl_platform_id p, cl_platform_info what, size_t size, v
      value, n)
 CODE(clGetDeviceIDs, (cl_platform_id p, cl_device_type type, cl_uint room, cl_device_id *devices, cl_uint *n), p, type,
      room, devices, n)
-CODE(clGetDeviceInfo, (cl_device_id d, cl_device_info what, size_t size, void *value, size_t *n), d, what, size, value,
-     n)
+
+/* What GLE_OPENCL_SAYS puts in the place of a device's own number; false: nothing. */
+static bool says(cl_device_info what, cl_ulong *number)
+{
+    const char *text = getenv("GLE_OPENCL_SAYS");
+    unsigned long long memory, piece;
+
+    if (!text || sscanf(text, "gpu %llu %llu", &memory, &piece) != 2)
+        return false;
+    *number = what == CL_DEVICE_TYPE                 ? CL_DEVICE_TYPE_GPU
+              : what == CL_DEVICE_GLOBAL_MEM_SIZE    ? memory
+              : what == CL_DEVICE_MAX_MEM_ALLOC_SIZE ? piece
+                                                     : 0;
+    return *number != 0;
+}
+
+cl_int clGetDeviceInfo(cl_device_id d, cl_device_info what, size_t size, void *value, size_t *n)
+{
+    cl_int failure;
+    cl_ulong number;
+
+    if (fails(N_clGetDeviceInfo, &failure))
+        return failure;
+    if (says(what, &number)) { /* all of these have eight bytes */
+        memcpy(value, &number, size);
+        return 0;
+    }
+    HAND_ON(clGetDeviceInfo, d, what, size, value, n);
+}
 OBJECT(cl_context, clCreateContext,
        (const cl_context_properties *properties, cl_uint n, const cl_device_id *devices,
         void(CL_CALLBACK *tell_of)(const char *, const void *, size_t, void *), void *ctx, cl_int *code),

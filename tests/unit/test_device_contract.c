@@ -280,7 +280,7 @@ static void every_feedback_is_the_same_on_a_device(void **state)
     (void)state;
     for (size_t i = 0; (row = gle_table_at(&gle_feedback_table, i)); i++)
         hold_against_each_other(&(struct parts){.feedback = row->name}, "feedback", row->name,
-                                "a new one sends errors back in src/kernel/device_step.cl");
+                                "a new one sends errors back in src/kernel/device_learn.cl");
 }
 
 /* --- the same bits --- */
