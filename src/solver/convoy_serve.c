@@ -423,7 +423,8 @@ static void serve_sweeps(struct gle_convoy *c, const struct crowd *crowd)
 static void serve_gradients(struct gle_convoy *c, const struct crowd *crowd)
 {
     struct gle_error err = {0};
-    const int rc = list_all(c, crowd, &err) || run_round(c, crowd, GLE_LAUNCH_GATHER, 0, &err);
+    const int rc = gle_convoy_cut(c, crowd->nets[0], &err) || list_all(c, crowd, &err) ||
+                   run_round(c, crowd, GLE_LAUNCH_GATHER, 0, &err);
 
     (void)failed(crowd, rc, &err);
 }
