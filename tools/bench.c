@@ -74,7 +74,7 @@ static void measure_config(struct trial *t, const struct gle_experiment *exp, st
     snprintf(text, sizeof text, "%s%s%s", exp->name, exp->variant ? " " : "", exp->variant ? exp->variant : "");
     say(text);
     if (device)
-        trial_open_on(t, exp, device, set->random_data);
+        trial_open_on(t, exp, device, 1, set->random_data);
     else
         trial_open(t, exp, set->threads, set->n_threads, set->random_data);
     trial_run(t, peaks, set);

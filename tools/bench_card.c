@@ -82,8 +82,8 @@ static void measure_large_steps(struct card *card, struct gle_device *device, co
         struct trial t;
         double speed;
         scaling_load(&list, scaling, size);
-        trial_open_on(&t, list.item[0], device, true);
-        seconds = time_network(t.rows[0].net, n);
+        trial_open_on(&t, list.item[0], device, 1, true);
+        seconds = time_network(t.rows[0].nets[0], n);
         speed = 1e-3 * t.rows[0].learn.mflop / seconds;
         if (speed > card->sgemm) {
             card->sgemm = speed;

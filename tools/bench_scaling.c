@@ -40,7 +40,7 @@ static void measure(struct scaling_row *row, struct peaks *peaks, struct gle_dev
     say(text);
     scaling_load(&list, SCALING_FILE, row->size);
     if (device)
-        trial_open_on(&trial, list.item[0], device, true);
+        trial_open_on(&trial, list.item[0], device, 1, true);
     else
         trial_open(&trial, list.item[0], set->scaling_threads, set->n_scaling_threads, true);
     trial_run(&trial, peaks, set);

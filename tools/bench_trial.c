@@ -6,6 +6,7 @@
 #include "train/train.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 /* --- data --- */
@@ -79,18 +80,18 @@ static double bytes_of_step(const struct gle_graph *g, size_t rows, bool learn)
     return numbers * (double)sizeof(float);
 }
 
-static void open_row(struct trial *t, size_t threads)
+static void open_row(struct trial *t, size_t threads, size_t n_nets)
 {
     const size_t eval_rows = gle_train_eval_rows(t->graph, t->data);
     struct trial_row *row = &t->rows[t->n_rows++];
     struct gle_error err = {0};
 
-    *row = (struct trial_row){.asked = threads, .once = (double)NAN, .whole = (double)NAN};
-    if (gle_net_build(&row->net, t->graph, threads, &err))
-        stop_on(&err);
-    if (t->fleet && gle_net_move(row->net, t->fleet, &err))
-        stop_on(&err);
-    row->threads = gle_net_threads(row->net);
+    *row = (struct trial_row){.asked = threads, .n_nets = n_nets, .once = (double)NAN, .whole = (double)NAN};
+    for (size_t i = 0; i < n_nets; i++)
+        if (gle_net_build(&row->nets[i], t->graph, threads, &err) ||
+            (t->fleet && gle_net_move(row->nets[i], t->fleet, &err)))
+            stop_on(&err);
+    row->threads = gle_net_threads(row->nets[0]);
     row->learn.mflop = 1e-6 * (double)t->graph->train_rows * gle_graph_flops(t->graph, true);
     row->eval.mflop = 1e-6 * (double)eval_rows * gle_graph_flops(t->graph, false);
     row->learn.bytes = bytes_of_step(t->graph, t->graph->train_rows, true);
@@ -118,18 +119,19 @@ void trial_open(struct trial *t, const struct gle_experiment *exp, const size_t 
     *t = (struct trial){.exp = exp};
     open_graph(t, random_data);
     for (size_t i = 0; i < n_threads; i++)
-        open_row(t, threads[i]);
+        open_row(t, threads[i], 1);
 }
 
-void trial_open_on(struct trial *t, const struct gle_experiment *exp, struct gle_device *device, bool random_data)
+void trial_open_on(struct trial *t, const struct gle_experiment *exp, struct gle_device *device, size_t n_nets,
+                   bool random_data)
 {
     struct gle_error err = {0};
 
     *t = (struct trial){.exp = exp, .on_device = true};
-    if (gle_fleet_open(&t->fleet, device, 1, &err))
+    if (gle_fleet_open(&t->fleet, device, n_nets, &err))
         stop_on(&err);
     open_graph(t, random_data);
-    open_row(t, 1);
+    open_row(t, 1, n_nets);
 }
 
 static int compare(const void *a, const void *b)
@@ -165,15 +167,55 @@ static void add(struct speed *speed, const struct gle_step_cost *cost, size_t th
     speed->median = 0.5 * (speed->medians[(speed->n - 1) / 2] + speed->medians[speed->n / 2]);
 }
 
-static void measure_row(struct trial_row *row, const struct trial *t, double seconds)
-{
+/* One network of a row, in a thread of its own. */
+struct measurement {
+    const struct trial *trial;
+    struct gle_net *net;
+    double seconds;
     struct gle_costs costs;
+};
+
+static void *measure_net(void *ctx)
+{
+    struct measurement *m = ctx;
+    const struct trial *t = m->trial;
     struct gle_error err = {0};
 
-    if (gle_train_measure(&costs, row->net, t->graph, t->data, t->fleet, seconds, 0.5 * seconds, &err))
+    if (gle_train_measure(&m->costs, m->net, t->graph, t->data, t->fleet, m->seconds, 0.5 * m->seconds, &err))
         stop_on(&err);
-    add(&row->learn, &costs.learn, row->threads);
-    add(&row->eval, &costs.eval, row->threads);
+    if (t->fleet)
+        gle_fleet_leave(t->fleet); /* nobody waits for it any more */
+    return NULL;
+}
+
+/* Networks side by side begin and end a moment apart: what counts is the slowest of them, which had all others beside
+ * it. */
+static void keep_slower(struct gle_step_cost *cost, const struct gle_step_cost *other)
+{
+    if (other->least > cost->least)
+        *cost = *other;
+}
+
+static void measure_row(struct trial_row *row, const struct trial *t, double seconds)
+{
+    struct measurement m[NETS_MAX];
+    pthread_t threads[NETS_MAX];
+
+    for (size_t i = 0; i < row->n_nets; i++) {
+        m[i] = (struct measurement){.trial = t, .net = row->nets[i], .seconds = seconds};
+        if (i && pthread_create(&threads[i], NULL, measure_net, &m[i]))
+            stop("no more threads");
+    }
+    measure_net(&m[0]);
+    for (size_t i = 1; i < row->n_nets; i++) {
+        pthread_join(threads[i], NULL);
+        keep_slower(&m[0].costs.learn, &m[i].costs.learn);
+        keep_slower(&m[0].costs.eval, &m[i].costs.eval);
+    }
+    for (size_t i = 0; t->fleet && i < row->n_nets; i++)
+        gle_fleet_enter(t->fleet);
+    add(&row->learn, &m[0].costs.learn, row->threads);
+    add(&row->eval, &m[0].costs.eval, row->threads);
 }
 
 static void estimate(struct trial_row *row, const struct trial *t)
@@ -223,7 +265,7 @@ void trial_run_whole(struct trial *t)
         struct gle_metrics m;
         struct gle_error err = {0};
         if (gle_metrics_init(&m, t->exp, t->data, &err) ||
-            gle_train(&m, t->rows[i].net, t->graph, t->data, t->fleet, NULL, NULL, &err))
+            gle_train(&m, t->rows[i].nets[0], t->graph, t->data, t->fleet, NULL, NULL, &err))
             stop_on(&err);
         t->rows[i].whole = t->exp->phases ? m.train_seconds + m.eval_seconds : m.epochs[m.n_epochs - 1].seconds;
         gle_metrics_clear(&m);
@@ -233,8 +275,9 @@ void trial_run_whole(struct trial *t)
 void trial_close(struct trial *t)
 {
     for (size_t i = 0; i < t->n_rows; i++) {
-        gle_net_destroy(t->rows[i].net);
-        t->rows[i].net = NULL;
+        for (size_t k = 0; k < t->rows[i].n_nets; k++)
+            gle_net_destroy(t->rows[i].nets[k]);
+        t->rows[i].n_nets = 0;
     }
     gle_graph_destroy(t->graph);
     gle_data_close(t->data);

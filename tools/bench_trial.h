@@ -30,9 +30,12 @@ struct speed {
     size_t n;
 };
 
+enum { NETS_MAX = 128 };
+
 struct trial_row {
     size_t asked, threads; /* threads: that its steps use; on a device, those of the process beside it */
-    struct gle_net *net;
+    struct gle_net *nets[NETS_MAX]; /* (n_nets) */
+    size_t n_nets; /* 1; on a device, all that step side by side */
     struct speed learn, eval;
     double once;  /* seconds for an epoch, or for all phases, as worked out from the steps; NaN: random data */
     double whole; /* the same, measured; NaN: not */
@@ -41,7 +44,7 @@ struct trial_row {
 struct trial {
     const struct gle_experiment *exp; /* borrowed */
     bool on_device;
-    struct gle_fleet *fleet; /* its steps are made by one thread; NULL: on the processors */
+    struct gle_fleet *fleet; /* a thread makes the steps of a net; NULL: on the processors */
     struct gle_data *data;
     struct gle_graph *graph;
     bool random; /* numbers in place of the data set */
@@ -52,8 +55,9 @@ struct trial {
 /* For each of these numbers of threads. random_data: always; otherwise where there is no data set. */
 void trial_open(struct trial *t, const struct gle_experiment *exp, const size_t *threads, size_t n_threads,
                 bool random_data);
-/* The same on a device: one row. */
-void trial_open_on(struct trial *t, const struct gle_experiment *exp, struct gle_device *device, bool random_data);
+/* The same on a device: one row, of n_nets networks side by side. */
+void trial_open_on(struct trial *t, const struct gle_experiment *exp, struct gle_device *device, size_t n_nets,
+                   bool random_data);
 /* Measures one row once more. */
 void trial_measure(struct trial *t, size_t row, double seconds);
 /* Measures all rows, and, on the processors, the peaks for their numbers of threads. */

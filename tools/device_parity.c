@@ -17,7 +17,7 @@ bool parity_holds(const struct parity *p)
 /* Starts as training does, with all rows of a batch. */
 static void start(struct trial *t)
 {
-    struct gle_net *net = t->rows[0].net;
+    struct gle_net *net = t->rows[0].nets[0];
     struct gle_error err = {0};
     struct gle_rng rng;
 
@@ -31,7 +31,7 @@ static void start(struct trial *t)
 /* Numbers that differ from step to step, and a class for each row. */
 static void show(struct trial *t, const float *numbers, size_t step)
 {
-    struct gle_net *net = t->rows[0].net;
+    struct gle_net *net = t->rows[0].nets[0];
     const size_t n_input = t->exp->n_input, n_top = t->data->n_targets;
     size_t ld_input, ld_target;
     float *input = gle_net_input(net, &ld_input), *target = gle_net_target(net, &ld_target);
@@ -58,8 +58,8 @@ static void run(struct trial *t, double *losses)
     for (size_t i = 0; i <= PARITY_STEPS; i++) { /* the last round only waits */
         if (i < PARITY_STEPS)
             show(t, numbers, i);
-        if (i < PARITY_STEPS ? gle_net_queue(t->rows[0].net, &step, some, &n, &err)
-                             : gle_net_collect(t->rows[0].net, some, &n, &err))
+        if (i < PARITY_STEPS ? gle_net_queue(t->rows[0].nets[0], &step, some, &n, &err)
+                             : gle_net_collect(t->rows[0].nets[0], some, &n, &err))
             stop_on(&err);
         for (size_t k = 0; k < n; k++)
             losses[known++] = some[k];
@@ -89,7 +89,7 @@ static double worse(double a, double b)
 
 static void get(const struct trial *t, size_t field, float *values)
 {
-    gle_net_get_var(t->rows[0].net, field, values);
+    gle_net_get_var(t->rows[0].nets[0], field, values);
 }
 
 static void compare_states(struct parity *p, const struct trial *a, const struct trial *b)
@@ -100,7 +100,7 @@ static void compare_states(struct parity *p, const struct trial *a, const struct
         const struct gle_field *f = g->fields[i];
         const size_t n = g->train_rows * f->cols;
         float *x, *y;
-        if (f->role != GLE_STATE || !f->copies || !f->of_batch || !gle_net_has_var(a->rows[0].net, i))
+        if (f->role != GLE_STATE || !f->copies || !f->of_batch || !gle_net_has_var(a->rows[0].nets[0], i))
             continue;
         x = noise(n);
         y = noise(n);
@@ -123,8 +123,8 @@ static void compare_parameters(struct parity *p, const struct trial *a, const st
             continue;
         x = noise(n);
         y = noise(n);
-        gle_net_get_param(a->rows[0].net, i, x);
-        gle_net_get_param(b->rows[0].net, i, y);
+        gle_net_get_param(a->rows[0].nets[0], i, x);
+        gle_net_get_param(b->rows[0].nets[0], i, y);
         p->parameters = worse(p->parameters, deviation(x, y, n));
         gle_free(x);
         gle_free(y);
@@ -139,14 +139,14 @@ struct parity parity_measure(const struct gle_experiment *exp, struct gle_device
     struct trial here, there;
 
     trial_open(&here, exp, &(size_t){1}, 1, true);
-    trial_open_on(&there, exp, device, true);
+    trial_open_on(&there, exp, device, 1, true);
     run(&here, losses[0]);
     run(&there, losses[1]);
     for (size_t i = 0; i < PARITY_STEPS; i++)
         p.losses = worse(p.losses, fabs(losses[1][i] - losses[0][i]) / fmax(fabs(losses[0][i]), 1e-30));
     compare_states(&p, &here, &there);
     compare_parameters(&p, &here, &there);
-    if (gle_net_tell(there.rows[0].net, &err))
+    if (gle_net_tell(there.rows[0].nets[0], &err))
         stop_on(&err);
     trial_close(&here);
     trial_close(&there);

@@ -6,6 +6,7 @@
 #include "bench_scaling.h"
 #include "device_parity.h"
 #include "report/provenance.h"
+#include "solver/room.h"
 
 #include <getopt.h>
 #include <math.h>
@@ -23,16 +24,18 @@ static const char help[] =
     "holds configs/ and tools/scaling.yaml. The exit code is 1 where the steps do not agree.\n";
 
 static const char *const configs[] = {"mnist1d_e2e", "mnist1d_e2e_42k", "gsc_mel_gle"};
-enum { N_CONFIGS = sizeof configs / sizeof *configs, ROUNDS = 3 };
+static const size_t networks[] = {1, 16, 128}; /* side by side */
+enum { N_CONFIGS = sizeof configs / sizeof *configs, ROUNDS = 3, N_WIDTHS = sizeof networks / sizeof *networks };
 static const double SECONDS = 0.5, QUICK = 0.01; /* of each kind of step, in a round; quick: of one round */
 static const double ENOUGH = 150.0;              /* after which no further round begins */
+static const double TOO_LONG = 20.0;             /* for one round of networks side by side */
 
 /* What was measured of a config. */
 struct row {
     struct gle_experiments file;
     struct parity parity;
-    struct trial processors, device;
-    size_t n_networks; /* that the device steps side by side */
+    struct trial processors, device[N_WIDTHS];
+    size_t fits; /* networks side by side, by the device's memory */
     double n_parameters;
 };
 
@@ -68,6 +71,37 @@ static double count_parameters(const struct gle_graph *g)
     return n;
 }
 
+/* Whether a round of n networks side by side would take too long, as measured of one. */
+static bool takes_too_long(const struct row *row, size_t n)
+{
+    const struct trial_row *one = &row->device[0].rows[0];
+    const double steps = 400.0; /* of a few batches of each kind */
+
+    return (double)n * steps * (one->learn.least + one->eval.least) > TOO_LONG;
+}
+
+/* Networks side by side: as many as there is room and time for. */
+static void measure_many(struct table *table, struct row *row, double seconds)
+{
+    for (size_t w = 1; w < N_WIDTHS && !table->quick; w++) {
+        if (networks[w] > row->fits || takes_too_long(row, networks[w]))
+            continue;
+        trial_open_on(&row->device[w], row->file.item[0], table->device, networks[w], true);
+        trial_measure(&row->device[w], 0, seconds);
+        trial_close(&row->device[w]);
+    }
+}
+
+static size_t count_fitting(const struct trial *t, const struct gle_device *device)
+{
+    struct gle_net_room room;
+    struct gle_error err = {0};
+
+    if (gle_net_measure_room(&room, t->graph, gle_device_info(device), &err))
+        stop_on(&err);
+    return gle_net_room_for(&room, gle_device_info(device), 0.0);
+}
+
 /* The processors and the device take turns, so that the drift of a shared machine hits both alike. */
 static void measure(struct table *table, struct row *row)
 {
@@ -76,17 +110,18 @@ static void measure(struct table *table, struct row *row)
 
     say(exp->name);
     row->parity = parity_measure(exp, table->device);
-    row->n_networks = 1;
     trial_open(&row->processors, exp, table->threads, table->n_threads, true);
-    trial_open_on(&row->device, exp, table->device, true);
-    row->n_parameters = count_parameters(row->device.graph);
+    trial_open_on(&row->device[0], exp, table->device, 1, true);
+    row->n_parameters = count_parameters(row->device[0].graph);
+    row->fits = count_fitting(&row->device[0], table->device);
     for (int r = 0; r < ROUNDS && (!r || (!table->quick && gle_clock() - table->start < ENOUGH)); r++) {
         for (size_t i = 0; i < row->processors.n_rows; i++)
             trial_measure(&row->processors, i, seconds);
-        trial_measure(&row->device, 0, seconds);
+        trial_measure(&row->device[0], 0, seconds);
     }
     trial_close(&row->processors);
-    trial_close(&row->device);
+    trial_close(&row->device[0]);
+    measure_many(table, row, seconds);
 }
 
 static void measure_all(struct table *table)
@@ -146,26 +181,40 @@ static void write_parity(FILE *f, const struct table *t)
     }
 }
 
-static void write_speed(FILE *f, const struct row *row, bool learn, const struct card *card)
+/* Networks side by side beside as many steps, one after the other, of the processors. */
+static void write_speed(FILE *f, const struct row *row, size_t width, bool learn, const struct card *card)
 {
-    const struct trial_row *d = &row->device.rows[0];
+    const struct trial_row *d = &row->device[width].rows[0];
     const struct speed *s = learn ? &d->learn : &d->eval;
+    const double n = (double)networks[width], gflops = n * speed_gflops(s), passing = n * speed_passing(s);
     double best = INFINITY;
 
-    fprintf(f, "| %s | %.0f | %zu | %s |", row->file.item[0]->name, row->n_parameters, row->n_networks,
+    fprintf(f, "| %s | %.0f | %zu | %s |", row->file.item[0]->name, row->n_parameters, networks[width],
             learn ? "learning" : "evaluating");
     for (size_t i = 0; i < row->processors.n_rows; i++) {
         const struct trial_row *r = &row->processors.rows[i];
         const struct speed *p = learn ? &r->learn : &r->eval;
-        fprintf(f, " %.1f (%.1f)", 1e6 * p->least, 1e6 * p->median);
+        fprintf(f, " %.1f (%.1f)", 1e6 * n * p->least, 1e6 * n * p->median);
         if (r->threads != r->asked)
             fprintf(f, " on %zu", r->threads);
         fprintf(f, " |");
         best = fmin(best, p->least);
     }
     fprintf(f, " %.1f (%.1f) | %.2f | %.1f | %.0f | %.0f | %.1f | %.1f %% | %.1f %% |\n", 1e6 * s->least,
-            1e6 * s->median, best / s->least, s->traffic.launches, s->traffic.bytes_in, s->traffic.bytes_out,
-            speed_gflops(s), 100.0 * speed_gflops(s) / card->sgemm, 100.0 * speed_passing(s) / card->copy);
+            1e6 * s->median, n * best / s->least, s->traffic.launches, s->traffic.bytes_in, s->traffic.bytes_out, gflops,
+            100.0 * gflops / card->sgemm, 100.0 * passing / card->copy);
+}
+
+/* Those networks side by side that were not measured, and why. */
+static void write_left_out(FILE *f, const struct table *t)
+{
+    for (size_t i = 0; i < N_CONFIGS; i++)
+        for (size_t w = 1; w < N_WIDTHS; w++)
+            if (!t->rows[i].device[w].n_rows)
+                fprintf(f, "\n%s, %zu side by side: not measured, %s.\n", configs[i], networks[w],
+                        networks[w] > t->rows[i].fits ? "the device has no memory for so many"
+                        : t->quick                    ? "for lack of time"
+                                                      : "which would take too long here");
 }
 
 static void write_speeds(FILE *f, const struct table *t)
@@ -179,11 +228,14 @@ static void write_speeds(FILE *f, const struct table *t)
         fprintf(f, "---|");
     fprintf(f, "\n");
     for (size_t i = 0; i < N_CONFIGS; i++) {
-        write_speed(f, &t->rows[i], true, &t->card);
-        write_speed(f, &t->rows[i], false, &t->card);
+        for (size_t w = 0; w < N_WIDTHS; w++)
+            for (int learn = 1; learn >= 0 && t->rows[i].device[w].n_rows; learn--)
+                write_speed(f, &t->rows[i], w, learn, &t->card);
     }
+    write_left_out(f, t);
     fprintf(f, "\nData are random numbers. Steps on the device count once they are over. \"on 1\": no more threads\n"
-               "are worth it. Times as fast: as the faster of the processors' columns. Bytes in and out: to the\n"
+               "are worth it. Networks side by side: the processors' columns are of as many steps, one after the\n"
+               "other. Times as fast: as the faster of these columns. Bytes in and out: to the\n"
                "device and from it, a step. Of products: GFLOP/s, as part of the most above. Of copies: parameters,\n"
                "gradients, moments and states, once for what a step reads of them and once for what it writes,\n"
                "over its least time, as part of what copies reach.\n");

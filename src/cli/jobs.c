@@ -185,7 +185,7 @@ static _Noreturn void be_child(const struct state *s, size_t first, size_t n, in
         _exit(5);
     for (size_t i = 0; i < n; i++)
         open_streams(&crew.pipes[i], pipes[i], n == 1);
-    width = jobs->begin ? jobs->begin(jobs->ctx, first, n) : n;
+    width = jobs->begin ? jobs->begin(jobs->ctx, first, n, crew.pipes[0].err) : n;
     if (n == 1) {
         code = be_run(&crew, 0);
         leave(&crew);

@@ -34,8 +34,8 @@ struct gle_jobs {
     /* How many runs, from i on, are a crew; at least 1. NULL: each is one by itself. */
     size_t (*crew)(void *ctx, size_t i);
     /* In the process of a crew, before its threads begin. Returns how many of its n runs, from i on, can be going on at
-     * a time, at least 1. NULL: all. */
-    size_t (*begin)(void *ctx, size_t i, size_t n);
+     * a time, at least 1. It may write to standard error, with the words of the first of them. NULL: all. */
+    size_t (*begin)(void *ctx, size_t i, size_t n, FILE *err);
     /* Run i, in one of so many threads of that process; other runs may follow in the same thread. Returns the exit
      * code. */
     int (*work)(void *ctx, size_t i, const struct gle_job_pipes *pipes);

@@ -99,13 +99,40 @@ static size_t threads_of(const struct gle_plan *plan, size_t i)
     return wants_device(plan->runs[i].exp) && plan->crew > 1 ? 1 : plan->options.threads;
 }
 
-static size_t begin(void *ctx, size_t i, size_t n)
+/* How many of a crew's runs the device has room for. What stands in the way of that, the runs will say. */
+static size_t count_fitting(struct gle_plan *plan, size_t i, size_t n)
+{
+    struct gle_options silent = plan->options;
+    const struct gle_session_how how = {
+        .options = &silent, .threads = 1, .progress = -1, .stop = plan->stop, .accelerator = &plan->accelerator};
+    const struct gle_experiment **exps = gle_calloc(n, sizeof(struct gle_experiment *));
+    struct gle_error unsaid = {0};
+    size_t fit = n, n_exps = 0;
+
+    silent.quiet = true;
+    for (size_t k = 0; k < n && exps; k++)
+        if (!k || (i + k) % plan->n_lists == 0) /* its seeds take as much */
+            exps[n_exps++] = plan->runs[i + k].exp;
+    if (exps && gle_session_fit(&fit, exps, n_exps, &how, &unsaid))
+        fit = n;
+    gle_free((void *)exps);
+    return fit < n ? fit : n;
+}
+
+static size_t begin(void *ctx, size_t i, size_t n, FILE *err)
 {
     struct gle_plan *plan = ctx;
+    size_t fit = n;
 
-    (void)i;
     gle_accelerator_start(&plan->accelerator, n);
-    return n;
+    if (n > 1)
+        fit = count_fitting(plan, i, n);
+    if (fit < n && !plan->options.quiet)
+        fprintf(err, "glesim: %zu run%s at a time in place of %zu: the device has no memory for more\n", fit,
+                fit > 1 ? "s" : "", n);
+    for (size_t k = fit; k < n; k++)
+        gle_accelerator_leave(&plan->accelerator);
+    return fit;
 }
 
 static void leave(void *ctx)

@@ -451,6 +451,40 @@ int gle_session_estimate(double *estimate, const struct gle_experiment *exp, con
     return rc ? -1 : 0;
 }
 
+/* What an experiment takes of a device, on these data; nothing, if it does not fit them, which its run will say. */
+static struct gle_net_room room_of(const struct gle_experiment *exp, const struct gle_data *data,
+                                   const struct gle_device_info *device)
+{
+    const struct gle_graph_options options = gle_train_options(exp, data);
+    struct gle_net_room room = {0};
+    struct gle_graph *graph = NULL;
+    struct gle_error unsaid = {0};
+
+    if (gle_train_check(exp, data, &unsaid) || gle_graph_build(&graph, exp, &options, &unsaid) ||
+        gle_train_measure_room(&room, graph, data, device, &unsaid))
+        room = (struct gle_net_room){0};
+    gle_graph_destroy(graph);
+    return room;
+}
+
+int gle_session_fit(size_t *n_fit, const struct gle_experiment *const *exps, size_t n,
+                    const struct gle_session_how *how, struct gle_error *err)
+{
+    struct session s = {.report = gle_report_of(exps[0]), .how = how, .progress = NOBODY};
+    int rc = gle_accelerator_open(&s.fleet, how->accelerator, exps[0], err) || (s.fleet && open_data(&s, err));
+
+    *n_fit = SIZE_MAX;
+    for (size_t i = 0; i < n && !rc && s.fleet; i++) {
+        const struct gle_device_info *device = gle_device_info(gle_fleet_device(s.fleet));
+        const struct gle_net_room room = room_of(exps[i], s.data, device);
+        const size_t fit = room.each > 0.0 ? gle_net_room_for(&room, device, 0.0) : SIZE_MAX;
+        *n_fit = fit < *n_fit ? fit : *n_fit;
+    }
+    *n_fit = *n_fit ? *n_fit : 1;
+    close_session(&s, err);
+    return rc ? -1 : 0;
+}
+
 bool gle_session_keeps(const struct gle_options *o, const struct gle_experiment *exp)
 {
     return !o->force && (o->resume || o->n_seeds || exp->sweep.label);

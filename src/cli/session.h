@@ -38,6 +38,11 @@ GLE_MUST_CHECK int gle_session_run(const struct gle_experiment *exp, const struc
 GLE_MUST_CHECK int gle_session_hash_data(char sha256[65], const struct gle_experiment *exp,
                                          const struct gle_session_how *how, struct gle_error *err);
 
+/* How many runs of n experiments have room side by side on the device of the first: by the one that takes most, on the
+ * data set of the first. At least 1; SIZE_MAX: no limit is known. It may start threads. Errors: as gle_session_run(). */
+GLE_MUST_CHECK int gle_session_fit(size_t *n_fit, const struct gle_experiment *const *exps, size_t n,
+                                   const struct gle_session_how *how, struct gle_error *err);
+
 /* Seconds that a run is estimated to take, from steps measured for so many seconds. Errors: as gle_session_run(). */
 GLE_MUST_CHECK int gle_session_estimate(double *estimate, const struct gle_experiment *exp,
                                         const struct gle_session_how *how, double seconds, struct gle_error *err);

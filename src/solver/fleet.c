@@ -83,6 +83,13 @@ bool gle_fleet_meet(struct gle_net *net, enum request what)
     return d->err.code == GLE_OK;
 }
 
+void gle_fleet_enter(struct gle_fleet *fleet)
+{
+    gle_fleet_lock(fleet);
+    fleet->n_threads++;
+    gle_fleet_unlock(fleet);
+}
+
 void gle_fleet_leave(struct gle_fleet *fleet)
 {
     gle_fleet_lock(fleet);

@@ -9,7 +9,7 @@
  *        | ^                                                                                                    |
  *        | +----------------- the last of all threads has come, and has served all that wait <------------------+
  *        |
- *        +--- gle_fleet_leave() ---> gone
+ *        +--- gle_fleet_leave() ---> gone, until gle_fleet_enter()
  *
  * 1. Which nets are served together changes no bit of any of them.
  * 2. A thread that waits for something else than the fleet must not be waited for by a thread of it: no locks are held
@@ -35,7 +35,8 @@ GLE_MUST_CHECK int gle_fleet_open(struct gle_fleet **out, struct gle_device *dev
 void gle_fleet_close(struct gle_fleet *fleet); /* NULL is fine */
 struct gle_device *gle_fleet_device(const struct gle_fleet *fleet);
 
-/* One of its threads makes no more steps, and has no more nets; or it never had one. */
+/* A thread of it makes no steps from here on, so that nobody waits for it; another one, or the same, comes in its place. */
 void gle_fleet_leave(struct gle_fleet *fleet);
+void gle_fleet_enter(struct gle_fleet *fleet);
 
 #endif

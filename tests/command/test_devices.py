@@ -349,10 +349,61 @@ class Runs(Devices):
     @NEEDS_DEVICE
     def test_many_seeds_give_each_what_it_has_alone(self):
         args = [XOR, *SHORT, *ON_OPENCL]
-        self.run_glesim(*args, "--seeds", "0-3", "--jobs", "2", "--output", "many")
         for seed in range(4):
             self.run_glesim(*args, "--seed", seed, "--output", "alone")
-            self.assertIsNone(kill.difference(self.run_of("alone", seed), self.run_of("many", seed)))
+        for jobs in ([], ["--jobs", "3"], ["--jobs", "1"]):
+            self.run_glesim(*args, "--seeds", "0-3", *jobs, "--output", "many", "--force")
+            for seed in range(4):
+                self.assertIsNone(kill.difference(self.run_of("alone", seed), self.run_of("many", seed)))
+
+    MANY = """glesim: 1
+name: many
+dt: 0.1
+dataset: {type: xor}
+network:
+  input: 2
+  layers:
+    - {name: hidden, neurons: {count: 6, tau_m: 1.0, tau_r: 0.5}, activation: tanh}
+    - {name: readout, neurons: {count: 2, tau_m: 1.0, tau_r: 1.0}}
+learning: {loss: cross_entropy, optimizer: {type: adam, lr: 1e-2}}
+training: {epochs: 3, batch_size: 4}
+compute: {backend: opencl}
+variants:
+  usual: {}
+  fast: {learning.optimizer.lr: 0.05, training.epochs: 1}
+  wide: {"network.layers[0].neurons.count": 20}
+  window: {learning: {rule: bptt, window: 0.5, loss: cross_entropy, optimizer: {type: sgd, lr: 0.1}}}
+  wild: {learning: {loss: mse, gamma: 50, optimizer: {type: sgd, lr: 1e6}}, "network.layers[0].activation": linear}
+  host: {compute.backend: cpu}
+"""
+
+    @NEEDS_DEVICE
+    def test_runs_of_all_kinds_go_side_by_side(self):
+        config = self.write("many.yaml", self.MANY)
+        names = re.findall(r"^  (\w+): ", self.MANY.partition("variants:")[2], re.M)
+        for name in names:
+            for seed in (1, 2):
+                self.run_glesim(config, "--variant", name, "--seed", seed, "--output", "alone", "--quiet",
+                                code=6 if name == "wild" else 0)
+        done = self.run_glesim(config, "--seeds", "1,2", "--output", "many", code=6)
+        for name in names:
+            for seed in (1, 2):
+                one, other = (self.run_of(f"{where}/{name}", seed) for where in ("alone", "many"))
+                self.assertIsNone(kill.difference(one, other))
+        self.assertEqual(done.err.count("NaN or Inf in layer"), 2)
+        self.assertEqual(done.out.count(": completed after epoch"), 2 * len(names) - 2)
+        self.assertEqual(load(self.folder / "many/fast/summary.json")["completed"], 2)
+        self.assertEqual(load(self.folder / "many/wild/summary.json")["completed"], 0)
+
+    @NEEDS_DEVICE
+    def test_a_run_that_cannot_be_made_leaves_the_others(self):
+        config = self.write("many.yaml", self.MANY)
+        (self.folder / "many/usual").mkdir(parents=True)
+        (self.folder / "many/usual/seed_2").touch() # a file where its folder would be
+        done = self.run_glesim(config, "--variant", "usual", "--seeds", "1-3", "--output", "many", "--force", code=3)
+        self.assertIn("usual seed 2: ", done.err)
+        for seed in (1, 3):
+            self.assertEqual(load(self.run_of("many/usual", seed) / "metrics.json")["status"], "completed")
 
 
 class Broken(Stopped):
@@ -367,6 +418,43 @@ class Broken(Stopped):
     @NEEDS_DEVICE
     def test_phases_that_were_killed_end_with_the_same_bits(self):
         self.check(self.write("teacher.yaml", TEACHER), *ON_OPENCL, kills=2)
+
+    def begin_many(self):
+        """Three runs under way, with a checkpoint each."""
+        args = [XOR, *ON_OPENCL, "--set", "training.epochs=40", "--set", "checkpoint.minutes=1e-6", "--seeds", "1-3"]
+        process = self.start(*args, "--output", "many")
+        end = time.monotonic() + PATIENCE
+        while (len(list(self.folder.glob("many/*/checkpoint.npz"))) < 3 and process.poll() is None and
+               time.monotonic() < end):
+            time.sleep(0.005)
+        return args, process
+
+    def assert_many_go_on(self, args):
+        self.run_glesim(*args, "--output", "whole", "--quiet")
+        self.run_glesim(*args, "--output", "many", "--quiet", "--resume")
+        for seed in (1, 2, 3):
+            self.assertIsNone(kill.difference(self.run_of("whole", seed), self.run_of("many", seed)))
+
+    @NEEDS_DEVICE
+    def test_a_signal_ends_runs_side_by_side(self):
+        args, process = self.begin_many()
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 143, err)
+        for seed in (1, 2, 3):
+            self.assertEqual(load(self.run_of("many", seed) / "metrics.json")["status"], "interrupted")
+        self.assert_many_go_on(args)
+
+    @NEEDS_DEVICE
+    def test_a_process_that_is_killed_ends_runs_side_by_side(self):
+        args, process = self.begin_many()
+        crew = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
+        self.assertEqual(len(crew), 1)
+        os.kill(int(crew[0]), signal.SIGKILL)
+        _, err = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 137, err)
+        self.assertEqual(err.count("killed by signal 9"), 3)
+        self.assert_many_go_on(args)
 
     def break_off(self, backend, *args):
         self.stop(XOR, *LONG, "--output", "out", "--set", f"compute.backend={backend}", *args, number=signal.SIGTERM)

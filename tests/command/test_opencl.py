@@ -99,7 +99,7 @@ class OpenCL(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_the_kernels_are_opencl_c(self):
-        """For each loss, with the sizes that GPUs have and those of processors (src/solver/device.c)."""
+        """For each loss, with the sizes that GPUs have and those of processors (src/solver/convoy.c)."""
         names = ("equations.h", "device_tables.h", "device_products.cl", "device_losses.cl", "device_step.cl",
                  "device_learn.cl", "device_sweep.cl")
         source = LISTS + "".join((SRC / "kernel" / name).read_text() for name in names)

@@ -164,6 +164,28 @@ class Faults(InFolder):
                                (self.whole(), self.folder / output / "seed_1")]
                     self.assertEqual(*weights)
 
+    def test_runs_side_by_side_are_all_told(self):
+        """What fails for networks that step together fails for each of them."""
+        seeds = ["--seeds", "1-3"]
+        counts = self.folder / "counts"
+        done = self.run_glesim("whole", *seeds, GLE_OPENCL_COUNTS=str(counts))
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        calls = {line.split()[0]: int(line.split()[1]) for line in counts.read_text().splitlines()}
+        for function in ("clEnqueueWriteBufferRect", "clEnqueueReadBufferRect", "clEnqueueNDRangeKernel"):
+            with self.subTest(function=function):
+                self.assertGreater(calls[function], 10)
+                done = self.run_glesim(function, *seeds, GLE_OPENCL_FAULT=f"{function} {calls[function] // 2}+ -5")
+                self.assertEqual(done.returncode, 5, done.stderr)
+                self.assertEqual(done.stderr.count("(CL_OUT_OF_RESOURCES)\n"), 3, done.stderr)
+                self.assertEqual(done.stderr.count("\n"), 3, done.stderr)
+                for path in self.folder.glob(f"{function}/*/metrics.json"):
+                    self.assertEqual(load(path)["status"], "interrupted")
+                done = self.run_glesim(function, *seeds, "--resume")
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                for seed in (1, 2, 3):
+                    self.assertIsNone(kill.difference(self.folder / f"whole/seed_{seed}",
+                                                      self.folder / f"{function}/seed_{seed}"))
+
     def test_other_runs_of_a_command_go_on(self):
         """A device that has failed is opened anew for the next run."""
         variants = ["--set", "variants={a: {learning.beta: 1}, b: {learning.beta: 2}, c: {learning.beta: 3}}"]
