@@ -167,14 +167,11 @@ class Faults(InFolder):
     def test_runs_side_by_side_are_all_told(self):
         """What fails for networks that step together fails for each of them."""
         seeds = ["--seeds", "1-3"]
-        counts = self.folder / "counts"
-        done = self.run_glesim("whole", *seeds, GLE_OPENCL_COUNTS=str(counts))
+        done = self.run_glesim("whole", *seeds)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        calls = {line.split()[0]: int(line.split()[1]) for line in counts.read_text().splitlines()}
         for function in ("clEnqueueWriteBufferRect", "clEnqueueReadBufferRect", "clEnqueueNDRangeKernel"):
             with self.subTest(function=function):
-                self.assertGreater(calls[function], 10)
-                done = self.run_glesim(function, *seeds, GLE_OPENCL_FAULT=f"{function} {calls[function] // 2}+ -5")
+                done = self.run_glesim(function, *seeds, GLE_OPENCL_FAULT=f"{function} 20+ -5")
                 self.assertEqual(done.returncode, 5, done.stderr)
                 self.assertEqual(done.stderr.count("(CL_OUT_OF_RESOURCES)\n"), 3, done.stderr)
                 self.assertEqual(done.stderr.count("\n"), 3, done.stderr)
