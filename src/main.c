@@ -79,7 +79,8 @@ static int run_one_by_one(const struct gle_plan *plan, size_t processors)
                                   .threads = many ? share.threads : o->threads ? o->threads : processors,
                                   .progress = -1,
                                   .stop = plan->stop,
-                                  .accelerator = &accelerator};
+                                  .accelerator = &accelerator,
+                                  .races = !many};
     int code = 0;
 
     threads_started = true;

@@ -1,6 +1,7 @@
 #include "cli/accelerator.h"
 #include "backend/device.h"
 #include "base/memory.h"
+#include "report/provenance.h"
 #include "yaml/node.h"
 
 #include <stdio.h>
@@ -18,9 +19,43 @@ static bool is_any_there(void)
     return n > 0;
 }
 
-static int open_named(struct gle_device **out, const struct gle_experiment *exp, struct gle_error *err)
+/* The number of the first GPU; name: as far as a maker has it; NULL: any. "" if there is none. */
+static int find_gpu(char number[256], const char *name, struct gle_error *err)
 {
-    if (gle_device_open(out, exp->device, err))
+    struct gle_device_info *infos;
+    size_t n;
+
+    if (gle_devices_list(&infos, &n, err))
+        return -1;
+    number[0] = '\0';
+    for (size_t i = 0; i < n && !number[0]; i++) {
+        char kept[GLE_MAKER_DEVICE + 1];
+        snprintf(kept, sizeof kept, "%.*s", GLE_MAKER_DEVICE, infos[i].name);
+        if (infos[i].is_gpu && (!name || !strcmp(kept, name)))
+            snprintf(number, 256, "%zu", i);
+    }
+    gle_free(infos);
+    return 0;
+}
+
+/* What `auto` takes, in words for gle_device_open(); "": the processors. */
+static int resolve_auto(char wanted[256], const struct gle_experiment *exp, const struct gle_auto *may,
+                        struct gle_error *err)
+{
+    wanted[0] = '\0';
+    if (may->resumes && !*may->former)
+        return 0;
+    if (exp->device) {
+        snprintf(wanted, 256, "%s", exp->device);
+        return 0;
+    }
+    return may->resumes ? find_gpu(wanted, may->former, err) : may->looks ? find_gpu(wanted, NULL, err) : 0;
+}
+
+static int open_named(struct gle_device **out, const struct gle_experiment *exp, const char *wanted,
+                      struct gle_error *err)
+{
+    if (gle_device_open(out, wanted, err))
         return -1;
     if (exp->backend == GLE_BACKEND_OPENCL || gle_device_info(*out)->is_gpu)
         return 0;
@@ -31,31 +66,44 @@ static int open_named(struct gle_device **out, const struct gle_experiment *exp,
     return -1;
 }
 
-static int open_for(struct gle_device **out, const struct gle_experiment *exp, struct gle_error *err)
+/* A GPU that nobody named, and that cannot be opened, is as good as none. */
+static int open_for(struct gle_accelerator *a, const struct gle_experiment *exp, struct gle_error *err)
 {
-    *out = NULL;
-    if (exp->backend == GLE_BACKEND_CPU || (exp->backend == GLE_BACKEND_AUTO && !exp->device))
+    const bool is_auto = exp->backend == GLE_BACKEND_AUTO;
+    struct gle_error own = {0};
+
+    if (!open_named(&a->device, exp, *a->wanted ? a->wanted : NULL, &own))
         return 0;
-    if (!open_named(out, exp, err))
+    if (is_auto && !exp->device) {
+        snprintf(a->why, sizeof a->why, "%.*s", (int)sizeof a->why - 1, own.text);
         return 0;
-    gle_node_place(err, exp->compute_src,
-                   exp->backend == GLE_BACKEND_AUTO || (exp->device && is_any_there()) ? "device" : "backend");
+    }
+    gle_fail(err, own.code, "%s", own.text);
+    gle_node_place(err, exp->compute_src, is_auto || (exp->device && is_any_there()) ? "device" : "backend");
     return -1;
 }
 
 int gle_accelerator_open(struct gle_device **out, struct gle_accelerator *a, const struct gle_experiment *exp,
-                         struct gle_error *err)
+                         const struct gle_auto *may, struct gle_error *err)
 {
-    const char *wanted = exp->device ? exp->device : "";
+    char wanted[256];
 
     *out = NULL;
-    if (!a->chosen || a->backend != exp->backend || strcmp(a->wanted, wanted)) {
+    a->why[0] = '\0';
+    if (exp->backend == GLE_BACKEND_CPU)
+        return 0;
+    if (exp->backend == GLE_BACKEND_OPENCL)
+        snprintf(wanted, sizeof wanted, "%s", exp->device ? exp->device : "");
+    else if (resolve_auto(wanted, exp, may, err))
+        return -1;
+    else if (!*wanted)
+        return 0;
+    if (!a->device || a->backend != exp->backend || strcmp(a->wanted, wanted)) {
         gle_accelerator_close(a);
-        if (open_for(&a->device, exp, err))
-            return -1;
-        a->chosen = strlen(wanted) < sizeof a->wanted;
         a->backend = exp->backend;
-        snprintf(a->wanted, sizeof a->wanted, "%s", wanted);
+        memcpy(a->wanted, wanted, sizeof a->wanted);
+        if (open_for(a, exp, err))
+            return -1;
     }
     *out = a->device;
     return 0;

@@ -1,6 +1,7 @@
 #include "cli/session.h"
 #include "backend/device.h"
 #include "base/clock.h"
+#include "cli/choice.h"
 #include "cli/jobs.h"
 #include "cli/limits.h"
 #include "cli/loops.h"
@@ -31,6 +32,8 @@ static const double FAR_ABOVE = 10.0;
 struct session {
     struct gle_data *data;
     struct gle_graph *graph;
+    char former[GLE_MAKER];    /* who has written the checkpoint to be resumed; "": it is none, or does not matter */
+    struct gle_choice choice;
     struct gle_device *device; /* of how->accelerator; NULL: the processors */
     struct gle_net *net;
     struct gle_metrics metrics;
@@ -170,18 +173,44 @@ static int open_data(struct session *s, struct gle_error *err)
     return 0;
 }
 
+/* Opens what the run may take beside the processors, before data are read. */
+static int open_device(struct session *s, struct gle_error *err)
+{
+    char former[GLE_MAKER_DEVICE + 1];
+    const struct gle_auto may = {.looks = s->how->races, .resumes = *s->former != '\0', .former = former};
+
+    gle_provenance_device_name(former, s->former);
+    return gle_accelerator_open(&s->device, s->how->accelerator, s->report.exp, &may, err);
+}
+
+/* Takes a backend. A device that `auto` leaves is closed, since it holds memory and threads. */
+static int choose_backend(struct session *s, size_t threads, struct gle_error *err)
+{
+    struct gle_accelerator *a = s->how->accelerator;
+    const bool races = s->report.exp->backend == GLE_BACKEND_AUTO && s->how->races && !*s->former;
+
+    if (gle_choice_make(&s->choice, s->device, a->why, races, s->graph, s->data, threads, err))
+        return -1;
+    if (s->device && !s->choice.device)
+        gle_accelerator_close(a);
+    s->device = s->choice.device;
+    if (!s->how->options->quiet)
+        gle_choice_tell(&s->choice);
+    return 0;
+}
+
 static int open_session(struct session *s, struct gle_error *err)
 {
     const struct gle_experiment *exp = s->report.exp;
     const size_t threads = gle_limits_threads(s->how->threads);
     struct gle_graph_options options;
 
-    if (gle_accelerator_open(&s->device, s->how->accelerator, exp, err) || open_data(s, err))
+    if (open_device(s, err) || open_data(s, err))
         return -1;
     if (gle_train_check(exp, s->data, err))
         return -1;
     options = gle_train_options(exp, s->data);
-    if (gle_graph_build(&s->graph, exp, &options, err))
+    if (gle_graph_build(&s->graph, exp, &options, err) || choose_backend(s, threads, err))
         return -1;
     if (gle_net_build(&s->net, s->graph, s->how->threads, err))
         return -1;
@@ -412,7 +441,10 @@ static int dry_run(struct session *s, struct gle_error *err)
     if (rc && err->code != GLE_EDIVERGED)
         return -1;
     wild = gle_net_get_place(s->net).steps - 1; /* the last step, if that diverged */
-    gle_show_plan(s->graph, s->data, s->device ? gle_device_info(s->device) : NULL, gle_net_threads(s->net),
+    gle_show_plan(s->graph, s->data, &(struct gle_plan_place){.device = s->device ? &s->choice.info : NULL,
+                                                              .considered = &s->choice.info,
+                                                              .room = s->choice.has_room ? &s->choice.room : NULL,
+                                                              .threads = gle_net_threads(s->net)},
                   rc ? NULL : &costs, wild, record);
     if (rc && (double)wild >= gle_train_steps(s->graph->exp, s->data)) {
         *err = (struct gle_error){0};
@@ -478,12 +510,6 @@ static int is_there(bool *there, struct session *s, const struct gle_options *o,
     return 0;
 }
 
-static void name_device(struct gle_provenance *p, const struct gle_device_info *info)
-{
-    p->backend = "opencl";
-    p->device = (struct gle_provenance_device){.name = info->name, .driver = info->driver, .platform = info->platform};
-}
-
 /* Takes hold of the run's directory; for one that is to be resumed, another process may need a moment to let it go. */
 static int hold(struct session *s, struct gle_error *err)
 {
@@ -510,13 +536,14 @@ int gle_session_run(const struct gle_experiment *exp, const struct gle_session_h
     gle_provenance_collect(&provenance, how->command);
     s.report.anywhere = how->options->anywhere;
     rc = gle_report_dir(s.report.dir, sizeof s.report.dir, how->options->output, exp, err) ||
-         (trains && hold(&s, err)) || is_there(&there, &s, how->options, err);
+         (trains && hold(&s, err)) || is_there(&there, &s, how->options, err) ||
+         (trains && how->options->resume && exp->backend == GLE_BACKEND_AUTO &&
+          gle_checkpoint_maker(s.former, &s.report, err));
     if (!rc && !there)
         rc = open_session(&s, err);
     if (!rc && !there) {
         provenance.threads = gle_net_threads(s.net);
-        if (s.device)
-            name_device(&provenance, gle_device_info(s.device));
+        gle_choice_report(&provenance, &s.choice);
         rc = trains ? train(&s, &provenance, err) : dry_run(&s, err);
     }
     close_session(&s, err);
