@@ -81,7 +81,8 @@ static int run_one_by_one(const struct gle_plan *plan, size_t processors)
                                   .err = stderr,
                                   .progress = -1,
                                   .stop = plan->stop,
-                                  .accelerator = &accelerator};
+                                  .accelerator = &accelerator,
+                                  .races = !many};
     int code = 0;
 
     gle_accelerator_start(&accelerator, 1);

@@ -89,7 +89,7 @@ LIBRARIES = {
     "sys/wait.h": ["cli/jobs.c", "cli/limits.c"],
     "sys/prctl.h": ["cli/jobs.c"],
     "pthread.h": ["cli/limits.c", "data/feed.c"],
-    "dirent.h": ["base/file.c", "data/corpus_files.c", "report/folder.c"],
+    "dirent.h": ["backend/cache.c", "base/file.c", "data/corpus_files.c", "report/folder.c"],
     "sys/file.h": ["report/report.c"],
     "blis.h": ["kernel/gemm.c"],
     "CL/cl.h": ["backend"],

@@ -353,7 +353,7 @@ int gle_file_remove(const char *path, struct gle_error *err)
     return unlink(path) && errno != ENOENT ? fail(err, GLE_EWRITE, path, "cannot be removed", errno) : 0;
 }
 
-static bool is_draft(const char *name)
+bool gle_file_is_draft(const char *name)
 {
     const size_t n = strlen(name), tail = sizeof draft_suffix - 1;
 
@@ -366,7 +366,7 @@ void gle_file_sweep(const char *dir)
     const struct dirent *entry;
 
     while (d && (entry = readdir(d)))
-        if (is_draft(entry->d_name))
+        if (gle_file_is_draft(entry->d_name))
             (void)unlinkat(dirfd(d), entry->d_name, 0);
     if (d)
         closedir(d);

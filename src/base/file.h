@@ -57,6 +57,8 @@ const char *gle_file_kind(const char *path);
 
 /* Removes a file, if it is there. Errors: GLE_EWRITE. */
 GLE_MUST_CHECK int gle_file_remove(const char *path, struct gle_error *err);
+/* Whether a file of this name is what gle_file_begin() makes, or has left. */
+bool gle_file_is_draft(const char *name);
 /* Removes what killed processes have left of gle_file_begin() in a directory, as far as it can; nobody may be writing
  * there. */
 void gle_file_sweep(const char *dir);

@@ -216,3 +216,12 @@ size_t gle_text_shell(char *buf, const char *word)
     buf[at] = '\0';
     return at;
 }
+
+struct gle_text_bytes gle_text_bytes(double bytes)
+{
+    static const double MIB = 1024.0 * 1024.0;
+    struct gle_text_bytes t;
+
+    snprintf(t.text, sizeof t.text, bytes < 1000.0 * MIB ? "%.3g MiB" : "%.0f MiB", bytes / MIB);
+    return t;
+}

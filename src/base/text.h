@@ -32,5 +32,10 @@ void gle_text_portable(char *buf, size_t size, const char *text);
 size_t gle_text_shell(char *buf, const char *word);
 /* Shortest decimal text that reads back as the same double; size >= 32. */
 void gle_text_from_real(char *buf, size_t size, double value);
+/* Bytes in MiB, with three digits at least: "0.152 MiB", "13402 MiB". */
+struct gle_text_bytes {
+    char text[32];
+};
+struct gle_text_bytes gle_text_bytes(double bytes);
 
 #endif

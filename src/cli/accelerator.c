@@ -1,6 +1,7 @@
 #include "cli/accelerator.h"
 #include "backend/device.h"
 #include "base/memory.h"
+#include "report/provenance.h"
 #include "solver/fleet.h"
 #include "yaml/node.h"
 
@@ -19,9 +20,43 @@ static bool is_any_there(void)
     return n > 0;
 }
 
-static int open_named(struct gle_device **out, const struct gle_experiment *exp, struct gle_error *err)
+/* The number of the first GPU; name: as far as a maker has it; NULL: any. "" if there is none. */
+static int find_gpu(char number[256], const char *name, struct gle_error *err)
 {
-    if (gle_device_open(out, exp->device, err))
+    struct gle_device_info *infos;
+    size_t n;
+
+    if (gle_devices_list(&infos, &n, err))
+        return -1;
+    number[0] = '\0';
+    for (size_t i = 0; i < n && !number[0]; i++) {
+        char kept[GLE_MAKER_DEVICE + 1];
+        snprintf(kept, sizeof kept, "%.*s", GLE_MAKER_DEVICE, infos[i].name);
+        if (infos[i].is_gpu && (!name || !strcmp(kept, name)))
+            snprintf(number, 256, "%zu", i);
+    }
+    gle_free(infos);
+    return 0;
+}
+
+/* What `auto` takes, in words for gle_device_open(); "": the processors. */
+static int resolve_auto(char wanted[256], const struct gle_experiment *exp, const struct gle_auto *may,
+                        struct gle_error *err)
+{
+    wanted[0] = '\0';
+    if (may->resumes && !*may->former)
+        return 0;
+    if (exp->device) {
+        snprintf(wanted, 256, "%s", exp->device);
+        return 0;
+    }
+    return may->resumes ? find_gpu(wanted, may->former, err) : may->looks ? find_gpu(wanted, NULL, err) : 0;
+}
+
+static int open_named(struct gle_device **out, const struct gle_experiment *exp, const char *wanted,
+                      struct gle_error *err)
+{
+    if (gle_device_open(out, wanted, err))
         return -1;
     if (exp->backend == GLE_BACKEND_OPENCL || gle_device_info(*out)->is_gpu)
         return 0;
@@ -32,65 +67,87 @@ static int open_named(struct gle_device **out, const struct gle_experiment *exp,
     return -1;
 }
 
-static int open_for(struct gle_device **out, const struct gle_experiment *exp, struct gle_error *err)
+/* A GPU that nobody named, and that cannot be opened, is as good as none. */
+static int open_for(struct gle_accelerator *a, const struct gle_experiment *exp, struct gle_error *err)
 {
-    *out = NULL;
-    if (exp->backend == GLE_BACKEND_CPU || (exp->backend == GLE_BACKEND_AUTO && !exp->device))
+    const bool is_auto = exp->backend == GLE_BACKEND_AUTO;
+    struct gle_error own = {0};
+
+    if (!open_named(&a->device, exp, *a->wanted ? a->wanted : NULL, &own))
         return 0;
-    if (!open_named(out, exp, err))
+    if (is_auto && !exp->device) {
+        snprintf(a->why, sizeof a->why, "%.*s", (int)sizeof a->why - 1, own.text);
         return 0;
-    gle_node_place(err, exp->compute_src,
-                   exp->backend == GLE_BACKEND_AUTO || (exp->device && is_any_there()) ? "device" : "backend");
+    }
+    gle_fail(err, own.code, "%s", own.text);
+    gle_node_place(err, exp->compute_src, is_auto || (exp->device && is_any_there()) ? "device" : "backend");
     return -1;
 }
 
 void gle_accelerator_start(struct gle_accelerator *a, size_t n_threads)
 {
-    *a = (struct gle_accelerator){.n_threads = n_threads, .lock = PTHREAD_MUTEX_INITIALIZER};
+    *a = (struct gle_accelerator){
+        .is_shared = n_threads > 1, .n_threads = n_threads, .lock = PTHREAD_MUTEX_INITIALIZER};
 }
 
-static void drop(struct gle_accelerator *a)
+void gle_accelerator_drop(struct gle_accelerator *a)
 {
     gle_fleet_close(a->fleet);
     gle_device_close(a->device);
     a->fleet = NULL;
     a->device = NULL;
-    a->chosen = a->failed = false;
+    a->failed = false;
+}
+
+static int open_anew(struct gle_accelerator *a, const struct gle_experiment *exp, const char *wanted,
+                     struct gle_error *err)
+{
+    gle_accelerator_drop(a);
+    a->backend = exp->backend;
+    snprintf(a->wanted, sizeof a->wanted, "%s", wanted);
+    if (open_for(a, exp, err))
+        return -1;
+    if (a->device && gle_fleet_open(&a->fleet, a->device, a->n_threads, err)) {
+        gle_accelerator_drop(a);
+        return -1;
+    }
+    return 0;
 }
 
 /* Whether what is open is what an experiment wants. */
-static bool fits(const struct gle_accelerator *a, const struct gle_experiment *exp)
+static bool fits(const struct gle_accelerator *a, const struct gle_experiment *exp, const char *wanted)
 {
-    if (a->n_threads > 1)
-        return a->chosen;
-    return a->chosen && !a->failed && a->backend == exp->backend && !strcmp(a->wanted, exp->device ? exp->device : "");
+    return a->fleet && (a->is_shared || (!a->failed && a->backend == exp->backend && !strcmp(a->wanted, wanted)));
 }
 
-static int open_anew(struct gle_accelerator *a, const struct gle_experiment *exp, struct gle_error *err)
+static int open_wanted(struct gle_fleet **out, struct gle_accelerator *a, const struct gle_experiment *exp,
+                       const struct gle_auto *may, struct gle_error *err)
 {
-    const char *wanted = exp->device ? exp->device : "";
+    char wanted[256];
 
-    drop(a);
-    if (open_for(&a->device, exp, err))
+    a->why[0] = '\0';
+    if (exp->backend == GLE_BACKEND_CPU)
+        return 0;
+    if (exp->backend == GLE_BACKEND_OPENCL)
+        snprintf(wanted, sizeof wanted, "%s", exp->device ? exp->device : "");
+    else if (resolve_auto(wanted, exp, may, err))
         return -1;
-    if (a->device && gle_fleet_open(&a->fleet, a->device, a->n_threads, err)) {
-        drop(a);
+    else if (!*wanted)
+        return 0;
+    if (!fits(a, exp, wanted) && open_anew(a, exp, wanted, err))
         return -1;
-    }
-    a->chosen = a->n_threads > 1 || strlen(wanted) < sizeof a->wanted;
-    a->backend = exp->backend;
-    snprintf(a->wanted, sizeof a->wanted, "%s", wanted);
+    *out = a->fleet;
     return 0;
 }
 
 int gle_accelerator_open(struct gle_fleet **out, struct gle_accelerator *a, const struct gle_experiment *exp,
-                         struct gle_error *err)
+                         const struct gle_auto *may, struct gle_error *err)
 {
     int rc;
 
+    *out = NULL;
     pthread_mutex_lock(&a->lock);
-    rc = fits(a, exp) ? 0 : open_anew(a, exp, err);
-    *out = rc ? NULL : a->fleet;
+    rc = open_wanted(out, a, exp, may, err);
     pthread_mutex_unlock(&a->lock);
     return rc;
 }
@@ -105,15 +162,23 @@ void gle_accelerator_fail(struct gle_accelerator *a)
 void gle_accelerator_leave(struct gle_accelerator *a)
 {
     pthread_mutex_lock(&a->lock);
+    a->n_threads--;
     if (a->fleet)
         gle_fleet_leave(a->fleet);
-    else
-        a->n_threads--; /* if it is opened yet, then for fewer */
+    pthread_mutex_unlock(&a->lock);
+}
+
+void gle_accelerator_enter(struct gle_accelerator *a)
+{
+    pthread_mutex_lock(&a->lock);
+    a->n_threads++;
+    if (a->fleet)
+        gle_fleet_enter(a->fleet);
     pthread_mutex_unlock(&a->lock);
 }
 
 void gle_accelerator_close(struct gle_accelerator *a)
 {
-    drop(a);
+    gle_accelerator_drop(a);
     pthread_mutex_destroy(&a->lock);
 }

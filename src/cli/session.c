@@ -1,6 +1,7 @@
 #include "cli/session.h"
 #include "backend/device.h"
 #include "base/clock.h"
+#include "cli/choice.h"
 #include "cli/jobs.h"
 #include "cli/limits.h"
 #include "cli/loops.h"
@@ -32,7 +33,10 @@ static const double FAR_ABOVE = 10.0;
 struct session {
     struct gle_data *data;
     struct gle_graph *graph;
-    struct gle_fleet *fleet; /* of how->accelerator; NULL: the processors */
+    char former[GLE_MAKER];    /* who has written the checkpoint to be resumed; "": it is none, or does not matter */
+    struct gle_choice choice;
+    struct gle_fleet *fleet;   /* of how->accelerator; NULL: the processors, */
+    bool aside;                /* while others that go on beside it are on the device */
     struct gle_net *net;
     struct gle_metrics metrics;
     struct gle_report report;
@@ -171,18 +175,53 @@ static int open_data(struct session *s, struct gle_error *err)
     return 0;
 }
 
+/* Opens what the run may take beside the processors, before data are read. */
+static int open_device(struct session *s, struct gle_error *err)
+{
+    char former[GLE_MAKER_DEVICE + 1];
+    const struct gle_auto may = {.looks = s->how->races, .resumes = *s->former != '\0', .former = former};
+
+    gle_provenance_device_name(former, s->former);
+    if (gle_accelerator_open(&s->fleet, s->how->accelerator, s->report.exp, &may, err))
+        return -1;
+    s->aside = !s->fleet;
+    if (s->aside)
+        gle_accelerator_leave(s->how->accelerator);
+    return 0;
+}
+
+/* Takes a backend. A device that `auto` leaves is closed, since it holds memory and threads. */
+static int choose_backend(struct session *s, size_t threads, struct gle_error *err)
+{
+    struct gle_accelerator *a = s->how->accelerator;
+    const struct gle_candidate candidate = {
+        .fleet = s->fleet,
+        .why = a->why,
+        .taken = s->fleet && !a->is_shared ? gle_device_get_taken(gle_fleet_device(s->fleet)) : 0.0, /* else it fits */
+        .races = s->report.exp->backend == GLE_BACKEND_AUTO && s->how->races && !*s->former};
+
+    if (gle_choice_make(&s->choice, &candidate, s->graph, s->data, threads, err))
+        return -1;
+    if (s->fleet && !s->choice.fleet)
+        gle_accelerator_drop(a);
+    s->fleet = s->choice.fleet;
+    if (!s->how->options->quiet)
+        gle_choice_tell(s->how->err, &s->choice);
+    return 0;
+}
+
 static int open_session(struct session *s, struct gle_error *err)
 {
     const struct gle_experiment *exp = s->report.exp;
     const size_t threads = gle_limits_threads(s->how->threads);
     struct gle_graph_options options;
 
-    if (gle_accelerator_open(&s->fleet, s->how->accelerator, exp, err) || open_data(s, err))
+    if (open_device(s, err) || open_data(s, err))
         return -1;
     if (gle_train_check(exp, s->data, err))
         return -1;
     options = gle_train_options(exp, s->data);
-    if (gle_graph_build(&s->graph, exp, &options, err))
+    if (gle_graph_build(&s->graph, exp, &options, err) || choose_backend(s, threads, err))
         return -1;
     if (gle_net_build(&s->net, s->graph, s->how->threads, err))
         return -1;
@@ -207,6 +246,8 @@ static void close_session(struct session *s, const struct gle_error *err)
     gle_data_close(s->data);
     if (err->code == GLE_EDEVICE)
         gle_accelerator_fail(s->how->accelerator);
+    if (s->aside)
+        gle_accelerator_enter(s->how->accelerator);
 }
 
 static void print_result(const struct session *s, double seconds)
@@ -414,7 +455,10 @@ static int dry_run(struct session *s, struct gle_error *err)
     if (rc && err->code != GLE_EDIVERGED)
         return -1;
     wild = gle_net_get_place(s->net).steps - 1; /* the last step, if that diverged */
-    gle_show_plan(s->graph, s->data, s->fleet ? gle_device_info(gle_fleet_device(s->fleet)) : NULL, gle_net_threads(s->net),
+    gle_show_plan(s->graph, s->data, &(struct gle_plan_place){.device = s->fleet ? &s->choice.info : NULL,
+                                                              .considered = &s->choice.info,
+                                                              .room = s->choice.has_room ? &s->choice.room : NULL,
+                                                              .threads = gle_net_threads(s->net)},
                   rc ? NULL : &costs, wild, record);
     if (rc && (double)wild >= gle_train_steps(s->graph->exp, s->data)) {
         *err = (struct gle_error){0};
@@ -471,7 +515,8 @@ int gle_session_fit(size_t *n_fit, const struct gle_experiment *const *exps, siz
                     const struct gle_session_how *how, struct gle_error *err)
 {
     struct session s = {.report = gle_report_of(exps[0]), .how = how, .progress = NOBODY};
-    int rc = gle_accelerator_open(&s.fleet, how->accelerator, exps[0], err) || (s.fleet && open_data(&s, err));
+    int rc = gle_accelerator_open(&s.fleet, how->accelerator, exps[0], &(struct gle_auto){0}, err) ||
+             (s.fleet && open_data(&s, err));
 
     *n_fit = SIZE_MAX;
     for (size_t i = 0; i < n && !rc && s.fleet; i++) {
@@ -514,12 +559,6 @@ static int is_there(bool *there, struct session *s, const struct gle_options *o,
     return 0;
 }
 
-static void name_device(struct gle_provenance *p, const struct gle_device_info *info)
-{
-    p->backend = "opencl";
-    p->device = (struct gle_provenance_device){.name = info->name, .driver = info->driver, .platform = info->platform};
-}
-
 /* Takes hold of the run's directory; for one that is to be resumed, another process may need a moment to let it go. */
 static int hold(struct session *s, struct gle_error *err)
 {
@@ -546,13 +585,14 @@ int gle_session_run(const struct gle_experiment *exp, const struct gle_session_h
     gle_provenance_collect(&provenance, how->command);
     s.report.anywhere = how->options->anywhere;
     rc = gle_report_dir(s.report.dir, sizeof s.report.dir, how->options->output, exp, err) ||
-         (trains && hold(&s, err)) || is_there(&there, &s, how->options, err);
+         (trains && hold(&s, err)) || is_there(&there, &s, how->options, err) ||
+         (trains && how->options->resume && exp->backend == GLE_BACKEND_AUTO &&
+          gle_checkpoint_maker(s.former, &s.report, err));
     if (!rc && !there)
         rc = open_session(&s, err);
     if (!rc && !there) {
         provenance.threads = gle_net_threads(s.net);
-        if (s.fleet)
-            name_device(&provenance, gle_device_info(gle_fleet_device(s.fleet)));
+        gle_choice_report(&provenance, &s.choice);
         rc = trains ? train(&s, &provenance, err) : dry_run(&s, err);
     }
     close_session(&s, err);

@@ -1,6 +1,7 @@
 #include "cli/show.h"
 #include "backend/device.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "cli/progress.h"
 #include "cli/tables.h"
 #include "config/keys.h"
@@ -227,6 +228,17 @@ static void show_step(const char *what, double flops, size_t rows, const struct 
     putchar('\n');
 }
 
+/* What the networks take of a device that the run goes to, or might. */
+static void show_room(const struct gle_plan_place *place)
+{
+    const struct gle_net_room *room = place->room;
+    const struct gle_device_info *info = place->considered;
+
+    printf("  device memory     %s of %s on %s; the largest piece has %s of %s, of at most %s\n",
+           gle_text_bytes(room->each + room->shared).text, gle_text_bytes(info->memory).text, info->name,
+           gle_text_bytes(room->largest).text, room->largest_is, gle_text_bytes(info->max_buffer).text);
+}
+
 static void show_steps(const struct gle_graph *graph, const struct gle_data *data,
                        const struct gle_device_info *device, size_t threads, const struct gle_costs *costs)
 {
@@ -243,8 +255,8 @@ static void show_steps(const struct gle_graph *graph, const struct gle_data *dat
               where);
 }
 
-void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, const struct gle_device_info *device,
-                   size_t threads, const struct gle_costs *costs, uint64_t wild, double record)
+void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, const struct gle_plan_place *place,
+                   const struct gle_costs *costs, uint64_t wild, double record)
 {
     const struct gle_experiment *exp = graph->exp;
     const struct gle_optimizer *optimizer = (const struct gle_optimizer *)exp->optimizer.row;
@@ -255,9 +267,11 @@ void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, c
     show_parameters(graph);
     printf("  memory            about %.3g %cB for network and data\n", bytes < 1e9 ? 1e-6 * bytes : 1e-9 * bytes,
            bytes < 1e9 ? 'M' : 'G');
+    if (place->room)
+        show_room(place);
     if (record > 0.0)
         show_recording(exp, data, record);
-    show_steps(graph, data, device, threads, costs);
+    show_steps(graph, data, place->device, place->threads, costs);
     if (exp->phases)
         show_phases(exp, data, costs);
     else

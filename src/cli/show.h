@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 struct gle_device_info;
+struct gle_net_room;
 
 /* An error, on `to`. Returns the exit code that belongs to it. */
 int gle_show_error(FILE *to, const struct gle_error *err);
@@ -18,10 +19,16 @@ int gle_show_error(FILE *to, const struct gle_error *err);
 void gle_show_list(void);
 /* Version, compiler, libraries, processor. */
 void gle_show_version(void);
-/* The table of layers, data and costs of a dry run. device: NULL for the processors. costs: as measured there, or with
- * `threads`; NULL: not known, because the network diverged at step `wild` of the measurement, so that no time is shown.
- * record: bytes of a record of recording.npz, 0 for none. */
-void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, const struct gle_device_info *device,
-                   size_t threads, const struct gle_costs *costs, uint64_t wild, double record);
+/* Where a run would go. */
+struct gle_plan_place {
+    const struct gle_device_info *device, *considered; /* device NULL: the processors; considered: that `room` is of */
+    const struct gle_net_room *room; /* what the networks take there; NULL: no device comes into question */
+    size_t threads;
+};
+/* The table of layers, data and costs of a dry run. costs: as measured at its place; NULL: not known, because the
+ * network diverged at step `wild` of the measurement, so that no time is shown. record: bytes of a record of
+ * recording.npz, 0 for none. */
+void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, const struct gle_plan_place *place,
+                   const struct gle_costs *costs, uint64_t wild, double record);
 
 #endif

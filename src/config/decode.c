@@ -57,7 +57,7 @@ static const struct gle_row resets[] = {
 const struct gle_table gle_reset_table = {"reset", resets, sizeof *resets};
 
 static const struct gle_row backends[] = {
-    [GLE_BACKEND_AUTO] = {.name = "auto", .help = "the GPU that `device` names, else the processors"},
+    [GLE_BACKEND_AUTO] = {.name = "auto", .help = "a GPU where steps are faster there, else the processors"},
     [GLE_BACKEND_CPU] = {.name = "cpu", .help = "this machine's processors"},
     [GLE_BACKEND_OPENCL] = {.name = "opencl", .help = "a GPU of any vendor, or another device that has OpenCL 1.2"},
     {.name = NULL},

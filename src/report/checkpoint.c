@@ -156,6 +156,20 @@ int gle_checkpoint_read(struct gle_checkpoint *c, struct gle_run *run, struct gl
     return rc;
 }
 
+int gle_checkpoint_maker(char maker[GLE_MAKER], const struct gle_report *report, struct gle_error *err)
+{
+    struct gle_error unread = {0};
+    char path[GLE_REPORT_PATH];
+    struct gle_archive *a;
+
+    memset(maker, 0, GLE_MAKER);
+    gle_report_path(path, report, GLE_FILE_CHECKPOINT);
+    if (!gle_archive_open(&a, path, &unread) && gle_archive_text(a, "maker", maker, GLE_MAKER, &unread))
+        maker[0] = '\0';
+    gle_archive_destroy(a);
+    return unread.code == GLE_ENOMEM ? gle_fail(err, GLE_ENOMEM, "%s", unread.text) : 0;
+}
+
 int gle_checkpoint_other_inputs(char what[GLE_DIFFERENCE], const struct gle_report *report,
                                 const struct gle_inputs *inputs, struct gle_error *err)
 {

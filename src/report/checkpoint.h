@@ -27,6 +27,10 @@ GLE_MUST_CHECK int gle_checkpoint_write(struct gle_checkpoint *c, struct gle_run
  *         different), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_checkpoint_read(struct gle_checkpoint *c, struct gle_run *run, struct gle_error *err);
 
+/* Who has written the checkpoint that is there, as gle_provenance_maker() has it; "" if there is none that can be read.
+ * Errors: GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_checkpoint_maker(char maker[GLE_MAKER], const struct gle_report *report, struct gle_error *err);
+
 /* Whether the checkpoint of a run that has no report yet was made from another data set or other files; what: which, in
  * words; "" if it was not, or is none that can be read. Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_checkpoint_other_inputs(char what[GLE_DIFFERENCE], const struct gle_report *report,

@@ -157,6 +157,18 @@ static json_t *device(const struct gle_provenance_device *d)
     return out;
 }
 
+/* What `auto` went by. */
+static json_t *looked_at(const struct gle_provenance_auto *a)
+{
+    json_t *out = json_object();
+
+    json_object_set_new(out, "gpu", text_or_null(a->gpu));
+    json_object_set_new(out, "unusable", text_or_null(a->unusable));
+    json_object_set_new(out, "microseconds_on_gpu", gle_json_real(a->on_gpu));
+    json_object_set_new(out, "microseconds_on_processors", gle_json_real(a->on_processors));
+    return out;
+}
+
 static json_t *provenance(const struct gle_provenance *p)
 {
     json_t *out = json_object(), *resumed = json_array(), *earlier = json_array();
@@ -172,6 +184,7 @@ static json_t *provenance(const struct gle_provenance *p)
     json_object_set_new(out, "cpu", text(p->cpu));
     json_object_set_new(out, "backend", json_string(p->backend));
     json_object_set_new(out, "device", device(&p->device));
+    json_object_set_new(out, "auto", p->looked_at.has_looked ? looked_at(&p->looked_at) : json_null());
     json_object_set_new(out, "instruction_set", json_string(p->isa));
     json_object_set_new(out, "threads", count(p->threads));
     json_object_set_new(out, "start", json_string(p->start));

@@ -84,8 +84,9 @@ void gle_provenance_maker(char maker[GLE_MAKER], const struct gle_provenance *p)
 {
     const bool blas = !strcmp(p->isa, gle_isa_name(GLE_ISA_BASE)); /* the others have products of their own */
     const struct gle_provenance_device *d = &p->device;
-    const int n = d->name ? snprintf(maker, GLE_MAKER, "%s%.60s, driver %.40s, glesim %.40s%s%.40s", on_device, d->name,
-                                     d->driver, p->version, p->commit[0] ? " " : "", p->commit)
+    const int n = d->name ? snprintf(maker, GLE_MAKER, "%s%.*s, driver %.40s, glesim %.40s%s%.40s", on_device,
+                                     GLE_MAKER_DEVICE, d->name, d->driver, p->version, p->commit[0] ? " " : "",
+                                     p->commit)
                           : snprintf(maker, GLE_MAKER, "%s, glesim %.40s%s%.40s, %.80s%s%.60s", p->isa, p->version,
                                      p->commit[0] ? " " : "", p->commit, p->compiler, blas ? ", " : "",
                                      blas ? p->blas : "");
@@ -100,6 +101,13 @@ static size_t device_length(const char *maker)
     const char *end = strstr(maker, ", driver ");
 
     return end ? (size_t)(end - maker) : 0;
+}
+
+void gle_provenance_device_name(char name[GLE_MAKER_DEVICE + 1], const char *maker)
+{
+    const size_t n = device_length(maker), from = sizeof on_device - 1;
+
+    snprintf(name, GLE_MAKER_DEVICE + 1, "%.*s", n > from ? (int)(n - from) : 0, maker + (n > from ? from : 0));
 }
 
 /* Times in a row, each as gle_provenance_now() gives it. */

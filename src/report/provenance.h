@@ -8,11 +8,19 @@
 #include <stddef.h>
 
 /* What the bits of a result depend on, beside config and data. */
-enum { GLE_MAKER = 256 };
+enum { GLE_MAKER = 256, GLE_MAKER_DEVICE = 60 /* letters of a device's name in it */ };
 
 /* The device of a backend; borrowed. name NULL: the processors. */
 struct gle_provenance_device {
     const char *name, *driver, *platform;
+};
+
+/* What the backend `auto` went by; texts are borrowed. */
+struct gle_provenance_auto {
+    bool has_looked;      /* at a GPU; the rest holds */
+    const char *gpu;      /* its name; "" or NULL: it could not be opened */
+    const char *unusable; /* why it cannot be used; "" or NULL: it can */
+    double on_gpu, on_processors; /* microseconds of a learning step; NaN: not measured */
 };
 
 struct gle_provenance {
@@ -20,6 +28,7 @@ struct gle_provenance {
     char blas[64], cpu[128];
     const char *backend;  /* "cpu", "opencl" */
     struct gle_provenance_device device;
+    struct gle_provenance_auto looked_at;
     const char *isa;      /* instruction set of the kernels */
     size_t threads;
     char start[32], end[32]; /* UTC, ISO 8601; end "" while running */
@@ -43,6 +52,8 @@ void gle_provenance_now(char text[32]);
 GLE_MUST_CHECK int gle_provenance_resume(struct gle_provenance *p, struct gle_error *err);
 /* The instruction set, or the device, and the program that are at work now. */
 void gle_provenance_maker(char maker[GLE_MAKER], const struct gle_provenance *p);
+/* The name of the device that a maker tells of, cut to GLE_MAKER_DEVICE letters; "": the processors. */
+void gle_provenance_device_name(char name[GLE_MAKER_DEVICE + 1], const char *maker);
 /* Saves when the run was started and resumed, and by what it was made, or restores it. Errors: as base/archive.h. */
 struct gle_archive;
 GLE_MUST_CHECK int gle_provenance_archive(struct gle_provenance *p, struct gle_archive *a, struct gle_error *err);

@@ -1,5 +1,6 @@
 /* The bytes of each buffer of a network on a device. */
 #include "solver/room.h"
+#include "base/text.h"
 #include "parts/optimizer.h"
 #include "solver/device_inside.h"
 
@@ -8,7 +9,6 @@
 
 /* Of inputs and targets that wait to be handed over: of all nets of a convoy; and of each, at least. */
 enum { QUEUE_BYTES = 16 << 20, QUEUE_BYTES_EACH = 2 << 20 };
-static const double MIB = 1024.0 * 1024.0;
 
 /* What buffers hold, and whether networks of the same shape share it. */
 static const struct {
@@ -146,12 +146,13 @@ int gle_net_check_room(const struct gle_net_room *room, const struct gle_device_
     const double all = room->each + room->shared, piece = fmax(room->largest, room->largest_shared);
 
     if (piece > limit_of(device->max_buffer))
-        return gle_fail(err, GLE_EDEVICE, "the network has %.1f MiB of %s, and the device '%s' gives at most %.1f MiB "
-                        "in one piece", piece / MIB,
+        return gle_fail(err, GLE_EDEVICE, "the network has %s of %s, and the device '%s' gives at most %s in one "
+                        "piece", gle_text_bytes(piece).text,
                         room->largest >= room->largest_shared ? room->largest_is : "tables", device->name,
-                        device->max_buffer / MIB);
+                        gle_text_bytes(device->max_buffer).text);
     if (all <= limit_of(device->memory) - taken)
         return 0;
-    return gle_fail(err, GLE_EDEVICE, "the network takes %.1f MiB of the device '%s', which has %.1f MiB%s", all / MIB,
-                    device->name, (device->memory - taken) / MIB, taken > 0.0 ? " left" : "");
+    return gle_fail(err, GLE_EDEVICE, "the network takes %s of the device '%s', which has %s%s",
+                    gle_text_bytes(all).text, device->name, gle_text_bytes(device->memory - taken).text,
+                    taken > 0.0 ? " left" : "");
 }

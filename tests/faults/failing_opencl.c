@@ -5,9 +5,12 @@
  *                    there on. CODE 0 of clGetPlatformIDs: there are no platforms
  * GLE_OPENCL_SAYS    "gpu MEMORY PIECE": each device is said to be a GPU, to have so many bytes of memory, and to give
  *                    at most so many in one piece; 0: what it has
+ * GLE_OPENCL_IN_NO_TIME  if this library is also preloaded: the clock stands still within its calls, so that devices
+ *                    seem to be fast
  * GLE_OPENCL_COUNTS  a file that gets a line "FUNCTION CALLS" for each function, at the end
  *
  * Found instead of the real one by LD_LIBRARY_PATH. */
+#define _GNU_SOURCE /* RTLD_NEXT */
 #define CL_TARGET_OPENCL_VERSION 120
 #define CL_USE_DEPRECATED_OPENCL_1_2_APIS
 #include <CL/cl.h>
@@ -18,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define FUNCTIONS(ROW)                                                                                                 \
     ROW(clGetPlatformIDs) ROW(clGetPlatformInfo) ROW(clGetDeviceIDs) ROW(clGetDeviceInfo) ROW(clCreateContext)         \
@@ -75,11 +79,38 @@ __attribute__((destructor)) static void tell(void)
         fclose(f);
 }
 
+/* --- time --- */
+
+static atomic_llong spent; /* nanoseconds within calls */
+
+static long long true_clock(clockid_t id)
+{
+    int (*real)(clockid_t, struct timespec *);
+    void *found = dlsym(RTLD_NEXT, "clock_gettime");
+    struct timespec t;
+
+    memcpy(&real, &found, sizeof real);
+    real(id, &t);
+    return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+    const long long hidden = id == CLOCK_MONOTONIC && getenv("GLE_OPENCL_IN_NO_TIME") ? spent : 0;
+    const long long now = true_clock(id) - hidden;
+
+    *t = (struct timespec){.tv_sec = now / 1000000000LL, .tv_nsec = now % 1000000000LL};
+    return 0;
+}
+
 #define HAND_ON(name, ...)                                                                                             \
     __typeof__(name) *real;                                                                                            \
     void *found = real_one(#name);                                                                                     \
+    const long long start = true_clock(CLOCK_MONOTONIC);                                                               \
     memcpy(&real, &found, sizeof real);                                                                                \
-    return real(__VA_ARGS__)
+    const __typeof__(real(__VA_ARGS__)) result = real(__VA_ARGS__);                                                    \
+    spent += true_clock(CLOCK_MONOTONIC) - start;                                                                      \
+    return result
 
 /* Returns a code. */
 #define CODE(name, parameters, ...)                                                                                    \

@@ -11,7 +11,8 @@
 static const double MIB = 1024.0 * 1024.0;
 /* A network of 3 MiB, and 1 MiB of tables; its largest piece has 2 MiB. */
 static const struct gle_net_room room = {
-    .each = 3 * 1048576.0, .shared = 1048576.0, .largest = 2 * 1048576.0, .largest_is = "states", .largest_shared = 5e5};
+    .each = 3 * 1048576.0, .shared = 1048576.0, .largest = 2 * 1048576.0, .largest_is = "states",
+    .largest_shared = 5e5};
 
 static struct gle_device_info device_of(double memory, double max_buffer)
 {
@@ -48,11 +49,11 @@ static void too_little_is_told_in_numbers(void **state)
 
     (void)state;
     assert_int_equal(gle_net_check_room(&room, &info, 0.0, &err), -1);
-    assert_string_equal(err.text, "the network takes 4.0 MiB of the device 'Little', which has 3.9 MiB");
+    assert_string_equal(err.text, "the network takes 4 MiB of the device 'Little', which has 3.9 MiB");
     info = device_of(100, 1.5);
     err = (struct gle_error){0};
     assert_int_equal(gle_net_check_room(&room, &info, 0.0, &err), -1);
-    assert_string_equal(err.text, "the network has 2.0 MiB of states, and the device 'Little' gives at most 1.5 MiB in "
+    assert_string_equal(err.text, "the network has 2 MiB of states, and the device 'Little' gives at most 1.5 MiB in "
                                   "one piece");
 }
 
