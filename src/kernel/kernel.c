@@ -261,4 +261,5 @@ const struct gle_kernels GLE_ISA_NAME(gle_kernels) = {
     .sparse_back = GLE_ISA_NAME(gle_sparse_back),
     .sparse_gradient = GLE_ISA_NAME(gle_sparse_gradient),
     .sum_products_of = sum_products_of,
+    .normals = GLE_ISA_NAME(gle_normals),
 };
