@@ -26,6 +26,9 @@ static const struct gle_key kind_keys[] = {
 /* A number, or {std, tau, when}. */
 static int decode_kind(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
 {
+    if (node->kind == GLE_NODE_LIST)
+        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "a standard deviation, or {std, tau, when}, is wanted, not "
+                              "a list");
     if (node->kind == GLE_NODE_SCALAR && gle_node_wrap(doc, node, "std", errs))
         return -1;
     return gle_decode(field, kind_keys, doc, node, errs);
@@ -74,6 +77,8 @@ static int decode_weight(void *field, struct gle_doc *doc, struct gle_node *node
         node->as = GLE_SCALAR_TEXT;
         return 0;
     }
+    if (node->kind != GLE_NODE_MAP)
+        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "{bits, range}, or none, is wanted");
     return gle_decode(field, weight_keys, doc, node, errs);
 }
 

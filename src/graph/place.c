@@ -215,13 +215,14 @@ static bool add_noise(struct gle_graph *g, struct gle_population *p)
 
 static void add_state(struct gle_graph *g, struct gle_population *p)
 {
-    const bool noisy = add_noise(g, p);
     const size_t others = g->floats[GLE_DERIVED];
+    bool noisy;
 
     place(g, &p->u, batch_of(g, p, GLE_STATE, "u"), 1);
     place(g, &p->v, batch_of(g, p, GLE_STATE, "v"), 1);
     place(g, &p->r, batch_of(g, p, GLE_STATE, "r"), p->past + 1);
     place(g, &p->dr, batch_of(g, p, GLE_STATE, "r_prime"), 1);
+    noisy = add_noise(g, p);
     for (size_t i = p->first; i < p->first + p->n_in; i++) {
         struct gle_projection *c = &g->projections[i];
         place(g, &c->e_below, inputs_of(g, c, GLE_STATE, "e_below", c->n_in), c->sends_error ? 2 : 0);
