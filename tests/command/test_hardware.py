@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""Noise, mismatch and quantized weights from config to files: the same bits on any number of threads, factors in weights.npz and back, reports, teachers without any of it. The program is the one that GLESIM
-names. Standard library only.
+"""Noise, mismatch and quantized weights from config to files: the same bits on any number of threads, factors in
+weights.npz and back, reports, teachers without any of it. The program is the one that GLESIM names. Standard library
+only.
 """
 
 import unittest
