@@ -369,7 +369,7 @@ CALLED void draw_run(const struct network *w, uint field, uint n, __global float
 CALLED void run_noise(uint n, __global float *RESTRICT x, __global const float *RESTRICT z, float keep, float add)
 {
     for (uint k = 0; k < n; k++)
-        x[k] = gle_noise_step(x[k], z[k], keep, add);
+        x[k] = gle_ou_step(x[k], z[k], keep, add);
 }
 
 CALLED void add_scaled(uint n, __global float *RESTRICT to, __global const float *RESTRICT x,

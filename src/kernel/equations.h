@@ -115,7 +115,7 @@ static inline void gle_error_instantaneous_back(GLE_ARRAY GLE_REAL *above_bar, G
 
 /* A step of an Ornstein-Uhlenbeck process x of variance 1, z a normal number: keep = 1 - dt / tau, add = sqrt(1 -
  * keep^2). */
-static inline float gle_noise_step(float x, float z, float keep, float add)
+static inline float gle_ou_step(float x, float z, float keep, float add)
 {
     return keep * x + add * z;
 }

@@ -227,7 +227,7 @@ static void run_noise(float *restrict x, const float *restrict z, float keep, fl
 {
 #pragma omp simd
     for (size_t i = 0; i < n; i++)
-        x[i] = gle_noise_step(x[i], z[i], keep, add);
+        x[i] = gle_ou_step(x[i], z[i], keep, add);
 }
 
 static void add_noise(float *restrict out, const float *restrict x, const float *restrict scale, size_t B, size_t ld)

@@ -82,6 +82,18 @@ class Hardware(Case):
                       out)
         self.assertRegex(out, r"\n  readout .* mismatch of error_tau_m 10 %, weights of 5 bits up to 1.5\n")
 
+    def test_a_comparison_meets_the_same_noise(self):
+        """So that a rule that is exact agrees with the copy of the network that looks for the exact gradient."""
+        self.run_glesim(XOR, *NOISE, *SHORT, "--output", "out", "--set", "learning.rule=bptt", "--set",
+                        "learning.window=1.0", "--set", "diagnose={gradient: bptt, window: 1.0, every: 100}", "--set",
+                        "learning.plastic=[weight, bias, tau_m, tau_r]")
+        comparisons = load(self.run_of("out") / "metrics.json")["diagnostics"]["comparisons"]
+        self.assertGreater(len(comparisons), 5)
+        for comparison in comparisons:
+            for layer in comparison["layers"].values():
+                self.assertAlmostEqual(layer["cosine"], 1.0)
+                self.assertAlmostEqual(layer["norm_ratio"], 1.0)
+
     def test_a_teacher_has_none_of_it(self):
         line = [CONFIGS / "lagline.yaml", "--variant", "gle", "--quiet", "--set", "dataset.sequences=2", "--set",
                 "training.phases=[{duration: 3}]", "--set", "record={every: 1, variables: [r], layers: [second]}"]
