@@ -24,7 +24,8 @@ rnn.l0.ih=hidden.input,rnn.l0.hh=hidden.hidden,rnn.l0.bias=hidden.bias. On the w
 
 What errors go back through (feedback: fixed) is <layer>.feedback or <layer>.<source>.feedback, of the shape of the
 weights. Weights of a sparse link are a list, beside which .synapses has the neuron and the source of each: (weights, 2)
-whole numbers. A state dict holds both if the model has such tensors; what --like lacks is left out, and told.
+whole numbers. Factors of time constants (mismatch) are <layer>.tau_m_factor and so on. A state dict holds them if the
+model has such tensors; what --like lacks is left out, and told.
 
 Time constants are in the config's unit of time. glesim takes tau_r from the config, whatever the file says, in layers
 where it does not learn (plastic).
@@ -53,9 +54,10 @@ try:
 except ImportError:
     np = None
 
-PARAMETERS = ("weight", "bias", "tau_m", "tau_r", "feedback", "synapses")
+PARAMETERS = ("weight", "bias", "tau_m", "tau_r", "feedback", "synapses", "tau_m_factor", "tau_r_factor",
+              "error_tau_m_factor", "error_tau_r_factor")
 TIME_CONSTANTS = PARAMETERS[2:4]
-BESIDE_WEIGHTS = PARAMETERS[4:] # of the very source that the weights are of
+BESIDE_WEIGHTS = PARAMETERS[4:6] # of the very source that the weights are of
 # The type of a torch storage -> of its numbers. numpy has no bfloat16, the upper half of a float32.
 STORAGES = {"DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16",
             "BFloat16Storage": "bfloat16", "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16",
@@ -560,6 +562,7 @@ def parameter_of(name):
 
 LAYER_ROW = re.compile(r"^  (\S+) +(\d+) +(\d+)(?:  (\d+(?: x \d+)*) *)?  \S+ +\S+ +\S+ +(\d+)  ", re.M)
 PROJECTION_ROW = re.compile(r"^  (\S+) +\S+ +(\S+) +\S+  (\S+) +\(([\d, ]+)\) +\S+ +(\S+)", re.M)
+MISMATCH_ROW = re.compile(r"^  (\S+) +.*mismatch of .*$", re.M)
 DIVERGED = 6 # glesim's exit code where the table is there, and the network diverged while its speed was measured
 
 
@@ -594,6 +597,9 @@ def shapes_of_config(config, variant):
             if biases:
                 shapes[f"{layer}.bias"] = (biases,)
             shapes |= {f"{layer}.{parameter}": (int(neurons),) for parameter in TIME_CONSTANTS}
+        for row in MISMATCH_ROW.finditer(table):
+            beside |= {f"{row[1]}.{tau}_factor": shapes[f"{row[1]}.tau_m"]
+                       for tau in re.findall(r"mismatch of (\w+)", row[0])}
         networks.append(shapes | beside)
     if not networks or not networks[0]:
         raise Failure(RESOURCES, f"{program} shows no layers of {shown(config)}")

@@ -26,7 +26,7 @@ static bool is_one_of(const char *name, const char *owner, const char *const *of
 }
 
 /* Whether an array of a file for the whole network is one of a layer's parameters, tau_r included: it is in every file
- * that a run writes, also where it does not learn and comes from the config. */
+ * that a run writes, also where it does not learn and comes from the config. Factors are, where there is mismatch. */
 static bool is_parameter(const void *experiment, const char *name)
 {
     static const char *const others[] = {"bias", "tau_m", "tau_r", NULL};
@@ -37,6 +37,11 @@ static bool is_parameter(const void *experiment, const char *name)
         const struct gle_layer_cfg *l = &exp->layers[i];
         if (is_one_of(name, l->name, others))
             return true;
+        for (size_t k = 0; k < GLE_MISMATCHES; k++) {
+            const char *const factor[] = {gle_param_name((enum gle_param)(GLE_TAU_M_FACTOR + k)), NULL};
+            if (l->mismatch.std[k] > 0.0 && is_one_of(name, l->name, factor))
+                return true;
+        }
         for (size_t j = 0; j < l->n_sources; j++)
             if (is_one_of(name, l->sources[j].label, of_source))
                 return true;
@@ -81,7 +86,7 @@ static void note_weights(FILE *to, const struct gle_experiment *exp)
         return;
     gle_npz_note_unused(note, sizeof note, npz, exp->init_file, is_parameter, exp,
                         "LAYER.weight, LAYER.bias, LAYER.tau_m and, where it learns, LAYER.tau_r of the layers are "
-                        "used");
+                        "used, and factors of time constants where there is mismatch");
     if (*note)
         fprintf(to, "glesim: %s\n", note);
     for (size_t i = 0; i < exp->n_layers; i++)

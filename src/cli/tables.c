@@ -127,6 +127,42 @@ static void show_layers(const struct gle_graph *g, bool shapes)
     }
 }
 
+/* What hardware does to layers, each where it has something. */
+static void show_hardware(const struct gle_graph *g)
+{
+    static const char *const noises[GLE_NOISES] = {"input", "membrane", "rate"};
+    static const char *const taus[GLE_MISMATCHES] = {"tau_m", "tau_r", "error_tau_m", "error_tau_r"};
+
+    for (size_t i = 0; i < g->n_populations; i++) {
+        const struct gle_layer_cfg *l = g->populations[i].cfg;
+        const char *before = "";
+        char line[512];
+        size_t n = 0;
+        for (size_t k = 0; k < GLE_NOISES; k++) {
+            const struct gle_noise_cfg *noise = &l->noise[k];
+            if (noise->std <= 0.0)
+                continue;
+            n += (size_t)snprintf(line + n, sizeof line - n, "%snoise of %s %g", before, noises[k], noise->std);
+            if (noise->tau > 0.0)
+                n += (size_t)snprintf(line + n, sizeof line - n, " (tau %g)", noise->tau);
+            if (!noise->train || !noise->test)
+                n += (size_t)snprintf(line + n, sizeof line - n, " in %s only", noise->test ? "tests" : "training");
+            before = ", ";
+        }
+        for (size_t k = 0; k < GLE_MISMATCHES; k++)
+            if (l->mismatch.std[k] > 0.0) {
+                n += (size_t)snprintf(line + n, sizeof line - n, "%smismatch of %s %g %%", before, taus[k],
+                                      100.0 * l->mismatch.std[k]);
+                before = ", ";
+            }
+        if (l->quantize.bits)
+            n += (size_t)snprintf(line + n, sizeof line - n, "%sweights of %d bits up to %g", before,
+                                  (int)l->quantize.bits, l->quantize.range);
+        if (n)
+            printf("  %-16s %s\n", l->name, line);
+    }
+}
+
 /* The shape of the weights in files, "(50, 20)". */
 static void format_weights(char *buf, size_t size, const struct gle_link_plan *plan)
 {
@@ -162,6 +198,7 @@ void gle_show_network(const struct gle_graph *graph)
     for (size_t i = 0; i < graph->n_populations; i++)
         shapes = shapes || graph->populations[i].cfg->shape.dims;
     show_layers(graph, shapes);
+    show_hardware(graph);
     if (is_chain(graph))
         return;
     if (graph->output != graph->n_populations - 1)

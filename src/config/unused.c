@@ -261,6 +261,129 @@ static void tell_of_learning(const struct gle_experiment *exp, struct gle_errors
     tell(told, given(exp, exp->record.src, "gradients"), "%s", idle);
 }
 
+/* --- hardware --- */
+
+/* A key of noise, mismatch or quantize, in the layer's own map or in that of the network. */
+static const struct gle_node *hardware_of(const struct gle_node *layer_or_network, const char *map, const char *key)
+{
+    const struct gle_node *of = gle_node_get(layer_or_network, map);
+
+    return of ? gle_node_get(of, key) : NULL;
+}
+
+/* What the network says for layers that all say something else themselves. */
+static void tell_of_common_hardware(const struct gle_experiment *exp, const char *map, const char *key,
+                                    struct gle_errors *told)
+{
+    const struct gle_node *common = hardware_of(exp->network_src, map, key);
+    bool own = true;
+
+    for (size_t i = 0; i < exp->n_layers; i++)
+        own = own && hardware_of(exp->layers[i].src, map, key);
+    if (own)
+        tell(told, common, "every layer has a %s.%s of its own", map, key);
+}
+
+/* Says so at what each layer says, and once at what the network says, if `idle` holds of all layers that it is for. */
+static void tell_where(const struct gle_experiment *exp, const char *map, const char *key, const bool *idle,
+                       struct gle_errors *told, const char *why)
+{
+    const struct gle_node *common = hardware_of(exp->network_src, map, key);
+    bool any = false, all = true;
+
+    for (size_t i = 0; i < exp->n_layers; i++) {
+        const struct gle_node *src = exp->layers[i].src, *own = hardware_of(src, map, key);
+        if (own && idle[i] && (!i || exp->layers[i - 1].src != src)) /* once for all repeats */
+            tell(told, own, "%s", why);
+        any = any || !own;
+        all = all && (own || idle[i]);
+    }
+    if (any && all)
+        tell(told, common, "%s", why);
+}
+
+/* Whether rates of a layer show nothing of noise in its membranes, since u cancels out of u + tau_r u_dot; nor does a
+ * time constant that learns. */
+static bool cancels(const struct gle_layer_cfg *l)
+{
+    bool same = l->mismatch.std[GLE_MISMATCH_TAU_M] <= 0.0 && l->mismatch.std[GLE_MISMATCH_TAU_R] <= 0.0 &&
+                !l->plastic[GLE_TAU_M] && !l->plastic[GLE_TAU_R];
+
+    for (size_t i = 0; same && i < l->n; i++)
+        same = l->tau_m[i] >= l->tau_r[i] && l->tau_m[i] <= l->tau_r[i];
+    return same;
+}
+
+/* Settings beside a std of 0, in the map of the network or of a layer. */
+static void tell_of_silence(const struct gle_experiment *exp, const struct gle_node *of, const char *kind,
+                            struct gle_errors *told)
+{
+    const struct gle_node *noise = hardware_of(of, "noise", kind);
+
+    if (!noise || gle_node_get(noise, "std")->number != 0.0)
+        return;
+    tell(told, given(exp, noise, "tau"), "std is 0");
+    tell(told, given(exp, noise, "when"), "std is 0");
+}
+
+static void tell_of_noise(const struct gle_experiment *exp, bool *idle, struct gle_errors *told)
+{
+    static const char *const kinds[GLE_NOISES] = {"input", "membrane", "rate"};
+    const bool trains = exp->phases || exp->epochs, tests = !exp->phases || exp->evaluate_steps;
+
+    for (size_t k = 0; k < GLE_NOISES; k++) {
+        tell_of_common_hardware(exp, "noise", kinds[k], told);
+        tell_of_silence(exp, exp->network_src, kinds[k], told);
+        for (size_t i = 0; i < exp->n_layers; i++)
+            if (!i || exp->layers[i - 1].src != exp->layers[i].src) /* once for all repeats */
+                tell_of_silence(exp, exp->layers[i].src, kinds[k], told);
+        for (size_t i = 0; i < exp->n_layers; i++)
+            idle[i] = exp->layers[i].noise[k].std > 0.0 && !exp->layers[i].noise[k].test && !trains;
+        tell_where(exp, "noise", kinds[k], idle, told, "there is no training (epochs: 0)");
+        for (size_t i = 0; i < exp->n_layers; i++)
+            idle[i] = exp->layers[i].noise[k].std > 0.0 && !exp->layers[i].noise[k].train && !tests;
+        tell_where(exp, "noise", kinds[k], idle, told,
+                   "in training by duration (phases), the test set is shown with the key 'evaluate' only");
+    }
+    for (size_t i = 0; i < exp->n_layers; i++)
+        idle[i] = exp->layers[i].noise[GLE_NOISE_MEMBRANE].std > 0.0 && !exp->record.variables[GLE_RECORD_U] &&
+                  cancels(&exp->layers[i]);
+    tell_where(exp, "noise", "membrane", idle, told,
+               "tau_r equals tau_m, so that rates show nothing of the noise of potentials");
+}
+
+static void tell_of_mismatch(const struct gle_experiment *exp, bool *idle, bool *wanted, struct gle_errors *told)
+{
+    static const char *const keys[GLE_MISMATCHES] = {"tau_m", "tau_r", "error_tau_m", "error_tau_r"};
+
+    mark_wanted(wanted, exp);
+    for (size_t k = 0; k < GLE_MISMATCHES; k++) {
+        tell_of_common_hardware(exp, "mismatch", keys[k], told);
+        if (k < GLE_MISMATCH_ERROR_TAU_M)
+            continue;
+        for (size_t i = 0; i < exp->n_layers; i++)
+            idle[i] = exp->layers[i].mismatch.own[k] && !exp->rule->looks_ahead;
+        tell_where(exp, "mismatch", keys[k], idle, told,
+                   "errors of this rule are instantaneous: they use no time constant");
+        for (size_t i = 0; i < exp->n_layers; i++)
+            idle[i] = exp->layers[i].mismatch.own[k] && exp->rule->looks_ahead && !wanted[i];
+        tell_where(exp, "mismatch", keys[k], idle, told, "nothing learns from errors of the layer");
+    }
+}
+
+static void tell_of_hardware(const struct gle_experiment *exp, struct gle_errors *told)
+{
+    bool *flags = gle_arena_alloc(exp->doc->arena, 2 * exp->n_layers, sizeof *flags);
+
+    if (!flags) {
+        gle_node_error(told, GLE_ENOMEM, exp->network_src, NULL, "no memory to look for noise without effect");
+        return;
+    }
+    tell_of_noise(exp, flags, told);
+    tell_of_mismatch(exp, flags, flags + exp->n_layers, told);
+    tell_of_common_hardware(exp, "quantize", "weight", told);
+}
+
 /* --- the other sections --- */
 
 /* Initial values of a layer for which the network's file has others. */
@@ -372,6 +495,7 @@ void gle_experiment_unused(const struct gle_experiment *exp, struct gle_errors *
     tell_of_initial_values(exp, &own);
     tell_of_sources(exp, &own);
     tell_of_feedback(exp, &own);
+    tell_of_hardware(exp, &own);
     tell_of_learning(exp, &own);
     tell_of_signal(exp, &own);
     if (exp->phases && !exp->evaluate_steps)

@@ -109,11 +109,11 @@ CALLED void normalise_row(const struct network *w, population *p, uint b)
     for (uint i = 0; i < p->n; i++)
         sum += exp(u[i] - most);
     sum = log(sum);
-    for (uint i = 0; i < p->n; i++) {
+    for (uint i = 0; i < p->n; i++)
         r[i] = (u[i] - most) - sum; /* in this order, large u lose nothing */
-        if (does(w, GLE_DEVICE_TAPING))
-            tape_of(w, &p->tape_r, w->step->taped + p->past)[b * p->ld + i] = r[i];
-    }
+    add_noise(w, p, GLE_DEVICE_NOISE_RATE, b * p->ld, 0, p->n, b, r);
+    if (does(w, GLE_DEVICE_TAPING))
+        copy_run(p->n, tape_of(w, &p->tape_r, w->step->taped + p->past) + b * p->ld, r);
 }
 
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void send_errors(NETWORK_ARGUMENTS)
@@ -126,7 +126,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void send_errors(NET
 
     const bool normalises = task.task == GLE_TASK_NORMALISE, sends = !normalises && does(&w, GLE_DEVICE_ERRORS);
     projection *c = &projections[normalises ? 0 : task.which];
-    __global const float *weights = w.params + (c->own_feedback ? c->feedback.field.place : c->weight.field.place);
+    __global const float *weights = weights_back_of(&w, c);
     __global const float *e = w.derived + populations[c->target].e.place;
     const struct sent sent = sent_of(c, new_of(&w, &c->e_below), rates_of(&w, c), shape.B, task.first, task.across);
     struct operand a, b;
@@ -204,17 +204,33 @@ CALLED void find_listed(const struct network *w, projection *c, uint item, uint 
     }
 }
 
+/* What steps read of n weights that have moved. */
+CALLED void read_weights(const struct network *w, projection *c, uint at, uint n)
+{
+    population *p = &w->populations[c->target];
+    __global const float *from = w->params + c->weight.field.place + at;
+    __global float *to = w->coefs + c->read.place + at;
+
+    for (uint k = 0; is_there(&c->read) && k < n; k++)
+        to[k] = gle_quantize(from[k], p->quantize_up, p->quantize_down, p->levels);
+}
+
 /* The optimizer's step for a tile of weights, or of a list of them. */
 CALLED void update_weights(const struct network *w, projection *c, uint item, uint first, uint across)
 {
     const uint rows = smaller(c->weight.rows - first, TILE_ROWS), cols = smaller(c->weight.cols - across, TILE_COLS);
 
 #if ITEMS == 1
-    for (uint row = 0; row < rows; row++)
+    for (uint row = 0; row < rows; row++) {
         update(w, &c->weight, (first + row) * c->weight.ld + across, cols);
+        read_weights(w, c, (first + row) * c->weight.ld + across, cols);
+    }
 #else
     EACH_ELEMENT(row, col, rows, cols)
+    {
         update(w, &c->weight, (first + row) * c->weight.ld + across + col, 1);
+        read_weights(w, c, (first + row) * c->weight.ld + across + col, 1);
+    }
 #endif
 }
 
@@ -250,6 +266,20 @@ CALLED float sum_products(population *p, uint i, __global const float *x, __glob
     return sum;
 }
 
+/* A time constant of neuron i as membranes or errors (k) use it, and how it grows with the parameter. */
+static inline float used_tau(const struct network *w, population *p, uint k, uint i, float tau)
+{
+    const float dt = w->shape->dt, used = is_there(&p->factors[k]) ? tau * w->params[p->factors[k].place + i] : tau;
+
+    return is_there(&p->factors[k]) && used < dt ? dt : used;
+}
+static inline float gain_of_tau(const struct network *w, population *p, uint k, uint i, float tau)
+{
+    const float factor = is_there(&p->factors[k]) ? w->params[p->factors[k].place + i] : 1.0f;
+
+    return is_there(&p->factors[k]) && tau * factor < w->shape->dt ? 0.0f : factor;
+}
+
 /* The steps of the optimizer for the time constants of neuron i that learn, and the coefficients that follow. */
 CALLED void update_taus(const struct network *w, population *p, uint i)
 {
@@ -258,11 +288,14 @@ CALLED void update_taus(const struct network *w, population *p, uint i)
     if (w->updates[p->tau_r.number].learns)
         update(w, &p->tau_r, i, 1);
     {
-        const float m = w->params[p->tau_m.field.place + i], r = w->params[p->tau_r.field.place + i];
+        const float tau_m = w->params[p->tau_m.field.place + i], tau_r = w->params[p->tau_r.field.place + i];
+        const float m = used_tau(w, p, GLE_DEVICE_TAU_M, i, tau_m), r = used_tau(w, p, GLE_DEVICE_TAU_R, i, tau_r);
+        const float of_errors_m = used_tau(w, p, GLE_DEVICE_ERROR_TAU_M, i, tau_m);
+        const float of_errors_r = used_tau(w, p, GLE_DEVICE_ERROR_TAU_R, i, tau_r);
         w->coefs[p->leak_u.place + i] = w->shape->dt / m;
         w->coefs[p->look_u.place + i] = r / m;
-        w->coefs[p->leak_v.place + i] = w->shape->dt / r;
-        w->coefs[p->look_v.place + i] = m / r;
+        w->coefs[p->leak_v.place + i] = w->shape->dt / of_errors_r;
+        w->coefs[p->look_v.place + i] = of_errors_m / of_errors_r;
         w->coefs[p->mean.place + i] = 1.0f / ((float)w->shape->B * m);
     }
 }
@@ -276,11 +309,15 @@ CALLED void find_taus(const struct network *w, population *p, uint i)
 {
     __global const float *s = w->derived + p->s.place;
     const float mean = w->coefs[p->mean.place + i];
+    const float gain_m = gain_of_tau(w, p, GLE_DEVICE_TAU_M, i, w->params[p->tau_m.field.place + i]);
+    const float gain_r = gain_of_tau(w, p, GLE_DEVICE_TAU_R, i, w->params[p->tau_r.field.place + i]);
 
     if (w->updates[p->tau_m.number].learns)
-        w->grads[p->tau_m.field.place + i] = mean * sum_products(p, i, w->derived + p->e.place, s, w->shape->B);
+        w->grads[p->tau_m.field.place + i] =
+            mean * sum_products(p, i, w->derived + p->e.place, s, w->shape->B) * gain_m;
     if (w->updates[p->tau_r.number].learns)
-        w->grads[p->tau_r.field.place + i] = -mean * sum_products(p, i, w->derived + p->e_inst.place, s, w->shape->B);
+        w->grads[p->tau_r.field.place + i] =
+            -mean * sum_products(p, i, w->derived + p->e_inst.place, s, w->shape->B) * gain_r;
 }
 
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void learn(NETWORK_ARGUMENTS)

@@ -99,6 +99,19 @@ static inline bool does(const struct network *w, uint what)
     return (w->step->flags & what) != 0;
 }
 
+/* Weights as a step reads them: W, or those that errors go back through. */
+static inline __global const float *weights_of(const struct network *w, projection *c)
+{
+    return is_there(&c->read) ? w->coefs + c->read.place : w->params + c->weight.field.place;
+}
+
+static inline __global const float *weights_back_of(const struct network *w, projection *c)
+{
+    if (!c->own_feedback)
+        return weights_of(w, c);
+    return is_there(&c->feedback_read) ? w->coefs + c->feedback_read.place : w->params + c->feedback.field.place;
+}
+
 /* The rates that a projection reads in this step, or the input. */
 static inline __global const float *rates_of(const struct network *w, projection *c)
 {
@@ -337,8 +350,60 @@ CALLED void tape_run(const struct network *w, population *p, uint at, uint n, __
     copy_run(n, tape_of(w, &p->tape_prosp_u, taped) + at, w->derived + p->prosp_u.place + at);
 }
 
+/* --- noise --- */
+
+/* Whether a population has noise of a kind in this step. */
+static inline bool has_noise(const struct network *w, __global const struct gle_device_noise *noise)
+{
+    return is_there(&noise->scale) &&
+           (noise->when & (does(w, GLE_DEVICE_TRAINING) ? GLE_DEVICE_IN_TRAINING : GLE_DEVICE_IN_TESTS)) != 0;
+}
+
+/* The normal numbers of a run in a row of the batch. */
+CALLED void draw_run(const struct network *w, uint field, uint n, __global float *RESTRICT to, uint i, uint sample)
+{
+    const uint step = (uint)w->step->steps, step_high = (uint)(w->step->steps >> 32);
+    const uint key = (uint)w->step->seed, key_high = (uint)(w->step->seed >> 32);
+
+    for (uint k = 0; k < n; k++)
+        to[k] = gle_draw_normal(
+            gle_philox(gle_draw_counter(i + k, sample, step, step_high, field), key, key_high), i + k);
+}
+
+CALLED void run_noise(uint n, __global float *RESTRICT x, __global const float *RESTRICT z, float keep, float add)
+{
+    for (uint k = 0; k < n; k++)
+        x[k] = gle_ou_step(x[k], z[k], keep, add);
+}
+
+CALLED void add_scaled(uint n, __global float *RESTRICT to, __global const float *RESTRICT x,
+                       __global const float *RESTRICT scale)
+{
+    for (uint k = 0; k < n; k++)
+        to[k] += scale[k] * x[k];
+}
+
+/* Adds the noise of a kind, if there is any, to a run at `at`, from neuron i on, of row `sample` of the batch. */
+CALLED void add_noise(const struct network *w, population *p, uint kind, uint at, uint i, uint n, uint sample,
+                      __global float *to)
+{
+    __global const struct gle_device_noise *noise = &p->noise[kind];
+    __global float *draws = w->derived + p->draws.place + at;
+
+    if (!has_noise(w, noise))
+        return;
+    draw_run(w, noise->field, n, draws, i, sample);
+    if (is_there(&noise->state)) {
+        __global float *x = w->state + noise->state.place + at;
+        run_noise(n, x, draws, noise->keep, noise->add);
+        draws = x;
+    }
+    add_scaled(n, to, draws, w->coefs + noise->scale.place + i);
+}
+
 /* All that a run of neurons of a sample does once its inputs are summed. Returns whether it has gone wild. */
-CALLED uint step_run(const struct network *w, population *p, uint at, uint i, uint n, const __local float *of_row)
+CALLED uint step_run(const struct network *w, population *p, uint at, uint i, uint n, uint sample,
+                     const __local float *of_row)
 {
     __global float *e = w->derived + p->e.place + at, *s = w->derived + p->s.place + at;
     __global float *prosp_u = w->derived + p->prosp_u.place + at, *r = new_of(w, &p->r), *dr = w->state + p->dr.place;
@@ -359,9 +424,13 @@ CALLED uint step_run(const struct network *w, population *p, uint at, uint i, ui
     if (any)
         wild = step_errors(n, w->shape->prospective, e, w->state + p->v.place + at, dr + at,
                            w->coefs + p->look_v.place + i, w->coefs + p->leak_v.place + i);
+    add_noise(w, p, GLE_DEVICE_NOISE_INPUT, at, i, n, sample, s);
     wild |= step_membranes(n, prosp_u, w->state + p->u.place + at, s, e, b + i, p->gamma,
                            w->coefs + p->look_u.place + i, w->coefs + p->leak_u.place + i);
+    add_noise(w, p, GLE_DEVICE_NOISE_MEMBRANE, at, i, n, sample, w->state + p->u.place + at);
     activate(p->act, n, r + at, dr + at, prosp_u, slopes);
+    if (!p->normalised)
+        add_noise(w, p, GLE_DEVICE_NOISE_RATE, at, i, n, sample, r + at);
     if (tapes)
         tape_run(w, p, at, n, r);
     return wild;
@@ -427,7 +496,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void step_population
     for (uint j = 0; j < n_in; j++) {
         projection *c = &projections[p->first_in + j];
         struct operand a, b;
-        __global const float *x = rates_of(&w, c), *weights = w.params + c->weight.field.place;
+        __global const float *x = rates_of(&w, c), *weights = weights_of(&w, c);
         const uint depth = input_operands(c, &t, weights, x, x, &a, &b);
         tile_product(item, sums, &a, &b, t.M, t.N, depth, t.first, t.across, A, B);
         if (depth)
@@ -444,7 +513,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void step_population
             step_row(&w, b);
     else
         EACH_RUN(&t, row, col, n)
-            is_wild |= step_run(&w, p, place_of(&t, row, col), neuron_of(&t, row, col), n,
+            is_wild |= step_run(&w, p, place_of(&t, row, col), neuron_of(&t, row, col), n, sample_of(&t, row, col),
                                 of_rows[sample_of(&t, row, col) - sample_of(&t, 0, 0)]);
     if (is_wild)
         w.wild[task.which] = 1;

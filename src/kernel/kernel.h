@@ -24,6 +24,12 @@ static inline size_t gle_padded(size_t n)
     return (n + GLE_PAD - 1) / GLE_PAD * GLE_PAD;
 }
 
+/* What a field of random numbers is drawn with: see draw.h. */
+struct gle_draw {
+    uint64_t seed, step; /* step below 2^40 */
+    uint32_t field;      /* gle_draw_field() */
+};
+
 struct gle_kernels {
     /* C = alpha * A B, each element summed over k in order, whatever the shapes.
      * Shapes: C (M,N) with rows ldc apart, a multiple of GLE_PAD; A (M,K) with any strides am, ak; B (K,N) with rows
@@ -139,6 +145,15 @@ struct gle_kernels {
      * multiple of GLE_PAD. */
     void (*sum_products_of)(float *out, const float *x, size_t ldx, const float *y, size_t ldy, float alpha, size_t B,
                             size_t n);
+    /* out (B,ld) = normal numbers of mean 0 and variance 1, those of rows first ... first + B - 1 of the batch; of
+     * padding, too. A number has the same bits however rows are shared. */
+    void (*normals)(float *out, size_t ld, const struct gle_draw *draw, size_t first, size_t B);
+    /* x <- keep * x + add * z (n), the step of an Ornstein-Uhlenbeck process. */
+    void (*run_noise)(float *x, const float *z, float keep, float add, size_t n);
+    /* out += scale * x. Shapes: out, x (B,ld); scale (ld). */
+    void (*add_noise)(float *out, const float *x, const float *scale, size_t B, size_t ld);
+    /* out (n) = the nearest to `in` (n) of the 2 levels + 1 numbers from -range to range. */
+    void (*quantize)(float *out, const float *in, size_t n, float range, float levels);
 };
 
 /* The kernels for an instruction set. */

@@ -1,4 +1,4 @@
-/* link_kernels.h - the loops of links, for kernel.c's table only. See struct gle_kernels. */
+/* link_kernels.h - the loops of links, and of draws, for kernel.c's table only. See struct gle_kernels. */
 #ifndef GLE_KERNEL_LINK_KERNELS_H
 #define GLE_KERNEL_LINK_KERNELS_H
 
@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+struct gle_draw;
 
 void GLE_ISA_NAME(gle_conv_forward)(float *s, size_t ld, const float *x, size_t ldx, size_t n_rows, const float *w,
                                     size_t ld_w, const struct gle_conv *conv, float *room);
@@ -32,5 +34,7 @@ void GLE_ISA_NAME(gle_sparse_back)(float *x_bar, const float *e, size_t lanes, c
 void GLE_ISA_NAME(gle_sparse_gradient)(float *grad, const float *e, const float *x, size_t lanes,
                                        const uint64_t *starts, const uint32_t *columns, size_t n, float alpha,
                                        size_t first, size_t count, bool resume);
+
+void GLE_ISA_NAME(gle_normals)(float *out, size_t ld, const struct gle_draw *draw, size_t first, size_t B);
 
 #endif

@@ -76,6 +76,33 @@ static inline float gle_sqrtf(float x)
     return __builtin_sqrtf(x);
 }
 
+/* log(x) to about 1 ulp, for normal x above 0: x = 2^n (1 + f) with 1 + f from sqrt(1/2) to sqrt(2), and the polynomial
+ * of Cephes' logf (S. Moshier). */
+static inline float gle_logf(float x)
+{
+    const uint32_t root = 0x3f3504f3; /* sqrt(1/2) */
+    uint32_t bits;
+    float f, n, z, p = 7.0376836292e-2f;
+
+    memcpy(&bits, &x, sizeof bits);
+    bits -= root;
+    n = (float)((int32_t)bits >> 23);
+    bits = (bits & 0x7fffff) + root;
+    memcpy(&f, &bits, sizeof f);
+    f -= 1.0f;
+    z = f * f;
+    p = p * f - 1.1514610310e-1f;
+    p = p * f + 1.1676998740e-1f;
+    p = p * f - 1.2420140846e-1f;
+    p = p * f + 1.4249322787e-1f;
+    p = p * f - 1.6668057665e-1f;
+    p = p * f + 2.0000714765e-1f;
+    p = p * f - 2.4999993993e-1f;
+    p = p * f + 3.3333331174e-1f;
+    p = p * f * z - 2.12194440e-4f * n - 0.5f * z;
+    return f + p + 0.693359375f * n;
+}
+
 /* log(1 + y) for 0 <= y <= 1: 2 artanh(y / (2 + y)) by its series. */
 static inline float gle_log1pf(float y)
 {

@@ -12,7 +12,8 @@ static struct gle_rule_kernels instantaneous(const struct gle_kernels *kernels)
 
 const struct gle_rule gle_rules[] = {
     {{.name = "gle", .help = "Generalized Latent Equilibrium: prospective errors, local in space and time"},
-     .choose = prospective},
+     .choose = prospective,
+     .looks_ahead = true},
     {{.name = "bp", .help = "instantaneous backpropagation: errors without memory or prospection"},
      .choose = instantaneous},
     {{.name = "bptt",

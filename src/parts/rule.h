@@ -23,6 +23,7 @@ struct gle_rule_kernels {
 struct gle_rule {
     struct gle_row row;
     struct gle_rule_kernels (*choose)(const struct gle_kernels *kernels);
+    bool looks_ahead; /* errors of steps use time constants; else they are instantaneous */
     bool windowed;   /* one optimizer step per learning.window instead of one per time step */
     bool continuous; /* if windowed: the sweep follows the continuous equations, in which layers act on each other at
                         once, errors do not feed back into membranes, and the loss is integrated over time; else the

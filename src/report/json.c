@@ -282,7 +282,7 @@ static json_t *sources(const struct gle_graph *g, const struct gle_population *l
     return out;
 }
 
-static json_t *network(const struct gle_graph *g)
+static json_t *network(const struct gle_graph *g, const struct gle_net *net)
 {
     json_t *out = json_object(), *layers = json_array();
 
@@ -300,6 +300,7 @@ static json_t *network(const struct gle_graph *g)
         json_object_set_new(layer, "parameters", count(gle_graph_layer_parameters(g, i)));
         json_object_set_new(layer, "plastic", plastic);
         json_object_set_new(layer, "sources", sources(g, l));
+        gle_json_add_hardware(layer, g, l, net);
         json_array_append_new(layers, layer);
     }
     json_object_set_new(out, "parameters", count(g->n_params));
@@ -548,7 +549,7 @@ char *gle_report_json(const struct gle_report *r, const struct gle_metrics *m, c
     json_object_set_new(root, "provenance", provenance(r->provenance));
     json_object_set_new(root, "dataset", dataset(r));
     json_object_set_new(root, "init", files(&r->inputs));
-    json_object_set_new(root, "network", network(r->graph));
+    json_object_set_new(root, "network", network(r->graph, net));
     json_object_set_new(root, "epochs", epochs(m, &last));
     json_object_set_new(root, "phases", phases(r, m, &last));
     json_object_set_new(root, "evaluations", evaluations(r->exp, m));

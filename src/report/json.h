@@ -24,6 +24,10 @@ json_t *gle_json_real(double value);
  * not ask for it. Owns: the caller. */
 json_t *gle_json_diagnostics(const struct gle_report *report, const struct gle_metrics *metrics);
 
+/* Gives a layer of the report what its noise, mismatch and quantized weights are, where there are any. */
+void gle_json_add_hardware(json_t *layer, const struct gle_graph *graph, const struct gle_population *population,
+                           const struct gle_net *net);
+
 /* Keys and values of a sweep at a run; null: the file has none. Owns: the caller. */
 json_t *gle_json_sweep(const struct gle_sweep *sweep);
 

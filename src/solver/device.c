@@ -239,8 +239,10 @@ static void queue(struct gle_net *net, const struct gle_step *step)
 
     c->steps[d->slot * shape->steps_apart + q] = (struct gle_device_step){
         .steps = net->steps,
+        .seed = g->exp->seed,
         .flags = (step->learn ? GLE_DEVICE_LEARN : 0u) | (step->forward_only ? 0u : GLE_DEVICE_ERRORS) |
-                 (step->unasked ? GLE_DEVICE_UNASKED : 0u) | (net->taping ? GLE_DEVICE_TAPING : 0u),
+                 (step->unasked ? GLE_DEVICE_UNASKED : 0u) | (net->taping ? GLE_DEVICE_TAPING : 0u) |
+                 (step->learn || step->nudge ? GLE_DEVICE_TRAINING : 0u),
         .taped = (gle_u32)net->taped,
         .input = input,
         .target = target,

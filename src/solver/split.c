@@ -6,6 +6,7 @@
 /* What takes as long as so many floating-point operations of a product, as measured on two cores that were otherwise
  * idle, with steps of 16 to 80 us. */
 static const double STEP = 70.0;        /* elementwise work in a step, for a neuron and row */
+static const double NOISE = 110.0;      /* a kind of noise, likewise */
 static const double LEARN = 10.0;       /* the same in learning */
 static const double WEIGHT = 30.0;      /* the optimizer's step for a weight */
 static const double WAIT = 5e5;         /* waiting for all threads */
@@ -25,6 +26,8 @@ static double step_cost(const struct gle_graph *graph, const struct gle_populati
 {
     double flops = (double)p->n * STEP;
 
+    for (size_t k = 0; k < GLE_NOISES; k++)
+        flops += p->noise[k].cfg ? (double)p->n * NOISE : 0.0;
     for (size_t i = p->first; i < p->first + p->n_in; i++) {
         const struct gle_projection *c = &graph->projections[i];
         flops += (1.0 + c->sends_error) * c->plan.link->flops(&c->plan);

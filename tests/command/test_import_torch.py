@@ -234,6 +234,20 @@ class Names(Case):
         self.call("to-npz", XOR_MODEL, "again.npz", "--like", "w.npz")
         self.assertEqual((self.folder / "w.npz").read_bytes(), (self.folder / "again.npz").read_bytes())
 
+    def test_factors_of_time_constants_go_there_and_back(self):
+        config = XOR.read_text(encoding="utf-8").replace("  input: 2\n", "  input: 2\n  mismatch: {tau_m: 0.2, "
+                                                         "error_tau_r: 0.1}\n")
+        self.file("off.yaml", config.encode())
+        factors = {f"{layer}.{tau}_factor": np.linspace(0.5, 1.5, n, dtype="f4")
+                   for layer, n in (("hidden", 8), ("readout", 2)) for tau in ("tau_m", "error_tau_r")}
+        self.savez("w.npz", hidden__weight=np.ones((8, 2)), readout__weight=np.ones((2, 8)),
+                   **{name.replace(".", "__"): values for name, values in factors.items()})
+        self.call("to-torch", "w.npz", "m.pt")
+        self.call("to-npz", "m.pt", "back.npz", "--config", "off.yaml")
+        back = self.arrays("back.npz")
+        for name, values in factors.items():
+            np.testing.assert_array_equal(back[name], values)
+
     def test_a_repeated_layer_has_its_names(self):
         rows = [np.full((3, 3), i, "f4") for i in range(3)]
         config = XOR.read_text(encoding="utf-8").replace(

@@ -38,6 +38,7 @@ CUT = "network.layers[1].from[0].feedback=none"
 FROM = ["network.layers[1].from=[{layer: hidden}]"]
 BPTT_GOES_ROUND = ("gradients of bptt do not depend on it, and no error that goes back to 'hidden' feeds back into "
                    "membranes (gamma)")
+CANCELS = "tau_r equals tau_m, so that rates show nothing of the noise of potentials"
 ENDLESS = "sines is a signal without end, in which no batch begins anew"
 # Config, the setting, what is said of it; what makes it useless, where it is not so already; what gives it its effect.
 UNUSED = [
@@ -97,6 +98,29 @@ UNUSED = [
      "in training by duration (phases), the test set is shown with the key 'evaluate' only",
      ["dataset={type: xor}", "network.input=2"],
      ["dataset={type: xor}", "network.input=2", "training.evaluate={every: 1.0}"]),
+    (EPOCHS, "network.noise.input=0.1", "every layer has a noise.input of its own",
+     ["network.layers[0].noise.input=0", "network.layers[1].noise.input=0.2"], ["network.layers[0].noise.input=0"]),
+    (EPOCHS, "network.mismatch.tau_m=0.1", "every layer has a mismatch.tau_m of its own",
+     ["network.layers[0].mismatch.tau_m=0", "network.layers[1].mismatch.tau_m=0.2"],
+     ["network.layers[0].mismatch.tau_r=0"]),
+    (EPOCHS, "network.quantize.weight={bits: 4, range: 1}", "every layer has a quantize.weight of its own",
+     ["network.layers[0].quantize.weight=none", "network.layers[1].quantize.weight=none"],
+     ["network.layers[0].quantize.weight=none"]),
+    (EPOCHS, "network.noise.rate={std: 0.1, when: train}", "there is no training (epochs: 0)", ["training.epochs=0"],
+     []),
+    (PHASES, "network.layers[0].noise.rate={std: 0.1, when: test}",
+     "in training by duration (phases), the test set is shown with the key 'evaluate' only", [],
+     ["dataset={type: xor}", "network.input=2", "training.evaluate={every: 1.0}"]),
+    (EPOCHS, "network.noise.input.tau=0.5", "std is 0", ["network.noise.input.std=0"], ["network.noise.input.std=1"]),
+    (EPOCHS, "network.noise.input.when=test", "std is 0", ["network.noise.input.std=0"],
+     ["network.noise.input.std=1"]),
+    (EPOCHS, "network.layers[1].noise.membrane=0.1", CANCELS, [], ["network.layers[1].mismatch.tau_r=0.1"]),
+    (EPOCHS, "network.layers[1].noise.membrane=0.1", CANCELS, [], ["learning.plastic=[tau_m]"]),
+    (EPOCHS, "network.noise.membrane=0.1", CANCELS, ["network.layers[0].neurons.tau_m=0.5"], []),
+    (EPOCHS, "network.mismatch.error_tau_m=0.1", "errors of this rule are instantaneous: they use no time constant",
+     ["learning.rule=bp"], []),
+    (EPOCHS, "network.layers[0].mismatch.error_tau_r=0.1", "nothing learns from errors of the layer",
+     ["network.layers[0].plastic=[]"], []),
     (EPOCHS, "dataset.validation_seed=3", "validation is 0", [], ["dataset.validation=5"]),
     (EPOCHS, "dataset.test_seed=3", "test is 0", ["dataset.test=0"], []),
     (PHASES, "dataset.seed=3", "sigma is 0", ["dataset={type: ornstein_uhlenbeck, sigma: 0, mu: 1}"],

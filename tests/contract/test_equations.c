@@ -162,6 +162,38 @@ static void one_instantaneous_back(struct numbers *x, size_t at, size_t i)
     gle_error_instantaneous_back(&A(0)[at], &A(1)[at], &A(3)[at], A(4)[at], A(5)[at], A(6)[at]);
 }
 
+static void loop_run_noise(const struct gle_kernels *k, struct numbers *x, size_t ld)
+{
+    k->run_noise(A(0), A(1), 0.7f, 0.4f, ROWS * ld);
+}
+
+static void one_run_noise(struct numbers *x, size_t at, size_t i)
+{
+    (void)i;
+    A(0)[at] = gle_ou_step(A(0)[at], A(1)[at], 0.7f, 0.4f);
+}
+
+static void loop_add_noise(const struct gle_kernels *k, struct numbers *x, size_t ld)
+{
+    k->add_noise(A(0), A(1), x->look, ROWS, ld);
+}
+
+static void one_add_noise(struct numbers *x, size_t at, size_t i)
+{
+    A(0)[at] += x->look[i] * A(1)[at];
+}
+
+static void loop_quantize(const struct gle_kernels *k, struct numbers *x, size_t ld)
+{
+    k->quantize(A(0), A(1), ROWS * ld, 0.6f, 7.0f);
+}
+
+static void one_quantize(struct numbers *x, size_t at, size_t i)
+{
+    (void)i;
+    A(0)[at] = gle_quantize(A(1)[at], 7.0f / 0.6f, 0.6f / 7.0f, 7.0f);
+}
+
 static const struct kernel kernels[] = {
     {"membrane", loop_membrane, one_membrane},
     {"membrane_back", loop_membrane_back, one_membrane_back},
@@ -169,6 +201,9 @@ static const struct kernel kernels[] = {
     {"error_instantaneous", loop_instantaneous, one_instantaneous},
     {"error_prospective_back", loop_prospective_back, one_prospective_back},
     {"error_instantaneous_back", loop_instantaneous_back, one_instantaneous_back},
+    {"run_noise", loop_run_noise, one_run_noise},
+    {"add_noise", loop_add_noise, one_add_noise},
+    {"quantize", loop_quantize, one_quantize},
 };
 
 static void loops_of_kernels_compute_their_equations(void **state)

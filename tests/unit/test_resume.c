@@ -12,7 +12,9 @@ enum { YAML_BYTES = 4096 };
 
 static const char *const layers =
     "{name: a, neurons: {tau_m: [1.0, 0.5, 2.0, 0.8], tau_r: [0.4, 0.5, 0.1, 0.9]}, activation: tanh}, "
-    "{name: b, reset: batch, gamma: 0.1, neurons: {count: 3, tau_m: 0.7, tau_r: 0.5}, activation: sigmoid}, "
+    "{name: b, reset: batch, gamma: 0.1, neurons: {count: 3, tau_m: 0.7, tau_r: 0.5}, activation: sigmoid, "
+    "noise: {input: {std: 0.1, tau: 0.5}, membrane: {std: 0.1, tau: 0.3, when: test}, rate: 0.05}, "
+    "mismatch: {tau_m: 0.2, error_tau_r: 0.3}, quantize: {weight: {bits: 4, range: 0.7}}}, "
     "{name: c, neurons: {tau_m: [1.0, 0.6], tau_r: [0.5, 1.0]}}";
 static const char *const deep = "{name: a, neurons: {count: 5, tau_m: 1.0, tau_r: 0.4}, activation: tanh}, "
                                 "{name: c, neurons: {count: 2, tau_m: 1.0, tau_r: 0.5}}";
