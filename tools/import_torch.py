@@ -22,9 +22,10 @@ reads its input and itself: rnn.weight_ih_l0, rnn.weight_hh_l0 and the sum of it
 rnn.l0.ih.weight, rnn.l0.hh.weight and rnn.l0.bias here, for a layer `from: [input, hidden]` or --names
 rnn.l0.ih=hidden.input,rnn.l0.hh=hidden.hidden,rnn.l0.bias=hidden.bias. On the way back, bias_ih has all of the bias.
 
-What errors go back through (feedback: fixed) is <layer>.feedback or <layer>.<source>.feedback, of the shape of the
-weights. Weights of a sparse link are a list, beside which .synapses has the neuron and the source of each: (weights, 2)
-whole numbers. A state dict holds both if the model has such tensors; what --like lacks is left out, and told.
+What errors go back through (feedback: fixed, and others that have weights of their own) is <layer>.feedback or
+<layer>.<source>.feedback, of the shape of the weights. Weights of a sparse link are a list, beside which .synapses has
+the neuron and the source of each: (weights, 2) whole numbers. A state dict holds both if the model has such tensors;
+what --like lacks is left out, and told.
 
 Time constants are in the config's unit of time. glesim takes tau_r from the config, whatever the file says, in layers
 where it does not learn (plastic).
@@ -53,6 +54,7 @@ try:
 except ImportError:
     np = None
 
+OWN_FEEDBACK = ("fixed", "kolen_pollack")  # through weights of their own
 PARAMETERS = ("weight", "bias", "tau_m", "tau_r", "feedback", "synapses")
 TIME_CONSTANTS = PARAMETERS[2:4]
 BESIDE_WEIGHTS = PARAMETERS[4:] # of the very source that the weights are of
@@ -583,7 +585,7 @@ def shapes_of_config(config, variant):
         weights, beside = {}, {}
         for label, layer, feedback, sizes, connect in PROJECTION_ROW.findall(projections):
             weights.setdefault(layer, {})[label] = sizes = tuple(map(int, sizes.split(",")))
-            if feedback == "fixed":
+            if feedback in OWN_FEEDBACK:
                 beside[f"{label}.feedback"] = sizes
             if connect == "sparse":
                 beside[f"{label}.synapses"] = (*sizes, 2)

@@ -67,4 +67,8 @@ const char *gle_windowed_rules(char *buf, size_t size);
  * Errors: GLE_ECONFIG, at the gamma of that layer. */
 GLE_MUST_CHECK int gle_curvatures_check(const struct gle_experiment *exp, struct gle_errors *errs);
 
+/* Whether weights B that move have weights to move with, and numbers that steps of dt can follow.
+ * Left out where exp->layers is NULL. Errors: GLE_ECONFIG, GLE_ERANGE, at the source's feedback. */
+GLE_MUST_CHECK int gle_feedback_check(const struct gle_experiment *exp, struct gle_errors *errs);
+
 #endif

@@ -18,19 +18,25 @@
 #include <math.h>
 #include <string.h>
 
-const struct gle_row gle_params[] = {
-    [GLE_WEIGHT] = {.name = "weight", .help = "W (neurons, inputs): how rates of the layer below enter"},
-    [GLE_BIAS] = {.name = "bias", .help = "b: what is added to the input of each neuron"},
-    [GLE_TAU_M] = {.name = "tau_m", .help = "membrane time constants"},
-    [GLE_TAU_R] = {.name = "tau_r", .help = "prospective time constants"},
-    [GLE_PARAMS] = {.name = NULL},
+#define PARAMETERS                                                                                          \
+    [GLE_WEIGHT] = {.name = "weight", .help = "W (neurons, inputs): how rates of the layer below enter"},   \
+    [GLE_BIAS] = {.name = "bias", .help = "b: what is added to the input of each neuron"},                  \
+    [GLE_TAU_M] = {.name = "tau_m", .help = "membrane time constants"},                                     \
+    [GLE_TAU_R] = {.name = "tau_r", .help = "prospective time constants"}
+const struct gle_row gle_params[] = {PARAMETERS, [GLE_PARAMS] = {.name = NULL}};
+const struct gle_row gle_recorded_params[] = {
+    PARAMETERS,
+    [GLE_FEEDBACK] = {.name = "feedback", .help = "B, of the shape of W: what errors go back through, of sources that "
+                                                  "have such weights"},
+    [GLE_RECORDED_PARAMS] = {.name = NULL},
 };
 const char *gle_param_name(enum gle_param kind)
 {
-    return kind == GLE_FEEDBACK ? "feedback" : gle_params[kind].name;
+    return gle_recorded_params[kind].name;
 }
 
 const struct gle_table gle_param_table = {"parameter", gle_params, sizeof *gle_params};
+const struct gle_table gle_recorded_table = {"parameter", gle_recorded_params, sizeof *gle_recorded_params};
 
 static const struct gle_row states[] = {
     {.name = "carry", .help = "the neurons' state runs on from batch to batch and from training to test, as published"},
@@ -510,7 +516,7 @@ const struct gle_key gle_experiment_keys[] = {
 
 const struct gle_table *const gle_tables[] = {
     &gle_dataset_table, &gle_act_table,  &gle_rule_table,  &gle_loss_table,  &gle_optimizer_table, &gle_schedule_table,
-    &gle_metric_table,  &gle_init_table, &gle_param_table, &gle_variable_table, &gle_state_table, &gle_test_table,
-    &gle_reset_table,   &gle_backend_table, &gle_link_table, &gle_pool_table,
+    &gle_metric_table,  &gle_init_table, &gle_param_table, &gle_variable_table, &gle_state_table,
+    &gle_test_table, &gle_reset_table,   &gle_backend_table, &gle_link_table, &gle_pool_table,
     &gle_feedback_table, NULL,
 };

@@ -167,6 +167,7 @@ extern const struct gle_key gle_evaluate_key_table[], gle_record_key_table[], gl
 extern const struct gle_table gle_variable_table;
 
 /* What people take for parameters. */
-extern const struct gle_table gle_param_table, gle_state_table, gle_test_table, gle_reset_table, gle_backend_table;
+extern const struct gle_table gle_param_table, gle_recorded_table, gle_state_table, gle_test_table, gle_reset_table;
+extern const struct gle_table gle_backend_table;
 
 #endif

@@ -38,9 +38,10 @@ enum gle_param {
     GLE_TAU_R,
     GLE_PARAMS,
     GLE_FEEDBACK = GLE_PARAMS, /* weights of their own through which errors go back */
-    GLE_PARAM_KINDS
+    GLE_PARAM_KINDS,
+    GLE_RECORDED_PARAMS = GLE_FEEDBACK + 1 /* those that can be recorded: row p of gle_recorded_params is kind p */
 };
-extern const struct gle_row gle_params[];
+extern const struct gle_row gle_params[], gle_recorded_params[];
 const char *gle_param_name(enum gle_param kind); /* of any kind */
 /* Whether it is a time constant, which is never below dt. */
 static inline bool gle_param_is_tau(enum gle_param kind)
@@ -152,7 +153,7 @@ struct gle_record {
     uint64_t offset; /* the first step that is recorded */
     struct gle_indices layers; /* at least one */
     struct gle_indices neurons, sequences; /* n == 0: all */
-    bool variables[GLE_RECORD_VARS], parameters[GLE_PARAMS], gradients[GLE_PARAMS];
+    bool variables[GLE_RECORD_VARS], parameters[GLE_RECORDED_PARAMS], gradients[GLE_PARAMS];
     const struct gle_node *src;
 };
 

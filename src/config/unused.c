@@ -340,8 +340,8 @@ static void tell_of_record(const struct gle_experiment *exp, struct gle_errors *
         return;
     for (int v = 0; v < GLE_RECORD_VARS; v++)
         of_neurons = of_neurons || (record->variables[v] && v != GLE_RECORD_E_BELOW);
-    for (int p = 0; p < GLE_PARAMS; p++)
-        of_neurons = of_neurons || record->parameters[p] || record->gradients[p];
+    for (int p = 0; p < GLE_RECORDED_PARAMS; p++)
+        of_neurons = of_neurons || record->parameters[p] || (p < GLE_PARAMS && record->gradients[p]);
     of_layers = of_neurons || record->variables[GLE_RECORD_E_BELOW];
     if (!of_layers)
         tell(told, given(exp, record->src, "layers"),

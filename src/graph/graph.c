@@ -2,7 +2,6 @@
 #include "base/memory.h"
 #include "graph/place.h"
 #include "kernel/kernel.h"
-#include "parts/feedback.h"
 #include "parts/rule.h"
 
 #include <string.h>

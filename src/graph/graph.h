@@ -5,6 +5,7 @@
 
 #include "config/experiment.h"
 #include "graph/field.h"
+#include "parts/feedback.h"
 #include "parts/link.h"
 
 /* A parameter: what a config sets or has learn, a file of weights holds, and a gradient is found of. */
@@ -103,6 +104,7 @@ struct gle_projection {
     bool sweeps_below; /* the source is swept */
     struct gle_parameter *weight;   /* W (plan.rows, plan.cols) */
     struct gle_parameter *feedback; /* B, like W: errors go back through it; NULL: through W itself, or not at all */
+    enum gle_feedback_way feedback_way; /* how B moves */
     struct gle_field aid;          /* coefficient: what the link wants beside W; of a dense one W transposed */
     struct gle_field feedback_aid; /* likewise of B, where a sweep goes through it */
     struct gle_field e_below;      /* state: W^T e (B, n_in), what the source reads; two copies */
@@ -140,7 +142,7 @@ struct gle_graph {
     size_t floats[GLE_ROLES]; /* sizes of slabs. Of derived variables, if not observed: of the largest population, which
                                  each thread has, or the net has for each population */
     size_t n_params;  /* weights and biases, padding not counted */
-    size_t n_plastic; /* numbers that learn, plastic time constants included */
+    size_t n_plastic; /* numbers that learn, plastic time constants and weights B that move included */
 };
 
 /* What a network is built for. */
@@ -160,6 +162,14 @@ struct gle_graph_options {
 GLE_MUST_CHECK int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp,
                                    const struct gle_graph_options *options, struct gle_error *err);
 void gle_graph_destroy(struct gle_graph *graph); /* NULL is fine */
+
+/* What W and B of a projection, of which B follows W, keep of themselves in a step of the optimizer. */
+static inline float gle_feedback_keep(const struct gle_graph *graph, const struct gle_projection *c)
+{
+    const struct gle_feedback_params *own = (const struct gle_feedback_params *)c->cfg->feedback_params;
+
+    return c->feedback_way == GLE_FEEDBACK_FOLLOWS ? (float)(1.0 - graph->exp->dt * own->decay) : 1.0f;
+}
 
 /* The number of a parameter of a population, by its kind; of weights, those of its source number `source`. */
 size_t gle_graph_parameter(const struct gle_graph *graph, size_t population, size_t source, enum gle_param kind);

@@ -1,6 +1,5 @@
 #include "graph/place.h"
 #include "kernel/kernel.h"
-#include "parts/feedback.h"
 
 #include <string.h>
 
@@ -125,6 +124,16 @@ static struct gle_parameter *add_parameter(struct gle_graph *g, enum gle_param k
     return out;
 }
 
+/* Weights B that move along with W are kept within the bounds of W. */
+static void follow_weights(struct gle_graph *g, struct gle_projection *c)
+{
+    c->feedback_way = g->passive ? GLE_FEEDBACK_STAYS : c->cfg->feedback->way;
+    if (c->feedback_way == GLE_FEEDBACK_FOLLOWS)
+        c->feedback->bounds = c->weight->bounds;
+    if (c->feedback_way != GLE_FEEDBACK_STAYS)
+        g->n_plastic += gle_field_size(&c->feedback->field);
+}
+
 static struct gle_parameter *add_weights(struct gle_graph *g, const struct gle_projection *c, enum gle_param kind)
 {
     const bool plastic = kind == GLE_WEIGHT && c->cfg->plastic;
@@ -147,8 +156,10 @@ static void add_parameters(struct gle_graph *g, struct gle_population *p)
     for (size_t i = p->first; i < p->first + p->n_in; i++) {
         struct gle_projection *c = &g->projections[i];
         c->weight = add_weights(g, c, GLE_WEIGHT);
-        if (c->cfg->feedback->own)
+        if (c->cfg->feedback->own) {
             c->feedback = add_weights(g, c, GLE_FEEDBACK);
+            follow_weights(g, c);
+        }
     }
     p->bias = add_parameter(g, GLE_BIAS, cfg->bias.row, cfg->plastic[GLE_BIAS],
                             matrix_of(g, p, GLE_PARAMETER, gle_param_name(GLE_BIAS), 1, n_bias));

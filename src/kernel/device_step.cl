@@ -649,6 +649,21 @@ CALLED void find_listed(const struct network *w, projection *c, uint item, uint 
     }
 }
 
+/* The same for n weights in a row; where B moves along with W, for both. */
+static inline void update_pair(const struct network *w, projection *c, uint at, uint n)
+{
+    __global float *weights = w->params + c->weight.field.place + at, *own = w->params + c->feedback.field.place + at;
+
+    for (uint k = 0; c->feedback_follows && k < n; k++) {
+        weights[k] = gle_shrink(weights[k], c->feedback_keep);
+        own[k] = gle_shrink(own[k], c->feedback_keep);
+        w->grads[c->feedback.field.place + at + k] = w->grads[c->weight.field.place + at + k];
+    }
+    update(w, &c->weight, at, n);
+    if (c->feedback_follows)
+        update(w, &c->feedback, at, n);
+}
+
 /* The optimizer's step for a tile of weights, or of a list of them. */
 CALLED void update_weights(const struct network *w, projection *c, uint item, uint first, uint across)
 {
@@ -656,10 +671,10 @@ CALLED void update_weights(const struct network *w, projection *c, uint item, ui
 
 #if ITEMS == 1
     for (uint row = 0; row < rows; row++)
-        update(w, &c->weight, (first + row) * c->weight.ld + across, cols);
+        update_pair(w, c, (first + row) * c->weight.ld + across, cols);
 #else
     EACH_ELEMENT(row, col, rows, cols)
-        update(w, &c->weight, (first + row) * c->weight.ld + across + col, 1);
+        update_pair(w, c, (first + row) * c->weight.ld + across + col, 1);
 #endif
 }
 

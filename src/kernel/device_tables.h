@@ -58,7 +58,8 @@ struct gle_device_projection {
     gle_u32 n_in, ld_in, n_pool;
     gle_u32 link, pooling;
     gle_u32 sends_error, couples_below;
-    gle_u32 own_feedback;
+    gle_u32 own_feedback, feedback_follows; /* B, like W: errors go back through it; it moves along with W */
+    float feedback_keep;                    /* then: what both keep of themselves in a step of the optimizer */
     gle_u32 sent; /* where lambda sent to its source lies, (rows, n_in), by the sweep */
     struct gle_device_parameter weight, feedback;
     struct gle_device_field e_below;

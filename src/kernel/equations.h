@@ -191,6 +191,14 @@ GLE_CURVATURE(elu, u < 0.0f ? gle_expf(u) : 0.0f)
 GLE_ACTIVATION_WITH(softsign, 1.0f / (1.0f + gle_absf(u)), u / (1.0f + gle_absf(u)), y * y)
 GLE_CURVATURE(softsign, (u < 0.0f ? 2.0f : -2.0f) * y * y * y)
 
+/* --- weights B that errors go back through --- */
+
+/* Kolen & Pollack 1994: W and B shrink alike, keep = 1 - dt decay, in front of the same step of the optimizer. */
+static inline float gle_shrink(float w, float keep)
+{
+    return keep * w;
+}
+
 /* --- optimizers: they move a parameter p along its gradient g --- */
 
 /* Kingma & Ba, arXiv:1412.6980, in the order of operations of torch.optim.Adam, after t steps:

@@ -1,9 +1,19 @@
 #include "parts/feedback.h"
 #include "parts/init.h"
 
+#define WEIGHT_KEY                                                                   \
+    GLE_KEY_CUSTOM(struct gle_feedback_params, weight, "{init: linear}", &gle_init_custom, \
+                   "the weights B, of the shape of W, through which errors go back: B^T e")
+
 static const struct gle_key fixed_keys[] = {
-    GLE_KEY_CUSTOM(struct gle_feedback_params, weight, "{init: linear}", &gle_init_custom,
-                   "the weights B, of the shape of W, through which errors go back: B^T e"),
+    WEIGHT_KEY,
+    GLE_KEY_END,
+};
+
+static const struct gle_key kolen_pollack_keys[] = {
+    WEIGHT_KEY,
+    GLE_KEY_REAL(struct gle_feedback_params, decay, "1e-3", 0.0, 1e9, "1/time",
+                 "rate at which W and B shrink: in each step of the optimizer both first lose dt decay of themselves"),
     GLE_KEY_END,
 };
 
@@ -16,6 +26,14 @@ const struct gle_feedback gle_feedbacks[] = {
       .params_size = sizeof(struct gle_feedback_params)},
      .sends = true,
      .own = true},
+    {{.name = "kolen_pollack",
+      .help = "errors go back through weights of their own, B^T e, which the optimizer moves along the gradient of W, "
+              "with moments of their own; W and B decay, so that B - W goes to 0",
+      .keys = kolen_pollack_keys,
+      .params_size = sizeof(struct gle_feedback_params)},
+     .sends = true,
+     .own = true,
+     .way = GLE_FEEDBACK_FOLLOWS},
     {.row = {.name = NULL}},
 };
 

@@ -146,6 +146,18 @@ static gle_u32 pool_of(const struct gle_link_plan *plan)
     return named(pool_names, sizeof pool_names / sizeof *pool_names, plan->pooling ? plan->pooling->row.name : "");
 }
 
+/* What moves along with W has the number of W: it makes the same steps of the optimizer. */
+static struct gle_device_parameter feedback_of(const struct gle_graph *g, const struct gle_projection *c)
+{
+    struct gle_device_parameter out = {.field.place = GLE_NOWHERE};
+
+    if (c->feedback)
+        out = parameter_of(g, c->feedback);
+    if (c->feedback_way == GLE_FEEDBACK_FOLLOWS)
+        out.number = parameter_of(g, c->weight).number;
+    return out;
+}
+
 static struct gle_device_projection projection_of(const struct gle_graph *g, size_t i)
 {
     const struct gle_projection *c = &g->projections[i];
@@ -164,9 +176,10 @@ static struct gle_device_projection projection_of(const struct gle_graph *g, siz
         .couples_below = c->couples_below,
         .sent = GLE_NOWHERE,
         .own_feedback = c->feedback != NULL,
+        .feedback_follows = c->feedback_way == GLE_FEEDBACK_FOLLOWS,
+        .feedback_keep = gle_feedback_keep(g, c),
         .weight = parameter_of(g, c->weight),
-        .feedback = c->feedback ? parameter_of(g, c->feedback)
-                                : (struct gle_device_parameter){.field.place = GLE_NOWHERE},
+        .feedback = feedback_of(g, c),
         .e_below = field_of(&c->e_below, 0),
         .channels = (gle_u32)plan->pooled.channels,
         .pooled = {(gle_u32)plan->pooled.size[0], (gle_u32)plan->pooled.size[1]},

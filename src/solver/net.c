@@ -308,6 +308,11 @@ void gle_net_get_gradient(const struct gle_net *net, size_t param, float *values
     get_dense(values, &p->field, gle_grad_of(net, p));
 }
 
+static bool follows(const struct gle_net *net, const struct gle_parameter *weight)
+{
+    return net->graph->projections[weight->field.projection].feedback_way == GLE_FEEDBACK_FOLLOWS;
+}
+
 void gle_net_hold(struct gle_net *net, size_t param, bool hold)
 {
     const struct gle_parameter *p = &net->graph->parameters[param];
@@ -317,6 +322,9 @@ void gle_net_hold(struct gle_net *net, size_t param, bool hold)
         return;
     gle_net_touch(net, GLE_PART_GRADIENTS);
     memset(gle_grad_of(net, p), 0, p->field.rows * p->field.ld * sizeof(float));
+    if (p->kind == GLE_WEIGHT && follows(net, p)) /* B, which moves along the same */
+        memset(gle_grad_of(net, net->graph->projections[p->field.projection].feedback), 0,
+               p->field.rows * p->field.ld * sizeof(float));
 }
 
 bool gle_net_learns(const struct gle_net *net, size_t param)

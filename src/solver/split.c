@@ -39,7 +39,9 @@ static double learning_cost(const struct gle_graph *graph, const struct gle_popu
     for (size_t i = p->first; i < p->first + p->n_in; i++) {
         const struct gle_projection *c = &graph->projections[i];
         if (c->weight->plastic)
-            cost += (double)rows * c->plan.link->flops(&c->plan) + WEIGHT * (double)gle_field_size(&c->weight->field);
+            cost += (double)rows * c->plan.link->flops(&c->plan) +
+                    (c->feedback_way == GLE_FEEDBACK_FOLLOWS ? 2.0 : 1.0) * WEIGHT *
+                        (double)gle_field_size(&c->weight->field);
     }
     return cost;
 }

@@ -1,4 +1,5 @@
 /* The step: what a population computes from the old state of its neighbours, and how it learns. */
+#include "kernel/equations.h"
 #include "solver/inside.h"
 
 #include <assert.h>
@@ -20,11 +21,12 @@ struct gle_optimizer_step gle_net_own_step(const struct gle_net *net, const stru
                   : net->optimizer_step;
 }
 
-/* The optimizer's step for n of its parts. */
-static void update(struct gle_net *net, const struct gle_parameter *p, size_t first, size_t n)
+/* The optimizer's step for n of its parts, as one of the parameter `as`. */
+static void update_as(struct gle_net *net, const struct gle_parameter *p, const struct gle_parameter *as, size_t first,
+                      size_t n)
 {
     const size_t each = p->part, at = first * each;
-    const struct gle_optimizer_step step = gle_net_own_step(net, p);
+    const struct gle_optimizer_step step = gle_net_own_step(net, as);
     float *values = gle_param_of(net, p) + at, *moments[GLE_MOMENTS_MAX];
 
     for (size_t m = 0; m < net->optimizer->n_moments; m++)
@@ -33,6 +35,11 @@ static void update(struct gle_net *net, const struct gle_parameter *p, size_t fi
     if (p->bounds->low > -1e308 || p->bounds->high < 1e308)
         clamp(values, n * each, p->bounds);
     gle_net_follow(net, p, first, n);
+}
+
+static void update(struct gle_net *net, const struct gle_parameter *p, size_t first, size_t n)
+{
+    update_as(net, p, p, first, n);
 }
 
 static void update_part(struct gle_net *net, const struct gle_parameter *p, size_t t)
@@ -51,6 +58,33 @@ static void update_others(struct gle_net *net, const struct gle_population *p, s
     update_part(net, p->bias, t);
     update_part(net, p->tau_m, t);
     update_part(net, p->tau_r, t);
+}
+
+static void shrink(struct gle_net *net, const struct gle_parameter *p, float keep, size_t first, size_t n)
+{
+    float *values = gle_param_of(net, p) + first * p->part;
+
+    for (size_t i = 0; i < n * p->part; i++)
+        values[i] = gle_shrink(values[i], keep);
+}
+
+/* The step of W for n parts, along the gradient that was found. B makes the same one, with the same moments, since it
+ * has had the same gradients; so that its distance from W shrinks as both do. */
+static void update_weights(struct gle_net *net, const struct gle_projection *c, size_t first, size_t n)
+{
+    const struct gle_parameter *w = c->weight, *b = c->feedback;
+    const size_t at = first * w->part;
+    const float keep = gle_feedback_keep(net->graph, c);
+
+    if (c->feedback_way != GLE_FEEDBACK_FOLLOWS) {
+        update(net, w, first, n);
+        return;
+    }
+    memcpy(gle_grad_of(net, b) + at, gle_grad_of(net, w) + at, n * w->part * sizeof(float));
+    shrink(net, w, keep, first, n);
+    shrink(net, b, keep, first, n);
+    update(net, w, first, n);
+    update_as(net, b, w, first, n);
 }
 
 /* Of one parameter: by whoever has its first part. */
@@ -79,8 +113,12 @@ void gle_net_descend(struct gle_net *net, size_t i, size_t t)
     const struct gle_population *p = gle_population_of(net, i);
 
     count_all_missed(net, p, t);
-    for (size_t j = 0; j < p->n_in; j++)
-        update_part(net, gle_in_of(net, p, j)->weight, t);
+    for (size_t j = 0; j < p->n_in; j++) {
+        const struct gle_projection *c = gle_in_of(net, p, j);
+        const struct gle_range part = gle_net_part_of(net, c->weight, t);
+        if (gle_learns(net, c->weight) && part.n)
+            update_weights(net, c, part.first, part.n);
+    }
     update_others(net, p, t);
     gle_net_lap(net, t, GLE_LAP_OPTIMIZER);
 }
@@ -147,7 +185,7 @@ static void learn_weights(struct gle_net *net, const struct gle_projection *c, c
         c->plan.link->gradient(&call, gle_grad_of(net, c->weight) + first * wide, e, ld, x, c->ld_pool, net->B,
                                -1.0f / (float)net->B, first, n);
         gle_net_lap(net, t, GLE_LAP_PRODUCTS);
-        update(net, c->weight, first, n);
+        update_weights(net, c, first, n);
         gle_net_lap(net, t, GLE_LAP_OPTIMIZER);
     }
 }

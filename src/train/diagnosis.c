@@ -116,6 +116,28 @@ static struct gle_comparison compare_param(struct gle_diagnosis *d, size_t param
     return c;
 }
 
+/* How B lies to W, both as they were when the comparison began: the shadow has not learned. */
+static int compare_feedback(struct gle_comparison *out, const struct gle_diagnosis *d, const struct gle_parameter *b,
+                            struct gle_error *err)
+{
+    const struct gle_projection *c = &d->graph->projections[b->field.projection];
+    const size_t n = gle_field_size(&b->field);
+    float *weights = gle_calloc(n, sizeof *weights);
+
+    if (!weights)
+        return gle_fail(err, GLE_ENOMEM, "no memory for the diagnosis");
+    gle_net_get_param(d->shadow, (size_t)(b - d->graph->parameters), d->values);
+    gle_net_get_param(d->shadow, (size_t)(c->weight - d->graph->parameters), weights);
+    for (size_t k = 0; k < n; k++) {
+        const double own = (double)d->values[k], w = (double)weights[k];
+        out->dot += own * w;
+        out->update += own * own;
+        out->gradient += w * w;
+    }
+    gle_free(weights);
+    return 0;
+}
+
 /* known: the exact gradient was found; it may overflow where the run goes on. */
 static int compare(struct gle_diagnosis *d, bool known, struct gle_metrics *metrics, struct gle_error *err)
 {
@@ -127,6 +149,8 @@ static int compare(struct gle_diagnosis *d, bool known, struct gle_metrics *metr
         return -1;
     for (size_t i = 0; i < d->graph->n_parameters; i++) {
         const struct gle_parameter *p = &d->graph->parameters[i];
+        if (p->kind == GLE_FEEDBACK && compare_feedback(&found->of[i], d, p, err))
+            return -1;
         if (!p->plastic)
             continue;
         found->of[i] = known ? compare_param(d, i, sums) : unknown;

@@ -91,24 +91,53 @@ static void connect(struct graph_oracle *o, const struct gle_graph *graph, size_
         c->n_weights = c->plan->rows * c->plan->cols;
         c->sends = from->layer != GLE_SOURCE_INPUT && from->feedback->sends;
         c->own = from->feedback->own;
+        c->way = from->feedback->way;
+        c->settings = from->feedback_params;
     }
+}
+
+/* What the weights W or B are of. */
+static struct graph_oracle_source *source_of(const struct graph_oracle *o, const struct gle_parameter *p)
+{
+    size_t first = 0;
+
+    for (size_t i = 0; i < p->field.population; i++)
+        first += o->layers[i].n_sources;
+    return &o->layers[p->field.population].sources[p->field.projection - first];
+}
+
+bool graph_oracle_is_moving(const struct graph_oracle *o, const struct gle_parameter *p)
+{
+    return p->kind == GLE_FEEDBACK && source_of(o, p)->way != GLE_FEEDBACK_STAYS;
+}
+
+double graph_oracle_moved(const struct graph_oracle *o, const struct gle_parameter *p, double value, double gradient,
+                          double lr)
+{
+    const bool weights = p->kind == GLE_WEIGHT || p->kind == GLE_FEEDBACK;
+    const struct graph_oracle_source *c = weights ? source_of(o, p) : NULL;
+
+    if (c && c->way == GLE_FEEDBACK_FOLLOWS)
+        value *= 1.0 - o->exp->dt * c->settings->decay;
+    return value - lr * gradient;
 }
 
 double *graph_oracle_param(struct graph_oracle *o, const struct gle_parameter *p, double **gradient, size_t *n)
 {
     struct graph_oracle_layer *l = &o->layers[p->field.population];
-    size_t first = 0;
+    struct graph_oracle_source *c;
 
-    for (size_t i = 0; i < p->field.population; i++)
-        first += o->layers[i].n_sources;
     *n = gle_field_size(&p->field);
     *gradient = NULL;
     switch (p->kind) {
     case GLE_WEIGHT:
-        *gradient = l->sources[p->field.projection - first].gW;
-        return l->sources[p->field.projection - first].W;
+        c = source_of(o, p);
+        *gradient = c->gW;
+        return c->W;
     case GLE_FEEDBACK:
-        return l->sources[p->field.projection - first].B;
+        c = source_of(o, p);
+        *gradient = c->way == GLE_FEEDBACK_FOLLOWS ? c->gW : NULL;
+        return c->B;
     case GLE_BIAS:
         *gradient = l->gb;
         return l->b;

@@ -21,7 +21,9 @@ struct graph_oracle_source {
     const struct gle_link_plan *plan;
     size_t *which;      /* link_matrix() */
     size_t n_weights;
-    bool sends, own;    /* errors go back, through weights of their own */
+    bool sends, own;    /* errors go back, through weights of their own, */
+    enum gle_feedback_way way; /* which move */
+    const struct gle_feedback_params *settings; /* of these */
     double *W, *B, *gW; /* numbers of W as in files */
     double *e_below;    /* (B, n_in), of the last step */
     double *x;          /* (B, n_pool), of this step */
@@ -68,7 +70,13 @@ void graph_oracle_clear_gradients(struct graph_oracle_layer *l);
  * the rates that were pooled. */
 void graph_oracle_pool(struct graph_oracle *o, const struct graph_oracle_source *c, double *out, const double *r);
 void graph_oracle_spread(const struct graph_oracle_source *c, double *out, const double *e, const double *r);
-/* The values of a parameter of the graph, and its gradient or NULL; *n: how many they are. */
+/* The values of a parameter of the graph, and its gradient (of B that moves: what it moves along) or NULL; *n: how many
+ * they are. */
 double *graph_oracle_param(struct graph_oracle *o, const struct gle_parameter *p, double **gradient, size_t *n);
+/* Whether a parameter is B of a projection that moves. */
+bool graph_oracle_is_moving(const struct graph_oracle *o, const struct gle_parameter *p);
+/* Where a number of a parameter goes along a gradient, by plain descent at rate lr. */
+double graph_oracle_moved(const struct graph_oracle *o, const struct gle_parameter *p, double value, double gradient,
+                          double lr);
 
 #endif

@@ -96,20 +96,24 @@ static void put_link(struct text *t, const struct drawn *source, const struct dr
     put_text(t, "}");
 }
 
-static void put_feedback(struct text *t, struct gle_rng *rng)
-{
-    static const char *const ways[] = {"transpose", "transpose", "transpose", "fixed", "none"};
-
-    put_text(t, ", feedback: %s", ways[pick(rng, sizeof ways / sizeof *ways)]);
-}
-
 /* A network on its way to a config. */
 struct drawing {
     const struct graph_kind *kind;
     struct drawn layers[LAYERS_MAX], input;
     size_t n, output; /* l0 ... l<n - 1> */
+    bool learns;      /* so do the weights of the layer that is being written */
     struct gle_rng *rng;
 };
+
+/* Ways of feedback; the last ones are for weights that learn in single steps. */
+static void put_feedback(struct text *t, const struct drawing *g, bool learns)
+{
+    static const char *const ways[] = {"transpose", "transpose", "transpose", "fixed", "none",
+                                       "{type: kolen_pollack, decay: 0.5}"};
+    enum { ALL = sizeof ways / sizeof *ways, FEWER = 5 };
+
+    put_text(t, ", feedback: %s", ways[pick(g->rng, learns && !g->kind->rule ? ALL : FEWER)]);
+}
 
 static void put_delay(struct text *t, const struct drawing *g, bool of_input, size_t of_ten)
 {
@@ -121,7 +125,7 @@ static void put_delay(struct text *t, const struct drawing *g, bool of_input, si
  * that is not drawn yet. */
 static void put_source(struct text *t, const struct drawing *g, size_t i, size_t k, size_t from)
 {
-    const bool input = from == g->n, later = !input && from > i;
+    const bool input = from == g->n, later = !input && from > i, fixed = chance(g->rng, 2);
 
     put_text(t, "        - {name: s%zu, layer: %s", k, input ? "input" : "");
     if (!input)
@@ -130,8 +134,8 @@ static void put_source(struct text *t, const struct drawing *g, size_t i, size_t
         put_link(t, input ? &g->input : &g->layers[from], &g->layers[i], g->rng);
     put_delay(t, g, input, 5);
     if (!input)
-        put_feedback(t, g->rng);
-    if (chance(g->rng, 2))
+        put_feedback(t, g, g->learns && !fixed);
+    if (fixed)
         put_text(t, ", plastic: false");
     put_text(t, "}\n");
 }
@@ -149,7 +153,8 @@ static void put_layer(struct text *t, struct drawing *g, size_t i)
         put_text(t, "      gamma: %.3f\n", draw(g->rng, 0.0, 0.3));
     put_text(t, "      bias: %s\n", chance(g->rng, 2) ? "none" : "linear");
     put_text(t, "      reset: %s\n", chance(g->rng, 3) ? "batch" : "none");
-    if (chance(g->rng, 2))
+    g->learns = !chance(g->rng, 2);
+    if (!g->learns)
         put_text(t, "      plastic: [%s]\n", chance(g->rng, 5) ? chance(g->rng, 5) ? "tau_m" : "tau_r" : "");
     g->layers[i] = (struct drawn){.channels = (g->kind->wide ? most / 4 : 0) + 1 + pick(g->rng, most), .size = {1, 1}};
     put_text(t, "      neurons: {%s: %zu, ", conv ? "channels" : "count", g->layers[i].channels);
@@ -163,7 +168,7 @@ static void put_layer(struct text *t, struct drawing *g, size_t i)
     else
         put_link(t, source, &g->layers[i], g->rng);
     if (i)
-        put_feedback(t, g->rng);
+        put_feedback(t, g, g->learns);
     put_text(t, "}\n");
     if (!i && g->output + 1 < g->n)
         put_source(t, g, i, n_more, g->n - 1);

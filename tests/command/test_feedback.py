@@ -1,0 +1,85 @@
+#!/usr/bin/python3
+"""Weights of their own through which errors go back: what a run keeps and tells of them. The program is the one that
+GLESIM names. Standard library only.
+"""
+
+import math
+import struct
+import unittest
+import zipfile
+
+from case import floats, load
+from test_resume import Stopped
+
+CONFIG = """glesim: 1
+name: back
+dt: 0.1
+seed: 3
+dataset: {type: yinyang, train: 40, test: 20, present: 1.0}
+network:
+  input: 4
+  layers:
+    - {name: hidden, neurons: {count: 6, tau_m: 1.0, tau_r: 0.8}, activation: tanh}
+    - name: readout
+      neurons: {count: 3, tau_m: 1.0, tau_r: 1.0}
+      from: [{layer: hidden, feedback: FEEDBACK}]
+learning: {loss: cross_entropy}
+training: {epochs: 4, batch_size: 10}
+record: {every: 1, layers: [readout], parameters: [weight, feedback]}
+diagnose: {gradient: bptt, window: 0.5, every: 20}
+"""
+# What is written, and whether it moves.
+WAYS = [
+    ("fixed", False),
+    ("{type: kolen_pollack, decay: 0.1}", True),
+]
+
+
+def angle(w, b):
+    cosine = sum(x * y for x, y in zip(w, b)) / math.sqrt(sum(x * x for x in w) * sum(y * y for y in b))
+    return math.degrees(math.acos(cosine))
+
+
+def whole_numbers(path, name):
+    with zipfile.ZipFile(path) as archive:
+        data = archive.read(name + ".npy")
+    begin = 10 + struct.unpack("<H", data[8:10])[0]
+    return struct.unpack(f"<{(len(data) - begin) // 8}q", data[begin:])
+
+
+class Feedback(Stopped):
+    def run_config(self, *args):
+        self.run_glesim(*args, "--output", "out", "--force", "--quiet")
+        folder = self.run_of("out", 3)
+        return load(folder / "metrics.json"), folder
+
+    def test_angles_are_those_of_the_weights(self):
+        for feedback, moves in WAYS:
+            with self.subTest(feedback):
+                m, folder = self.run_config(self.write("back.yaml", CONFIG.replace("FEEDBACK", feedback)))
+                arrays = floats(folder / "recording.npz")
+                w, b = arrays["readout.weight"], arrays["readout.feedback"]
+                steps = whole_numbers(folder / "recording.npz", "step")
+                of = {step: (w[18 * i:][:18], b[18 * i:][:18]) for i, step in enumerate(steps)}
+                comparisons = m["diagnostics"]["comparisons"]
+                self.assertGreaterEqual(len(comparisons), 6)
+                for c in comparisons: # after an evaluation, at least
+                    self.assertAlmostEqual(c["layers"]["readout"]["feedback"]["angle"], angle(*of[c["step"] - 1]),
+                                           delta=1e-3)
+                    self.assertNotIn("feedback", c["layers"]["hidden"])
+                angles = [c["layers"]["readout"]["feedback"]["angle"] for c in comparisons]
+                self.assertEqual(of[min(of)][1] != of[max(of)][1], moves)
+                if moves:
+                    self.assertLess(angles[-1], angles[0])
+                self.assertEqual(m["network"]["plastic"], 5 * 6 + 7 * 3 + 6 * 3 * moves)
+                self.assertEqual(floats(folder / "weights.npz")["readout.feedback"], of[max(of)][1])
+
+    def test_runs_that_are_killed_go_on_to_the_same_bits(self):
+        for feedback, moves in WAYS:
+            if moves:
+                config = CONFIG.replace("FEEDBACK", feedback).replace("epochs: 4", "epochs: 80")
+                self.check(self.write("back.yaml", config))
+
+
+if __name__ == "__main__":
+    unittest.main()
