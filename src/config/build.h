@@ -25,6 +25,12 @@ GLE_MUST_CHECK uint64_t gle_steps_in(double time, double dt, const struct gle_no
 /* Finds names that two layers have, repeats included; layers whose name could not be read are passed over.
  * Errors: GLE_ECONFIG, at the second one. */
 GLE_MUST_CHECK int gle_layers_check_names(const struct gle_layer_list *list, struct gle_errors *errs);
+/* What the map of a network or of a layer (NULL: there is none) says of noise. Errors: GLE_ERANGE (a tau below dt). */
+GLE_MUST_CHECK int gle_hardware_check(const struct gle_node *map, const struct gle_hardware_keys *keys, double dt,
+                                      struct gle_errors *errs);
+/* Noise, mismatch and quantized weights of a layer: its own words, else the network's. All were decoded. */
+void gle_hardware_build(struct gle_layer_cfg *layer, const struct gle_layer_keys *keys,
+                        const struct gle_file_keys *file);
 /* exp->layers, of which there are exp->n_layers; NULL if there are too many, or no memory.
  * Errors: GLE_ERANGE (too many layers or weights), GLE_ESHAPE (values that do not fit), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_layers_build(struct gle_experiment *exp, const struct gle_file_keys *file,

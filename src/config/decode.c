@@ -32,7 +32,12 @@ const struct gle_row gle_recorded_params[] = {
 };
 const char *gle_param_name(enum gle_param kind)
 {
-    return gle_recorded_params[kind].name;
+    static const char *const others[GLE_PARAM_KINDS] = {[GLE_TAU_M_FACTOR] = "tau_m_factor",
+                                                        [GLE_TAU_R_FACTOR] = "tau_r_factor",
+                                                        [GLE_ERROR_TAU_M_FACTOR] = "error_tau_m_factor",
+                                                        [GLE_ERROR_TAU_R_FACTOR] = "error_tau_r_factor"};
+
+    return kind < GLE_RECORDED_PARAMS ? gle_recorded_params[kind].name : others[kind];
 }
 
 const struct gle_table gle_param_table = {"parameter", gle_params, sizeof *gle_params};
@@ -301,6 +306,7 @@ static const struct gle_key layer_keys[] = {
     GLE_KEY_NAME(struct gle_layer_keys, reset, "none", &gle_reset_table, "when the layer's state starts from zero"),
     GLE_KEY_REAL(struct gle_layer_keys, gamma, GLE_ABSENT, 0.0, 1e6, "",
                   "strength with which errors feed back into this layer's membranes; default: learning.gamma"),
+    GLE_HARDWARE_KEYS(struct gle_layer_keys, "where a key is left out here, the network's"),
     GLE_KEY_END,
 };
 
@@ -365,6 +371,7 @@ static const struct gle_key network_keys[] = {
                    "the layers, which are the network's populations, in any order"),
     GLE_KEY_CUSTOM(struct gle_network_keys, init, GLE_ABSENT, &network_init_custom,
                    "weights.npz of another run: every layer starts from the parameters there"),
+    GLE_HARDWARE_KEYS(struct gle_network_keys, "for every layer that says nothing else"),
     GLE_KEY_END,
 };
 
@@ -516,7 +523,7 @@ const struct gle_key gle_experiment_keys[] = {
 
 const struct gle_table *const gle_tables[] = {
     &gle_dataset_table, &gle_act_table,  &gle_rule_table,  &gle_loss_table,  &gle_optimizer_table, &gle_schedule_table,
-    &gle_metric_table,  &gle_init_table, &gle_param_table, &gle_variable_table, &gle_state_table,
-    &gle_test_table, &gle_reset_table,   &gle_backend_table, &gle_link_table, &gle_pool_table,
-    &gle_feedback_table, NULL,
+    &gle_metric_table,  &gle_init_table, &gle_param_table, &gle_variable_table, &gle_state_table, &gle_test_table,
+    &gle_reset_table,   &gle_backend_table, &gle_link_table, &gle_pool_table,
+    &gle_feedback_table, &gle_when_table, NULL,
 };

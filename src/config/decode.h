@@ -35,6 +35,26 @@ struct gle_source_list {
     const struct gle_node *src; /* NULL: absent */
 };
 
+/* noise, mismatch and quantize, of the network or of a layer. What src has not is absent. */
+struct gle_noise_kind_keys {
+    double std, tau;
+    const struct gle_row *when;
+};
+struct gle_noise_keys {
+    struct gle_noise_kind_keys input, membrane, rate;
+};
+struct gle_mismatch_keys {
+    double tau_m, tau_r, error_tau_m, error_tau_r;
+};
+struct gle_quantize_keys {
+    struct gle_quantize_cfg weight; /* bits 0: none */
+};
+struct gle_hardware_keys {
+    struct gle_noise_keys noise;
+    struct gle_mismatch_keys mismatch;
+    struct gle_quantize_keys quantize;
+};
+
 struct gle_layer_keys {
     const char *name;
     uint64_t repeat;
@@ -45,6 +65,7 @@ struct gle_layer_keys {
     struct gle_names plastic;
     const struct gle_row *reset;
     double gamma; /* if src has the key */
+    struct gle_hardware_keys hardware;
     const struct gle_node *src;
 };
 
@@ -59,6 +80,7 @@ struct gle_network_keys {
     const char *output; /* NULL: the last layer */
     struct gle_layer_list layers;
     struct gle_part init; /* {file: ...}; row NULL: absent */
+    struct gle_hardware_keys hardware;
 };
 
 struct gle_bounds_keys {
@@ -160,6 +182,21 @@ struct gle_file_keys {
 
 /* Of decode_from.c */
 extern const struct gle_custom gle_from_custom, gle_input_custom;
+
+/* Of decode_hardware.c */
+extern const struct gle_key gle_noise_key_table[], gle_mismatch_key_table[], gle_quantize_key_table[];
+extern const struct gle_table gle_when_table;
+/* The keys of both: of struct S, which has a member `hardware`. */
+#define GLE_HARDWARE_KEY(S, field, keys, help_)                                                                        \
+    {.name = #field, .kind = GLE_KEY_KIND_MAP, .offset = offsetof(S, hardware.field), .fallback = GLE_ABSENT,          \
+     .unit = "", .help = help_, .more = keys}
+#define GLE_HARDWARE_KEYS(S, of)                                                                                       \
+    GLE_HARDWARE_KEY(S, noise, gle_noise_key_table, "noise, drawn anew for each step, sample and neuron; " of),        \
+        GLE_HARDWARE_KEY(S, mismatch, gle_mismatch_key_table,                                                          \
+                         "time constants that are off: standard deviations of factors whose mean is 1, drawn once "    \
+                         "for each neuron; " of),                                                                      \
+        GLE_HARDWARE_KEY(S, quantize, gle_quantize_key_table,                                                          \
+                         "weights of a few bits where steps read them, of which the optimizer keeps whole ones; " of)
 
 /* Of decode_run.c */
 extern const struct gle_custom gle_teacher_custom, gle_phases_custom;

@@ -56,7 +56,9 @@ static int check_early(const struct gle_experiment *exp, const struct gle_file_k
         if (list->item[i].name)
             rc |= gle_name_check(list->item[i].name, "", list->item[i].src, "name", errs);
         rc |= check_taus(&list->item[i].neurons, file->dt, errs);
+        rc |= gle_hardware_check(list->item[i].src, &list->item[i].hardware, file->dt, errs);
     }
+    rc |= gle_hardware_check(gle_node_get(exp->src, "network"), &file->network.hardware, file->dt, errs);
     return rc | gle_layers_check_names(list, errs);
 }
 

@@ -38,6 +38,10 @@ enum gle_param {
     GLE_TAU_R,
     GLE_PARAMS,
     GLE_FEEDBACK = GLE_PARAMS, /* weights of their own through which errors go back */
+    GLE_TAU_M_FACTOR,          /* mismatch, in the order of enum gle_mismatch: what time constants are multiplied by */
+    GLE_TAU_R_FACTOR,
+    GLE_ERROR_TAU_M_FACTOR,
+    GLE_ERROR_TAU_R_FACTOR,
     GLE_PARAM_KINDS,
     GLE_RECORDED_PARAMS = GLE_FEEDBACK + 1 /* those that can be recorded: row p of gle_recorded_params is kind p */
 };
@@ -47,6 +51,33 @@ const char *gle_param_name(enum gle_param kind); /* of any kind */
 static inline bool gle_param_is_tau(enum gle_param kind)
 {
     return kind == GLE_TAU_M || kind == GLE_TAU_R;
+}
+
+/* Where noise enters a layer; in the order of their keys. */
+enum gle_noise { GLE_NOISE_INPUT, GLE_NOISE_MEMBRANE, GLE_NOISE_RATE, GLE_NOISES };
+struct gle_noise_cfg {
+    double std;       /* 0: there is none */
+    double tau;       /* time constant, at least dt; 0: white */
+    bool train, test; /* when it is there: in training, and where the network is evaluated */
+};
+
+/* Whose mismatch: of the time constants of membranes, and of those that errors use; in the order of their keys. */
+enum gle_mismatch { GLE_MISMATCH_TAU_M, GLE_MISMATCH_TAU_R, GLE_MISMATCH_ERROR_TAU_M, GLE_MISMATCH_ERROR_TAU_R,
+                    GLE_MISMATCHES };
+struct gle_mismatch_cfg {
+    double std[GLE_MISMATCHES]; /* of the factor of a neuron, whose mean is 1; 0: all are 1 */
+    bool own[GLE_MISMATCHES];   /* of errors: their time constants have factors of their own; else the neuron's */
+};
+
+/* What steps read of weights: the nearest of 2^bits - 1 numbers, at equal distances from -range to range. */
+struct gle_quantize_cfg {
+    uint64_t bits; /* 0: the weights themselves */
+    double range;
+};
+/* Of these numbers, those above 0. */
+static inline float gle_quantize_levels(const struct gle_quantize_cfg *quantize)
+{
+    return (float)((1u << (quantize->bits - 1)) - 1u);
 }
 
 /* When the test set is evaluated (training.test); in the order of their rows. */
@@ -85,6 +116,9 @@ struct gle_layer_cfg {
     bool plastic[GLE_PARAMS];    /* weight: of any source; bias only if there is one */
     double gamma;
     bool reset; /* state from zero with every batch */
+    struct gle_noise_cfg noise[GLE_NOISES];
+    struct gle_mismatch_cfg mismatch;
+    struct gle_quantize_cfg quantize; /* of the weights of all its sources, W and B */
     const struct gle_node *src;
 };
 

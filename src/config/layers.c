@@ -102,6 +102,7 @@ static int build_layer(struct gle_layer_cfg *l, const struct gle_layer_keys *key
         if (plastic->v[i]) /* NULL: unknown, an error by now */
             l->plastic[plastic->v[i] - gle_params] = true;
     l->plastic[GLE_BIAS] = l->plastic[GLE_BIAS] && l->bias.row;
+    gle_hardware_build(l, keys, file);
     if (keys->repeat && keys->from.src)
         return gle_node_error(errs, GLE_ECONFIG, keys->src, "from",
                               "layers that are repeated read the one before each: write them one by one to say what "

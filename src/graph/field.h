@@ -32,6 +32,7 @@ struct gle_field {
     size_t projection; /* that it belongs to; GLE_NO_PROJECTION: none */
     enum gle_role role;
     bool of_inputs;    /* it has a column for each neuron of a projection's source, not for each neuron that reads */
+    bool outside;      /* of a state: it runs on by itself, and no reset of the network touches it */
     bool of_batch;     /* it has a row for each sample; rows is then the most there may be */
     size_t rows, cols, ld;
     size_t copies;     /* of a state: the one that the next step writes, and those of the last steps, in a ring; one if

@@ -201,6 +201,7 @@ int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp, co
     g->observed = options->observed;
     g->e_inst = options->e_inst;
     g->passive = options->passive;
+    g->ideal = options->ideal;
     g->tape_steps = options->tape_steps;
     g->output = exp->output;
     g->n_input = exp->n_input;
@@ -249,6 +250,18 @@ size_t gle_graph_parameter(const struct gle_graph *graph, size_t population, siz
                                                        [GLE_TAU_R] = p->tau_r,
                                                        [GLE_FEEDBACK] = c->feedback};
     return (size_t)(of[kind] - graph->parameters);
+}
+
+const struct gle_parameter *gle_graph_factor(const struct gle_graph *graph, const struct gle_population *population,
+                                             enum gle_mismatch k)
+{
+    enum gle_mismatch of = k;
+
+    if (k == GLE_MISMATCH_ERROR_TAU_M && !population->cfg->mismatch.own[k])
+        of = GLE_MISMATCH_TAU_M;
+    if (k == GLE_MISMATCH_ERROR_TAU_R && !population->cfg->mismatch.own[k])
+        of = GLE_MISMATCH_TAU_R;
+    return graph->ideal ? NULL : population->factors[of];
 }
 
 size_t gle_graph_variable(const struct gle_graph *graph, size_t population, const char *name, size_t from)

@@ -52,6 +52,13 @@ struct gle_population_adjoint {
     struct gle_field part;  /* of a gradient of tau_m or tau_r and, as its second copy, of the bias (1, n) */
 };
 
+/* Noise of a kind, where the layer has it. */
+struct gle_population_noise {
+    const struct gle_noise_cfg *cfg; /* NULL: there is none */
+    struct gle_field scale; /* coefficient (1, n): what a normal number is multiplied by before it is added */
+    struct gle_field state; /* state (B, n): an Ornstein-Uhlenbeck process of variance 1; not of white noise */
+};
+
 /* Neurons: what they have, whoever they are connected to. */
 struct gle_population {
     const struct gle_layer_cfg *cfg;
@@ -68,6 +75,8 @@ struct gle_population {
     bool coupled;      /* errors feed back into a membrane of it, or of one that its errors go on to */
     struct gle_parameter *bias;          /* (1, n), or (1, channels) where they share it */
     struct gle_parameter *tau_m, *tau_r; /* (1, n) each */
+    struct gle_parameter *factors[GLE_MISMATCHES]; /* (1, n): what time constants are multiplied by where they are used;
+                                                      NULL: by 1 */
     /* Coefficients (1, n), as the kernels want them. */
     struct gle_field leak_u; /* dt / tau_m */
     struct gle_field look_u; /* tau_r / tau_m */
@@ -86,6 +95,8 @@ struct gle_population {
     struct gle_field s;       /* sum of W r_below + b + gamma e - u = tau_m u_dot */
     struct gle_field e_above; /* the sum of what came from above, where several send it */
     struct gle_field e_inst;  /* old phi' times e_above; where options.e_inst asks for it, or tau_r learns */
+    struct gle_population_noise noise[GLE_NOISES];
+    struct gle_field draws;   /* derived (B, n): normal numbers, where there is noise */
     struct gle_population_tape tape;
     struct gle_population_adjoint adjoint;
 };
@@ -107,6 +118,8 @@ struct gle_projection {
     enum gle_feedback_way feedback_way; /* how B moves */
     struct gle_field aid;          /* coefficient: what the link wants beside W; of a dense one W transposed */
     struct gle_field feedback_aid; /* likewise of B, where a sweep goes through it */
+    struct gle_field read;          /* coefficient: W as steps read it, where it is quantized; like W */
+    struct gle_field feedback_read; /* likewise of B */
     struct gle_field e_below;      /* state: W^T e (B, n_in), what the source reads; two copies */
     struct gle_field pooled;       /* derived: pooled rates (B, n_pool), */
     struct gle_field pooled_e;     /* and W^T e before it is spread over the source */
@@ -120,7 +133,7 @@ struct gle_graph {
     const struct gle_experiment *exp; /* borrowed */
     struct gle_population *populations; /* in the config's order */
     struct gle_projection *projections; /* likewise, by target */
-    struct gle_parameter *parameters;   /* of all: population by population weights, bias, tau_m, tau_r */
+    struct gle_parameter *parameters;   /* of all: population by population weights, bias, tau_m, tau_r, factors */
     const struct gle_field **fields;    /* all of them, population by population; tapes and adjoints come last */
     size_t *readers;                    /* populations' lists of who reads them */
     size_t n_populations, n_projections, n_parameters, n_fields;
@@ -139,6 +152,7 @@ struct gle_graph {
     bool observed; /* derived variables are kept for each population */
     bool e_inst;   /* instantaneous errors are found, too */
     bool passive;  /* nothing learns, no errors flow */
+    bool ideal;    /* there is no noise, factors of time constants are 1, and weights are read as they are */
     size_t floats[GLE_ROLES]; /* sizes of slabs. Of derived variables, if not observed: of the largest population, which
                                  each thread has, or the net has for each population */
     size_t n_params;  /* weights and biases, padding not counted */
@@ -153,7 +167,8 @@ struct gle_graph_options {
     bool observed;     /* phi', e, prosp_u and s of every layer can be looked at after any step */
     bool errors;       /* errors can be looked at under a windowed rule, too, whose steps may do without */
     bool e_inst;       /* observed: instantaneous errors can be looked at, too */
-    bool passive;      /* a teacher: nothing learns, no errors flow */
+    bool passive;      /* nothing learns, no errors flow */
+    bool ideal;        /* a teacher: without noise and mismatch, and with weights that are read as they are */
 };
 
 /* Turns a checked experiment into populations and projections in step order, with their fields.
@@ -173,6 +188,9 @@ static inline float gle_feedback_keep(const struct gle_graph *graph, const struc
 
 /* The number of a parameter of a population, by its kind; of weights, those of its source number `source`. */
 size_t gle_graph_parameter(const struct gle_graph *graph, size_t population, size_t source, enum gle_param kind);
+/* What a time constant of a population is multiplied by where membranes or errors (k) use it; NULL: by nothing. */
+const struct gle_parameter *gle_graph_factor(const struct gle_graph *graph, const struct gle_population *population,
+                                             enum gle_mismatch k);
 /* The number of a variable (a state, or derived) of a population, or of a projection through which it reads, by its
  * name: the first one from field number `from` on; SIZE_MAX: there is none of that name. */
 size_t gle_graph_variable(const struct gle_graph *graph, size_t population, const char *name, size_t from);

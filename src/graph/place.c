@@ -7,17 +7,17 @@ enum { LINE = 16 };
 
 /* --- fields --- */
 
-enum { FIELDS_POPULATION = 39, FIELDS_PROJECTION = 12, FIELDS_GRAPH = 3 }; /* at most, with those of parameters */
+enum { FIELDS_POPULATION = 50, FIELDS_PROJECTION = 14, FIELDS_GRAPH = 3 }; /* at most, with those of parameters */
 
 size_t gle_most_fields(size_t n_populations, size_t n_projections)
 {
     return n_populations * FIELDS_POPULATION + n_projections * FIELDS_PROJECTION + FIELDS_GRAPH;
 }
 
-/* Weights and feedback of each projection; bias, tau_m, tau_r of each population. */
+/* Weights and feedback of each projection; bias, tau_m, tau_r and their factors of each population. */
 size_t gle_most_parameters(size_t n_populations, size_t n_projections)
 {
-    return 3 * n_populations + 2 * n_projections;
+    return (3 + GLE_MISMATCHES) * n_populations + 2 * n_projections;
 }
 
 /* Gives a field its shape and its place. copies 0: it is not needed. */
@@ -152,6 +152,7 @@ static void add_parameters(struct gle_graph *g, struct gle_population *p)
 {
     const struct gle_layer_cfg *cfg = p->cfg;
     const size_t n_bias = cfg->shape.dims ? cfg->shape.channels : p->n;
+    const bool quantized = cfg->quantize.bits && !g->ideal;
 
     for (size_t i = p->first; i < p->first + p->n_in; i++) {
         struct gle_projection *c = &g->projections[i];
@@ -167,12 +168,21 @@ static void add_parameters(struct gle_graph *g, struct gle_population *p)
                              row_of(g, p, GLE_PARAMETER, gle_param_name(GLE_TAU_M)));
     p->tau_r = add_parameter(g, GLE_TAU_R, true, cfg->plastic[GLE_TAU_R],
                              row_of(g, p, GLE_PARAMETER, gle_param_name(GLE_TAU_R)));
+    for (size_t i = 0; i < GLE_MISMATCHES; i++) {
+        const enum gle_param kind = (enum gle_param)(GLE_TAU_M_FACTOR + i);
+        if (cfg->mismatch.std[i] > 0.0)
+            p->factors[i] = add_parameter(g, kind, true, false, row_of(g, p, GLE_PARAMETER, gle_param_name(kind)));
+    }
     for (size_t i = p->first; i < p->first + p->n_in; i++) {
         struct gle_projection *c = &g->projections[i];
         const size_t rows = c->plan.aid_rows, cols = c->plan.aid_cols;
         place(g, &c->aid, weights_of(g, c, GLE_COEFFICIENT, "weight_aid", rows, cols), rows > 0);
         place(g, &c->feedback_aid, weights_of(g, c, GLE_COEFFICIENT, "feedback_aid", rows, cols),
               rows > 0 && c->feedback);
+        place(g, &c->read, weights_of(g, c, GLE_COEFFICIENT, "weight_read", c->plan.rows, c->plan.cols), quantized);
+        place(g, &c->feedback_read,
+              weights_of(g, c, GLE_COEFFICIENT, "feedback_read", c->plan.rows, c->plan.cols),
+              quantized && c->feedback);
     }
     place(g, &p->leak_u, row_of(g, p, GLE_COEFFICIENT, "leak_u"), 1);
     place(g, &p->look_u, row_of(g, p, GLE_COEFFICIENT, "look_u"), 1);
@@ -194,8 +204,29 @@ static size_t errors_into(const struct gle_graph *g, const struct gle_population
     return n;
 }
 
+/* Whether a population has any noise. */
+static bool add_noise(struct gle_graph *g, struct gle_population *p)
+{
+    static const char *const names[GLE_NOISES] = {"input_noise", "membrane_noise", "rate_noise"};
+    bool any = false;
+
+    for (size_t k = 0; k < GLE_NOISES; k++) {
+        struct gle_population_noise *noise = &p->noise[k];
+        const struct gle_noise_cfg *cfg = &p->cfg->noise[k];
+        const bool is_there = cfg->std > 0.0 && !g->ideal;
+        struct gle_field state = batch_of(g, p, GLE_STATE, names[k]);
+        noise->cfg = is_there ? cfg : NULL;
+        state.outside = true;
+        place(g, &noise->scale, row_of(g, p, GLE_COEFFICIENT, names[k]), is_there);
+        place(g, &noise->state, state, is_there && cfg->tau > 0.0);
+        any = any || is_there;
+    }
+    return any;
+}
+
 static void add_state(struct gle_graph *g, struct gle_population *p)
 {
+    const bool noisy = add_noise(g, p);
     const size_t others = g->floats[GLE_DERIVED];
 
     place(g, &p->u, batch_of(g, p, GLE_STATE, "u"), 1);
@@ -213,6 +244,7 @@ static void add_state(struct gle_graph *g, struct gle_population *p)
     place(g, &p->s, batch_of(g, p, GLE_DERIVED, "s"), 1);
     place(g, &p->e_above, batch_of(g, p, GLE_DERIVED, "e_above"), errors_into(g, p) > 1);
     place(g, &p->e_inst, batch_of(g, p, GLE_DERIVED, "e_inst"), g->e_inst || p->tau_r->plastic);
+    place(g, &p->draws, batch_of(g, p, GLE_DERIVED, "draws"), noisy);
     for (size_t i = p->first; i < p->first + p->n_in; i++) {
         struct gle_projection *c = &g->projections[i];
         const bool pools = c->plan.pooling != NULL;

@@ -95,6 +95,19 @@ static inline bool does(const struct network *w, uint what)
     return (w->step->flags & what) != 0;
 }
 
+/* Weights as a step reads them: W, or those that errors go back through. */
+static inline __global const float *weights_of(const struct network *w, projection *c)
+{
+    return is_there(&c->read) ? w->coefs + c->read.place : w->params + c->weight.field.place;
+}
+
+static inline __global const float *weights_back_of(const struct network *w, projection *c)
+{
+    if (!c->own_feedback)
+        return weights_of(w, c);
+    return is_there(&c->feedback_read) ? w->coefs + c->feedback_read.place : w->params + c->feedback.field.place;
+}
+
 /* The rates that a projection reads in this step, or the input. */
 static inline __global const float *rates_of(const struct network *w, projection *c)
 {
@@ -333,8 +346,60 @@ CALLED void tape_run(const struct network *w, population *p, uint at, uint n, __
     copy_run(n, tape_of(w, &p->tape_prosp_u, taped) + at, w->derived + p->prosp_u.place + at);
 }
 
+/* --- noise --- */
+
+/* Whether a population has noise of a kind in this step. */
+static inline bool has_noise(const struct network *w, __global const struct gle_device_noise *noise)
+{
+    return is_there(&noise->scale) &&
+           (noise->when & (does(w, GLE_DEVICE_TRAINING) ? GLE_DEVICE_IN_TRAINING : GLE_DEVICE_IN_TESTS)) != 0;
+}
+
+/* The normal numbers of a run in a row of the batch. */
+CALLED void draw_run(const struct network *w, uint field, uint n, __global float *RESTRICT to, uint i, uint sample)
+{
+    const uint step = (uint)w->step->steps, step_high = (uint)(w->step->steps >> 32);
+    const uint key = (uint)w->step->seed, key_high = (uint)(w->step->seed >> 32);
+
+    for (uint k = 0; k < n; k++)
+        to[k] = gle_draw_normal(
+            gle_philox(gle_draw_counter(i + k, sample, step, step_high, field), key, key_high), i + k);
+}
+
+CALLED void run_noise(uint n, __global float *RESTRICT x, __global const float *RESTRICT z, float keep, float add)
+{
+    for (uint k = 0; k < n; k++)
+        x[k] = gle_noise_step(x[k], z[k], keep, add);
+}
+
+CALLED void add_scaled(uint n, __global float *RESTRICT to, __global const float *RESTRICT x,
+                       __global const float *RESTRICT scale)
+{
+    for (uint k = 0; k < n; k++)
+        to[k] += scale[k] * x[k];
+}
+
+/* Adds the noise of a kind, if there is any, to a run at `at`, from neuron i on, of row `sample` of the batch. */
+CALLED void add_noise(const struct network *w, population *p, uint kind, uint at, uint i, uint n, uint sample,
+                      __global float *to)
+{
+    __global const struct gle_device_noise *noise = &p->noise[kind];
+    __global float *draws = w->derived + p->draws.place + at;
+
+    if (!has_noise(w, noise))
+        return;
+    draw_run(w, noise->field, n, draws, i, sample);
+    if (is_there(&noise->state)) {
+        __global float *x = w->state + noise->state.place + at;
+        run_noise(n, x, draws, noise->keep, noise->add);
+        draws = x;
+    }
+    add_scaled(n, to, draws, w->coefs + noise->scale.place + i);
+}
+
 /* All that a run of neurons of a sample does once its inputs are summed. Returns whether it has gone wild. */
-CALLED uint step_run(const struct network *w, population *p, uint at, uint i, uint n, const __local float *of_row)
+CALLED uint step_run(const struct network *w, population *p, uint at, uint i, uint n, uint sample,
+                     const __local float *of_row)
 {
     __global float *e = w->derived + p->e.place + at, *s = w->derived + p->s.place + at;
     __global float *prosp_u = w->derived + p->prosp_u.place + at, *r = new_of(w, &p->r), *dr = w->state + p->dr.place;
@@ -355,9 +420,13 @@ CALLED uint step_run(const struct network *w, population *p, uint at, uint i, ui
     if (any)
         wild = step_errors(n, w->shape->prospective, e, w->state + p->v.place + at, dr + at,
                            w->coefs + p->look_v.place + i, w->coefs + p->leak_v.place + i);
+    add_noise(w, p, GLE_DEVICE_NOISE_INPUT, at, i, n, sample, s);
     wild |= step_membranes(n, prosp_u, w->state + p->u.place + at, s, e, b + i, p->gamma,
                            w->coefs + p->look_u.place + i, w->coefs + p->leak_u.place + i);
+    add_noise(w, p, GLE_DEVICE_NOISE_MEMBRANE, at, i, n, sample, w->state + p->u.place + at);
     activate(p->act, n, r + at, dr + at, prosp_u, slopes);
+    if (!p->normalised)
+        add_noise(w, p, GLE_DEVICE_NOISE_RATE, at, i, n, sample, r + at);
     if (tapes)
         tape_run(w, p, at, n, r);
     return wild;
@@ -423,7 +492,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void step_population
     for (uint j = 0; j < n_in; j++) {
         projection *c = &projections[p->first_in + j];
         struct operand a, b;
-        __global const float *x = rates_of(&w, c), *weights = w.params + c->weight.field.place;
+        __global const float *x = rates_of(&w, c), *weights = weights_of(&w, c);
         const uint depth = input_operands(c, &t, weights, x, x, &a, &b);
         tile_product(item, sums, &a, &b, t.M, t.N, depth, t.first, t.across, A, B);
         if (depth)
@@ -440,7 +509,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void step_population
             step_row(&w, b);
     else
         EACH_RUN(&t, row, col, n)
-            is_wild |= step_run(&w, p, place_of(&t, row, col), neuron_of(&t, row, col), n,
+            is_wild |= step_run(&w, p, place_of(&t, row, col), neuron_of(&t, row, col), n, sample_of(&t, row, col),
                                 of_rows[sample_of(&t, row, col) - sample_of(&t, 0, 0)]);
     if (is_wild)
         w.wild[task.which] = 1;
@@ -554,11 +623,11 @@ CALLED void normalise_row(const struct network *w, population *p, uint b)
     for (uint i = 0; i < p->n; i++)
         sum += exp(u[i] - most);
     sum = log(sum);
-    for (uint i = 0; i < p->n; i++) {
+    for (uint i = 0; i < p->n; i++)
         r[i] = (u[i] - most) - sum; /* in this order, large u lose nothing */
-        if (does(w, GLE_DEVICE_TAPING))
-            tape_of(w, &p->tape_r, w->step->taped + p->past)[b * p->ld + i] = r[i];
-    }
+    add_noise(w, p, GLE_DEVICE_NOISE_RATE, b * p->ld, 0, p->n, b, r);
+    if (does(w, GLE_DEVICE_TAPING))
+        copy_run(p->n, tape_of(w, &p->tape_r, w->step->taped + p->past) + b * p->ld, r);
 }
 
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void send_errors(NETWORK_ARGUMENTS)
@@ -571,7 +640,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void send_errors(NET
 
     const bool normalises = task.task == GLE_TASK_NORMALISE, sends = !normalises && does(&w, GLE_DEVICE_ERRORS);
     projection *c = &projections[normalises ? 0 : task.which];
-    __global const float *weights = w.params + (c->own_feedback ? c->feedback.field.place : c->weight.field.place);
+    __global const float *weights = weights_back_of(&w, c);
     __global const float *e = w.derived + populations[c->target].e.place;
     const struct sent sent = sent_of(c, new_of(&w, &c->e_below), rates_of(&w, c), shape.B, task.first, task.across);
     struct operand a, b;
@@ -649,7 +718,19 @@ CALLED void find_listed(const struct network *w, projection *c, uint item, uint 
     }
 }
 
-/* The same for n weights in a row; where B moves along with W, for both. */
+/* What steps read of n weights, W or B of a projection, that have moved. */
+CALLED void read_weights(const struct network *w, projection *c, __global const struct gle_device_parameter *weights,
+                         field *read, uint at, uint n)
+{
+    population *p = &w->populations[c->target];
+    __global const float *from = w->params + weights->field.place + at;
+    __global float *to = w->coefs + read->place + at;
+
+    for (uint k = 0; is_there(read) && k < n; k++)
+        to[k] = gle_quantize(from[k], p->quantize_up, p->quantize_down, p->levels);
+}
+
+/* The optimizer's step for n weights in a row; where B moves along with W, for both. */
 static inline void update_pair(const struct network *w, projection *c, uint at, uint n)
 {
     __global float *weights = w->params + c->weight.field.place + at, *own = w->params + c->feedback.field.place + at;
@@ -660,8 +741,11 @@ static inline void update_pair(const struct network *w, projection *c, uint at, 
         w->grads[c->feedback.field.place + at + k] = w->grads[c->weight.field.place + at + k];
     }
     update(w, &c->weight, at, n);
-    if (c->feedback_follows)
+    read_weights(w, c, &c->weight, &c->read, at, n);
+    if (c->feedback_follows) {
         update(w, &c->feedback, at, n);
+        read_weights(w, c, &c->feedback, &c->feedback_read, at, n);
+    }
 }
 
 /* The optimizer's step for a tile of weights, or of a list of them. */
@@ -710,6 +794,20 @@ CALLED float sum_products(population *p, uint i, __global const float *x, __glob
     return sum;
 }
 
+/* A time constant of neuron i as membranes or errors (k) use it, and how it grows with the parameter. */
+static inline float used_tau(const struct network *w, population *p, uint k, uint i, float tau)
+{
+    const float dt = w->shape->dt, used = is_there(&p->factors[k]) ? tau * w->params[p->factors[k].place + i] : tau;
+
+    return is_there(&p->factors[k]) && used < dt ? dt : used;
+}
+static inline float gain_of_tau(const struct network *w, population *p, uint k, uint i, float tau)
+{
+    const float factor = is_there(&p->factors[k]) ? w->params[p->factors[k].place + i] : 1.0f;
+
+    return is_there(&p->factors[k]) && tau * factor < w->shape->dt ? 0.0f : factor;
+}
+
 /* The steps of the optimizer for the time constants of neuron i that learn, and the coefficients that follow. */
 CALLED void update_taus(const struct network *w, population *p, uint i)
 {
@@ -718,11 +816,14 @@ CALLED void update_taus(const struct network *w, population *p, uint i)
     if (w->updates[p->tau_r.number].learns)
         update(w, &p->tau_r, i, 1);
     {
-        const float m = w->params[p->tau_m.field.place + i], r = w->params[p->tau_r.field.place + i];
+        const float tau_m = w->params[p->tau_m.field.place + i], tau_r = w->params[p->tau_r.field.place + i];
+        const float m = used_tau(w, p, GLE_DEVICE_TAU_M, i, tau_m), r = used_tau(w, p, GLE_DEVICE_TAU_R, i, tau_r);
+        const float of_errors_m = used_tau(w, p, GLE_DEVICE_ERROR_TAU_M, i, tau_m);
+        const float of_errors_r = used_tau(w, p, GLE_DEVICE_ERROR_TAU_R, i, tau_r);
         w->coefs[p->leak_u.place + i] = w->shape->dt / m;
         w->coefs[p->look_u.place + i] = r / m;
-        w->coefs[p->leak_v.place + i] = w->shape->dt / r;
-        w->coefs[p->look_v.place + i] = m / r;
+        w->coefs[p->leak_v.place + i] = w->shape->dt / of_errors_r;
+        w->coefs[p->look_v.place + i] = of_errors_m / of_errors_r;
         w->coefs[p->mean.place + i] = 1.0f / ((float)w->shape->B * m);
     }
 }
@@ -736,11 +837,15 @@ CALLED void find_taus(const struct network *w, population *p, uint i)
 {
     __global const float *s = w->derived + p->s.place;
     const float mean = w->coefs[p->mean.place + i];
+    const float gain_m = gain_of_tau(w, p, GLE_DEVICE_TAU_M, i, w->params[p->tau_m.field.place + i]);
+    const float gain_r = gain_of_tau(w, p, GLE_DEVICE_TAU_R, i, w->params[p->tau_r.field.place + i]);
 
     if (w->updates[p->tau_m.number].learns)
-        w->grads[p->tau_m.field.place + i] = mean * sum_products(p, i, w->derived + p->e.place, s, w->shape->B);
+        w->grads[p->tau_m.field.place + i] =
+            mean * sum_products(p, i, w->derived + p->e.place, s, w->shape->B) * gain_m;
     if (w->updates[p->tau_r.number].learns)
-        w->grads[p->tau_r.field.place + i] = -mean * sum_products(p, i, w->derived + p->e_inst.place, s, w->shape->B);
+        w->grads[p->tau_r.field.place + i] =
+            -mean * sum_products(p, i, w->derived + p->e_inst.place, s, w->shape->B) * gain_r;
 }
 
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void learn(NETWORK_ARGUMENTS)

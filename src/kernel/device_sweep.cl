@@ -75,7 +75,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void send_lambdas(NE
     population *below = &populations[c->source];
     const uint t = step_of_round(&window, below);
     const bool sends = t < window.taped && has_reader(&window, c, t);
-    __global const float *weights = w.params + c->weight.field.place;
+    __global const float *weights = weights_of(&w, c);
     const uint reads = sends ? step_of_reader(&window, c, t) : 0, left = sends ? t + below->past : 0;
     __global const float *lambda = tape_of(&w, &populations[c->target].tape_lambda, reads);
     const struct sent sent = sent_of(c, v.sent + c->sent, tape_of(&w, &below->tape_r, left), shape.B, task.first,
@@ -256,7 +256,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void sweep_populatio
     for (uint j = 0; j < n_in; j++) {
         projection *c = &projections[p->first_in + j];
         population *below = &populations[c->couples_below ? c->source : task.which];
-        __global const float *weights = w.params + (c->own_feedback ? c->feedback.field.place : c->weight.field.place);
+        __global const float *weights = weights_back_of(&w, c);
         __global const float *bar = tape_of(&w, &below->tape_above_bar, step + 1);
         __global const float *by = taped_rates(&w, &window, c, step);
         struct operand a, b;
@@ -287,9 +287,10 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void sweep_populatio
 /* Rows that are summed in one go: more, and single precision would lose digits. */
 #define SUM_ROWS 4096u
 
-/* The gradient of a time constant of neuron i, times dt: the sum of bar u_dot, less what errors add. */
+/* The gradient of a time constant of neuron i, times dt: the sum of bar u_dot, less what errors add; gain, error_gain:
+ * how what membranes and errors use grows with it. */
 CALLED float gather_tau(const struct network *w, const struct sweep *v, population *p, uint i,
-                        __global const float *bar, __global const float *to_tau)
+                        __global const float *bar, __global const float *to_tau, float gain, float error_gain)
 {
     const uint rows = v->window->taped * w->shape->B;
     float sum = 0.0f, errors = 0.0f;
@@ -299,7 +300,7 @@ CALLED float gather_tau(const struct network *w, const struct sweep *v, populati
                             smaller(rows - b, SUM_ROWS));
     for (uint b = 0; feeds_back(v->window, p) && b < w->shape->B; b++)
         errors += to_tau[b * p->ld + i];
-    return sum * w->coefs[p->leak_u.place + i] - errors * w->coefs[p->leak_v.place + i];
+    return gain * sum * w->coefs[p->leak_u.place + i] - error_gain * errors * w->coefs[p->leak_v.place + i];
 }
 
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void gather(NETWORK_ARGUMENTS, SWEEP_ARGUMENTS)
@@ -344,13 +345,18 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void gather(NETWORK_
     if (task.task == GLE_TASK_TAU && taus_learn(&w, p))
         for (uint i = task.first + item; i < smaller(task.first + TILE_ROWS, p->n); i += ITEMS) {
             const float scale = window.alpha / shape.dt;
+            const float tau_m = w.params[p->tau_m.field.place + i], tau_r = w.params[p->tau_r.field.place + i];
             if (w.updates[p->tau_m.number].learns)
                 w.grads[p->tau_m.field.place + i] =
-                    scale * gather_tau(&w, &v, p, i, lambda, v.adjoint + p->adjoint_to_tau_m.place);
+                    scale * gather_tau(&w, &v, p, i, lambda, v.adjoint + p->adjoint_to_tau_m.place,
+                                       gain_of_tau(&w, p, GLE_DEVICE_TAU_M, i, tau_m),
+                                       gain_of_tau(&w, p, GLE_DEVICE_ERROR_TAU_M, i, tau_m));
             if (w.updates[p->tau_r.number].learns)
                 w.grads[p->tau_r.field.place + i] =
                     -scale * gather_tau(&w, &v, p, i, tape_of(&w, &p->tape_prosp_u_bar, 0),
-                                        v.adjoint + p->adjoint_to_tau_r.place);
+                                        v.adjoint + p->adjoint_to_tau_r.place,
+                                        gain_of_tau(&w, p, GLE_DEVICE_TAU_R, i, tau_r),
+                                        gain_of_tau(&w, p, GLE_DEVICE_ERROR_TAU_R, i, tau_r));
             if (learns)
                 update_taus(&w, p, i);
         }

@@ -29,16 +29,29 @@ struct gle_device_parameter {
     float low, high;  /* bounds */
 };
 
+/* Noise of a kind; scale nowhere: there is none. */
+struct gle_device_noise {
+    struct gle_device_field scale, state; /* state nowhere: white */
+    gle_u32 when;    /* GLE_DEVICE_IN_TRAINING, GLE_DEVICE_IN_TESTS */
+    gle_u32 field;   /* of draws */
+    float keep, add; /* of a step */
+};
+
 struct gle_device_population {
     gle_u32 n, ld;
     gle_u32 first_in, n_in, first_out, n_out; /* out: a stretch of the list of readers */
     gle_u32 is_output, needs_error;
     gle_u32 act;      /* number of the row */
+    gle_u32 normalised; /* over the layer, once all are known */
     gle_u32 channels, grid; /* neurons of a channel, one after the other; grid 1: each neuron is one */
     gle_u32 gridded;  /* tiles are of (channels; rows and places), else of (rows; neurons) */
     gle_u32 past, depth, swept, coupled;
     float gamma;
     struct gle_device_parameter bias, tau_m, tau_r;
+    struct gle_device_field factors[4];       /* of tau_m, tau_r, and of those that errors use; nowhere: 1 */
+    struct gle_device_noise noise[3];         /* in the order of enum gle_noise */
+    struct gle_device_field draws;            /* where it has any */
+    float quantize_up, quantize_down, levels; /* of the weights that it reads */
     struct gle_device_field leak_u, look_u, leak_v, look_v, mean, b;
     struct gle_device_field u, v, r, dr;
     struct gle_device_field e, prosp_u, s, e_above, e_inst;
@@ -62,6 +75,7 @@ struct gle_device_projection {
     float feedback_keep;                    /* then: what both keep of themselves in a step of the optimizer */
     gle_u32 sent; /* where lambda sent to its source lies, (rows, n_in), by the sweep */
     struct gle_device_parameter weight, feedback;
+    struct gle_device_field read, feedback_read; /* coefficients: what steps read of them; nowhere: themselves */
     struct gle_device_field e_below;
     /* Grids, as kernel/conv.h has them. pooled: the source's as the link reads it. */
     gle_u32 channels, pooled[2], out_channels, out[2], kernel_size[2], step[2], padding[2];
@@ -101,6 +115,11 @@ struct gle_device_shape {
     gle_u32 optimizer;    /* number of the row */
 };
 
+/* Places in the lists of noise and of factors of a population. */
+enum { GLE_DEVICE_NOISE_INPUT, GLE_DEVICE_NOISE_MEMBRANE, GLE_DEVICE_NOISE_RATE };
+enum { GLE_DEVICE_TAU_M, GLE_DEVICE_TAU_R, GLE_DEVICE_ERROR_TAU_M, GLE_DEVICE_ERROR_TAU_R };
+enum { GLE_DEVICE_IN_TRAINING = 1, GLE_DEVICE_IN_TESTS = 2 };
+
 struct gle_device_update {
     float c[8];      /* as struct gle_optimizer_step */
     gle_u32 learns;
@@ -111,11 +130,13 @@ enum {
     GLE_DEVICE_ERRORS = 2,  /* errors are computed */
     GLE_DEVICE_UNASKED = 4,
     GLE_DEVICE_TAPING = 8,
+    GLE_DEVICE_TRAINING = 16, /* of a network in training, whether it learns or not */
 };
 
 /* What a network does in a step. */
 struct gle_device_step {
     gle_u64 steps;   /* before it, since the start */
+    gle_u64 seed;    /* of draws */
     gle_u32 flags, taped;
     float beta, unused;
 };

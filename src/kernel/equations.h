@@ -111,6 +111,25 @@ static inline void gle_error_instantaneous_back(GLE_ARRAY GLE_REAL *above_bar, G
     *lag = (GLE_REAL){0};
 }
 
+/* --- hardware --- */
+
+/* A step of an Ornstein-Uhlenbeck process x of variance 1, z a normal number: keep = 1 - dt / tau, add = sqrt(1 -
+ * keep^2). */
+static inline float gle_noise_step(float x, float z, float keep, float add)
+{
+    return keep * x + add * z;
+}
+
+/* The nearest to w of the numbers k down, k = -levels ... levels; up = 1 / down. Adding 1.5 2^23 rounds to a whole
+ * number, the even one of two that are as near. */
+static inline float gle_quantize(float w, float up, float down, float levels)
+{
+    const float shift = 12582912.0f;
+    const float shifted = gle_clipf(w * up, -levels, levels) + shift;
+
+    return (shifted - shift) * down;
+}
+
 /* --- activations --- */
 
 /* An activation r = phi(u) is written as expressions:

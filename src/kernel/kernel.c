@@ -223,6 +223,30 @@ static void sum(float *restrict out, const float *restrict x, const float *restr
         out[i] = x[i] + y[i];
 }
 
+static void run_noise(float *restrict x, const float *restrict z, float keep, float add, size_t n)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++)
+        x[i] = gle_noise_step(x[i], z[i], keep, add);
+}
+
+static void add_noise(float *restrict out, const float *restrict x, const float *restrict scale, size_t B, size_t ld)
+{
+    for (size_t b = 0; b < B; b++)
+#pragma omp simd simdlen(GLE_PAD)
+        for (size_t i = 0; i < ld; i++)
+            out[b * ld + i] += scale[i] * x[b * ld + i];
+}
+
+static void quantize(float *restrict out, const float *restrict in, size_t n, float range, float levels)
+{
+    const float up = levels / range, down = range / levels;
+
+#pragma omp simd
+    for (size_t i = 0; i < n; i++)
+        out[i] = gle_quantize(in[i], up, down, levels);
+}
+
 static float total(const float *x, size_t n)
 {
     float all = 0.0f;
@@ -262,4 +286,7 @@ const struct gle_kernels GLE_ISA_NAME(gle_kernels) = {
     .sparse_gradient = GLE_ISA_NAME(gle_sparse_gradient),
     .sum_products_of = sum_products_of,
     .normals = GLE_ISA_NAME(gle_normals),
+    .run_noise = run_noise,
+    .add_noise = add_noise,
+    .quantize = quantize,
 };

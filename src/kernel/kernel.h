@@ -148,6 +148,12 @@ struct gle_kernels {
     /* out (B,ld) = normal numbers of mean 0 and variance 1, those of rows first ... first + B - 1 of the batch; of
      * padding, too. A number has the same bits however rows are shared. */
     void (*normals)(float *out, size_t ld, const struct gle_draw *draw, size_t first, size_t B);
+    /* x <- keep * x + add * z (n), the step of an Ornstein-Uhlenbeck process. */
+    void (*run_noise)(float *x, const float *z, float keep, float add, size_t n);
+    /* out += scale * x. Shapes: out, x (B,ld); scale (ld). */
+    void (*add_noise)(float *out, const float *x, const float *scale, size_t B, size_t ld);
+    /* out (n) = the nearest to `in` (n) of the 2 levels + 1 numbers from -range to range. */
+    void (*quantize)(float *out, const float *in, size_t n, float range, float levels);
 };
 
 /* The kernels for an instruction set. */

@@ -302,8 +302,10 @@ int gle_net_device_queue(struct gle_net *net, const struct gle_step *step, doubl
     memcpy(d->targets + q * shape->slab_target, net->target, B * gle_top_of(net)->ld * sizeof(float));
     d->steps[q] = (struct gle_device_step){
         .steps = net->steps,
+        .seed = g->exp->seed,
         .flags = (step->learn ? GLE_DEVICE_LEARN : 0u) | (step->forward_only ? 0u : GLE_DEVICE_ERRORS) |
-                 (step->unasked ? GLE_DEVICE_UNASKED : 0u) | (net->taping ? GLE_DEVICE_TAPING : 0u),
+                 (step->unasked ? GLE_DEVICE_UNASKED : 0u) | (net->taping ? GLE_DEVICE_TAPING : 0u) |
+                 (step->learn || step->nudge ? GLE_DEVICE_TRAINING : 0u),
         .taped = (gle_u32)net->taped,
         .beta = step->learn || step->nudge ? (float)g->exp->beta : 0.0f,
     };

@@ -1,6 +1,7 @@
 /* A graph as the numbers that kernels on a device read: populations, projections, lists, tasks. */
 #include "solver/device_tables.h"
 #include "base/memory.h"
+#include "kernel/draw.h"
 #include "parts/activation.h"
 #include "parts/optimizer.h"
 
@@ -52,6 +53,39 @@ static const struct gle_projection *grid_of(const struct gle_graph *g, const str
     return NULL;
 }
 
+static struct gle_device_noise noise_of(const struct gle_graph *g, const struct gle_population *p, enum gle_noise k)
+{
+    const struct gle_noise_cfg *cfg = p->noise[k].cfg;
+    const double keep = cfg && cfg->tau > 0.0 ? 1.0 - g->exp->dt / cfg->tau : 0.0;
+
+    return (struct gle_device_noise){
+        .scale = field_of(&p->noise[k].scale, 0),
+        .state = field_of(&p->noise[k].state, 0),
+        .when = (cfg && cfg->train ? (gle_u32)GLE_DEVICE_IN_TRAINING : 0) |
+                (cfg && cfg->test ? (gle_u32)GLE_DEVICE_IN_TESTS : 0),
+        .field = gle_draw_field((gle_u32)(p - g->populations), GLE_DRAW_INPUT + (gle_u32)k),
+        .keep = (float)keep,
+        .add = (float)sqrt(1.0 - keep * keep)};
+}
+
+static struct gle_device_field factor_of(const struct gle_graph *g, const struct gle_population *p,
+                                         enum gle_mismatch k)
+{
+    const struct gle_parameter *factor = gle_graph_factor(g, p, k);
+
+    return factor ? field_of(&factor->field, 0) : (struct gle_device_field){.place = GLE_NOWHERE};
+}
+
+/* What quantizes the weights that a population reads. */
+static void add_levels(struct gle_device_population *to, const struct gle_quantize_cfg *cfg)
+{
+    if (!cfg->bits)
+        return;
+    to->levels = gle_quantize_levels(cfg);
+    to->quantize_up = to->levels / (float)cfg->range;
+    to->quantize_down = (float)cfg->range / to->levels;
+}
+
 static struct gle_device_population population_of(const struct gle_graph *g, size_t i)
 {
     const struct gle_population *p = &g->populations[i];
@@ -59,7 +93,7 @@ static struct gle_device_population population_of(const struct gle_graph *g, siz
     const size_t channels = grid ? grid->plan.target.channels : p->n;
     const size_t own = g->observed ? 0 : i * g->floats[GLE_DERIVED];
 
-    return (struct gle_device_population){
+    struct gle_device_population out = {
         .n = (gle_u32)p->n,
         .ld = (gle_u32)p->ld,
         .first_in = (gle_u32)p->first,
@@ -69,6 +103,7 @@ static struct gle_device_population population_of(const struct gle_graph *g, siz
         .is_output = p->is_output,
         .needs_error = p->needs_error,
         .act = number_of(&gle_act_table, &p->cfg->act->row),
+        .normalised = p->cfg->act->log_probabilities,
         .channels = (gle_u32)channels,
         .grid = (gle_u32)(p->n / channels),
         .gridded = grid != NULL,
@@ -112,7 +147,15 @@ static struct gle_device_population population_of(const struct gle_graph *g, siz
         .adjoint_a = field_of(&p->adjoint.a, 0),
         .adjoint_to_tau_m = field_of(&p->adjoint.work, 0),
         .adjoint_to_tau_r = field_of(&p->adjoint.r, 0),
+        .draws = field_of(&p->draws, own),
     };
+
+    for (size_t k = 0; k < GLE_NOISES; k++)
+        out.noise[k] = noise_of(g, p, (enum gle_noise)k);
+    for (size_t k = 0; k < GLE_MISMATCHES; k++)
+        out.factors[k] = factor_of(g, p, (enum gle_mismatch)k);
+    add_levels(&out, &p->cfg->quantize);
+    return out;
 }
 
 /* What rows of tables are called, in the order of the device's numbers. */
@@ -180,6 +223,8 @@ static struct gle_device_projection projection_of(const struct gle_graph *g, siz
         .feedback_keep = gle_feedback_keep(g, c),
         .weight = parameter_of(g, c->weight),
         .feedback = feedback_of(g, c),
+        .read = field_of(&c->read, 0),
+        .feedback_read = field_of(&c->feedback_read, 0),
         .e_below = field_of(&c->e_below, 0),
         .channels = (gle_u32)plan->pooled.channels,
         .pooled = {(gle_u32)plan->pooled.size[0], (gle_u32)plan->pooled.size[1]},

@@ -77,6 +77,18 @@ static int init_taus(float *values, const struct gle_net *net, const struct gle_
     return has ? check_tau(values, &p->field, net->graph->exp->dt, net->graph->exp->init_file, name, err) : 0;
 }
 
+/* The factors of time constants, drawn by the seed; those of a whole-network file instead, where it has them: the
+ * neurons are then those of the run that wrote it. */
+static int init_factors(float *values, const struct gle_net *net, const struct gle_parameter *p, const char *name,
+                        struct gle_error *err)
+{
+    bool has;
+
+    gle_net_draw_factors(net, gle_population_of(net, p->field.population),
+                         (enum gle_mismatch)(p->kind - GLE_TAU_M_FACTOR), values);
+    return take_from_file(&has, values, net, p, name, err);
+}
+
 /* The weights B that a config says; those of a whole-network file instead, where it has them. */
 static int init_feedback(float *values, const struct gle_net *net, const struct gle_parameter *p,
                          const struct gle_init_target *target, const struct gle_part *part, struct gle_rng *rng,
@@ -118,6 +130,8 @@ static int init_parameter(struct gle_net *net, size_t param, float *values, stru
     gle_field_label(name, sizeof name, &p->field);
     if (gle_param_is_tau(p->kind))
         rc = init_taus(values, net, p, name, err);
+    else if (p->kind >= GLE_TAU_M_FACTOR)
+        rc = init_factors(values, net, p, name, err);
     else if (p->kind == GLE_FEEDBACK)
         rc = init_feedback(values, net, p, &target, part, rng, err);
     else
@@ -146,6 +160,7 @@ int gle_net_init(struct gle_net *net, struct gle_rng *rng, struct gle_error *err
         gle_free(values);
     }
     memset(net->slabs[GLE_STATE], 0, g->floats[GLE_STATE] * sizeof(float));
+    gle_net_start_noise(net);
     memset(net->grads, 0, n_params * sizeof *net->grads);
     for (size_t m = 0; m < net->optimizer->n_moments; m++)
         memset(net->moments[m], 0, n_params * sizeof *net->moments[m]);

@@ -141,6 +141,15 @@ static inline float *gle_param_of(const struct gle_net *net, const struct gle_pa
     return gle_field_of(net, &p->field, 0);
 }
 
+/* What steps read of weights, W or B of a projection. */
+static inline float *gle_read_of(const struct gle_net *net, const struct gle_projection *c,
+                                 const struct gle_parameter *weight)
+{
+    const struct gle_field *read = weight == c->weight ? &c->read : &c->feedback_read;
+
+    return read->copies ? gle_field_of(net, read, 0) : gle_param_of(net, weight);
+}
+
 /* What a link is called with on thread t: to go through W, or, with feedback, through the weights B of its own. */
 static inline struct gle_link_call gle_call_of(const struct gle_net *net, const struct gle_projection *c, bool feedback,
                                                size_t t)
@@ -150,7 +159,7 @@ static inline struct gle_link_call gle_call_of(const struct gle_net *net, const 
 
     return (struct gle_link_call){.plan = &c->plan,
                                   .kernels = net->kernels,
-                                  .weight = gle_param_of(net, weight),
+                                  .weight = gle_read_of(net, c, weight),
                                   .aid = aid->copies ? gle_field_of(net, aid, 0) : NULL,
                                   .room = net->rooms + t * gle_room_apart(net->graph)};
 }
@@ -236,6 +245,32 @@ void gle_net_tape(struct gle_net *net, size_t i, struct gle_range rows, size_t t
  * their sum is made in `sum` (n rows). NULL: none reach it. */
 const float *gle_net_errors_above(struct gle_net *net, const struct gle_population *p, float *sum, size_t first,
                                   size_t n);
+
+/* --- hardware.c --- */
+
+/* What a time constant of neuron i that the net has as `tau` is there: no less than dt, if it has a factor. */
+double gle_net_used_tau(const struct gle_net *net, const struct gle_population *p, enum gle_mismatch k, size_t i,
+                        double tau);
+/* How that grows with tau: by the factor, or not at all where it is dt. */
+float gle_net_tau_gain(const struct gle_net *net, const struct gle_population *p, enum gle_mismatch k, size_t i,
+                       float tau);
+/* The factors of a population's neurons (n), as the seed has them. */
+void gle_net_draw_factors(const struct gle_net *net, const struct gle_population *p, enum gle_mismatch k,
+                          float *values);
+
+/* The coefficients of noise, which stay, and where Ornstein-Uhlenbeck processes start: as far from 0 as they ever
+ * are. */
+void gle_net_scale_noise(struct gle_net *net);
+void gle_net_start_noise(struct gle_net *net);
+/* x <- keep x + add z, of an Ornstein-Uhlenbeck process x of variance 1 and normal numbers z. */
+struct gle_noise_step {
+    float keep, add;
+};
+struct gle_noise_step gle_net_noise_step(const struct gle_net *net, const struct gle_population *p, enum gle_noise k);
+/* Adds the noise of a kind, if there is any in this step, to n rows of a population from `first` on; to, draws: the
+ * first of these rows. */
+void gle_net_add_noise(struct gle_net *net, const struct gle_population *p, enum gle_noise k, float *to, float *draws,
+                       size_t first, size_t n);
 
 /* The error of a step or sweep in which one has gone wild, or 0; step: its number. */
 int gle_net_check(const struct gle_net *net, uint64_t step, struct gle_error *err);

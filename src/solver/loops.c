@@ -187,6 +187,13 @@ static bool looks_ahead(const struct gle_net *net)
     return net->rule.error == net->kernels->error_prospective;
 }
 
+/* A time constant that errors of neuron j use. */
+static double tau_of(const struct gle_net *net, const struct gle_population *p, enum gle_mismatch k, size_t j,
+                     const float *taus)
+{
+    return gle_net_used_tau(net, p, k, j, (double)taus[j]);
+}
+
 static void find_factors(struct search *s)
 {
     const struct gle_net *net = s->net;
@@ -205,9 +212,11 @@ static void find_factors(struct search *s)
                 slope[j] = fmaxf(slope[j], fabsf(s->pooled[j]));
         }
         for (size_t j = 0; j < p->n; j++)
-            fast[j] = looks_ahead(net) ? slope[j] * (float)((2.0 * (double)tau_m[j] - dt) /
-                                                            fmax(2.0 * (double)tau_r[j] - dt, 0.5 * dt))
-                                       : slope[j];
+            fast[j] = looks_ahead(net)
+                          ? slope[j] * (float)((2.0 * tau_of(net, p, GLE_MISMATCH_ERROR_TAU_M, j, tau_m) - dt) /
+                                               fmax(2.0 * tau_of(net, p, GLE_MISMATCH_ERROR_TAU_R, j, tau_r) - dt,
+                                                    0.5 * dt))
+                          : slope[j];
         s->factors_at[i] = at;
         at += p->ld;
     }

@@ -136,6 +136,7 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
         net->act[i] = gle_act_for(graph->populations[i].cfg->act, isa);
     for (size_t i = 0; i < graph->n_parameters; i++)
         net->learns[i] = graph->parameters[i].plastic;
+    gle_net_scale_noise(net);
     if (gle_team_create(&net->team, net->split.n_threads, err)) {
         gle_net_destroy(net);
         return -1;
@@ -183,6 +184,16 @@ static double exact_tau_r(const struct gle_population *p, float tau_r, size_t i)
     return tau_r >= (float)given && tau_r <= (float)given ? given : (double)tau_r;
 }
 
+/* gle_net_used_tau() in single precision. */
+static float used_on_device(const struct gle_net *net, const struct gle_population *p, enum gle_mismatch k, size_t i,
+                            float tau)
+{
+    const struct gle_parameter *factor = gle_graph_factor(net->graph, p, k);
+    const float dt = (float)net->graph->exp->dt, used = factor ? tau * gle_param_of(net, factor)[i] : tau;
+
+    return factor && used < dt ? dt : used;
+}
+
 /* The coefficients that follow from tau_m and tau_r as a device finds them where these learn, so that it goes on with
  * the same bits after a look from here. */
 static void follow_taus_of_device(struct gle_net *net, const struct gle_population *p, size_t first, size_t n)
@@ -191,11 +202,14 @@ static void follow_taus_of_device(struct gle_net *net, const struct gle_populati
     const float dt = (float)net->graph->exp->dt;
 
     for (size_t i = first; i < first + n; i++) {
-        const float m = tau_m[i], r = tau_r[i];
+        const float m = used_on_device(net, p, GLE_MISMATCH_TAU_M, i, tau_m[i]);
+        const float r = used_on_device(net, p, GLE_MISMATCH_TAU_R, i, tau_r[i]);
+        const float of_errors_m = used_on_device(net, p, GLE_MISMATCH_ERROR_TAU_M, i, tau_m[i]);
+        const float of_errors_r = used_on_device(net, p, GLE_MISMATCH_ERROR_TAU_R, i, tau_r[i]);
         gle_field_of(net, &p->leak_u, 0)[i] = dt / m;
         gle_field_of(net, &p->look_u, 0)[i] = r / m;
-        gle_field_of(net, &p->leak_v, 0)[i] = dt / r;
-        gle_field_of(net, &p->look_v, 0)[i] = m / r;
+        gle_field_of(net, &p->leak_v, 0)[i] = dt / of_errors_r;
+        gle_field_of(net, &p->look_v, 0)[i] = of_errors_m / of_errors_r;
         gle_field_of(net, &p->mean, 0)[i] = 1.0f / ((float)net->B * m);
     }
 }
@@ -211,11 +225,15 @@ static void follow_taus(struct gle_net *net, const struct gle_population *p, siz
         return;
     }
     for (size_t i = first; i < first + n; i++) {
-        const double m = (double)tau_m[i], r = exact_tau_r(p, tau_r[i], i);
+        const double given_m = (double)tau_m[i], given_r = exact_tau_r(p, tau_r[i], i);
+        const double m = gle_net_used_tau(net, p, GLE_MISMATCH_TAU_M, i, given_m);
+        const double r = gle_net_used_tau(net, p, GLE_MISMATCH_TAU_R, i, given_r);
+        const double of_errors_m = gle_net_used_tau(net, p, GLE_MISMATCH_ERROR_TAU_M, i, given_m);
+        const double of_errors_r = gle_net_used_tau(net, p, GLE_MISMATCH_ERROR_TAU_R, i, given_r);
         gle_field_of(net, &p->leak_u, 0)[i] = (float)(dt / m);
         gle_field_of(net, &p->look_u, 0)[i] = (float)(r / m);
-        gle_field_of(net, &p->leak_v, 0)[i] = (float)(dt / r);
-        gle_field_of(net, &p->look_v, 0)[i] = (float)(m / r);
+        gle_field_of(net, &p->leak_v, 0)[i] = (float)(dt / of_errors_r);
+        gle_field_of(net, &p->look_v, 0)[i] = (float)(of_errors_m / of_errors_r);
         gle_field_of(net, &p->mean, 0)[i] = (float)(1.0 / ((double)net->B * m));
     }
 }
@@ -234,10 +252,16 @@ static void follow_bias(struct gle_net *net, const struct gle_population *p, siz
 static void follow_weights(struct gle_net *net, const struct gle_parameter *param, size_t first, size_t n)
 {
     const struct gle_projection *c = &net->graph->projections[param->field.projection];
+    const struct gle_quantize_cfg *quantize = &gle_population_of(net, c->target)->cfg->quantize;
     const struct gle_field *aid = param == c->weight ? &c->aid : &c->feedback_aid;
+    const float *weights = gle_param_of(net, param);
+    float *read = gle_read_of(net, c, param);
 
+    if (read != weights)
+        net->kernels->quantize(read + first * param->part, weights + first * param->part, n * param->part,
+                               (float)quantize->range, gle_quantize_levels(quantize));
     if (aid->copies)
-        c->plan.link->follow(gle_field_of(net, aid, 0), &c->plan, net->kernels, gle_param_of(net, param), first, n);
+        c->plan.link->follow(gle_field_of(net, aid, 0), &c->plan, net->kernels, read, first, n);
 }
 
 void gle_net_follow(struct gle_net *net, const struct gle_parameter *param, size_t first, size_t n)
@@ -255,6 +279,10 @@ void gle_net_follow(struct gle_net *net, const struct gle_parameter *param, size
         break;
     case GLE_TAU_M:
     case GLE_TAU_R:
+    case GLE_TAU_M_FACTOR:
+    case GLE_TAU_R_FACTOR:
+    case GLE_ERROR_TAU_M_FACTOR:
+    case GLE_ERROR_TAU_R_FACTOR:
         follow_taus(net, p, first, n);
         break;
     case GLE_PARAM_KINDS:
@@ -449,7 +477,7 @@ void gle_net_begin_batch(struct gle_net *net, bool reset_all)
     for (size_t i = 0; i < g->n_fields; i++) {
         const struct gle_field *f = g->fields[i];
         const bool own = f->population != GLE_NO_POPULATION && gle_population_of(net, f->population)->cfg->reset;
-        if (!gle_past_copies(f) || !(reset_all || own))
+        if (!gle_past_copies(f) || f->outside || !(reset_all || own))
             continue;
         gle_net_touch(net, GLE_PART_STATE);
         for (size_t ago = 0; ago < gle_past_copies(f); ago++)

@@ -208,6 +208,18 @@ void gle_net_sum_biases(struct gle_net *net, const struct gle_population *p, flo
     }
 }
 
+/* The gradient of a time constant that is multiplied by a factor where it is used. */
+static void gain_by_factors(struct gle_net *net, const struct gle_population *p, const struct gle_parameter *tau,
+                            enum gle_mismatch k, struct gle_range neurons)
+{
+    float *grad = gle_grad_of(net, tau);
+
+    if (!gle_graph_factor(net->graph, p, k))
+        return;
+    for (size_t i = neurons.first; i < neurons.first + neurons.n; i++)
+        grad[i] *= gle_net_tau_gain(net, p, k, i, gle_param_of(net, tau)[i]);
+}
+
 /* dtau_r = - mean e_inst * u_dot: it leads to rates, whose error is the instantaneous one. */
 static void find_tau_r(struct gle_net *net, const struct gle_population *p, struct gle_range neurons, size_t place)
 {
@@ -219,6 +231,18 @@ static void find_tau_r(struct gle_net *net, const struct gle_population *p, stru
                                gle_padded(neurons.n), p->ld);
     for (size_t i = 0; i < neurons.n; i++)
         grad[i] = -grad[i];
+    gain_by_factors(net, p, p->tau_r, GLE_MISMATCH_TAU_R, neurons);
+}
+
+/* dtau_m = mean e * u_dot. */
+static void find_tau_m(struct gle_net *net, const struct gle_population *p, struct gle_range neurons, size_t place)
+{
+    const size_t at = neurons.first;
+
+    net->kernels->sum_products(gle_grad_of(net, p->tau_m) + at, gle_derived_of(net, &p->e, place) + at,
+                               gle_derived_of(net, &p->s, place) + at, gle_field_of(net, &p->mean, 0) + at, net->B,
+                               gle_padded(neurons.n), p->ld);
+    gain_by_factors(net, p, p->tau_m, GLE_MISMATCH_TAU_M, neurons);
 }
 
 /* The optimizer's step for the parts of a population that are for thread t, along the gradients that follow from its
@@ -226,8 +250,8 @@ static void find_tau_r(struct gle_net *net, const struct gle_population *p, stru
 static void learn(struct gle_net *net, size_t i, struct gle_range neurons, size_t t)
 {
     const struct gle_population *p = gle_population_of(net, i);
-    const size_t place = gle_place_of(net, i, t), at = neurons.first;
-    const float *e = gle_derived_of(net, &p->e, place), *s = gle_derived_of(net, &p->s, place);
+    const size_t place = gle_place_of(net, i, t);
+    const float *e = gle_derived_of(net, &p->e, place);
 
     count_all_missed(net, p, t);
     for (size_t j = 0; j < p->n_in; j++)
@@ -236,8 +260,7 @@ static void learn(struct gle_net *net, size_t i, struct gle_range neurons, size_
     if (gle_learns(net, p->bias))
         gle_net_sum_biases(net, p, gle_grad_of(net, p->bias), e, net->B, -1.0f / (float)net->B, t);
     if (gle_learns(net, p->tau_m))
-        net->kernels->sum_products(gle_grad_of(net, p->tau_m) + at, e + at, s + at, gle_field_of(net, &p->mean, 0) + at,
-                                   net->B, gle_padded(neurons.n), p->ld);
+        find_tau_m(net, p, neurons, place);
     if (gle_learns(net, p->tau_r))
         find_tau_r(net, p, neurons, place);
     gle_net_lap(net, t, GLE_LAP_ELEMENTWISE);
@@ -368,6 +391,8 @@ static int step_rows(struct gle_net *net, size_t i, const struct rows *rows, boo
     const size_t ld = p->ld, at = rows->first * ld, B = rows->n;
     float *s = derived_rows(net, rows, &p->s), *e = derived_rows(net, rows, &p->e);
     float *prosp_u = derived_rows(net, rows, &p->prosp_u), *dr = gle_old_of(net, &p->dr) + at;
+    const bool noisy = p->draws.copies > 0;
+    float *draws = noisy ? derived_rows(net, rows, &p->draws) : NULL;
     int wild = 0;
 
     if (has_error) {
@@ -388,10 +413,16 @@ static int step_rows(struct gle_net *net, size_t i, const struct rows *rows, boo
     gle_net_lap(net, rows->thread, GLE_LAP_ELEMENTWISE);
     sum_inputs(net, rows, s, prosp_u);
     gle_net_lap(net, rows->thread, GLE_LAP_PRODUCTS);
+    if (noisy)
+        gle_net_add_noise(net, p, GLE_NOISE_INPUT, s, draws, rows->first, B);
     wild |= k->membrane(prosp_u, gle_old_of(net, &p->u) + at, s, e,
                         p->b.copies ? gle_field_of(net, &p->b, 0) : gle_param_of(net, p->bias), (float)p->cfg->gamma,
                         gle_field_of(net, &p->look_u, 0), gle_field_of(net, &p->leak_u, 0), B, ld);
+    if (noisy)
+        gle_net_add_noise(net, p, GLE_NOISE_MEMBRANE, gle_old_of(net, &p->u) + at, draws, rows->first, B);
     net->act[i]->eval(gle_new_of(net, &p->r) + at, has_error || keeps_derived(net) ? dr : s, prosp_u, B, p->n, ld);
+    if (noisy)
+        gle_net_add_noise(net, p, GLE_NOISE_RATE, gle_new_of(net, &p->r) + at, draws, rows->first, B);
     gle_net_lap(net, rows->thread, GLE_LAP_ELEMENTWISE);
     if (has_error)
         send_errors(net, rows, e);

@@ -374,6 +374,9 @@ static void gather_tau(struct gle_net *net, const struct gle_parameter *param, s
     const size_t at = neurons.first, width = gle_padded(neurons.n), rows = net->taped * net->B;
     float *tau = gle_grad_of(net, param) + at, *part = gle_field_of(net, &p->adjoint.part, 0) + at;
     const float dt = (float)net->graph->exp->dt;
+    const enum gle_mismatch k = param->kind == GLE_TAU_M ? GLE_MISMATCH_TAU_M : GLE_MISMATCH_TAU_R;
+    const enum gle_mismatch of_errors =
+        param->kind == GLE_TAU_M ? GLE_MISMATCH_ERROR_TAU_M : GLE_MISMATCH_ERROR_TAU_R;
 
     memset(tau, 0, width * sizeof *tau);
     for (size_t b = 0; b < rows; b += SUM_ROWS) {
@@ -384,9 +387,13 @@ static void gather_tau(struct gle_net *net, const struct gle_parameter *param, s
         for (size_t j = 0; j < neurons.n; j++)
             tau[j] += part[j] * (scale / dt);
     }
+    if (gle_graph_factor(net->graph, p, k))
+        for (size_t j = 0; j < neurons.n; j++)
+            tau[j] *= gle_net_tau_gain(net, p, k, at + j, gle_param_of(net, param)[at + j]);
     if (errors_reach(net, p, param))
         for (size_t j = 0; j < neurons.n; j++)
-            tau[j] -= gle_field_of(net, tau_bar, 0)[at + j] * (scale / dt);
+            tau[j] -= gle_net_tau_gain(net, p, of_errors, at + j, gle_param_of(net, param)[at + j]) *
+                      gle_field_of(net, tau_bar, 0)[at + j] * (scale / dt);
 }
 
 /* The factor of gradients that undoes the scale of adjoints. */

@@ -88,7 +88,7 @@ void gle_run_settle(struct gle_run *run)
 static int start_teacher(struct gle_run *run, struct gle_error *err)
 {
     const struct gle_graph_options options = {
-        .batch = run->graph->max_batch, .train_rows = run->graph->max_batch, .passive = true};
+        .batch = run->graph->max_batch, .train_rows = run->graph->max_batch, .passive = true, .ideal = true};
 
     if (gle_graph_build(&run->teacher_graph, run->exp, &options, err) ||
         gle_net_build(&run->teacher, run->teacher_graph, 1, err))

@@ -64,7 +64,8 @@ static void add_reader(const struct graph_oracle_source *c, double *a, const dou
     for (size_t k = 0; k < n; k++)
         for (size_t m = 0; m < c->n_pool; m++)
             if (c->which[k * c->n_pool + m])
-                pooled[m] += c->W[c->which[k * c->n_pool + m] - 1] * lambda[k];
+                pooled[m] += (c->W[c->which[k * c->n_pool + m] - 1] + c->off_W[c->which[k * c->n_pool + m] - 1]) *
+                             lambda[k];
     graph_oracle_spread(c, more, pooled, r);
     for (size_t k = 0; k < c->n_in; k++)
         a[k] += more[k];
@@ -95,9 +96,11 @@ static void find_lambda(struct sweep *s, size_t i)
     for (size_t b = 0; b < o->B && i == o->output && s->t + 1 < s->T && s->y[s->t + 1]; b++)
         add_target(o, a + b * l->n, r + b * l->n, s->y[s->t + 1] + b * l->n, l->n);
     for (size_t k = 0; k < o->B * l->n; k++) {
-        const size_t neuron = k % l->n;
+        double gain;
+        const double tau_m = graph_oracle_tau(o, l, GLE_MISMATCH_TAU_M, k % l->n, &gain);
+        const double tau_r = graph_oracle_tau(o, l, GLE_MISMATCH_TAU_R, k % l->n, &gain);
         a[k] *= dr[k];
-        lambda[k] = (l->tau_r[neuron] * a[k] + o->exp->dt * c->u_bar[k]) / l->tau_m[neuron];
+        lambda[k] = (tau_r * a[k] + o->exp->dt * c->u_bar[k]) / tau_m;
         c->u_bar[k] += a[k] - lambda[k];
     }
     c->done = true;
@@ -112,10 +115,13 @@ static void gather(struct sweep *s, size_t i, size_t b)
     const double *a = at(s, s->layers[i].a, i, s->t) + b * l->n;
 
     for (size_t k = 0; k < l->n; k++) {
-        const double u_dot = at(s, s->layers[i].s, i, s->t)[b * l->n + k] / l->tau_m[k];
+        double gain_m, gain_r;
+        const double tau_m = graph_oracle_tau(o, l, GLE_MISMATCH_TAU_M, k, &gain_m);
+        const double u_dot = at(s, s->layers[i].s, i, s->t)[b * l->n + k] / tau_m;
+        (void)graph_oracle_tau(o, l, GLE_MISMATCH_TAU_R, k, &gain_r);
         l->gb[k / (l->n / l->n_bias)] -= share * lambda[k];
-        l->gtau_m[k] += share * lambda[k] * u_dot;
-        l->gtau_r[k] -= share * a[k] * u_dot;
+        l->gtau_m[k] += gain_m * share * lambda[k] * u_dot;
+        l->gtau_r[k] -= gain_r * share * a[k] * u_dot;
     }
     for (size_t j = 0; j < l->n_sources; j++) {
         const struct graph_oracle_source *c = &l->sources[j];

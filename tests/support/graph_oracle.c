@@ -1,10 +1,12 @@
 #include "graph_oracle.h"
 #include "links.h"
+#include "normals.h"
 #include "parts/activation.h"
 #include "parts/feedback.h"
 #include "parts/loss.h"
 #include "parts/rule.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,6 +51,10 @@ static void lay_out(struct graph_oracle *o, struct memory *m)
         l->tau_r = take(m, l->n);
         l->gtau_m = take(m, l->n);
         l->gtau_r = take(m, l->n);
+        for (size_t k = 0; k < GLE_MISMATCHES; k++)
+            l->factors[k] = take(m, l->n);
+        for (size_t k = 0; k < GLE_NOISES; k++)
+            l->noise[k] = take(m, rows);
         l->u = take(m, rows);
         l->v = take(m, rows);
         l->dr = take(m, rows);
@@ -62,6 +68,8 @@ static void lay_out(struct graph_oracle *o, struct memory *m)
             c->W = take(m, c->n_weights);
             c->gW = take(m, c->n_weights);
             c->B = take(m, c->n_weights);
+            c->off_W = take(m, c->n_weights);
+            c->off_B = take(m, c->n_weights);
             c->e_below = take(m, o->B_max * c->n_in);
             c->x = take(m, o->B_max * c->n_pool);
         }
@@ -147,10 +155,85 @@ double *graph_oracle_param(struct graph_oracle *o, const struct gle_parameter *p
     case GLE_TAU_R:
         *gradient = l->gtau_r;
         return l->tau_r;
+    case GLE_TAU_M_FACTOR:
+    case GLE_TAU_R_FACTOR:
+    case GLE_ERROR_TAU_M_FACTOR:
+    case GLE_ERROR_TAU_R_FACTOR:
+        return l->factors[p->kind - GLE_TAU_M_FACTOR];
     case GLE_PARAM_KINDS:
         break;
     }
     return NULL;
+}
+
+/* --- hardware --- */
+
+/* What has to be added to numbers in single precision to make them the nearest of 2^bits - 1. */
+static void find_offsets(double *off, const double *w, size_t n, const struct gle_quantize_cfg *cfg)
+{
+    const float levels = (float)(pow(2.0, (double)cfg->bits - 1.0) - 1.0), range = (float)cfg->range;
+
+    for (size_t k = 0; cfg->bits && k < n; k++) {
+        const float level = rintf((float)w[k] * (levels / range));
+        off[k] = (double)(fminf(fmaxf(level, -levels), levels) * (range / levels)) - w[k];
+    }
+}
+
+void graph_oracle_quantize(struct graph_oracle *o)
+{
+    for (size_t i = 0; i < o->n_layers; i++)
+        for (size_t j = 0; j < o->layers[i].n_sources; j++) {
+            struct graph_oracle_source *c = &o->layers[i].sources[j];
+            find_offsets(c->off_W, c->W, c->n_weights, &o->exp->layers[i].quantize);
+            find_offsets(c->off_B, c->B, c->n_weights, &o->exp->layers[i].quantize);
+        }
+}
+
+double graph_oracle_tau(const struct graph_oracle *o, const struct graph_oracle_layer *l, enum gle_mismatch k,
+                        size_t i, double *gain)
+{
+    const struct gle_mismatch_cfg *cfg = &o->exp->layers[l - o->layers].mismatch;
+    const bool of_r = k == GLE_MISMATCH_TAU_R || k == GLE_MISMATCH_ERROR_TAU_R;
+    const bool of_errors = k == GLE_MISMATCH_ERROR_TAU_M || k == GLE_MISMATCH_ERROR_TAU_R;
+    const double tau = of_r ? l->tau_r[i] : l->tau_m[i];
+    double factor;
+
+    if (of_errors && !cfg->own[k]) /* those of the membrane */
+        k = of_r ? GLE_MISMATCH_TAU_R : GLE_MISMATCH_TAU_M;
+    factor = cfg->std[k] > 0.0 ? l->factors[k][i] : 1.0;
+    *gain = cfg->std[k] > 0.0 && tau * factor < o->exp->dt ? 0.0 : factor;
+    return cfg->std[k] > 0.0 && tau * factor < o->exp->dt ? o->exp->dt : tau * factor;
+}
+
+/* The noise of a neuron in this step; 0: there is none. */
+static double noise_of(struct graph_oracle *o, size_t i, enum gle_noise k, size_t b, size_t neuron, bool training)
+{
+    const struct gle_layer_cfg *layer = &o->exp->layers[i];
+    const struct gle_noise_cfg *cfg = &layer->noise[k];
+    const double kept = cfg->tau > 0.0 ? 1.0 - o->exp->dt / cfg->tau : 0.0;
+    const double stays = 1.0 - o->exp->dt / layer->tau_m[neuron]; /* of a potential */
+    double *x = &o->layers[i].noise[k][b * layer->n + neuron], z, std = cfg->std;
+
+    if (cfg->std <= 0.0 || !(training ? cfg->train : cfg->test))
+        return 0.0;
+    z = library_normal(o->exp->seed, o->steps, (uint32_t)(8 * i + k), (uint32_t)b, (uint32_t)neuron);
+    *x = rounded(o, kept * *x + sqrt(1.0 - kept * kept) * z);
+    if (k == GLE_NOISE_MEMBRANE)
+        std *= sqrt((1.0 - stays * stays) * (1.0 - stays * kept) / (1.0 + stays * kept));
+    return rounded(o, std * *x);
+}
+
+/* Where Ornstein-Uhlenbeck processes begin. */
+static void start_noise(struct graph_oracle *o)
+{
+    const uint64_t before = ((uint64_t)1 << 40) - 1;
+
+    for (size_t i = 0; i < o->n_layers; i++)
+        for (size_t k = 0; k < GLE_NOISES; k++)
+            for (size_t b = 0; o->exp->layers[i].noise[k].tau > 0.0 && b < o->B_max; b++)
+                for (size_t j = 0; j < o->layers[i].n; j++)
+                    o->layers[i].noise[k][b * o->layers[i].n + j] =
+                        library_normal(o->exp->seed, before, (uint32_t)(8 * i + k), (uint32_t)b, (uint32_t)j);
 }
 
 struct graph_oracle *graph_oracle_build(const struct gle_graph *graph, const struct gle_net *net, size_t B_max)
@@ -185,6 +268,8 @@ struct graph_oracle *graph_oracle_build(const struct gle_graph *graph, const str
     }
     for (size_t i = 0; i < o->n_layers; i++) /* of the config, as coefficients are made of them */
         memcpy(o->layers[i].tau_r, o->exp->layers[i].tau_r, o->layers[i].n * sizeof(double));
+    graph_oracle_quantize(o);
+    start_noise(o);
     return o;
 }
 
@@ -215,7 +300,7 @@ void graph_oracle_set_batch(struct graph_oracle *o, size_t B)
     tile(o, o->x, PAST, o->n_input, B);
     for (size_t i = 0; i < o->n_layers; i++) {
         struct graph_oracle_layer *l = &o->layers[i];
-        double *const states[] = {l->u, l->v, l->dr};
+        double *const states[] = {l->u, l->v, l->dr, l->noise[0], l->noise[1], l->noise[2]};
         for (size_t k = 0; k < sizeof states / sizeof *states; k++)
             tile(o, states[k], 1, l->n, B);
         tile(o, l->r, PAST, l->n, B);
@@ -313,9 +398,16 @@ static const double *read_rates(const struct graph_oracle *o, const struct graph
     return o->layers[c->layer].r + ((c->delay - 1) * o->B_max + b) * o->layers[c->layer].n;
 }
 
+/* A number of W, or of B, as steps read it. */
+static double read_weight(const struct graph_oracle_source *c, bool of_B, size_t k)
+{
+    return of_B ? c->B[k] + c->off_B[k] : c->W[k] + c->off_W[k];
+}
+
 /* All that layer i makes of old values; what others read in this step stays as it is: new rates go into `r_new`, errors
  * for the sources into `below`. */
-static void step_layer(struct graph_oracle *o, size_t i, const double *top_error, double *r_new, double **below)
+static void step_layer(struct graph_oracle *o, size_t i, const double *top_error, double *r_new, double **below,
+                       bool training)
 {
     struct graph_oracle_layer *l = &o->layers[i];
     const bool prospective = !strcmp(o->exp->rule->row.name, "gle");
@@ -324,7 +416,10 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
     for (size_t b = 0; b < o->B; b++)
         for (size_t k = 0; k < l->n; k++) {
             const size_t at = b * l->n + k;
-            double e_above = 0.0, e_inst, v_dot, s = 0.0, slope;
+            double e_above = 0.0, e_inst, v_dot, s = 0.0, slope, gain;
+            const double tau_m = graph_oracle_tau(o, l, GLE_MISMATCH_TAU_M, k, &gain);
+            const double tau_r = graph_oracle_tau(o, l, GLE_MISMATCH_TAU_R, k, &gain);
+            const double error_tau_m = graph_oracle_tau(o, l, GLE_MISMATCH_ERROR_TAU_M, k, &gain);
             for (size_t p = 0; p < o->n_layers; p++)
                 for (size_t j = 0; j < o->layers[p].n_sources; j++) {
                     const struct graph_oracle_source *c = &o->layers[p].sources[j];
@@ -334,22 +429,26 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
             if (i == o->output)
                 e_above = rounded(o, e_above + top_error[at]);
             e_inst = rounded(o, l->dr[at] * e_above);
-            v_dot = rounded(o, e_inst - l->v[at]) / l->tau_r[k];
+            v_dot = rounded(o, e_inst - l->v[at]) / graph_oracle_tau(o, l, GLE_MISMATCH_ERROR_TAU_R, k, &gain);
             l->e_inst[at] = e_inst;
-            l->e[at] = prospective ? rounded(o, l->v[at] + rounded(o, l->tau_m[k] * v_dot)) : e_inst;
+            l->e[at] = prospective ? rounded(o, l->v[at] + rounded(o, error_tau_m * v_dot)) : e_inst;
             l->v[at] = prospective ? rounded(o, l->v[at] + rounded(o, dt * v_dot)) : e_inst;
             for (size_t j = 0; j < l->n_sources; j++) {
                 const struct graph_oracle_source *c = &l->sources[j];
                 for (size_t m = 0; m < c->n_pool; m++)
                     if (c->which[k * c->n_pool + m])
-                        s += rounded(o, c->W[c->which[k * c->n_pool + m] - 1] * c->x[b * c->n_pool + m]);
+                        s += rounded(o, read_weight(c, false, c->which[k * c->n_pool + m] - 1) *
+                                            c->x[b * c->n_pool + m]);
             }
+            s = rounded(o, s + noise_of(o, i, GLE_NOISE_INPUT, b, k, training));
             s = rounded(o, s + l->b[k / (l->n / l->n_bias)]);
             s = rounded(o, s + rounded(o, l->gamma * l->e[at]));
             l->s[at] = rounded(o, s - l->u[at]);
-            l->prosp_u[at] = rounded(o, l->u[at] + rounded(o, l->tau_r[k] / l->tau_m[k] * l->s[at]));
-            l->u[at] = rounded(o, l->u[at] + rounded(o, dt / l->tau_m[k] * l->s[at]));
+            l->prosp_u[at] = rounded(o, l->u[at] + rounded(o, tau_r / tau_m * l->s[at]));
+            l->u[at] = rounded(o, l->u[at] + rounded(o, dt / tau_m * l->s[at]));
+            l->u[at] = rounded(o, l->u[at] + noise_of(o, i, GLE_NOISE_MEMBRANE, b, k, training));
             r_new[at] = rounded(o, l->act->phi(l->prosp_u[at], &slope));
+            r_new[at] = rounded(o, r_new[at] + noise_of(o, i, GLE_NOISE_RATE, b, k, training));
             l->dr[at] = rounded(o, slope);
         }
     for (size_t j = 0; j < l->n_sources; j++) {
@@ -359,7 +458,7 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
             for (size_t k = 0; k < l->n; k++)
                 for (size_t m = 0; m < c->n_pool; m++)
                     if (c->which[k * c->n_pool + m])
-                        pooled[m] += rounded(o, (c->own ? c->B : c->W)[c->which[k * c->n_pool + m] - 1] *
+                        pooled[m] += rounded(o, read_weight(c, c->own, c->which[k * c->n_pool + m] - 1) *
                                                     l->e[b * l->n + k]);
             graph_oracle_spread(c, below[j] + b * c->n_in, pooled, read_rates(o, c, b));
         }
@@ -383,9 +482,12 @@ static void find_gradients(struct graph_oracle *o, size_t i)
     for (size_t b = 0; b < o->B; b++)
         for (size_t k = 0; k < l->n; k++) {
             const double e = l->e[b * l->n + k] / (double)o->B;
+            double gain_m, gain_r;
+            const double u_dot = l->s[b * l->n + k] / graph_oracle_tau(o, l, GLE_MISMATCH_TAU_M, k, &gain_m);
+            (void)graph_oracle_tau(o, l, GLE_MISMATCH_TAU_R, k, &gain_r);
             l->gb[k / (l->n / l->n_bias)] -= rounded(o, e);
-            l->gtau_m[k] += rounded(o, e * l->s[b * l->n + k] / l->tau_m[k]);
-            l->gtau_r[k] -= rounded(o, l->e_inst[b * l->n + k] / (double)o->B * l->s[b * l->n + k] / l->tau_m[k]);
+            l->gtau_m[k] += rounded(o, gain_m * e * u_dot);
+            l->gtau_r[k] -= rounded(o, gain_r * l->e_inst[b * l->n + k] / (double)o->B * u_dot);
             for (size_t j = 0; j < l->n_sources; j++) {
                 const struct graph_oracle_source *c = &l->sources[j];
                 for (size_t m = 0; m < c->n_pool; m++)
@@ -429,7 +531,7 @@ double graph_oracle_step(struct graph_oracle *o, const double *x, const double *
         below[i] = calloc(l->n_sources, sizeof **below);
         for (size_t j = 0; j < l->n_sources; j++)
             below[i][j] = calloc(o->B_max * l->sources[j].n_in, sizeof ***below);
-        step_layer(o, i, top_error, r_new[i], below[i]);
+        step_layer(o, i, top_error, r_new[i], below[i], target);
         find_gradients(o, i);
     }
     for (size_t i = 0; i < o->n_layers; i++) {
@@ -446,5 +548,6 @@ double graph_oracle_step(struct graph_oracle *o, const double *x, const double *
     free(r_new);
     free(below);
     free(top_error);
+    o->steps++;
     return loss / (double)o->B;
 }

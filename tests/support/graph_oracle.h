@@ -25,6 +25,7 @@ struct graph_oracle_source {
     enum gle_feedback_way way; /* which move */
     const struct gle_feedback_params *settings; /* of these */
     double *W, *B, *gW; /* numbers of W as in files */
+    double *off_W, *off_B; /* what makes them those that steps read: graph_oracle_quantize() */
     double *e_below;    /* (B, n_in), of the last step */
     double *x;          /* (B, n_pool), of this step */
 };
@@ -35,6 +36,7 @@ struct graph_oracle_layer {
     const struct act_formula *act;
     double gamma;
     double *b, *tau_m, *tau_r, *gb, *gtau_m, *gtau_r;
+    double *factors[GLE_MISMATCHES], *noise[GLE_NOISES]; /* (n); Ornstein-Uhlenbeck processes of variance 1 (B, n) */
     double *u, *v, *dr, *e, *e_inst, *s, *prosp_u; /* (B, n); s = tau_m u_dot */
     double *r;                            /* (PAST, B, n): of the last step, of the one before, ... */
 };
@@ -49,6 +51,7 @@ struct graph_oracle {
     const struct loss_formula *loss;
     double noise; /* of a result, at most; 0: exact */
     uint64_t noise_state;
+    uint64_t steps; /* since it was built */
 };
 
 /* For B_max rows at most, with the parameters of a net; the state is zero. Keeps synapses of the graph's plans, so
@@ -64,6 +67,12 @@ double graph_oracle_step(struct graph_oracle *o, const double *x, const double *
 /* T steps, driven by the target error, and the sweep back of the adjoint equations over them, which puts its gradients
  * in place of those of the local rules. Of graphs without loops and delays. */
 void graph_oracle_adjoint(struct graph_oracle *o, const double *x, const double *const *y, size_t T);
+/* Has steps read the weights, as they are now, with the bits that the config gives them. Weights that are moved later
+ * move what is read as far: so a difference of losses is what straight-through gradients stand for. */
+void graph_oracle_quantize(struct graph_oracle *o);
+/* A time constant of neuron i as membranes or errors use it, and how that grows with the time constant. */
+double graph_oracle_tau(const struct graph_oracle *o, const struct graph_oracle_layer *l, enum gle_mismatch k,
+                        size_t i, double *gain);
 /* Puts all gradients of a layer to zero. */
 void graph_oracle_clear_gradients(struct graph_oracle_layer *l);
 /* Pooled rates (n_pool) of rates (n_in) of one row; and errors (n_in) of those for pooled neurons (n_pool), where r are

@@ -102,7 +102,7 @@ struct drawing {
     struct drawn layers[LAYERS_MAX], input;
     size_t n, output; /* l0 ... l<n - 1> */
     bool learns;      /* so do the weights of the layer that is being written */
-    struct gle_rng *rng;
+    struct gle_rng *rng, *of_hardware; /* NULL: none */
 };
 
 /* Ways of feedback; the last ones are for weights that learn in single steps. */
@@ -113,6 +113,53 @@ static void put_feedback(struct text *t, const struct drawing *g, bool learns)
     enum { ALL = sizeof ways / sizeof *ways, FEWER = 5 };
 
     put_text(t, ", feedback: %s", ways[pick(g->rng, learns && !g->kind->rule ? ALL : FEWER)]);
+}
+
+static void put_noise(struct text *t, const char *kind, struct gle_rng *rng)
+{
+    static const char *const whens[] = {"always", "always", "train", "test"};
+
+    put_text(t, "%s: ", kind);
+    if (chance(rng, 3)) {
+        put_text(t, "%.3f", draw(rng, 0.0, 0.2));
+        return;
+    }
+    put_text(t, "{std: %.3f, when: %s", draw(rng, 0.0, 0.2), whens[pick(rng, 4)]);
+    if (chance(rng, 6))
+        put_text(t, ", tau: %.3f", chance(rng, 1) ? 0.1 : draw(rng, 0.1, 2.0));
+    put_text(t, "}");
+}
+
+/* What hardware does, of a layer or, less indented, of the network. Bits: 2 to 8. */
+static void put_hardware(struct text *t, const char *indent, struct gle_rng *rng)
+{
+    static const char *const noises[] = {"input", "membrane", "rate"};
+    static const char *const factors[] = {"tau_m", "tau_r", "error_tau_m", "error_tau_r"};
+    size_t n = 0;
+
+    if (!rng)
+        return;
+    if (chance(rng, 4)) {
+        put_text(t, "%snoise: {", indent);
+        for (size_t k = 0; k < 3; k++)
+            if (chance(rng, 6)) {
+                put_text(t, "%s", n++ ? ", " : "");
+                put_noise(t, noises[k], rng);
+            }
+        put_text(t, "}\n");
+    }
+    n = 0;
+    if (chance(rng, 4)) {
+        put_text(t, "%smismatch: {", indent);
+        for (size_t k = 0; k < 4; k++)
+            if (chance(rng, 6))
+                put_text(t, "%s%s: %.3f", n++ ? ", " : "", factors[k], chance(rng, 2) ? 0.0 : draw(rng, 0.0, 0.4));
+        put_text(t, "}\n");
+    }
+    if (chance(rng, 3) && chance(rng, 8))
+        put_text(t, "%squantize: {weight: {bits: %zu, range: %.3f}}\n", indent, 2 + pick(rng, 7), draw(rng, 0.3, 1.0));
+    else if (chance(rng, 3))
+        put_text(t, "%squantize: {weight: none}\n", indent);
 }
 
 static void put_delay(struct text *t, const struct drawing *g, bool of_input, size_t of_ten)
@@ -153,6 +200,7 @@ static void put_layer(struct text *t, struct drawing *g, size_t i)
         put_text(t, "      gamma: %.3f\n", draw(g->rng, 0.0, 0.3));
     put_text(t, "      bias: %s\n", chance(g->rng, 2) ? "none" : "linear");
     put_text(t, "      reset: %s\n", chance(g->rng, 3) ? "batch" : "none");
+    put_hardware(t, "      ", g->of_hardware);
     g->learns = !chance(g->rng, 2);
     if (!g->learns)
         put_text(t, "      plastic: [%s]\n", chance(g->rng, 5) ? chance(g->rng, 5) ? "tau_m" : "tau_r" : "");
@@ -201,7 +249,11 @@ static void put_input(struct text *t, struct drawing *g)
 void random_graph(struct text *t, const struct graph_kind *kind, struct gle_rng *rng)
 {
     static struct text layers[LAYERS_MAX];
-    struct drawing g = {.kind = kind, .n = 1 + pick(rng, LAYERS_MAX), .rng = rng};
+    struct gle_rng of_hardware = *rng; /* which draws nothing from the network's */
+    struct drawing g = {.kind = kind,
+                        .n = 1 + pick(rng, LAYERS_MAX),
+                        .rng = rng,
+                        .of_hardware = kind->hardware ? &of_hardware : NULL};
     const size_t first = chance(rng, 5) ? 0 : pick(rng, g.n);
 
     g.output = kind->smooth || chance(rng, 7) ? g.n - 1 : pick(rng, g.n);
@@ -209,7 +261,9 @@ void random_graph(struct text *t, const struct graph_kind *kind, struct gle_rng 
     put_text(t, "glesim: 1\nname: graph\ndt: 0.1\nseed: %zu\ndataset: {type: npz, file: none.npz}\nnetwork:\n",
              pick(rng, 1000));
     put_input(t, &g);
-    put_text(t, "  output: l%zu\n  layers:\n", g.output);
+    put_text(t, "  output: l%zu\n", g.output);
+    put_hardware(t, "  ", g.of_hardware);
+    put_text(t, "  layers:\n");
     for (size_t i = 0; i < g.n; i++) {
         layers[i].n = 0;
         put_layer(&layers[i], &g, i);

@@ -18,6 +18,7 @@ struct graph_kind {
     size_t rows, rows_max; /* batch_size, test_batch_size */
     bool smooth;      /* what the adjoint equations know: neither loops nor delays, no gamma */
     bool wide;        /* wide enough for several threads */
+    bool hardware;    /* by chance, with noise, mismatch and quantized weights; else the same networks without */
     const char *rule; /* that learns; NULL: gle or bp. A windowed one gets a window */
 };
 

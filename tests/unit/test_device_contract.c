@@ -28,11 +28,14 @@ struct parts {
     const char *act, *top_act, *loss, *optimizer, *rule, *feedback;
     const char *link, *source, *reader; /* neurons of the two layers that the link joins */
     const char *first;                  /* the link from the input to the first of them */
+    const char *hardware;               /* keys of the network */
 };
 static const struct parts usual = {.act = "tanh", .top_act = "linear", .loss = "mse",
                                    .optimizer = "{type: sgd, lr: 0.1}", .rule = "gle", .feedback = "transpose",
-                                   .link = "dense", .source = "count: 72", .reader = "count: 72", .first = "dense"};
+                                   .link = "dense", .source = "count: 72", .reader = "count: 72", .first = "dense",
+                                   .hardware = ""};
 
+#define OR_NONE(text) ((text) ? (text) : "")
 #define OR_USUAL(part) (parts->part ? parts->part : usual.part)
 static void write_net(struct text *t, const struct parts *parts)
 {
@@ -41,18 +44,18 @@ static void write_net(struct text *t, const struct parts *parts)
 
     t->n = 0;
     put_text(t, "glesim: 1\nname: contract\ndt: 0.1\nseed: 5\ndataset: {type: npz, file: none.npz}\nnetwork:\n"
-                "  input: {channels: 2, size: [6, 6]}\n  layers:\n"
+                "  input: {channels: 2, size: [6, 6]}\n%s  layers:\n"
                 "    - {name: a, activation: %s, neurons: {%s, tau_m: 1.0, tau_r: 0.7}, from: [{layer: input, "
-                "connect: %s}]}\n", OR_USUAL(act), OR_USUAL(source), OR_USUAL(first));
+                "connect: %s}]}\n", OR_USUAL(hardware), OR_USUAL(act), OR_USUAL(source), OR_USUAL(first));
     put_text(t, "    - {name: b, activation: %s, neurons: {%s, tau_m: 0.9, tau_r: 0.6}, from: [{layer: a, connect: %s, "
                 "feedback: %s}%s]}\n", OR_USUAL(act), OR_USUAL(reader), OR_USUAL(link), OR_USUAL(feedback),
              any ? ", {layer: input, delay: 0.3, connect: {type: dense, pool: {type: mean, size: 2}}}" : "");
     put_text(t, "    - {name: c, activation: %s, neurons: {count: %d, tau_m: 1.1, tau_r: 0.8}, from: [{layer: b, "
                 "feedback: %s}%s]}\n", OR_USUAL(top_act), OUT, OR_USUAL(feedback),
              any ? ", {layer: c, delay: 0.2, weight: {type: normal, std: 0.1}}" : "");
-    put_text(t, "learning: {rule: %s, loss: %s, beta: 0.7, gamma: %s, plastic: [weight, bias, tau_m], "
-             "optimizer: %s%s}\n", OR_USUAL(rule), OR_USUAL(loss), any ? "0.1" : "0", OR_USUAL(optimizer),
-             rule->windowed ? ", window: 0.6" : "");
+    put_text(t, "learning: {rule: %s, loss: %s, beta: 0.7, gamma: %s, plastic: [weight, bias, tau_m%s], "
+             "optimizer: %s%s}\n", OR_USUAL(rule), OR_USUAL(loss), any ? "0.1" : "0", parts->hardware ? ", tau_r" : "",
+             OR_USUAL(optimizer), rule->windowed ? ", window: 0.6" : "");
     put_text(t, "training: {epochs: 0, batch_size: %d, test_batch_size: %d}\n", ROWS, ROWS_MAX);
 }
 
@@ -283,6 +286,42 @@ static void every_feedback_is_the_same_on_a_device(void **state)
                                 "a new one sends errors back in src/kernel/device_step.cl");
 }
 
+/* What hardware does: keys of the network. */
+#define ALL_NOISE                                                                                                      \
+    "  noise: {input: {std: 0.1, tau: 0.4}, membrane: {std: 0.1, tau: 0.5}, rate: {std: 0.1, tau: 0.6}}\n"
+static const char *const hardware[] = {
+    "  noise: {input: 0.2}\n",
+    "  noise: {membrane: 0.2}\n",
+    "  noise: {rate: 0.2}\n",
+    ALL_NOISE,
+    "  mismatch: {tau_m: 0.4, tau_r: 0.4}\n",
+    "  mismatch: {tau_r: 0.2, error_tau_m: 0.4, error_tau_r: 0.4}\n",
+    "  quantize: {weight: {bits: 3, range: 0.3}}\n",
+};
+#define ALL_HARDWARE                                                                                                   \
+    ALL_NOISE "  mismatch: {tau_m: 0.4, error_tau_r: 0.2}\n  quantize: {weight: {bits: 4, range: 0.3}}\n"
+
+static void hardware_is_the_same_on_a_device(void **state)
+{
+    static const char advice[] = "noise is added in src/kernel/device_step.cl";
+    static const char conv[] = "{type: conv, kernel: 3, padding: 1}";
+    static const struct parts others[] = {
+        {.hardware = ALL_HARDWARE, .top_act = "log_softmax", .loss = "nll"},
+        {.hardware = ALL_HARDWARE, .first = conv, .link = conv, .source = "channels: 3", .reader = "channels: 3"},
+        {.hardware = ALL_HARDWARE, .link = "{type: sparse, probability: 0.2}", .feedback = "fixed"},
+        {.hardware = ALL_HARDWARE, .rule = "bp"},
+        {.hardware = ALL_HARDWARE, .rule = "adjoint"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof hardware / sizeof *hardware; i++)
+        for (int exact = 0; exact < 2; exact++)
+            hold_against_each_other(&(struct parts){.hardware = hardware[i], .rule = exact ? "bptt" : "gle"},
+                                    exact ? "bptt with" : "gle with", hardware[i], advice);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        hold_against_each_other(&others[i], "all hardware", OR_NONE(others[i].rule), advice);
+}
+
 /* --- the same bits --- */
 
 static void tell(struct record *r, const struct gle_net *net)
@@ -336,7 +375,7 @@ static struct record learn(const char *yaml, bool often)
 
 static void a_device_gives_the_same_bits_again(void **state)
 {
-    static const struct parts adam = {.optimizer = "{type: adam}", .loss = "cross_entropy"},
+    static const struct parts adam = {.optimizer = "{type: adam}", .loss = "cross_entropy", .hardware = ALL_HARDWARE},
                               conv = {.source = "channels: 3", .reader = "channels: 3",
                                       .first = "{type: conv, kernel: 3, padding: 1}",
                                       .link = "{type: conv, kernel: 3, padding: 1, pool: {type: max, size: 2}}"};
@@ -368,6 +407,7 @@ static void a_device_gives_the_same_bits_again(void **state)
 
 /* A course of calls, to two pairs of nets: others are copied from, and aimed at. */
 struct course {
+    const struct parts *parts;
     struct pair p, other;
     bool taping;
     size_t taped;
@@ -429,7 +469,7 @@ static void archive(struct course *c)
     struct gle_error err = {0};
 
     collect(c);
-    write_net(t, &usual);
+    write_net(t, c->parts);
     fresh = pair_of(t->yaml, "");
     free(t);
     for (size_t i = 0; i < 2; i++) {
@@ -615,14 +655,16 @@ static void call(struct course *c, bool *kept)
 static void calls_in_any_order_leave_the_same_net(void **state)
 {
     struct text *t = calloc(1, sizeof *t);
+    static const struct parts noisy = {.hardware = ALL_NOISE "  mismatch: {tau_m: 0.4, error_tau_r: 0.2}\n"};
     struct course *c = calloc(1, sizeof *c);
 
     (void)state;
     assert_true(t && c);
-    write_net(t, &usual);
     for (size_t k = 0; k < SEQUENCES; k++) {
         bool kept = false;
-        *c = (struct course){.p = pair_of(t->yaml, ""), .other = pair_of(t->yaml, "")};
+        const struct parts *parts = k % 3 ? &usual : &noisy;
+        write_net(t, parts);
+        *c = (struct course){.parts = parts, .p = pair_of(t->yaml, ""), .other = pair_of(t->yaml, "")};
         seed_net(&c->rng, 50000 + k);
         for (size_t i = 0; i < CALLS; i++) {
             snprintf(c->when, sizeof c->when, "sequence %zu, call %zu, of kind 00", k, i);
@@ -647,6 +689,7 @@ int main(void)
         cmocka_unit_test(every_pooling_is_the_same_on_a_device),
         cmocka_unit_test(every_rule_is_the_same_on_a_device),
         cmocka_unit_test(every_feedback_is_the_same_on_a_device),
+        cmocka_unit_test(hardware_is_the_same_on_a_device),
         cmocka_unit_test(a_device_gives_the_same_bits_again),
         cmocka_unit_test(calls_in_any_order_leave_the_same_net),
     };

@@ -1,6 +1,7 @@
 /* Random numbers by counter: the integers are Random123's, the normal numbers those of Box and Muller in double
  * precision, on any instruction set and on a device; and they are as random as they look. */
 #include "../support/build.h"
+#include "../support/normals.h"
 #include "backend/device.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -11,20 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <Random123/philox.h>
-
 static struct gle_words words_of(struct gle_words counter, uint64_t seed)
 {
     return gle_philox(counter, (uint32_t)seed, (uint32_t)(seed >> 32));
-}
-
-static struct gle_words words_of_library(struct gle_words c, uint64_t seed)
-{
-    const philox4x32_ctr_t counter = {{c.x, c.y, c.z, c.w}};
-    const philox4x32_key_t key = {{(uint32_t)seed, (uint32_t)(seed >> 32)}};
-    const philox4x32_ctr_t words = philox4x32(counter, key);
-
-    return (struct gle_words){words.v[0], words.v[1], words.v[2], words.v[3]};
 }
 
 static void assert_same(struct gle_words a, struct gle_words b)
@@ -57,12 +47,12 @@ static void integers_are_those_of_random123(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         assert_same(words_of(known[i].counter, known[i].seed), known[i].words);
-        assert_same(words_of_library(known[i].counter, known[i].seed), known[i].words);
+        assert_same(library_words(known[i].counter, known[i].seed), known[i].words);
     }
     for (uint64_t i = 0; i < 1000; i++) {
         const uint64_t seed = i * 0x9e3779b97f4a7c15u;
         const struct gle_words words = words_of(c, seed);
-        assert_same(words, words_of_library(c, seed));
+        assert_same(words, library_words(c, seed));
         c = words;
     }
 }
@@ -81,26 +71,9 @@ static void what_a_number_is_drawn_by_has_words_of_its_own(void **state)
 
 /* --- normal numbers --- */
 
-/* In double precision, by libm, from a uniform number in single precision. */
-static double normal_of(const struct gle_draw *draw, uint32_t row, uint32_t neuron)
-{
-    const double pi = acos(-1.0);
-    const struct gle_words w = words_of_library(
-        gle_draw_counter(neuron, row, (uint32_t)draw->step, (uint32_t)(draw->step >> 32), draw->field), draw->seed);
-    const uint32_t how_far = neuron & 2 ? w.z : w.x, where = neuron & 2 ? w.w : w.y;
-    const float u = (float)(int32_t)(how_far >> 1) * 0x1p-31f + 0x1p-32f;
-    double angle = (double)(int32_t)(where & ~3u) * ldexp(pi / 4, -31);
-
-    if (where & 1) /* as far from the diagonal, on the other side */
-        angle = pi / 2 - angle;
-    if (where & 2)
-        angle += pi;
-    return sqrt(-2.0 * log((double)u)) * (neuron & 1 ? sin(angle) : cos(angle));
-}
-
 static void assert_normal(float z, const struct gle_draw *draw, size_t row, size_t neuron)
 {
-    const double want = normal_of(draw, (uint32_t)row, (uint32_t)neuron);
+    const double want = library_normal(draw->seed, draw->step, draw->field, (uint32_t)row, (uint32_t)neuron);
 
     if (!(fabs((double)z - want) < 1e-6 * (1.0 + fabs(want))))
         fail_msg("row %zu, neuron %zu: %.9g instead of %.9g", row, neuron, (double)z, want);
@@ -270,7 +243,7 @@ static void a_device_draws_the_same(void **state)
     OK(gle_buffer_read(normals, 0, z, sizeof z, &err));
     OK(gle_buffer_read(words, 0, mixed, sizeof mixed, &err));
     for (uint32_t i = 0; i < N; i++) {
-        const struct gle_words w = words_of_library(
+        const struct gle_words w = library_words(
             gle_draw_counter(i % WIDTH, i / WIDTH, values[3], values[4], some.field), some.seed);
         assert_int_equal(mixed[i], w.x ^ w.y ^ w.z ^ w.w);
         assert_normal(z[i], &some, i / WIDTH, i % WIDTH);

@@ -209,7 +209,7 @@ static void count_way(struct ways *ways, const char *yaml, size_t threads)
 
 static void random_graphs_give_the_same_bits(void **state)
 {
-    const struct graph_kind kind = {.rows = ROWS, .rows_max = ROWS_MAX, .wide = true};
+    const struct graph_kind kind = {.rows = ROWS, .rows_max = ROWS_MAX, .wide = true, .hardware = true};
     struct text *text = calloc(1, sizeof *text);
     struct ways ways = {0};
 

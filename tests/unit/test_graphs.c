@@ -59,7 +59,8 @@ static void build_net(struct trial *t, bool errors)
 
 static void open_trial(struct trial *t, size_t net, const char *rule, bool smooth, struct gle_rng *rng)
 {
-    const struct graph_kind kind = {.rows = ROWS, .rows_max = ROWS_MAX, .smooth = smooth, .rule = rule};
+    const struct graph_kind kind = {
+        .rows = ROWS, .rows_max = ROWS_MAX, .smooth = smooth, .hardware = net % 2 == 1, .rule = rule};
 
     t->net = net;
     t->fragile = false;
@@ -176,6 +177,9 @@ static void compare_gradients(struct trial *t)
                 t->noisy[c]->memory[values + k - t->exact->memory] = (double)t->values[k];
         }
     }
+    graph_oracle_quantize(t->exact);
+    for (size_t c = 0; c < COPIES; c++)
+        graph_oracle_quantize(t->noisy[c]);
 }
 
 /* One step, which learns, is driven by the target error, or neither; now and then nothing is asked for. */
@@ -292,6 +296,7 @@ static double window_loss(struct graph_oracle *o, const double *start, double *n
     for (size_t t = 0; t < s->T; t++)
         loss += graph_oracle_step(o, s->x + t * s->n_x, s->y[t], true);
     memcpy(o->memory, start, o->n_memory * sizeof *start);
+    o->steps -= s->T;
     return loss;
 }
 
@@ -304,7 +309,7 @@ static void check_differences(struct trial *t, const struct stretch *s, struct g
 
     assert_non_null(start);
     memcpy(start, o->memory, o->n_memory * sizeof *start);
-    loss = window_loss(o, start, o->memory, *o->memory, s);
+    loss = window_loss(o, start, o->memory, *o->memory, s); /* which changes nothing */
     for (size_t i = 0; i < t->b.graph->n_parameters; i++) {
         const struct gle_parameter *p = &t->b.graph->parameters[i];
         double *gradient, *values;
