@@ -54,7 +54,7 @@ try:
 except ImportError:
     np = None
 
-OWN_FEEDBACK = ("fixed", "kolen_pollack")  # through weights of their own
+OWN_FEEDBACK = ("fixed", "kolen_pollack", "pal")  # through weights of their own
 PARAMETERS = ("weight", "bias", "tau_m", "tau_r", "feedback", "synapses")
 TIME_CONSTANTS = PARAMETERS[2:4]
 BESIDE_WEIGHTS = PARAMETERS[4:] # of the very source that the weights are of

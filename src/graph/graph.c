@@ -4,6 +4,7 @@
 #include "kernel/kernel.h"
 #include "parts/rule.h"
 
+#include <math.h>
 #include <string.h>
 
 /* --- connections --- */
@@ -264,6 +265,22 @@ const struct gle_parameter *gle_graph_factor(const struct gle_graph *graph, cons
     return graph->ideal ? NULL : population->factors[of];
 }
 
+struct gle_alignment gle_feedback_alignment(const struct gle_graph *graph, const struct gle_projection *c)
+{
+    const struct gle_feedback_params *own = (const struct gle_feedback_params *)c->cfg->feedback_params;
+    const double dt = graph->exp->dt;
+    double keep;
+
+    if (c->feedback_way != GLE_FEEDBACK_ALIGNS)
+        return (struct gle_alignment){0};
+    keep = 1.0 - dt / own->tau;
+    return (struct gle_alignment){.keep = (float)keep,
+                                  .add = (float)(own->std * sqrt(1.0 - keep * keep)),
+                                  .leak = (float)(dt / own->tau_hp),
+                                  .rate = (float)(dt * own->lr),
+                                  .decay = (float)own->decay};
+}
+
 size_t gle_graph_variable(const struct gle_graph *graph, size_t population, const char *name, size_t from)
 {
     for (size_t i = from; i < graph->n_fields; i++) {
@@ -306,7 +323,8 @@ double gle_graph_flops(const struct gle_graph *graph, bool learn)
 
     for (size_t i = 0; i < graph->n_projections; i++) {
         const struct gle_projection *c = &graph->projections[i];
-        const int products = 1 + c->sends_error + (sweeps && c->sweeps_below) + (learn && c->weight->plastic);
+        const bool aligns = learn && c->feedback_way == GLE_FEEDBACK_ALIGNS;
+        const int products = 1 + c->sends_error + (sweeps && c->sweeps_below) + (learn && c->weight->plastic) + aligns;
         flops += products * product_flops(c);
     }
     return flops;

@@ -120,6 +120,12 @@ struct gle_projection {
     struct gle_field feedback_aid; /* likewise of B, where a sweep goes through it */
     struct gle_field read;          /* coefficient: W as steps read it, where it is quantized; like W */
     struct gle_field feedback_read; /* likewise of B */
+    /* Where B aligns itself: */
+    struct gle_field xi;           /* state (B, n_in): noise that is added to the source's s; a copy for each step of
+                                      the delay, and the new one */
+    struct gle_field low;          /* state: low-pass rates of the target (B, n), */
+    struct gle_field hp;           /* and, derived, what its rates had beyond them */
+    struct gle_field pooled_xi;    /* derived (B, n_pool): xi as the link read it */
     struct gle_field e_below;      /* state: W^T e (B, n_in), what the source reads; two copies */
     struct gle_field pooled;       /* derived: pooled rates (B, n_pool), */
     struct gle_field pooled_e;     /* and W^T e before it is spread over the source */
@@ -185,6 +191,13 @@ static inline float gle_feedback_keep(const struct gle_graph *graph, const struc
 
     return c->feedback_way == GLE_FEEDBACK_FOLLOWS ? (float)(1.0 - graph->exp->dt * own->decay) : 1.0f;
 }
+
+/* Numbers of a projection of which B aligns itself, for steps of dt: xi <- keep xi + add z, with normal numbers z; see
+ * equations.h for the others. Zeros where it does not. */
+struct gle_alignment {
+    float keep, add, leak, rate, decay;
+};
+struct gle_alignment gle_feedback_alignment(const struct gle_graph *graph, const struct gle_projection *c);
 
 /* The number of a parameter of a population, by its kind; of weights, those of its source number `source`. */
 size_t gle_graph_parameter(const struct gle_graph *graph, size_t population, size_t source, enum gle_param kind);

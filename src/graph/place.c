@@ -7,7 +7,7 @@ enum { LINE = 16 };
 
 /* --- fields --- */
 
-enum { FIELDS_POPULATION = 50, FIELDS_PROJECTION = 14, FIELDS_GRAPH = 3 }; /* at most, with those of parameters */
+enum { FIELDS_POPULATION = 50, FIELDS_PROJECTION = 18, FIELDS_GRAPH = 3 }; /* at most, with those of parameters */
 
 size_t gle_most_fields(size_t n_populations, size_t n_projections)
 {
@@ -124,10 +124,11 @@ static struct gle_parameter *add_parameter(struct gle_graph *g, enum gle_param k
     return out;
 }
 
-/* Weights B that move along with W are kept within the bounds of W. */
-static void follow_weights(struct gle_graph *g, struct gle_projection *c)
+/* Whether B moves, and how: not where nothing goes back through it. What moves along with W is kept within its
+ * bounds. */
+static void choose_way(struct gle_graph *g, struct gle_projection *c)
 {
-    c->feedback_way = g->passive ? GLE_FEEDBACK_STAYS : c->cfg->feedback->way;
+    c->feedback_way = g->passive || !c->sends_error ? GLE_FEEDBACK_STAYS : c->cfg->feedback->way;
     if (c->feedback_way == GLE_FEEDBACK_FOLLOWS)
         c->feedback->bounds = c->weight->bounds;
     if (c->feedback_way != GLE_FEEDBACK_STAYS)
@@ -159,7 +160,7 @@ static void add_parameters(struct gle_graph *g, struct gle_population *p)
         c->weight = add_weights(g, c, GLE_WEIGHT);
         if (c->cfg->feedback->own) {
             c->feedback = add_weights(g, c, GLE_FEEDBACK);
-            follow_weights(g, c);
+            choose_way(g, c);
         }
     }
     p->bias = add_parameter(g, GLE_BIAS, cfg->bias.row, cfg->plastic[GLE_BIAS],
@@ -224,9 +225,38 @@ static bool add_noise(struct gle_graph *g, struct gle_population *p)
     return any;
 }
 
+/* What B of a projection needs to align itself: states, then what is derived. */
+static void add_alignment(struct gle_graph *g, struct gle_projection *c, enum gle_role role)
+{
+    const bool aligns = c->feedback_way == GLE_FEEDBACK_ALIGNS;
+    struct gle_field xi = inputs_of(g, c, GLE_STATE, "xi", c->n_in);
+    struct gle_field of_target = batch_of(g, &g->populations[c->target], role, role == GLE_STATE ? "low" : "hp");
+
+    xi.outside = true;
+    of_target.owner = c->cfg->label;
+    of_target.projection = (size_t)(c - g->projections);
+    if (role == GLE_STATE)
+        place(g, &c->xi, xi, aligns ? c->delay + 1 : 0);
+    place(g, role == GLE_STATE ? &c->low : &c->hp, of_target, aligns);
+    if (role == GLE_DERIVED)
+        place(g, &c->pooled_xi, inputs_of(g, c, GLE_DERIVED, "pooled_xi", c->n_pool), aligns && c->plan.pooling);
+}
+
+/* Whether noise is added to a population so that weights B to it align themselves. */
+static bool is_stirred(const struct gle_graph *g, const struct gle_population *p)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < p->n_out; i++) {
+        const struct gle_projection *c = &g->projections[p->out[i]];
+        any = any || (c->cfg->feedback->way == GLE_FEEDBACK_ALIGNS && c->sends_error && !g->passive);
+    }
+    return any;
+}
+
 static void add_state(struct gle_graph *g, struct gle_population *p)
 {
-    const bool noisy = add_noise(g, p);
+    const bool noisy = add_noise(g, p) || is_stirred(g, p);
     const size_t others = g->floats[GLE_DERIVED];
 
     place(g, &p->u, batch_of(g, p, GLE_STATE, "u"), 1);
@@ -236,6 +266,7 @@ static void add_state(struct gle_graph *g, struct gle_population *p)
     for (size_t i = p->first; i < p->first + p->n_in; i++) {
         struct gle_projection *c = &g->projections[i];
         place(g, &c->e_below, inputs_of(g, c, GLE_STATE, "e_below", c->n_in), c->sends_error ? 2 : 0);
+        add_alignment(g, c, GLE_STATE);
     }
     if (!g->observed) /* it may lie where others lie, too */
         g->floats[GLE_DERIVED] = 0;
@@ -250,6 +281,7 @@ static void add_state(struct gle_graph *g, struct gle_population *p)
         const bool pools = c->plan.pooling != NULL;
         place(g, &c->pooled, inputs_of(g, c, GLE_DERIVED, "pooled", c->n_pool), pools);
         place(g, &c->pooled_e, inputs_of(g, c, GLE_DERIVED, "pooled_e", c->n_pool), pools && c->sends_error);
+        add_alignment(g, c, GLE_DERIVED);
     }
     if (!g->observed && g->floats[GLE_DERIVED] < others)
         g->floats[GLE_DERIVED] = others;

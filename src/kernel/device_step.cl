@@ -397,6 +397,40 @@ CALLED void add_noise(const struct network *w, population *p, uint kind, uint at
     add_scaled(n, to, draws, w->coefs + noise->scale.place + i);
 }
 
+/* --- weights B that align themselves --- */
+
+/* The noise that is added to a run of a population, for those that read it; none of it but in training. */
+CALLED void stir(const struct network *w, population *p, uint at, uint i, uint n, uint sample, __global float *s)
+{
+    __global float *draws = w->derived + p->draws.place + at;
+    const bool training = does(w, GLE_DEVICE_TRAINING);
+
+    for (uint j = 0; j < p->n_out; j++) {
+        projection *c = &w->projections[w->lists[p->first_out + j]];
+        __global const float *old = past_of(w, &c->xi, 0) + at;
+        __global float *xi = new_of(w, &c->xi) + at;
+        if (c->aligns && training)
+            draw_run(w, c->draws, n, draws, i, sample);
+        for (uint k = 0; c->aligns && k < n; k++) {
+            xi[k] = training ? gle_noise_step(old[k], draws[k], c->xi_keep, c->xi_add) : 0.0f;
+            s[k] += xi[k];
+        }
+    }
+}
+
+/* hp of new rates at `at`, for what the population reads through. */
+CALLED void pass_high(const struct network *w, population *p, uint at, uint n, __global const float *r)
+{
+    for (uint j = 0; j < p->n_in; j++) {
+        projection *c = &w->projections[p->first_in + j];
+        __global float *low = w->state + c->low.place + at, *hp = w->derived + c->hp.place + at;
+        for (uint k = 0; c->aligns && k < n; k++) {
+            hp[k] = r[k] - low[k];
+            low[k] = gle_low_pass(low[k], hp[k], c->low_leak);
+        }
+    }
+}
+
 /* All that a run of neurons of a sample does once its inputs are summed. Returns whether it has gone wild. */
 CALLED uint step_run(const struct network *w, population *p, uint at, uint i, uint n, uint sample,
                      const __local float *of_row)
@@ -421,12 +455,15 @@ CALLED uint step_run(const struct network *w, population *p, uint at, uint i, ui
         wild = step_errors(n, w->shape->prospective, e, w->state + p->v.place + at, dr + at,
                            w->coefs + p->look_v.place + i, w->coefs + p->leak_v.place + i);
     add_noise(w, p, GLE_DEVICE_NOISE_INPUT, at, i, n, sample, s);
+    stir(w, p, at, i, n, sample, s);
     wild |= step_membranes(n, prosp_u, w->state + p->u.place + at, s, e, b + i, p->gamma,
                            w->coefs + p->look_u.place + i, w->coefs + p->leak_u.place + i);
     add_noise(w, p, GLE_DEVICE_NOISE_MEMBRANE, at, i, n, sample, w->state + p->u.place + at);
     activate(p->act, n, r + at, dr + at, prosp_u, slopes);
-    if (!p->normalised)
+    if (!p->normalised) {
         add_noise(w, p, GLE_DEVICE_NOISE_RATE, at, i, n, sample, r + at);
+        pass_high(w, p, at, n, r + at);
+    }
     if (tapes)
         tape_run(w, p, at, n, r);
     return wild;
@@ -626,6 +663,7 @@ CALLED void normalise_row(const struct network *w, population *p, uint b)
     for (uint i = 0; i < p->n; i++)
         r[i] = (u[i] - most) - sum; /* in this order, large u lose nothing */
     add_noise(w, p, GLE_DEVICE_NOISE_RATE, b * p->ld, 0, p->n, b, r);
+    pass_high(w, p, b * p->ld, p->n, r);
     if (does(w, GLE_DEVICE_TAPING))
         copy_run(p->n, tape_of(w, &p->tape_r, w->step->taped + p->past) + b * p->ld, r);
 }
@@ -702,10 +740,10 @@ CALLED uint gradient_operands(const struct network *w, projection *c, __global c
 }
 
 /* The same of a tile of a list of weights, times alpha; with `add`, added to what is there. */
-CALLED void find_listed(const struct network *w, projection *c, uint item, uint across, __global const float *e,
-                        __global const float *x, __global const float *by, uint rows, float alpha, bool add)
+CALLED void find_listed(const struct network *w, projection *c, uint item, uint across, __global float *grad,
+                        __global const float *e, __global const float *x, __global const float *by, uint rows,
+                        float alpha, bool add)
 {
-    __global float *grad = w->grads + c->weight.field.place;
     const bool sparse = c->link == GLE_DEVICE_SPARSE;
     const uint ld = w->populations[c->target].ld;
 
@@ -748,17 +786,36 @@ static inline void update_pair(const struct network *w, projection *c, uint at, 
     }
 }
 
-/* The optimizer's step for a tile of weights, or of a list of them. */
-CALLED void update_weights(const struct network *w, projection *c, uint item, uint first, uint across)
+/* The step of n weights B in a row that align themselves. */
+static inline void align(const struct network *w, projection *c, uint at, uint n)
+{
+    __global float *own = w->params + c->feedback.field.place + at;
+    __global const float *g = w->grads + c->feedback.field.place + at;
+
+    for (uint k = 0; k < n; k++)
+        own[k] = gle_align(own[k], g[k], c->align_rate, c->align_decay);
+    read_weights(w, c, &c->feedback, &c->feedback_read, at, n);
+}
+
+/* The step for a tile of weights, or of a list of them: the optimizer's of W, or that of B which aligns itself. */
+CALLED void update_weights(const struct network *w, projection *c, bool aligns, uint item, uint first, uint across)
 {
     const uint rows = smaller(c->weight.rows - first, TILE_ROWS), cols = smaller(c->weight.cols - across, TILE_COLS);
 
 #if ITEMS == 1
     for (uint row = 0; row < rows; row++)
-        update_pair(w, c, (first + row) * c->weight.ld + across, cols);
+        if (aligns)
+            align(w, c, (first + row) * c->weight.ld + across, cols);
+        else
+            update_pair(w, c, (first + row) * c->weight.ld + across, cols);
 #else
     EACH_ELEMENT(row, col, rows, cols)
-        update_pair(w, c, (first + row) * c->weight.ld + across + col, 1);
+    {
+        if (aligns)
+            align(w, c, (first + row) * c->weight.ld + across + col, 1);
+        else
+            update_pair(w, c, (first + row) * c->weight.ld + across + col, 1);
+    }
 #endif
 }
 
@@ -856,25 +913,28 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void learn(NETWORK_A
     const struct network w = NETWORK;
     const uint item = (uint)get_local_id(0);
 
-    const bool is_weight = task.task == GLE_TASK_WEIGHT;
-    projection *c = &projections[is_weight ? task.which : 0];
-    population *p = &populations[is_weight ? c->target : task.which];
-    const bool tame = !w.wild[is_weight ? c->target : task.which];
-    const bool learns = is_weight && tame && w.updates[c->weight.number].learns;
-    const float alpha = -1.0f / (float)shape.B;
-    const struct target to = {w.grads + c->weight.field.place, c->weight.ld, 0, 0};
-    __global const float *e = w.derived + p->e.place, *x = rates_of(&w, c);
+    /* W goes along e x^T, and B that aligns itself along hp xi^T. */
+    const bool aligns = task.task == GLE_TASK_ALIGN, of_weights = aligns || task.task == GLE_TASK_WEIGHT;
+    projection *c = &projections[of_weights ? task.which : 0];
+    population *p = &populations[of_weights ? c->target : task.which];
+    const bool tame = !w.wild[of_weights ? c->target : task.which];
+    const bool learns = of_weights && tame && (aligns || w.updates[c->weight.number].learns);
+    const float alpha = (aligns ? 1.0f : -1.0f) / (float)shape.B;
+    __global float *grad = w.grads + (aligns ? c->feedback.field.place : c->weight.field.place);
+    const struct target to = {grad, c->weight.ld, 0, 0};
+    __global const float *e = w.derived + (aligns ? c->hp.place : p->e.place), *by = rates_of(&w, c);
+    __global const float *x = aligns ? past_of(&w, &c->xi, c->delay - 1) : by;
     struct operand a, b;
-    const uint depth = gradient_operands(&w, c, e, x, x, shape.B, &a, &b);
+    const uint depth = gradient_operands(&w, c, e, x, by, shape.B, &a, &b);
 
     tile_product(item, sums, &a, &b, c->weight.rows, c->weight.cols, learns ? depth : 0, task.first, task.across, A, B);
     if (learns && depth)
         store_tile(item, &to, sums, alpha, false, c->weight.rows, c->weight.cols, task.first, task.across);
     else if (learns)
-        find_listed(&w, c, item, task.across, e, x, x, shape.B, alpha, false);
+        find_listed(&w, c, item, task.across, grad, e, x, by, shape.B, alpha, false);
     barrier(CLK_GLOBAL_MEM_FENCE); /* another item goes on with what this one has stored */
     if (learns)
-        update_weights(&w, c, item, task.first, task.across);
+        update_weights(&w, c, aligns, item, task.first, task.across);
     if (tame && task.task == GLE_TASK_BIAS && w.updates[p->bias.number].learns)
         for (uint i = task.first + item; i < smaller(task.first + TILE_ROWS, p->bias.cols); i += ITEMS) {
             find_bias(&w, p, i, e, shape.B, alpha);

@@ -17,6 +17,20 @@ static const struct gle_key kolen_pollack_keys[] = {
     GLE_KEY_END,
 };
 
+static const struct gle_key pal_keys[] = {
+    WEIGHT_KEY,
+    GLE_KEY_REAL(struct gle_feedback_params, lr, "1", 0.0, 1e9, "1/time", "rate eta at which B learns"),
+    GLE_KEY_REAL(struct gle_feedback_params, decay, "1e-4", 0.0, 1e9, "",
+                 "alpha: how much of B is taken away; B settles near std^2 / alpha times W, less what slopes take"),
+    GLE_KEY_REAL(struct gle_feedback_params, std, "0.01", 0.0, 1e6, "",
+                 "standard deviation of the noise that is added to the input of each neuron of the source"),
+    GLE_KEY_REAL(struct gle_feedback_params, tau, "1", 0.0, 1e9, "time",
+                 "time constant of the noise, an Ornstein-Uhlenbeck process; dt: white"),
+    GLE_KEY_REAL(struct gle_feedback_params, tau_hp, "1", 0.0, 1e9, "time",
+                 "time constant of the high pass hp: a rate less its low pass"),
+    GLE_KEY_END,
+};
+
 const struct gle_feedback gle_feedbacks[] = {
     {{.name = "transpose", .help = "errors go back through the weights themselves: W^T e"}, .sends = true},
     {{.name = "none", .help = "no errors go back"}, .sends = false},
@@ -34,6 +48,14 @@ const struct gle_feedback gle_feedbacks[] = {
      .sends = true,
      .own = true,
      .way = GLE_FEEDBACK_FOLLOWS},
+    {{.name = "pal",
+      .help = "errors go back through weights of their own, B^T e, which learn from noise xi in the source (Max et al. "
+              "2024, arXiv:2212.10249): dB/dt = lr (mean hp(r of the layer) xi^T - decay B)",
+      .keys = pal_keys,
+      .params_size = sizeof(struct gle_feedback_params)},
+     .sends = true,
+     .own = true,
+     .way = GLE_FEEDBACK_ALIGNS},
     {.row = {.name = NULL}},
 };
 

@@ -205,6 +205,7 @@ static struct gle_device_projection projection_of(const struct gle_graph *g, siz
 {
     const struct gle_projection *c = &g->projections[i];
     const struct gle_link_plan *plan = &c->plan;
+    const struct gle_alignment align = gle_feedback_alignment(g, c);
 
     return (struct gle_device_projection){
         .source = c->source == GLE_SOURCE_INPUT ? GLE_NOWHERE : (gle_u32)c->source,
@@ -221,6 +222,16 @@ static struct gle_device_projection projection_of(const struct gle_graph *g, siz
         .own_feedback = c->feedback != NULL,
         .feedback_follows = c->feedback_way == GLE_FEEDBACK_FOLLOWS,
         .feedback_keep = gle_feedback_keep(g, c),
+        .aligns = c->feedback_way == GLE_FEEDBACK_ALIGNS,
+        .xi_keep = align.keep,
+        .xi_add = align.add,
+        .low_leak = align.leak,
+        .align_rate = align.rate,
+        .align_decay = align.decay,
+        .draws = gle_draw_field((gle_u32)i, GLE_DRAW_FEEDBACK),
+        .xi = field_of(&c->xi, 0),
+        .low = field_of(&c->low, 0),
+        .hp = field_of(&c->hp, g->observed ? 0 : c->target * g->floats[GLE_DERIVED]),
         .weight = parameter_of(g, c->weight),
         .feedback = feedback_of(g, c),
         .read = field_of(&c->read, 0),
@@ -437,6 +448,8 @@ static bool cut_projection(struct gle_device_tables *t, size_t i, size_t B, cons
         ok = ok && add_tiles(t, GLE_LAUNCH_SEND, GLE_TASK_BACK, i, rows, cols, sizes);
     if (d->sent != GLE_NOWHERE)
         ok = ok && add_tiles(t, GLE_LAUNCH_SEND_LAMBDAS, GLE_TASK_BACK, i, rows, cols, sizes);
+    if (c->feedback_way == GLE_FEEDBACK_ALIGNS)
+        ok = ok && add_tiles(t, GLE_LAUNCH_LEARN, GLE_TASK_ALIGN, i, d->weight.rows, d->weight.cols, sizes);
     if (!c->weight->plastic)
         return ok;
     ok = ok && add_tiles(t, GLE_LAUNCH_LEARN, GLE_TASK_WEIGHT, i, d->weight.rows, d->weight.cols, sizes);

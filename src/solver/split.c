@@ -42,6 +42,8 @@ static double learning_cost(const struct gle_graph *graph, const struct gle_popu
             cost += (double)rows * c->plan.link->flops(&c->plan) +
                     (c->feedback_way == GLE_FEEDBACK_FOLLOWS ? 2.0 : 1.0) * WEIGHT *
                         (double)gle_field_size(&c->weight->field);
+        if (c->feedback_way == GLE_FEEDBACK_ALIGNS)
+            cost += (double)rows * c->plan.link->flops(&c->plan) + WEIGHT * (double)gle_field_size(&c->weight->field);
     }
     return cost;
 }

@@ -254,9 +254,15 @@ static void learn(struct gle_net *net, size_t i, struct gle_range neurons, size_
     const float *e = gle_derived_of(net, &p->e, place);
 
     count_all_missed(net, p, t);
-    for (size_t j = 0; j < p->n_in; j++)
-        if (gle_learns(net, gle_in_of(net, p, j)->weight))
-            learn_weights(net, gle_in_of(net, p, j), e, t);
+    for (size_t j = 0; j < p->n_in; j++) {
+        const struct gle_projection *c = gle_in_of(net, p, j);
+        if (gle_learns(net, c->weight))
+            learn_weights(net, c, e, t);
+        if (c->feedback_way == GLE_FEEDBACK_ALIGNS)
+            gle_net_align(net, c, gle_derived_of(net, &c->hp, place),
+                          c->pooled_xi.copies ? gle_derived_of(net, &c->pooled_xi, place) : gle_net_stirred(net, c),
+                          t);
+    }
     if (gle_learns(net, p->bias))
         gle_net_sum_biases(net, p, gle_grad_of(net, p->bias), e, net->B, -1.0f / (float)net->B, t);
     if (gle_learns(net, p->tau_m))
@@ -352,6 +358,9 @@ static void sum_inputs(struct gle_net *net, const struct rows *rows, float *s, f
         if (c->plan.pooling) {
             float *pooled = derived_rows(net, rows, &c->pooled);
             c->plan.pooling->forward(&c->plan, net->kernels, pooled, c->ld_pool, x, x, c->ld_in, rows->n);
+            if (c->pooled_xi.copies)
+                c->plan.pooling->forward(&c->plan, net->kernels, derived_rows(net, rows, &c->pooled_xi), c->ld_pool,
+                                         gle_net_stirred(net, c) + rows->first * c->ld_in, x, c->ld_in, rows->n);
             x = pooled;
         }
         c->plan.link->forward(&call, j ? more : s, p->ld, x, c->ld_pool, rows->n);
@@ -413,8 +422,10 @@ static int step_rows(struct gle_net *net, size_t i, const struct rows *rows, boo
     gle_net_lap(net, rows->thread, GLE_LAP_ELEMENTWISE);
     sum_inputs(net, rows, s, prosp_u);
     gle_net_lap(net, rows->thread, GLE_LAP_PRODUCTS);
-    if (noisy)
+    if (noisy) {
         gle_net_add_noise(net, p, GLE_NOISE_INPUT, s, draws, rows->first, B);
+        gle_net_stir(net, p, s, draws, rows->first, B);
+    }
     wild |= k->membrane(prosp_u, gle_old_of(net, &p->u) + at, s, e,
                         p->b.copies ? gle_field_of(net, &p->b, 0) : gle_param_of(net, p->bias), (float)p->cfg->gamma,
                         gle_field_of(net, &p->look_u, 0), gle_field_of(net, &p->leak_u, 0), B, ld);
@@ -423,6 +434,10 @@ static int step_rows(struct gle_net *net, size_t i, const struct rows *rows, boo
     net->act[i]->eval(gle_new_of(net, &p->r) + at, has_error || keeps_derived(net) ? dr : s, prosp_u, B, p->n, ld);
     if (noisy)
         gle_net_add_noise(net, p, GLE_NOISE_RATE, gle_new_of(net, &p->r) + at, draws, rows->first, B);
+    for (size_t j = 0; j < p->n_in; j++)
+        if (gle_in_of(net, p, j)->feedback_way == GLE_FEEDBACK_ALIGNS)
+            gle_net_pass_high(net, gle_in_of(net, p, j), derived_rows(net, rows, &gle_in_of(net, p, j)->hp),
+                              rows->first, B);
     gle_net_lap(net, rows->thread, GLE_LAP_ELEMENTWISE);
     if (has_error)
         send_errors(net, rows, e);
@@ -461,46 +476,6 @@ static void step_population(struct gle_net *net, size_t i, struct gle_range rang
 }
 
 /* --- sharing --- */
-
-/* What of n rows, neurons or parts of population i lies between the cuts of thread t. */
-static struct gle_range between(const struct gle_cut *cuts, size_t i, size_t n, size_t together, size_t t)
-{
-    const size_t first = gle_cut_at(&cuts[t], i, n, together), end = gle_cut_at(&cuts[t + 1], i, n, together);
-
-    return (struct gle_range){.first = first, .n = end - first};
-}
-
-struct gle_range gle_net_part_of(const struct gle_net *net, const struct gle_parameter *p, size_t t)
-{
-    /* rows of weights that channels share are few, and long */
-    const bool shared = p->part > 1 && p->parts < gle_population_of(net, p->field.population)->n;
-
-    return between(net->split.learning, p->field.population, p->parts, shared ? GLE_PAD : GLE_NEURONS_TOGETHER,
-                   t);
-}
-
-/* A population of which a cut leaves a thread no neuron may yet have parts of a longer parameter for it. */
-static void work_between(struct gle_net *net, size_t t, gle_net_work *work, const struct gle_cut *cuts, bool learning)
-{
-    gle_net_lap(net, t, GLE_LAP_NONE);
-    for (size_t i = cuts[t].layer; i < net->graph->n_populations && i <= cuts[t + 1].layer; i++) {
-        const size_t n = learning ? gle_population_of(net, i)->n : net->B;
-        const size_t together = learning ? GLE_NEURONS_TOGETHER : GLE_ROWS_TOGETHER;
-        const struct gle_range range = between(cuts, i, n, together, t);
-        if (range.n || learning)
-            work(net, i, range, t);
-    }
-}
-
-void gle_net_steps_of(struct gle_net *net, size_t t, gle_net_work *work)
-{
-    work_between(net, t, work, net->split.steps, false);
-}
-
-void gle_net_learning_of(struct gle_net *net, size_t t, gle_net_work *work)
-{
-    work_between(net, t, work, net->split.learning, true);
-}
 
 static void step_all(void *net, size_t t)
 {

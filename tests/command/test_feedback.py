@@ -28,10 +28,13 @@ training: {epochs: 4, batch_size: 10}
 record: {every: 1, layers: [readout], parameters: [weight, feedback]}
 diagnose: {gradient: bptt, window: 0.5, every: 20}
 """
+KOLEN_POLLACK = "{type: kolen_pollack, decay: 0.1}"
+PAL = "{type: pal, lr: 10, decay: 0.04, std: 0.2, tau: 0.3, tau_hp: 0.1}"
 # What is written, and whether it moves.
 WAYS = [
     ("fixed", False),
-    ("{type: kolen_pollack, decay: 0.1}", True),
+    (KOLEN_POLLACK, True),
+    (PAL, True),
 ]
 
 
@@ -74,11 +77,15 @@ class Feedback(Stopped):
                 self.assertEqual(m["network"]["plastic"], 5 * 6 + 7 * 3 + 6 * 3 * moves)
                 self.assertEqual(floats(folder / "weights.npz")["readout.feedback"], of[max(of)][1])
 
+    def go_on(self, feedback):
+        config = CONFIG.replace("FEEDBACK", feedback).replace("epochs: 4", "epochs: 80")
+        self.check(self.write("back.yaml", config))
+
     def test_runs_that_are_killed_go_on_to_the_same_bits(self):
-        for feedback, moves in WAYS:
-            if moves:
-                config = CONFIG.replace("FEEDBACK", feedback).replace("epochs: 4", "epochs: 80")
-                self.check(self.write("back.yaml", config))
+        self.go_on(KOLEN_POLLACK)
+
+    def test_noise_goes_on_to_the_same_bits(self):
+        self.go_on(PAL)
 
 
 if __name__ == "__main__":

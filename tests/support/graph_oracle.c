@@ -10,18 +10,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Steps back that are kept: more than any delay of a test. */
-enum { PAST = 8, NEURONS_MAX = 512 };
+enum { PAST = GRAPH_ORACLE_PAST, NEURONS_MAX = 512 };
 
 /* --- rounding --- */
 
 /* x, off by a random part of it. */
-static double rounded(struct graph_oracle *o, double x)
+double graph_oracle_rounded(struct graph_oracle *o, double x)
 {
     if (o->noise <= 0.0)
         return x;
     o->noise_state = o->noise_state * 6364136223846793005u + 1442695040888963407u;
     return x * (1.0 + o->noise * ((double)(o->noise_state >> 11) * 0x1p-52 - 1.0));
+}
+
+static double rounded(struct graph_oracle *o, double x)
+{
+    return graph_oracle_rounded(o, x);
 }
 
 /* --- memory: counted first, then given --- */
@@ -72,6 +76,9 @@ static void lay_out(struct graph_oracle *o, struct memory *m)
             c->off_B = take(m, c->n_weights);
             c->e_below = take(m, o->B_max * c->n_in);
             c->x = take(m, o->B_max * c->n_pool);
+            c->xi = take(m, c->aligns ? PAST * o->B_max * c->n_in : 0);
+            c->low = take(m, c->aligns ? rows : 0);
+            c->gB = take(m, c->aligns ? c->n_weights : 0);
         }
     }
 }
@@ -89,8 +96,9 @@ static void connect(struct graph_oracle *o, const struct gle_graph *graph, size_
     l->sources = calloc(l->n_sources, sizeof *l->sources);
     for (size_t j = 0; j < l->n_sources; j++) {
         const struct gle_source_cfg *from = &cfg->sources[j];
+        const struct gle_projection *projection = &graph->projections[graph->populations[i].first + j];
         struct graph_oracle_source *c = &l->sources[j];
-        c->plan = &graph->projections[graph->populations[i].first + j].plan;
+        c->plan = &projection->plan;
         c->layer = from->layer;
         c->delay = from->delay;
         c->n_in = gle_shape_count(&c->plan->source);
@@ -101,6 +109,8 @@ static void connect(struct graph_oracle *o, const struct gle_graph *graph, size_
         c->own = from->feedback->own;
         c->way = from->feedback->way;
         c->settings = from->feedback_params;
+        c->aligns = c->way == GLE_FEEDBACK_ALIGNS && projection->sends_error;
+        c->number = (size_t)(projection - graph->projections);
     }
 }
 
@@ -116,7 +126,9 @@ static struct graph_oracle_source *source_of(const struct graph_oracle *o, const
 
 bool graph_oracle_is_moving(const struct graph_oracle *o, const struct gle_parameter *p)
 {
-    return p->kind == GLE_FEEDBACK && source_of(o, p)->way != GLE_FEEDBACK_STAYS;
+    const struct graph_oracle_source *c = p->kind == GLE_FEEDBACK ? source_of(o, p) : NULL;
+
+    return c && (c->aligns || c->way == GLE_FEEDBACK_FOLLOWS);
 }
 
 double graph_oracle_moved(const struct graph_oracle *o, const struct gle_parameter *p, double value, double gradient,
@@ -127,6 +139,8 @@ double graph_oracle_moved(const struct graph_oracle *o, const struct gle_paramet
 
     if (c && c->way == GLE_FEEDBACK_FOLLOWS)
         value *= 1.0 - o->exp->dt * c->settings->decay;
+    if (c && c->aligns && p->kind == GLE_FEEDBACK)
+        return value + o->exp->dt * c->settings->lr * (gradient - c->settings->decay * value);
     return value - lr * gradient;
 }
 
@@ -144,7 +158,7 @@ double *graph_oracle_param(struct graph_oracle *o, const struct gle_parameter *p
         return c->W;
     case GLE_FEEDBACK:
         c = source_of(o, p);
-        *gradient = c->way == GLE_FEEDBACK_FOLLOWS ? c->gW : NULL;
+        *gradient = c->way == GLE_FEEDBACK_FOLLOWS ? c->gW : c->gB;
         return c->B;
     case GLE_BIAS:
         *gradient = l->gb;
@@ -304,8 +318,12 @@ void graph_oracle_set_batch(struct graph_oracle *o, size_t B)
         for (size_t k = 0; k < sizeof states / sizeof *states; k++)
             tile(o, states[k], 1, l->n, B);
         tile(o, l->r, PAST, l->n, B);
-        for (size_t j = 0; j < l->n_sources; j++)
-            tile(o, l->sources[j].e_below, 1, l->sources[j].n_in, B);
+        for (size_t j = 0; j < l->n_sources; j++) {
+            const struct graph_oracle_source *c = &l->sources[j];
+            tile(o, c->e_below, 1, c->n_in, B);
+            tile(o, c->xi, c->aligns ? PAST : 0, c->n_in, B);
+            tile(o, c->low, c->aligns, l->n, B);
+        }
     }
     o->B = B;
 }
@@ -323,8 +341,10 @@ void graph_oracle_reset(struct graph_oracle *o, bool all)
         for (size_t k = 0; k < sizeof states / sizeof *states; k++)
             memset(states[k], 0, bytes);
         memset(l->r, 0, PAST * bytes);
-        for (size_t j = 0; j < l->n_sources; j++)
+        for (size_t j = 0; j < l->n_sources; j++) {
             memset(l->sources[j].e_below, 0, o->B_max * l->sources[j].n_in * sizeof(double));
+            memset(l->sources[j].low, 0, l->sources[j].aligns ? bytes : 0);
+        }
     }
 }
 
@@ -358,18 +378,19 @@ static size_t maximum_of(const struct graph_oracle_source *c, const double *r, s
     return best;
 }
 
-void graph_oracle_pool(struct graph_oracle *o, const struct graph_oracle_source *c, double *out, const double *r)
+void graph_oracle_pool(struct graph_oracle *o, const struct graph_oracle_source *c, double *out, const double *values,
+                       const double *r)
 {
     const size_t parts = c->plan->pooling ? c->plan->pool.window[0] * c->plan->pool.window[1] : 1;
 
     for (size_t k = 0; k < c->n_pool; k++) {
         if (!c->plan->pooling || takes_maximum(c)) {
-            out[k] = r[c->plan->pooling ? maximum_of(c, r, k) : k];
+            out[k] = values[c->plan->pooling ? maximum_of(c, r, k) : k];
             continue;
         }
         out[k] = 0.0;
         for (size_t part = 0; part < parts; part++)
-            out[k] += rounded(o, r[in_window(&c->plan->pool, k, part)]) / (double)parts;
+            out[k] += rounded(o, values[in_window(&c->plan->pool, k, part)]) / (double)parts;
     }
 }
 
@@ -390,8 +411,7 @@ void graph_oracle_spread(const struct graph_oracle_source *c, double *out, const
     }
 }
 
-/* The rates that a source gave so many steps ago, of row b. */
-static const double *read_rates(const struct graph_oracle *o, const struct graph_oracle_source *c, size_t b)
+const double *graph_oracle_rates(const struct graph_oracle *o, const struct graph_oracle_source *c, size_t b)
 {
     if (c->layer == GLE_SOURCE_INPUT)
         return o->x + (c->delay * o->B_max + b) * o->n_input;
@@ -441,6 +461,7 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
                                             c->x[b * c->n_pool + m]);
             }
             s = rounded(o, s + noise_of(o, i, GLE_NOISE_INPUT, b, k, training));
+            s = rounded(o, s + graph_oracle_stirred(o, i, b, k));
             s = rounded(o, s + l->b[k / (l->n / l->n_bias)]);
             s = rounded(o, s + rounded(o, l->gamma * l->e[at]));
             l->s[at] = rounded(o, s - l->u[at]);
@@ -449,7 +470,7 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
             l->u[at] = rounded(o, l->u[at] + noise_of(o, i, GLE_NOISE_MEMBRANE, b, k, training));
             r_new[at] = rounded(o, l->act->phi(l->prosp_u[at], &slope));
             r_new[at] = rounded(o, r_new[at] + noise_of(o, i, GLE_NOISE_RATE, b, k, training));
-            l->dr[at] = rounded(o, slope);
+            l->dr[at] = rounded(o, 1.0 + slope) - 1.0; /* as of 1 - r^2, where r is near 1 */
         }
     for (size_t j = 0; j < l->n_sources; j++) {
         const struct graph_oracle_source *c = &l->sources[j];
@@ -460,7 +481,7 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
                     if (c->which[k * c->n_pool + m])
                         pooled[m] += rounded(o, read_weight(c, c->own, c->which[k * c->n_pool + m] - 1) *
                                                     l->e[b * l->n + k]);
-            graph_oracle_spread(c, below[j] + b * c->n_in, pooled, read_rates(o, c, b));
+            graph_oracle_spread(c, below[j] + b * c->n_in, pooled, graph_oracle_rates(o, c, b));
         }
     }
 }
@@ -510,6 +531,7 @@ double graph_oracle_step(struct graph_oracle *o, const double *x, const double *
     double **r_new = calloc(o->n_layers, sizeof *r_new), ***below = calloc(o->n_layers, sizeof *below);
 
     push(o, o->x, o->n_input);
+    graph_oracle_stir(o, target);
     memcpy(o->x, x, o->B * o->n_input * sizeof *x);
     for (size_t b = 0; b < o->B && y; b++) {
         loss += o->loss->eval(top_error + b * top->n, top->r + b * top->n, y + b * top->n, top->n, &o->exp->loss->row,
@@ -523,7 +545,8 @@ double graph_oracle_step(struct graph_oracle *o, const double *x, const double *
         for (size_t j = 0; j < o->layers[i].n_sources; j++)
             for (size_t b = 0; b < o->B; b++) {
                 struct graph_oracle_source *c = &o->layers[i].sources[j];
-                graph_oracle_pool(o, c, c->x + b * c->n_pool, read_rates(o, c, b));
+                const double *r = graph_oracle_rates(o, c, b);
+                graph_oracle_pool(o, c, c->x + b * c->n_pool, r, r);
             }
     for (size_t i = 0; i < o->n_layers; i++) {
         const struct graph_oracle_layer *l = &o->layers[i];
@@ -533,6 +556,7 @@ double graph_oracle_step(struct graph_oracle *o, const double *x, const double *
             below[i][j] = calloc(o->B_max * l->sources[j].n_in, sizeof ***below);
         step_layer(o, i, top_error, r_new[i], below[i], target);
         find_gradients(o, i);
+        graph_oracle_align(o, i, r_new[i]);
     }
     for (size_t i = 0; i < o->n_layers; i++) {
         struct graph_oracle_layer *l = &o->layers[i];

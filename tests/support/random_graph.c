@@ -105,14 +105,16 @@ struct drawing {
     struct gle_rng *rng, *of_hardware; /* NULL: none */
 };
 
-/* Ways of feedback; the last ones are for weights that learn in single steps. */
+/* Ways of feedback; the last two are for rules without windows, and the last one for weights that learn. */
 static void put_feedback(struct text *t, const struct drawing *g, bool learns)
 {
     static const char *const ways[] = {"transpose", "transpose", "transpose", "fixed", "none",
+                                       "{type: pal, lr: 3, decay: 0.1, std: 0.2, tau: 0.3, tau_hp: 0.2}",
                                        "{type: kolen_pollack, decay: 0.5}"};
-    enum { ALL = sizeof ways / sizeof *ways, FEWER = 5 };
+    enum { ALL = sizeof ways / sizeof *ways, SOME = ALL - 1, FEWER = ALL - 2 };
+    const size_t n = g->kind->rule ? FEWER : learns ? ALL : SOME;
 
-    put_text(t, ", feedback: %s", ways[pick(g->rng, learns && !g->kind->rule ? ALL : FEWER)]);
+    put_text(t, ", feedback: %s", ways[pick(g->rng, n)]);
 }
 
 static void put_noise(struct text *t, const char *kind, struct gle_rng *rng)

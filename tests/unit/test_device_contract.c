@@ -179,10 +179,13 @@ static void hold_against_each_other(const struct parts *parts, const char *what,
     free(t);
 }
 
-/* Settings that a row cannot do without. */
+/* Settings that a row cannot do without, or with which it does more. */
 static const char *with_settings(const char *row, char text[static 128])
 {
-    static const char *const needed[][2] = {{"conv", "kernel: 3, padding: 1"}, {"sparse", "probability: 0.2"}};
+    static const char *const needed[][2] = {{"conv", "kernel: 3, padding: 1"},
+                                            {"sparse", "probability: 0.2"},
+                                            {"kolen_pollack", "decay: 0.5"},
+                                            {"pal", "lr: 3, decay: 0.1, std: 0.5, tau: 0.3, tau_hp: 0.2"}};
     const char *settings = "";
 
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
@@ -279,10 +282,11 @@ static void every_rule_is_the_same_on_a_device(void **state)
 static void every_feedback_is_the_same_on_a_device(void **state)
 {
     const struct gle_row *row;
+    char text[128];
 
     (void)state;
     for (size_t i = 0; (row = gle_table_at(&gle_feedback_table, i)); i++)
-        hold_against_each_other(&(struct parts){.feedback = row->name}, "feedback", row->name,
+        hold_against_each_other(&(struct parts){.feedback = with_settings(row->name, text)}, "feedback", row->name,
                                 "a new one sends errors back in src/kernel/device_step.cl");
 }
 

@@ -178,6 +178,46 @@ static void what_holds_weights_holds_what_follows_them(void **state)
     built_clear(&b);
 }
 
+/* --- PAL --- */
+
+/* W stays, and B comes to lie along it, whatever else goes through the network. */
+static void noise_turns_feedback_towards_weights(void **state)
+{
+    (void)state;
+    for (size_t link = 0; link < LINKS; link++) {
+        struct built b =
+            build(link, "{type: pal, lr: 0.5, decay: 0.25, std: 0.5, tau: 0.1, tau_hp: 0.1}", "gamma: 0");
+        struct pair first = look(&b), last;
+        struct gle_rng rng;
+        gle_rng_seed(&rng, 3);
+        take_steps(&b, 2500, 0.0, &rng);
+        last = look(&b);
+        if (!(angle(&first) > 45.0 && angle(&last) < 30.0) || memcmp(first.w, last.w, sizeof first.w))
+            fail_msg("%s: %g degrees after %g", links[link].link, angle(&last), angle(&first));
+        built_clear(&b);
+    }
+}
+
+/* Noise is there in steps that learn or are nudged, and in no others. */
+static void noise_is_there_in_training_alone(void **state)
+{
+    struct gle_error err = {0};
+    double loss;
+
+    (void)state;
+    for (int training = 0; training < 2; training++) {
+        float rates[2][ROWS * 16];
+        for (int pal = 0; pal < 2; pal++) {
+            struct built other = build(0, pal ? "{type: pal, std: 0.5}" : "fixed", "gamma: 0");
+            for (int t = 0; t < 3; t++)
+                assert_int_equal(gle_net_step(other.net, &(struct gle_step){.nudge = training}, &loss, &err), 0);
+            gle_net_get_var(other.net, gle_graph_variable(other.graph, 0, "r", 0), rates[pal]);
+            built_clear(&other);
+        }
+        assert_int_equal(memcmp(rates[0], rates[1], ROWS * 13 * sizeof(float)) != 0, training);
+    }
+}
+
 /* W and B of a network of fixed feedback do not decay, and B does not move. */
 static void what_is_fixed_stays(void **state)
 {
@@ -201,6 +241,8 @@ int main(void)
         cmocka_unit_test(what_starts_as_the_transpose_stays_it_bit_by_bit),
         cmocka_unit_test(distances_shrink_by_the_decay_alone),
         cmocka_unit_test(what_holds_weights_holds_what_follows_them),
+        cmocka_unit_test(noise_turns_feedback_towards_weights),
+        cmocka_unit_test(noise_is_there_in_training_alone),
         cmocka_unit_test(what_is_fixed_stays),
     };
 
