@@ -55,7 +55,7 @@ except ImportError:
     np = None
 
 OWN_FEEDBACK = ("fixed", "kolen_pollack", "pal")  # through weights of their own
-PARAMETERS = ("weight", "bias", "tau_m", "tau_r", "feedback", "synapses")
+PARAMETERS = ("weight", "bias", "tau_m", "tau_r", "feedback", "errors_from", "synapses")
 TIME_CONSTANTS = PARAMETERS[2:4]
 BESIDE_WEIGHTS = PARAMETERS[4:] # of the very source that the weights are of
 # The type of a torch storage -> of its numbers. numpy has no bfloat16, the upper half of a float32.

@@ -28,6 +28,8 @@ const struct gle_row gle_recorded_params[] = {
     PARAMETERS,
     [GLE_FEEDBACK] = {.name = "feedback", .help = "B, of the shape of W: what errors go back through, of sources that "
                                                   "have such weights"},
+    [GLE_ERRORS_FROM] = {.name = "errors_from", .help = "weights through which a layer gets errors from others "
+                                                        "directly"},
     [GLE_RECORDED_PARAMS] = {.name = NULL},
 };
 const char *gle_param_name(enum gle_param kind)
@@ -298,6 +300,9 @@ static const struct gle_key layer_keys[] = {
     GLE_KEY_CUSTOM(struct gle_layer_keys, from, GLE_ABSENT, &gle_from_custom,
                    "what the layer reads: names of layers, input, or maps that say how; default: the layer before it, "
                    "and the first layer the input"),
+    GLE_KEY_CUSTOM(struct gle_layer_keys, errors_from, GLE_ABSENT, &gle_errors_custom,
+                   "layers whose errors come here directly, beside those of what reads this layer: names, or maps that "
+                   "say the weights"),
     GLE_KEY_CUSTOM(struct gle_layer_keys, weight, "{init: linear}", &gle_init_custom,
                    "the weights W (neurons, inputs) at the start"),
     GLE_KEY_CUSTOM(struct gle_layer_keys, bias, "{init: linear}", &bias_custom, "the biases b at the start, or none"),

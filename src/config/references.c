@@ -345,18 +345,21 @@ static int check_gradients(const struct gle_experiment *exp, const struct gle_na
 static int check_feedback(const struct gle_experiment *exp, const struct gle_names *parameters,
                           struct gle_errors *errs)
 {
-    bool any = !exp->record.parameters[GLE_FEEDBACK] || !exp->record.layers.n;
+    bool has[GLE_RECORDED_PARAMS] = {[GLE_WEIGHT] = true, [GLE_BIAS] = true, [GLE_TAU_M] = true, [GLE_TAU_R] = true};
     int rc = 0;
 
     for (size_t k = 0; k < exp->record.layers.n; k++) {
         const struct gle_layer_cfg *l = &exp->layers[exp->record.layers.v[k]];
+        has[GLE_ERRORS_FROM] = has[GLE_ERRORS_FROM] || l->n_errors_from;
         for (size_t j = 0; j < l->n_sources; j++)
-            any = any || l->sources[j].feedback->own;
+            has[GLE_FEEDBACK] = has[GLE_FEEDBACK] || l->sources[j].feedback->own;
     }
-    for (size_t i = 0; !any && i < parameters->n; i++)
-        if (parameters->v[i] == &gle_recorded_params[GLE_FEEDBACK])
+    for (size_t i = 0; exp->record.layers.n && i < parameters->n; i++)
+        if (parameters->v[i] && !has[row_number(&gle_recorded_table, parameters->v[i])])
             rc = gle_node_error(errs, GLE_ECONFIG, parameters->src->items[i], NULL,
-                                "none of the recorded layers has weights of its own that errors go back through");
+                                parameters->v[i] == &gle_recorded_params[GLE_FEEDBACK]
+                                    ? "none of the recorded layers has weights of its own that errors go back through"
+                                    : "none of the recorded layers has errors_from");
     return rc;
 }
 

@@ -135,14 +135,28 @@ struct gle_projection {
     struct gle_field part;         /* adjoint: part of a gradient of the weights, like W */
 };
 
+/* Errors that a population gets straight from another one: B e. */
+struct gle_direct {
+    const struct gle_errors_cfg *cfg;
+    size_t from, to;              /* populations: whose errors, and who gets them */
+    bool sends;                   /* the latter needs them */
+    struct gle_link_plan plan;    /* dense */
+    struct gle_parameter *weight; /* B (n of to, n of from) */
+    struct gle_field read;        /* coefficient: B as steps read it, where weights are quantized */
+    struct gle_field aid;         /* coefficient: what the link wants beside B */
+    struct gle_field sent;        /* state (B, n of to): what it reads in the next step; two copies */
+};
+
 struct gle_graph {
     const struct gle_experiment *exp; /* borrowed */
     struct gle_population *populations; /* in the config's order */
     struct gle_projection *projections; /* likewise, by target */
-    struct gle_parameter *parameters;   /* of all: population by population weights, bias, tau_m, tau_r, factors */
+    struct gle_direct *directs;         /* likewise, by the one that gets errors */
+    struct gle_parameter *parameters;   /* of all: population by population weights, bias, tau_m, tau_r, factors; then
+                                           those of directs */
     const struct gle_field **fields;    /* all of them, population by population; tapes and adjoints come last */
     size_t *readers;                    /* populations' lists of who reads them */
-    size_t n_populations, n_projections, n_parameters, n_fields;
+    size_t n_populations, n_projections, n_directs, n_parameters, n_fields;
     size_t output;     /* the population that targets are held against */
     size_t n_input, ld_input;
     size_t max_batch;  /* rows */
@@ -191,6 +205,9 @@ static inline float gle_feedback_keep(const struct gle_graph *graph, const struc
 
     return c->feedback_way == GLE_FEEDBACK_FOLLOWS ? (float)(1.0 - graph->exp->dt * own->decay) : 1.0f;
 }
+
+/* What a parameter of kind GLE_ERRORS_FROM belongs to. */
+const struct gle_direct *gle_graph_direct(const struct gle_graph *graph, const struct gle_parameter *p);
 
 /* Numbers of a projection of which B aligns itself, for steps of dt: xi <- keep xi + add z, with normal numbers z; see
  * equations.h for the others. Zeros where it does not. */

@@ -7,17 +7,19 @@ enum { LINE = 16 };
 
 /* --- fields --- */
 
-enum { FIELDS_POPULATION = 50, FIELDS_PROJECTION = 18, FIELDS_GRAPH = 3 }; /* at most, with those of parameters */
+enum { FIELDS_POPULATION = 50, FIELDS_PROJECTION = 18, FIELDS_DIRECT = 4, FIELDS_GRAPH = 3 }; /* at most, with those of
+                                                                                                   parameters */
 
-size_t gle_most_fields(size_t n_populations, size_t n_projections)
+size_t gle_most_fields(size_t n_populations, size_t n_projections, size_t n_directs)
 {
-    return n_populations * FIELDS_POPULATION + n_projections * FIELDS_PROJECTION + FIELDS_GRAPH;
+    return n_populations * FIELDS_POPULATION + n_projections * FIELDS_PROJECTION + n_directs * FIELDS_DIRECT +
+           FIELDS_GRAPH;
 }
 
 /* Weights and feedback of each projection; bias, tau_m, tau_r and their factors of each population. */
-size_t gle_most_parameters(size_t n_populations, size_t n_projections)
+size_t gle_most_parameters(size_t n_populations, size_t n_projections, size_t n_directs)
 {
-    return (3 + GLE_MISMATCHES) * n_populations + 2 * n_projections;
+    return (3 + GLE_MISMATCHES) * n_populations + 2 * n_projections + n_directs;
 }
 
 /* Gives a field its shape and its place. copies 0: it is not needed. */
@@ -195,13 +197,15 @@ static void add_parameters(struct gle_graph *g, struct gle_population *p)
 
 /* --- variables --- */
 
-/* How many errors reach a population: its readers', and the target's. */
+/* How many errors reach a population: its readers', those that come directly, and the target's. */
 static size_t errors_into(const struct gle_graph *g, const struct gle_population *p)
 {
     size_t n = p->is_output;
 
     for (size_t i = 0; i < p->n_out; i++)
         n += g->projections[p->out[i]].sends_error;
+    for (size_t i = 0; i < g->n_directs; i++)
+        n += &g->populations[g->directs[i].to] == p && g->directs[i].sends;
     return n;
 }
 
@@ -342,12 +346,36 @@ static void add_adjoints(struct gle_graph *g, struct gle_population *p)
     }
 }
 
+/* Behind all populations, so that these begin as they would without. */
+static void add_direct(struct gle_graph *g, struct gle_direct *d)
+{
+    const struct gle_population *to = &g->populations[d->to];
+    const struct gle_link_plan *plan = &d->plan;
+    const bool quantized = to->cfg->quantize.bits && !g->ideal;
+    struct gle_field weight = matrix_of(g, to, GLE_PARAMETER, gle_param_name(GLE_ERRORS_FROM), plan->rows, plan->cols);
+    struct gle_field read = matrix_of(g, to, GLE_COEFFICIENT, "errors_read", plan->rows, plan->cols);
+    struct gle_field sent = batch_of(g, to, GLE_STATE, "e_direct");
+
+    weight.owner = sent.owner = d->cfg->label;
+    d->weight = add_parameter(g, GLE_ERRORS_FROM, true, false, weight);
+    d->weight->parts = plan->parts;
+    d->weight->part = plan->part;
+    d->weight->n_shape = plan->n_shape;
+    memcpy(d->weight->shape, plan->shape, sizeof plan->shape);
+    place(g, &d->read, read, quantized);
+    place(g, &d->aid, matrix_of(g, to, GLE_COEFFICIENT, "errors_aid", plan->aid_rows, plan->aid_cols),
+          plan->aid_rows > 0);
+    place(g, &d->sent, sent, d->sends ? 2 : 0);
+}
+
 void gle_place_all(struct gle_graph *g)
 {
     for (size_t i = 0; i < g->n_populations; i++) {
         add_parameters(g, &g->populations[i]);
         add_state(g, &g->populations[i]);
     }
+    for (size_t i = 0; i < g->n_directs; i++)
+        add_direct(g, &g->directs[i]);
     place(g, &g->input, input_of(g, GLE_STATE), g->input_past ? g->input_past + 1 : 0);
     for (size_t i = 0; i < g->n_populations && g->tape_steps; i++) {
         add_tapes(g, &g->populations[i]);

@@ -256,7 +256,7 @@ CALLED bool sum_errors_above(const struct network *w, population *p, uint at, ui
 {
     bool any = false;
 
-    for (uint j = 0; j < p->n_out; j++) {
+    for (uint j = 0; j < p->n_back; j++) {
         projection *c = &w->projections[w->lists[p->first_out + j]];
         if (!c->sends_error)
             continue;
@@ -570,7 +570,8 @@ CALLED uint back_operands(const struct network *w, projection *c, __global const
         return c->out_channels * c->kernel_size[0] * c->kernel_size[1];
     }
     a->kind = PLAIN, a->p = e, a->i = p->ld, a->k = 1;
-    b->kind = PLAIN, b->p = weights, b->i = 1, b->k = c->weight.ld;
+    b->kind = PLAIN, b->p = weights;
+    b->i = c->direct ? c->feedback.ld : 1, b->k = c->direct ? 1 : c->weight.ld;
     return c->link == GLE_DEVICE_DENSE ? p->n : 0;
 }
 

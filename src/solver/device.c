@@ -450,7 +450,7 @@ static int create_buffers(struct gle_net *net, struct gle_error *err)
         [LOSSES] = most * g->max_batch * sizeof(float),
         [WILD] = most * g->n_populations * sizeof(gle_u32),
         [POPULATIONS] = g->n_populations * sizeof *d->tables.populations,
-        [PROJECTIONS] = g->n_projections * sizeof *d->tables.projections,
+        [PROJECTIONS] = (g->n_projections + g->n_directs) * sizeof *d->tables.projections,
         [LISTS] = d->tables.n_lists * sizeof *d->tables.lists,
         [STEPS] = (most > g->tape_steps ? most : g->tape_steps) * sizeof *d->steps,
         [UPDATES] = most * g->n_parameters * sizeof *d->updates,

@@ -86,6 +86,26 @@ static void add_levels(struct gle_device_population *to, const struct gle_quanti
     to->quantize_down = (float)cfg->range / to->levels;
 }
 
+/* Those through which population i gets errors directly. */
+static size_t count_directs(const struct gle_graph *g, size_t i)
+{
+    size_t n = 0;
+
+    for (size_t k = 0; k < g->n_directs; k++)
+        n += g->directs[k].to == i;
+    return n;
+}
+
+/* Where its stretch of the list of readers begins: directs lie between. */
+static gle_u32 first_out_of(const struct gle_graph *g, size_t i)
+{
+    size_t at = 0;
+
+    for (size_t k = 0; k < i; k++)
+        at += g->populations[k].n_out + count_directs(g, k);
+    return (gle_u32)at;
+}
+
 static struct gle_device_population population_of(const struct gle_graph *g, size_t i)
 {
     const struct gle_population *p = &g->populations[i];
@@ -98,8 +118,9 @@ static struct gle_device_population population_of(const struct gle_graph *g, siz
         .ld = (gle_u32)p->ld,
         .first_in = (gle_u32)p->first,
         .n_in = (gle_u32)p->n_in,
-        .first_out = (gle_u32)(p->out - g->readers),
+        .first_out = first_out_of(g, i),
         .n_out = (gle_u32)p->n_out,
+        .n_back = (gle_u32)(p->n_out + count_directs(g, i)),
         .is_output = p->is_output,
         .needs_error = p->needs_error,
         .act = number_of(&gle_act_table, &p->cfg->act->row),
@@ -249,6 +270,36 @@ static struct gle_device_projection projection_of(const struct gle_graph *g, siz
     };
 }
 
+/* Errors that come directly: as of a projection that sends nothing but those. */
+static struct gle_device_projection direct_of(const struct gle_graph *g, size_t i)
+{
+    const struct gle_direct *d = &g->directs[i];
+    const struct gle_population *to = &g->populations[d->to];
+
+    return (struct gle_device_projection){
+        .source = (gle_u32)d->to,
+        .target = (gle_u32)d->from,
+        .delay = 1,
+        .n_in = (gle_u32)to->n,
+        .ld_in = (gle_u32)to->ld,
+        .n_pool = (gle_u32)to->n,
+        .link = GLE_DEVICE_DENSE,
+        .pooling = GLE_DEVICE_UNPOOLED,
+        .sends_error = d->sends,
+        .direct = true,
+        .sent = GLE_NOWHERE,
+        .own_feedback = true,
+        .xi = field_of(&(struct gle_field){0}, 0),
+        .low = field_of(&(struct gle_field){0}, 0),
+        .hp = field_of(&(struct gle_field){0}, 0),
+        .weight = {.field.place = GLE_NOWHERE},
+        .feedback = parameter_of(g, d->weight),
+        .read = field_of(&(struct gle_field){0}, 0),
+        .feedback_read = field_of(&d->read, 0),
+        .e_below = field_of(&d->sent, 0),
+    };
+}
+
 /* --- lists: of readers, then of each sparse link --- */
 
 /* Synapses by the neuron that they come from, each with its number and the neuron that it goes to. */
@@ -302,6 +353,7 @@ static size_t count_lists(const struct gle_graph *g)
 
     for (size_t i = 0; i < g->n_populations; i++)
         n += g->populations[i].n_out;
+    n += g->n_directs;
     for (size_t i = 0; i < g->n_projections; i++)
         if (g->projections[i].plan.starts)
             n += g->populations[g->projections[i].target].n + 1 + g->projections[i].n_pool + 1 +
@@ -325,7 +377,7 @@ int gle_device_tables_build(struct gle_device_tables *t, const struct gle_graph 
         if (g->floats[role] * (role == GLE_DERIVED ? g->n_populations : 1) >= GLE_NOWHERE)
             return gle_fail(err, GLE_ENOMEM, "the network is too large for a device: more than 4e9 numbers of a kind");
     t->populations = gle_calloc(g->n_populations, sizeof *t->populations);
-    t->projections = gle_calloc(g->n_projections, sizeof *t->projections);
+    t->projections = gle_calloc(g->n_projections + g->n_directs, sizeof *t->projections);
     t->lists = gle_calloc(t->n_lists + 1, sizeof *t->lists); /* there may be none */
     if (!t->populations || !t->projections || !t->lists)
         return gle_fail(err, GLE_ENOMEM, "no memory for the tables of a device");
@@ -333,6 +385,9 @@ int gle_device_tables_build(struct gle_device_tables *t, const struct gle_graph 
         t->populations[i] = population_of(g, i);
         for (size_t j = 0; j < g->populations[i].n_out; j++)
             t->lists[at++] = (gle_u32)g->populations[i].out[j];
+        for (size_t j = 0; j < g->n_directs; j++)
+            if (g->directs[j].to == i)
+                t->lists[at++] = (gle_u32)(g->n_projections + j);
     }
     for (size_t i = 0; i < g->n_projections; i++) {
         const struct gle_link_plan *plan = &g->projections[i].plan;
@@ -347,6 +402,8 @@ int gle_device_tables_build(struct gle_device_tables *t, const struct gle_graph 
             sent += g->train_rows * g->projections[i].ld_in;
         }
     }
+    for (size_t i = 0; i < g->n_directs; i++)
+        t->projections[g->n_projections + i] = direct_of(g, i);
     t->shape = (struct gle_device_shape){
         .n_populations = (gle_u32)g->n_populations,
         .output = (gle_u32)g->output,
@@ -473,5 +530,9 @@ int gle_device_tables_cut(struct gle_device_tables *t, size_t B, const struct gl
         ok = ok && add_tiles(t, GLE_LAUNCH_SEND, GLE_TASK_NORMALISE, g->output, B, 1, sizes);
     for (size_t i = 0; i < g->n_projections; i++)
         ok = ok && cut_projection(t, i, B, sizes);
+    for (size_t i = 0; i < g->n_directs; i++)
+        if (g->directs[i].sends)
+            ok = ok && add_tiles(t, GLE_LAUNCH_SEND, GLE_TASK_BACK, g->n_projections + i, B,
+                                 g->populations[g->directs[i].to].n, sizes);
     return ok ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the tables of a device");
 }

@@ -1,10 +1,30 @@
-/* Weights B that align themselves with W by noise in the source (pal): a source's input is stirred, and B learns how
- * the target's rates, less what they do slowly, go with that. */
+/* Errors that reach a population otherwise than through W: straight from another one; and weights B that align
+ * themselves with W by noise in the source (pal): a source's input is stirred, and B learns how the target's rates,
+ * less what they do slowly, go with that. */
 #include "kernel/draw.h"
 #include "kernel/equations.h"
 #include "solver/inside.h"
 
 #include <string.h>
+
+void gle_net_send_directly(struct gle_net *net, const struct gle_population *p, const float *e, size_t first, size_t n,
+                           size_t t)
+{
+    for (size_t i = 0; i < net->graph->n_directs; i++) {
+        const struct gle_direct *d = &net->graph->directs[i];
+        const struct gle_link_call call = {
+            .plan = &d->plan,
+            .kernels = net->kernels,
+            .weight = d->read.copies ? gle_field_of(net, &d->read, 0) : gle_param_of(net, d->weight),
+            .aid = d->aid.copies ? gle_field_of(net, &d->aid, 0) : NULL,
+            .room = net->rooms + t * gle_room_apart(net->graph)};
+        const size_t ld = d->sent.ld;
+        if (d->sends && gle_population_of(net, d->from) == p)
+            d->plan.link->forward(&call, gle_new_of(net, &d->sent) + first * ld, ld, e, p->ld, n);
+    }
+}
+
+/* --- alignment --- */
 
 /* Noise by projection, not by population: each has settings of its own. */
 static struct gle_draw draw_of(const struct gle_net *net, const struct gle_projection *c)

@@ -272,7 +272,13 @@ struct gle_noise_step gle_net_noise_step(const struct gle_net *net, const struct
 void gle_net_add_noise(struct gle_net *net, const struct gle_population *p, enum gle_noise k, float *to, float *draws,
                        size_t first, size_t n);
 
-/* --- feedback.c: where weights B align themselves --- */
+/* --- feedback.c --- */
+
+/* What those will read in the next step that get the errors of a population directly: of n rows from `first` on, whose
+ * errors e points to, by thread t. */
+void gle_net_send_directly(struct gle_net *net, const struct gle_population *p, const float *e, size_t first, size_t n,
+                           size_t t);
+/* Where weights B align themselves: */
 
 /* Makes the noise of this step that is added to n rows of a population, from `first` on, for those that read it; s: the
  * first of these rows, to which it is added; draws: room for as many. */

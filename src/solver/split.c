@@ -126,6 +126,11 @@ static bool may_share(const struct gle_graph *graph, const struct gle_kernels *k
         if (plan->link->rows_apart && !plan->link->rows_apart(plan, kernels))
             return false;
     }
+    for (size_t i = 0; i < graph->n_directs; i++) {
+        const struct gle_link_plan *plan = &graph->directs[i].plan;
+        if (plan->link->rows_apart && !plan->link->rows_apart(plan, kernels))
+            return false;
+    }
     return true;
 }
 

@@ -141,6 +141,21 @@ static const float *pooled_rates_of(const struct gle_net *net, const struct gle_
     return c->plan.pooling ? gle_derived_of(net, &c->pooled, gle_place_of(net, c->target, t)) : rates_of(net, c);
 }
 
+/* Of all that may reach a population from above, number j: from its readers, directly, and from the target. NULL: that
+ * does not. */
+static const float *error_above(const struct gle_net *net, const struct gle_population *p, size_t j)
+{
+    const struct gle_graph *g = net->graph;
+
+    if (j < p->n_out)
+        return gle_out_of(net, p, j)->sends_error ? gle_old_of(net, &gle_out_of(net, p, j)->e_below) : NULL;
+    if (j < p->n_out + g->n_directs) {
+        const struct gle_direct *d = &g->directs[j - p->n_out];
+        return &g->populations[d->to] == p && d->sends ? gle_old_of(net, &d->sent) : NULL;
+    }
+    return p->is_output ? net->top_error : NULL;
+}
+
 const float *gle_net_errors_above(struct gle_net *net, const struct gle_population *p, float *sum, size_t first,
                                   size_t n)
 {
@@ -148,13 +163,11 @@ const float *gle_net_errors_above(struct gle_net *net, const struct gle_populati
     const float *only = NULL;
     size_t count = 0;
 
-    for (size_t j = 0; j <= p->n_out; j++) {
-        const float *more;
-        if (j == p->n_out && !p->is_output)
-            break;
-        if (j < p->n_out && !gle_out_of(net, p, j)->sends_error)
+    for (size_t j = 0; j <= p->n_out + net->graph->n_directs; j++) {
+        const float *more = error_above(net, p, j);
+        if (!more)
             continue;
-        more = (j == p->n_out ? net->top_error : gle_old_of(net, &gle_out_of(net, p, j)->e_below)) + at;
+        more += at;
         if (count == 0)
             only = more;
         else if (count == 1)
@@ -439,8 +452,10 @@ static int step_rows(struct gle_net *net, size_t i, const struct rows *rows, boo
             gle_net_pass_high(net, gle_in_of(net, p, j), derived_rows(net, rows, &gle_in_of(net, p, j)->hp),
                               rows->first, B);
     gle_net_lap(net, rows->thread, GLE_LAP_ELEMENTWISE);
-    if (has_error)
+    if (has_error) {
         send_errors(net, rows, e);
+        gle_net_send_directly(net, p, e, rows->first, rows->n, rows->thread);
+    }
     gle_net_lap(net, rows->thread, GLE_LAP_PRODUCTS);
     return wild;
 }

@@ -77,6 +77,32 @@ class Feedback(Stopped):
                 self.assertEqual(m["network"]["plastic"], 5 * 6 + 7 * 3 + 6 * 3 * moves)
                 self.assertEqual(floats(folder / "weights.npz")["readout.feedback"], of[max(of)][1])
 
+    def test_errors_can_come_directly(self):
+        config = CONFIG.replace("feedback: FEEDBACK", "feedback: none").replace("activation: tanh}", "activation: tanh, "
+                                                                               "errors_from: [readout]}")
+        config = config.replace("parameters: [weight, feedback]", "parameters: [weight, errors_from]").replace(
+            "layers: [readout]", "layers: [hidden, readout]")
+        m, folder = self.run_config(self.write("direct.yaml", config))
+        weights, recorded = floats(folder / "weights.npz"), floats(folder / "recording.npz")
+        b = weights["hidden.errors_from"] # (6, 3)
+        self.assertEqual(recorded["hidden.errors_from"][:18], b)
+        self.assertNotEqual(recorded["hidden.weight"][:24], recorded["hidden.weight"][-24:])
+        self.assertEqual(m["network"]["layers"][0]["errors_from"], [{"layer": "readout", "parameters": 18}])
+        of = dict(zip(whole_numbers(folder / "recording.npz", "step"),
+                      (recorded["readout.weight"][at:][:18] for at in range(0, 10 ** 9, 18))))
+        turned = [b[3 * k + i] for i in range(3) for k in range(6)]
+        for c in m["diagnostics"]["comparisons"]:
+            self.assertAlmostEqual(c["layers"]["hidden"]["errors_from"]["angle"], angle(of[c["step"] - 1], turned),
+                                   delta=1e-3)
+        self.assertIn("hidden.errors_from       hidden gets the errors of readout, weights (6, 3)\n",
+                      self.run_glesim(folder / "config.yaml", "--dry-run", "--output", "x").out)
+        # What they are drawn from comes last: the other weights begin as without.
+        self.run_glesim(self.write("without.yaml", config.replace(", errors_from: [readout]", "").replace(
+            ", errors_from]", "]")), "--set", "training.epochs=0", "--output", "without", "--quiet")
+        self.run_glesim(self.folder / "direct.yaml", "--set", "training.epochs=0", "--output", "with", "--quiet")
+        one, other = (floats(self.run_of(name, 3) / "weights.npz") for name in ("without", "with"))
+        self.assertEqual(one, {name: other[name] for name in one})
+
     def go_on(self, feedback):
         config = CONFIG.replace("FEEDBACK", feedback).replace("epochs: 4", "epochs: 80")
         self.check(self.write("back.yaml", config))

@@ -80,6 +80,12 @@ static void lay_out(struct graph_oracle *o, struct memory *m)
             c->low = take(m, c->aligns ? rows : 0);
             c->gB = take(m, c->aligns ? c->n_weights : 0);
         }
+        for (size_t j = 0; j < l->n_directs; j++) {
+            struct graph_oracle_direct *d = &l->directs[j];
+            d->B = take(m, l->n * o->exp->layers[d->from].n);
+            d->off_B = take(m, l->n * o->exp->layers[d->from].n);
+            d->sent = take(m, rows);
+        }
     }
 }
 
@@ -94,6 +100,10 @@ static void connect(struct graph_oracle *o, const struct gle_graph *graph, size_
     l->act = find_act_formula(cfg->act->row.name);
     l->n_sources = cfg->n_sources;
     l->sources = calloc(l->n_sources, sizeof *l->sources);
+    l->n_directs = cfg->n_errors_from;
+    l->directs = calloc(l->n_directs + 1, sizeof *l->directs);
+    for (size_t j = 0; j < l->n_directs; j++)
+        l->directs[j].from = cfg->errors_from[j].layer;
     for (size_t j = 0; j < l->n_sources; j++) {
         const struct gle_source_cfg *from = &cfg->sources[j];
         const struct gle_projection *projection = &graph->projections[graph->populations[i].first + j];
@@ -107,9 +117,9 @@ static void connect(struct graph_oracle *o, const struct gle_graph *graph, size_
         c->n_weights = c->plan->rows * c->plan->cols;
         c->sends = from->layer != GLE_SOURCE_INPUT && from->feedback->sends;
         c->own = from->feedback->own;
-        c->way = from->feedback->way;
+        c->way = projection->sends_error ? from->feedback->way : GLE_FEEDBACK_STAYS;
         c->settings = from->feedback_params;
-        c->aligns = c->way == GLE_FEEDBACK_ALIGNS && projection->sends_error;
+        c->aligns = c->way == GLE_FEEDBACK_ALIGNS;
         c->number = (size_t)(projection - graph->projections);
     }
 }
@@ -160,6 +170,11 @@ double *graph_oracle_param(struct graph_oracle *o, const struct gle_parameter *p
         c = source_of(o, p);
         *gradient = c->way == GLE_FEEDBACK_FOLLOWS ? c->gW : c->gB;
         return c->B;
+    case GLE_ERRORS_FROM:
+        for (size_t j = 0; j < l->n_directs; j++)
+            if (!strcmp(o->exp->layers[p->field.population].errors_from[j].label, p->field.owner))
+                return l->directs[j].B;
+        return NULL;
     case GLE_BIAS:
         *gradient = l->gb;
         return l->b;
@@ -200,6 +215,11 @@ void graph_oracle_quantize(struct graph_oracle *o)
             struct graph_oracle_source *c = &o->layers[i].sources[j];
             find_offsets(c->off_W, c->W, c->n_weights, &o->exp->layers[i].quantize);
             find_offsets(c->off_B, c->B, c->n_weights, &o->exp->layers[i].quantize);
+        }
+    for (size_t i = 0; i < o->n_layers; i++)
+        for (size_t j = 0; j < o->layers[i].n_directs; j++) {
+            struct graph_oracle_direct *d = &o->layers[i].directs[j];
+            find_offsets(d->off_B, d->B, o->layers[i].n * o->layers[d->from].n, &o->exp->layers[i].quantize);
         }
 }
 
@@ -293,6 +313,7 @@ void graph_oracle_destroy(struct graph_oracle *o)
         for (size_t j = 0; j < o->layers[i].n_sources; j++)
             free(o->layers[i].sources[j].which);
         free(o->layers[i].sources);
+        free(o->layers[i].directs);
     }
     free(o->layers);
     free(o->memory);
@@ -324,6 +345,8 @@ void graph_oracle_set_batch(struct graph_oracle *o, size_t B)
             tile(o, c->xi, c->aligns ? PAST : 0, c->n_in, B);
             tile(o, c->low, c->aligns, l->n, B);
         }
+        for (size_t j = 0; j < l->n_directs; j++)
+            tile(o, l->directs[j].sent, 1, l->n, B);
     }
     o->B = B;
 }
@@ -345,6 +368,8 @@ void graph_oracle_reset(struct graph_oracle *o, bool all)
             memset(l->sources[j].e_below, 0, o->B_max * l->sources[j].n_in * sizeof(double));
             memset(l->sources[j].low, 0, l->sources[j].aligns ? bytes : 0);
         }
+        for (size_t j = 0; j < l->n_directs; j++)
+            memset(l->directs[j].sent, 0, bytes);
     }
 }
 
@@ -446,6 +471,8 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
                     if (c->layer == (long)i && c->sends)
                         e_above = rounded(o, e_above + c->e_below[b * l->n + k]);
                 }
+            for (size_t j = 0; j < l->n_directs; j++)
+                e_above = rounded(o, e_above + l->directs[j].sent[at]);
             if (i == o->output)
                 e_above = rounded(o, e_above + top_error[at]);
             e_inst = rounded(o, l->dr[at] * e_above);
@@ -569,6 +596,7 @@ double graph_oracle_step(struct graph_oracle *o, const double *x, const double *
         }
         free(below[i]);
     }
+    graph_oracle_send_directly(o);
     free(r_new);
     free(below);
     free(top_error);

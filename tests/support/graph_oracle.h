@@ -37,7 +37,15 @@ struct graph_oracle_source {
     double *x;          /* (B, n_pool), of this step */
 };
 
+/* Errors that come straight from another layer. */
+struct graph_oracle_direct {
+    size_t from;
+    double *B, *off_B, *sent; /* (n, n of the other), what makes B that which steps read, and B e of the last step */
+};
+
 struct graph_oracle_layer {
+    struct graph_oracle_direct *directs;
+    size_t n_directs;
     size_t n, n_bias, n_sources;
     struct graph_oracle_source *sources;
     const struct act_formula *act;
@@ -84,6 +92,9 @@ double graph_oracle_tau(const struct graph_oracle *o, const struct graph_oracle_
 void graph_oracle_clear_gradients(struct graph_oracle_layer *l);
 /* x, off by a random part of it. */
 double graph_oracle_rounded(struct graph_oracle *o, double x);
+
+/* What layers will get directly, in the next step, of the errors of others. */
+void graph_oracle_send_directly(struct graph_oracle *o);
 
 /* --- weights B that align themselves --- */
 /* Makes the noise of a step in all sources of such projections; what of it is added to a neuron of a layer. */

@@ -102,6 +102,7 @@ struct drawing {
     struct drawn layers[LAYERS_MAX], input;
     size_t n, output; /* l0 ... l<n - 1> */
     bool learns;      /* so do the weights of the layer that is being written */
+    bool direct;      /* errors may come directly: then gamma is 0, since exact gradients do not know that */
     struct gle_rng *rng, *of_hardware; /* NULL: none */
 };
 
@@ -164,6 +165,17 @@ static void put_hardware(struct text *t, const char *indent, struct gle_rng *rng
         put_text(t, "%squantize: {weight: none}\n", indent);
 }
 
+/* From one or two others. */
+static void put_errors_from(struct text *t, const struct drawing *g, size_t i)
+{
+    const size_t one = (i + 1 + pick(g->rng, g->n - 1)) % g->n, other = pick(g->rng, g->n);
+
+    put_text(t, "      errors_from: [{layer: l%zu, weight: {type: normal, std: 0.2}}", one);
+    if (other != one && other != i)
+        put_text(t, ", l%zu", other);
+    put_text(t, "]\n");
+}
+
 static void put_delay(struct text *t, const struct drawing *g, bool of_input, size_t of_ten)
 {
     if (!g->kind->smooth && chance(g->rng, of_ten))
@@ -198,7 +210,9 @@ static void put_layer(struct text *t, struct drawing *g, size_t i)
     const size_t n_more = pick(g->rng, 4), most = g->kind->wide ? conv ? 8 : 120 : conv ? 3 : 5;
 
     put_text(t, "    - name: l%zu\n      activation: %s\n", i, activations[pick(g->rng, 4)]);
-    if (!g->kind->smooth && chance(g->rng, 4))
+    if (g->direct && chance(g->rng, 6))
+        put_errors_from(t, g, i);
+    if (!g->kind->smooth && !g->direct && chance(g->rng, 4))
         put_text(t, "      gamma: %.3f\n", draw(g->rng, 0.0, 0.3));
     put_text(t, "      bias: %s\n", chance(g->rng, 2) ? "none" : "linear");
     put_text(t, "      reset: %s\n", chance(g->rng, 3) ? "batch" : "none");
@@ -258,6 +272,7 @@ void random_graph(struct text *t, const struct graph_kind *kind, struct gle_rng 
                         .of_hardware = kind->hardware ? &of_hardware : NULL};
     const size_t first = chance(rng, 5) ? 0 : pick(rng, g.n);
 
+    g.direct = !kind->rule && g.n > 1 && chance(rng, 3);
     g.output = kind->smooth || chance(rng, 7) ? g.n - 1 : pick(rng, g.n);
     t->n = 0;
     put_text(t, "glesim: 1\nname: graph\ndt: 0.1\nseed: %zu\ndataset: {type: npz, file: none.npz}\nnetwork:\n",

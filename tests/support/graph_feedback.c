@@ -1,5 +1,5 @@
-/* Weights B that align themselves, as Max et al. (arXiv:2212.10249) write it: with xi the noise in the source, of as
- * long ago as the rates that the layer reads,
+/* Errors that layers get directly; and weights B that align themselves, as Max et al. (arXiv:2212.10249) write it: with
+ * xi the noise in the source, of as long ago as the rates that the layer reads,
  *     dB/dt = lr (mean over rows of hp(r) xi^T - decay B),   hp(r) = r - low,   tau_hp d low/dt = hp(r) */
 #include "build.h"
 #include "formulas.h"
@@ -12,6 +12,22 @@
 #include <string.h>
 
 enum { SIDE_MAX = 512 };
+
+void graph_oracle_send_directly(struct graph_oracle *o)
+{
+    for (size_t i = 0; i < o->n_layers; i++)
+        for (size_t j = 0; j < o->layers[i].n_directs; j++) {
+            const struct graph_oracle_direct *d = &o->layers[i].directs[j];
+            const struct graph_oracle_layer *from = &o->layers[d->from];
+            for (size_t at = 0; at < o->B * o->layers[i].n; at++) {
+                const size_t b = at / o->layers[i].n, k = at % o->layers[i].n;
+                d->sent[at] = 0.0;
+                for (size_t m = 0; m < from->n; m++)
+                    d->sent[at] += graph_oracle_rounded(o, (d->B[k * from->n + m] + d->off_B[k * from->n + m]) *
+                                                               from->e[b * from->n + m]);
+            }
+        }
+}
 
 static void stir(struct graph_oracle *o, struct graph_oracle_source *c, bool training)
 {
