@@ -31,16 +31,12 @@ MAY_INCLUDE = {
 
 # Single headers beyond these lines, each with what it is needed for. All point downwards.
 BEYOND = {
-    "graph/graph.h": {"parts/link.h": "plans of links"},
+    "graph/graph.h": {"parts/feedback.h": "how weights B move", "parts/link.h": "plans of links"},
     "graph/graph.c": {
         "kernel/kernel.h": "gle_padded(): rows of the slabs are as long as the kernels want them",
-        "parts/feedback.h": "which errors flow",
         "parts/rule.h": "whether steps need errors",
     },
-    "graph/place.c": {
-        "kernel/kernel.h": "gle_padded() likewise",
-        "parts/feedback.h": "which projections have weights B",
-    },
+    "graph/place.c": {"kernel/kernel.h": "gle_padded() likewise"},
     "train/train.c": {"yaml/node.h": "keys of the config that errors about the data point at"},
     "train/train.h": {"graph/graph.h": "a run is given the graph beside its net"},
     "train/measure.h": {"graph/graph.h": "a measurement is given it likewise"},

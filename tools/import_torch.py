@@ -22,8 +22,8 @@ reads its input and itself: rnn.weight_ih_l0, rnn.weight_hh_l0 and the sum of it
 rnn.l0.ih.weight, rnn.l0.hh.weight and rnn.l0.bias here, for a layer `from: [input, hidden]` or --names
 rnn.l0.ih=hidden.input,rnn.l0.hh=hidden.hidden,rnn.l0.bias=hidden.bias. On the way back, bias_ih has all of the bias.
 
-What errors go back through (feedback: fixed) is <layer>.feedback or <layer>.<source>.feedback, of the shape of the
-weights. Weights of a sparse link are a list, beside which .synapses has the neuron and the source of each: (weights, 2)
+What errors go back through (feedback: fixed, and others that have weights of their own) is <layer>.feedback or
+<layer>.<source>.feedback, of the shape of the weights. Weights of a sparse link are a list, beside which .synapses has the neuron and the source of each: (weights, 2)
 whole numbers. Factors of time constants (mismatch) are <layer>.tau_m_factor and so on. A state dict holds them if the
 model has such tensors; what --like lacks is left out, and told.
 
@@ -54,10 +54,11 @@ try:
 except ImportError:
     np = None
 
-PARAMETERS = ("weight", "bias", "tau_m", "tau_r", "feedback", "synapses", "tau_m_factor", "tau_r_factor",
+OWN_FEEDBACK = ("fixed", "kolen_pollack", "pal")  # through weights of their own
+PARAMETERS = ("weight", "bias", "tau_m", "tau_r", "feedback", "errors_from", "synapses", "tau_m_factor", "tau_r_factor",
               "error_tau_m_factor", "error_tau_r_factor")
 TIME_CONSTANTS = PARAMETERS[2:4]
-BESIDE_WEIGHTS = PARAMETERS[4:6] # of the very source that the weights are of
+BESIDE_WEIGHTS = PARAMETERS[4:7] # of the very source that the weights are of
 # The type of a torch storage -> of its numbers. numpy has no bfloat16, the upper half of a float32.
 STORAGES = {"DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16",
             "BFloat16Storage": "bfloat16", "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16",
@@ -586,7 +587,7 @@ def shapes_of_config(config, variant):
         weights, beside = {}, {}
         for label, layer, feedback, sizes, connect in PROJECTION_ROW.findall(projections):
             weights.setdefault(layer, {})[label] = sizes = tuple(map(int, sizes.split(",")))
-            if feedback == "fixed":
+            if feedback in OWN_FEEDBACK:
                 beside[f"{label}.feedback"] = sizes
             if connect == "sparse":
                 beside[f"{label}.synapses"] = (*sizes, 2)

@@ -30,6 +30,7 @@ static bool is_one_of(const char *name, const char *owner, const char *const *of
 static bool is_parameter(const void *experiment, const char *name)
 {
     static const char *const others[] = {"bias", "tau_m", "tau_r", NULL};
+    static const char *const of_errors[] = {"errors_from", NULL};
     static const char *const of_source[] = {"weight", "feedback", "synapses", NULL};
     const struct gle_experiment *exp = experiment;
 
@@ -42,6 +43,9 @@ static bool is_parameter(const void *experiment, const char *name)
             if (l->mismatch.std[k] > 0.0 && is_one_of(name, l->name, factor))
                 return true;
         }
+        for (size_t j = 0; j < l->n_errors_from; j++)
+            if (is_one_of(name, l->errors_from[j].label, of_errors))
+                return true;
         for (size_t j = 0; j < l->n_sources; j++)
             if (is_one_of(name, l->sources[j].label, of_source))
                 return true;

@@ -85,6 +85,13 @@ int gle_picture_write(const struct gle_experiment *exp, struct gle_error *err)
         put_population(g, i);
     for (size_t i = 0; i < g->n_projections; i++)
         put_projection(g, &g->projections[i]);
+    for (size_t i = 0; i < g->n_directs; i++) {
+        fputs("  ", stdout);
+        put_node((long)g->directs[i].from);
+        fputs(" -> ", stdout);
+        put_node((long)g->directs[i].to);
+        puts(" [label=\"errors, direct\", style=dashed, constraint=false];");
+    }
     puts("}");
     gle_graph_destroy(g);
     return 0;

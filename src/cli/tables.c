@@ -90,7 +90,7 @@ const char *gle_link_words(char words[static GLE_LINK_WORDS], const struct gle_p
 /* Each layer reads the one before it as it does without a word. */
 static bool is_chain(const struct gle_graph *g)
 {
-    if (g->output != g->n_populations - 1)
+    if (g->n_directs || g->output != g->n_populations - 1)
         return false;
     for (size_t i = 0; i < g->n_populations; i++) {
         const struct gle_population *p = &g->populations[i];
@@ -204,4 +204,12 @@ void gle_show_network(const struct gle_graph *graph)
     if (graph->output != graph->n_populations - 1)
         printf("  output            %s\n", graph->populations[graph->output].cfg->name);
     show_projections(graph);
+    for (size_t i = 0; i < graph->n_directs; i++) {
+        const struct gle_direct *d = &graph->directs[i];
+        char weights[96], name[GLE_FIELD_LABEL];
+        format_weights(weights, sizeof weights, &d->plan);
+        gle_field_label(name, sizeof name, &d->weight->field);
+        printf("  %-24s %s gets the errors of %s, weights %s\n", name, graph->populations[d->to].cfg->name,
+               d->cfg->name, weights);
+    }
 }

@@ -41,6 +41,13 @@ GLE_MUST_CHECK int gle_layers_build(struct gle_experiment *exp, const struct gle
  *         GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_sources_build(struct gle_experiment *exp, const struct gle_layer_keys *const *keys,
                                      const struct gle_file_keys *file, struct gle_errors *errs);
+/* The layer of a name, written at node, or GLE_SOURCE_INPUT. Errors: GLE_ECONFIG: there is none. */
+GLE_MUST_CHECK int gle_source_find(long *layer, const struct gle_experiment *exp, const char *name,
+                                   const struct gle_node *node, struct gle_errors *errs);
+/* The entries of `errors_from` of all layers, whose shapes are known; keys: of each layer.
+ * Errors: GLE_ECONFIG (no such layer, a layer twice, or itself), GLE_ESHAPE, GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_errors_from_build(struct gle_experiment *exp, const struct gle_layer_keys *const *keys,
+                                         struct gle_errors *errs);
 /* Whether every layer leads to the output. Errors: GLE_ECONFIG, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_unheard_check(const struct gle_experiment *exp, struct gle_errors *errs);
 /* Whether the network has neither loops nor delays where the adjoint equations are asked for. Left out where
@@ -72,5 +79,9 @@ const char *gle_windowed_rules(char *buf, size_t size);
  * it: of the layers whose errors go on to a membrane. Left out where exp->layers or exp->loss is NULL.
  * Errors: GLE_ECONFIG, at the gamma of that layer. */
 GLE_MUST_CHECK int gle_curvatures_check(const struct gle_experiment *exp, struct gle_errors *errs);
+
+/* Whether weights B that move have weights to move with, and numbers that steps of dt can follow.
+ * Left out where exp->layers is NULL. Errors: GLE_ECONFIG, GLE_ERANGE, at the source's feedback. */
+GLE_MUST_CHECK int gle_feedback_check(const struct gle_experiment *exp, struct gle_errors *errs);
 
 #endif

@@ -18,25 +18,32 @@
 #include <math.h>
 #include <string.h>
 
-const struct gle_row gle_params[] = {
-    [GLE_WEIGHT] = {.name = "weight", .help = "W (neurons, inputs): how rates of the layer below enter"},
-    [GLE_BIAS] = {.name = "bias", .help = "b: what is added to the input of each neuron"},
-    [GLE_TAU_M] = {.name = "tau_m", .help = "membrane time constants"},
-    [GLE_TAU_R] = {.name = "tau_r", .help = "prospective time constants"},
-    [GLE_PARAMS] = {.name = NULL},
+#define PARAMETERS                                                                                          \
+    [GLE_WEIGHT] = {.name = "weight", .help = "W (neurons, inputs): how rates of the layer below enter"},   \
+    [GLE_BIAS] = {.name = "bias", .help = "b: what is added to the input of each neuron"},                  \
+    [GLE_TAU_M] = {.name = "tau_m", .help = "membrane time constants"},                                     \
+    [GLE_TAU_R] = {.name = "tau_r", .help = "prospective time constants"}
+const struct gle_row gle_params[] = {PARAMETERS, [GLE_PARAMS] = {.name = NULL}};
+const struct gle_row gle_recorded_params[] = {
+    PARAMETERS,
+    [GLE_FEEDBACK] = {.name = "feedback", .help = "B, of the shape of W: what errors go back through, of sources that "
+                                                  "have such weights"},
+    [GLE_ERRORS_FROM] = {.name = "errors_from", .help = "weights through which a layer gets errors from others "
+                                                        "directly"},
+    [GLE_RECORDED_PARAMS] = {.name = NULL},
 };
 const char *gle_param_name(enum gle_param kind)
 {
-    static const char *const others[GLE_PARAM_KINDS] = {[GLE_FEEDBACK] = "feedback",
-                                                        [GLE_TAU_M_FACTOR] = "tau_m_factor",
+    static const char *const others[GLE_PARAM_KINDS] = {[GLE_TAU_M_FACTOR] = "tau_m_factor",
                                                         [GLE_TAU_R_FACTOR] = "tau_r_factor",
                                                         [GLE_ERROR_TAU_M_FACTOR] = "error_tau_m_factor",
                                                         [GLE_ERROR_TAU_R_FACTOR] = "error_tau_r_factor"};
 
-    return kind < GLE_PARAMS ? gle_params[kind].name : others[kind];
+    return kind < GLE_RECORDED_PARAMS ? gle_recorded_params[kind].name : others[kind];
 }
 
 const struct gle_table gle_param_table = {"parameter", gle_params, sizeof *gle_params};
+const struct gle_table gle_recorded_table = {"parameter", gle_recorded_params, sizeof *gle_recorded_params};
 
 static const struct gle_row states[] = {
     {.name = "carry", .help = "the neurons' state runs on from batch to batch and from training to test, as published"},
@@ -293,6 +300,9 @@ static const struct gle_key layer_keys[] = {
     GLE_KEY_CUSTOM(struct gle_layer_keys, from, GLE_ABSENT, &gle_from_custom,
                    "what the layer reads: names of layers, input, or maps that say how; default: the layer before it, "
                    "and the first layer the input"),
+    GLE_KEY_CUSTOM(struct gle_layer_keys, errors_from, GLE_ABSENT, &gle_errors_custom,
+                   "layers whose errors come here directly, beside those of what reads this layer: names, or maps that "
+                   "say the weights"),
     GLE_KEY_CUSTOM(struct gle_layer_keys, weight, "{init: linear}", &gle_init_custom,
                    "the weights W (neurons, inputs) at the start"),
     GLE_KEY_CUSTOM(struct gle_layer_keys, bias, "{init: linear}", &bias_custom, "the biases b at the start, or none"),

@@ -55,12 +55,25 @@ struct gle_hardware_keys {
     struct gle_quantize_keys quantize;
 };
 
+/* An entry of `errors_from`. */
+struct gle_errors_keys {
+    const char *layer;
+    struct gle_part weight;
+    const struct gle_node *src;
+};
+
+struct gle_errors_list {
+    struct gle_errors_keys *item;
+    size_t n;
+};
+
 struct gle_layer_keys {
     const char *name;
     uint64_t repeat;
     struct gle_neurons neurons;
     const struct gle_row *activation;
     struct gle_source_list from;
+    struct gle_errors_list errors_from;
     struct gle_part weight, bias;
     struct gle_names plastic;
     const struct gle_row *reset;
@@ -181,7 +194,7 @@ struct gle_file_keys {
 };
 
 /* Of decode_from.c */
-extern const struct gle_custom gle_from_custom, gle_input_custom;
+extern const struct gle_custom gle_from_custom, gle_errors_custom, gle_input_custom;
 
 /* Of decode_hardware.c */
 extern const struct gle_key gle_noise_key_table[], gle_mismatch_key_table[], gle_quantize_key_table[];
@@ -204,6 +217,7 @@ extern const struct gle_key gle_evaluate_key_table[], gle_record_key_table[], gl
 extern const struct gle_table gle_variable_table;
 
 /* What people take for parameters. */
-extern const struct gle_table gle_param_table, gle_state_table, gle_test_table, gle_reset_table, gle_backend_table;
+extern const struct gle_table gle_param_table, gle_recorded_table, gle_state_table, gle_test_table, gle_reset_table;
+extern const struct gle_table gle_backend_table;
 
 #endif

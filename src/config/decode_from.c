@@ -123,3 +123,55 @@ static const struct gle_key source_key = {
 static const struct gle_form from_forms[] = {{.kind = GLE_FORM_LIST, .key = &source_key, .most = GLE_SOURCES_MAX},
                                              {.kind = GLE_FORM_END}};
 const struct gle_custom gle_from_custom = {.decode = decode_from, .type = "list of sources", .forms = from_forms};
+
+/* --- errors from other layers --- */
+
+static const struct gle_key errors_keys[] = {
+    GLE_KEY_TEXT(struct gle_errors_keys, layer, NULL, "whose errors come here: the name of another layer"),
+    GLE_KEY_CUSTOM(struct gle_errors_keys, weight, "{init: linear}", &gle_init_custom,
+                   "the weights B (neurons, those of the other layer), through which they come, B e; they stay as they "
+                   "are"),
+    GLE_KEY_END,
+};
+
+static int decode_errors(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
+{
+    struct gle_errors_list *out = field;
+    int rc = 0;
+
+    if (node->kind != GLE_NODE_LIST)
+        return gle_node_error(errs, GLE_ECONFIG, node, NULL,
+                              "a list is wanted: names of layers, or {layer: name, weight: ...}");
+    if (!node->n_items)
+        return 0;
+    if (node->n_items > GLE_SOURCES_MAX)
+        return gle_node_error(errs, GLE_ERANGE, node, NULL, "%zu layers; at most %d are possible", node->n_items,
+                              GLE_SOURCES_MAX);
+    out->item = gle_arena_alloc(doc->arena, node->n_items, sizeof *out->item);
+    if (!out->item)
+        return gle_node_error(errs, GLE_ENOMEM, node, NULL, "no memory for %zu layers", node->n_items);
+    out->n = node->n_items;
+    for (size_t i = 0; i < out->n; i++) {
+        struct gle_node *item = node->items[i];
+        out->item[i].src = item;
+        if (item->kind == GLE_NODE_SCALAR && gle_node_wrap(doc, item, "layer", errs))
+            return -1;
+        rc |= gle_decode(&out->item[i], errors_keys, doc, item, errs);
+    }
+    return rc;
+}
+
+static const struct gle_key layer_name_key = {
+    .name = "layer", .kind = GLE_KEY_KIND_TEXT, .unit = "", .help = "name of a layer"};
+static const struct gle_key errors_map_key = {
+    .name = "errors", .kind = GLE_KEY_KIND_MAP, .unit = "", .more = errors_keys};
+static const struct gle_form entry_forms[] = {{.kind = GLE_FORM_VALUE, .key = &layer_name_key},
+                                              {.kind = GLE_FORM_VALUE, .key = &errors_map_key},
+                                              {.kind = GLE_FORM_END}};
+static const struct gle_custom entry_custom = {.type = "name of a layer, or map", .forms = entry_forms};
+static const struct gle_key entry_key = {
+    .name = "errors", .kind = GLE_KEY_KIND_CUSTOM, .unit = "", .more = &entry_custom};
+static const struct gle_form errors_forms[] = {{.kind = GLE_FORM_LIST, .key = &entry_key, .most = GLE_SOURCES_MAX},
+                                               {.kind = GLE_FORM_END}};
+const struct gle_custom gle_errors_custom = {
+    .decode = decode_errors, .type = "list of layers", .forms = errors_forms};

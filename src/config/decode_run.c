@@ -296,7 +296,7 @@ const struct gle_key gle_record_key_table[] = {
                    "batch that runs, with NaN where a smaller one has none"),
     GLE_KEY_NAMES(struct gle_record_keys, variables, "[]", &gle_variable_table,
                   "variables that are recorded of the layers"),
-    GLE_KEY_NAMES(struct gle_record_keys, parameters, "[]", &gle_param_table,
+    GLE_KEY_NAMES(struct gle_record_keys, parameters, "[]", &gle_recorded_table,
                   "parameters that are recorded of the layers"),
     GLE_KEY_NAMES(struct gle_record_keys, gradients, "[]", &gle_param_table,
                   "parameters whose gradients are recorded of the layers, as the optimizer saw them; NaN where it made "

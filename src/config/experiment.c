@@ -305,7 +305,8 @@ static int build_sections(struct gle_experiment *exp, const struct gle_file_keys
         rc |= check_signal(exp, errs) | check_made(exp, errs);
     return rc | gle_teacher_build(exp, &file->teacher, errs) | gle_phases_build(exp, &file->training.phases, errs) |
            gle_evaluate_build(exp, &file->training.evaluate, errs) | gle_record_build(exp, &file->record, errs) |
-           gle_diagnose_build(exp, &file->diagnose, errs) | gle_curvatures_check(exp, errs) | gle_ways_check(exp, errs);
+           gle_diagnose_build(exp, &file->diagnose, errs) | gle_curvatures_check(exp, errs) |
+           gle_feedback_check(exp, errs) | gle_ways_check(exp, errs);
 }
 
 struct gle_experiment *gle_experiment_build(struct gle_doc *doc, const char *variant, const struct gle_sweep *sweep,

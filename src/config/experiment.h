@@ -38,13 +38,15 @@ enum gle_param {
     GLE_TAU_R,
     GLE_PARAMS,
     GLE_FEEDBACK = GLE_PARAMS, /* weights of their own through which errors go back */
+    GLE_ERRORS_FROM,           /* those through which a layer gets errors from one that need not read it */
     GLE_TAU_M_FACTOR,          /* mismatch, in the order of enum gle_mismatch: what time constants are multiplied by */
     GLE_TAU_R_FACTOR,
     GLE_ERROR_TAU_M_FACTOR,
     GLE_ERROR_TAU_R_FACTOR,
-    GLE_PARAM_KINDS
+    GLE_PARAM_KINDS,
+    GLE_RECORDED_PARAMS = GLE_ERRORS_FROM + 1 /* those that can be recorded: row p of gle_recorded_params is kind p */
 };
-extern const struct gle_row gle_params[];
+extern const struct gle_row gle_params[], gle_recorded_params[];
 const char *gle_param_name(enum gle_param kind); /* of any kind */
 /* Whether it is a time constant, which is never below dt. */
 static inline bool gle_param_is_tau(enum gle_param kind)
@@ -102,6 +104,15 @@ struct gle_source_cfg {
     const struct gle_node *src;
 };
 
+/* Whose errors a layer gets directly: an entry of its `errors_from`. */
+struct gle_errors_cfg {
+    size_t layer;            /* its number */
+    const char *name;        /* its name */
+    const char *label;       /* "hidden", or "hidden.readout" of a layer with several, in front of ".errors_from" */
+    struct gle_part weight;  /* row: struct gle_init; (neurons, those of the other layer) */
+    const struct gle_node *src;
+};
+
 /* One layer, repeats unrolled. */
 struct gle_layer_cfg {
     const char *name;            /* unique; "lag_3" for the third of `name: lag, repeat: 5` */
@@ -111,6 +122,8 @@ struct gle_layer_cfg {
     const struct gle_act *act;
     struct gle_source_cfg *sources; /* at least one */
     size_t n_sources;
+    struct gle_errors_cfg *errors_from;
+    size_t n_errors_from;
     struct gle_part bias;        /* row: struct gle_init; NULL: no bias */
     bool plastic[GLE_PARAMS];    /* weight: of any source; bias only if there is one */
     double gamma;
@@ -186,7 +199,7 @@ struct gle_record {
     uint64_t offset; /* the first step that is recorded */
     struct gle_indices layers; /* at least one */
     struct gle_indices neurons, sequences; /* n == 0: all */
-    bool variables[GLE_RECORD_VARS], parameters[GLE_PARAMS], gradients[GLE_PARAMS];
+    bool variables[GLE_RECORD_VARS], parameters[GLE_RECORDED_PARAMS], gradients[GLE_PARAMS];
     const struct gle_node *src;
 };
 

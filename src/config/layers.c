@@ -190,6 +190,7 @@ int gle_layers_build(struct gle_experiment *exp, const struct gle_file_keys *fil
     rc |= gle_sources_build(exp, keys, file, errs);
     if (!exp->layers)
         return rc;
+    rc |= gle_errors_from_build(exp, keys, errs);
     rc |= check_biases(exp, errs) | check_weights(exp, list->src, errs);
     return rc ? rc : gle_unheard_check(exp, errs);
 }

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "config/build.h"
 #include "data/data.h"
+#include "parts/feedback.h"
 #include "parts/rule.h"
 
 #include <float.h>
@@ -340,6 +341,28 @@ static int check_gradients(const struct gle_experiment *exp, const struct gle_na
     return rc;
 }
 
+/* Nor of weights B, where no layer has any. */
+static int check_feedback(const struct gle_experiment *exp, const struct gle_names *parameters,
+                          struct gle_errors *errs)
+{
+    bool has[GLE_RECORDED_PARAMS] = {[GLE_WEIGHT] = true, [GLE_BIAS] = true, [GLE_TAU_M] = true, [GLE_TAU_R] = true};
+    int rc = 0;
+
+    for (size_t k = 0; k < exp->record.layers.n; k++) {
+        const struct gle_layer_cfg *l = &exp->layers[exp->record.layers.v[k]];
+        has[GLE_ERRORS_FROM] = has[GLE_ERRORS_FROM] || l->n_errors_from;
+        for (size_t j = 0; j < l->n_sources; j++)
+            has[GLE_FEEDBACK] = has[GLE_FEEDBACK] || l->sources[j].feedback->own;
+    }
+    for (size_t i = 0; exp->record.layers.n && i < parameters->n; i++)
+        if (parameters->v[i] && !has[row_number(&gle_recorded_table, parameters->v[i])])
+            rc = gle_node_error(errs, GLE_ECONFIG, parameters->src->items[i], NULL,
+                                parameters->v[i] == &gle_recorded_params[GLE_FEEDBACK]
+                                    ? "none of the recorded layers has weights of its own that errors go back through"
+                                    : "none of the recorded layers has errors_from");
+    return rc;
+}
+
 static bool is_listed(const struct gle_indices *list, size_t v)
 {
     for (size_t i = 0; i < list->n; i++)
@@ -437,11 +460,12 @@ int gle_record_build(struct gle_experiment *exp, const struct gle_record_keys *k
     record->neurons = keys->neurons.list;
     record->sequences = keys->sequences.list;
     rc = take_names(record->variables, &keys->variables, &gle_variable_table, errs) |
-         take_names(record->parameters, &keys->parameters, &gle_param_table, errs) |
+         take_names(record->parameters, &keys->parameters, &gle_recorded_table, errs) |
          take_names(record->gradients, &keys->gradients, &gle_param_table, errs) |
          check_windowed(exp, &keys->variables, errs) | take_layers(&record->layers, exp, &keys->layers, errs);
-    return rc | check_gradients(exp, &keys->gradients, errs) | check_neurons(exp, &keys->neurons, errs) |
-           check_sequences(exp, &keys->sequences, errs) | check_offset(exp, errs);
+    return rc | check_gradients(exp, &keys->gradients, errs) | check_feedback(exp, &keys->parameters, errs) |
+           check_neurons(exp, &keys->neurons, errs) | check_sequences(exp, &keys->sequences, errs) |
+           check_offset(exp, errs);
 }
 
 /* --- comparing gradients --- */

@@ -25,16 +25,15 @@ static const struct gle_shape *shape_of(const struct gle_experiment *exp, long l
 
 /* --- names --- */
 
-static int find_source(long *layer, const struct gle_experiment *exp, const struct gle_source_keys *keys,
-                       struct gle_errors *errs)
+int gle_source_find(long *layer, const struct gle_experiment *exp, const char *name, const struct gle_node *node,
+                    struct gle_errors *errs)
 {
-    const struct gle_node *node = gle_node_get(keys->src, "layer");
-    struct gle_suggestion near = {.word = keys->layer};
-    const bool input = !strcmp(keys->layer, "input");
+    struct gle_suggestion near = {.word = name};
+    const bool input = !strcmp(name, "input");
 
     *layer = GLE_SOURCE_INPUT;
     for (size_t i = 0; i < exp->n_layers; i++) {
-        if (!strcmp(exp->layers[i].name, keys->layer)) {
+        if (!strcmp(exp->layers[i].name, name)) {
             if (input)
                 return gle_node_error(errs, GLE_ECONFIG, node, NULL,
                                       "'input' is the network's input, and also the name of a layer: call that "
@@ -50,9 +49,9 @@ static int find_source(long *layer, const struct gle_experiment *exp, const stru
     if (gle_node_invisible(node, errs))
         return -1;
     if (near.best)
-        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "there is no layer '%s' (did you mean '%s'?)", keys->layer,
+        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "there is no layer '%s' (did you mean '%s'?)", name,
                               near.best);
-    return gle_node_error(errs, GLE_ECONFIG, node, NULL, "there is no layer '%s'", keys->layer);
+    return gle_node_error(errs, GLE_ECONFIG, node, NULL, "there is no layer '%s'", name);
 }
 
 /* The parameters of a file for the whole network replace a layer's own. */
@@ -95,7 +94,7 @@ static int build_source(struct gle_source_cfg *out, const struct gle_experiment 
 
     out->layer = target ? (long)target - 1 : GLE_SOURCE_INPUT;
     out->src = keys ? keys->src : layer->src;
-    if (keys && find_source(&out->layer, exp, keys, errs))
+    if (keys && gle_source_find(&out->layer, exp, keys->layer, gle_node_get(keys->src, "layer"), errs))
         return -1;
     out->name = keys && keys->name ? keys->name : name_of(exp, out->layer);
     if (keys && keys->name && gle_name_check(keys->name, "", keys->src, "name", errs))

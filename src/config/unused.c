@@ -207,6 +207,12 @@ static void mark_wanted(bool *wanted, const struct gle_experiment *exp)
                 wanted[i] = c->layer != GLE_SOURCE_INPUT && c->feedback->sends && wanted[c->layer];
                 more = more || wanted[i];
             }
+        for (size_t i = 0; i < exp->n_layers; i++)
+            for (size_t j = 0; wanted[i] && j < exp->layers[i].n_errors_from; j++) {
+                bool *from = &wanted[exp->layers[i].errors_from[j].layer];
+                more = more || !*from;
+                *from = true;
+            }
     }
 }
 
@@ -220,6 +226,12 @@ static void tell_of_feedback(const struct gle_experiment *exp, struct gle_errors
         return;
     }
     mark_wanted(wanted, exp);
+    for (size_t i = 0; i < exp->n_layers; i++)
+        if (!wanted[i] && exp->layers[i].n_errors_from)
+            tell(told, given(exp, exp->layers[i].src, "errors_from"),
+                 follows_errors(exp) ? "nothing learns from errors that come to '%s'"
+                                     : "gradients do not depend on it, and no error that comes to '%s' feeds back into "
+                                       "membranes (gamma)", exp->layers[i].name);
     for (size_t i = 0; i < exp->n_layers; i++)
         for (size_t j = 0; j < exp->layers[i].n_sources; j++) {
             const struct gle_source_cfg *c = &exp->layers[i].sources[j];
@@ -463,8 +475,8 @@ static void tell_of_record(const struct gle_experiment *exp, struct gle_errors *
         return;
     for (int v = 0; v < GLE_RECORD_VARS; v++)
         of_neurons = of_neurons || (record->variables[v] && v != GLE_RECORD_E_BELOW);
-    for (int p = 0; p < GLE_PARAMS; p++)
-        of_neurons = of_neurons || record->parameters[p] || record->gradients[p];
+    for (int p = 0; p < GLE_RECORDED_PARAMS; p++)
+        of_neurons = of_neurons || record->parameters[p] || (p < GLE_PARAMS && record->gradients[p]);
     of_layers = of_neurons || record->variables[GLE_RECORD_E_BELOW];
     if (!of_layers)
         tell(told, given(exp, record->src, "layers"),

@@ -2,9 +2,9 @@
 #include "base/memory.h"
 #include "graph/place.h"
 #include "kernel/kernel.h"
-#include "parts/feedback.h"
 #include "parts/rule.h"
 
+#include <math.h>
 #include <string.h>
 
 /* --- connections --- */
@@ -13,19 +13,22 @@ static struct gle_graph *allocate(const struct gle_experiment *exp)
 {
     struct gle_graph *g = gle_calloc(1, sizeof *g);
     const size_t n = exp->n_layers;
-    size_t n_projections = 0;
+    size_t n_projections = 0, n_directs = 0;
 
     if (!g)
         return NULL;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         n_projections += exp->layers[i].n_sources;
+        n_directs += exp->layers[i].n_errors_from;
+    }
     g->n_populations = n;
     g->populations = gle_calloc(n, sizeof *g->populations);
     g->projections = gle_calloc(n_projections, sizeof *g->projections);
+    g->directs = gle_calloc(n_directs + 1, sizeof *g->directs); /* there may be none */
     g->readers = gle_calloc(n_projections, sizeof *g->readers);
-    g->parameters = gle_calloc(gle_most_parameters(n, n_projections), sizeof *g->parameters);
-    g->fields = gle_calloc(gle_most_fields(n, n_projections), sizeof *g->fields);
-    if (g->populations && g->projections && g->readers && g->parameters && g->fields)
+    g->parameters = gle_calloc(gle_most_parameters(n, n_projections, n_directs), sizeof *g->parameters);
+    g->fields = gle_calloc(gle_most_fields(n, n_projections, n_directs), sizeof *g->fields);
+    if (g->populations && g->projections && g->directs && g->readers && g->parameters && g->fields)
         return g;
     gle_graph_destroy(g);
     return NULL;
@@ -59,6 +62,29 @@ static int connect(struct gle_graph *g, struct gle_projection *c, size_t target,
     return 0;
 }
 
+/* Neurons side by side, whatever grid they lie on. */
+static struct gle_shape flat(size_t n)
+{
+    return (struct gle_shape){.channels = n, .size = {1, 1}};
+}
+
+static int connect_directly(struct gle_graph *g, struct gle_direct *d, size_t to, const struct gle_errors_cfg *cfg,
+                            struct gle_error *err)
+{
+    const struct gle_link_params none = {{0}};
+    const struct gle_shape source = flat(g->exp->layers[cfg->layer].n), target = flat(g->exp->layers[to].n);
+
+    d->cfg = cfg;
+    d->from = cfg->layer;
+    d->to = to;
+    if (gle_link_plan_make(&d->plan, gle_links, &none, &source, &target, g->exp->seed, cfg->label, err)) {
+        gle_experiment_place(err, cfg->src);
+        return -1;
+    }
+    g->room = d->plan.room > g->room ? d->plan.room : g->room;
+    return 0;
+}
+
 /* Lists the readers of each population, and finds how far back they look. */
 static void list_readers(struct gle_graph *g)
 {
@@ -88,6 +114,9 @@ static int connect_all(struct gle_graph *g, struct gle_error *err)
         p->is_output = i == g->output;
         for (size_t j = 0; j < p->n_in; j++)
             if (connect(g, &g->projections[g->n_projections++], i, &p->cfg->sources[j], err))
+                return -1;
+        for (size_t j = 0; j < p->cfg->n_errors_from; j++)
+            if (connect_directly(g, &g->directs[g->n_directs++], i, &p->cfg->errors_from[j], err))
                 return -1;
     }
     list_readers(g);
@@ -144,7 +173,15 @@ static void find_errors(struct gle_graph *g, bool shown)
         more = false;
         for (size_t i = 0; i < g->n_projections; i++)
             more = pass_on(g, &g->projections[i]) || more;
+        for (size_t i = 0; i < g->n_directs; i++) {
+            bool *from = &g->populations[g->directs[i].from].needs_error;
+            const bool needs = g->populations[g->directs[i].to].needs_error;
+            more = more || (needs && !*from);
+            *from = *from || needs;
+        }
     }
+    for (size_t i = 0; i < g->n_directs; i++)
+        g->directs[i].sends = g->populations[g->directs[i].to].needs_error;
     for (size_t i = 0; i < g->n_projections; i++) {
         struct gle_projection *c = &g->projections[i];
         const struct gle_population *source = source_of(g, c);
@@ -233,8 +270,11 @@ void gle_graph_destroy(struct gle_graph *graph)
         return;
     for (size_t i = 0; i < graph->n_projections; i++)
         gle_link_plan_clear(&graph->projections[i].plan);
+    for (size_t i = 0; i < graph->n_directs; i++)
+        gle_link_plan_clear(&graph->directs[i].plan);
     gle_free(graph->populations);
     gle_free(graph->projections);
+    gle_free(graph->directs);
     gle_free(graph->parameters);
     gle_free(graph->fields);
     gle_free(graph->readers);
@@ -263,6 +303,31 @@ const struct gle_parameter *gle_graph_factor(const struct gle_graph *graph, cons
     if (k == GLE_MISMATCH_ERROR_TAU_R && !population->cfg->mismatch.own[k])
         of = GLE_MISMATCH_TAU_R;
     return graph->ideal ? NULL : population->factors[of];
+}
+
+const struct gle_direct *gle_graph_direct(const struct gle_graph *graph, const struct gle_parameter *p)
+{
+    const struct gle_direct *d = graph->directs;
+
+    while (d->weight != p)
+        d++;
+    return d;
+}
+
+struct gle_alignment gle_feedback_alignment(const struct gle_graph *graph, const struct gle_projection *c)
+{
+    const struct gle_feedback_params *own = (const struct gle_feedback_params *)c->cfg->feedback_params;
+    const double dt = graph->exp->dt;
+    double keep;
+
+    if (c->feedback_way != GLE_FEEDBACK_ALIGNS)
+        return (struct gle_alignment){0};
+    keep = 1.0 - dt / own->tau;
+    return (struct gle_alignment){.keep = (float)keep,
+                                  .add = (float)(own->std * sqrt(1.0 - keep * keep)),
+                                  .leak = (float)(dt / own->tau_hp),
+                                  .rate = (float)(dt * own->lr),
+                                  .decay = (float)own->decay};
 }
 
 size_t gle_graph_variable(const struct gle_graph *graph, size_t population, const char *name, size_t from)
@@ -307,9 +372,12 @@ double gle_graph_flops(const struct gle_graph *graph, bool learn)
 
     for (size_t i = 0; i < graph->n_projections; i++) {
         const struct gle_projection *c = &graph->projections[i];
-        const int products = 1 + c->sends_error + (sweeps && c->sweeps_below) + (learn && c->weight->plastic);
+        const bool aligns = learn && c->feedback_way == GLE_FEEDBACK_ALIGNS;
+        const int products = 1 + c->sends_error + (sweeps && c->sweeps_below) + (learn && c->weight->plastic) + aligns;
         flops += products * product_flops(c);
     }
+    for (size_t i = 0; i < graph->n_directs; i++)
+        flops += graph->directs[i].sends ? graph->directs[i].plan.link->flops(&graph->directs[i].plan) : 0.0;
     return flops;
 }
 

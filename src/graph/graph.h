@@ -5,6 +5,7 @@
 
 #include "config/experiment.h"
 #include "graph/field.h"
+#include "parts/feedback.h"
 #include "parts/link.h"
 
 /* A parameter: what a config sets or has learn, a file of weights holds, and a gradient is found of. */
@@ -114,10 +115,17 @@ struct gle_projection {
     bool sweeps_below; /* the source is swept */
     struct gle_parameter *weight;   /* W (plan.rows, plan.cols) */
     struct gle_parameter *feedback; /* B, like W: errors go back through it; NULL: through W itself, or not at all */
+    enum gle_feedback_way feedback_way; /* how B moves */
     struct gle_field aid;          /* coefficient: what the link wants beside W; of a dense one W transposed */
     struct gle_field feedback_aid; /* likewise of B, where a sweep goes through it */
     struct gle_field read;          /* coefficient: W as steps read it, where it is quantized; like W */
     struct gle_field feedback_read; /* likewise of B */
+    /* Where B aligns itself: */
+    struct gle_field xi;           /* state (B, n_in): noise that is added to the source's s; a copy for each step of
+                                      the delay, and the new one */
+    struct gle_field low;          /* state: low-pass rates of the target (B, n), */
+    struct gle_field hp;           /* and, derived, what its rates had beyond them */
+    struct gle_field pooled_xi;    /* derived (B, n_pool): xi as the link read it */
     struct gle_field e_below;      /* state: W^T e (B, n_in), what the source reads; two copies */
     struct gle_field pooled;       /* derived: pooled rates (B, n_pool), */
     struct gle_field pooled_e;     /* and W^T e before it is spread over the source */
@@ -127,14 +135,28 @@ struct gle_projection {
     struct gle_field part;         /* adjoint: part of a gradient of the weights, like W */
 };
 
+/* Errors that a population gets straight from another one: B e. */
+struct gle_direct {
+    const struct gle_errors_cfg *cfg;
+    size_t from, to;              /* populations: whose errors, and who gets them */
+    bool sends;                   /* the latter needs them */
+    struct gle_link_plan plan;    /* dense */
+    struct gle_parameter *weight; /* B (n of to, n of from) */
+    struct gle_field read;        /* coefficient: B as steps read it, where weights are quantized */
+    struct gle_field aid;         /* coefficient: what the link wants beside B */
+    struct gle_field sent;        /* state (B, n of to): what it reads in the next step; two copies */
+};
+
 struct gle_graph {
     const struct gle_experiment *exp; /* borrowed */
     struct gle_population *populations; /* in the config's order */
     struct gle_projection *projections; /* likewise, by target */
-    struct gle_parameter *parameters;   /* of all: population by population weights, bias, tau_m, tau_r, factors */
+    struct gle_direct *directs;         /* likewise, by the one that gets errors */
+    struct gle_parameter *parameters;   /* of all: population by population weights, bias, tau_m, tau_r, factors; then
+                                           those of directs */
     const struct gle_field **fields;    /* all of them, population by population; tapes and adjoints come last */
     size_t *readers;                    /* populations' lists of who reads them */
-    size_t n_populations, n_projections, n_parameters, n_fields;
+    size_t n_populations, n_projections, n_directs, n_parameters, n_fields;
     size_t output;     /* the population that targets are held against */
     size_t n_input, ld_input;
     size_t max_batch;  /* rows */
@@ -154,7 +176,7 @@ struct gle_graph {
     size_t floats[GLE_ROLES]; /* sizes of slabs. Of derived variables, if not observed: of the largest population, which
                                  each thread has, or the net has for each population */
     size_t n_params;  /* weights and biases, padding not counted */
-    size_t n_plastic; /* numbers that learn, plastic time constants included */
+    size_t n_plastic; /* numbers that learn, plastic time constants and weights B that move included */
 };
 
 /* What a network is built for. */
@@ -175,6 +197,24 @@ struct gle_graph_options {
 GLE_MUST_CHECK int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp,
                                    const struct gle_graph_options *options, struct gle_error *err);
 void gle_graph_destroy(struct gle_graph *graph); /* NULL is fine */
+
+/* What W and B of a projection, of which B follows W, keep of themselves in a step of the optimizer. */
+static inline float gle_feedback_keep(const struct gle_graph *graph, const struct gle_projection *c)
+{
+    const struct gle_feedback_params *own = (const struct gle_feedback_params *)c->cfg->feedback_params;
+
+    return c->feedback_way == GLE_FEEDBACK_FOLLOWS ? (float)(1.0 - graph->exp->dt * own->decay) : 1.0f;
+}
+
+/* What a parameter of kind GLE_ERRORS_FROM belongs to. */
+const struct gle_direct *gle_graph_direct(const struct gle_graph *graph, const struct gle_parameter *p);
+
+/* Numbers of a projection of which B aligns itself, for steps of dt: xi <- keep xi + add z, with normal numbers z; see
+ * equations.h for the others. Zeros where it does not. */
+struct gle_alignment {
+    float keep, add, leak, rate, decay;
+};
+struct gle_alignment gle_feedback_alignment(const struct gle_graph *graph, const struct gle_projection *c);
 
 /* The number of a parameter of a population, by its kind; of weights, those of its source number `source`. */
 size_t gle_graph_parameter(const struct gle_graph *graph, size_t population, size_t source, enum gle_param kind);

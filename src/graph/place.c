@@ -1,6 +1,5 @@
 #include "graph/place.h"
 #include "kernel/kernel.h"
-#include "parts/feedback.h"
 
 #include <string.h>
 
@@ -8,17 +7,19 @@ enum { LINE = 16 };
 
 /* --- fields --- */
 
-enum { FIELDS_POPULATION = 50, FIELDS_PROJECTION = 14, FIELDS_GRAPH = 3 }; /* at most, with those of parameters */
+enum { FIELDS_POPULATION = 50, FIELDS_PROJECTION = 18, FIELDS_DIRECT = 4, FIELDS_GRAPH = 3 }; /* at most, with those of
+                                                                                                   parameters */
 
-size_t gle_most_fields(size_t n_populations, size_t n_projections)
+size_t gle_most_fields(size_t n_populations, size_t n_projections, size_t n_directs)
 {
-    return n_populations * FIELDS_POPULATION + n_projections * FIELDS_PROJECTION + FIELDS_GRAPH;
+    return n_populations * FIELDS_POPULATION + n_projections * FIELDS_PROJECTION + n_directs * FIELDS_DIRECT +
+           FIELDS_GRAPH;
 }
 
 /* Weights and feedback of each projection; bias, tau_m, tau_r and their factors of each population. */
-size_t gle_most_parameters(size_t n_populations, size_t n_projections)
+size_t gle_most_parameters(size_t n_populations, size_t n_projections, size_t n_directs)
 {
-    return (3 + GLE_MISMATCHES) * n_populations + 2 * n_projections;
+    return (3 + GLE_MISMATCHES) * n_populations + 2 * n_projections + n_directs;
 }
 
 /* Gives a field its shape and its place. copies 0: it is not needed. */
@@ -125,6 +126,17 @@ static struct gle_parameter *add_parameter(struct gle_graph *g, enum gle_param k
     return out;
 }
 
+/* Whether B moves, and how: not where nothing goes back through it. What moves along with W is kept within its
+ * bounds. */
+static void choose_way(struct gle_graph *g, struct gle_projection *c)
+{
+    c->feedback_way = g->passive || !c->sends_error ? GLE_FEEDBACK_STAYS : c->cfg->feedback->way;
+    if (c->feedback_way == GLE_FEEDBACK_FOLLOWS)
+        c->feedback->bounds = c->weight->bounds;
+    if (c->feedback_way != GLE_FEEDBACK_STAYS)
+        g->n_plastic += gle_field_size(&c->feedback->field);
+}
+
 static struct gle_parameter *add_weights(struct gle_graph *g, const struct gle_projection *c, enum gle_param kind)
 {
     const bool plastic = kind == GLE_WEIGHT && c->cfg->plastic;
@@ -148,8 +160,10 @@ static void add_parameters(struct gle_graph *g, struct gle_population *p)
     for (size_t i = p->first; i < p->first + p->n_in; i++) {
         struct gle_projection *c = &g->projections[i];
         c->weight = add_weights(g, c, GLE_WEIGHT);
-        if (c->cfg->feedback->own)
+        if (c->cfg->feedback->own) {
             c->feedback = add_weights(g, c, GLE_FEEDBACK);
+            choose_way(g, c);
+        }
     }
     p->bias = add_parameter(g, GLE_BIAS, cfg->bias.row, cfg->plastic[GLE_BIAS],
                             matrix_of(g, p, GLE_PARAMETER, gle_param_name(GLE_BIAS), 1, n_bias));
@@ -183,13 +197,15 @@ static void add_parameters(struct gle_graph *g, struct gle_population *p)
 
 /* --- variables --- */
 
-/* How many errors reach a population: its readers', and the target's. */
+/* How many errors reach a population: its readers', those that come directly, and the target's. */
 static size_t errors_into(const struct gle_graph *g, const struct gle_population *p)
 {
     size_t n = p->is_output;
 
     for (size_t i = 0; i < p->n_out; i++)
         n += g->projections[p->out[i]].sends_error;
+    for (size_t i = 0; i < g->n_directs; i++)
+        n += &g->populations[g->directs[i].to] == p && g->directs[i].sends;
     return n;
 }
 
@@ -213,6 +229,35 @@ static bool add_noise(struct gle_graph *g, struct gle_population *p)
     return any;
 }
 
+/* What B of a projection needs to align itself: states, then what is derived. */
+static void add_alignment(struct gle_graph *g, struct gle_projection *c, enum gle_role role)
+{
+    const bool aligns = c->feedback_way == GLE_FEEDBACK_ALIGNS;
+    struct gle_field xi = inputs_of(g, c, GLE_STATE, "xi", c->n_in);
+    struct gle_field of_target = batch_of(g, &g->populations[c->target], role, role == GLE_STATE ? "low" : "hp");
+
+    xi.outside = true;
+    of_target.owner = c->cfg->label;
+    of_target.projection = (size_t)(c - g->projections);
+    if (role == GLE_STATE)
+        place(g, &c->xi, xi, aligns ? c->delay + 1 : 0);
+    place(g, role == GLE_STATE ? &c->low : &c->hp, of_target, aligns);
+    if (role == GLE_DERIVED)
+        place(g, &c->pooled_xi, inputs_of(g, c, GLE_DERIVED, "pooled_xi", c->n_pool), aligns && c->plan.pooling);
+}
+
+/* Whether noise is added to a population so that weights B to it align themselves. */
+static bool is_stirred(const struct gle_graph *g, const struct gle_population *p)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < p->n_out; i++) {
+        const struct gle_projection *c = &g->projections[p->out[i]];
+        any = any || (c->cfg->feedback->way == GLE_FEEDBACK_ALIGNS && c->sends_error && !g->passive);
+    }
+    return any;
+}
+
 static void add_state(struct gle_graph *g, struct gle_population *p)
 {
     const size_t others = g->floats[GLE_DERIVED];
@@ -222,10 +267,11 @@ static void add_state(struct gle_graph *g, struct gle_population *p)
     place(g, &p->v, batch_of(g, p, GLE_STATE, "v"), 1);
     place(g, &p->r, batch_of(g, p, GLE_STATE, "r"), p->past + 1);
     place(g, &p->dr, batch_of(g, p, GLE_STATE, "r_prime"), 1);
-    noisy = add_noise(g, p);
+    noisy = add_noise(g, p) || is_stirred(g, p);
     for (size_t i = p->first; i < p->first + p->n_in; i++) {
         struct gle_projection *c = &g->projections[i];
         place(g, &c->e_below, inputs_of(g, c, GLE_STATE, "e_below", c->n_in), c->sends_error ? 2 : 0);
+        add_alignment(g, c, GLE_STATE);
     }
     if (!g->observed) /* it may lie where others lie, too */
         g->floats[GLE_DERIVED] = 0;
@@ -240,6 +286,7 @@ static void add_state(struct gle_graph *g, struct gle_population *p)
         const bool pools = c->plan.pooling != NULL;
         place(g, &c->pooled, inputs_of(g, c, GLE_DERIVED, "pooled", c->n_pool), pools);
         place(g, &c->pooled_e, inputs_of(g, c, GLE_DERIVED, "pooled_e", c->n_pool), pools && c->sends_error);
+        add_alignment(g, c, GLE_DERIVED);
     }
     if (!g->observed && g->floats[GLE_DERIVED] < others)
         g->floats[GLE_DERIVED] = others;
@@ -300,12 +347,36 @@ static void add_adjoints(struct gle_graph *g, struct gle_population *p)
     }
 }
 
+/* Behind all populations, so that these begin as they would without. */
+static void add_direct(struct gle_graph *g, struct gle_direct *d)
+{
+    const struct gle_population *to = &g->populations[d->to];
+    const struct gle_link_plan *plan = &d->plan;
+    const bool quantized = to->cfg->quantize.bits && !g->ideal;
+    struct gle_field weight = matrix_of(g, to, GLE_PARAMETER, gle_param_name(GLE_ERRORS_FROM), plan->rows, plan->cols);
+    struct gle_field read = matrix_of(g, to, GLE_COEFFICIENT, "errors_read", plan->rows, plan->cols);
+    struct gle_field sent = batch_of(g, to, GLE_STATE, "e_direct");
+
+    weight.owner = sent.owner = d->cfg->label;
+    d->weight = add_parameter(g, GLE_ERRORS_FROM, true, false, weight);
+    d->weight->parts = plan->parts;
+    d->weight->part = plan->part;
+    d->weight->n_shape = plan->n_shape;
+    memcpy(d->weight->shape, plan->shape, sizeof plan->shape);
+    place(g, &d->read, read, quantized);
+    place(g, &d->aid, matrix_of(g, to, GLE_COEFFICIENT, "errors_aid", plan->aid_rows, plan->aid_cols),
+          plan->aid_rows > 0);
+    place(g, &d->sent, sent, d->sends ? 2 : 0);
+}
+
 void gle_place_all(struct gle_graph *g)
 {
     for (size_t i = 0; i < g->n_populations; i++) {
         add_parameters(g, &g->populations[i]);
         add_state(g, &g->populations[i]);
     }
+    for (size_t i = 0; i < g->n_directs; i++)
+        add_direct(g, &g->directs[i]);
     place(g, &g->input, input_of(g, GLE_STATE), g->input_past ? g->input_past + 1 : 0);
     for (size_t i = 0; i < g->n_populations && g->tape_steps; i++) {
         add_tapes(g, &g->populations[i]);

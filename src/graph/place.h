@@ -9,7 +9,7 @@
 void gle_place_all(struct gle_graph *g);
 
 /* No more of them can there be. */
-size_t gle_most_fields(size_t n_populations, size_t n_projections);
-size_t gle_most_parameters(size_t n_populations, size_t n_projections);
+size_t gle_most_fields(size_t n_populations, size_t n_projections, size_t n_directs);
+size_t gle_most_parameters(size_t n_populations, size_t n_projections, size_t n_directs);
 
 #endif

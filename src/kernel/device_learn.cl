@@ -19,7 +19,8 @@ CALLED uint back_operands(const struct network *w, projection *c, __global const
         return c->out_channels * c->kernel_size[0] * c->kernel_size[1];
     }
     a->kind = PLAIN, a->p = e, a->i = p->ld, a->k = 1;
-    b->kind = PLAIN, b->p = weights, b->i = 1, b->k = c->weight.ld;
+    b->kind = PLAIN, b->p = weights;
+    b->i = c->direct ? c->feedback.ld : 1, b->k = c->direct ? 1 : c->weight.ld;
     return c->link == GLE_DEVICE_DENSE ? p->n : 0;
 }
 
@@ -112,6 +113,7 @@ CALLED void normalise_row(const struct network *w, population *p, uint b)
     for (uint i = 0; i < p->n; i++)
         r[i] = (u[i] - most) - sum; /* in this order, large u lose nothing */
     add_noise(w, p, GLE_DEVICE_NOISE_RATE, b * p->ld, 0, p->n, b, r);
+    pass_high(w, p, b * p->ld, p->n, r);
     if (does(w, GLE_DEVICE_TAPING))
         copy_run(p->n, tape_of(w, &p->tape_r, w->step->taped + p->past) + b * p->ld, r);
 }
@@ -188,10 +190,10 @@ CALLED uint gradient_operands(const struct network *w, projection *c, __global c
 }
 
 /* The same of a tile of a list of weights, times alpha; with `add`, added to what is there. */
-CALLED void find_listed(const struct network *w, projection *c, uint item, uint across, __global const float *e,
-                        __global const float *x, __global const float *by, uint rows, float alpha, bool add)
+CALLED void find_listed(const struct network *w, projection *c, uint item, uint across, __global float *grad,
+                        __global const float *e, __global const float *x, __global const float *by, uint rows,
+                        float alpha, bool add)
 {
-    __global float *grad = w->grads + c->weight.field.place;
     const bool sparse = c->link == GLE_DEVICE_SPARSE;
     const uint ld = w->populations[c->target].ld;
 
@@ -204,32 +206,65 @@ CALLED void find_listed(const struct network *w, projection *c, uint item, uint 
     }
 }
 
-/* What steps read of n weights that have moved. */
-CALLED void read_weights(const struct network *w, projection *c, uint at, uint n)
+/* What steps read of n weights, W or B of a projection, that have moved. */
+CALLED void read_weights(const struct network *w, projection *c, __global const struct gle_device_parameter *weights,
+                         field *read, uint at, uint n)
 {
     population *p = &w->populations[c->target];
-    __global const float *from = w->params + c->weight.field.place + at;
-    __global float *to = w->coefs + c->read.place + at;
+    __global const float *from = w->params + weights->field.place + at;
+    __global float *to = w->coefs + read->place + at;
 
-    for (uint k = 0; is_there(&c->read) && k < n; k++)
+    for (uint k = 0; is_there(read) && k < n; k++)
         to[k] = gle_quantize(from[k], p->quantize_up, p->quantize_down, p->levels);
 }
 
-/* The optimizer's step for a tile of weights, or of a list of them. */
-CALLED void update_weights(const struct network *w, projection *c, uint item, uint first, uint across)
+/* The optimizer's step for n weights in a row; where B moves along with W, for both. */
+static inline void update_pair(const struct network *w, projection *c, uint at, uint n)
+{
+    __global float *weights = w->params + c->weight.field.place + at, *own = w->params + c->feedback.field.place + at;
+
+    for (uint k = 0; c->feedback_follows && k < n; k++) {
+        weights[k] = gle_shrink(weights[k], c->feedback_keep);
+        own[k] = gle_shrink(own[k], c->feedback_keep);
+        w->grads[c->feedback.field.place + at + k] = w->grads[c->weight.field.place + at + k];
+    }
+    update(w, &c->weight, at, n);
+    read_weights(w, c, &c->weight, &c->read, at, n);
+    if (c->feedback_follows) {
+        update(w, &c->feedback, at, n);
+        read_weights(w, c, &c->feedback, &c->feedback_read, at, n);
+    }
+}
+
+/* The step of n weights B in a row that align themselves. */
+static inline void align(const struct network *w, projection *c, uint at, uint n)
+{
+    __global float *own = w->params + c->feedback.field.place + at;
+    __global const float *g = w->grads + c->feedback.field.place + at;
+
+    for (uint k = 0; k < n; k++)
+        own[k] = gle_align(own[k], g[k], c->align_rate, c->align_decay);
+    read_weights(w, c, &c->feedback, &c->feedback_read, at, n);
+}
+
+/* The step for a tile of weights, or of a list of them: the optimizer's of W, or that of B which aligns itself. */
+CALLED void update_weights(const struct network *w, projection *c, bool aligns, uint item, uint first, uint across)
 {
     const uint rows = smaller(c->weight.rows - first, TILE_ROWS), cols = smaller(c->weight.cols - across, TILE_COLS);
 
 #if ITEMS == 1
-    for (uint row = 0; row < rows; row++) {
-        update(w, &c->weight, (first + row) * c->weight.ld + across, cols);
-        read_weights(w, c, (first + row) * c->weight.ld + across, cols);
-    }
+    for (uint row = 0; row < rows; row++)
+        if (aligns)
+            align(w, c, (first + row) * c->weight.ld + across, cols);
+        else
+            update_pair(w, c, (first + row) * c->weight.ld + across, cols);
 #else
     EACH_ELEMENT(row, col, rows, cols)
     {
-        update(w, &c->weight, (first + row) * c->weight.ld + across + col, 1);
-        read_weights(w, c, (first + row) * c->weight.ld + across + col, 1);
+        if (aligns)
+            align(w, c, (first + row) * c->weight.ld + across + col, 1);
+        else
+            update_pair(w, c, (first + row) * c->weight.ld + across + col, 1);
     }
 #endif
 }
@@ -328,25 +363,28 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void learn(NETWORK_A
     const struct network w = NETWORK;
     const uint item = (uint)get_local_id(0);
 
-    const bool is_weight = task.task == GLE_TASK_WEIGHT;
-    projection *c = &projections[is_weight ? task.which : 0];
-    population *p = &populations[is_weight ? c->target : task.which];
-    const bool tame = !w.wild[is_weight ? c->target : task.which];
-    const bool learns = is_weight && tame && w.updates[c->weight.number].learns;
-    const float alpha = -1.0f / (float)shape.B;
-    const struct target to = {w.grads + c->weight.field.place, c->weight.ld, 0, 0};
-    __global const float *e = w.derived + p->e.place, *x = rates_of(&w, c);
+    /* W goes along e x^T, and B that aligns itself along hp xi^T. */
+    const bool aligns = task.task == GLE_TASK_ALIGN, of_weights = aligns || task.task == GLE_TASK_WEIGHT;
+    projection *c = &projections[of_weights ? task.which : 0];
+    population *p = &populations[of_weights ? c->target : task.which];
+    const bool tame = !w.wild[of_weights ? c->target : task.which];
+    const bool learns = of_weights && tame && (aligns || w.updates[c->weight.number].learns);
+    const float alpha = (aligns ? 1.0f : -1.0f) / (float)shape.B;
+    __global float *grad = w.grads + (aligns ? c->feedback.field.place : c->weight.field.place);
+    const struct target to = {grad, c->weight.ld, 0, 0};
+    __global const float *e = w.derived + (aligns ? c->hp.place : p->e.place), *by = rates_of(&w, c);
+    __global const float *x = aligns ? past_of(&w, &c->xi, c->delay - 1) : by;
     struct operand a, b;
-    const uint depth = gradient_operands(&w, c, e, x, x, shape.B, &a, &b);
+    const uint depth = gradient_operands(&w, c, e, x, by, shape.B, &a, &b);
 
     tile_product(item, sums, &a, &b, c->weight.rows, c->weight.cols, learns ? depth : 0, task.first, task.across, A, B);
     if (learns && depth)
         store_tile(item, &to, sums, alpha, false, c->weight.rows, c->weight.cols, task.first, task.across);
     else if (learns)
-        find_listed(&w, c, item, task.across, e, x, x, shape.B, alpha, false);
+        find_listed(&w, c, item, task.across, grad, e, x, by, shape.B, alpha, false);
     barrier(CLK_GLOBAL_MEM_FENCE); /* another item goes on with what this one has stored */
     if (learns)
-        update_weights(&w, c, item, task.first, task.across);
+        update_weights(&w, c, aligns, item, task.first, task.across);
     if (tame && task.task == GLE_TASK_BIAS && w.updates[p->bias.number].learns)
         for (uint i = task.first + item; i < smaller(task.first + TILE_ROWS, p->bias.cols); i += ITEMS) {
             find_bias(&w, p, i, e, shape.B, alpha);

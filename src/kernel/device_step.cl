@@ -260,7 +260,7 @@ CALLED bool sum_errors_above(const struct network *w, population *p, uint at, ui
 {
     bool any = false;
 
-    for (uint j = 0; j < p->n_out; j++) {
+    for (uint j = 0; j < p->n_back; j++) {
         projection *c = &w->projections[w->lists[p->first_out + j]];
         if (!c->sends_error)
             continue;
@@ -401,6 +401,40 @@ CALLED void add_noise(const struct network *w, population *p, uint kind, uint at
     add_scaled(n, to, draws, w->coefs + noise->scale.place + i);
 }
 
+/* --- weights B that align themselves --- */
+
+/* The noise that is added to a run of a population, for those that read it; none of it but in training. */
+CALLED void stir(const struct network *w, population *p, uint at, uint i, uint n, uint sample, __global float *s)
+{
+    __global float *draws = w->derived + p->draws.place + at;
+    const bool training = does(w, GLE_DEVICE_TRAINING);
+
+    for (uint j = 0; j < p->n_out; j++) {
+        projection *c = &w->projections[w->lists[p->first_out + j]];
+        __global const float *old = past_of(w, &c->xi, 0) + at;
+        __global float *xi = new_of(w, &c->xi) + at;
+        if (c->aligns && training)
+            draw_run(w, c->draws, n, draws, i, sample);
+        for (uint k = 0; c->aligns && k < n; k++) {
+            xi[k] = training ? gle_ou_step(old[k], draws[k], c->xi_keep, c->xi_add) : 0.0f;
+            s[k] += xi[k];
+        }
+    }
+}
+
+/* hp of new rates at `at`, for what the population reads through. */
+CALLED void pass_high(const struct network *w, population *p, uint at, uint n, __global const float *r)
+{
+    for (uint j = 0; j < p->n_in; j++) {
+        projection *c = &w->projections[p->first_in + j];
+        __global float *low = w->state + c->low.place + at, *hp = w->derived + c->hp.place + at;
+        for (uint k = 0; c->aligns && k < n; k++) {
+            hp[k] = r[k] - low[k];
+            low[k] = gle_low_pass(low[k], hp[k], c->low_leak);
+        }
+    }
+}
+
 /* All that a run of neurons of a sample does once its inputs are summed. Returns whether it has gone wild. */
 CALLED uint step_run(const struct network *w, population *p, uint at, uint i, uint n, uint sample,
                      const __local float *of_row)
@@ -425,12 +459,15 @@ CALLED uint step_run(const struct network *w, population *p, uint at, uint i, ui
         wild = step_errors(n, w->shape->prospective, e, w->state + p->v.place + at, dr + at,
                            w->coefs + p->look_v.place + i, w->coefs + p->leak_v.place + i);
     add_noise(w, p, GLE_DEVICE_NOISE_INPUT, at, i, n, sample, s);
+    stir(w, p, at, i, n, sample, s);
     wild |= step_membranes(n, prosp_u, w->state + p->u.place + at, s, e, b + i, p->gamma,
                            w->coefs + p->look_u.place + i, w->coefs + p->leak_u.place + i);
     add_noise(w, p, GLE_DEVICE_NOISE_MEMBRANE, at, i, n, sample, w->state + p->u.place + at);
     activate(p->act, n, r + at, dr + at, prosp_u, slopes);
-    if (!p->normalised)
+    if (!p->normalised) {
         add_noise(w, p, GLE_DEVICE_NOISE_RATE, at, i, n, sample, r + at);
+        pass_high(w, p, at, n, r + at);
+    }
     if (tapes)
         tape_run(w, p, at, n, r);
     return wild;

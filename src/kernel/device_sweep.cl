@@ -331,11 +331,12 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void gather(NETWORK_
         if (depth)
             store_tile(item, &to, sums, -window.alpha, j > 0, c->weight.rows, c->weight.cols, task.first, task.across);
         else
-            find_listed(&w, c, item, task.across, e, x, by + (size_t)b0 * c->ld_in, n, -window.alpha, j > 0);
+            find_listed(&w, c, item, task.across, w.grads + c->weight.field.place, e, x, by + (size_t)b0 * c->ld_in, n,
+                        -window.alpha, j > 0);
         barrier(CLK_GLOBAL_MEM_FENCE);
     }
     if (finds && learns)
-        update_weights(&w, c, item, task.first, task.across);
+        update_weights(&w, c, false, item, task.first, task.across);
     if (task.task == GLE_TASK_BIAS && w.updates[p->bias.number].learns)
         for (uint i = task.first + item; i < smaller(task.first + TILE_ROWS, p->bias.cols); i += ITEMS) {
             find_bias(&w, p, i, lambda, rows, -window.alpha);

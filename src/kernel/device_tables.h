@@ -39,7 +39,8 @@ struct gle_device_noise {
 
 struct gle_device_population {
     gle_u32 n, ld;
-    gle_u32 first_in, n_in, first_out, n_out; /* out: a stretch of the list of readers */
+    gle_u32 first_in, n_in, first_out, n_out; /* out: a stretch of the list of readers; */
+    gle_u32 n_back;   /* with what gives it errors directly, which comes behind them */
     gle_u32 is_output, needs_error;
     gle_u32 act;      /* number of the row */
     gle_u32 normalised; /* over the layer, once all are known */
@@ -71,8 +72,14 @@ struct gle_device_projection {
     gle_u32 n_in, ld_in, n_pool;
     gle_u32 link, pooling;
     gle_u32 sends_error, couples_below;
-    gle_u32 own_feedback;
+    gle_u32 direct;  /* errors of `target` that come to `source` directly, B e, and nothing goes the other way */
+    gle_u32 own_feedback, feedback_follows; /* B, like W: errors go back through it; it moves along with W */
+    float feedback_keep;                    /* then: what both keep of themselves in a step of the optimizer */
     gle_u32 sent; /* where lambda sent to its source lies, (rows, n_in), by the sweep */
+    gle_u32 aligns;      /* B aligns itself: as struct gle_alignment has it, */
+    float xi_keep, xi_add, low_leak, align_rate, align_decay;
+    gle_u32 draws;       /* by draws of this field */
+    struct gle_device_field xi, low, hp;
     struct gle_device_parameter weight, feedback;
     struct gle_device_field read, feedback_read; /* coefficients: what steps read of them; nowhere: themselves */
     struct gle_device_field e_below;
@@ -93,6 +100,7 @@ enum gle_device_task {
     GLE_TASK_WEIGHT,    /* a tile of a projection's weights */
     GLE_TASK_BIAS,      /* a stretch of the biases of a population */
     GLE_TASK_TAU,       /* a stretch of its time constants */
+    GLE_TASK_ALIGN,     /* a tile of a projection's weights B, which align themselves */
 };
 
 struct gle_device_tile {

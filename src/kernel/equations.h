@@ -210,6 +210,25 @@ GLE_CURVATURE(elu, u < 0.0f ? gle_expf(u) : 0.0f)
 GLE_ACTIVATION_WITH(softsign, 1.0f / (1.0f + gle_absf(u)), u / (1.0f + gle_absf(u)), y * y)
 GLE_CURVATURE(softsign, (u < 0.0f ? 2.0f : -2.0f) * y * y * y)
 
+/* --- weights B that errors go back through --- */
+
+/* Kolen & Pollack 1994: W and B shrink alike, keep = 1 - dt decay, in front of the same step of the optimizer. */
+static inline float gle_shrink(float w, float keep)
+{
+    return keep * w;
+}
+
+/* Max et al., arXiv:2212.10249: hp(r) is r less its low pass, low <- low + leak hp, leak = dt / tau_hp; and B goes
+ * along g, the mean of hp(r) xi^T, B <- B + rate (g - decay B), rate = dt lr. */
+static inline float gle_low_pass(float low, float hp, float leak)
+{
+    return low + leak * hp;
+}
+static inline float gle_align(float b, float g, float rate, float decay)
+{
+    return b + rate * (g - decay * b);
+}
+
 /* --- optimizers: they move a parameter p along its gradient g --- */
 
 /* Kingma & Ba, arXiv:1412.6980, in the order of operations of torch.optim.Adam, after t steps:

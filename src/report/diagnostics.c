@@ -6,34 +6,55 @@
 #include <math.h>
 #include <stdio.h>
 
+/* Between weights B and W, in degrees. */
+static json_t *angle(const struct gle_comparison *c)
+{
+    const double cosine = c->dot / sqrt(c->update * c->gradient);
+
+    return gle_json_real(acos(cosine > 1.0 ? 1.0 : cosine < -1.0 ? -1.0 : cosine) * 180.0 / acos(-1.0));
+}
+
 static void add_comparison(json_t *out, const struct gle_comparison *c)
 {
     json_object_set_new(out, "cosine", gle_json_real(c->dot / sqrt(c->update * c->gradient)));
     json_object_set_new(out, "norm_ratio", gle_json_real(sqrt(c->update / c->gradient)));
 }
 
-/* A parameter's name within its layer: "weight", or "late.weight" of a layer with several sources. */
+/* A parameter's name within its layer: "weight", or "late.weight" of a layer with several sources; likewise where
+ * errors come from several layers. */
 static const char *parameter_name(char *buf, size_t size, const struct gle_graph *g, const struct gle_parameter *p)
 {
-    const bool of_source = p->field.projection != GLE_NO_PROJECTION && g->populations[p->field.population].n_in > 1;
+    const struct gle_population *l = &g->populations[p->field.population];
+    const bool of_source = p->field.projection != GLE_NO_PROJECTION && l->n_in > 1;
 
+    if (p->kind == GLE_ERRORS_FROM && l->cfg->n_errors_from > 1) {
+        snprintf(buf, size, "%s.%s", gle_graph_direct(g, p)->cfg->name, p->field.name);
+        return buf;
+    }
     snprintf(buf, size, "%s%s%s", of_source ? g->projections[p->field.projection].cfg->name : "", of_source ? "." : "",
              p->field.name);
     return buf;
 }
 
-/* Of a population: of all that learns, and of each parameter; NULL: nothing learns. */
+/* Of a population: of all that learns, and of each parameter; NULL: nothing learns, and there are no weights B. */
 static json_t *layer_diagnostic(const struct gle_graph *g, size_t i, const struct gle_comparison *of)
 {
     json_t *out = json_object(), *each = json_object();
     struct gle_comparison all = {0};
+    bool learns = false;
 
     for (size_t k = 0; k < g->n_parameters; k++) {
         const struct gle_parameter *p = &g->parameters[k];
         char name[GLE_FIELD_LABEL];
         json_t *one;
+        if (p->field.population == i && (p->kind == GLE_FEEDBACK || p->kind == GLE_ERRORS_FROM)) {
+            one = json_object();
+            json_object_set_new(one, "angle", angle(&of[k]));
+            json_object_set_new(each, parameter_name(name, sizeof name, g, p), one);
+        }
         if (p->field.population != i || !p->plastic)
             continue;
+        learns = true;
         all.dot += of[k].dot;
         all.update += of[k].update;
         all.gradient += of[k].gradient;
@@ -41,7 +62,8 @@ static json_t *layer_diagnostic(const struct gle_graph *g, size_t i, const struc
         add_comparison(one, &of[k]);
         json_object_set_new(each, parameter_name(name, sizeof name, g, p), one);
     }
-    add_comparison(out, &all);
+    if (learns)
+        add_comparison(out, &all);
     json_object_update(out, each);
     if (!json_object_size(each)) {
         json_decref(out);

@@ -49,6 +49,9 @@ static int add_sources(struct gle_inputs *out, const struct gle_layer_cfg *l, st
             (c->feedback->own && add_part(out, &((const struct gle_feedback_params *)c->feedback_params)->weight, err)))
             return -1;
     }
+    for (size_t i = 0; i < l->n_errors_from; i++)
+        if (add_part(out, &l->errors_from[i].weight, err))
+            return -1;
     return 0;
 }
 

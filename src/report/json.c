@@ -282,6 +282,23 @@ static json_t *sources(const struct gle_graph *g, const struct gle_population *l
     return out;
 }
 
+/* Whose errors a layer gets directly. */
+static json_t *errors_from(const struct gle_graph *g, size_t i)
+{
+    json_t *out = json_array();
+
+    for (size_t k = 0; k < g->n_directs; k++) {
+        json_t *one;
+        if (g->directs[k].to != i)
+            continue;
+        one = json_object();
+        json_object_set_new(one, "layer", json_string(g->directs[k].cfg->name));
+        json_object_set_new(one, "parameters", count(gle_field_size(&g->directs[k].weight->field)));
+        json_array_append_new(out, one);
+    }
+    return out;
+}
+
 static json_t *network(const struct gle_graph *g, const struct gle_net *net)
 {
     json_t *out = json_object(), *layers = json_array();
@@ -301,6 +318,8 @@ static json_t *network(const struct gle_graph *g, const struct gle_net *net)
         json_object_set_new(layer, "plastic", plastic);
         json_object_set_new(layer, "sources", sources(g, l));
         gle_json_add_hardware(layer, g, l, net);
+        if (l->cfg->n_errors_from)
+            json_object_set_new(layer, "errors_from", errors_from(g, i));
         json_array_append_new(layers, layer);
     }
     json_object_set_new(out, "parameters", count(g->n_params));

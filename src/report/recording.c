@@ -303,7 +303,7 @@ static int add_layer(struct gle_recorder *r, size_t i, struct gle_error *err)
     for (int v = 0; v < GLE_RECORD_VARS && n; v++)
         if (cfg->variables[v] && add_variable(r, i, n, &gle_variables[v], err))
             return -1;
-    for (int kind = 0; kind < GLE_PARAMS && n; kind++)
+    for (int kind = 0; kind < GLE_RECORDED_PARAMS && n; kind++)
         if (cfg->parameters[kind] && add_params(r, i, (enum gle_param)kind, n, false, err))
             return -1;
     for (int kind = 0; kind < GLE_PARAMS && n; kind++)

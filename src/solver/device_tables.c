@@ -86,6 +86,26 @@ static void add_levels(struct gle_device_population *to, const struct gle_quanti
     to->quantize_down = (float)cfg->range / to->levels;
 }
 
+/* Those through which population i gets errors directly. */
+static size_t count_directs(const struct gle_graph *g, size_t i)
+{
+    size_t n = 0;
+
+    for (size_t k = 0; k < g->n_directs; k++)
+        n += g->directs[k].to == i;
+    return n;
+}
+
+/* Where its stretch of the list of readers begins: directs lie between. */
+static gle_u32 first_out_of(const struct gle_graph *g, size_t i)
+{
+    size_t at = 0;
+
+    for (size_t k = 0; k < i; k++)
+        at += g->populations[k].n_out + count_directs(g, k);
+    return (gle_u32)at;
+}
+
 static struct gle_device_population population_of(const struct gle_graph *g, size_t i)
 {
     const struct gle_population *p = &g->populations[i];
@@ -98,8 +118,9 @@ static struct gle_device_population population_of(const struct gle_graph *g, siz
         .ld = (gle_u32)p->ld,
         .first_in = (gle_u32)p->first,
         .n_in = (gle_u32)p->n_in,
-        .first_out = (gle_u32)(p->out - g->readers),
+        .first_out = first_out_of(g, i),
         .n_out = (gle_u32)p->n_out,
+        .n_back = (gle_u32)(p->n_out + count_directs(g, i)),
         .is_output = p->is_output,
         .needs_error = p->needs_error,
         .act = number_of(&gle_act_table, &p->cfg->act->row),
@@ -189,10 +210,23 @@ static gle_u32 pool_of(const struct gle_link_plan *plan)
     return named(pool_names, sizeof pool_names / sizeof *pool_names, plan->pooling ? plan->pooling->row.name : "");
 }
 
+/* What moves along with W has the number of W: it makes the same steps of the optimizer. */
+static struct gle_device_parameter feedback_of(const struct gle_graph *g, const struct gle_projection *c)
+{
+    struct gle_device_parameter out = {.field.place = GLE_NOWHERE};
+
+    if (c->feedback)
+        out = parameter_of(g, c->feedback);
+    if (c->feedback_way == GLE_FEEDBACK_FOLLOWS)
+        out.number = parameter_of(g, c->weight).number;
+    return out;
+}
+
 static struct gle_device_projection projection_of(const struct gle_graph *g, size_t i)
 {
     const struct gle_projection *c = &g->projections[i];
     const struct gle_link_plan *plan = &c->plan;
+    const struct gle_alignment align = gle_feedback_alignment(g, c);
 
     return (struct gle_device_projection){
         .source = c->source == GLE_SOURCE_INPUT ? GLE_NOWHERE : (gle_u32)c->source,
@@ -207,9 +241,20 @@ static struct gle_device_projection projection_of(const struct gle_graph *g, siz
         .couples_below = c->couples_below,
         .sent = GLE_NOWHERE,
         .own_feedback = c->feedback != NULL,
+        .feedback_follows = c->feedback_way == GLE_FEEDBACK_FOLLOWS,
+        .feedback_keep = gle_feedback_keep(g, c),
+        .aligns = c->feedback_way == GLE_FEEDBACK_ALIGNS,
+        .xi_keep = align.keep,
+        .xi_add = align.add,
+        .low_leak = align.leak,
+        .align_rate = align.rate,
+        .align_decay = align.decay,
+        .draws = gle_draw_field((gle_u32)i, GLE_DRAW_FEEDBACK),
+        .xi = field_of(&c->xi, 0),
+        .low = field_of(&c->low, 0),
+        .hp = field_of(&c->hp, g->observed ? 0 : c->target * g->floats[GLE_DERIVED]),
         .weight = parameter_of(g, c->weight),
-        .feedback = c->feedback ? parameter_of(g, c->feedback)
-                                : (struct gle_device_parameter){.field.place = GLE_NOWHERE},
+        .feedback = feedback_of(g, c),
         .read = field_of(&c->read, 0),
         .feedback_read = field_of(&c->feedback_read, 0),
         .e_below = field_of(&c->e_below, 0),
@@ -222,6 +267,36 @@ static struct gle_device_projection projection_of(const struct gle_graph *g, siz
         .padding = {(gle_u32)plan->conv.padding[0], (gle_u32)plan->conv.padding[1]},
         .size = {(gle_u32)plan->source.size[0], (gle_u32)plan->source.size[1]},
         .window = {(gle_u32)plan->pool.window[0], (gle_u32)plan->pool.window[1]},
+    };
+}
+
+/* Errors that come directly: as of a projection that sends nothing but those. */
+static struct gle_device_projection direct_of(const struct gle_graph *g, size_t i)
+{
+    const struct gle_direct *d = &g->directs[i];
+    const struct gle_population *to = &g->populations[d->to];
+
+    return (struct gle_device_projection){
+        .source = (gle_u32)d->to,
+        .target = (gle_u32)d->from,
+        .delay = 1,
+        .n_in = (gle_u32)to->n,
+        .ld_in = (gle_u32)to->ld,
+        .n_pool = (gle_u32)to->n,
+        .link = GLE_DEVICE_DENSE,
+        .pooling = GLE_DEVICE_UNPOOLED,
+        .sends_error = d->sends,
+        .direct = true,
+        .sent = GLE_NOWHERE,
+        .own_feedback = true,
+        .xi = field_of(&(struct gle_field){0}, 0),
+        .low = field_of(&(struct gle_field){0}, 0),
+        .hp = field_of(&(struct gle_field){0}, 0),
+        .weight = {.field.place = GLE_NOWHERE},
+        .feedback = parameter_of(g, d->weight),
+        .read = field_of(&(struct gle_field){0}, 0),
+        .feedback_read = field_of(&d->read, 0),
+        .e_below = field_of(&d->sent, 0),
     };
 }
 
@@ -278,6 +353,7 @@ static size_t count_lists(const struct gle_graph *g)
 
     for (size_t i = 0; i < g->n_populations; i++)
         n += g->populations[i].n_out;
+    n += g->n_directs;
     for (size_t i = 0; i < g->n_projections; i++)
         if (g->projections[i].plan.starts)
             n += g->populations[g->projections[i].target].n + 1 + g->projections[i].n_pool + 1 +
@@ -296,12 +372,12 @@ int gle_device_tables_build(struct gle_device_tables *t, const struct gle_graph 
 {
     size_t at = 0, sent = 0;
 
-    *t = (struct gle_device_tables){.graph = g, .n_projections = g->n_projections, .n_lists = count_lists(g)};
+    *t = (struct gle_device_tables){.graph = g, .n_projections = g->n_projections + g->n_directs, .n_lists = count_lists(g)};
     for (int role = 0; role < GLE_ROLES; role++)
         if (g->floats[role] * (role == GLE_DERIVED ? g->n_populations : 1) >= GLE_NOWHERE)
             return gle_fail(err, GLE_ENOMEM, "the network is too large for a device: more than 4e9 numbers of a kind");
     t->populations = gle_calloc(g->n_populations, sizeof *t->populations);
-    t->projections = gle_calloc(g->n_projections, sizeof *t->projections);
+    t->projections = gle_calloc(t->n_projections, sizeof *t->projections);
     t->lists = gle_calloc(t->n_lists + 1, sizeof *t->lists); /* there may be none */
     if (!t->populations || !t->projections || !t->lists)
         return gle_fail(err, GLE_ENOMEM, "no memory for the tables of a device");
@@ -309,6 +385,9 @@ int gle_device_tables_build(struct gle_device_tables *t, const struct gle_graph 
         t->populations[i] = population_of(g, i);
         for (size_t j = 0; j < g->populations[i].n_out; j++)
             t->lists[at++] = (gle_u32)g->populations[i].out[j];
+        for (size_t j = 0; j < g->n_directs; j++)
+            if (g->directs[j].to == i)
+                t->lists[at++] = (gle_u32)(g->n_projections + j);
     }
     for (size_t i = 0; i < g->n_projections; i++) {
         const struct gle_link_plan *plan = &g->projections[i].plan;
@@ -323,6 +402,8 @@ int gle_device_tables_build(struct gle_device_tables *t, const struct gle_graph 
             sent += g->train_rows * g->projections[i].ld_in;
         }
     }
+    for (size_t i = 0; i < g->n_directs; i++)
+        t->projections[g->n_projections + i] = direct_of(g, i);
     t->shape = (struct gle_device_shape){
         .n_populations = (gle_u32)g->n_populations,
         .output = (gle_u32)g->output,
@@ -424,6 +505,8 @@ static bool cut_projection(struct gle_device_tables *t, size_t i, size_t B, cons
         ok = ok && add_tiles(t, GLE_LAUNCH_SEND, GLE_TASK_BACK, i, rows, cols, sizes);
     if (d->sent != GLE_NOWHERE)
         ok = ok && add_tiles(t, GLE_LAUNCH_SEND_LAMBDAS, GLE_TASK_BACK, i, rows, cols, sizes);
+    if (c->feedback_way == GLE_FEEDBACK_ALIGNS)
+        ok = ok && add_tiles(t, GLE_LAUNCH_LEARN, GLE_TASK_ALIGN, i, d->weight.rows, d->weight.cols, sizes);
     if (!c->weight->plastic)
         return ok;
     ok = ok && add_tiles(t, GLE_LAUNCH_LEARN, GLE_TASK_WEIGHT, i, d->weight.rows, d->weight.cols, sizes);
@@ -447,5 +530,9 @@ int gle_device_tables_cut(struct gle_device_tables *t, size_t B, const struct gl
         ok = ok && add_tiles(t, GLE_LAUNCH_SEND, GLE_TASK_NORMALISE, g->output, B, 1, sizes);
     for (size_t i = 0; i < g->n_projections; i++)
         ok = ok && cut_projection(t, i, B, sizes);
+    for (size_t i = 0; i < g->n_directs; i++)
+        if (g->directs[i].sends)
+            ok = ok && add_tiles(t, GLE_LAUNCH_SEND, GLE_TASK_BACK, g->n_projections + i, B,
+                                 g->populations[g->directs[i].to].n, sizes);
     return ok ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the tables of a device");
 }

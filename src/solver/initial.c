@@ -26,15 +26,17 @@ static struct gle_init_target target_of(const struct gle_net *net, const struct 
     const struct gle_projection *c = p->field.projection == GLE_NO_PROJECTION
                                          ? gle_in_of(net, of, 0)
                                          : &net->graph->projections[p->field.projection];
-    const bool weights = p->kind == GLE_WEIGHT || p->kind == GLE_FEEDBACK;
+    const bool direct = p->kind == GLE_ERRORS_FROM;
+    const bool weights = p->kind == GLE_WEIGHT || p->kind == GLE_FEEDBACK || direct;
+    const struct gle_link_plan *plan = direct ? &gle_graph_direct(net->graph, p)->plan : &c->plan;
 
     return (struct gle_init_target){.name = name,
                                     .rows = p->part == 1 ? p->field.cols : p->field.rows,
                                     .cols = p->part == 1 ? 1 : p->field.cols,
                                     .shape = {p->shape[0], p->shape[1], p->shape[2], p->shape[3]},
                                     .n_shape = p->n_shape,
-                                    .fan_in = c->plan.fan_in,
-                                    .sparse = weights && c->plan.starts ? &c->plan : NULL,
+                                    .fan_in = plan->fan_in,
+                                    .sparse = weights && plan->starts ? plan : NULL,
                                     .bias = !weights};
 }
 
@@ -110,6 +112,8 @@ static const struct gle_part *initial_of(const struct gle_net *net, const struct
                               : p->field.projection - gle_population_of(net, p->field.population)->first;
     const struct gle_source_cfg *from = &cfg->sources[source];
 
+    if (p->kind == GLE_ERRORS_FROM)
+        return &gle_graph_direct(net->graph, p)->cfg->weight;
     if (p->kind == GLE_FEEDBACK)
         return &((const struct gle_feedback_params *)from->feedback_params)->weight;
     return p->kind == GLE_BIAS ? &cfg->bias : &from->weight;
@@ -132,7 +136,7 @@ static int init_parameter(struct gle_net *net, size_t param, float *values, stru
         rc = init_taus(values, net, p, name, err);
     else if (p->kind >= GLE_TAU_M_FACTOR)
         rc = init_factors(values, net, p, name, err);
-    else if (p->kind == GLE_FEEDBACK)
+    else if (p->kind == GLE_FEEDBACK || p->kind == GLE_ERRORS_FROM)
         rc = init_feedback(values, net, p, &target, part, rng, err);
     else
         rc = init->fill(values, &target, part->params, rng, err);

@@ -272,6 +272,24 @@ struct gle_noise_step gle_net_noise_step(const struct gle_net *net, const struct
 void gle_net_add_noise(struct gle_net *net, const struct gle_population *p, enum gle_noise k, float *to, float *draws,
                        size_t first, size_t n);
 
+/* --- feedback.c --- */
+
+/* What those will read in the next step that get the errors of a population directly: of n rows from `first` on, whose
+ * errors e points to, by thread t. */
+void gle_net_send_directly(struct gle_net *net, const struct gle_population *p, const float *e, size_t first, size_t n,
+                           size_t t);
+/* Where weights B align themselves: */
+
+/* Makes the noise of this step that is added to n rows of a population, from `first` on, for those that read it; s: the
+ * first of these rows, to which it is added; draws: room for as many. */
+void gle_net_stir(struct gle_net *net, const struct gle_population *p, float *s, float *draws, size_t first, size_t n);
+/* hp of n new rows of the target of a projection, from `first` on; hp: the first of them. */
+void gle_net_pass_high(struct gle_net *net, const struct gle_projection *c, float *hp, size_t first, size_t n);
+/* The noise in the rates that the target reads in this step, (B, n_in). */
+const float *gle_net_stirred(const struct gle_net *net, const struct gle_projection *c);
+/* The step of the part of B that is for thread t, from all rows of hp, and of that noise as the link read it. */
+void gle_net_align(struct gle_net *net, const struct gle_projection *c, const float *hp, const float *xi, size_t t);
+
 /* The error of a step or sweep in which one has gone wild, or 0; step: its number. */
 int gle_net_check(const struct gle_net *net, uint64_t step, struct gle_error *err);
 

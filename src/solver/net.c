@@ -264,6 +264,20 @@ static void follow_weights(struct gle_net *net, const struct gle_parameter *para
         c->plan.link->follow(gle_field_of(net, aid, 0), &c->plan, net->kernels, read, first, n);
 }
 
+static void follow_direct(struct gle_net *net, const struct gle_parameter *param, size_t first, size_t n)
+{
+    const struct gle_direct *d = gle_graph_direct(net->graph, param);
+    const struct gle_quantize_cfg *quantize = &gle_population_of(net, d->to)->cfg->quantize;
+    const float *weights = gle_param_of(net, param);
+    float *read = d->read.copies ? gle_field_of(net, &d->read, 0) : NULL;
+
+    if (read)
+        net->kernels->quantize(read + first * param->part, weights + first * param->part, n * param->part,
+                               (float)quantize->range, gle_quantize_levels(quantize));
+    if (d->aid.copies)
+        d->plan.link->follow(gle_field_of(net, &d->aid, 0), &d->plan, net->kernels, read ? read : weights, first, n);
+}
+
 void gle_net_follow(struct gle_net *net, const struct gle_parameter *param, size_t first, size_t n)
 {
     const struct gle_population *p = gle_population_of(net, param->field.population);
@@ -272,6 +286,9 @@ void gle_net_follow(struct gle_net *net, const struct gle_parameter *param, size
     case GLE_WEIGHT:
     case GLE_FEEDBACK:
         follow_weights(net, param, first, n);
+        break;
+    case GLE_ERRORS_FROM:
+        follow_direct(net, param, first, n);
         break;
     case GLE_BIAS:
         if (p->b.copies)
@@ -336,6 +353,11 @@ void gle_net_get_gradient(const struct gle_net *net, size_t param, float *values
     get_dense(values, &p->field, gle_grad_of(net, p));
 }
 
+static bool follows(const struct gle_net *net, const struct gle_parameter *weight)
+{
+    return net->graph->projections[weight->field.projection].feedback_way == GLE_FEEDBACK_FOLLOWS;
+}
+
 void gle_net_hold(struct gle_net *net, size_t param, bool hold)
 {
     const struct gle_parameter *p = &net->graph->parameters[param];
@@ -345,6 +367,9 @@ void gle_net_hold(struct gle_net *net, size_t param, bool hold)
         return;
     gle_net_touch(net, GLE_PART_GRADIENTS);
     memset(gle_grad_of(net, p), 0, p->field.rows * p->field.ld * sizeof(float));
+    if (p->kind == GLE_WEIGHT && follows(net, p)) /* B, which moves along the same */
+        memset(gle_grad_of(net, net->graph->projections[p->field.projection].feedback), 0,
+               p->field.rows * p->field.ld * sizeof(float));
 }
 
 bool gle_net_learns(const struct gle_net *net, size_t param)

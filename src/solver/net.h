@@ -134,7 +134,8 @@ void gle_net_get_output_sum(const struct gle_net *net, float *sum);
 void gle_net_get_param(const struct gle_net *net, size_t param, float *values);
 void gle_net_set_param(struct gle_net *net, size_t param, const float *values);
 /* The gradient that the last learning step followed, or that the last window found, likewise; zero if the parameter is
- * not plastic or is held. */
+ * not plastic or is held. Of B that follows W, that of W; of B that aligns itself, what the last learning step moved it
+ * along, the mean of hp xi^T. */
 void gle_net_get_gradient(const struct gle_net *net, size_t param, float *values);
 /* Whether a parameter learns now: it is plastic, and not held. */
 bool gle_net_learns(const struct gle_net *net, size_t param);

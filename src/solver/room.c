@@ -75,7 +75,7 @@ void gle_device_count_bytes(size_t bytes[BUFFERS], const struct gle_device_table
         [LOSSES] = most * g->max_batch * sizeof(float),
         [WILD] = most * g->n_populations * sizeof(gle_u32),
         [POPULATIONS] = g->n_populations * sizeof *tables->populations,
-        [PROJECTIONS] = g->n_projections * sizeof *tables->projections,
+        [PROJECTIONS] = tables->n_projections * sizeof *tables->projections,
         [LISTS] = tables->n_lists * sizeof *tables->lists,
         [STEPS] = shape->steps_apart * sizeof(struct gle_device_step),
         [UPDATES] = most * g->n_parameters * sizeof(struct gle_device_update),

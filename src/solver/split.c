@@ -42,6 +42,10 @@ static double learning_cost(const struct gle_graph *graph, const struct gle_popu
     for (size_t i = p->first; i < p->first + p->n_in; i++) {
         const struct gle_projection *c = &graph->projections[i];
         if (c->weight->plastic)
+            cost += (double)rows * c->plan.link->flops(&c->plan) +
+                    (c->feedback_way == GLE_FEEDBACK_FOLLOWS ? 2.0 : 1.0) * WEIGHT *
+                        (double)gle_field_size(&c->weight->field);
+        if (c->feedback_way == GLE_FEEDBACK_ALIGNS)
             cost += (double)rows * c->plan.link->flops(&c->plan) + WEIGHT * (double)gle_field_size(&c->weight->field);
     }
     return cost;
@@ -122,6 +126,11 @@ static bool may_share(const struct gle_graph *graph, const struct gle_kernels *k
 {
     for (size_t i = 0; i < graph->n_projections; i++) {
         const struct gle_link_plan *plan = &graph->projections[i].plan;
+        if (plan->link->rows_apart && !plan->link->rows_apart(plan, kernels))
+            return false;
+    }
+    for (size_t i = 0; i < graph->n_directs; i++) {
+        const struct gle_link_plan *plan = &graph->directs[i].plan;
         if (plan->link->rows_apart && !plan->link->rows_apart(plan, kernels))
             return false;
     }

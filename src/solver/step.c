@@ -1,4 +1,5 @@
 /* The step: what a population computes from the old state of its neighbours, and how it learns. */
+#include "kernel/equations.h"
 #include "solver/inside.h"
 
 #include <assert.h>
@@ -20,11 +21,12 @@ struct gle_optimizer_step gle_net_own_step(const struct gle_net *net, const stru
                   : net->optimizer_step;
 }
 
-/* The optimizer's step for n of its parts. */
-static void update(struct gle_net *net, const struct gle_parameter *p, size_t first, size_t n)
+/* The optimizer's step for n of its parts, as one of the parameter `as`. */
+static void update_as(struct gle_net *net, const struct gle_parameter *p, const struct gle_parameter *as, size_t first,
+                      size_t n)
 {
     const size_t each = p->part, at = first * each;
-    const struct gle_optimizer_step step = gle_net_own_step(net, p);
+    const struct gle_optimizer_step step = gle_net_own_step(net, as);
     float *values = gle_param_of(net, p) + at, *moments[GLE_MOMENTS_MAX];
 
     for (size_t m = 0; m < net->optimizer->n_moments; m++)
@@ -33,6 +35,11 @@ static void update(struct gle_net *net, const struct gle_parameter *p, size_t fi
     if (p->bounds->low > -1e308 || p->bounds->high < 1e308)
         clamp(values, n * each, p->bounds);
     gle_net_follow(net, p, first, n);
+}
+
+static void update(struct gle_net *net, const struct gle_parameter *p, size_t first, size_t n)
+{
+    update_as(net, p, p, first, n);
 }
 
 static void update_part(struct gle_net *net, const struct gle_parameter *p, size_t t)
@@ -51,6 +58,33 @@ static void update_others(struct gle_net *net, const struct gle_population *p, s
     update_part(net, p->bias, t);
     update_part(net, p->tau_m, t);
     update_part(net, p->tau_r, t);
+}
+
+static void shrink(struct gle_net *net, const struct gle_parameter *p, float keep, size_t first, size_t n)
+{
+    float *values = gle_param_of(net, p) + first * p->part;
+
+    for (size_t i = 0; i < n * p->part; i++)
+        values[i] = gle_shrink(values[i], keep);
+}
+
+/* The step of W for n parts, along the gradient that was found. B makes the same one, with the same moments, since it
+ * has had the same gradients; so that its distance from W shrinks as both do. */
+static void update_weights(struct gle_net *net, const struct gle_projection *c, size_t first, size_t n)
+{
+    const struct gle_parameter *w = c->weight, *b = c->feedback;
+    const size_t at = first * w->part;
+    const float keep = gle_feedback_keep(net->graph, c);
+
+    if (c->feedback_way != GLE_FEEDBACK_FOLLOWS) {
+        update(net, w, first, n);
+        return;
+    }
+    memcpy(gle_grad_of(net, b) + at, gle_grad_of(net, w) + at, n * w->part * sizeof(float));
+    shrink(net, w, keep, first, n);
+    shrink(net, b, keep, first, n);
+    update(net, w, first, n);
+    update_as(net, b, w, first, n);
 }
 
 /* Of one parameter: by whoever has its first part. */
@@ -79,8 +113,12 @@ void gle_net_descend(struct gle_net *net, size_t i, size_t t)
     const struct gle_population *p = gle_population_of(net, i);
 
     count_all_missed(net, p, t);
-    for (size_t j = 0; j < p->n_in; j++)
-        update_part(net, gle_in_of(net, p, j)->weight, t);
+    for (size_t j = 0; j < p->n_in; j++) {
+        const struct gle_projection *c = gle_in_of(net, p, j);
+        const struct gle_range part = gle_net_part_of(net, c->weight, t);
+        if (gle_learns(net, c->weight) && part.n)
+            update_weights(net, c, part.first, part.n);
+    }
     update_others(net, p, t);
     gle_net_lap(net, t, GLE_LAP_OPTIMIZER);
 }
@@ -103,6 +141,21 @@ static const float *pooled_rates_of(const struct gle_net *net, const struct gle_
     return c->plan.pooling ? gle_derived_of(net, &c->pooled, gle_place_of(net, c->target, t)) : rates_of(net, c);
 }
 
+/* Of all that may reach a population from above, number j: from its readers, directly, and from the target. NULL: that
+ * does not. */
+static const float *error_above(const struct gle_net *net, const struct gle_population *p, size_t j)
+{
+    const struct gle_graph *g = net->graph;
+
+    if (j < p->n_out)
+        return gle_out_of(net, p, j)->sends_error ? gle_old_of(net, &gle_out_of(net, p, j)->e_below) : NULL;
+    if (j < p->n_out + g->n_directs) {
+        const struct gle_direct *d = &g->directs[j - p->n_out];
+        return &g->populations[d->to] == p && d->sends ? gle_old_of(net, &d->sent) : NULL;
+    }
+    return p->is_output ? net->top_error : NULL;
+}
+
 const float *gle_net_errors_above(struct gle_net *net, const struct gle_population *p, float *sum, size_t first,
                                   size_t n)
 {
@@ -110,13 +163,11 @@ const float *gle_net_errors_above(struct gle_net *net, const struct gle_populati
     const float *only = NULL;
     size_t count = 0;
 
-    for (size_t j = 0; j <= p->n_out; j++) {
-        const float *more;
-        if (j == p->n_out && !p->is_output)
-            break;
-        if (j < p->n_out && !gle_out_of(net, p, j)->sends_error)
+    for (size_t j = 0; j <= p->n_out + net->graph->n_directs; j++) {
+        const float *more = error_above(net, p, j);
+        if (!more)
             continue;
-        more = (j == p->n_out ? net->top_error : gle_old_of(net, &gle_out_of(net, p, j)->e_below)) + at;
+        more += at;
         if (count == 0)
             only = more;
         else if (count == 1)
@@ -147,7 +198,7 @@ static void learn_weights(struct gle_net *net, const struct gle_projection *c, c
         c->plan.link->gradient(&call, gle_grad_of(net, c->weight) + first * wide, e, ld, x, c->ld_pool, net->B,
                                -1.0f / (float)net->B, first, n);
         gle_net_lap(net, t, GLE_LAP_PRODUCTS);
-        update(net, c->weight, first, n);
+        update_weights(net, c, first, n);
         gle_net_lap(net, t, GLE_LAP_OPTIMIZER);
     }
 }
@@ -216,9 +267,15 @@ static void learn(struct gle_net *net, size_t i, struct gle_range neurons, size_
     const float *e = gle_derived_of(net, &p->e, place);
 
     count_all_missed(net, p, t);
-    for (size_t j = 0; j < p->n_in; j++)
-        if (gle_learns(net, gle_in_of(net, p, j)->weight))
-            learn_weights(net, gle_in_of(net, p, j), e, t);
+    for (size_t j = 0; j < p->n_in; j++) {
+        const struct gle_projection *c = gle_in_of(net, p, j);
+        if (gle_learns(net, c->weight))
+            learn_weights(net, c, e, t);
+        if (c->feedback_way == GLE_FEEDBACK_ALIGNS)
+            gle_net_align(net, c, gle_derived_of(net, &c->hp, place),
+                          c->pooled_xi.copies ? gle_derived_of(net, &c->pooled_xi, place) : gle_net_stirred(net, c),
+                          t);
+    }
     if (gle_learns(net, p->bias))
         gle_net_sum_biases(net, p, gle_grad_of(net, p->bias), e, net->B, -1.0f / (float)net->B, t);
     if (gle_learns(net, p->tau_m))
@@ -314,6 +371,9 @@ static void sum_inputs(struct gle_net *net, const struct rows *rows, float *s, f
         if (c->plan.pooling) {
             float *pooled = derived_rows(net, rows, &c->pooled);
             c->plan.pooling->forward(&c->plan, net->kernels, pooled, c->ld_pool, x, x, c->ld_in, rows->n);
+            if (c->pooled_xi.copies)
+                c->plan.pooling->forward(&c->plan, net->kernels, derived_rows(net, rows, &c->pooled_xi), c->ld_pool,
+                                         gle_net_stirred(net, c) + rows->first * c->ld_in, x, c->ld_in, rows->n);
             x = pooled;
         }
         c->plan.link->forward(&call, j ? more : s, p->ld, x, c->ld_pool, rows->n);
@@ -375,8 +435,10 @@ static int step_rows(struct gle_net *net, size_t i, const struct rows *rows, boo
     gle_net_lap(net, rows->thread, GLE_LAP_ELEMENTWISE);
     sum_inputs(net, rows, s, prosp_u);
     gle_net_lap(net, rows->thread, GLE_LAP_PRODUCTS);
-    if (noisy)
+    if (noisy) {
         gle_net_add_noise(net, p, GLE_NOISE_INPUT, s, draws, rows->first, B);
+        gle_net_stir(net, p, s, draws, rows->first, B);
+    }
     wild |= k->membrane(prosp_u, gle_old_of(net, &p->u) + at, s, e,
                         p->b.copies ? gle_field_of(net, &p->b, 0) : gle_param_of(net, p->bias), (float)p->cfg->gamma,
                         gle_field_of(net, &p->look_u, 0), gle_field_of(net, &p->leak_u, 0), B, ld);
@@ -385,9 +447,15 @@ static int step_rows(struct gle_net *net, size_t i, const struct rows *rows, boo
     net->act[i]->eval(gle_new_of(net, &p->r) + at, has_error || keeps_derived(net) ? dr : s, prosp_u, B, p->n, ld);
     if (noisy)
         gle_net_add_noise(net, p, GLE_NOISE_RATE, gle_new_of(net, &p->r) + at, draws, rows->first, B);
+    for (size_t j = 0; j < p->n_in; j++)
+        if (gle_in_of(net, p, j)->feedback_way == GLE_FEEDBACK_ALIGNS)
+            gle_net_pass_high(net, gle_in_of(net, p, j), derived_rows(net, rows, &gle_in_of(net, p, j)->hp),
+                              rows->first, B);
     gle_net_lap(net, rows->thread, GLE_LAP_ELEMENTWISE);
-    if (has_error)
+    if (has_error) {
         send_errors(net, rows, e);
+        gle_net_send_directly(net, p, e, rows->first, rows->n, rows->thread);
+    }
     gle_net_lap(net, rows->thread, GLE_LAP_PRODUCTS);
     return wild;
 }
@@ -423,46 +491,6 @@ static void step_population(struct gle_net *net, size_t i, struct gle_range rang
 }
 
 /* --- sharing --- */
-
-/* What of n rows, neurons or parts of population i lies between the cuts of thread t. */
-static struct gle_range between(const struct gle_cut *cuts, size_t i, size_t n, size_t together, size_t t)
-{
-    const size_t first = gle_cut_at(&cuts[t], i, n, together), end = gle_cut_at(&cuts[t + 1], i, n, together);
-
-    return (struct gle_range){.first = first, .n = end - first};
-}
-
-struct gle_range gle_net_part_of(const struct gle_net *net, const struct gle_parameter *p, size_t t)
-{
-    /* rows of weights that channels share are few, and long */
-    const bool shared = p->part > 1 && p->parts < gle_population_of(net, p->field.population)->n;
-
-    return between(net->split.learning, p->field.population, p->parts, shared ? GLE_PAD : GLE_NEURONS_TOGETHER,
-                   t);
-}
-
-/* A population of which a cut leaves a thread no neuron may yet have parts of a longer parameter for it. */
-static void work_between(struct gle_net *net, size_t t, gle_net_work *work, const struct gle_cut *cuts, bool learning)
-{
-    gle_net_lap(net, t, GLE_LAP_NONE);
-    for (size_t i = cuts[t].layer; i < net->graph->n_populations && i <= cuts[t + 1].layer; i++) {
-        const size_t n = learning ? gle_population_of(net, i)->n : net->B;
-        const size_t together = learning ? GLE_NEURONS_TOGETHER : GLE_ROWS_TOGETHER;
-        const struct gle_range range = between(cuts, i, n, together, t);
-        if (range.n || learning)
-            work(net, i, range, t);
-    }
-}
-
-void gle_net_steps_of(struct gle_net *net, size_t t, gle_net_work *work)
-{
-    work_between(net, t, work, net->split.steps, false);
-}
-
-void gle_net_learning_of(struct gle_net *net, size_t t, gle_net_work *work)
-{
-    work_between(net, t, work, net->split.learning, true);
-}
 
 static void step_all(void *net, size_t t)
 {

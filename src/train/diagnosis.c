@@ -116,6 +116,48 @@ static struct gle_comparison compare_param(struct gle_diagnosis *d, size_t param
     return c;
 }
 
+/* The weights W that B would be, or the transpose of: those of its projection; of errors that come directly, those of a
+ * dense one the other way. NULL: there are none. */
+static const struct gle_parameter *counterpart_of(const struct gle_graph *g, const struct gle_parameter *b)
+{
+    const struct gle_direct *direct;
+
+    if (b->kind == GLE_FEEDBACK)
+        return g->projections[b->field.projection].weight;
+    direct = gle_graph_direct(g, b);
+    for (size_t i = 0; i < g->n_projections; i++) {
+        const struct gle_projection *c = &g->projections[i];
+        if (c->source == (long)direct->to && c->target == direct->from && c->plan.link == direct->plan.link &&
+            !c->plan.pooling)
+            return c->weight;
+    }
+    return NULL;
+}
+
+/* How B lies to W, both as they were when the comparison began: the shadow has not learned. */
+static int compare_feedback(struct gle_comparison *out, const struct gle_diagnosis *d, const struct gle_parameter *b,
+                            struct gle_error *err)
+{
+    const struct gle_parameter *w = counterpart_of(d->graph, b);
+    const bool turned = b->kind == GLE_ERRORS_FROM;
+    const size_t n = gle_field_size(&b->field), rows = b->field.rows, cols = b->field.cols;
+    float *weights = gle_calloc(n, sizeof *weights);
+
+    if (!weights)
+        return gle_fail(err, GLE_ENOMEM, "no memory for the diagnosis");
+    gle_net_get_param(d->shadow, (size_t)(b - d->graph->parameters), d->values);
+    if (w)
+        gle_net_get_param(d->shadow, (size_t)(w - d->graph->parameters), weights);
+    for (size_t k = 0; k < n; k++) {
+        const double own = (double)d->values[k], other = (double)weights[turned ? k % cols * rows + k / cols : k];
+        out->dot += own * other;
+        out->update += own * own;
+        out->gradient += other * other;
+    }
+    gle_free(weights);
+    return 0;
+}
+
 /* known: the exact gradient was found; it may overflow where the run goes on. */
 static int compare(struct gle_diagnosis *d, bool known, struct gle_metrics *metrics, struct gle_error *err)
 {
@@ -127,6 +169,8 @@ static int compare(struct gle_diagnosis *d, bool known, struct gle_metrics *metr
         return -1;
     for (size_t i = 0; i < d->graph->n_parameters; i++) {
         const struct gle_parameter *p = &d->graph->parameters[i];
+        if ((p->kind == GLE_FEEDBACK || p->kind == GLE_ERRORS_FROM) && compare_feedback(&found->of[i], d, p, err))
+            return -1;
         if (!p->plastic)
             continue;
         found->of[i] = known ? compare_param(d, i, sums) : unknown;

@@ -44,7 +44,8 @@ struct gle_evaluated {
 };
 
 /* What a rule's update and an exact gradient have to do with each other: sums over the entries of one parameter. The
- * cosine is dot / sqrt(update * gradient), the ratio of norms sqrt(update / gradient). */
+ * cosine is dot / sqrt(update * gradient), the ratio of norms sqrt(update / gradient). Weights B and W are compared
+ * likewise, which gives the cosine of the angle between them. */
 struct gle_comparison {
     double dot, update, gradient;
 };
@@ -52,7 +53,8 @@ struct gle_comparison {
 /* One comparison of the rule's updates, summed over a window, with an exact gradient of the same window. */
 struct gle_diagnostic {
     uint64_t step; /* at which the window began */
-    struct gle_comparison *of; /* of each parameter of the graph; zeros where it does not learn */
+    struct gle_comparison *of; /* of each parameter of the graph; zeros where it does not learn. Of weights B through
+                                  which errors go back: with W in place of the gradient, at the first step */
 };
 
 struct gle_metrics {

@@ -120,7 +120,8 @@ UNSEEN = {
         adjoint_without_window bptt_without_window epochs_and_phases neither_epochs_nor_phases no_count
         speech_one_class""",
     "that a name goes only with certain other names, or needs a teacher, epochs or phases": """
-        adjoint_gamma diagnose_gradient errors_of_a_run log_softmax_hidden log_softmax_without_nll
+        adjoint_gamma diagnose_gradient errors_from errors_from_exact errors_of_a_run feedback_that_moves feedback_under_bptt
+        record_no_feedback log_softmax_hidden log_softmax_without_nll
         nll_without_log_softmax phases_schedule record_lambda signal_alone signal_by_epochs signal_cross_entropy
         signal_without_teacher speech_phases speech_validation teacher_labels test_at_the_end
         evaluate_by_epochs evaluate_signal test_by_duration""",

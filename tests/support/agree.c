@@ -61,8 +61,8 @@ void assert_states_agree(const char *when, const struct gle_net *host, const str
         char label[GLE_FIELD_LABEL];
         struct two t;
         if ((f->role != GLE_STATE && f->role != GLE_DERIVED) || f->population == GLE_NO_POPULATION ||
-            (f->projection != GLE_NO_PROJECTION && f != &g->projections[f->projection].e_below)) /* a device pools as it
-                                                                                                    reads */
+            (f->projection != GLE_NO_PROJECTION && f->role == GLE_DERIVED &&
+             f != &g->projections[f->projection].hp)) /* a device pools as it reads */
             continue;
         assert_int_equal(gle_net_has_var(host, i), gle_net_has_var(device, i));
         if (!gle_net_has_var(host, i))

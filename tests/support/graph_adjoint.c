@@ -126,10 +126,10 @@ static void gather(struct sweep *s, size_t i, size_t b)
     for (size_t j = 0; j < l->n_sources; j++) {
         const struct graph_oracle_source *c = &l->sources[j];
         double *x = numbers(c->n_pool);
-        if (c->layer == GLE_SOURCE_INPUT)
-            graph_oracle_pool(o, c, x, s->x + (s->t * o->B + b) * o->n_input);
-        else
-            graph_oracle_pool(o, c, x, at(s, s->layers[c->layer].r, (size_t)c->layer, s->t) + b * c->n_in);
+        const double *r = c->layer == GLE_SOURCE_INPUT
+                              ? s->x + (s->t * o->B + b) * o->n_input
+                              : at(s, s->layers[c->layer].r, (size_t)c->layer, s->t) + b * c->n_in;
+        graph_oracle_pool(o, c, x, r, r);
         for (size_t k = 0; k < l->n; k++)
             for (size_t m = 0; m < c->n_pool; m++)
                 if (c->which[k * c->n_pool + m])

@@ -10,18 +10,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Steps back that are kept: more than any delay of a test. */
-enum { PAST = 8, NEURONS_MAX = 512 };
+enum { PAST = GRAPH_ORACLE_PAST, NEURONS_MAX = 512 };
 
 /* --- rounding --- */
 
 /* x, off by a random part of it. */
-static double rounded(struct graph_oracle *o, double x)
+double graph_oracle_rounded(struct graph_oracle *o, double x)
 {
     if (o->noise <= 0.0)
         return x;
     o->noise_state = o->noise_state * 6364136223846793005u + 1442695040888963407u;
     return x * (1.0 + o->noise * ((double)(o->noise_state >> 11) * 0x1p-52 - 1.0));
+}
+
+static double rounded(struct graph_oracle *o, double x)
+{
+    return graph_oracle_rounded(o, x);
 }
 
 /* --- memory: counted first, then given --- */
@@ -72,6 +76,15 @@ static void lay_out(struct graph_oracle *o, struct memory *m)
             c->off_B = take(m, c->n_weights);
             c->e_below = take(m, o->B_max * c->n_in);
             c->x = take(m, o->B_max * c->n_pool);
+            c->xi = take(m, c->aligns ? PAST * o->B_max * c->n_in : 0);
+            c->low = take(m, c->aligns ? rows : 0);
+            c->gB = take(m, c->aligns ? c->n_weights : 0);
+        }
+        for (size_t j = 0; j < l->n_directs; j++) {
+            struct graph_oracle_direct *d = &l->directs[j];
+            d->B = take(m, l->n * o->exp->layers[d->from].n);
+            d->off_B = take(m, l->n * o->exp->layers[d->from].n);
+            d->sent = take(m, rows);
         }
     }
 }
@@ -87,10 +100,15 @@ static void connect(struct graph_oracle *o, const struct gle_graph *graph, size_
     l->act = find_act_formula(cfg->act->row.name);
     l->n_sources = cfg->n_sources;
     l->sources = calloc(l->n_sources, sizeof *l->sources);
+    l->n_directs = cfg->n_errors_from;
+    l->directs = calloc(l->n_directs + 1, sizeof *l->directs);
+    for (size_t j = 0; j < l->n_directs; j++)
+        l->directs[j].from = cfg->errors_from[j].layer;
     for (size_t j = 0; j < l->n_sources; j++) {
         const struct gle_source_cfg *from = &cfg->sources[j];
+        const struct gle_projection *projection = &graph->projections[graph->populations[i].first + j];
         struct graph_oracle_source *c = &l->sources[j];
-        c->plan = &graph->projections[graph->populations[i].first + j].plan;
+        c->plan = &projection->plan;
         c->layer = from->layer;
         c->delay = from->delay;
         c->n_in = gle_shape_count(&c->plan->source);
@@ -99,24 +117,64 @@ static void connect(struct graph_oracle *o, const struct gle_graph *graph, size_
         c->n_weights = c->plan->rows * c->plan->cols;
         c->sends = from->layer != GLE_SOURCE_INPUT && from->feedback->sends;
         c->own = from->feedback->own;
+        c->way = projection->sends_error ? from->feedback->way : GLE_FEEDBACK_STAYS;
+        c->settings = from->feedback_params;
+        c->aligns = c->way == GLE_FEEDBACK_ALIGNS;
+        c->number = (size_t)(projection - graph->projections);
     }
+}
+
+/* What the weights W or B are of. */
+static struct graph_oracle_source *source_of(const struct graph_oracle *o, const struct gle_parameter *p)
+{
+    size_t first = 0;
+
+    for (size_t i = 0; i < p->field.population; i++)
+        first += o->layers[i].n_sources;
+    return &o->layers[p->field.population].sources[p->field.projection - first];
+}
+
+bool graph_oracle_is_moving(const struct graph_oracle *o, const struct gle_parameter *p)
+{
+    const struct graph_oracle_source *c = p->kind == GLE_FEEDBACK ? source_of(o, p) : NULL;
+
+    return c && (c->aligns || c->way == GLE_FEEDBACK_FOLLOWS);
+}
+
+double graph_oracle_moved(const struct graph_oracle *o, const struct gle_parameter *p, double value, double gradient,
+                          double lr)
+{
+    const bool weights = p->kind == GLE_WEIGHT || p->kind == GLE_FEEDBACK;
+    const struct graph_oracle_source *c = weights ? source_of(o, p) : NULL;
+
+    if (c && c->way == GLE_FEEDBACK_FOLLOWS)
+        value *= 1.0 - o->exp->dt * c->settings->decay;
+    if (c && c->aligns && p->kind == GLE_FEEDBACK)
+        return value + o->exp->dt * c->settings->lr * (gradient - c->settings->decay * value);
+    return value - lr * gradient;
 }
 
 double *graph_oracle_param(struct graph_oracle *o, const struct gle_parameter *p, double **gradient, size_t *n)
 {
     struct graph_oracle_layer *l = &o->layers[p->field.population];
-    size_t first = 0;
+    struct graph_oracle_source *c;
 
-    for (size_t i = 0; i < p->field.population; i++)
-        first += o->layers[i].n_sources;
     *n = gle_field_size(&p->field);
     *gradient = NULL;
     switch (p->kind) {
     case GLE_WEIGHT:
-        *gradient = l->sources[p->field.projection - first].gW;
-        return l->sources[p->field.projection - first].W;
+        c = source_of(o, p);
+        *gradient = c->gW;
+        return c->W;
     case GLE_FEEDBACK:
-        return l->sources[p->field.projection - first].B;
+        c = source_of(o, p);
+        *gradient = c->way == GLE_FEEDBACK_FOLLOWS ? c->gW : c->gB;
+        return c->B;
+    case GLE_ERRORS_FROM:
+        for (size_t j = 0; j < l->n_directs; j++)
+            if (!strcmp(o->exp->layers[p->field.population].errors_from[j].label, p->field.owner))
+                return l->directs[j].B;
+        return NULL;
     case GLE_BIAS:
         *gradient = l->gb;
         return l->b;
@@ -157,6 +215,11 @@ void graph_oracle_quantize(struct graph_oracle *o)
             struct graph_oracle_source *c = &o->layers[i].sources[j];
             find_offsets(c->off_W, c->W, c->n_weights, &o->exp->layers[i].quantize);
             find_offsets(c->off_B, c->B, c->n_weights, &o->exp->layers[i].quantize);
+        }
+    for (size_t i = 0; i < o->n_layers; i++)
+        for (size_t j = 0; j < o->layers[i].n_directs; j++) {
+            struct graph_oracle_direct *d = &o->layers[i].directs[j];
+            find_offsets(d->off_B, d->B, o->layers[i].n * o->layers[d->from].n, &o->exp->layers[i].quantize);
         }
 }
 
@@ -250,6 +313,7 @@ void graph_oracle_destroy(struct graph_oracle *o)
         for (size_t j = 0; j < o->layers[i].n_sources; j++)
             free(o->layers[i].sources[j].which);
         free(o->layers[i].sources);
+        free(o->layers[i].directs);
     }
     free(o->layers);
     free(o->memory);
@@ -275,8 +339,14 @@ void graph_oracle_set_batch(struct graph_oracle *o, size_t B)
         for (size_t k = 0; k < sizeof states / sizeof *states; k++)
             tile(o, states[k], 1, l->n, B);
         tile(o, l->r, PAST, l->n, B);
-        for (size_t j = 0; j < l->n_sources; j++)
-            tile(o, l->sources[j].e_below, 1, l->sources[j].n_in, B);
+        for (size_t j = 0; j < l->n_sources; j++) {
+            const struct graph_oracle_source *c = &l->sources[j];
+            tile(o, c->e_below, 1, c->n_in, B);
+            tile(o, c->xi, c->aligns ? PAST : 0, c->n_in, B);
+            tile(o, c->low, c->aligns, l->n, B);
+        }
+        for (size_t j = 0; j < l->n_directs; j++)
+            tile(o, l->directs[j].sent, 1, l->n, B);
     }
     o->B = B;
 }
@@ -294,8 +364,12 @@ void graph_oracle_reset(struct graph_oracle *o, bool all)
         for (size_t k = 0; k < sizeof states / sizeof *states; k++)
             memset(states[k], 0, bytes);
         memset(l->r, 0, PAST * bytes);
-        for (size_t j = 0; j < l->n_sources; j++)
+        for (size_t j = 0; j < l->n_sources; j++) {
             memset(l->sources[j].e_below, 0, o->B_max * l->sources[j].n_in * sizeof(double));
+            memset(l->sources[j].low, 0, l->sources[j].aligns ? bytes : 0);
+        }
+        for (size_t j = 0; j < l->n_directs; j++)
+            memset(l->directs[j].sent, 0, bytes);
     }
 }
 
@@ -329,18 +403,19 @@ static size_t maximum_of(const struct graph_oracle_source *c, const double *r, s
     return best;
 }
 
-void graph_oracle_pool(struct graph_oracle *o, const struct graph_oracle_source *c, double *out, const double *r)
+void graph_oracle_pool(struct graph_oracle *o, const struct graph_oracle_source *c, double *out, const double *values,
+                       const double *r)
 {
     const size_t parts = c->plan->pooling ? c->plan->pool.window[0] * c->plan->pool.window[1] : 1;
 
     for (size_t k = 0; k < c->n_pool; k++) {
         if (!c->plan->pooling || takes_maximum(c)) {
-            out[k] = r[c->plan->pooling ? maximum_of(c, r, k) : k];
+            out[k] = values[c->plan->pooling ? maximum_of(c, r, k) : k];
             continue;
         }
         out[k] = 0.0;
         for (size_t part = 0; part < parts; part++)
-            out[k] += rounded(o, r[in_window(&c->plan->pool, k, part)]) / (double)parts;
+            out[k] += rounded(o, values[in_window(&c->plan->pool, k, part)]) / (double)parts;
     }
 }
 
@@ -361,8 +436,7 @@ void graph_oracle_spread(const struct graph_oracle_source *c, double *out, const
     }
 }
 
-/* The rates that a source gave so many steps ago, of row b. */
-static const double *read_rates(const struct graph_oracle *o, const struct graph_oracle_source *c, size_t b)
+const double *graph_oracle_rates(const struct graph_oracle *o, const struct graph_oracle_source *c, size_t b)
 {
     if (c->layer == GLE_SOURCE_INPUT)
         return o->x + (c->delay * o->B_max + b) * o->n_input;
@@ -397,6 +471,8 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
                     if (c->layer == (long)i && c->sends)
                         e_above = rounded(o, e_above + c->e_below[b * l->n + k]);
                 }
+            for (size_t j = 0; j < l->n_directs; j++)
+                e_above = rounded(o, e_above + l->directs[j].sent[at]);
             if (i == o->output)
                 e_above = rounded(o, e_above + top_error[at]);
             e_inst = rounded(o, l->dr[at] * e_above);
@@ -412,6 +488,7 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
                                             c->x[b * c->n_pool + m]);
             }
             s = rounded(o, s + noise_of(o, i, GLE_NOISE_INPUT, b, k, training));
+            s = rounded(o, s + graph_oracle_stirred(o, i, b, k));
             s = rounded(o, s + l->b[k / (l->n / l->n_bias)]);
             s = rounded(o, s + rounded(o, l->gamma * l->e[at]));
             l->s[at] = rounded(o, s - l->u[at]);
@@ -420,7 +497,7 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
             l->u[at] = rounded(o, l->u[at] + noise_of(o, i, GLE_NOISE_MEMBRANE, b, k, training));
             r_new[at] = rounded(o, l->act->phi(l->prosp_u[at], &slope));
             r_new[at] = rounded(o, r_new[at] + noise_of(o, i, GLE_NOISE_RATE, b, k, training));
-            l->dr[at] = rounded(o, slope);
+            l->dr[at] = rounded(o, 1.0 + slope) - 1.0; /* as of 1 - r^2, where r is near 1 */
         }
     for (size_t j = 0; j < l->n_sources; j++) {
         const struct graph_oracle_source *c = &l->sources[j];
@@ -431,7 +508,7 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
                     if (c->which[k * c->n_pool + m])
                         pooled[m] += rounded(o, read_weight(c, c->own, c->which[k * c->n_pool + m] - 1) *
                                                     l->e[b * l->n + k]);
-            graph_oracle_spread(c, below[j] + b * c->n_in, pooled, read_rates(o, c, b));
+            graph_oracle_spread(c, below[j] + b * c->n_in, pooled, graph_oracle_rates(o, c, b));
         }
     }
 }
@@ -481,6 +558,7 @@ double graph_oracle_step(struct graph_oracle *o, const double *x, const double *
     double **r_new = calloc(o->n_layers, sizeof *r_new), ***below = calloc(o->n_layers, sizeof *below);
 
     push(o, o->x, o->n_input);
+    graph_oracle_stir(o, target);
     memcpy(o->x, x, o->B * o->n_input * sizeof *x);
     for (size_t b = 0; b < o->B && y; b++) {
         loss += o->loss->eval(top_error + b * top->n, top->r + b * top->n, y + b * top->n, top->n, &o->exp->loss->row,
@@ -494,7 +572,8 @@ double graph_oracle_step(struct graph_oracle *o, const double *x, const double *
         for (size_t j = 0; j < o->layers[i].n_sources; j++)
             for (size_t b = 0; b < o->B; b++) {
                 struct graph_oracle_source *c = &o->layers[i].sources[j];
-                graph_oracle_pool(o, c, c->x + b * c->n_pool, read_rates(o, c, b));
+                const double *r = graph_oracle_rates(o, c, b);
+                graph_oracle_pool(o, c, c->x + b * c->n_pool, r, r);
             }
     for (size_t i = 0; i < o->n_layers; i++) {
         const struct graph_oracle_layer *l = &o->layers[i];
@@ -504,6 +583,7 @@ double graph_oracle_step(struct graph_oracle *o, const double *x, const double *
             below[i][j] = calloc(o->B_max * l->sources[j].n_in, sizeof ***below);
         step_layer(o, i, top_error, r_new[i], below[i], target);
         find_gradients(o, i);
+        graph_oracle_align(o, i, r_new[i]);
     }
     for (size_t i = 0; i < o->n_layers; i++) {
         struct graph_oracle_layer *l = &o->layers[i];
@@ -516,6 +596,7 @@ double graph_oracle_step(struct graph_oracle *o, const double *x, const double *
         }
         free(below[i]);
     }
+    graph_oracle_send_directly(o);
     free(r_new);
     free(below);
     free(top_error);

@@ -14,6 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Steps back that are kept: more than any delay of a test. */
+enum { GRAPH_ORACLE_PAST = 8 };
+
 struct graph_oracle_source {
     long layer;         /* GLE_SOURCE_INPUT: the input */
     size_t delay, n_in; /* of the source's own neurons */
@@ -21,14 +24,28 @@ struct graph_oracle_source {
     const struct gle_link_plan *plan;
     size_t *which;      /* link_matrix() */
     size_t n_weights;
-    bool sends, own;    /* errors go back, through weights of their own */
+    bool sends, own;    /* errors go back, through weights of their own, */
+    enum gle_feedback_way way; /* which move */
+    const struct gle_feedback_params *settings; /* of these */
     double *W, *B, *gW; /* numbers of W as in files */
     double *off_W, *off_B; /* what makes them those that steps read: graph_oracle_quantize() */
     double *e_below;    /* (B, n_in), of the last step */
+    size_t number;      /* of the projection */
+    bool aligns;        /* B does: */
+    double *xi;         /* (PAST, B, n_in): noise in the source, of the last step, of the one before, ... */
+    double *low, *gB;   /* low-pass rates of the layer (B, n), and what B goes along */
     double *x;          /* (B, n_pool), of this step */
 };
 
+/* Errors that come straight from another layer. */
+struct graph_oracle_direct {
+    size_t from;
+    double *B, *off_B, *sent; /* (n, n of the other), what makes B that which steps read, and B e of the last step */
+};
+
 struct graph_oracle_layer {
+    struct graph_oracle_direct *directs;
+    size_t n_directs;
     size_t n, n_bias, n_sources;
     struct graph_oracle_source *sources;
     const struct act_formula *act;
@@ -73,11 +90,34 @@ double graph_oracle_tau(const struct graph_oracle *o, const struct graph_oracle_
                         size_t i, double *gain);
 /* Puts all gradients of a layer to zero. */
 void graph_oracle_clear_gradients(struct graph_oracle_layer *l);
-/* Pooled rates (n_pool) of rates (n_in) of one row; and errors (n_in) of those for pooled neurons (n_pool), where r are
+/* x, off by a random part of it. */
+double graph_oracle_rounded(struct graph_oracle *o, double x);
+
+/* What layers will get directly, in the next step, of the errors of others. */
+void graph_oracle_send_directly(struct graph_oracle *o);
+
+/* --- weights B that align themselves --- */
+/* Makes the noise of a step in all sources of such projections; what of it is added to a neuron of a layer. */
+void graph_oracle_stir(struct graph_oracle *o, bool training);
+double graph_oracle_stirred(const struct graph_oracle *o, size_t layer, size_t b, size_t neuron);
+/* What B into a layer goes along, of its new rates (B, n), and the low-pass ones. */
+void graph_oracle_align(struct graph_oracle *o, size_t layer, const double *r_new);
+
+/* The rates that a source gave when what is read in this step left it, of row b. */
+const double *graph_oracle_rates(const struct graph_oracle *o, const struct graph_oracle_source *c, size_t b);
+/* Pooled values (n_pool) of values (n_in) of one row, with maxima where the rates r (n_in) have theirs; and errors
+ * (n_in) of those for pooled neurons (n_pool), where r are
  * the rates that were pooled. */
-void graph_oracle_pool(struct graph_oracle *o, const struct graph_oracle_source *c, double *out, const double *r);
+void graph_oracle_pool(struct graph_oracle *o, const struct graph_oracle_source *c, double *out, const double *values,
+                       const double *r);
 void graph_oracle_spread(const struct graph_oracle_source *c, double *out, const double *e, const double *r);
-/* The values of a parameter of the graph, and its gradient or NULL; *n: how many they are. */
+/* The values of a parameter of the graph, and its gradient (of B that moves: what it moves along) or NULL; *n: how many
+ * they are. */
 double *graph_oracle_param(struct graph_oracle *o, const struct gle_parameter *p, double **gradient, size_t *n);
+/* Whether a parameter is B of a projection that moves. */
+bool graph_oracle_is_moving(const struct graph_oracle *o, const struct gle_parameter *p);
+/* Where a number of a parameter goes along a gradient, by plain descent at rate lr. */
+double graph_oracle_moved(const struct graph_oracle *o, const struct gle_parameter *p, double value, double gradient,
+                          double lr);
 
 #endif

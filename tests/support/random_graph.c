@@ -96,20 +96,27 @@ static void put_link(struct text *t, const struct drawn *source, const struct dr
     put_text(t, "}");
 }
 
-static void put_feedback(struct text *t, struct gle_rng *rng)
-{
-    static const char *const ways[] = {"transpose", "transpose", "transpose", "fixed", "none"};
-
-    put_text(t, ", feedback: %s", ways[pick(rng, sizeof ways / sizeof *ways)]);
-}
-
 /* A network on its way to a config. */
 struct drawing {
     const struct graph_kind *kind;
     struct drawn layers[LAYERS_MAX], input;
     size_t n, output; /* l0 ... l<n - 1> */
+    bool learns;      /* so do the weights of the layer that is being written */
+    bool direct;      /* errors may come directly: then gamma is 0, since exact gradients do not know that */
     struct gle_rng *rng, *of_hardware; /* NULL: none */
 };
+
+/* Ways of feedback; the last two are for rules without windows, and the last one for weights that learn. */
+static void put_feedback(struct text *t, const struct drawing *g, bool learns)
+{
+    static const char *const ways[] = {"transpose", "transpose", "transpose", "fixed", "none",
+                                       "{type: pal, lr: 3, decay: 0.1, std: 0.2, tau: 0.3, tau_hp: 0.2}",
+                                       "{type: kolen_pollack, decay: 0.5}"};
+    enum { ALL = sizeof ways / sizeof *ways, SOME = ALL - 1, FEWER = ALL - 2 };
+    const size_t n = g->kind->rule ? FEWER : learns ? ALL : SOME;
+
+    put_text(t, ", feedback: %s", ways[pick(g->rng, n)]);
+}
 
 static void put_noise(struct text *t, const char *kind, struct gle_rng *rng)
 {
@@ -158,6 +165,17 @@ static void put_hardware(struct text *t, const char *indent, struct gle_rng *rng
         put_text(t, "%squantize: {weight: none}\n", indent);
 }
 
+/* From one or two others. */
+static void put_errors_from(struct text *t, const struct drawing *g, size_t i)
+{
+    const size_t one = (i + 1 + pick(g->rng, g->n - 1)) % g->n, other = pick(g->rng, g->n);
+
+    put_text(t, "      errors_from: [{layer: l%zu, weight: {type: normal, std: 0.2}}", one);
+    if (other != one && other != i)
+        put_text(t, ", l%zu", other);
+    put_text(t, "]\n");
+}
+
 static void put_delay(struct text *t, const struct drawing *g, bool of_input, size_t of_ten)
 {
     if (!g->kind->smooth && chance(g->rng, of_ten))
@@ -168,7 +186,7 @@ static void put_delay(struct text *t, const struct drawing *g, bool of_input, si
  * that is not drawn yet. */
 static void put_source(struct text *t, const struct drawing *g, size_t i, size_t k, size_t from)
 {
-    const bool input = from == g->n, later = !input && from > i;
+    const bool input = from == g->n, later = !input && from > i, fixed = chance(g->rng, 2);
 
     put_text(t, "        - {name: s%zu, layer: %s", k, input ? "input" : "");
     if (!input)
@@ -177,8 +195,8 @@ static void put_source(struct text *t, const struct drawing *g, size_t i, size_t
         put_link(t, input ? &g->input : &g->layers[from], &g->layers[i], g->rng);
     put_delay(t, g, input, 5);
     if (!input)
-        put_feedback(t, g->rng);
-    if (chance(g->rng, 2))
+        put_feedback(t, g, g->learns && !fixed);
+    if (fixed)
         put_text(t, ", plastic: false");
     put_text(t, "}\n");
 }
@@ -192,12 +210,15 @@ static void put_layer(struct text *t, struct drawing *g, size_t i)
     const size_t n_more = pick(g->rng, 4), most = g->kind->wide ? conv ? 8 : 120 : conv ? 3 : 5;
 
     put_text(t, "    - name: l%zu\n      activation: %s\n", i, activations[pick(g->rng, 4)]);
-    if (!g->kind->smooth && chance(g->rng, 4))
+    if (g->direct && chance(g->rng, 6))
+        put_errors_from(t, g, i);
+    if (!g->kind->smooth && !g->direct && chance(g->rng, 4))
         put_text(t, "      gamma: %.3f\n", draw(g->rng, 0.0, 0.3));
     put_text(t, "      bias: %s\n", chance(g->rng, 2) ? "none" : "linear");
     put_text(t, "      reset: %s\n", chance(g->rng, 3) ? "batch" : "none");
     put_hardware(t, "      ", g->of_hardware);
-    if (chance(g->rng, 2))
+    g->learns = !chance(g->rng, 2);
+    if (!g->learns)
         put_text(t, "      plastic: [%s]\n", chance(g->rng, 5) ? chance(g->rng, 5) ? "tau_m" : "tau_r" : "");
     g->layers[i] = (struct drawn){.channels = (g->kind->wide ? most / 4 : 0) + 1 + pick(g->rng, most), .size = {1, 1}};
     put_text(t, "      neurons: {%s: %zu, ", conv ? "channels" : "count", g->layers[i].channels);
@@ -211,7 +232,7 @@ static void put_layer(struct text *t, struct drawing *g, size_t i)
     else
         put_link(t, source, &g->layers[i], g->rng);
     if (i)
-        put_feedback(t, g->rng);
+        put_feedback(t, g, g->learns);
     put_text(t, "}\n");
     if (!i && g->output + 1 < g->n)
         put_source(t, g, i, n_more, g->n - 1);
@@ -251,6 +272,7 @@ void random_graph(struct text *t, const struct graph_kind *kind, struct gle_rng 
                         .of_hardware = kind->hardware ? &of_hardware : NULL};
     const size_t first = chance(rng, 5) ? 0 : pick(rng, g.n);
 
+    g.direct = !kind->rule && g.n > 1 && chance(rng, 3);
     g.output = kind->smooth || chance(rng, 7) ? g.n - 1 : pick(rng, g.n);
     t->n = 0;
     put_text(t, "glesim: 1\nname: graph\ndt: 0.1\nseed: %zu\ndataset: {type: npz, file: none.npz}\nnetwork:\n",

@@ -27,7 +27,8 @@ static const double LR = 1e-2;
 struct parts {
     const char *act, *top_act, *loss, *optimizer, *rule, *feedback;
     const char *link, *source, *reader; /* neurons of the two layers that the link joins */
-    const char *first;                  /* the link from the input to the first of them */
+    const char *first;                  /* the link from the input to the first of them, */
+    const char *direct;                 /* and layers whose errors come to it directly */
     const char *hardware;               /* keys of the network */
 };
 static const struct parts usual = {.act = "tanh", .top_act = "linear", .loss = "mse",
@@ -46,7 +47,8 @@ static void write_net(struct text *t, const struct parts *parts)
     put_text(t, "glesim: 1\nname: contract\ndt: 0.1\nseed: 5\ndataset: {type: npz, file: none.npz}\nnetwork:\n"
                 "  input: {channels: 2, size: [6, 6]}\n%s  layers:\n"
                 "    - {name: a, activation: %s, neurons: {%s, tau_m: 1.0, tau_r: 0.7}, from: [{layer: input, "
-                "connect: %s}]}\n", OR_USUAL(hardware), OR_USUAL(act), OR_USUAL(source), OR_USUAL(first));
+                "connect: %s}], errors_from: [%s]}\n", OR_USUAL(hardware), OR_USUAL(act), OR_USUAL(source),
+             OR_USUAL(first), OR_NONE(parts->direct));
     put_text(t, "    - {name: b, activation: %s, neurons: {%s, tau_m: 0.9, tau_r: 0.6}, from: [{layer: a, connect: %s, "
                 "feedback: %s}%s]}\n", OR_USUAL(act), OR_USUAL(reader), OR_USUAL(link), OR_USUAL(feedback),
              any ? ", {layer: input, delay: 0.3, connect: {type: dense, pool: {type: mean, size: 2}}}" : "");
@@ -179,10 +181,13 @@ static void hold_against_each_other(const struct parts *parts, const char *what,
     free(t);
 }
 
-/* Settings that a row cannot do without. */
+/* Settings that a row cannot do without, or with which it does more. */
 static const char *with_settings(const char *row, char text[static 128])
 {
-    static const char *const needed[][2] = {{"conv", "kernel: 3, padding: 1"}, {"sparse", "probability: 0.2"}};
+    static const char *const needed[][2] = {{"conv", "kernel: 3, padding: 1"},
+                                            {"sparse", "probability: 0.2"},
+                                            {"kolen_pollack", "decay: 0.5"},
+                                            {"pal", "lr: 3, decay: 0.1, std: 0.5, tau: 0.3, tau_hp: 0.2"}};
     const char *settings = "";
 
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
@@ -279,10 +284,11 @@ static void every_rule_is_the_same_on_a_device(void **state)
 static void every_feedback_is_the_same_on_a_device(void **state)
 {
     const struct gle_row *row;
+    char text[128];
 
     (void)state;
     for (size_t i = 0; (row = gle_table_at(&gle_feedback_table, i)); i++)
-        hold_against_each_other(&(struct parts){.feedback = row->name}, "feedback", row->name,
+        hold_against_each_other(&(struct parts){.feedback = with_settings(row->name, text)}, "feedback", row->name,
                                 "a new one sends errors back in src/kernel/device_learn.cl");
 }
 
@@ -320,6 +326,13 @@ static void hardware_is_the_same_on_a_device(void **state)
                                     exact ? "bptt with" : "gle with", hardware[i], advice);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         hold_against_each_other(&others[i], "all hardware", OR_NONE(others[i].rule), advice);
+}
+
+static void errors_that_come_directly_are_the_same_on_a_device(void **state)
+{
+    (void)state;
+    hold_against_each_other(&(struct parts){.direct = "c, {layer: b, weight: {type: normal, std: 0.2}}"}, "errors_from",
+                            "two layers", "see direct_of() in src/solver/device_tables.c");
 }
 
 /* --- the same bits --- */
@@ -689,6 +702,7 @@ int main(void)
         cmocka_unit_test(every_pooling_is_the_same_on_a_device),
         cmocka_unit_test(every_rule_is_the_same_on_a_device),
         cmocka_unit_test(every_feedback_is_the_same_on_a_device),
+        cmocka_unit_test(errors_that_come_directly_are_the_same_on_a_device),
         cmocka_unit_test(hardware_is_the_same_on_a_device),
         cmocka_unit_test(a_device_gives_the_same_bits_again),
         cmocka_unit_test(calls_in_any_order_leave_the_same_net),

@@ -33,13 +33,19 @@ static void tell_states(struct record *r, const struct gle_net *net)
             gle_net_get_var(net, i, more(r, gle_net_get_place(net).B * g->fields[i]->cols));
 }
 
+static bool aligns(const struct gle_graph *g, const struct gle_parameter *p)
+{
+    return p->kind == GLE_FEEDBACK && g->projections[p->field.projection].feedback_way == GLE_FEEDBACK_ALIGNS;
+}
+
 static void tell_parameters(struct record *r, const struct gle_net *net)
 {
     const struct gle_graph *g = gle_net_graph(net);
 
     for (size_t i = 0; i < g->n_parameters; i++) {
         gle_net_get_param(net, i, more(r, gle_field_size(&g->parameters[i].field)));
-        gle_net_get_gradient(net, i, more(r, gle_field_size(&g->parameters[i].field)));
+        if (!aligns(g, &g->parameters[i])) /* a window finds nothing for it to follow */
+            gle_net_get_gradient(net, i, more(r, gle_field_size(&g->parameters[i].field)));
     }
 }
 

@@ -240,6 +240,22 @@ def draw_final(axes, values, teacher):
 
 # --- Diagnostics
 
+def angle_names(diagnostics):
+    """(layer, parameter) of the weights B that errors go back through."""
+    return [(layer, name) for layer, of in diagnostics["comparisons"][0]["layers"].items()
+            for name, value in of.items() if isinstance(value, dict) and "angle" in value]
+
+
+def draw_angles(axes, diagnostics):
+    comparisons = diagnostics["comparisons"]
+    for i, (layer, name) in enumerate(angle_names(diagnostics)):
+        values = np.array([c["layers"][layer][name]["angle"] for c in comparisons], dtype=float)
+        axes.plot([c["time"] for c in comparisons], values, marker="." if len(comparisons) < 60 else None,
+                  color=style.CYCLE[i % len(style.CYCLE)], label=f"{layer}.{name}", linewidth=0.9)
+    axes.set(xlabel=style.TIME, ylabel="angle between B and W (degrees)", ylim=(0, 180))
+    style.legend_outside(axes)
+
+
 def draw_diagnostics(axes, diagnostics, key):
     comparisons = diagnostics["comparisons"]
     layers, drawn = list(comparisons[0]["layers"]), []
@@ -359,6 +375,8 @@ def panels_of(run):
     if diagnostics and diagnostics["comparisons"]:
         for key in ("cosine", "norm_ratio"):
             panels.append(functools.partial(draw_diagnostics, diagnostics=diagnostics, key=key))
+        if angle_names(diagnostics):
+            panels.append(functools.partial(draw_angles, diagnostics=diagnostics))
     return panels
 
 
