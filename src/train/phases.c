@@ -406,7 +406,8 @@ int gle_run_measure_phases(struct gle_meter *meter, struct gle_run *run, bool le
         stride.end_window = gle_run_window_ends(run, run->at.step, t);
         if (gle_run_step(run, &stride, &loss, err))
             return -1;
-        may_end = !run->at.window.open && (!queued || ++since >= GLE_QUEUE_STEPS);
+        since++;
+        may_end = !run->at.window.open && (!queued || since >= GLE_QUEUE_STEPS);
         if (may_end && queued) { /* steps count once they are over */
             since = 0;
             if (gle_run_collect(run, err))
