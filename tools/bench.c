@@ -143,7 +143,7 @@ static void measure_all(struct results *r)
     read_load(r->load[0]);
     if (r->set.opencl) {
         r->device = card_open(r->set.device);
-        card_measure(&r->card, r->device, SCALING_FILE);
+        card_measure(&r->card, r->device);
     }
     if (r->set.steps)
         measure_configs(r);
@@ -154,7 +154,7 @@ static void measure_all(struct results *r)
     if (r->set.links)
         r->links = measure_links(&r->n_links, r->set.rounds);
     if (r->device) /* where other programs are running, once more is surer */
-        card_measure(&r->card, r->device, SCALING_FILE);
+        card_measure(&r->card, r->device);
     say(NULL);
     read_load(r->load[1]);
     r->seconds = gle_clock() - start;

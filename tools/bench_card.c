@@ -1,7 +1,6 @@
 #include "bench_card.h"
 #include "base/clock.h"
-#include "base/rng.h"
-#include "bench_scaling.h"
+#include "base/memory.h"
 
 #include <math.h>
 
@@ -27,71 +26,124 @@ static void finish(struct gle_device *device)
 
 /* --- products --- */
 
-/* Seconds for so many learning steps, until the last one is over. */
-static double time_steps(struct gle_net *net, size_t steps)
-{
-    const struct gle_step step = {.learn = true, .lr = 1e-4};
-    const double start = gle_clock();
-    double losses[GLE_LOSSES];
-    struct gle_error err = {0};
-    size_t n;
+/* The source of sgemm (bench_sgemm.cl); made by the build. */
+extern const char bench_sgemm_source[];
 
-    for (size_t i = 0; i < steps; i++)
-        if (gle_net_queue(net, &step, losses, &n, &err))
-            stop_on(&err);
-    if (gle_net_collect(net, losses, &n, &err))
-        stop_on(&err);
-    return gle_clock() - start;
+/* A kernel for GPUs, or for processors: the tile that its groups make, and their items. */
+struct sgemm {
+    const char *name;
+    size_t rows, cols, items;
+};
+
+struct product_on_card {
+    struct gle_device *device;
+    struct gle_device_kernel *kernel;
+    const struct sgemm *sgemm;
+    struct gle_buffer *C, *A, *B;
+};
+
+/* A number of a matrix: small, and different in rows and columns, so that sums are exact enough to be told apart. */
+static float element(size_t row, size_t col)
+{
+    return (float)((row * 7 + col * 3) % 17) - 8.0f;
 }
 
-/* Seconds for a learning step of the network, the least. It has one input. */
-static double time_network(struct gle_net *net, size_t rows)
+static void fill(struct gle_buffer *to, size_t n)
 {
-    enum { STEPS = 4 };
+    float *values = gle_calloc(n * n, sizeof *values);
     struct gle_error err = {0};
-    struct gle_rng rng;
-    double least = INFINITY;
-    size_t ld;
-    float *input;
 
-    gle_rng_seed(&rng, 1);
-    if (gle_net_init(net, &rng, &err))
+    if (!values)
+        stop("no memory");
+    for (size_t i = 0; i < n * n; i++)
+        values[i] = element(i / n, i % n);
+    if (gle_buffer_write(to, 0, values, n * n * sizeof *values, &err))
         stop_on(&err);
-    gle_net_set_batch(net, rows);
-    input = gle_net_input(net, &ld);
-    for (size_t b = 0; b < rows; b++)
-        input[b * ld] = (float)b / (float)rows;
+    gle_free(values);
+}
+
+/* Whether it is a product: some elements, against sums in double precision. */
+static void check(const struct product_on_card *p, size_t n)
+{
+    enum { ELEMENTS = 50 };
+    struct gle_error err = {0};
+
+    for (size_t i = 0; i < ELEMENTS; i++) {
+        const size_t row = i * 7919 % n, col = i * 104729 % n;
+        double sum = 0.0;
+        float found;
+        for (size_t k = 0; k < n; k++)
+            sum += (double)element(row, k) * (double)element(k, col);
+        if (gle_buffer_read(p->C, (row * n + col) * sizeof found, &found, sizeof found, &err))
+            stop_on(&err);
+        if (!(fabs((double)found - sum) <= 1e-3 * (1.0 + fabs(sum))))
+            stop("the device multiplies matrices wrongly: its peak is none");
+    }
+}
+
+static double time_product(const struct product_on_card *p, size_t n)
+{
+    const size_t groups[2] = {n / p->sgemm->rows, n / p->sgemm->cols};
+    struct gle_error err = {0};
+    double least = INFINITY;
+
     for (int r = 0; r <= REPEATS; r++) { /* the first ones bring everything to the device */
-        const double seconds = time_steps(net, STEPS) / STEPS;
+        const double start = gle_clock();
+        if (gle_device_launch(p->kernel, groups, p->sgemm->items, &err))
+            stop_on(&err);
+        finish(p->device);
         if (r)
-            least = fmin(least, seconds);
+            least = fmin(least, gle_clock() - start);
     }
     return least;
 }
 
-/* Larger and larger networks, until a step takes long enough to have kept the whole device at work. */
-static void measure_large_steps(struct card *card, struct gle_device *device, const char *scaling)
+/* Seconds for a product of n x n matrices, the least. */
+static double measure_product(struct product_on_card *p, size_t n)
 {
+    const unsigned size = (unsigned)n;
+    struct gle_buffer **const buffers[] = {&p->C, &p->A, &p->B};
+    struct gle_error err = {0};
+    double seconds;
+
+    for (unsigned i = 0; i < 3; i++)
+        if (gle_buffer_create(buffers[i], p->device, n * n * sizeof(float), &err) ||
+            gle_device_set_buffer(p->kernel, i, *buffers[i], &err))
+            stop_on(&err);
+    if (gle_device_set_value(p->kernel, 3, &size, sizeof size, &err))
+        stop_on(&err);
+    fill(p->A, n);
+    fill(p->B, n);
+    seconds = time_product(p, n);
+    check(p, n);
+    for (unsigned i = 0; i < 3; i++)
+        gle_buffer_destroy(*buffers[i]);
+    return seconds;
+}
+
+/* Larger and larger products, until one takes long enough to have kept the whole device at work. */
+static void measure_products(struct card *card, struct gle_device *device)
+{
+    static const struct sgemm of_items = {"sgemm_of_items", 64, 64, 256}, of_vectors = {"sgemm_of_vectors", 8, 32, 1};
     static const double LONG = 10e-3;
-    enum { SMALLEST = 512, LARGEST = 4096, LAYERS = 3 };
+    enum { SMALLEST = 512, LARGEST = 8192 };
+    struct product_on_card p = {.device = device, .sgemm = card->info.is_gpu ? &of_items : &of_vectors};
+    struct gle_error err = {0};
     double seconds = 0.0;
 
+    if (gle_device_compile(device, bench_sgemm_source, "-cl-std=CL1.2", &err) ||
+        gle_device_kernel(&p.kernel, device, p.sgemm->name, &err))
+        stop_on(&err);
     for (size_t n = SMALLEST; n <= LARGEST && seconds < LONG; n *= 2) {
-        const size_t size[SCALING_AXES] = {n, LAYERS, n};
-        struct gle_experiments list;
-        struct trial t;
         double speed;
-        scaling_load(&list, scaling, size);
-        trial_open_on(&t, list.item[0], device, 1, true);
-        seconds = time_network(t.rows[0].nets[0], n);
-        speed = 1e-3 * t.rows[0].learn.mflop / seconds;
+        seconds = measure_product(&p, n);
+        speed = 2e-9 * (double)n * (double)n * (double)n / seconds;
         if (speed > card->sgemm) {
             card->sgemm = speed;
             card->sgemm_size = n;
         }
-        trial_close(&t);
-        gle_experiments_clear(&list);
     }
+    gle_device_kernel_destroy(p.kernel);
 }
 
 /* --- launches and copies --- */
@@ -156,11 +208,11 @@ static void measure_copies(struct card *card, struct gle_device *device)
     gle_buffer_destroy(to);
 }
 
-void card_measure(struct card *card, struct gle_device *device, const char *scaling)
+void card_measure(struct card *card, struct gle_device *device)
 {
     card->info = *gle_device_info(device);
     say("peaks of the device");
-    measure_large_steps(card, device, scaling);
+    measure_products(card, device);
     measure_launches(card, device);
     measure_copies(card, device);
 }

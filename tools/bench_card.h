@@ -8,8 +8,8 @@
 /* Peaks of a device, the best of all measurements. */
 struct card {
     struct gle_device_info info;
-    double sgemm;      /* GFLOP/s of products as steps make them, where these are large: */
-    size_t sgemm_size; /* in learning steps of three layers of so many neurons, and as many samples */
+    double sgemm;      /* GFLOP/s of a tiled product of two large matrices, */
+    size_t sgemm_size; /* of so many rows and columns */
     double copy;       /* bytes a second, read and written, of copies within its memory; */
     size_t copy_bytes; /* of so many each */
     double launch;     /* seconds for a launch with nothing to do, in a row of them */
@@ -17,8 +17,7 @@ struct card {
 
 /* Opens what --device names; NULL: the first one. */
 struct gle_device *card_open(const char *wanted);
-/* Measures (again) for some seconds; zero-initialise before the first time. scaling: the file tools/scaling.yaml, the
- * network whose products are measured. */
-void card_measure(struct card *card, struct gle_device *device, const char *scaling);
+/* Measures (again) for some seconds; zero-initialise before the first time. */
+void card_measure(struct card *card, struct gle_device *device);
 
 #endif

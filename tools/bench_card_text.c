@@ -9,10 +9,8 @@ void print_card(const struct results *r)
     const struct card *c = &r->card;
 
     printf("%s (%s), driver %s; %s: %s, %zu compute units, %.1f GB\n"
-           "peaks of the device: %.1f GFLOP/s in the learning step of three layers of %zu neurons with as many "
-           "samples,\n"
-           "%.1f GB/s read and written in copies of %.0f MB within its memory, %.2f us for a launch with nothing to "
-           "do\n",
+           "peaks of the device: %.1f GFLOP/s in a tiled product of matrices (%zu^3), %.1f GB/s read and written in\n"
+           "copies of %.0f MB within its memory, %.2f us for a launch with nothing to do\n",
            c->info.name, c->info.vendor, c->info.driver, c->info.platform, c->info.is_gpu ? "a GPU" : "no GPU",
            c->info.n_units, 1e-9 * c->info.memory, c->sgemm, c->sgemm_size,
            1e-9 * c->copy, 1e-6 * (double)c->copy_bytes, 1e6 * c->launch);

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "bench_card.h"
-#include "bench_scaling.h"
+#include "bench_trial.h"
 #include "device_parity.h"
 #include "report/provenance.h"
 #include "solver/room.h"
@@ -21,7 +21,7 @@ static const char help[] =
     "usage: device_table [--device D] [--out FILE] [--quick] FOLDER\n"
     "\n"
     "Compares steps on a device with those of the processors, and measures both; tools/bench_device starts it. FOLDER\n"
-    "holds configs/ and tools/scaling.yaml. The exit code is 1 where the steps do not agree.\n";
+    "holds configs/. The exit code is 1 where the steps do not agree.\n";
 
 static const char *const configs[] = {"mnist1d_e2e", "mnist1d_e2e_42k", "gsc_mel_gle"};
 static const size_t networks[] = {1, 16, 128}; /* side by side */
@@ -126,8 +126,6 @@ static void measure(struct table *table, struct row *row)
 
 static void measure_all(struct table *table)
 {
-    char scaling[4096];
-
     table->start = gle_clock();
     gle_provenance_collect(&table->machine, "");
     table->threads[table->n_threads++] = 1;
@@ -137,11 +135,10 @@ static void measure_all(struct table *table)
     for (size_t i = 0; i < N_CONFIGS; i++)
         load(&table->rows[i], table->folder, configs[i]);
     table->device = card_open(table->wanted);
-    snprintf(scaling, sizeof scaling, "%s/tools/scaling.yaml", table->folder);
-    card_measure(&table->card, table->device, scaling);
+    card_measure(&table->card, table->device);
     for (size_t i = 0; i < N_CONFIGS; i++)
         measure(table, &table->rows[i]);
-    card_measure(&table->card, table->device, scaling); /* where other programs are running, once more is surer */
+    card_measure(&table->card, table->device); /* where other programs are running, once more is surer */
     say(NULL);
 }
 
@@ -160,9 +157,8 @@ static void write_head(FILE *f, const struct table *t)
     fprintf(f, "- glesim %s, commit %s, %s, %s; begun %s, took %.0f s\n", m->version, m->commit, m->compiler, m->blas,
             m->start, gle_clock() - t->start);
     fprintf(f,
-            "- the most that the device does: %.1f GFLOP/s in the products of large learning steps (three layers of\n"
-            "  %zu neurons, as many samples), %.1f GB/s read and written in copies of %.0f MB, %.2f us a launch with\n"
-            "  nothing to do\n\n",
+            "- the most that the device does: %.1f GFLOP/s in a tiled product of matrices (%zu^3), %.1f GB/s read and\n"
+            "  written in copies of %.0f MB, %.2f us a launch with nothing to do\n\n",
             c->sgemm, c->sgemm_size, 1e-9 * c->copy, 1e-6 * (double)c->copy_bytes, 1e6 * c->launch);
 }
 

@@ -352,6 +352,11 @@ static int visit_phase(struct gle_run *run, struct gle_archive *a, struct gle_er
         if (isnan(phase->last[i]))
             return gle_archive_fail(a, "last", err, "value %zu is NaN", i);
     phase->t = t;
+    if (gle_archive_restores(a)) {
+        const uint64_t since = run->at.step % gle_run_progress_steps(run);
+        phase->known = t; /* what is saved was collected before */
+        phase->told = t - (since < t ? since : t);
+    }
     gle_archive_enter(a, "kept");
     rc = visit_kept(run, a, err);
     gle_archive_leave(a);

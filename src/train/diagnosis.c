@@ -84,6 +84,11 @@ void gle_diagnosis_before(struct gle_diagnosis *d, const struct gle_net *net, ui
     d->learned++;
 }
 
+bool gle_diagnosis_compares(const struct gle_diagnosis *d)
+{
+    return d->left > 0;
+}
+
 void gle_diagnosis_add(struct gle_diagnosis *d, const struct gle_net *net)
 {
     double *sums = d->sums;

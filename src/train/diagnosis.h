@@ -19,6 +19,8 @@ void gle_diagnosis_close(struct gle_diagnosis *d); /* NULL is fine */
 
 /* Whether a parameter is kept from learning, as by gle_net_hold(): such a one is not compared. */
 void gle_diagnosis_hold(struct gle_diagnosis *d, size_t param, bool hold);
+/* Whether a comparison is going on. */
+bool gle_diagnosis_compares(const struct gle_diagnosis *d);
 /* Before a learning step: begins a comparison when one is due, at most steps_left more such steps follow for sure, and
  * a window of the rule, if it has windows, begins here. */
 void gle_diagnosis_before(struct gle_diagnosis *d, const struct gle_net *net, uint64_t step, uint64_t steps_left,

@@ -44,7 +44,7 @@ static int run_step(struct gle_run *run, const struct gle_batch *batch, bool for
     if (stride.learn)
         gle_run_begin_window(run);
     stride.end_window = run->at.window.open && ((t + 1) % run->exp->window_steps == 0 || t + 1 == T);
-    if (gle_run_step(run, &stride, &pass->loss, err))
+    if (gle_run_step(run, &stride, NULL, err))
         return -1;
     pass->t++;
     pass->steps++;

@@ -139,18 +139,19 @@ static double accuracy(const struct gle_run *copy, const struct sums *s)
 static int show_batch(struct gle_run *copy, const struct gle_batch *batch, bool forward_only, struct sums *s,
                       struct gle_error *err)
 {
+    const bool queued = gle_net_is_on_device(copy->net); /* losses come late: they are told after the batch */
     struct gle_stride stride = {.B = batch->B, .forward_only = forward_only};
 
     gle_run_begin_batch(copy, batch->B);
     for (size_t t = 0; t < batch->n_steps && !gle_run_stopped(copy); t++) {
         gle_run_show(copy, batch, t);
-        stride.at_once = t % GLE_PROGRESS_STEPS == 0 || t + 1 == batch->n_steps;
+        stride.at_once = t + 1 == batch->n_steps;
         if (gle_run_step(copy, &stride, &s->loss, err))
             return -1;
         s->shown += (double)batch->B;
         s->asked += copy->at.unasked ? 0.0 : (double)batch->B;
         copy->spent.work += (double)batch->B;
-        if (t % GLE_PROGRESS_STEPS == 0)
+        if (queued ? stride.at_once : t % GLE_PROGRESS_STEPS == 0)
             gle_run_tell(copy, s->loss / s->asked, accuracy(copy, s));
     }
     s->right += gle_run_count_right(copy, batch);

@@ -131,29 +131,62 @@ static uint64_t fewer(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* Losses of a net on a device are waited for no more often than it hands steps over. */
+uint64_t gle_run_progress_steps(const struct gle_run *run)
+{
+    return gle_net_is_on_device(run->net) ? GLE_QUEUE_STEPS : GLE_PROGRESS_STEPS;
+}
+
+/* Tells the losses of the steps since the last time. */
+static int tell(struct gle_run *run, struct gle_error *err)
+{
+    struct gle_phase_state *phase = &run->phase;
+    const uint64_t step = run->at.step;
+    const double rows = (double)run->graph->max_batch;
+
+    if (gle_run_collect(run, err))
+        return -1;
+    gle_run_tell(run, phase->recent / ((double)gle_run_count_asked(run, step - (phase->t - phase->told), step) * rows),
+                 phase->played && gle_run_labelled(run) ? (double)phase->right / (double)phase->played : (double)NAN);
+    phase->recent = 0.0;
+    phase->told = phase->t;
+    return 0;
+}
+
 /* After a step of the phase. */
-static int count(struct gle_run *run, double loss, struct gle_error *err)
+static int count(struct gle_run *run, struct gle_error *err)
 {
     struct gle_phase_state *phase = &run->phase;
     const size_t B = run->graph->max_batch;
-    const uint64_t step = run->at.step, lately = fewer(phase->t + 1, GLE_PROGRESS_STEPS);
+    const uint64_t step = run->at.step;
 
-    phase->loss += loss;
-    phase->last[phase->t % GLE_LAST_STEPS] = loss;
-    phase->recent += loss;
-    phase->t++;
+    gle_run_count_step(run);
     run->spent.work += (double)B;
     if (run->data->n_steps && step % run->data->n_steps == 0) {
         const struct gle_batch batch = samples_played(run);
+        if (gle_run_labelled(run) && gle_run_collect(run, err)) /* the output is waited for in any case */
+            return -1;
         phase->right += gle_run_count_right(run, &batch);
         phase->played += B;
     }
-    if (step % GLE_PROGRESS_STEPS)
-        return 0;
-    gle_run_tell(run, phase->recent / ((double)gle_run_count_asked(run, step - lately, step) * (double)B),
-                 phase->played && gle_run_labelled(run) ? (double)phase->right / (double)phase->played : (double)NAN);
-    phase->recent = 0.0;
-    return gle_run_pause(run, GLE_PAUSE_STEP, err);
+    if (step % gle_run_progress_steps(run) == 0 && tell(run, err))
+        return -1;
+    return step % GLE_PROGRESS_STEPS ? 0 : gle_run_pause(run, GLE_PAUSE_STEP, err);
+}
+
+/* Of steps that were made after one that diverged on a device, nothing stays: the losses before it are all that count.
+ */
+static void take_back(struct gle_run *run)
+{
+    struct gle_error told = {0};
+    uint64_t late;
+
+    (void)!gle_run_collect(run, &told); /* nothing new */
+    run->phase.has_newest = false;
+    late = run->phase.t - run->phase.known;
+    run->phase.t -= late;
+    run->at.step -= late;
+    run->spent.work -= (double)late * (double)run->graph->max_batch;
 }
 
 /* Steps of the samples that are played before step `step` of the run that have a target. */
@@ -226,6 +259,8 @@ static int evaluate_if_due(struct gle_run *run, struct gle_error *err)
 
     if (!run->evaluation || !gle_evaluation_due(run))
         return 0;
+    if (gle_run_collect(run, err)) /* what is copied is sound */
+        return -1;
     if (gle_evaluation_make(run->evaluation, run, between, err))
         return -1;
     if (run->metrics->n_evaluations > n && run->observer->evaluated)
@@ -244,27 +279,30 @@ static int run_steps(struct gle_run *run, struct gle_error *err)
     const struct gle_phase *cfg = phase_of(run);
     const bool windows = has_windows(run, cfg->learn);
     struct gle_stride stride = {
-        .B = run->graph->max_batch, .learn = cfg->learn, .nudge = true, .at_once = true};
+        .B = run->graph->max_batch, .learn = cfg->learn, .nudge = true};
 
     while (run->phase.t < cfg->n_steps && !gle_run_stopped(run)) {
         const uint64_t t = run->phase.t;
-        double loss;
         if (evaluate_if_due(run, err))
             return -1;
         if (gle_run_stopped(run))
-            return 0;
-        if (t && t % GLE_LAST_STEPS == 0)
+            break;
+        if (t && t % GLE_LAST_STEPS == 0) {
+            if (gle_run_collect(run, err)) /* what is kept is sound */
+                return -1;
             gle_net_keep(run->net);
+        }
         show(run);
         if (windows)
             gle_run_begin_window(run);
         stride.steps_left = fewer(cfg->n_steps - 1 - t, steps_to_reset(run, run->at.step));
         stride.end_window = gle_run_window_ends(run, run->at.step, t);
         stride.on_grid = on_grid(run);
-        loss = 0.0;
-        if (gle_run_step(run, &stride, &loss, err) || count(run, loss, err))
+        if (gle_run_step(run, &stride, NULL, err) || count(run, err))
             return -1;
     }
+    if (gle_run_collect(run, err))
+        return -1;
     return run->phase.t == cfg->n_steps && !gle_run_stopped(run) ? evaluate_if_due(run, err) : 0;
 }
 
@@ -314,6 +352,8 @@ static int run_phase(struct gle_run *run, struct gle_error *err)
     run->spent.clock = gle_clock();
     rc = (run->state == GLE_RUN_BETWEEN && open_phase(run, err)) || run_steps(run, err) ? -1 : 0;
     gle_run_count_time(run);
+    if (rc)
+        take_back(run);
     if (rc && err->code == GLE_EDIVERGED)
         gle_net_recall(run->net);
     if (rc || !is_over(run))
@@ -366,7 +406,8 @@ int gle_run_measure_phases(struct gle_meter *meter, struct gle_run *run, bool le
         stride.end_window = gle_run_window_ends(run, run->at.step, t);
         if (gle_run_step(run, &stride, &loss, err))
             return -1;
-        may_end = !run->at.window.open && (!queued || ++since >= GLE_QUEUE_STEPS);
+        since++;
+        may_end = !run->at.window.open && (!queued || since >= GLE_QUEUE_STEPS);
         if (may_end && queued) { /* steps count once they are over */
             since = 0;
             if (gle_run_collect(run, err))

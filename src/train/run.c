@@ -378,11 +378,54 @@ static int step_teacher(struct gle_run *run, struct gle_error *err)
     return gle_fail(err, own.code, "in the teacher: %s", own.text);
 }
 
-/* Adds losses to *sum, one by one; *last is the last of them, if there is one. */
-static void add_losses(double *sum, double *last, const double *losses, size_t n)
+static void count_loss(struct gle_phase_state *phase, double loss)
+{
+    phase->loss += loss;
+    phase->recent += loss;
+    phase->last[phase->known++ % GLE_LAST_STEPS] = loss;
+}
+
+/* Counts losses in the phase, step by step. That of the step that is being made waits until it is over. */
+static void count_in_phase(struct gle_phase_state *phase, const double *losses, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        *sum += *last = losses[i];
+        if (phase->known < phase->t)
+            count_loss(phase, losses[i]);
+        else {
+            phase->newest = losses[i];
+            phase->has_newest = true;
+        }
+}
+
+void gle_run_count_step(struct gle_run *run)
+{
+    struct gle_phase_state *phase = &run->phase;
+
+    phase->t++;
+    if (phase->has_newest)
+        count_loss(phase, phase->newest);
+    phase->has_newest = false;
+}
+
+/* Adds losses to *sum, one by one, or counts them in the pass or the phase; *last is the last of them, if there is one.
+ */
+static void add_losses(struct gle_run *run, double *sum, double *last, const double *losses, size_t n)
+{
+    double *to = sum ? sum : &run->pass.loss;
+
+    if (!sum && run->exp->phases)
+        count_in_phase(&run->phase, losses, n);
+    else
+        for (size_t i = 0; i < n; i++)
+            *to += losses[i];
+    if (n)
+        *last = losses[n - 1];
+}
+
+/* Losses that are told with an error: that of the step that diverged is the last, and counts for nothing. */
+static size_t before_the_error(size_t n, const struct gle_error *err)
+{
+    return n && err->code == GLE_EDIVERGED ? n - 1 : n;
 }
 
 /* *loss: of this step, if at_once. */
@@ -390,7 +433,7 @@ static int step_nets(struct gle_run *run, const struct gle_stride *stride, bool 
                      struct gle_error *err)
 {
     double losses[GLE_LOSSES];
-    size_t n;
+    size_t n = 0;
     const bool windowed = run->exp->rule->windowed;
     const struct gle_step step = {.learn = stride->learn && !windowed,
                                   .nudge = stride->learn || stride->nudge,
@@ -398,13 +441,16 @@ static int step_nets(struct gle_run *run, const struct gle_stride *stride, bool 
                                   .unasked = run->at.unasked,
                                   .lr = run->schedule.lr};
 
-    if (gle_net_queue(run->net, &step, losses, &n, err))
+    if (gle_net_queue(run->net, &step, losses, &n, err)) {
+        add_losses(run, sum, loss, losses, before_the_error(n, err));
         return -1;
-    add_losses(sum, loss, losses, n);
+    }
+    add_losses(run, sum, loss, losses, n);
     if (at_once && gle_net_is_on_device(run->net)) {
-        if (gle_net_collect(run->net, losses, &n, err))
+        const int rc = gle_net_collect(run->net, losses, &n, err);
+        add_losses(run, sum, loss, losses, rc ? before_the_error(n, err) : n);
+        if (rc)
             return -1;
-        add_losses(sum, loss, losses, n);
     }
     if (run->diagnosis && step.learn)
         gle_diagnosis_add(run->diagnosis, run->net);
@@ -415,11 +461,16 @@ int gle_run_collect(struct gle_run *run, struct gle_error *err)
 {
     double losses[GLE_LOSSES], last;
     size_t n;
+    const int rc = gle_net_collect(run->net, losses, &n, err);
 
-    if (gle_net_collect(run->net, losses, &n, err))
-        return -1;
-    add_losses(&run->pass.loss, &last, losses, n);
-    return 0;
+    add_losses(run, NULL, &last, losses, rc ? before_the_error(n, err) : n);
+    return rc;
+}
+
+/* Whether the step is one of a comparison with exact gradients, which begins and ends with networks that are sound. */
+static bool compares(const struct gle_run *run, const struct gle_stride *stride)
+{
+    return run->diagnosis && stride->learn && gle_diagnosis_compares(run->diagnosis);
 }
 
 int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *sum, struct gle_error *err)
@@ -434,7 +485,7 @@ int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *s
     if (run->diagnosis && stride->learn)
         gle_diagnosis_before(run->diagnosis, run->net, run->at.step, stride->steps_left,
                              stride->on_grid && run->at.window.open && run->at.window.first == run->at.step);
-    if (step_nets(run, stride, stride->at_once || tells, sum, &loss, err))
+    if (step_nets(run, stride, stride->at_once || tells || compares(run, stride), sum, &loss, err))
         return -1;
     if (stride->end_window && run->at.window.first == run->at.step) /* no loss of it has a gradient */
         gle_run_drop_window(run);

@@ -75,10 +75,15 @@ struct gle_planned {
 
 /* A phase that is going on. */
 struct gle_phase_state {
-    uint64_t t;    /* steps made */
-    double seconds;
+    uint64_t t;    /* steps made, */
+    uint64_t known; /* and those of them whose losses are known; a net on a device tells them later. What follows is of
+                       these, */
+    double newest;  /* but this, the loss of the step that is being made, */
+    bool has_newest; /* if it is known */
     double loss;   /* summed over steps with a target, and rows */
-    double recent; /* of the steps since progress was told */
+    double recent; /* of the steps since progress was told, */
+    uint64_t told; /* which were so many before that */
+    double seconds;
     size_t played, right; /* samples */
     double *last;  /* losses of the last steps, a ring of GLE_LAST_STEPS */
     float **kept;  /* values of the parameters that the phase puts to others; NULL: no phase is going on */
@@ -212,11 +217,16 @@ struct gle_stride {
 };
 /* One step of net, teacher and diagnosis on what the net's input holds, and what observers want to know of it. Adds to
  * *sum the losses that have become known, summed over the rows, 0 without a target: that of this step, and of those
- * before it. A net on a device tells them later, unless at_once. Errors: GLE_EDIVERGED, GLE_ENOMEM, GLE_EDEVICE, the
- * observer's. */
+ * before it; sum NULL: they are counted in the pass or the phase. A net on a device tells them later, unless at_once;
+ * also that a step diverged: all losses before it are counted by then.
+ * Errors: GLE_EDIVERGED, GLE_ENOMEM, GLE_EDEVICE, the observer's. */
 GLE_MUST_CHECK int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *sum,
                                 struct gle_error *err);
-/* Waits for the losses that are not known yet, and adds them to those of the pass. Errors: likewise. */
+/* Steps between two words on how it goes, during phases. */
+uint64_t gle_run_progress_steps(const struct gle_run *run);
+/* After the step of a phase that gle_run_step() has made: counts it, and its loss if it is known. */
+void gle_run_count_step(struct gle_run *run);
+/* Waits for the losses that are not known yet, and counts them in the pass or the phase. Errors: likewise. */
 GLE_MUST_CHECK int gle_run_collect(struct gle_run *run, struct gle_error *err);
 /* Opens a window of a windowed rule, if none is open; or forgets it. */
 void gle_run_begin_window(struct gle_run *run);

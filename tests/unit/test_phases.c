@@ -595,12 +595,12 @@ static void on_progress(void *ctx, const struct gle_progress *p)
     l->n = 0;
 }
 
-/* Some are told after fewer steps than the others, because their phase had just begun. */
+/* Some are told after fewer steps than the others, because their phase had just begun. A device tells rarely. */
 static void progress_tells_the_mean_loss_of_the_steps_since_it_last_did(void **state)
 {
     struct lately l = {.fewest = 1000};
     const struct gle_observer observer = {.ctx = &l, .progress = on_progress, .moment = on_step};
-    struct trial t = trial_open(config(noise, two_layers, all_learn, "phases: [{duration: 7.3}, {duration: 5.1}]",
+    struct trial t = trial_open(config(noise, two_layers, all_learn, "phases: [{duration: 90.3}, {duration: 80.1}]",
                                        "teacher: {a: {weight: 0.7}}\nrecord: {every: 1}"), 1);
 
     (void)state;
