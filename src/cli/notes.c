@@ -79,6 +79,16 @@ static void note_tau_r(FILE *to, const struct gle_layer_cfg *l, const struct gle
     gle_array_clear(&a);
 }
 
+static bool is_mismatched(const struct gle_experiment *exp)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < exp->n_layers; i++)
+        for (size_t k = 0; k < GLE_MISMATCHES; k++)
+            any = any || exp->layers[i].mismatch.std[k] > 0.0;
+    return any;
+}
+
 /* What is wrong with the file is for the run to say. */
 static void note_weights(FILE *to, const struct gle_experiment *exp)
 {
@@ -89,8 +99,10 @@ static void note_weights(FILE *to, const struct gle_experiment *exp)
     if (!exp->init_file || gle_npz_open(&npz, exp->init_file, &err))
         return;
     gle_npz_note_unused(note, sizeof note, npz, exp->init_file, is_parameter, exp,
-                        "LAYER.weight, LAYER.bias, LAYER.tau_m and, where it learns, LAYER.tau_r of the layers are "
-                        "used, and factors of time constants where there is mismatch");
+                        is_mismatched(exp) ? "LAYER.weight, LAYER.bias, LAYER.tau_m, where it learns LAYER.tau_r, and "
+                                             "factors of time constants where there is mismatch are used"
+                                           : "LAYER.weight, LAYER.bias, LAYER.tau_m and, where it learns, LAYER.tau_r "
+                                             "of the layers are used");
     if (*note)
         fprintf(to, "glesim: %s\n", note);
     for (size_t i = 0; i < exp->n_layers; i++)

@@ -27,8 +27,8 @@ static const struct gle_key kind_keys[] = {
 static int decode_kind(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
 {
     if (node->kind == GLE_NODE_LIST)
-        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "a standard deviation, or {std, tau, when}, is wanted, not "
-                              "a list");
+        return gle_node_error(errs, GLE_ECONFIG, node, NULL,
+                              "a standard deviation, or {std, tau, when}, is wanted, not a list");
     if (node->kind == GLE_NODE_SCALAR && gle_node_wrap(doc, node, "std", errs))
         return -1;
     return gle_decode(field, kind_keys, doc, node, errs);

@@ -100,8 +100,8 @@ class OpenCL(unittest.TestCase):
 
     def test_the_kernels_are_opencl_c(self):
         """For each loss, with the sizes that GPUs have and those of processors (src/solver/convoy.c)."""
-        names = ("equations.h", "device_tables.h", "device_products.cl", "device_losses.cl", "device_step.cl",
-                 "device_learn.cl", "device_sweep.cl")
+        names = ("equations.h", "draw.h", "device_tables.h", "device_products.cl", "device_losses.cl",
+                 "device_step.cl", "device_learn.cl", "device_sweep.cl")
         source = LISTS + "".join((SRC / "kernel" / name).read_text() for name in names)
         losses = re.findall(r"float loss_of_(\w+)\(float r", source)
         self.assertGreater(len(losses), 3)

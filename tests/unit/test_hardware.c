@@ -277,7 +277,8 @@ static void gradients_of_quantized_weights_go_straight_through(void **state)
         char yaml[TEXT];
         struct built b, plain;
         double loss[2];
-        snprintf(yaml, sizeof yaml, quantized, "  quantize: {weight: {bits: 3, range: 0.4}}\n", rules[k][0], rules[k][1]);
+        snprintf(yaml, sizeof yaml, quantized, "  quantize: {weight: {bits: 3, range: 0.4}}\n", rules[k][0],
+                 rules[k][1]);
         b = build_text(yaml, 1);
         snprintf(yaml, sizeof yaml, quantized, "", rules[k][0], rules[k][1]);
         plain = build_text(yaml, 1);
@@ -324,13 +325,14 @@ static void gradients_of_quantized_weights_go_straight_through(void **state)
 static void a_teacher_is_ideal(void **state)
 {
     static const char hardware[] = "  noise: {input: 0.5, membrane: 0.5, rate: {std: 0.5, tau: 1.0}}\n"
-                                   "  mismatch: {tau_m: 0.5, tau_r: 0.5}\n  quantize: {weight: {bits: 2, range: 0.1}}\n";
+                                   "  mismatch: {tau_m: 0.5, tau_r: 0.5}\n"
+                                   "  quantize: {weight: {bits: 2, range: 0.1}}\n";
     const struct gle_graph_options options = {.ideal = true, .observed = true};
     struct gle_error err = {0};
     char yaml[TEXT];
     struct built b, plain;
     struct gle_graph *graph;
-    struct gle_net *teacher;
+    struct gle_net *teacher = NULL;
     double loss;
     float r[2][8], *x;
     size_t ld;
