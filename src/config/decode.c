@@ -376,6 +376,13 @@ static const struct gle_key bounds_keys[] = {
     GLE_KEY_END,
 };
 
+static const struct gle_key update_keys[] = {
+    GLE_KEY_COUNT(struct gle_update_keys, every, "1", 1, 1e9, "steps",
+                  "learning steps whose gradients are averaged for one step of the optimizer; 1: it steps after each, "
+                  "as published"),
+    GLE_KEY_END,
+};
+
 static const struct gle_key learning_keys[] = {
     GLE_KEY_NAME(struct gle_learning_keys, rule, "gle", &gle_rule_table, "how errors reach the parameters"),
     {.name = "loss", .kind = GLE_KEY_KIND_PART, .offset = offsetof(struct gle_learning_keys, loss), .unit = "",
@@ -389,6 +396,9 @@ static const struct gle_key learning_keys[] = {
     GLE_KEY_NAMES(struct gle_learning_keys, plastic, "[weight, bias]", &gle_param_table, "parameters that learn"),
     GLE_KEY_MAP(struct gle_learning_keys, bounds, "{}", bounds_keys,
                 "limits of parameters, kept after every step of the optimizer"),
+    GLE_KEY_MAP(struct gle_learning_keys, update, GLE_ABSENT, update_keys,
+                "when the optimizer steps; default: after every learning step. Not under the rules bptt and adjoint, "
+                "where it steps once a window"),
     GLE_KEY_PART(struct gle_learning_keys, optimizer, "{type: adam}", &gle_optimizer_table,
                  "how parameters follow the gradient"),
     GLE_KEY_PART(struct gle_learning_keys, schedule, "{type: constant}", &gle_schedule_table,

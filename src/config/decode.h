@@ -65,10 +65,15 @@ struct gle_bounds_keys {
     struct gle_reals weight, bias, tau_m, tau_r;
 };
 
+struct gle_update_keys {
+    uint64_t every; /* 0: absent */
+};
+
 struct gle_learning_keys {
     const struct gle_row *rule;
     struct gle_part loss;
     double beta, gamma, window;
+    struct gle_update_keys update;
     struct gle_names plastic;
     struct gle_bounds_keys bounds;
     struct gle_part optimizer, schedule;

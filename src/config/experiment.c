@@ -87,6 +87,7 @@ static int build_learning(struct gle_experiment *exp, const struct gle_learning_
     exp->loss = (const struct gle_loss *)keys->loss.row;
     exp->loss_params = keys->loss.params;
     exp->beta = keys->beta;
+    exp->update_every = keys->update.every ? keys->update.every : 1;
     exp->optimizer = keys->optimizer;
     exp->schedule = keys->schedule;
     for (size_t p = 0; p < GLE_PARAMS; p++) {
@@ -108,6 +109,10 @@ static int build_learning(struct gle_experiment *exp, const struct gle_learning_
         rc = gle_node_error(errs, GLE_ERANGE, src, "window",
                             "%g is one step of dt = %g; two are needed, since an output is the rate of the step before",
                             keys->window, exp->dt);
+    if (exp->rule->windowed && exp->update_every > 1)
+        rc = gle_node_error(errs, GLE_ECONFIG, gle_node_get(src, "update"), "every",
+                            "under the rule %s the optimizer steps once a window: every must be 1",
+                            exp->rule->row.name);
     if (exp->has_teacher && exp->loss->classes)
         rc = gle_node_error(errs, GLE_ECONFIG, src, "loss", "%s wants labels, and a teacher gives values: use mse",
                             exp->loss->row.name);

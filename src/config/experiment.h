@@ -198,6 +198,8 @@ struct gle_experiment {
     struct gle_part optimizer; /* row: struct gle_optimizer */
     struct gle_part schedule;  /* row: struct gle_schedule */
     uint64_t window_steps;     /* learning.window in steps, for a windowed rule; else 0 */
+    uint64_t update_every;     /* learning steps whose gradients are averaged for one step of the optimizer; at least 1,
+                                  and 1 under a windowed rule */
 
     bool has_teacher;
     struct gle_settings teacher; /* what it has instead of the network's initial parameters */

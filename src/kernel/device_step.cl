@@ -10,13 +10,13 @@
         __global float *losses, __global uint *wild, __global const struct gle_device_population *populations,        \
         projection *projections, __global const uint *lists, __global const struct gle_device_tile *tiles,            \
         __global const struct gle_device_step *steps, __global const struct gle_device_update *updates,               \
-        struct gle_device_shape shape, uint at_step
+        __global float *followed, struct gle_device_shape shape, uint at_step
 #define NETWORK                                                                                                       \
     network_of(params, grads, moments_0, moments_1, coefs, state, derived, tape, inputs, targets, output_sums, losses, \
-               wild, populations, projections, lists, steps, updates, &shape, at_step)
+               wild, populations, projections, lists, steps, updates, followed, &shape, at_step)
 
 struct network {
-    __global float *params, *grads, *moments[2], *coefs, *state, *derived, *tape;
+    __global float *params, *grads, *followed, *moments[2], *coefs, *state, *derived, *tape;
     __global const float *input, *target;
     __global float *output_sum, *loss;
     __global uint *wild;
@@ -38,7 +38,7 @@ static inline struct network network_of(__global float *params, __global float *
                                         __global float *losses, __global uint *wild, population *populations,
                                         projection *projections, __global const uint *lists,
                                         __global const struct gle_device_step *steps,
-                                        __global const struct gle_device_update *updates,
+                                        __global const struct gle_device_update *updates, __global float *followed,
                                         const struct gle_device_shape *shape, uint at_step)
 {
     const size_t net = get_group_id(1), turn = at_step * get_num_groups(1) + net;
@@ -46,6 +46,7 @@ static inline struct network network_of(__global float *params, __global float *
 
     w.params = params + net * shape->slab_params;
     w.grads = grads + net * shape->slab_params;
+    w.followed = followed + net * shape->slab_params;
     w.moments[0] = moments_0 + net * shape->slab_params;
     w.moments[1] = moments_1 + net * shape->slab_params;
     w.coefs = coefs + net * shape->slab_coefs;
@@ -599,14 +600,29 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void send_errors(NET
             p[k] = gle_clipf(optimize_##name(p[k], g[k], &m_0[k], &m_1[k], c), low, high);                  \
     }
 #define GLE_OPTIMIZE(name)                                                                                  \
-    update_##name(n, w->params + i, w->grads + i, w->moments[0] + i, w->moments[1] + i,                     \
-                  w->updates[p->number].c, p->low, p->high)
+    update_##name(n, w->params + i, (w->shape->follows ? w->followed : w->grads) + i, w->moments[0] + i,   \
+                  w->moments[1] + i, w->updates[p->number].c, p->low, p->high)
 OPTIMIZER_FUNCTIONS
+
+/* What is gathered of gradients: `to` becomes `share` of the sum of itself, unless `first`, and of those found now. */
+CALLED void gather_run(uint n, __global float *RESTRICT to, __global const float *RESTRICT found, bool first,
+                       float share)
+{
+    for (uint k = 0; k < n; k++) {
+        const float sum = first ? found[k] : to[k] + found[k];
+        to[k] = share * sum;
+    }
+}
 
 static inline void update(const struct network *w, __global const struct gle_device_parameter *p, uint at, uint n)
 {
     const uint i = p->field.place + at;
+    const bool first = does(w, GLE_DEVICE_FIRST), spends = does(w, GLE_DEVICE_SPEND);
 
+    if (w->shape->follows)
+        gather_run(n, w->followed + i, w->grads + i, first, spends && !first ? w->shape->share : 1.0f);
+    if (!spends)
+        return;
     switch (w->shape->optimizer) {
         OPTIMIZERS
     }

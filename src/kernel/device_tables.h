@@ -98,6 +98,8 @@ struct gle_device_shape {
     float loss_parameter; /* the number among the settings of the loss */
     gle_u32 prospective;  /* errors look ahead */
     gle_u32 optimizer;    /* number of the row */
+    gle_u32 follows;      /* it follows what is gathered of gradients, not those of one step */
+    float share;          /* of the gradient of one step in their mean */
 };
 
 struct gle_device_update {
@@ -110,6 +112,8 @@ enum {
     GLE_DEVICE_ERRORS = 2,  /* errors are computed */
     GLE_DEVICE_UNASKED = 4,
     GLE_DEVICE_TAPING = 8,
+    GLE_DEVICE_SPEND = 16, /* the optimizer steps */
+    GLE_DEVICE_FIRST = 32, /* no gradients of steps before it wait for that */
 };
 
 /* What a network does in a step. */

@@ -203,6 +203,13 @@ static void add(float *restrict out, const float *restrict in, size_t n)
         out[i] += in[i];
 }
 
+static void scale(float *x, float alpha, size_t n)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++)
+        x[i] *= alpha;
+}
+
 static void sum_products_of(float *restrict out, const float *restrict x, size_t ldx, const float *restrict y,
                             size_t ldy, float alpha, size_t B, size_t n)
 {
@@ -248,6 +255,7 @@ const struct gle_kernels GLE_ISA_NAME(gle_kernels) = {
     .sum_rows = sum_rows,
     .sum_products = sum_products,
     .add = add,
+    .scale = scale,
     .sum = sum,
     .total = total,
     .conv_forward = GLE_ISA_NAME(gle_conv_forward),

@@ -54,6 +54,27 @@ static int visit_moments(struct gle_net *net, struct gle_archive *a, struct gle_
     return 0;
 }
 
+/* Gradients that wait for the optimizer's next step. One may be too large for single precision. */
+static int visit_gathered(struct gle_net *net, struct gle_archive *a, struct gle_error *err)
+{
+    const size_t n = net->graph->floats[GLE_PARAMETER];
+    size_t gathered = (size_t)net->gathered;
+
+    if (net->graph->exp->update_every == 1)
+        return 0;
+    if (gle_archive_count(a, "gathered", &gathered, 0, (size_t)net->graph->exp->update_every - 1, err))
+        return -1;
+    net->gathered = gathered;
+    if (!gathered)
+        return 0;
+    if (gle_archive_spread(a, "gathered_gradients", GLE_NPY_F32, net->followed, n, sizeof(float), err))
+        return -1;
+    for (size_t i = 0; gle_archive_restores(a) && i < n; i++)
+        if (isnan(net->followed[i]))
+            return gle_archive_fail(a, "gathered_gradients", err, "value %zu is NaN", i);
+    return 0;
+}
+
 /* What learns now is told by whoever restores, before; here it is only compared. */
 static int visit_learning(struct gle_net *net, struct gle_archive *a, struct gle_error *err)
 {
@@ -162,7 +183,8 @@ static int visit_window(struct gle_net *net, struct gle_archive *a, struct gle_e
 struct gle_net_place gle_net_get_place(const struct gle_net *net)
 {
     return (struct gle_net_place){
-        .B = net->B, .steps = net->steps, .updates = net->updates, .taping = net->taping, .taped = net->taped,
+        .B = net->B, .steps = net->steps, .updates = net->updates, .gathered = net->gathered,
+        .taping = net->taping, .taped = net->taped,
         .unasked = net->tape_unasked};
 }
 
@@ -174,7 +196,8 @@ int gle_net_archive(struct gle_net *net, struct gle_archive *a, struct gle_error
         return -1;
     if (gle_archive_count(a, "batch", &net->B, 1, net->graph->max_batch, err) ||
         gle_archive_u64(a, "steps", &net->steps, 1, err) || gle_archive_u64(a, "updates", &net->updates, 1, err) ||
-        visit_params(net, a, err) || visit_moments(net, a, err) || visit_learning(net, a, err) ||
+        visit_params(net, a, err) || visit_moments(net, a, err) || visit_gathered(net, a, err) ||
+        visit_learning(net, a, err) ||
         visit_state(net, a, err) || visit_ends(net, a, err) || visit_window(net, a, err))
         return -1;
     if (gle_archive_restores(a)) {

@@ -37,6 +37,9 @@ static size_t twins_of(const struct gle_net *net, enum gle_part_of_net part, str
     case GLE_PART_GRADIENTS:
         twins[0] = (struct twin){GRADIENTS, net->grads, n_params};
         return 1;
+    case GLE_PART_FOLLOWED:
+        twins[0] = (struct twin){FOLLOWED, net->followed, n_params};
+        return net->followed ? 1 : 0;
     case GLE_PART_MOMENTS:
         for (size_t m = 0; m < net->optimizer->n_moments; m++)
             twins[m] = (struct twin){m ? MOMENTS_1 : MOMENTS_0, net->moments[m], n_params};
@@ -251,7 +254,9 @@ bool gle_device_hand_over(struct gle_net *net)
         if (d->steps[q].flags & GLE_DEVICE_TAPING)
             d->newer[GLE_PART_TAPE] = DEVICE;
         if (d->steps[q].flags & GLE_DEVICE_LEARN)
-            d->newer[GLE_PART_PARAMETERS] = d->newer[GLE_PART_GRADIENTS] = d->newer[GLE_PART_MOMENTS] = DEVICE;
+            d->newer[GLE_PART_GRADIENTS] = d->newer[GLE_PART_FOLLOWED] = DEVICE;
+        if (d->steps[q].flags & GLE_DEVICE_SPEND)
+            d->newer[GLE_PART_PARAMETERS] = d->newer[GLE_PART_MOMENTS] = DEVICE;
     }
     return true;
 }
@@ -271,6 +276,11 @@ bool gle_device_settle(struct gle_net *net)
     return net->device->err.code == GLE_OK;
 }
 
+gle_u32 gle_device_spending(const struct gle_net *net)
+{
+    return (net->spends ? GLE_DEVICE_SPEND : 0u) | (net->gathered ? 0u : GLE_DEVICE_FIRST);
+}
+
 void gle_device_list_updates(struct gle_net *net, struct gle_device_update *updates, bool learn)
 {
     for (size_t i = 0; i < net->graph->n_parameters; i++) {
@@ -278,7 +288,7 @@ void gle_device_list_updates(struct gle_net *net, struct gle_device_update *upda
         updates[i].learns = gle_learns(net, p);
         if (learn && updates[i].learns)
             memcpy(updates[i].c, gle_net_own_step(net, p).c, sizeof updates[i].c);
-        else if (learn && p->plastic)
+        else if (net->spends && p->plastic)
             net->missed[i]++;
     }
 }
@@ -302,7 +312,8 @@ int gle_net_device_queue(struct gle_net *net, const struct gle_step *step, doubl
     memcpy(d->targets + q * shape->slab_target, net->target, B * gle_top_of(net)->ld * sizeof(float));
     d->steps[q] = (struct gle_device_step){
         .steps = net->steps,
-        .flags = (step->learn ? GLE_DEVICE_LEARN : 0u) | (step->forward_only ? 0u : GLE_DEVICE_ERRORS) |
+        .flags = (step->learn ? GLE_DEVICE_LEARN : 0u) | gle_device_spending(net) |
+                 (step->forward_only ? 0u : GLE_DEVICE_ERRORS) |
                  (step->unasked ? GLE_DEVICE_UNASKED : 0u) | (net->taping ? GLE_DEVICE_TAPING : 0u),
         .taped = (gle_u32)net->taped,
         .beta = step->learn || step->nudge ? (float)g->exp->beta : 0.0f,
@@ -436,6 +447,7 @@ static int create_buffers(struct gle_net *net, struct gle_error *err)
     const size_t bytes[BUFFERS] = {
         [PARAMETERS] = n_params * sizeof(float),
         [GRADIENTS] = n_params * sizeof(float),
+        [FOLLOWED] = net->followed ? n_params * sizeof(float) : 0,
         [MOMENTS_0] = n_params * sizeof(float),
         [MOMENTS_1] = net->optimizer->n_moments > 1 ? n_params * sizeof(float) : 0,
         [COEFFICIENTS] = shape->slab_coefs * sizeof(float),
@@ -540,6 +552,8 @@ static int build_tables(struct gle_net *net, struct gle_error *err)
     if (gle_device_tables_build(&net->device->tables, net->graph, err))
         return -1;
     shape->loss_parameter = net->loss->parameter ? (float)net->loss->parameter(exp->loss_params) : 0.0f;
+    shape->follows = net->followed != NULL;
+    shape->share = 1.0f / (float)exp->update_every;
     shape->prospective = net->rule.error == net->kernels->error_prospective;
     return 0;
 }

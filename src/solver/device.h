@@ -20,6 +20,7 @@
 enum gle_part_of_net {
     GLE_PART_PARAMETERS, /* with what follows from them */
     GLE_PART_GRADIENTS,
+    GLE_PART_FOLLOWED, /* where the optimizer follows others */
     GLE_PART_MOMENTS,
     GLE_PART_STATE,
     GLE_PART_DERIVED,

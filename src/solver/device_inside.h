@@ -10,7 +10,7 @@
 enum buffer {
     PARAMETERS, GRADIENTS, MOMENTS_0, MOMENTS_1, COEFFICIENTS, STATE, DERIVED, TAPE, /* as the net has them */
     INPUTS, TARGETS, OUTPUT_SUM, LOSSES, WILD,                                       /* of the steps that wait */
-    POPULATIONS, PROJECTIONS, LISTS, TILES, STEPS, UPDATES,
+    POPULATIONS, PROJECTIONS, LISTS, TILES, STEPS, UPDATES, FOLLOWED,
     STEP_BUFFERS,
     ADJOINTS = STEP_BUFFERS + 2, SENT_LAMBDAS, /* what sweeps have beside */
     BUFFERS
@@ -58,6 +58,8 @@ bool gle_device_zero(struct gle_net_device *d, enum buffer buffer, size_t offset
 /* Launches a kernel for step number q of those that were handed over. */
 bool gle_device_run(struct gle_net_device *d, enum gle_device_launch which, size_t q);
 
+/* Flags of a step, or sweep, that learns: whether the optimizer steps, and whether gradients wait for it already. */
+gle_u32 gle_device_spending(const struct gle_net *net);
 /* What parameters have of the optimizer's step, (n_parameters); counts it for those that are held, with `learn`. */
 void gle_device_list_updates(struct gle_net *net, struct gle_device_update *updates, bool learn);
 

@@ -51,7 +51,8 @@ static bool write_window(struct gle_net *net, bool learn)
         for (size_t i = 0; i < n; i++)
             d->steps[i] = (struct gle_device_step){
                 .steps = net->steps,
-                .flags = (learn ? GLE_DEVICE_LEARN : 0u) | (net->tape_unasked[t + i] ? GLE_DEVICE_UNASKED : 0u)};
+                .flags = (learn ? GLE_DEVICE_LEARN : 0u) | gle_device_spending(net) |
+                         (net->tape_unasked[t + i] ? GLE_DEVICE_UNASKED : 0u)};
         ok = gle_device_write(d, STEPS, t * sizeof *d->steps, d->steps, n * sizeof *d->steps);
     }
     gle_device_list_updates(net, d->updates, learn);
@@ -125,6 +126,6 @@ int gle_net_device_end_window(struct gle_net *net, float alpha, size_t rounds, b
     ok = run_round(net, GLE_LAUNCH_GATHER, 0);
     d->newer[GLE_PART_GRADIENTS] = DEVICE;
     if (learn)
-        d->newer[GLE_PART_PARAMETERS] = d->newer[GLE_PART_MOMENTS] = DEVICE;
+        d->newer[GLE_PART_PARAMETERS] = d->newer[GLE_PART_MOMENTS] = d->newer[GLE_PART_FOLLOWED] = DEVICE;
     return ok ? 0 : gle_net_tell(net, err);
 }

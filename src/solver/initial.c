@@ -147,10 +147,12 @@ int gle_net_init(struct gle_net *net, struct gle_rng *rng, struct gle_error *err
     }
     memset(net->slabs[GLE_STATE], 0, g->floats[GLE_STATE] * sizeof(float));
     memset(net->grads, 0, n_params * sizeof *net->grads);
+    if (net->followed)
+        memset(net->followed, 0, n_params * sizeof *net->followed);
     for (size_t m = 0; m < net->optimizer->n_moments; m++)
         memset(net->moments[m], 0, n_params * sizeof *net->moments[m]);
     memset(net->missed, 0, g->n_parameters * sizeof *net->missed);
-    net->steps = net->updates = 0;
+    net->steps = net->updates = net->gathered = 0;
     net->taping = false;
     net->taped = 0;
     return rc;

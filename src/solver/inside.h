@@ -32,6 +32,8 @@ struct gle_net {
     float *slabs[GLE_ROLES]; /* of derived variables, if the graph is not observed: one for each place */
     float *grads, *kept;     /* like the slab of parameters */
     float *rooms;            /* per thread: scratch memory of links */
+    float *followed;         /* like grads: what the optimizer follows where that is not the gradient of one step; or
+                                NULL */
     float *moments[GLE_MOMENTS_MAX];
     float *input, *target, *top_error, *output_sum;
     bool *learns;     /* per parameter: it learns now */
@@ -42,6 +44,8 @@ struct gle_net {
     uint64_t steps;     /* since init */
     bool errorless;     /* the last step left errors out */
     uint64_t updates;   /* optimizer steps since init */
+    uint64_t gathered;  /* learning steps since the last of them, whose gradients wait in `followed` */
+    bool spends;        /* the optimizer steps at the end of the step, or of the sweep, that is being made */
     struct gle_team *team;
     bool borrows; /* the team, of another net */
     int *wild;        /* per thread and population: NaN or Inf in this step, or in this sweep */
@@ -160,6 +164,12 @@ static inline float *gle_grad_of(const struct gle_net *net, const struct gle_par
     return net->grads + p->field.place;
 }
 
+/* What the optimizer follows. */
+static inline float *gle_followed_of(const struct gle_net *net, const struct gle_parameter *p)
+{
+    return (net->followed ? net->followed : net->grads) + p->field.place;
+}
+
 /* Where derived variables of population i are kept for learning, of which thread t computes some or all; places below
  * n_threads are the threads' own. */
 static inline size_t gle_place_of(const struct gle_net *net, size_t i, size_t t)
@@ -223,7 +233,9 @@ struct gle_range gle_net_part_of(const struct gle_net *net, const struct gle_par
 /* The optimizer's step for a parameter that learns: the one that it takes with all, or, if it had been held, one of a
  * number of its own. */
 struct gle_optimizer_step gle_net_own_step(const struct gle_net *net, const struct gle_parameter *p);
-/* The optimizer's step along net->grads, for the parts of population i that are for thread t. */
+/* Adds the gradient that was found of n parts of a parameter to what the optimizer follows: see follow.c. */
+void gle_net_gather(struct gle_net *net, const struct gle_parameter *p, size_t first, size_t n);
+/* The optimizer's step along the gradients that were found, for the parts of population i that are for thread t. */
 void gle_net_descend(struct gle_net *net, size_t i, size_t t);
 /* grad = alpha times the sum of e, over rows and over the neurons that share a bias; for the part of thread t. */
 void gle_net_sum_biases(struct gle_net *net, const struct gle_population *p, float *grad, const float *e, size_t rows,

@@ -29,13 +29,22 @@ static void update(struct gle_net *net, const struct gle_parameter *p, size_t fi
 
     for (size_t m = 0; m < net->optimizer->n_moments; m++)
         moments[m] = net->moments[m] + p->field.place + at;
-    net->optimizer->update(values, gle_grad_of(net, p) + at, moments, n * each, &step);
+    net->optimizer->update(values, gle_followed_of(net, p) + at, moments, n * each, &step);
     if (p->bounds->low > -1e308 || p->bounds->high < 1e308)
         clamp(values, n * each, p->bounds);
     gle_net_follow(net, p, first, n);
 }
 
-static void update_part(struct gle_net *net, const struct gle_parameter *p, size_t t)
+/* What becomes of the gradient of n parts that has been found. */
+static void spend(struct gle_net *net, const struct gle_parameter *p, size_t first, size_t n)
+{
+    if (net->followed)
+        gle_net_gather(net, p, first, n);
+    if (net->spends)
+        update(net, p, first, n);
+}
+
+static void spend_part(struct gle_net *net, const struct gle_parameter *p, size_t t)
 {
     struct gle_range part;
 
@@ -43,14 +52,14 @@ static void update_part(struct gle_net *net, const struct gle_parameter *p, size
         return;
     part = gle_net_part_of(net, p, t);
     if (part.n)
-        update(net, p, part.first, part.n);
+        spend(net, p, part.first, part.n);
 }
 
-static void update_others(struct gle_net *net, const struct gle_population *p, size_t t)
+static void spend_others(struct gle_net *net, const struct gle_population *p, size_t t)
 {
-    update_part(net, p->bias, t);
-    update_part(net, p->tau_m, t);
-    update_part(net, p->tau_r, t);
+    spend_part(net, p->bias, t);
+    spend_part(net, p->tau_m, t);
+    spend_part(net, p->tau_r, t);
 }
 
 /* Of one parameter: by whoever has its first part. */
@@ -58,7 +67,7 @@ static void count_missed(struct gle_net *net, const struct gle_parameter *p, siz
 {
     struct gle_range part;
 
-    if (!p->plastic || gle_learns(net, p))
+    if (!net->spends || !p->plastic || gle_learns(net, p))
         return;
     part = gle_net_part_of(net, p, t);
     if (part.n && !part.first)
@@ -80,8 +89,8 @@ void gle_net_descend(struct gle_net *net, size_t i, size_t t)
 
     count_all_missed(net, p, t);
     for (size_t j = 0; j < p->n_in; j++)
-        update_part(net, gle_in_of(net, p, j)->weight, t);
-    update_others(net, p, t);
+        spend_part(net, gle_in_of(net, p, j)->weight, t);
+    spend_others(net, p, t);
     gle_net_lap(net, t, GLE_LAP_OPTIMIZER);
 }
 
@@ -147,7 +156,7 @@ static void learn_weights(struct gle_net *net, const struct gle_projection *c, c
         c->plan.link->gradient(&call, gle_grad_of(net, c->weight) + first * wide, e, ld, x, c->ld_pool, net->B,
                                -1.0f / (float)net->B, first, n);
         gle_net_lap(net, t, GLE_LAP_PRODUCTS);
-        update(net, c->weight, first, n);
+        spend(net, c->weight, first, n);
         gle_net_lap(net, t, GLE_LAP_OPTIMIZER);
     }
 }
@@ -203,7 +212,7 @@ static void learn(struct gle_net *net, size_t i, struct gle_range neurons, size_
     if (gle_learns(net, p->tau_r))
         find_tau_r(net, p, neurons, place);
     gle_net_lap(net, t, GLE_LAP_ELEMENTWISE);
-    update_others(net, p, t);
+    spend_others(net, p, t);
     gle_net_lap(net, t, GLE_LAP_OPTIMIZER);
 }
 
@@ -496,7 +505,8 @@ int gle_net_queue(struct gle_net *net, const struct gle_step *step, double *loss
     net->step = step;
     if (net->taping)
         net->tape_unasked[net->taped] = step->unasked;
-    if (step->learn)
+    net->spends = step->learn && net->gathered + 1 == net->graph->exp->update_every;
+    if (net->spends)
         net->optimizer_step =
             net->optimizer->prepare(net->graph->exp->optimizer.params, step->lr, ++net->updates);
     net->errorless = step->forward_only;
@@ -508,6 +518,7 @@ int gle_net_queue(struct gle_net *net, const struct gle_step *step, double *loss
         *n = 1;
     }
     net->taped += net->taping;
+    net->gathered = net->spends ? 0 : net->gathered + step->learn;
     return rc;
 }
 

@@ -452,10 +452,11 @@ int gle_net_end_window(struct gle_net *net, const struct gle_rule *rule, bool le
     const struct gle_step step = {.learn = true, .lr = lr};
     const size_t rounds = net->taped ? net->taped + (rule->continuous ? g->depth : 0) : 0;
 
-    assert(net->taping && rule->windowed);
+    assert(net->taping && rule->windowed && !(learn && net->gathered));
     net->taping = false;
     net->sweep_rule = rule;
     net->step = learn ? &step : NULL;
+    net->spends = learn;
     if (learn)
         net->optimizer_step = net->optimizer->prepare(g->exp->optimizer.params, lr, ++net->updates);
     if (net->device)

@@ -441,6 +441,33 @@ static int check_targets(const struct gle_run *run, const struct gle_archive *a,
     return 0;
 }
 
+/* Optimizer steps of a rule without windows, one for every `every` learning steps: *gathered are left. A phase begins
+ * anew to count; epochs do not. */
+static uint64_t updates_in(const struct gle_run *run, uint64_t *gathered)
+{
+    const uint64_t every = run->exp->update_every, steps = run->exp->phases ? run->phase.t : learned(run);
+    const bool now = !run->exp->phases || learns(run);
+    uint64_t updates = now ? steps / every : 0;
+
+    for (size_t i = 0; run->exp->phases && i + 1 < run->at.stage; i++)
+        updates += run->exp->phases[i].learn ? run->exp->phases[i].n_steps / every : 0;
+    *gathered = now ? steps % every : 0;
+    return updates;
+}
+
+static int check_updates(const struct gle_run *run, const struct gle_archive *a, struct gle_net_place net,
+                         struct gle_error *err)
+{
+    uint64_t gathered, updates;
+
+    if (run->exp->window_steps)
+        return 0;
+    updates = updates_in(run, &gathered);
+    return wants(a, "net.updates", net.updates, updates, err) || wants(a, "net.gathered", net.gathered, gathered, err)
+               ? -1
+               : 0;
+}
+
 static int check_net(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
 {
     const struct gle_net_place net = gle_net_get_place(run->net);
@@ -449,7 +476,7 @@ static int check_net(const struct gle_run *run, const struct gle_archive *a, str
     if (wants(a, "net.steps", net.steps, run->at.step, err) ||
         (run->exp->phases && wants(a, "net.batch", net.B, run->graph->max_batch, err)) ||
         (!run->exp->phases && run->pass.t && wants(a, "net.batch", net.B, batch_rows(run, run->pass.done), err)) ||
-        (!run->exp->window_steps && wants(a, "net.updates", net.updates, steps, err)))
+        check_updates(run, a, net, err))
         return -1;
     if (net.updates > steps)
         return gle_archive_fail(a, "net.updates", err, "%llu in %llu learning steps", (unsigned long long)net.updates,

@@ -117,6 +117,7 @@ static void close_phase(struct gle_run *run)
     const struct gle_settings *set = &phase_of(run)->set;
 
     gle_run_drop_window(run);
+    gle_net_drop_gathered(run->net);
     gle_run_hold_params(run, false);
     for (size_t i = 0; i < set->n; i++)
         gle_net_set_param(run->net, gle_run_param(run, &set->item[i]), run->phase.kept[i]);

@@ -425,6 +425,7 @@ int gle_run_collect(struct gle_run *run, struct gle_error *err)
 int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *sum, struct gle_error *err)
 {
     const bool tells = is_recorded(run) && run->observer->moment;
+    const uint64_t updates = gle_net_get_place(run->net).updates;
     bool closes, learned;
     double loss = (double)NAN;
 
@@ -441,7 +442,7 @@ int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *s
     closes = run->at.window.open && stride->end_window;
     if (closes && end_window(run, stride->learn, err))
         return -1;
-    learned = stride->learn && (closes || !run->exp->rule->windowed);
+    learned = gle_net_get_place(run->net).updates > updates;
     if (tells && tell_moment(run, stride, learned, loss, err))
         return -1;
     if (closes && run->observer->window && tell_window(run, stride, err))

@@ -198,6 +198,7 @@ void random_graph(struct text *t, const struct graph_kind *kind, struct gle_rng 
     static struct text layers[LAYERS_MAX];
     struct drawing g = {.kind = kind, .n = 1 + pick(rng, LAYERS_MAX), .rng = rng};
     const size_t first = chance(rng, 5) ? 0 : pick(rng, g.n);
+    struct gle_rng own;
 
     g.output = kind->smooth || chance(rng, 7) ? g.n - 1 : pick(rng, g.n);
     t->n = 0;
@@ -215,8 +216,11 @@ void random_graph(struct text *t, const struct graph_kind *kind, struct gle_rng 
     put_text(t, "  loss: %s\n", chance(rng, 5) ? "mse" : "cross_entropy");
     put_text(t, "  beta: %.3f\n  plastic: [weight, bias, tau_m%s]\n", draw(rng, 0.3, 1.0),
              chance(rng, 7) ? ", tau_r" : "");
+    own = *rng; /* what is drawn of it leaves all else as it is */
     if (kind->rule && ((const struct gle_rule *)gle_table_find(&gle_rule_table, kind->rule))->windowed)
         put_text(t, "  window: 0.6\n");
+    else
+        put_text(t, "  update: {every: %zu}\n", 1 + pick(&own, 3));
     put_text(t, "  optimizer: {type: sgd, lr: 0.1}\ntraining: {epochs: 0, batch_size: %zu, test_batch_size: %zu}\n",
              kind->rows, kind->rows_max);
 }

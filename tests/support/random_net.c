@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void seed_net(struct gle_rng *rng, size_t net)
 {
@@ -88,6 +89,15 @@ void random_target(double *y, size_t n, const struct gle_experiment *exp, struct
         y[i] = exp->loss->classes ? (double)(i == label) : (double)(float)draw(rng, -2.0, 2.0);
 }
 
+/* Of rules without windows. Draws of a stream of its own, so that all else is as without it. */
+static size_t put_update(char *yaml, size_t at, const char *rule, const struct gle_rng *rng)
+{
+    struct gle_rng own = *rng;
+    const size_t every = strcmp(rule, "gle") && strcmp(rule, "bp") ? 1 : 1 + pick(&own, 4);
+
+    return every > 1 ? put(yaml, at, "  update: {every: %zu}\n", every) : at;
+}
+
 void random_net(char yaml[static RANDOM_YAML_BYTES], const char *rule, size_t *B, struct gle_rng *rng)
 {
     const size_t n_layers = 1 + pick(rng, 4), n_input = 1 + pick(rng, pick(rng, 2) ? 70 : 3);
@@ -116,6 +126,7 @@ void random_net(char yaml[static RANDOM_YAML_BYTES], const char *rule, size_t *B
         rule = pick(rng, 2) ? "gle" : "bp";
     at = put(yaml, at, "learning:\n  rule: %s\n  loss: %s\n  beta: %.3f\n  gamma: %.3f\n", rule,
              loss, draw(rng, 0.1, 1.0), pick(rng, 2) ? 0.0 : draw(rng, 0.0, 0.1));
+    at = put_update(yaml, at, rule, rng);
     at = put(yaml, at, "  optimizer: {type: sgd, lr: 1e-3, momentum: 0.9}\n");
     put(yaml, at, "training: {epochs: 0, batch_size: %zu, test_batch_size: %zu}\n", *B, 2 * *B + 1);
 }

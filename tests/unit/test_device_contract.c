@@ -26,11 +26,13 @@ static const double LR = 1e-2;
 /* What a network of three layers is made of; NULL: as in `usual`. */
 struct parts {
     const char *act, *top_act, *loss, *optimizer, *rule, *feedback;
+    const char *learning; /* more keys of that section */
     const char *link, *source, *reader; /* neurons of the two layers that the link joins */
     const char *first;                  /* the link from the input to the first of them */
 };
 static const struct parts usual = {.act = "tanh", .top_act = "linear", .loss = "mse",
                                    .optimizer = "{type: sgd, lr: 0.1}", .rule = "gle", .feedback = "transpose",
+                                   .learning = "",
                                    .link = "dense", .source = "count: 72", .reader = "count: 72", .first = "dense"};
 
 #define OR_USUAL(part) (parts->part ? parts->part : usual.part)
@@ -51,8 +53,8 @@ static void write_net(struct text *t, const struct parts *parts)
                 "feedback: %s}%s]}\n", OR_USUAL(top_act), OUT, OR_USUAL(feedback),
              any ? ", {layer: c, delay: 0.2, weight: {type: normal, std: 0.1}}" : "");
     put_text(t, "learning: {rule: %s, loss: %s, beta: 0.7, gamma: %s, plastic: [weight, bias, tau_m], "
-             "optimizer: %s%s}\n", OR_USUAL(rule), OR_USUAL(loss), any ? "0.1" : "0", OR_USUAL(optimizer),
-             rule->windowed ? ", window: 0.6" : "");
+             "optimizer: %s%s%s}\n", OR_USUAL(rule), OR_USUAL(loss), any ? "0.1" : "0", OR_USUAL(optimizer),
+             OR_USUAL(learning), rule->windowed ? ", window: 0.6" : "");
     put_text(t, "training: {epochs: 0, batch_size: %d, test_batch_size: %d}\n", ROWS, ROWS_MAX);
 }
 
@@ -225,6 +227,16 @@ static void every_optimizer_is_the_same_on_a_device(void **state)
         hold_against_each_other(&(struct parts){.optimizer = with_settings(row->name, text)}, "optimizer", row->name,
                                 "a new one has its lines in src/kernel/device_losses.cl");
     }
+}
+
+static void what_optimizers_follow_is_the_same_on_a_device(void **state)
+{
+    static const char *const ways[] = {", update: {every: 4}"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+        hold_against_each_other(&(struct parts){.learning = ways[i], .optimizer = "{type: adam, lr: 1.0e-2}"}, "with",
+                                ways[i], "src/solver/follow.c");
 }
 
 static void every_link_is_the_same_on_a_device(void **state)
@@ -643,6 +655,7 @@ int main(void)
         cmocka_unit_test(every_activation_is_the_same_on_a_device),
         cmocka_unit_test(every_loss_is_the_same_on_a_device),
         cmocka_unit_test(every_optimizer_is_the_same_on_a_device),
+        cmocka_unit_test(what_optimizers_follow_is_the_same_on_a_device),
         cmocka_unit_test(every_link_is_the_same_on_a_device),
         cmocka_unit_test(every_pooling_is_the_same_on_a_device),
         cmocka_unit_test(every_rule_is_the_same_on_a_device),

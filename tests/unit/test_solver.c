@@ -20,8 +20,8 @@ static void assert_near(const char *what, size_t net, size_t step, size_t layer,
                         const double *spread, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        /* the smallest numbers of single precision are as far apart as that */
-        if (!(fabs((double)got[i] - want[i]) <= ORACLE_SPREADS * spread[i] + (double)FLT_TRUE_MIN))
+        /* the smallest numbers of single precision are so far apart, and an error may look ahead by some of that */
+        if (!(fabs((double)got[i] - want[i]) <= ORACLE_SPREADS * spread[i] + 16.0 * (double)FLT_TRUE_MIN))
             fail_msg("net %zu step %zu layer %zu: %s[%zu] is %.9g, the oracle says %.9g, with a spread of %.2g", net,
                      step, layer, what, i, (double)got[i], want[i], spread[i]);
 }
@@ -61,9 +61,9 @@ static void compare(const struct built *b, const struct oracle *o, size_t net, s
         layer_get_param(b->net, i, GLE_TAU_M, values);
         assert_near("tau_m", net, step, i, values, l->tau_m, l->spread.tau_m, l->n);
         layer_get_param(b->net, i, GLE_TAU_R, values);
-        for (size_t k = 0; !g->cfg->plastic[GLE_TAU_R] && k < l->n; k++)
+        for (size_t k = 0; (!g->cfg->plastic[GLE_TAU_R] || !o->t) && k < l->n; k++) /* it has not moved */
             assert_true(values[k] >= (float)l->tau_r[k] && values[k] <= (float)l->tau_r[k]);
-        if (g->cfg->plastic[GLE_TAU_R])
+        if (g->cfg->plastic[GLE_TAU_R] && o->t)
             assert_near("tau_r", net, step, i, values, l->tau_r, l->spread.tau_r, l->n);
         free(values);
     }
