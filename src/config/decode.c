@@ -399,6 +399,9 @@ static const struct gle_key learning_keys[] = {
     GLE_KEY_MAP(struct gle_learning_keys, update, GLE_ABSENT, update_keys,
                 "when the optimizer steps; default: after every learning step. Not under the rules bptt and adjoint, "
                 "where it steps once a window"),
+    GLE_KEY_REAL(struct gle_learning_keys, clip, GLE_ABSENT, 1e-9, 1e9, "",
+                 "largest norm of the gradient, over all parameters that learn: a longer one is cut to it before the "
+                 "optimizer follows it, as by torch's clip_grad_norm_; default: none"),
     GLE_KEY_PART(struct gle_learning_keys, optimizer, "{type: adam}", &gle_optimizer_table,
                  "how parameters follow the gradient"),
     GLE_KEY_PART(struct gle_learning_keys, schedule, "{type: constant}", &gle_schedule_table,

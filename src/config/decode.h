@@ -72,7 +72,7 @@ struct gle_update_keys {
 struct gle_learning_keys {
     const struct gle_row *rule;
     struct gle_part loss;
-    double beta, gamma, window;
+    double beta, gamma, window, clip;
     struct gle_update_keys update;
     struct gle_names plastic;
     struct gle_bounds_keys bounds;

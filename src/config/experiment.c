@@ -88,6 +88,7 @@ static int build_learning(struct gle_experiment *exp, const struct gle_learning_
     exp->loss_params = keys->loss.params;
     exp->beta = keys->beta;
     exp->update_every = keys->update.every ? keys->update.every : 1;
+    exp->clip = keys->clip;
     exp->optimizer = keys->optimizer;
     exp->schedule = keys->schedule;
     for (size_t p = 0; p < GLE_PARAMS; p++) {
@@ -157,6 +158,10 @@ static int build_training(struct gle_experiment *exp, const struct gle_training_
         rc = gle_node_error(errs, GLE_ECONFIG, exp->schedule.src, "type",
                             "%s goes by epochs: with training.phases (training by duration) the learning rate is "
                             "constant", schedule->row.name);
+    else if (phases && schedule && ((const struct gle_schedule_params *)exp->schedule.params)->warmup)
+        rc = gle_node_error(errs, GLE_ECONFIG, exp->schedule.src, "warmup",
+                            "goes by epochs: with training.phases (training by duration) the learning rate is "
+                            "constant");
     if (exp->test == GLE_TEST_END && watched && watched->metric == GLE_METRIC_TEST_LOSS)
         rc = gle_node_error(errs, GLE_ECONFIG, src, "test",
                             "the schedule watches test_loss, so the test set is wanted after every epoch: epochs");

@@ -200,6 +200,7 @@ struct gle_experiment {
     uint64_t window_steps;     /* learning.window in steps, for a windowed rule; else 0 */
     uint64_t update_every;     /* learning steps whose gradients are averaged for one step of the optimizer; at least 1,
                                   and 1 under a windowed rule */
+    double clip;               /* the largest norm of what the optimizer follows, over all parameters; 0: any */
 
     bool has_teacher;
     struct gle_settings teacher; /* what it has instead of the network's initial parameters */

@@ -311,8 +311,8 @@ double gle_graph_forward_flops(const struct gle_graph *graph)
 
 double gle_graph_bytes(const struct gle_graph *graph, size_t n_moments)
 {
-    const bool means = graph->exp->update_every > 1; /* of gradients; and these themselves, and kept parameters: */
-    double floats = (double)graph->floats[GLE_PARAMETER] * (double)(2 + means + n_moments);
+    const bool followed = graph->exp->update_every > 1 || graph->exp->clip > 0.0; /* beside gradients and kept ones */
+    double floats = (double)graph->floats[GLE_PARAMETER] * (double)(2 + followed + n_moments);
 
     for (int role = 0; role < GLE_ROLES; role++)
         floats += (double)graph->floats[role];

@@ -10,16 +10,19 @@
         __global float *losses, __global uint *wild, __global const struct gle_device_population *populations,        \
         projection *projections, __global const uint *lists, __global const struct gle_device_tile *tiles,            \
         __global const struct gle_device_step *steps, __global const struct gle_device_update *updates,               \
-        __global float *followed, struct gle_device_shape shape, uint at_step
+        __global float *followed, __global float *squares, __global uint *clipped, struct gle_device_shape shape,     \
+        uint at_step
 #define NETWORK                                                                                                       \
     network_of(params, grads, moments_0, moments_1, coefs, state, derived, tape, inputs, targets, output_sums, losses, \
-               wild, populations, projections, lists, steps, updates, followed, &shape, at_step)
+               wild, populations, projections, lists, steps, updates, followed, squares, clipped, &shape, at_step)
 
 struct network {
     __global float *params, *grads, *followed, *moments[2], *coefs, *state, *derived, *tape;
     __global const float *input, *target;
     __global float *output_sum, *loss;
-    __global uint *wild;
+    __global uint *wild, *clipped;
+    __global float *squares; /* (n_squares), and the share of what the optimizer follows that is left */
+    bool follows_clipped;    /* that share is known, and the optimizer steps */
     __global const struct gle_device_population *populations;
     projection *projections;
     __global const uint *lists;
@@ -39,6 +42,7 @@ static inline struct network network_of(__global float *params, __global float *
                                         projection *projections, __global const uint *lists,
                                         __global const struct gle_device_step *steps,
                                         __global const struct gle_device_update *updates, __global float *followed,
+                                        __global float *squares, __global uint *clipped,
                                         const struct gle_device_shape *shape, uint at_step)
 {
     const size_t net = get_group_id(1), turn = at_step * get_num_groups(1) + net;
@@ -47,6 +51,9 @@ static inline struct network network_of(__global float *params, __global float *
     w.params = params + net * shape->slab_params;
     w.grads = grads + net * shape->slab_params;
     w.followed = followed + net * shape->slab_params;
+    w.squares = squares + net * (shape->n_squares + 1);
+    w.clipped = clipped + turn;
+    w.follows_clipped = false;
     w.moments[0] = moments_0 + net * shape->slab_params;
     w.moments[1] = moments_1 + net * shape->slab_params;
     w.coefs = coefs + net * shape->slab_coefs;
@@ -605,8 +612,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void send_errors(NET
 OPTIMIZER_FUNCTIONS
 
 /* What is gathered of gradients: `to` becomes `share` of the sum of itself, unless `first`, and of those found now. */
-CALLED void gather_run(uint n, __global float *RESTRICT to, __global const float *RESTRICT found, bool first,
-                       float share)
+CALLED void gather_run(uint n, __global float *to, __global const float *found, bool first, float share)
 {
     for (uint k = 0; k < n; k++) {
         const float sum = first ? found[k] : to[k] + found[k];
@@ -619,9 +625,11 @@ static inline void update(const struct network *w, __global const struct gle_dev
     const uint i = p->field.place + at;
     const bool first = does(w, GLE_DEVICE_FIRST), spends = does(w, GLE_DEVICE_SPEND);
 
-    if (w->shape->follows)
+    if (w->follows_clipped)
+        gather_run(n, w->followed + i, w->followed + i, true, w->squares[w->shape->n_squares]);
+    else if (w->shape->follows)
         gather_run(n, w->followed + i, w->grads + i, first, spends && !first ? w->shape->share : 1.0f);
-    if (!spends)
+    if (!spends || (w->shape->clip > 0.0f && !w->follows_clipped))
         return;
     switch (w->shape->optimizer) {
         OPTIMIZERS

@@ -100,6 +100,8 @@ struct gle_device_shape {
     gle_u32 optimizer;    /* number of the row */
     gle_u32 follows;      /* it follows what is gathered of gradients, not those of one step */
     float share;          /* of the gradient of one step in their mean */
+    float clip;           /* the largest norm of it; 0: any */
+    gle_u32 n_squares;    /* sums of squares, of the items of all tiles that learn */
 };
 
 struct gle_device_update {

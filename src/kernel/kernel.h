@@ -94,6 +94,8 @@ struct gle_kernels {
     void (*scale)(float *x, float alpha, size_t n);
     /* out = x + y, n floats. */
     void (*sum)(float *out, const float *x, const float *y, size_t n);
+    /* The sum of the squares of n floats. */
+    double (*squares)(const float *x, size_t n);
     /* The sum of n floats. */
     float (*total)(const float *x, size_t n);
 

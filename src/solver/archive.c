@@ -75,6 +75,18 @@ static int visit_gathered(struct gle_net *net, struct gle_archive *a, struct gle
     return 0;
 }
 
+static int visit_clipped(struct gle_net *net, struct gle_archive *a, struct gle_error *err)
+{
+    if (!net->squares)
+        return 0;
+    if (gle_archive_u64(a, "clipped", &net->clipped, 1, err))
+        return -1;
+    return net->clipped <= net->updates ? 0
+                                        : gle_archive_fail(a, "clipped", err, "%llu of %llu optimizer steps",
+                                                           (unsigned long long)net->clipped,
+                                                           (unsigned long long)net->updates);
+}
+
 /* What learns now is told by whoever restores, before; here it is only compared. */
 static int visit_learning(struct gle_net *net, struct gle_archive *a, struct gle_error *err)
 {
@@ -197,7 +209,7 @@ int gle_net_archive(struct gle_net *net, struct gle_archive *a, struct gle_error
     if (gle_archive_count(a, "batch", &net->B, 1, net->graph->max_batch, err) ||
         gle_archive_u64(a, "steps", &net->steps, 1, err) || gle_archive_u64(a, "updates", &net->updates, 1, err) ||
         visit_params(net, a, err) || visit_moments(net, a, err) || visit_gathered(net, a, err) ||
-        visit_learning(net, a, err) ||
+        visit_clipped(net, a, err) || visit_learning(net, a, err) ||
         visit_state(net, a, err) || visit_ends(net, a, err) || visit_window(net, a, err))
         return -1;
     if (gle_archive_restores(a)) {

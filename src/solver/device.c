@@ -183,6 +183,19 @@ bool gle_device_write_parts(struct gle_net *net)
     return ok;
 }
 
+bool gle_device_count_clipped(struct gle_net *net, size_t n)
+{
+    struct gle_net_device *d = net->device;
+
+    if (!net->squares)
+        return true;
+    if (!gle_device_read(d, CLIPPED, 0, d->clipped, n * sizeof *d->clipped))
+        return false;
+    for (size_t q = 0; q < n; q++)
+        net->clipped += d->clipped[q];
+    return true;
+}
+
 /* What came back of the steps that were handed over last. */
 static void take_losses(struct gle_net *net)
 {
@@ -208,12 +221,20 @@ static void take_losses(struct gle_net *net)
             break;
         }
     }
+    (void)gle_device_count_clipped(net, d->handed);
     d->handed = 0;
+}
+
+static size_t groups_of(const struct gle_net_device *d, enum gle_device_launch which)
+{
+    if (which == GLE_LAUNCH_NORM)
+        return d->tables.n_tiles[GLE_LAUNCH_LEARN] > 0;
+    return d->tables.n_tiles[which == GLE_LAUNCH_SQUARE || which == GLE_LAUNCH_FOLLOW ? GLE_LAUNCH_LEARN : which];
 }
 
 bool gle_device_run(struct gle_net_device *d, enum gle_device_launch which, size_t q)
 {
-    const size_t groups[2] = {d->tables.n_tiles[which], 1};
+    const size_t groups[2] = {groups_of(d, which), 1};
     const gle_u32 at = (gle_u32)q;
     struct gle_error err = {0};
 
@@ -221,6 +242,14 @@ bool gle_device_run(struct gle_net_device *d, enum gle_device_launch which, size
         return true;
     return !gle_device_failed(d, gle_device_set_value(d->kernels[which], ARGUMENT_STEP, &at, sizeof at, &err), &err) &&
            !gle_device_failed(d, gle_device_launch(d->kernels[which], groups, d->sizes.items, &err), &err);
+}
+
+bool gle_device_run_clipped(struct gle_net *net, size_t q)
+{
+    struct gle_net_device *d = net->device;
+
+    return !net->squares || (gle_device_run(d, GLE_LAUNCH_SQUARE, q) && gle_device_run(d, GLE_LAUNCH_NORM, q) &&
+                             gle_device_run(d, GLE_LAUNCH_FOLLOW, q));
 }
 
 bool gle_device_hand_over(struct gle_net *net)
@@ -240,10 +269,12 @@ bool gle_device_hand_over(struct gle_net *net)
          gle_device_write(d, TARGETS, 0, d->targets, n * shape->slab_target * sizeof(float)) &&
          gle_device_write(d, STEPS, 0, d->steps, n * sizeof *d->steps) &&
          gle_device_write(d, UPDATES, 0, d->updates, n * shape->n_parameters * sizeof *d->updates) &&
-         gle_device_zero(d, WILD, 0, n * shape->n_populations * sizeof *d->wild);
+         gle_device_zero(d, WILD, 0, n * shape->n_populations * sizeof *d->wild) &&
+         gle_device_zero(d, CLIPPED, 0, n * sizeof *d->clipped);
     for (size_t q = 0; q < n && ok; q++)
         ok = gle_device_run(d, GLE_LAUNCH_STEP, q) && gle_device_run(d, GLE_LAUNCH_SEND, q) &&
-             (!(d->steps[q].flags & GLE_DEVICE_LEARN) || gle_device_run(d, GLE_LAUNCH_LEARN, q));
+             (!(d->steps[q].flags & GLE_DEVICE_LEARN) || gle_device_run(d, GLE_LAUNCH_LEARN, q)) &&
+             (!(d->steps[q].flags & GLE_DEVICE_SPEND) || gle_device_run_clipped(net, q));
     if (!ok || gle_device_failed(d, gle_device_flush(d->device, &err), &err))
         return false;
     d->handed = n;
@@ -267,6 +298,12 @@ static void tell_losses(struct gle_net_device *d, double *losses, size_t *n)
     memcpy(losses, d->known, d->n_known * sizeof *losses);
     *n = d->n_known;
     d->n_known = 0;
+}
+
+void gle_net_settle(const struct gle_net *net)
+{
+    if (net->device)
+        (void)gle_device_settle((struct gle_net *)net);
 }
 
 bool gle_device_settle(struct gle_net *net)
@@ -413,10 +450,25 @@ static char *write_source(void)
     return source;
 }
 
+/* Whether a network has steps of this kind. */
+static bool is_launched(const struct gle_net *net, size_t launch)
+{
+    return net->squares || launch < GLE_LAUNCH_SQUARE || launch > GLE_LAUNCH_FOLLOW;
+}
+
 static int compile(struct gle_net *net, struct gle_error *err)
 {
     static const char *const names[GLE_DEVICE_LAUNCHES] = {
-        "step_populations", "send_errors", "learn", "send_lambdas", "sweep_populations", "gather"};
+        [GLE_LAUNCH_STEP] = "step_populations",
+        [GLE_LAUNCH_SEND] = "send_errors",
+        [GLE_LAUNCH_LEARN] = "learn",
+        [GLE_LAUNCH_SQUARE] = "sum_squares",
+        [GLE_LAUNCH_NORM] = "find_norm",
+        [GLE_LAUNCH_FOLLOW] = "follow_clipped",
+        [GLE_LAUNCH_SEND_LAMBDAS] = "send_lambdas",
+        [GLE_LAUNCH_SWEEP] = "sweep_populations",
+        [GLE_LAUNCH_GATHER] = "gather",
+    };
     struct gle_net_device *d = net->device;
     const struct gle_device_sizes *s = &d->sizes;
     const bool exact = gle_device_info(d->device)->divides_exactly;
@@ -426,15 +478,17 @@ static int compile(struct gle_net *net, struct gle_error *err)
     if (!source)
         return gle_fail(err, GLE_ENOMEM, "no memory for the source of kernels");
     snprintf(options, sizeof options,
-             "-cl-std=CL1.2 %s%s-DITEMS=%zu -DTILE_ROWS=%zu -DTILE_COLS=%zu -DTILE_DEPTH=%zu -DMICRO_ROWS=%zu "
+             "-cl-std=CL1.2 %s%s%s-DITEMS=%zu -DTILE_ROWS=%zu -DTILE_COLS=%zu -DTILE_DEPTH=%zu -DMICRO_ROWS=%zu "
              "-DMICRO_VECTORS=%zu -DVECTOR=%zu -DLOSS=%s",
              exact ? "-cl-fp32-correctly-rounded-divide-sqrt " : "",
-             d->n_kernels > GLE_LAUNCH_SEND_LAMBDAS ? "-DSWEEPS " : "", s->items, s->tile_rows, s->tile_cols,
+             d->n_kernels > GLE_LAUNCH_SEND_LAMBDAS ? "-DSWEEPS " : "", net->squares ? "-DCLIPS " : "",
+             s->items, s->tile_rows, s->tile_cols,
              s->tile_depth, s->micro_rows, s->micro_vectors, s->vector, net->loss->row.name);
     rc = gle_device_compile(d->device, source, options, err);
     gle_free(source);
     for (size_t i = 0; i < d->n_kernels && !rc; i++)
-        rc = gle_device_kernel(&d->kernels[i], d->device, names[i], err);
+        if (is_launched(net, i))
+            rc = gle_device_kernel(&d->kernels[i], d->device, names[i], err);
     return rc;
 }
 
@@ -448,6 +502,8 @@ static int create_buffers(struct gle_net *net, struct gle_error *err)
         [PARAMETERS] = n_params * sizeof(float),
         [GRADIENTS] = n_params * sizeof(float),
         [FOLLOWED] = net->followed ? n_params * sizeof(float) : 0,
+        [SQUARES] = net->squares ? (shape->n_squares + 1) * sizeof(float) : 0,
+        [CLIPPED] = most * sizeof *d->clipped,
         [MOMENTS_0] = n_params * sizeof(float),
         [MOMENTS_1] = net->optimizer->n_moments > 1 ? n_params * sizeof(float) : 0,
         [COEFFICIENTS] = shape->slab_coefs * sizeof(float),
@@ -477,7 +533,7 @@ static int create_buffers(struct gle_net *net, struct gle_error *err)
          (bytes[LISTS] && gle_buffer_write(d->buffers[LISTS], 0, d->tables.lists, bytes[LISTS], err));
     for (size_t k = 0; k < d->n_kernels; k++)
         for (unsigned i = 0; i < (k < GLE_LAUNCH_SEND_LAMBDAS ? STEP_BUFFERS : BUFFERS) && !rc; i++)
-            if (d->buffers[i])
+            if (d->buffers[i] && d->kernels[k])
                 rc = gle_device_set_buffer(d->kernels[k], i, d->buffers[i], err);
     return rc ? -1 : 0;
 }
@@ -489,6 +545,10 @@ static int cut(struct gle_net *net, struct gle_error *err)
 
     if (gle_device_tables_cut(&d->tables, net->B, &d->sizes, err))
         return -1;
+    for (size_t k = 0; k < d->n_kernels; k++)
+        if (is_launched(net, k) && gle_device_set_value(d->kernels[k], ARGUMENT_SHAPE, &d->tables.shape,
+                                                        sizeof d->tables.shape, err))
+            return -1;
     for (size_t k = 0; k < d->n_kernels; k++) {
         const size_t bytes = d->tables.n_tiles[k] * sizeof **d->tables.tiles;
         gle_buffer_destroy(d->tiles[k]);
@@ -498,9 +558,10 @@ static int cut(struct gle_net *net, struct gle_error *err)
              gle_buffer_write(d->tiles[k], 0, d->tables.tiles[k], bytes, err) ||
              gle_device_set_buffer(d->kernels[k], TILES, d->tiles[k], err)))
             return -1;
-        if (gle_device_set_value(d->kernels[k], ARGUMENT_SHAPE, &d->tables.shape, sizeof d->tables.shape, err))
-            return -1;
     }
+    for (size_t k = GLE_LAUNCH_SQUARE; net->squares && d->tiles[GLE_LAUNCH_LEARN] && k <= GLE_LAUNCH_FOLLOW; k++)
+        if (gle_device_set_buffer(d->kernels[k], TILES, d->tiles[GLE_LAUNCH_LEARN], err))
+            return -1;
     return 0;
 }
 
@@ -524,8 +585,9 @@ static int allocate(struct gle_net_device *d, const struct gle_graph *g, struct 
     d->updates = gle_calloc(d->most * g->n_parameters, sizeof *d->updates);
     d->losses = gle_calloc(d->most * g->max_batch, sizeof *d->losses);
     d->wild = gle_calloc(d->most * g->n_populations, sizeof *d->wild);
+    d->clipped = gle_calloc(d->most, sizeof *d->clipped);
     d->known = gle_calloc(2 * d->most, sizeof *d->known);
-    if (!d->known || !d->inputs || !d->targets || !d->steps || !d->updates || !d->losses || !d->wild)
+    if (!d->known || !d->inputs || !d->targets || !d->steps || !d->updates || !d->losses || !d->wild || !d->clipped)
         return gle_fail(err, GLE_ENOMEM, "no memory for steps on a device");
     return 0;
 }
@@ -546,14 +608,18 @@ struct gle_net_traffic gle_net_get_traffic(const struct gle_net *net)
 
 static int build_tables(struct gle_net *net, struct gle_error *err)
 {
-    struct gle_device_shape *shape = &net->device->tables.shape;
+    struct gle_net_device *d = net->device;
+    struct gle_device_shape *shape = &d->tables.shape;
     const struct gle_experiment *exp = net->graph->exp;
 
-    if (gle_device_tables_build(&net->device->tables, net->graph, err))
+    if (gle_device_tables_build(&d->tables, net->graph, err) ||
+        gle_device_tables_cut(&d->tables, net->B, &d->sizes, err))
         return -1;
+    shape->n_squares = (gle_u32)(d->tables.n_tiles[GLE_LAUNCH_LEARN] * d->sizes.items);
     shape->loss_parameter = net->loss->parameter ? (float)net->loss->parameter(exp->loss_params) : 0.0f;
     shape->follows = net->followed != NULL;
     shape->share = 1.0f / (float)exp->update_every;
+    shape->clip = (float)exp->clip;
     shape->prospective = net->rule.error == net->kernels->error_prospective;
     return 0;
 }
@@ -598,6 +664,7 @@ void gle_net_device_destroy(struct gle_net *net)
     gle_free(d->updates);
     gle_free(d->losses);
     gle_free(d->wild);
+    gle_free(d->clipped);
     gle_free(d->known);
     gle_free(d);
     net->device = NULL;

@@ -40,6 +40,8 @@ void gle_net_touch(struct gle_net *net, enum gle_part_of_net part);
 void gle_net_replace(struct gle_net *net, enum gle_part_of_net part);
 /* Brings rows of the batch of one copy of a field, a state or derived, to the host. */
 void gle_net_see_field(const struct gle_net *net, const struct gle_field *f);
+/* Waits until all steps are over that were put down. */
+void gle_net_settle(const struct gle_net *net);
 /* The number of rows has changed. */
 void gle_net_resize(struct gle_net *net);
 

@@ -10,7 +10,8 @@
 enum buffer {
     PARAMETERS, GRADIENTS, MOMENTS_0, MOMENTS_1, COEFFICIENTS, STATE, DERIVED, TAPE, /* as the net has them */
     INPUTS, TARGETS, OUTPUT_SUM, LOSSES, WILD,                                       /* of the steps that wait */
-    POPULATIONS, PROJECTIONS, LISTS, TILES, STEPS, UPDATES, FOLLOWED,
+    POPULATIONS, PROJECTIONS, LISTS, TILES, STEPS, UPDATES, FOLLOWED, SQUARES,
+    CLIPPED,
     STEP_BUFFERS,
     ADJOINTS = STEP_BUFFERS + 2, SENT_LAMBDAS, /* what sweeps have beside */
     BUFFERS
@@ -37,6 +38,7 @@ struct gle_net_device {
     struct gle_device_update *updates;
     float *losses;        /* (most, max_batch), as they come back */
     gle_u32 *wild;        /* (most, n_populations) */
+    gle_u32 *clipped;     /* (most), likewise */
     size_t handed;        /* steps whose losses have not come back */
     double *known;        /* (2 most): losses that came back (n_known), and were not told */
     size_t n_known;
@@ -55,6 +57,10 @@ bool gle_device_failed(struct gle_net_device *d, int rc, const struct gle_error 
 bool gle_device_write(struct gle_net_device *d, enum buffer buffer, size_t offset, const void *from, size_t bytes);
 bool gle_device_read(struct gle_net_device *d, enum buffer buffer, size_t offset, void *to, size_t bytes);
 bool gle_device_zero(struct gle_net_device *d, enum buffer buffer, size_t offset, size_t bytes);
+/* The launches of the optimizer's step number q, where what it follows is clipped. */
+bool gle_device_run_clipped(struct gle_net *net, size_t q);
+/* Counts those of n steps whose gradient was clipped, once they are over. */
+bool gle_device_count_clipped(struct gle_net *net, size_t n);
 /* Launches a kernel for step number q of those that were handed over. */
 bool gle_device_run(struct gle_net_device *d, enum gle_device_launch which, size_t q);
 

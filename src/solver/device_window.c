@@ -57,7 +57,8 @@ static bool write_window(struct gle_net *net, bool learn)
     }
     gle_device_list_updates(net, d->updates, learn);
     return ok && gle_device_write(d, UPDATES, 0, d->updates, g->n_parameters * sizeof *d->updates) &&
-           gle_device_zero(d, WILD, 0, g->n_populations * sizeof *d->wild);
+           gle_device_zero(d, WILD, 0, g->n_populations * sizeof *d->wild) &&
+           gle_device_zero(d, CLIPPED, 0, sizeof *d->clipped);
 }
 
 static bool run_round(struct gle_net *net, enum gle_device_launch which, size_t round)
@@ -123,7 +124,8 @@ int gle_net_device_end_window(struct gle_net *net, float alpha, size_t rounds, b
         return gle_net_tell(net, err);
     if (gle_net_check(net, net->steps - 1, err))
         return -1;
-    ok = run_round(net, GLE_LAUNCH_GATHER, 0);
+    ok = run_round(net, GLE_LAUNCH_GATHER, 0) &&
+         (!net->spends || (gle_device_run_clipped(net, 0) && gle_device_count_clipped(net, 1)));
     d->newer[GLE_PART_GRADIENTS] = DEVICE;
     if (learn)
         d->newer[GLE_PART_PARAMETERS] = d->newer[GLE_PART_MOMENTS] = d->newer[GLE_PART_FOLLOWED] = DEVICE;

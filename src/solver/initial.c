@@ -152,7 +152,7 @@ int gle_net_init(struct gle_net *net, struct gle_rng *rng, struct gle_error *err
     for (size_t m = 0; m < net->optimizer->n_moments; m++)
         memset(net->moments[m], 0, n_params * sizeof *net->moments[m]);
     memset(net->missed, 0, g->n_parameters * sizeof *net->missed);
-    net->steps = net->updates = net->gathered = 0;
+    net->steps = net->updates = net->gathered = net->clipped = 0;
     net->taping = false;
     net->taped = 0;
     return rc;

@@ -34,6 +34,9 @@ struct gle_net {
     float *rooms;            /* per thread: scratch memory of links */
     float *followed;         /* like grads: what the optimizer follows where that is not the gradient of one step; or
                                 NULL */
+    double *squares;          /* sums of squares of it, of groups of parts; NULL: its norm is not wanted */
+    size_t *squares_at;       /* (n_parameters + 1): where those of a parameter begin */
+    float share;              /* of it that is left where it was clipped; else 1 */
     float *moments[GLE_MOMENTS_MAX];
     float *input, *target, *top_error, *output_sum;
     bool *learns;     /* per parameter: it learns now */
@@ -45,6 +48,7 @@ struct gle_net {
     bool errorless;     /* the last step left errors out */
     uint64_t updates;   /* optimizer steps since init */
     uint64_t gathered;  /* learning steps since the last of them, whose gradients wait in `followed` */
+    uint64_t clipped;   /* of the optimizer's, those whose gradient was too long */
     bool spends;        /* the optimizer steps at the end of the step, or of the sweep, that is being made */
     struct gle_team *team;
     bool borrows; /* the team, of another net */
@@ -233,8 +237,18 @@ struct gle_range gle_net_part_of(const struct gle_net *net, const struct gle_par
 /* The optimizer's step for a parameter that learns: the one that it takes with all, or, if it had been held, one of a
  * number of its own. */
 struct gle_optimizer_step gle_net_own_step(const struct gle_net *net, const struct gle_parameter *p);
-/* Adds the gradient that was found of n parts of a parameter to what the optimizer follows: see follow.c. */
+/* What the optimizer follows where that is not the gradient of one step: see follow.c. */
+/* Makes room for it, where the experiment asks for that; freed with the net, also after an error. Whether there was
+ * memory. */
+bool gle_net_make_followed(struct gle_net *net);
+void gle_net_free_followed(struct gle_net *net);
+/* Adds the gradient that was found of n parts of a parameter. */
 void gle_net_gather(struct gle_net *net, const struct gle_parameter *p, size_t first, size_t n);
+/* Once all is gathered: sets net->share. Then leaves so much of n parts of a parameter. */
+void gle_net_find_share(struct gle_net *net);
+void gle_net_clip(struct gle_net *net, const struct gle_parameter *p, size_t first, size_t n);
+/* The optimizer's steps for all parameters, once it is known how much of the gradient is left. */
+void gle_net_follow_clipped(struct gle_net *net);
 /* The optimizer's step along the gradients that were found, for the parts of population i that are for thread t. */
 void gle_net_descend(struct gle_net *net, size_t i, size_t t);
 /* grad = alpha times the sum of e, over rows and over the neurons that share a bias; for the part of thread t. */

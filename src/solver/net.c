@@ -110,8 +110,6 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
     net->laps = (void *)gle_floats(net->split.n_threads * sizeof *net->laps / sizeof(float)); /* for the alignment */
     net->grads = gle_floats(graph->floats[GLE_PARAMETER] + GLE_SLACK);
     net->kept = gle_floats(graph->floats[GLE_PARAMETER]);
-    if (exp->update_every > 1)
-        net->followed = gle_floats(graph->floats[GLE_PARAMETER]);
     net->input = gle_floats(B * graph->ld_input + GLE_SLACK);
     net->target = gle_floats(B * gle_top_of(net)->ld);
     net->top_error = gle_floats(B * gle_top_of(net)->ld);
@@ -122,7 +120,7 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
     net->tape_unasked = gle_calloc(graph->tape_steps + 1, sizeof *net->tape_unasked); /* there may be none */
     ok = net->act && net->wild && net->learns && net->missed && net->row_loss && net->laps && net->grads &&
          net->kept && net->rooms && net->input && net->target && net->top_error && net->output_sum &&
-         net->tape_unasked && (net->followed || exp->update_every == 1);
+         net->tape_unasked && gle_net_make_followed(net);
     for (int role = 0; role < GLE_ROLES; role++) {
         const size_t places = role == GLE_DERIVED && !graph->observed ? places_of(net) : 1;
         ok = (net->slabs[role] = gle_floats(places * graph->floats[role] + GLE_SLACK)) && ok;
@@ -166,7 +164,7 @@ void gle_net_destroy(struct gle_net *net)
     gle_free(net->row_loss);
     gle_free(net->laps);
     gle_free(net->grads);
-    gle_free(net->followed);
+    gle_net_free_followed(net);
     gle_free(net->kept);
     gle_free(net->rooms);
     gle_free(net->input);
@@ -317,6 +315,12 @@ void gle_net_get_followed(const struct gle_net *net, size_t param, float *values
 
     gle_net_see(net, net->followed ? GLE_PART_FOLLOWED : GLE_PART_GRADIENTS);
     get_dense(values, &p->field, gle_followed_of(net, p));
+}
+
+uint64_t gle_net_get_clipped(const struct gle_net *net)
+{
+    gle_net_settle(net);
+    return net->clipped;
 }
 
 void gle_net_drop_gathered(struct gle_net *net)

@@ -136,9 +136,12 @@ void gle_net_set_param(struct gle_net *net, size_t param, const float *values);
 /* The gradient that the last learning step followed, or that the last window found, likewise; zero if the parameter is
  * not plastic or is held. */
 void gle_net_get_gradient(const struct gle_net *net, size_t param, float *values);
-/* What the optimizer's last step followed, likewise: the mean of gradients of several steps under learning.update.
+/* What the optimizer's last step followed, likewise: the mean of gradients of several steps under learning.update,
+ * clipped under learning.clip.
  * Between two of its steps, what it will follow, half made. */
 void gle_net_get_followed(const struct gle_net *net, size_t param, float *values);
+/* How many of the optimizer's steps since gle_net_init() had a gradient that was clipped (learning.clip). */
+uint64_t gle_net_get_clipped(const struct gle_net *net);
 /* Forgets gradients that wait for the optimizer's next step. */
 void gle_net_drop_gathered(struct gle_net *net);
 /* Whether a parameter learns now: it is plastic, and not held. */

@@ -40,8 +40,45 @@ static void spend(struct gle_net *net, const struct gle_parameter *p, size_t fir
 {
     if (net->followed)
         gle_net_gather(net, p, first, n);
-    if (net->spends)
+    if (net->spends && !net->squares)
         update(net, p, first, n);
+}
+
+static void follow_part(struct gle_net *net, const struct gle_parameter *p, size_t t)
+{
+    struct gle_range part;
+
+    if (!gle_learns(net, p))
+        return;
+    part = gle_net_part_of(net, p, t);
+    if (!part.n)
+        return;
+    gle_net_clip(net, p, part.first, part.n);
+    update(net, p, part.first, part.n);
+}
+
+static void follow(struct gle_net *net, size_t i, struct gle_range neurons, size_t t)
+{
+    const struct gle_population *p = gle_population_of(net, i);
+
+    (void)neurons;
+    for (size_t j = 0; j < p->n_in; j++)
+        follow_part(net, gle_in_of(net, p, j)->weight, t);
+    follow_part(net, p->bias, t);
+    follow_part(net, p->tau_m, t);
+    follow_part(net, p->tau_r, t);
+    gle_net_lap(net, t, GLE_LAP_OPTIMIZER);
+}
+
+static void follow_all(void *net, size_t t)
+{
+    gle_net_learning_of(net, t, follow);
+}
+
+void gle_net_follow_clipped(struct gle_net *net)
+{
+    gle_net_find_share(net);
+    gle_net_share(net, follow_all);
 }
 
 static void spend_part(struct gle_net *net, const struct gle_parameter *p, size_t t)
@@ -494,7 +531,11 @@ static int step_here(struct gle_net *net, double *loss, struct gle_error *err)
     *loss = 0.0;
     for (size_t b = 0; b < net->B; b += loss_rows(net))
         *loss += net->row_loss[b];
-    return gle_net_check(net, net->steps - 1, err);
+    if (gle_net_check(net, net->steps - 1, err))
+        return -1;
+    if (net->spends && net->squares)
+        gle_net_follow_clipped(net);
+    return 0;
 }
 
 int gle_net_queue(struct gle_net *net, const struct gle_step *step, double *losses, size_t *n, struct gle_error *err)

@@ -476,6 +476,8 @@ int gle_net_end_window(struct gle_net *net, const struct gle_rule *rule, bool le
     if (gle_net_check(net, net->steps - 1, err))
         return -1;
     gle_net_share(net, gather_all);
+    if (net->spends && net->squares)
+        gle_net_follow_clipped(net);
     return 0;
 }
 

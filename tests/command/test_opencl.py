@@ -101,15 +101,15 @@ class OpenCL(unittest.TestCase):
     def test_the_kernels_are_opencl_c(self):
         """For each loss, with the sizes that GPUs have and those of processors (src/solver/device.c)."""
         names = ("equations.h", "device_tables.h", "device_products.cl", "device_losses.cl", "device_step.cl",
-                 "device_sweep.cl")
+                 "device_clip.cl", "device_sweep.cl")
         source = LISTS + "".join((SRC / "kernel" / name).read_text() for name in names)
         losses = re.findall(r"float loss_of_(\w+)\(float r", source)
         self.assertGreater(len(losses), 3)
         for loss in losses:
             for sizes in SIZES:
                 macros = "".join(f"#define {name} {value}\n" for name, value in sizes.items())
-                done = self.compiled(f"#define SWEEPS\n#define LOSS {loss}\n{macros}{source}", "-Wno-unused", "-Wno-unused-parameter",
-                                     "-Wno-sign-conversion")
+                done = self.compiled(f"#define SWEEPS\n#define CLIPS\n#define LOSS {loss}\n{macros}{source}", "-Wno-unused",
+                                     "-Wno-unused-parameter", "-Wno-sign-conversion")
                 self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_what_only_c_knows_is_refused(self):

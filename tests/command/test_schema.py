@@ -123,7 +123,8 @@ UNSEEN = {
         adjoint_gamma diagnose_gradient errors_of_a_run log_softmax_hidden log_softmax_without_nll
         nll_without_log_softmax phases_schedule record_lambda signal_alone signal_by_epochs signal_cross_entropy
         signal_without_teacher speech_phases speech_validation teacher_labels test_at_the_end
-        evaluate_by_epochs evaluate_signal test_by_duration update_of_windows""",
+        evaluate_by_epochs evaluate_signal test_by_duration update_of_windows
+        phases_warmup""",
     "totals: steps of all phases, weights, combinations of a sweep": """
         phases_total size_layers sweep_equal_values sweep_many sweep_of_a_variants_key sweep_one_list_too_many
         sweep_same_folder""",

@@ -119,6 +119,7 @@ void assert_nets_agree(const char *when, const struct gle_net *host, const struc
     assert_int_equal(d.steps, h.steps);
     assert_int_equal(d.updates, h.updates);
     assert_int_equal(d.gathered, h.gathered);
+    assert_int_equal(gle_net_get_clipped(device), gle_net_get_clipped(host));
     assert_int_equal(d.taping, h.taping);
     assert_int_equal(d.taped, h.taped);
     assert_states_agree(when, host, device);

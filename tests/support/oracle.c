@@ -89,6 +89,7 @@ struct oracle *oracle_build(const struct gle_graph *graph, const struct gle_net 
     o->loss_params = exp->loss_params;
     o->optimizer = optimizer;
     o->every = exp->update_every;
+    o->clip = exp->clip;
     o->lr = lr;
     o->momentum = momentum;
     o->tau_low = exp->bounds[GLE_TAU_M].low;
@@ -328,8 +329,8 @@ static void gather(const struct oracle *o, const struct oracle_layer *l, const s
         }
 }
 
-/* All that the optimizer follows becomes so much of itself. */
-static void scale_followed(const struct oracle *o, double by)
+/* All that the optimizer follows becomes so much of itself; rough: the spread of `by`, relative to it. */
+static void scale_followed(const struct oracle *o, double by, double rough)
 {
     for (size_t i = 0; i < o->n_layers; i++) {
         struct followed of[GLE_PARAMS];
@@ -337,7 +338,7 @@ static void scale_followed(const struct oracle *o, double by)
         for (int p = 0; p < GLE_PARAMS; p++)
             for (size_t k = 0; k < of[p].n; k++) {
                 of[p].f[k] *= by;
-                of[p].spread[k] = by * of[p].spread[k] + EPS * fabs(of[p].f[k]);
+                of[p].spread[k] = by * of[p].spread[k] + (rough + EPS) * fabs(of[p].f[k]);
             }
     }
 }
@@ -360,6 +361,26 @@ static void learn(const struct oracle *o, struct oracle_layer *l)
     }
 }
 
+/* Leaves no more of it than has the norm. */
+static void clip(struct oracle *o)
+{
+    double sum = 0.0, q = 0.0, share;
+
+    for (size_t i = 0; i < o->n_layers; i++) {
+        struct followed of[GLE_PARAMS];
+        list_followed(of, &o->layers[i], NULL);
+        for (int p = 0; p < GLE_PARAMS; p++)
+            for (size_t k = 0; of[p].learns && k < of[p].n; k++) {
+                sum += sq(of[p].f[k]);
+                q += sq(of[p].f[k] * of[p].spread[k]);
+            }
+    }
+    share = o->clip / (sqrt(sum) + 1e-6);
+    if (share < 1.0)
+        scale_followed(o, share, sqrt(q) / sum + EPS);
+    o->clipped += share < 1.0;
+}
+
 /* The optimizer's step, once there are gradients of enough steps. */
 static void follow(struct oracle *o)
 {
@@ -368,7 +389,9 @@ static void follow(struct oracle *o)
     o->gathered = 0;
     o->t++;
     if (o->every > 1)
-        scale_followed(o, 1.0 / (double)o->every);
+        scale_followed(o, 1.0 / (double)o->every, EPS);
+    if (o->clip > 0.0)
+        clip(o);
     for (size_t i = 0; i < o->n_layers; i++)
         learn(o, &o->layers[i]);
 }

@@ -53,6 +53,8 @@ struct oracle {
     const void *loss_params;
     enum oracle_optimizer optimizer; /* under ORACLE_ADAM, spreads count parameters as exact */
     double lr, momentum;
+    double clip; /* the largest norm of what the optimizer follows; 0: any */
+    unsigned long clipped; /* steps of the optimizer for which it was too long */
     unsigned long every; /* gradients of so many learning steps are averaged for one of the optimizer */
     double tau_low; /* bound of time constants */
     unsigned long t, gathered; /* steps of the optimizer; learning steps since the last one */

@@ -3,6 +3,7 @@
 #include "parts/activation.h"
 #include "parts/loss.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,13 +90,16 @@ void random_target(double *y, size_t n, const struct gle_experiment *exp, struct
         y[i] = exp->loss->classes ? (double)(i == label) : (double)(float)draw(rng, -2.0, 2.0);
 }
 
-/* Of rules without windows. Draws of a stream of its own, so that all else is as without it. */
+/* What the optimizer follows; means of rules without windows. Draws of a stream of its own, so that all else is as
+ * without it. */
 static size_t put_update(char *yaml, size_t at, const char *rule, const struct gle_rng *rng)
 {
     struct gle_rng own = *rng;
     const size_t every = strcmp(rule, "gle") && strcmp(rule, "bp") ? 1 : 1 + pick(&own, 4);
 
-    return every > 1 ? put(yaml, at, "  update: {every: %zu}\n", every) : at;
+    if (every > 1)
+        at = put(yaml, at, "  update: {every: %zu}\n", every);
+    return pick(&own, 3) ? at : put(yaml, at, "  clip: %g\n", pow(10.0, draw(&own, -3.0, 1.0)));
 }
 
 void random_net(char yaml[static RANDOM_YAML_BYTES], const char *rule, size_t *B, struct gle_rng *rng)

@@ -231,7 +231,7 @@ static void every_optimizer_is_the_same_on_a_device(void **state)
 
 static void what_optimizers_follow_is_the_same_on_a_device(void **state)
 {
-    static const char *const ways[] = {", update: {every: 4}"};
+    static const char *const ways[] = {", update: {every: 4}", ", clip: 0.05", ", update: {every: 2}, clip: 0.02"};
 
     (void)state;
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)

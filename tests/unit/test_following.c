@@ -1,5 +1,6 @@
-/* What the optimizer follows: the mean of gradients of several steps. That its numbers are right is shown by the random
- * networks of the oracles; here, when it steps, and what becomes of gradients that wait. */
+/* What the optimizer follows: the mean of gradients of several steps, and no more than a limit leaves of it. That its
+ * numbers are right is shown by the random networks of the oracles; here, when it steps, what becomes of gradients that
+ * wait, and what is counted. */
 #include "../support/by_layer.h"
 #include "../support/trial.h"
 
@@ -160,6 +161,94 @@ static void a_parameter_that_is_held_forgets_what_was_gathered(void **state)
     built_clear(&b);
 }
 
+/* Steps whose gradient, over all parameters, is longer than the limit are counted, and nothing is left beyond it. */
+struct limit {
+    double most;
+    uint64_t steps, clipped, of_stage[8], steps_of_stage[8];
+};
+
+static int hold_to_limit(void *ctx, const struct gle_moment *m, struct gle_error *err)
+{
+    struct limit *l = ctx;
+    const struct gle_graph *g = gle_net_graph(m->net);
+    float gradient[NUMBERS], followed[NUMBERS];
+    double of_gradient = 0.0, of_followed = 0.0;
+    bool longer;
+
+    (void)err;
+    if (!m->learned)
+        return 0;
+    for (int twice = 0; twice < 2; twice++) {
+        const double share = fmin(1.0, l->most / (sqrt(of_gradient) + 1e-6));
+        for (size_t i = 0; i < g->n_populations; i++)
+            for (int p = 0; p < GLE_PARAMS; p++) {
+                layer_get_gradient(m->net, i, (enum gle_param)p, gradient);
+                layer_get_followed(m->net, i, (enum gle_param)p, followed);
+                for (size_t k = 0; k < layer_param_size(g, i, (enum gle_param)p); k++) {
+                    if (!layer_learns(m->net, i, (enum gle_param)p))
+                        continue;
+                    of_gradient += twice ? 0.0 : (double)gradient[k] * (double)gradient[k];
+                    of_followed += twice ? (double)followed[k] * (double)followed[k] : 0.0;
+                    if (twice && fabs((double)followed[k] - share * (double)gradient[k]) > 1e-6 * l->most)
+                        fail_msg("%g, where %g of %g is wanted", (double)followed[k], share, (double)gradient[k]);
+                }
+            }
+    }
+    longer = sqrt(of_gradient) + 1e-6 > l->most;
+    assert_true(sqrt(of_followed) <= l->most * (1.0 + 1e-6));
+    l->steps++;
+    l->clipped += longer;
+    l->steps_of_stage[m->stage]++;
+    l->of_stage[m->stage] += longer;
+    return 0;
+}
+
+static void gradients_are_no_longer_than_the_limit(void **state)
+{
+    static const char *const trainings[] = {"epochs: 3, batch_size: 5",
+                                            "batch_size: 4, phases: [{duration: 1.5}, {duration: 0.7, set: {a.weight: "
+                                            "0.3}}, {duration: 1.2}]"};
+    static const char *const ways[] = {"", ", rule: bptt, window: 0.3"};
+    static const double limits[] = {0.25, 0.25, 0.6, 0.2};
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        const bool phases = i % 2;
+        struct limit l = {.most = limits[i]};
+        const struct gle_observer observer = {.ctx = &l, .moment = hold_to_limit};
+        char learning[128];
+        struct trial t;
+        snprintf(learning, sizeof learning, ", plastic: [weight, bias, tau_m], clip: %g%s", l.most, ways[i / 2]);
+        t = trial_open(config(learning, trainings[phases]), 1);
+        trial_run(&t, &observer, NULL);
+        assert_int_equal(t.rc, 0);
+        if (!l.clipped || l.clipped == l.steps)
+            fail_msg("%d of %d steps: nothing is shown by that", (int)l.clipped, (int)l.steps);
+        assert_int_equal(t.m.clipping.steps, l.steps);
+        assert_int_equal(t.m.clipping.clipped, l.clipped);
+        for (size_t k = 0; k < (phases ? t.m.n_phases : t.m.n_epochs); k++) {
+            const struct gle_clipping *c = phases ? &t.m.phases[k].clipping : &t.m.epochs[k].clipping;
+            assert_int_equal(c->steps, l.steps_of_stage[k + phases]);
+            assert_int_equal(c->clipped, l.of_stage[k + phases]);
+        }
+        trial_close(&t);
+    }
+}
+
+/* A limit beyond reach changes no bit. */
+static void a_limit_beyond_reach_is_as_none(void **state)
+{
+    struct trial with = trial_of(config(", clip: 1.0e6", "epochs: 2, batch_size: 5"), 1);
+    struct trial without = trial_of(config("", "epochs: 2, batch_size: 5"), 1);
+
+    (void)state;
+    assert_true(same_params(&with.b, &without.b));
+    assert_int_equal(with.m.clipping.steps, 2 * 21);
+    assert_int_equal(with.m.clipping.clipped, 0);
+    trial_close(&with);
+    trial_close(&without);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,6 +256,8 @@ int main(void)
         cmocka_unit_test(what_a_phase_leaves_is_dropped),
         cmocka_unit_test(an_update_after_every_step_is_as_without_the_key),
         cmocka_unit_test(a_parameter_that_is_held_forgets_what_was_gathered),
+        cmocka_unit_test(gradients_are_no_longer_than_the_limit),
+        cmocka_unit_test(a_limit_beyond_reach_is_as_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

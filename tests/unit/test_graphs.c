@@ -176,12 +176,28 @@ static void compare_gradients(struct trial *t)
     t->gathered++;
 }
 
+/* What a limit of the norm leaves of the mean. */
+static double share_of(const struct trial *t, uint64_t every)
+{
+    double sum = 0.0;
+
+    for (size_t i = 0; i < t->b.graph->n_parameters; i++) {
+        double *gradient, *sums;
+        size_t n;
+        (void)graph_oracle_param(t->exact, &t->b.graph->parameters[i], &gradient, &n);
+        sums = t->sums + (gradient - t->exact->memory);
+        for (size_t k = 0; gle_net_learns(t->b.net, i) && k < n; k++)
+            sum += sums[k] * sums[k];
+    }
+    return t->b.exp->clip > 0.0 ? fmin(1.0, t->b.exp->clip / (sqrt(sum) / (double)every + 1e-6)) : 1.0;
+}
+
 /* Parameters follow the mean of gradients of enough steps, and stay till then; in the oracles, too: by what the net has
  * made of them. */
 static void compare_moves(struct trial *t)
 {
     const uint64_t every = t->b.exp->update_every;
-    const double lr = t->gathered == every ? LR / (double)every : 0.0;
+    const double lr = t->gathered == every ? LR / (double)every * share_of(t, every) : 0.0;
 
     for (size_t i = 0; i < t->b.graph->n_parameters; i++) {
         const struct gle_parameter *p = &t->b.graph->parameters[i];
