@@ -282,8 +282,9 @@ static const struct gle_key layer_keys[] = {
                   "number of layers of this kind, one after the other: name_1, name_2, ..."),
     GLE_KEY_CUSTOM(struct gle_layer_keys, neurons, NULL, &neurons_custom,
                    "the neurons: {count, tau_m, tau_r}, or a list of such groups"),
-    GLE_KEY_NAME(struct gle_layer_keys, activation, "linear", &gle_act_table,
-                 "what makes a rate of a potential: r = phi(u)"),
+    {.name = "activation", .kind = GLE_KEY_KIND_PART, .offset = offsetof(struct gle_layer_keys, activation),
+     .fallback = "linear", .unit = "", .help = "what makes a rate of a potential: r = phi(u)", .more = &gle_act_table,
+     .bare = true},
     GLE_KEY_CUSTOM(struct gle_layer_keys, from, GLE_ABSENT, &gle_from_custom,
                    "what the layer reads: names of layers, input, or maps that say how; default: the layer before it, "
                    "and the first layer the input"),

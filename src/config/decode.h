@@ -39,7 +39,7 @@ struct gle_layer_keys {
     const char *name;
     uint64_t repeat;
     struct gle_neurons neurons;
-    const struct gle_row *activation;
+    struct gle_part activation;
     struct gle_source_list from;
     struct gle_part weight, bias;
     struct gle_names plastic;

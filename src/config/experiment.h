@@ -78,6 +78,7 @@ struct gle_layer_cfg {
     size_t n;                    /* neurons: all of the shape */
     const double *tau_m, *tau_r; /* (n), in the config's time unit, >= dt */
     const struct gle_act *act;
+    const void *act_params;      /* its settings; NULL: it has none */
     struct gle_source_cfg *sources; /* at least one */
     size_t n_sources;
     struct gle_part bias;        /* row: struct gle_init; NULL: no bias */

@@ -300,26 +300,38 @@ CALLED uint step_membranes(uint n, __global float *RESTRICT prosp_u, __global fl
     return wild;
 }
 
+static inline struct gle_act_numbers numbers_of(population *p)
+{
+    struct gle_act_numbers numbers;
+
+    numbers.a = p->act_numbers[0];
+    numbers.b = p->act_numbers[1];
+    numbers.c = p->act_numbers[2];
+    numbers.d = p->act_numbers[3];
+    return numbers;
+}
+
 /* An activation, of a run; dr is left alone where slopes are not wanted. */
 #define GLE_ACTIVATION_RUN(name)                                                                           \
-    CALLED void activate_##name(uint n, __global float *RESTRICT r, __global float *RESTRICT dr,           \
-                                __global const float *RESTRICT u, bool slopes)                             \
+    CALLED void activate_##name(population *of, uint n, __global float *RESTRICT r,                        \
+                                __global float *RESTRICT dr, __global const float *RESTRICT u, bool slopes) \
     {                                                                                                      \
+        const struct gle_act_numbers p = numbers_of(of);                                                   \
         for (uint k = 0; k < n; k++) {                                                                     \
-            const float y = gle_##name##_y(u[k]), rate = gle_##name(u[k], y);                              \
+            const float y = gle_##name##_y(u[k], p), rate = gle_##name(u[k], y, p);                        \
             r[k] = rate;                                                                                   \
             if (slopes)                                                                                    \
-                dr[k] = gle_##name##_slope(u[k], y, rate);                                                 \
+                dr[k] = gle_##name##_slope(u[k], y, rate, p);                                              \
         }                                                                                                  \
     }
 #define GLE_ACTIVATION_FUNCTION(name) GLE_ACTIVATION_RUN(name)
 #define GLE_ACTIVATE(name) GLE_ACTIVATE_OF(name)
-#define GLE_ACTIVATE_OF(name) activate_##name(n, r, dr, u, slopes)
+#define GLE_ACTIVATE_OF(name) activate_##name(p, n, r, dr, u, slopes)
 ACTIVATION_FUNCTIONS
 
-CALLED void activate(uint act, uint n, __global float *r, __global float *dr, __global const float *u, bool slopes)
+CALLED void activate(population *p, uint n, __global float *r, __global float *dr, __global const float *u, bool slopes)
 {
-    switch (act) {
+    switch (p->act) {
         ACTIVATIONS
     }
 }
@@ -365,7 +377,7 @@ CALLED uint step_run(const struct network *w, population *p, uint at, uint i, ui
                            w->coefs + p->look_v.place + i, w->coefs + p->leak_v.place + i);
     wild |= step_membranes(n, prosp_u, w->state + p->u.place + at, s, e, b + i, p->gamma,
                            w->coefs + p->look_u.place + i, w->coefs + p->leak_u.place + i);
-    activate(p->act, n, r + at, dr + at, prosp_u, slopes);
+    activate(p, n, r + at, dr + at, prosp_u, slopes);
     if (tapes)
         tape_run(w, p, at, n, r);
     return wild;

@@ -129,22 +129,23 @@ CALLED void bar_of_loss(uint n, __global float *RESTRICT bar, __global const flo
 
 /* a += phi''(u) x */
 #define GLE_CURVATURE_RUN(name)                                                                         \
-    CALLED void curve_##name(uint n, __global float *RESTRICT a, __global const float *RESTRICT u,      \
-                             __global const float *RESTRICT x)                                          \
+    CALLED void curve_##name(population *of, uint n, __global float *RESTRICT a,                        \
+                             __global const float *RESTRICT u, __global const float *RESTRICT x)        \
     {                                                                                                   \
+        const struct gle_act_numbers p = numbers_of(of);                                                \
         for (uint k = 0; k < n; k++) {                                                                  \
-            const float y = gle_##name##_y(u[k]), r = gle_##name(u[k], y);                              \
-            a[k] += gle_##name##_curvature(u[k], y, r, gle_##name##_slope(u[k], y, r)) * x[k];          \
+            const float y = gle_##name##_y(u[k], p), r = gle_##name(u[k], y, p);                        \
+            a[k] += gle_##name##_curvature(u[k], y, r, gle_##name##_slope(u[k], y, r, p), p) * x[k];    \
         }                                                                                               \
     }
 #define GLE_CURVATURE_FUNCTION(name) GLE_CURVATURE_RUN(name)
 #define GLE_CURVE(name) GLE_CURVE_OF(name)
-#define GLE_CURVE_OF(name) curve_##name(n, a, u, x)
+#define GLE_CURVE_OF(name) curve_##name(p, n, a, u, x)
 CURVATURE_FUNCTIONS
 
-CALLED void curve(uint act, uint n, __global float *a, __global const float *u, __global const float *x)
+CALLED void curve(population *p, uint n, __global float *a, __global const float *u, __global const float *x)
 {
-    switch (act) {
+    switch (p->act) {
         CURVATURES
     }
 }
@@ -218,7 +219,7 @@ CALLED uint sweep_run(const struct network *w, const struct sweep *v, population
         a[k] = 0.0f;
     multiply_run(n, a, tape_of(w, &p->tape_dr, t + 1) + at);
     if (feeds)
-        curve(p->act, n, a, tape_of(w, &p->tape_prosp_u, t) + at, v->adjoint + p->adjoint_dr.place + at);
+        curve(p, n, a, tape_of(w, &p->tape_prosp_u, t) + at, v->adjoint + p->adjoint_dr.place + at);
     wild = step_back(n, lambda, v->adjoint + p->adjoint_u.place + at, a, w->coefs + p->look_u.place + i,
                      w->coefs + p->leak_u.place + i);
     if (feeds)

@@ -34,6 +34,7 @@ struct gle_device_population {
     gle_u32 first_in, n_in, first_out, n_out; /* out: a stretch of the list of readers */
     gle_u32 is_output, needs_error;
     gle_u32 act;      /* number of the row */
+    float act_numbers[4]; /* of its settings */
     gle_u32 channels, grid; /* neurons of a channel, one after the other; grid 1: each neuron is one */
     gle_u32 gridded;  /* tiles are of (channels; rows and places), else of (rows; neurons) */
     gle_u32 past, depth, swept, coupled;

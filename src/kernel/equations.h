@@ -113,14 +113,19 @@ static inline void gle_error_instantaneous_back(GLE_ARRAY GLE_REAL *above_bar, G
 
 /* --- activations --- */
 
+/* Numbers that a row of the table makes of an activation's settings. */
+struct gle_act_numbers {
+    float a, b, c, d;
+};
+
 /* An activation r = phi(u) is written as expressions:
  *   GLE_ACTIVATION(name, phi, slope)            phi of u; its slope dr of u and r
  *   GLE_ACTIVATION_WITH(name, y, phi, slope)    the same, where y, an expression of u, is at hand in all that follow
  *   GLE_CURVATURE(name, curvature)              the slope of the slope, of u, r and dr; where phi is made of straight
  *                                               pieces, it is 0 and not written
- * Of these the functions gle_<name>_y(u), gle_<name>(u, y), gle_<name>_slope(u, y, r) and gle_<name>_curvature(u, y, r,
- * dr) are made, and the loops GLE_ACTIVATION_LOOP(name) and GLE_CURVATURE_LOOP(name), if the including file has defined
- * such macros before. */
+ * All may use p, the numbers that are made of the activation's settings. Of these the functions gle_<name>_y(u, p),
+ * gle_<name>(u, y, p), gle_<name>_slope(u, y, r, p) and gle_<name>_curvature(u, y, r, dr, p) are made, and the loops
+ * GLE_ACTIVATION_LOOP(name) and GLE_CURVATURE_LOOP(name), if the including file has defined such macros before. */
 #ifndef GLE_ACTIVATION_LOOP
 #define GLE_ACTIVATION_LOOP(name)
 #endif
@@ -128,20 +133,23 @@ static inline void gle_error_instantaneous_back(GLE_ARRAY GLE_REAL *above_bar, G
 #define GLE_CURVATURE_LOOP(name)
 #endif
 #define GLE_ACTIVATION_OF(name, shared, phi, slope)                   \
-    static inline float gle_##name##_y(float u)                       \
+    static inline float gle_##name##_y(float u, struct gle_act_numbers p) \
     {                                                                 \
         (void)u;                                                      \
+        (void)p;                                                      \
         return shared;                                                \
     }                                                                 \
-    static inline float gle_##name(float u, float y)                  \
+    static inline float gle_##name(float u, float y, struct gle_act_numbers p) \
     {                                                                 \
         (void)u;                                                      \
+        (void)p;                                                      \
         (void)y;                                                      \
         return phi;                                                   \
     }                                                                 \
-    static inline float gle_##name##_slope(float u, float y, float r) \
+    static inline float gle_##name##_slope(float u, float y, float r, struct gle_act_numbers p) \
     {                                                                 \
         (void)u;                                                      \
+        (void)p;                                                      \
         (void)y;                                                      \
         (void)r;                                                      \
         return slope;                                                 \
@@ -153,9 +161,10 @@ static inline void gle_error_instantaneous_back(GLE_ARRAY GLE_REAL *above_bar, G
 #define GLE_ACTIVATION(name, phi, slope) GLE_ACTIVATION_OF(name, 0.0f, phi, slope)
 #define GLE_CURVATURE(name, curvature) GLE_CURVATURE_OF(name, curvature)
 #define GLE_CURVATURE_OF(name, curvature)                                                \
-    static inline float gle_##name##_curvature(float u, float y, float r, float dr) \
+    static inline float gle_##name##_curvature(float u, float y, float r, float dr, struct gle_act_numbers p) \
     {                                                                           \
         (void)u;                                                                \
+        (void)p;                                                                \
         (void)y;                                                                \
         (void)r;                                                                \
         (void)dr;                                                               \
@@ -167,11 +176,14 @@ GLE_ACTIVATION(linear, u, 1.0f)
 
 GLE_ACTIVATION(relu, u < 0.0f ? 0.0f : u, u > 0.0f ? 1.0f : 0.0f)
 
+/* a: the slope below 0; as torch.nn.LeakyReLU. */
+GLE_ACTIVATION(leaky_relu, u < 0.0f ? p.a * u : u, u > 0.0f ? 1.0f : p.a)
+
 GLE_ACTIVATION(sigmoid, gle_sigmoidf(u), r * (1.0f - r))
 GLE_CURVATURE(sigmoid, dr * (1.0f - 2.0f * r))
 
-GLE_ACTIVATION(hard_sigmoid, gle_clipf(u * (1.0f / 6.0f) + 0.5f, 0.0f, 1.0f),
-               u > -3.0f && u < 3.0f ? 1.0f / 6.0f : 0.0f)
+/* From 0 at a to 1 at b: c u + d in between, with c = 1 / (b - a), d = -a c. */
+GLE_ACTIVATION(hard_sigmoid, gle_clipf(u * p.c + p.d, 0.0f, 1.0f), u > p.a && u < p.b ? p.c : 0.0f)
 
 GLE_ACTIVATION(tanh, gle_tanhf(u), 1.0f - r * r)
 GLE_CURVATURE(tanh, -2.0f * r * dr)
@@ -181,11 +193,11 @@ GLE_ACTIVATION(hard_tanh, gle_clipf(u, -1.0f, 1.0f), u > -1.0f && u < 1.0f ? 1.0
 /* log(1 + exp(u)) = max(u, 0) + log(1 + exp(-|u|)), in which nothing overflows. Its slope is the sigmoid. */
 GLE_ACTIVATION_WITH(softplus, gle_expf(-gle_absf(u)), (u > 0.0f ? u : 0.0f) + gle_log1pf(y),
                     (u < 0.0f ? y : 1.0f) / (1.0f + y))
-GLE_CURVATURE(softplus, gle_sigmoid_slope(u, 0.0f, gle_sigmoidf(u)))
+GLE_CURVATURE(softplus, gle_sigmoid_slope(u, 0.0f, gle_sigmoidf(u), p))
 
-/* Clevert et al. 2016, arXiv:1511.07289, with alpha = 1, as torch.nn.ELU. Continuous up to the slope at 0. */
-GLE_ACTIVATION_WITH(elu, u < 0.0f ? u : 0.0f, u < 0.0f ? gle_expm1f(y) : u, gle_expf(y))
-GLE_CURVATURE(elu, u < 0.0f ? gle_expf(u) : 0.0f)
+/* Clevert et al. 2016, arXiv:1511.07289, as torch.nn.ELU. a: alpha; 1 makes it continuous up to the slope at 0. */
+GLE_ACTIVATION_WITH(elu, u < 0.0f ? u : 0.0f, u < 0.0f ? p.a * gle_expm1f(y) : u, u < 0.0f ? p.a * gle_expf(y) : 1.0f)
+GLE_CURVATURE(elu, u < 0.0f ? p.a * gle_expf(u) : 0.0f)
 
 /* As torch.nn.Softsign. r is a quotient, not u y: y is no normal number where u is among the largest. */
 GLE_ACTIVATION_WITH(softsign, 1.0f / (1.0f + gle_absf(u)), u / (1.0f + gle_absf(u)), y * y)

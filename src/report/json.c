@@ -129,7 +129,10 @@ void gle_json_add_defaults(json_t *to, const struct gle_node *of)
     for (size_t i = 0; i < of->n_items; i++) {
         const struct gle_node *child = of->items[i];
         json_t *there = of->kind == GLE_NODE_MAP ? json_object_get(to, child->key) : json_array_get(to, i);
-        if (there)
+        const struct gle_node *name = json_is_string(there) ? gle_node_bare_name(child) : NULL;
+        if (name && of->kind == GLE_NODE_MAP && !strcmp(json_string_value(there), name->text))
+            json_object_set_new(to, child->key, config(child, NULL));
+        else if (there)
             gle_json_add_defaults(there, child);
         else if (of->kind == GLE_NODE_MAP && json_is_object(to) && child->filled_in)
             json_object_set_new(to, child->key, config(child, NULL));

@@ -59,6 +59,9 @@ static struct gle_device_population population_of(const struct gle_graph *g, siz
     const size_t channels = grid ? grid->plan.target.channels : p->n;
     const size_t own = g->observed ? 0 : i * g->floats[GLE_DERIVED];
 
+    float numbers[GLE_ACT_NUMBERS];
+
+    gle_act_find_numbers(numbers, p->cfg->act, p->cfg->act_params);
     return (struct gle_device_population){
         .n = (gle_u32)p->n,
         .ld = (gle_u32)p->ld,
@@ -69,6 +72,7 @@ static struct gle_device_population population_of(const struct gle_graph *g, siz
         .is_output = p->is_output,
         .needs_error = p->needs_error,
         .act = number_of(&gle_act_table, &p->cfg->act->row),
+        .act_numbers = {numbers[0], numbers[1], numbers[2], numbers[3]},
         .channels = (gle_u32)channels,
         .grid = (gle_u32)(p->n / channels),
         .gridded = grid != NULL,

@@ -26,6 +26,7 @@ struct gle_net {
     const struct gle_kernels *kernels;
     struct gle_rule_kernels rule;
     const struct gle_act **act; /* per population */
+    float (*act_numbers)[GLE_ACT_NUMBERS]; /* likewise, of their settings */
     const struct gle_loss *loss;
     const struct gle_optimizer *optimizer;
 

@@ -200,7 +200,7 @@ static void find_factors(struct search *s)
         for (int u = -1; u <= 1; u++) {
             for (size_t j = 0; j < p->ld; j++)
                 s->error[j] = (float)u;
-            p->cfg->act->eval(s->sent, s->pooled, s->error, 1, p->n, p->ld);
+            p->cfg->act->eval(s->sent, s->pooled, s->error, net->act_numbers[i], 1, p->n, p->ld);
             for (size_t j = 0; j < p->n; j++)
                 slope[j] = fmaxf(slope[j], fabsf(s->pooled[j]));
         }

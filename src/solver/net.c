@@ -105,6 +105,7 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
     }
 
     net->act = gle_calloc(graph->n_populations, sizeof(struct gle_act *));
+    net->act_numbers = gle_calloc(graph->n_populations, sizeof *net->act_numbers);
     net->wild = gle_calloc(net->split.n_threads * gle_wild_apart(graph), sizeof *net->wild);
     net->row_loss = gle_calloc(B, sizeof *net->row_loss);
     net->laps = (void *)gle_floats(net->split.n_threads * sizeof *net->laps / sizeof(float)); /* for the alignment */
@@ -118,8 +119,8 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
     net->learns = gle_calloc(graph->n_parameters, sizeof *net->learns);
     net->missed = gle_calloc(graph->n_parameters, sizeof *net->missed);
     net->tape_unasked = gle_calloc(graph->tape_steps + 1, sizeof *net->tape_unasked); /* there may be none */
-    ok = net->act && net->wild && net->learns && net->missed && net->row_loss && net->laps && net->grads &&
-         net->kept && net->rooms && net->input && net->target && net->top_error && net->output_sum &&
+    ok = net->act && net->act_numbers && net->wild && net->learns && net->missed && net->row_loss && net->laps &&
+         net->grads && net->kept && net->rooms && net->input && net->target && net->top_error && net->output_sum &&
          net->tape_unasked && gle_net_make_followed(net);
     for (int role = 0; role < GLE_ROLES; role++) {
         const size_t places = role == GLE_DERIVED && !graph->observed ? places_of(net) : 1;
@@ -132,8 +133,11 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
         return gle_fail(err, GLE_ENOMEM, "no memory for a network of %.0f MB",
                         1e-6 * gle_graph_bytes(graph, GLE_MOMENTS_MAX));
     }
-    for (size_t i = 0; i < graph->n_populations; i++)
-        net->act[i] = gle_act_for(graph->populations[i].cfg->act, isa);
+    for (size_t i = 0; i < graph->n_populations; i++) {
+        const struct gle_layer_cfg *cfg = graph->populations[i].cfg;
+        net->act[i] = gle_act_for(cfg->act, isa);
+        gle_act_find_numbers(net->act_numbers[i], cfg->act, cfg->act_params);
+    }
     for (size_t i = 0; i < graph->n_parameters; i++)
         net->learns[i] = graph->parameters[i].plastic;
     if (gle_team_create(&net->team, net->split.n_threads, err)) {
@@ -160,6 +164,7 @@ void gle_net_destroy(struct gle_net *net)
     gle_free(net->missed);
     gle_free(net->tape_unasked);
     gle_free(net->act);
+    gle_free(net->act_numbers);
     gle_free(net->wild);
     gle_free(net->row_loss);
     gle_free(net->laps);

@@ -399,7 +399,8 @@ static int step_rows(struct gle_net *net, size_t i, const struct rows *rows, boo
     wild |= k->membrane(prosp_u, gle_old_of(net, &p->u) + at, s, e,
                         p->b.copies ? gle_field_of(net, &p->b, 0) : gle_param_of(net, p->bias), (float)p->cfg->gamma,
                         gle_field_of(net, &p->look_u, 0), gle_field_of(net, &p->leak_u, 0), B, ld);
-    net->act[i]->eval(gle_new_of(net, &p->r) + at, has_error || keeps_derived(net) ? dr : s, prosp_u, B, p->n, ld);
+    net->act[i]->eval(gle_new_of(net, &p->r) + at, has_error || keeps_derived(net) ? dr : s, prosp_u,
+                      net->act_numbers[i], B, p->n, ld);
     gle_net_lap(net, rows->thread, GLE_LAP_ELEMENTWISE);
     if (has_error)
         send_errors(net, rows, e);

@@ -296,7 +296,7 @@ static void sweep_population(struct gle_net *net, size_t i, struct gle_range row
     k->multiply(a, rate_bar(net, i, rows, thread, t), gle_tape_of(net, &p->tape.dr, t + 1) + at, n);
     if (feeds_back(net, p) && net->act[i]->curvature) {
         float *ddr = gle_field_of(net, &p->adjoint.work, 0) + at;
-        net->act[i]->curvature(ddr, gle_tape_of(net, &p->tape.prosp_u, t) + at, n);
+        net->act[i]->curvature(ddr, gle_tape_of(net, &p->tape.prosp_u, t) + at, net->act_numbers[i], n);
         k->multiply_add(a, ddr, gle_field_of(net, &p->adjoint.dr, 0) + at, n);
     }
     *gle_wild_of(net, i, thread) |=

@@ -19,16 +19,18 @@ KERNELS = """
     __kernel void eval_##name(__global float *r, __global float *dr, __global const float *u)           \\
     {                                                                                                   \\
         const size_t i = get_global_id(0);                                                              \\
-        const float y = gle_##name##_y(u[i]), rate = gle_##name(u[i], y);                               \\
+        const struct gle_act_numbers p = {u[0], u[1], u[2], u[3]};                                      \\
+        const float y = gle_##name##_y(u[i], p), rate = gle_##name(u[i], y, p);                         \\
         r[i] = rate;                                                                                    \\
-        dr[i] = gle_##name##_slope(u[i], y, rate);                                                      \\
+        dr[i] = gle_##name##_slope(u[i], y, rate, p);                                                   \\
     }
 #define GLE_CURVATURE_LOOP(name)                                                                            \\
     __kernel void curve_##name(__global float *ddr, __global const float *u)                            \\
     {                                                                                                   \\
         const size_t i = get_global_id(0);                                                              \\
-        const float y = gle_##name##_y(u[i]), r = gle_##name(u[i], y);                                  \\
-        ddr[i] = gle_##name##_curvature(u[i], y, r, gle_##name##_slope(u[i], y, r));                        \\
+        const struct gle_act_numbers p = {u[0], u[1], u[2], u[3]};                                      \\
+        const float y = gle_##name##_y(u[i], p), r = gle_##name(u[i], y, p);                            \\
+        ddr[i] = gle_##name##_curvature(u[i], y, r, gle_##name##_slope(u[i], y, r, p), p);              \\
     }
 #include "kernel/equations.h"
 

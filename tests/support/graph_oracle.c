@@ -77,6 +77,7 @@ static void connect(struct graph_oracle *o, const struct gle_graph *graph, size_
     l->n_bias = gle_layer_biases(cfg);
     l->gamma = cfg->gamma;
     l->act = find_act_formula(cfg->act->row.name);
+    l->act_of = (struct act_of){&cfg->act->row, cfg->act_params};
     l->n_sources = cfg->n_sources;
     l->sources = calloc(l->n_sources, sizeof *l->sources);
     for (size_t j = 0; j < l->n_sources; j++) {
@@ -320,7 +321,7 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
             l->s[at] = rounded(o, s - l->u[at]);
             l->prosp_u[at] = rounded(o, l->u[at] + rounded(o, l->tau_r[k] / l->tau_m[k] * l->s[at]));
             l->u[at] = rounded(o, l->u[at] + rounded(o, dt / l->tau_m[k] * l->s[at]));
-            r_new[at] = rounded(o, l->act->phi(l->prosp_u[at], &slope));
+            r_new[at] = rounded(o, l->act->phi(l->prosp_u[at], &slope, &l->act_of));
             l->dr[at] = rounded(o, slope);
         }
     for (size_t j = 0; j < l->n_sources; j++) {

@@ -31,6 +31,7 @@ struct graph_oracle_layer {
     size_t n, n_bias, n_sources;
     struct graph_oracle_source *sources;
     const struct act_formula *act;
+    struct act_of act_of;
     double gamma;
     double *b, *tau_m, *tau_r, *gb, *gtau_m, *gtau_r;
     double *u, *v, *dr, *e, *e_inst, *s, *prosp_u; /* (B, n); s = tau_m u_dot */

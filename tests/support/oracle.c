@@ -100,6 +100,7 @@ struct oracle *oracle_build(const struct gle_graph *graph, const struct gle_net 
         l->n_in = layer_inputs(graph, i);
         l->n = g->n;
         l->act = find_act_formula(g->cfg->act->row.name);
+        l->act_of = (struct act_of){&g->cfg->act->row, g->cfg->act_params};
         l->gamma = g->cfg->gamma;
         memcpy(l->plastic, g->cfg->plastic, sizeof l->plastic);
         make_arrays(l, B);
@@ -181,14 +182,14 @@ static void activate(struct oracle *o, struct oracle_layer *l, size_t at)
     const double u = l->prosp_u[at], spread = l->spread.prosp_u[at], h = 5e-5;
     double left, right, curve;
 
-    l->r[at] = l->act->phi(u, &l->dr[at]);
-    l->act->phi(u - h, &left);
-    l->act->phi(u + h, &right);
+    l->r[at] = l->act->phi(u, &l->dr[at], &l->act_of);
+    l->act->phi(u - h, &left, &l->act_of);
+    l->act->phi(u + h, &right, &l->act_of);
     curve = fmax(fabs(l->dr[at] - left), fabs(right - l->dr[at])) / h;
     l->spread.r[at] = hypot(l->dr[at] * spread, APPROX * fmax(1.0, fabs(l->r[at])));
     l->spread.dr[at] = hypot(curve * spread, APPROX);
-    o->fragile |= l->act->kink >= 0.0 && is_near(fabs(u) - l->act->kink, spread);
-    o->bent |= l->act->bend >= 0.0 && is_near(fabs(u) - l->act->bend, spread);
+    o->fragile |= l->act->to_kink && is_near(l->act->to_kink(u, &l->act_of), spread);
+    o->bent |= l->act->to_bend && is_near(l->act->to_bend(u, &l->act_of), spread);
 }
 
 /* s = b + W x of neuron j; x and its spread (n_in). */

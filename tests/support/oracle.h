@@ -27,6 +27,7 @@ struct oracle_spread {
 struct oracle_layer {
     size_t n_in, n;
     const struct act_formula *act;
+    struct act_of act_of;
     double gamma;
     bool plastic[GLE_PARAMS];
     double *W, *b, *tau_m, *tau_r;       /* (n, n_in), (n) */

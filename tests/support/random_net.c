@@ -2,6 +2,7 @@
 #include "build.h"
 #include "parts/activation.h"
 #include "parts/loss.h"
+#include "settings.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -77,6 +78,19 @@ static bool is_plain_act(const struct gle_row *row)
     return !((const struct gle_act *)row)->log_probabilities;
 }
 
+/* One that has settings has others than the defaults half of the time, by a draw of a stream of its own. */
+static size_t put_activation(char *yaml, size_t at, struct gle_rng *rng)
+{
+    const struct gle_row *row = random_row(&gle_act_table, is_plain_act, rng);
+    struct gle_rng own = *rng;
+    char others[128];
+
+    if (!row->keys || pick(&own, 2))
+        return put(yaml, at, "      activation: %s\n", row->name);
+    write_other_settings(others, sizeof others, row->keys);
+    return put(yaml, at, "      activation: {type: %s, %s\n", row->name, others + 1);
+}
+
 static bool is_plain_loss(const struct gle_row *row)
 {
     return !((const struct gle_loss *)row)->log_probabilities;
@@ -116,7 +130,7 @@ void random_net(char yaml[static RANDOM_YAML_BYTES], const char *rule, size_t *B
         at = put(yaml, at, "    - name: l%zu\n      neurons: {count: %zu", i, n);
         at = put_taus(yaml, at, "tau_m", rng, n);
         at = put_taus(yaml, at, "tau_r", rng, n);
-        at = put(yaml, at, "}\n      activation: %s\n", random_row(&gle_act_table, is_plain_act, rng)->name);
+        at = put_activation(yaml, put(yaml, at, "}\n"), rng);
         if (!pick(rng, 3))
             at = put(yaml, at, "      bias: none\n");
         if (!pick(rng, 4))

@@ -4,6 +4,7 @@
 #include "../support/agree.h"
 #include "../support/build.h"
 #include "../support/random_graph.h"
+#include "../support/settings.h"
 #include "../support/told.h"
 #include "backend/device.h"
 #include "base/archive.h"
@@ -199,8 +200,14 @@ static void every_activation_is_the_same_on_a_device(void **state)
     for (size_t i = 0; (act = (const struct gle_act *)gle_table_at(&gle_act_table, i)); i++) {
         const struct parts hidden = {.act = act->row.name},
                            top = {.top_act = act->row.name, .loss = "nll"};
+        char others[128], text[256];
         hold_against_each_other(act->log_probabilities ? &top : &hidden, "activation", act->row.name,
                                 "a new one is an equation in src/kernel/equations.h");
+        if (!act->row.keys)
+            continue;
+        write_other_settings(others, sizeof others, act->row.keys);
+        snprintf(text, sizeof text, "{type: %s, %s", act->row.name, others + 1);
+        hold_against_each_other(&(struct parts){.act = text}, "activation", text, "the same with settings");
     }
 }
 
