@@ -56,6 +56,7 @@ struct gle_layer_list {
 
 struct gle_network_keys {
     struct gle_shape input;
+    const struct gle_row *integration;
     const char *output; /* NULL: the last layer */
     struct gle_layer_list layers;
     struct gle_part init; /* {file: ...}; row NULL: absent */

@@ -31,17 +31,25 @@ int gle_name_check(const char *name, const char *extra, const struct gle_node *s
     return 0;
 }
 
-static int check_taus(const struct gle_neurons *neurons, double dt, struct gle_errors *errs)
+/* Also where that could not be decoded: then it allows more. */
+static bool is_exponential(const struct gle_file_keys *file)
 {
+    return file->network.integration != gle_integration_table.rows;
+}
+
+static int check_taus(const struct gle_neurons *neurons, double dt, bool exponential, struct gle_errors *errs)
+{
+    const double least = gle_tau_least(dt, exponential);
+    const char *of = gle_tau_least_text(exponential);
     int rc = 0;
 
     for (size_t i = 0; i < neurons->n; i++) {
-        if (neurons->tau_m[i] < dt && (!i || neurons->tau_m_src[i] != neurons->tau_m_src[i - 1]))
-            rc = gle_node_error(errs, GLE_ERANGE, neurons->tau_m_src[i], NULL, "%g is below dt = %g",
-                                neurons->tau_m[i], dt);
-        if (neurons->tau_r[i] < dt && (!i || neurons->tau_r_src[i] != neurons->tau_r_src[i - 1]))
-            rc = gle_node_error(errs, GLE_ERANGE, neurons->tau_r_src[i], NULL, "%g is below dt = %g",
-                                neurons->tau_r[i], dt);
+        if (neurons->tau_m[i] < least && (!i || neurons->tau_m_src[i] != neurons->tau_m_src[i - 1]))
+            rc = gle_node_error(errs, GLE_ERANGE, neurons->tau_m_src[i], NULL, "%g is below %s = %g",
+                                neurons->tau_m[i], of, least);
+        if (neurons->tau_r[i] < least && (!i || neurons->tau_r_src[i] != neurons->tau_r_src[i - 1]))
+            rc = gle_node_error(errs, GLE_ERANGE, neurons->tau_r_src[i], NULL, "%g is below %s = %g",
+                                neurons->tau_r[i], of, least);
     }
     return rc;
 }
@@ -55,7 +63,7 @@ static int check_early(const struct gle_experiment *exp, const struct gle_file_k
     for (size_t i = 0; i < list->n; i++) {
         if (list->item[i].name)
             rc |= gle_name_check(list->item[i].name, "", list->item[i].src, "name", errs);
-        rc |= check_taus(&list->item[i].neurons, file->dt, errs);
+        rc |= check_taus(&list->item[i].neurons, file->dt, is_exponential(file), errs);
     }
     return rc | gle_layers_check_names(list, errs);
 }
@@ -93,11 +101,11 @@ static int build_learning(struct gle_experiment *exp, const struct gle_learning_
     exp->schedule = keys->schedule;
     for (size_t p = 0; p < GLE_PARAMS; p++) {
         const bool tau = gle_param_is_tau((enum gle_param)p);
-        exp->bounds[p] = (struct gle_bounds){tau ? exp->dt : -INFINITY, INFINITY};
+        exp->bounds[p] = (struct gle_bounds){tau ? exp->tau_least : -INFINITY, INFINITY};
         rc |= check_bounds(&exp->bounds[p], bounds[p], errs);
-        if (tau && exp->bounds[p].low < exp->dt)
-            rc = gle_node_error(errs, GLE_ERANGE, bounds[p]->src->items[0], NULL, "%g is below dt = %g",
-                                exp->bounds[p].low, exp->dt);
+        if (tau && exp->bounds[p].low < exp->tau_least)
+            rc = gle_node_error(errs, GLE_ERANGE, bounds[p]->src->items[0], NULL, "%g is below %s = %g",
+                                exp->bounds[p].low, gle_tau_least_text(exp->exponential), exp->tau_least);
     }
     if (exp->rule->windowed && !gle_node_get(src, "window"))
         rc = gle_node_error(errs, GLE_ECONFIG, src, "rule",
@@ -287,6 +295,8 @@ static int build_sections(struct gle_experiment *exp, const struct gle_file_keys
     exp->description = file->description;
     exp->seed = file->seed;
     exp->dt = file->dt;
+    exp->exponential = is_exponential(file);
+    exp->tau_least = gle_tau_least(exp->dt, exp->exponential);
     exp->dataset = file->dataset;
     exp->input_shape = file->network.input;
     exp->n_input = gle_shape_count(&exp->input_shape);

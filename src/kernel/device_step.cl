@@ -731,6 +731,12 @@ CALLED float sum_products(population *p, uint i, __global const float *x, __glob
     return sum;
 }
 
+/* The share of its way that a potential, or an error, goes in a step; rate = dt / tau. */
+CALLED float leak_of(const struct network *w, float rate)
+{
+    return w->shape->exponential ? gle_faded(rate) : rate;
+}
+
 /* The steps of the optimizer for the time constants of neuron i that learn, and the coefficients that follow. */
 CALLED void update_taus(const struct network *w, population *p, uint i)
 {
@@ -740,11 +746,17 @@ CALLED void update_taus(const struct network *w, population *p, uint i)
         update(w, &p->tau_r, i, 1);
     {
         const float m = w->params[p->tau_m.field.place + i], r = w->params[p->tau_r.field.place + i];
-        w->coefs[p->leak_u.place + i] = w->shape->dt / m;
+        w->coefs[p->leak_u.place + i] = leak_of(w, w->shape->dt / m);
         w->coefs[p->look_u.place + i] = r / m;
-        w->coefs[p->leak_v.place + i] = w->shape->dt / r;
+        w->coefs[p->leak_v.place + i] = leak_of(w, w->shape->dt / r);
         w->coefs[p->look_v.place + i] = m / r;
         w->coefs[p->mean.place + i] = 1.0f / ((float)w->shape->B * m);
+        if (w->shape->exponential) {
+            w->coefs[p->rate_u.place + i] = w->shape->dt / m;
+            w->coefs[p->slope_u.place + i] = w->shape->dt / m * gle_fading(w->shape->dt / m);
+            w->coefs[p->rate_v.place + i] = w->shape->dt / r;
+            w->coefs[p->slope_v.place + i] = w->shape->dt / r * gle_fading(w->shape->dt / r);
+        }
     }
 }
 

@@ -41,6 +41,7 @@ struct gle_device_population {
     float gamma;
     struct gle_device_parameter bias, tau_m, tau_r;
     struct gle_device_field leak_u, look_u, leak_v, look_v, mean, b;
+    struct gle_device_field rate_u, slope_u, rate_v, slope_v; /* the leaks, unless integration is exponential */
     struct gle_device_field u, v, r, dr;
     struct gle_device_field e, prosp_u, s, e_above, e_inst;
     struct gle_device_field tape_r, tape_dr, tape_s, tape_lambda, tape_v, tape_e, tape_prosp_u, tape_e_above;
@@ -98,6 +99,7 @@ struct gle_device_shape {
     float dt;
     float loss_parameter; /* the number among the settings of the loss */
     gle_u32 prospective;  /* errors look ahead */
+    gle_u32 exponential;  /* integration */
     gle_u32 optimizer;    /* number of the row */
     gle_u32 follows;      /* it follows what is gathered of gradients, not those of one step */
     float share;          /* of the gradient of one step in their mean */

@@ -15,6 +15,9 @@
 #define gle_absf(x) fabs(x)
 #define gle_expf(x) exp(x)
 #define gle_expm1f(x) expm1(x)
+#define gle_fmaf(x, y, z) fma(x, y, z)
+#define gle_rintf(x) rint(x)
+#define gle_ldexpf(x, n) ldexp(x, n)
 #define gle_log1pf(x) log1p(x)
 #define gle_sqrtf(x) sqrt(x)
 #define gle_tanhf(x) tanh(x)
@@ -43,10 +46,43 @@ static inline float gle_sigmoidf(float x)
     return 1.0f / (1.0f + gle_expf(-x));
 }
 
+/* exp(-x) and 1 - exp(-x) for x >= 0, to an ulp or two, in operations that are rounded in one way everywhere, so that
+ * processors and devices find the same bits: exp(-x) = 2^-n exp(-r) with x = n ln 2 + r, and exp(-r) - 1 by its
+ * series. */
+static inline float gle_fade_parts(float x, float *scale)
+{
+    const float c = x > 60.0f ? 60.0f : x, n = gle_rintf(c * 1.44269504f);
+    const float q = -gle_fmaf(n, -1.42860677e-6f, gle_fmaf(n, -0.693145752f, c)); /* ln 2 in two parts */
+    float p = 1.0f / 5040.0f;
+
+    p = gle_fmaf(p, q, 1.0f / 720.0f);
+    p = gle_fmaf(p, q, 1.0f / 120.0f);
+    p = gle_fmaf(p, q, 1.0f / 24.0f);
+    p = gle_fmaf(p, q, 1.0f / 6.0f);
+    p = gle_fmaf(p, q, 0.5f);
+    p = gle_fmaf(p, q * q, q);
+    *scale = gle_ldexpf(1.0f, -(int)n);
+    return p;
+}
+static inline float gle_fading(float x)
+{
+    float scale;
+    const float p = gle_fade_parts(x, &scale);
+
+    return gle_fmaf(scale, p, scale);
+}
+static inline float gle_faded(float x)
+{
+    float scale;
+    const float p = gle_fade_parts(x, &scale);
+
+    return gle_fmaf(-scale, p, 1.0f - scale);
+}
+
 /* --- membranes and errors: what the letters mean, and where the equations are from, says kernel.h --- */
 
 /* s <- s + b + gamma * e - u  ( = tau_m * u_dot );  prosp_u = u + tau_r * u_dot;  u <- u + dt * u_dot
- * look = tau_r / tau_m, leak = dt / tau_m. */
+ * look = tau_r / tau_m, leak = dt / tau_m; or 1 - exp(-dt / tau_m), where integration is exponential. */
 static inline void gle_membrane(GLE_ARRAY GLE_REAL *prosp_u, GLE_ARRAY GLE_REAL *u, GLE_ARRAY GLE_REAL *s, GLE_REAL e,
                                 GLE_REAL b, float gamma, GLE_REAL look, GLE_REAL leak)
 {
@@ -69,7 +105,7 @@ static inline void gle_membrane_back(GLE_ARRAY GLE_REAL *lambda, GLE_ARRAY GLE_R
 }
 
 /* v_dot = (dr * e_above - v) / tau_r;  e = v + tau_m * v_dot;  v <- v + dt * v_dot
- * look = tau_m / tau_r, leak = dt / tau_r. */
+ * look = tau_m / tau_r, leak = dt / tau_r, likewise. */
 static inline void gle_error_prospective(GLE_ARRAY GLE_REAL *e, GLE_ARRAY GLE_REAL *v, GLE_REAL e_above, GLE_REAL dr,
                                          GLE_REAL look, GLE_REAL leak)
 {

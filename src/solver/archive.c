@@ -13,12 +13,14 @@ static int check_times(const struct gle_net *net, const struct gle_parameter *p,
                        struct gle_error *err)
 {
     const struct gle_layer_cfg *cfg = gle_population_of(net, p->field.population)->cfg;
+    const struct gle_experiment *exp = net->graph->exp;
     const float *tau = gle_param_of(net, p);
 
     for (size_t j = 0; gle_param_is_tau(p->kind) && j < p->field.cols; j++)
-        if ((double)tau[j] < (1.0 - GLE_TAU_TOLERANCE) * net->graph->exp->dt)
-            return gle_archive_fail(a, "params", err, "%s of neuron %zu in layer '%s' is %g, below dt = %g",
-                                    p->field.name, j, cfg->name, (double)tau[j], net->graph->exp->dt);
+        if ((double)tau[j] < (1.0 - GLE_TAU_TOLERANCE) * exp->tau_least)
+            return gle_archive_fail(a, "params", err, "%s of neuron %zu in layer '%s' is %g, below %s = %g",
+                                    p->field.name, j, cfg->name, (double)tau[j],
+                                    gle_tau_least_text(exp->exponential), exp->tau_least);
     return 0;
 }
 

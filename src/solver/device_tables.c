@@ -88,6 +88,10 @@ static struct gle_device_population population_of(const struct gle_graph *g, siz
         .look_u = field_of(&p->look_u, 0),
         .leak_v = field_of(&p->leak_v, 0),
         .look_v = field_of(&p->look_v, 0),
+        .rate_u = field_of(p->rate_u.copies ? &p->rate_u : &p->leak_u, 0),
+        .slope_u = field_of(p->slope_u.copies ? &p->slope_u : &p->leak_u, 0),
+        .rate_v = field_of(p->rate_v.copies ? &p->rate_v : &p->leak_v, 0),
+        .slope_v = field_of(p->slope_v.copies ? &p->slope_v : &p->leak_v, 0),
         .mean = field_of(&p->mean, 0),
         .b = field_of(&p->b, 0),
         .u = field_of(&p->u, 0),
@@ -302,6 +306,7 @@ int gle_device_tables_build(struct gle_device_tables *t, const struct gle_graph 
         .slab_input = (gle_u32)(g->max_batch * g->ld_input),
         .slab_target = (gle_u32)(g->max_batch * g->populations[g->output].ld),
         .dt = (float)g->exp->dt,
+        .exponential = g->exp->exponential,
         .optimizer = number_of(&gle_optimizer_table, g->exp->optimizer.row),
     };
     t->sweep = (struct gle_device_sweep){.slab_adjoint = (gle_u32)g->floats[GLE_ADJOINT], .slab_sent = (gle_u32)sent};

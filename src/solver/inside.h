@@ -71,7 +71,7 @@ struct gle_net {
     double shared_seconds, thread_seconds; /* of what threads did side by side; the same, times their number */
 };
 
-/* Values in single precision may be so much below the dt that a config has in double precision. */
+/* Values in single precision may be so much below the shortest time constant, which is known in double precision. */
 #define GLE_TAU_TOLERANCE 1e-6
 
 static inline const struct gle_population *gle_population_of(const struct gle_net *net, size_t i)
@@ -196,6 +196,13 @@ static inline size_t gle_wild_apart(const struct gle_graph *graph)
 static inline int *gle_wild_of(const struct gle_net *net, size_t i, size_t t)
 {
     return &net->wild[t * gle_wild_apart(net->graph) + i];
+}
+
+/* dt / tau, and the derivative of a leak over tau times -tau: that is the leak itself, unless integration is
+ * exponential. */
+static inline float *gle_rate_of(const struct gle_net *net, const struct gle_field *rate, const struct gle_field *leak)
+{
+    return gle_field_of(net, rate->copies ? rate : leak, 0);
 }
 
 /* Copy t of a tape. */

@@ -187,10 +187,19 @@ static bool looks_ahead(const struct gle_net *net)
     return net->rule.error == net->kernels->error_prospective;
 }
 
+/* What errors that alternate from step to step become by looking ahead. */
+static double gain_of_fast(const struct gle_experiment *exp, double tau_m, double tau_r)
+{
+    const double leak = -expm1(-exp->dt / tau_r);
+
+    if (exp->exponential)
+        return fabs(2.0 * tau_m / tau_r - leak) / (2.0 - leak);
+    return (2.0 * tau_m - exp->dt) / fmax(2.0 * tau_r - exp->dt, 0.5 * exp->dt);
+}
+
 static void find_factors(struct search *s)
 {
     const struct gle_net *net = s->net;
-    const double dt = s->graph->exp->dt;
     size_t at = 0;
 
     for (size_t i = 0; i < s->graph->n_populations; i++) {
@@ -205,9 +214,9 @@ static void find_factors(struct search *s)
                 slope[j] = fmaxf(slope[j], fabsf(s->pooled[j]));
         }
         for (size_t j = 0; j < p->n; j++)
-            fast[j] = looks_ahead(net) ? slope[j] * (float)((2.0 * (double)tau_m[j] - dt) /
-                                                            fmax(2.0 * (double)tau_r[j] - dt, 0.5 * dt))
-                                       : slope[j];
+            fast[j] = looks_ahead(net)
+                          ? slope[j] * (float)gain_of_fast(s->graph->exp, (double)tau_m[j], (double)tau_r[j])
+                          : slope[j];
         s->factors_at[i] = at;
         at += p->ld;
     }

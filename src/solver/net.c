@@ -1,9 +1,11 @@
 /* The net: its memory, its threads, what goes in and what is looked at. */
 #include "base/clock.h"
 #include "base/memory.h"
+#include "kernel/equations.h"
 #include "solver/inside.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 /* --- threads --- */
@@ -195,14 +197,21 @@ static void follow_taus_of_device(struct gle_net *net, const struct gle_populati
 {
     const float *tau_m = gle_param_of(net, p->tau_m), *tau_r = gle_param_of(net, p->tau_r);
     const float dt = (float)net->graph->exp->dt;
+    const bool exponential = net->graph->exp->exponential;
 
     for (size_t i = first; i < first + n; i++) {
         const float m = tau_m[i], r = tau_r[i];
-        gle_field_of(net, &p->leak_u, 0)[i] = dt / m;
+        gle_field_of(net, &p->leak_u, 0)[i] = exponential ? gle_faded(dt / m) : dt / m;
         gle_field_of(net, &p->look_u, 0)[i] = r / m;
-        gle_field_of(net, &p->leak_v, 0)[i] = dt / r;
+        gle_field_of(net, &p->leak_v, 0)[i] = exponential ? gle_faded(dt / r) : dt / r;
         gle_field_of(net, &p->look_v, 0)[i] = m / r;
         gle_field_of(net, &p->mean, 0)[i] = 1.0f / ((float)net->B * m);
+        if (!exponential)
+            continue;
+        gle_field_of(net, &p->rate_u, 0)[i] = dt / m;
+        gle_field_of(net, &p->slope_u, 0)[i] = dt / m * gle_fading(dt / m);
+        gle_field_of(net, &p->rate_v, 0)[i] = dt / r;
+        gle_field_of(net, &p->slope_v, 0)[i] = dt / r * gle_fading(dt / r);
     }
 }
 
@@ -211,6 +220,7 @@ static void follow_taus(struct gle_net *net, const struct gle_population *p, siz
 {
     const float *tau_m = gle_param_of(net, p->tau_m), *tau_r = gle_param_of(net, p->tau_r);
     const double dt = net->graph->exp->dt;
+    const bool exponential = net->graph->exp->exponential;
 
     if (net->device && (p->tau_m->plastic || p->tau_r->plastic)) {
         follow_taus_of_device(net, p, first, n);
@@ -218,11 +228,17 @@ static void follow_taus(struct gle_net *net, const struct gle_population *p, siz
     }
     for (size_t i = first; i < first + n; i++) {
         const double m = (double)tau_m[i], r = exact_tau_r(p, tau_r[i], i);
-        gle_field_of(net, &p->leak_u, 0)[i] = (float)(dt / m);
+        gle_field_of(net, &p->leak_u, 0)[i] = (float)(exponential ? -expm1(-dt / m) : dt / m);
         gle_field_of(net, &p->look_u, 0)[i] = (float)(r / m);
-        gle_field_of(net, &p->leak_v, 0)[i] = (float)(dt / r);
+        gle_field_of(net, &p->leak_v, 0)[i] = (float)(exponential ? -expm1(-dt / r) : dt / r);
         gle_field_of(net, &p->look_v, 0)[i] = (float)(m / r);
         gle_field_of(net, &p->mean, 0)[i] = (float)(1.0 / ((double)net->B * m));
+        if (!exponential)
+            continue;
+        gle_field_of(net, &p->rate_u, 0)[i] = (float)(dt / m);
+        gle_field_of(net, &p->slope_u, 0)[i] = (float)(dt / m * exp(-dt / m));
+        gle_field_of(net, &p->rate_v, 0)[i] = (float)(dt / r);
+        gle_field_of(net, &p->slope_v, 0)[i] = (float)(dt / r * exp(-dt / r));
     }
 }
 

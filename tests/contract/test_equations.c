@@ -188,6 +188,21 @@ static void loops_of_kernels_compute_their_equations(void **state)
             }
 }
 
+/* From 0 to far beyond where nothing is left; without a library's function, whose bits another one may not have. */
+static void leaks_are_those_of_libm(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20000; i++) {
+        const float x = i < 10000 ? 1e-3f * (float)i : powf(10.0f, -8.0f + 1e-3f * (float)(i - 10000));
+        const double faded = -expm1(-(double)x), fading = exp(-(double)x);
+        if (!(fabs((double)gle_faded(x) - faded) <= 2e-7 * faded))
+            fail_msg("1 - exp(-%.9g) is %.9g, libm says %.9g", (double)x, (double)gle_faded(x), faded);
+        if (!(fabs((double)gle_fading(x) - fading) <= 2e-7 * fading) && x < 60.0f)
+            fail_msg("exp(-%.9g) is %.9g, libm says %.9g", (double)x, (double)gle_fading(x), fading);
+    }
+    assert_true(gle_faded(0.0f) >= 0.0f && gle_faded(0.0f) <= 0.0f && isnan(gle_faded(NAN)));
+}
+
 /* --- activations --- */
 
 enum { N = 331 }; /* no whole number of vectors */
@@ -298,6 +313,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loops_of_kernels_compute_their_equations),
+        cmocka_unit_test(leaks_are_those_of_libm),
         cmocka_unit_test(loops_of_activations_compute_their_equations),
         cmocka_unit_test(every_activation_of_the_equations_has_a_row),
         cmocka_unit_test(loops_of_optimizers_compute_their_equations),

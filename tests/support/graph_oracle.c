@@ -5,6 +5,7 @@
 #include "parts/loss.h"
 #include "parts/rule.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,11 @@ static double rounded(struct graph_oracle *o, double x)
         return x;
     o->noise_state = o->noise_state * 6364136223846793005u + 1442695040888963407u;
     return x * (1.0 + o->noise * ((double)(o->noise_state >> 11) * 0x1p-52 - 1.0));
+}
+
+double graph_oracle_leak(const struct graph_oracle *o, double tau)
+{
+    return o->exp->exponential ? 1.0 - exp(-o->exp->dt / tau) : o->exp->dt / tau;
 }
 
 /* --- memory: counted first, then given --- */
@@ -291,7 +297,6 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
 {
     struct graph_oracle_layer *l = &o->layers[i];
     const bool prospective = !strcmp(o->exp->rule->row.name, "gle");
-    const double dt = o->exp->dt;
 
     for (size_t b = 0; b < o->B; b++)
         for (size_t k = 0; k < l->n; k++) {
@@ -309,7 +314,9 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
             v_dot = rounded(o, e_inst - l->v[at]) / l->tau_r[k];
             l->e_inst[at] = e_inst;
             l->e[at] = prospective ? rounded(o, l->v[at] + rounded(o, l->tau_m[k] * v_dot)) : e_inst;
-            l->v[at] = prospective ? rounded(o, l->v[at] + rounded(o, dt * v_dot)) : e_inst;
+            l->v[at] = prospective ? rounded(o, l->v[at] + rounded(o, graph_oracle_leak(o, l->tau_r[k]) * l->tau_r[k] *
+                                                                          v_dot))
+                                   : e_inst;
             for (size_t j = 0; j < l->n_sources; j++) {
                 const struct graph_oracle_source *c = &l->sources[j];
                 for (size_t m = 0; m < c->n_pool; m++)
@@ -320,7 +327,7 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
             s = rounded(o, s + rounded(o, l->gamma * l->e[at]));
             l->s[at] = rounded(o, s - l->u[at]);
             l->prosp_u[at] = rounded(o, l->u[at] + rounded(o, l->tau_r[k] / l->tau_m[k] * l->s[at]));
-            l->u[at] = rounded(o, l->u[at] + rounded(o, dt / l->tau_m[k] * l->s[at]));
+            l->u[at] = rounded(o, l->u[at] + rounded(o, graph_oracle_leak(o, l->tau_m[k]) * l->s[at]));
             r_new[at] = rounded(o, l->act->phi(l->prosp_u[at], &slope, &l->act_of));
             l->dr[at] = rounded(o, slope);
         }

@@ -63,6 +63,8 @@ double graph_oracle_step(struct graph_oracle *o, const double *x, const double *
 /* T steps, driven by the target error, and the sweep back of the adjoint equations over them, which puts its gradients
  * in place of those of the local rules. Of graphs without loops and delays. */
 void graph_oracle_adjoint(struct graph_oracle *o, const double *x, const double *const *y, size_t T);
+/* What of its way a low-pass with time constant tau goes in a step. */
+double graph_oracle_leak(const struct graph_oracle *o, double tau);
 /* Puts all gradients of a layer to zero. */
 void graph_oracle_clear_gradients(struct graph_oracle_layer *l);
 /* Pooled rates (n_pool) of rates (n_in) of one row; and errors (n_in) of those for pooled neurons (n_pool), where r are

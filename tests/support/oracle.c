@@ -82,6 +82,7 @@ struct oracle *oracle_build(const struct gle_graph *graph, const struct gle_net 
     o->layers = calloc(o->n_layers, sizeof *o->layers);
     o->B = B;
     o->dt = exp->dt;
+    o->exponential = exp->exponential;
     o->beta = exp->beta;
     o->prospective = !strcmp(exp->rule->row.name, "gle");
     o->loss = find_loss_formula(exp->loss->row.name);
@@ -158,7 +159,7 @@ static struct value value_of(double is, double spread)
     return (struct value){is, sq(spread)};
 }
 
-/* Euler's step old + c (drive - old) as the kernels do it: d = drive - old, then old + c d. rough: the spread of c
+/* The step old + c (drive - old) as the kernels do it: d = drive - old, then old + c d. rough: the spread of c
  * relative to it, squared. *d is as it comes out, old in it. */
 static struct value euler(struct value old, struct value drive, double c, double rough, struct value *d)
 {
@@ -168,6 +169,12 @@ static struct value euler(struct value old, struct value drive, double c, double
     if (d)
         *d = (struct value){difference, own + old.q};
     return (struct value){is, sq(1.0 - c) * old.q + sq(c) * own + sq(c * difference) * rough + sq(EPS * is)};
+}
+
+/* What of its way a low-pass goes in a step. */
+static double leak_of(const struct oracle *o, double tau)
+{
+    return o->exponential ? 1.0 - exp(-o->dt / tau) : o->dt / tau;
 }
 
 /* How near to a kink rounding may decide on which side of it a float lies. */
@@ -221,7 +228,7 @@ static struct value step_neuron(struct oracle *o, struct oracle_layer *l, size_t
 
     if (o->prospective) {
         e = euler(v, inst, tau_m / tau_r, rough + of_m + of_r, NULL);
-        next = euler(v, inst, o->dt / tau_r, rough + of_r, NULL);
+        next = euler(v, inst, leak_of(o, tau_r), rough + of_r, NULL);
     } else {
         next = inst;
     }
@@ -230,7 +237,7 @@ static struct value step_neuron(struct oracle *o, struct oracle_layer *l, size_t
     drive.q = s.q + sq(l->gamma) * e.q + sq(EPS * drive.is);
     next = euler(u, drive, tau_r / tau_m, rough + of_m + of_r, &d);
     l->prosp_u[at] = next.is, l->spread.prosp_u[at] = sqrt(next.q);
-    next = euler(u, drive, o->dt / tau_m, rough + of_m, NULL);
+    next = euler(u, drive, leak_of(o, tau_m), rough + of_m, NULL);
     l->u[at] = next.is, l->spread.u[at] = sqrt(next.q);
     activate(o, l, at);
     l->e[at] = e.is, l->spread.e[at] = sqrt(e.q);

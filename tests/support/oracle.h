@@ -45,6 +45,7 @@ struct oracle {
     struct oracle_layer *layers;
     size_t n_layers, B;
     double dt, beta;
+    bool exponential; /* integration */
     bool prospective; /* rule gle; else bp */
     bool nudge;       /* the target error drives the network also when it does not learn */
     bool unasked;     /* steps have no target: no target error, no loss */

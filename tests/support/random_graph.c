@@ -206,7 +206,8 @@ void random_graph(struct text *t, const struct graph_kind *kind, struct gle_rng 
     put_text(t, "glesim: 1\nname: graph\ndt: 0.1\nseed: %zu\ndataset: {type: npz, file: none.npz}\nnetwork:\n",
              pick(rng, 1000));
     put_input(t, &g);
-    put_text(t, "  output: l%zu\n  layers:\n", g.output);
+    own = *rng;
+    put_text(t, "  output: l%zu\n  integration: %s\n  layers:\n", g.output, pick(&own, 3) ? "euler" : "exponential");
     for (size_t i = 0; i < g.n; i++) {
         layers[i].n = 0;
         put_layer(&layers[i], &g, i);

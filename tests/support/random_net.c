@@ -37,12 +37,14 @@ static size_t put(char *yaml, size_t at, const char *fmt, ...)
     return at;
 }
 
-/* A list of random time constants, some of them equal to dt or to each other. */
-static size_t put_taus(char *yaml, size_t at, const char *key, struct gle_rng *rng, size_t n)
+/* A list of random time constants, some of them equal to dt, or below it, or to each other. */
+static size_t put_taus(char *yaml, size_t at, const char *key, bool below_dt, struct gle_rng *rng, size_t n)
 {
+    const double shortest = below_dt ? 0.12 : 0.2;
+
     at = put(yaml, at, ", %s: [", key);
     for (size_t i = 0; i < n; i++)
-        at = put(yaml, at, "%s%.6f", i ? ", " : "", pick(rng, 3) ? draw(rng, 0.2, 2.0) : pick(rng, 2) ? 0.2 : 1.0);
+        at = put(yaml, at, "%s%.6f", i ? ", " : "", pick(rng, 3) ? draw(rng, 0.2, 2.0) : pick(rng, 2) ? shortest : 1.0);
     return put(yaml, at, "]");
 }
 
@@ -120,16 +122,19 @@ void random_net(char yaml[static RANDOM_YAML_BYTES], const char *rule, size_t *B
 {
     const size_t n_layers = 1 + pick(rng, 4), n_input = 1 + pick(rng, pick(rng, 2) ? 70 : 3);
     const char *const loss = random_row(&gle_loss_table, is_plain_loss, rng)->name;
+    struct gle_rng own = *rng; /* so that all else is as without it */
+    const bool exponential = !pick(&own, 3);
     size_t at = 0;
 
     *B = 1 + pick(rng, pick(rng, 2) ? 40 : 3);
     at = put(yaml, at, "glesim: 1\nname: random\ndt: 0.2\nseed: %zu\n", pick(rng, 1000));
-    at = put(yaml, at, "dataset: {type: npz, file: none.npz}\nnetwork:\n  input: %zu\n  layers:\n", n_input);
+    at = put(yaml, at, "dataset: {type: npz, file: none.npz}\nnetwork:\n  input: %zu\n  integration: %s\n  layers:\n", n_input,
+             exponential ? "exponential" : "euler");
     for (size_t i = 0; i < n_layers; i++) {
         const size_t n = 1 + pick(rng, pick(rng, 2) ? 70 : 4);
         at = put(yaml, at, "    - name: l%zu\n      neurons: {count: %zu", i, n);
-        at = put_taus(yaml, at, "tau_m", rng, n);
-        at = put_taus(yaml, at, "tau_r", rng, n);
+        at = put_taus(yaml, at, "tau_m", exponential, rng, n);
+        at = put_taus(yaml, at, "tau_r", exponential, rng, n);
         at = put_activation(yaml, put(yaml, at, "}\n"), rng);
         if (!pick(rng, 3))
             at = put(yaml, at, "      bias: none\n");

@@ -72,10 +72,10 @@ static const char *config(size_t kind, const char *signal)
     const bool has_teacher = !strncmp(k->sections, "TEACHER", 7), is_delayed = !strncmp(k->sections, "DELAYED", 7);
     const int n = snprintf(yaml, sizeof yaml,
                            "glesim: 1\nname: tiny\ndt: 0.1\nseed: 5\ndataset: %s\n"
-                           "network: {input: %d, layers: [%s]}\nlearning: {%s}\ntraining: {%s}\n"
+                           "network: {input: %d, integration: %s, layers: [%s]}\nlearning: {%s}\ntraining: {%s}\n"
                            "record: {every: 1}\n%s%s\n",
                            has_teacher ? signal : is_delayed ? delayed : xor7,
-                           signal == sines || is_delayed ? 1 : 2,
+                           signal == sines || is_delayed ? 1 : 2, kind % 2 ? "exponential" : "euler",
                            k->layers ? deep : layers, k->learning, k->training, has_teacher ? teacher : "",
                            has_teacher || is_delayed ? k->sections + 7 : k->sections);
 
