@@ -7,9 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The source of all kernels; made by the build. */
-extern const char gle_device_source[];
-
 enum {
     QUEUE_BYTES = 16 << 20, /* of inputs and targets that wait to be handed over */
 };
@@ -183,19 +180,6 @@ bool gle_device_write_parts(struct gle_net *net)
     return ok;
 }
 
-bool gle_device_count_clipped(struct gle_net *net, size_t n)
-{
-    struct gle_net_device *d = net->device;
-
-    if (!net->squares)
-        return true;
-    if (!gle_device_read(d, CLIPPED, 0, d->clipped, n * sizeof *d->clipped))
-        return false;
-    for (size_t q = 0; q < n; q++)
-        net->clipped += d->clipped[q];
-    return true;
-}
-
 /* What came back of the steps that were handed over last. */
 static void take_losses(struct gle_net *net)
 {
@@ -242,14 +226,6 @@ bool gle_device_run(struct gle_net_device *d, enum gle_device_launch which, size
         return true;
     return !gle_device_failed(d, gle_device_set_value(d->kernels[which], ARGUMENT_STEP, &at, sizeof at, &err), &err) &&
            !gle_device_failed(d, gle_device_launch(d->kernels[which], groups, d->sizes.items, &err), &err);
-}
-
-bool gle_device_run_clipped(struct gle_net *net, size_t q)
-{
-    struct gle_net_device *d = net->device;
-
-    return !net->squares || (gle_device_run(d, GLE_LAUNCH_SQUARE, q) && gle_device_run(d, GLE_LAUNCH_NORM, q) &&
-                             gle_device_run(d, GLE_LAUNCH_FOLLOW, q));
 }
 
 bool gle_device_hand_over(struct gle_net *net)
@@ -388,68 +364,6 @@ static struct gle_device_sizes sizes_for(const struct gle_device_info *info)
                                      .micro_rows = 8, .micro_vectors = 2, .vector = 16};
 }
 
-/* What the source leaves open: a function for each row of a table, and the cases of a switch. */
-enum { LIST = 4096 };
-struct lists {
-    char functions[LIST], cases[LIST];
-    size_t n_functions, n_cases;
-};
-
-static void add_function(struct lists *to, const char *what, const char *name)
-{
-    to->n_functions += (size_t)snprintf(to->functions + to->n_functions, LIST - to->n_functions, "%s(%s) ", what, name);
-}
-
-static void add_case(struct lists *to, size_t i, const char *what, const char *name)
-{
-    to->n_cases += (size_t)snprintf(to->cases + to->n_cases, LIST - to->n_cases, "case %zu: %s(%s); break; ", i, what,
-                                    name);
-}
-
-/* An activation that is normalised over the layer begins as a linear one. */
-static void list_rows(struct lists *activations, struct lists *curvatures, struct lists *optimizers)
-{
-    const struct gle_act *act;
-    const struct gle_row *row;
-
-    for (size_t i = 0; (act = (const struct gle_act *)gle_table_at(&gle_act_table, i)); i++) {
-        const char *name = act->log_probabilities ? "linear" : act->row.name;
-        if (!act->log_probabilities)
-            add_function(activations, "GLE_ACTIVATION_FUNCTION", name);
-        add_case(activations, i, "GLE_ACTIVATE", name);
-        if (!act->curvature)
-            continue;
-        add_function(curvatures, "GLE_CURVATURE_FUNCTION", name);
-        add_case(curvatures, i, "GLE_CURVE", name);
-    }
-    for (size_t i = 0; (row = gle_table_at(&gle_optimizer_table, i)); i++) {
-        add_function(optimizers, "GLE_OPTIMIZER_FUNCTION", row->name);
-        add_case(optimizers, i, "GLE_OPTIMIZE", row->name);
-    }
-}
-
-/* The source for any network; NULL: no memory. Owns: the caller (gle_free). */
-static char *write_source(void)
-{
-    static const char head[] = "#define ACTIVATION_FUNCTIONS %s\n#define ACTIVATIONS %s\n"
-                               "#define CURVATURE_FUNCTIONS %s\n#define CURVATURES %s\n"
-                               "#define OPTIMIZER_FUNCTIONS %s\n#define OPTIMIZERS %s\n%s";
-    const size_t size = strlen(gle_device_source) + sizeof head + 6 * LIST;
-    struct lists *l = gle_calloc(3, sizeof *l);
-    char *source = gle_calloc(size, 1);
-
-    if (!l || !source) {
-        gle_free(l);
-        gle_free(source);
-        return NULL;
-    }
-    list_rows(&l[0], &l[1], &l[2]);
-    snprintf(source, size, head, l[0].functions, l[0].cases, l[1].functions, l[1].cases, l[2].functions, l[2].cases,
-             gle_device_source);
-    gle_free(l);
-    return source;
-}
-
 /* Whether a network has steps of this kind. */
 static bool is_launched(const struct gle_net *net, size_t launch)
 {
@@ -472,7 +386,7 @@ static int compile(struct gle_net *net, struct gle_error *err)
     struct gle_net_device *d = net->device;
     const struct gle_device_sizes *s = &d->sizes;
     const bool exact = gle_device_info(d->device)->divides_exactly;
-    char options[512], *source = write_source();
+    char options[512], *source = gle_device_write_source();
     int rc;
 
     if (!source)

@@ -57,6 +57,8 @@ bool gle_device_failed(struct gle_net_device *d, int rc, const struct gle_error 
 bool gle_device_write(struct gle_net_device *d, enum buffer buffer, size_t offset, const void *from, size_t bytes);
 bool gle_device_read(struct gle_net_device *d, enum buffer buffer, size_t offset, void *to, size_t bytes);
 bool gle_device_zero(struct gle_net_device *d, enum buffer buffer, size_t offset, size_t bytes);
+/* The source for any network; NULL: no memory. Owns: the caller (gle_free). */
+char *gle_device_write_source(void);
 /* The launches of the optimizer's step number q, where what it follows is clipped. */
 bool gle_device_run_clipped(struct gle_net *net, size_t q);
 /* Counts those of n steps whose gradient was clipped, once they are over. */

@@ -3,8 +3,8 @@
  * comes later, Euler's steps back in time from zero are
  *     a = phi' * (sum over readers of W^T lambda of the same step, and the target error that the rates met)
  *     lambda = (tau_r / tau_m) a + leak u_bar;  u_bar <- u_bar + a - lambda
- * with leak = dt / tau_m, or, where integration is exponential, 1 - exp(-dt / tau_m). tau_m is read by tau_r / tau_m and
- * by the leak. */
+ * with leak = dt / tau_m, or, where integration is exponential, 1 - exp(-dt / tau_m). tau_m is read by tau_r / tau_m
+ * and by the leak. */
 #include "build.h"
 #include "graph_oracle.h"
 #include "parts/loss.h"

@@ -128,8 +128,8 @@ void random_net(char yaml[static RANDOM_YAML_BYTES], const char *rule, size_t *B
 
     *B = 1 + pick(rng, pick(rng, 2) ? 40 : 3);
     at = put(yaml, at, "glesim: 1\nname: random\ndt: 0.2\nseed: %zu\n", pick(rng, 1000));
-    at = put(yaml, at, "dataset: {type: npz, file: none.npz}\nnetwork:\n  input: %zu\n  integration: %s\n  layers:\n", n_input,
-             exponential ? "exponential" : "euler");
+    at = put(yaml, at, "dataset: {type: npz, file: none.npz}\nnetwork:\n  input: %zu\n  integration: %s\n  layers:\n",
+             n_input, exponential ? "exponential" : "euler");
     for (size_t i = 0; i < n_layers; i++) {
         const size_t n = 1 + pick(rng, pick(rng, 2) ? 70 : 4);
         at = put(yaml, at, "    - name: l%zu\n      neurons: {count: %zu", i, n);
