@@ -28,6 +28,11 @@ static double rounded(struct graph_oracle *o, double x)
     return graph_oracle_rounded(o, x);
 }
 
+double graph_oracle_leak(const struct graph_oracle *o, double tau)
+{
+    return o->exp->exponential ? 1.0 - exp(-o->exp->dt / tau) : o->exp->dt / tau;
+}
+
 /* --- memory: counted first, then given --- */
 
 struct memory {
@@ -98,6 +103,7 @@ static void connect(struct graph_oracle *o, const struct gle_graph *graph, size_
     l->n_bias = gle_layer_biases(cfg);
     l->gamma = cfg->gamma;
     l->act = find_act_formula(cfg->act->row.name);
+    l->act_of = (struct act_of){&cfg->act->row, cfg->act_params};
     l->n_sources = cfg->n_sources;
     l->sources = calloc(l->n_sources, sizeof *l->sources);
     l->n_directs = cfg->n_errors_from;
@@ -139,6 +145,11 @@ bool graph_oracle_is_moving(const struct graph_oracle *o, const struct gle_param
     const struct graph_oracle_source *c = p->kind == GLE_FEEDBACK ? source_of(o, p) : NULL;
 
     return c && (c->aligns || c->way == GLE_FEEDBACK_FOLLOWS);
+}
+
+bool graph_oracle_is_aligning(const struct graph_oracle *o, const struct gle_parameter *p)
+{
+    return p->kind == GLE_FEEDBACK && source_of(o, p)->aligns;
 }
 
 double graph_oracle_moved(const struct graph_oracle *o, const struct gle_parameter *p, double value, double gradient,
@@ -235,8 +246,8 @@ double graph_oracle_tau(const struct graph_oracle *o, const struct graph_oracle_
     if (of_errors && !cfg->own[k]) /* those of the membrane */
         k = of_r ? GLE_MISMATCH_TAU_R : GLE_MISMATCH_TAU_M;
     factor = cfg->std[k] > 0.0 ? l->factors[k][i] : 1.0;
-    *gain = cfg->std[k] > 0.0 && tau * factor < o->exp->dt ? 0.0 : factor;
-    return cfg->std[k] > 0.0 && tau * factor < o->exp->dt ? o->exp->dt : tau * factor;
+    *gain = cfg->std[k] > 0.0 && tau * factor < o->exp->tau_least ? 0.0 : factor;
+    return cfg->std[k] > 0.0 && tau * factor < o->exp->tau_least ? o->exp->tau_least : tau * factor;
 }
 
 /* The noise of a neuron in this step; 0: there is none. */
@@ -245,7 +256,7 @@ static double noise_of(struct graph_oracle *o, size_t i, enum gle_noise k, size_
     const struct gle_layer_cfg *layer = &o->exp->layers[i];
     const struct gle_noise_cfg *cfg = &layer->noise[k];
     const double kept = cfg->tau > 0.0 ? 1.0 - o->exp->dt / cfg->tau : 0.0;
-    const double stays = 1.0 - o->exp->dt / layer->tau_m[neuron]; /* of a potential */
+    const double stays = 1.0 - graph_oracle_leak(o, layer->tau_m[neuron]); /* of a potential */
     double *x = &o->layers[i].noise[k][b * layer->n + neuron], z, std = cfg->std;
 
     if (cfg->std <= 0.0 || !(training ? cfg->train : cfg->test))
@@ -456,7 +467,6 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
 {
     struct graph_oracle_layer *l = &o->layers[i];
     const bool prospective = !strcmp(o->exp->rule->row.name, "gle");
-    const double dt = o->exp->dt;
 
     for (size_t b = 0; b < o->B; b++)
         for (size_t k = 0; k < l->n; k++) {
@@ -465,6 +475,7 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
             const double tau_m = graph_oracle_tau(o, l, GLE_MISMATCH_TAU_M, k, &gain);
             const double tau_r = graph_oracle_tau(o, l, GLE_MISMATCH_TAU_R, k, &gain);
             const double error_tau_m = graph_oracle_tau(o, l, GLE_MISMATCH_ERROR_TAU_M, k, &gain);
+            const double error_tau_r = graph_oracle_tau(o, l, GLE_MISMATCH_ERROR_TAU_R, k, &gain);
             for (size_t p = 0; p < o->n_layers; p++)
                 for (size_t j = 0; j < o->layers[p].n_sources; j++) {
                     const struct graph_oracle_source *c = &o->layers[p].sources[j];
@@ -476,10 +487,12 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
             if (i == o->output)
                 e_above = rounded(o, e_above + top_error[at]);
             e_inst = rounded(o, l->dr[at] * e_above);
-            v_dot = rounded(o, e_inst - l->v[at]) / graph_oracle_tau(o, l, GLE_MISMATCH_ERROR_TAU_R, k, &gain);
+            v_dot = rounded(o, e_inst - l->v[at]) / error_tau_r;
             l->e_inst[at] = e_inst;
             l->e[at] = prospective ? rounded(o, l->v[at] + rounded(o, error_tau_m * v_dot)) : e_inst;
-            l->v[at] = prospective ? rounded(o, l->v[at] + rounded(o, dt * v_dot)) : e_inst;
+            l->v[at] = prospective ? rounded(o, l->v[at] + rounded(o, graph_oracle_leak(o, error_tau_r) * error_tau_r *
+                                                                          v_dot))
+                                   : e_inst;
             for (size_t j = 0; j < l->n_sources; j++) {
                 const struct graph_oracle_source *c = &l->sources[j];
                 for (size_t m = 0; m < c->n_pool; m++)
@@ -493,9 +506,9 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
             s = rounded(o, s + rounded(o, l->gamma * l->e[at]));
             l->s[at] = rounded(o, s - l->u[at]);
             l->prosp_u[at] = rounded(o, l->u[at] + rounded(o, tau_r / tau_m * l->s[at]));
-            l->u[at] = rounded(o, l->u[at] + rounded(o, dt / tau_m * l->s[at]));
+            l->u[at] = rounded(o, l->u[at] + rounded(o, graph_oracle_leak(o, tau_m) * l->s[at]));
             l->u[at] = rounded(o, l->u[at] + noise_of(o, i, GLE_NOISE_MEMBRANE, b, k, training));
-            r_new[at] = rounded(o, l->act->phi(l->prosp_u[at], &slope));
+            r_new[at] = rounded(o, l->act->phi(l->prosp_u[at], &slope, &l->act_of));
             r_new[at] = rounded(o, r_new[at] + noise_of(o, i, GLE_NOISE_RATE, b, k, training));
             l->dr[at] = rounded(o, 1.0 + slope) - 1.0; /* as of 1 - r^2, where r is near 1 */
         }
