@@ -51,7 +51,7 @@ static inline float gle_sigmoidf(float x)
  * series. */
 static inline float gle_fade_parts(float x, float *scale)
 {
-    const float c = x > 60.0f ? 60.0f : x, n = gle_rintf(c * 1.44269504f);
+    const float c = x > 60.0f ? 60.0f : x, n = gle_rintf((x < 60.0f ? x : 60.0f) * 1.44269504f); /* c may be NaN */
     const float q = -gle_fmaf(n, -1.42860677e-6f, gle_fmaf(n, -0.693145752f, c)); /* ln 2 in two parts */
     float p = 1.0f / 5040.0f;
 

@@ -110,9 +110,9 @@ void gle_net_begin_window(struct gle_net *net);
 /* Forgets the open window, if there is one. */
 void gle_net_drop_window(struct gle_net *net);
 /* Closes it: sweeps back over its steps and so finds the gradient of the loss, the mean over rows, summed over them, as
- * `rule` (a windowed one) finds it; with `learn`, the optimizer makes one step along it, with learning rate lr. Errors
- * beyond the window are cut off: the loss of its first step has no gradient, since the output of a step is the rate of
- * the one before. Allocates nothing.
+ * `rule` (a windowed one) finds it; with `learn`, the optimizer makes one step along it, and along nothing that was
+ * gathered before, with learning rate lr. Errors beyond the window are cut off: the loss of its first step has no
+ * gradient, since the output of a step is the rate of the one before. Allocates nothing.
  *   bptt: back through the steps as they were made, the feedback of errors into membranes included.
  *   adjoint: Euler's steps of tau_m d lambda/dt = lambda - (1 - tau_r d/dt)[phi' W_above^T lambda_above], back from
  *   lambda = 0 at the end of the window, where layers act on each other without delay; lambda of the last layer follows

@@ -496,13 +496,15 @@ int gle_net_end_window(struct gle_net *net, const struct gle_rule *rule, bool le
     const struct gle_step step = {.learn = true, .lr = lr};
     const size_t rounds = net->taped ? net->taped + (rule->continuous ? g->depth : 0) : 0;
 
-    assert(net->taping && rule->windowed && !(learn && net->gathered));
+    assert(net->taping && rule->windowed);
     net->taping = false;
     net->sweep_rule = rule;
     net->step = learn ? &step : NULL;
     net->spends = learn;
-    if (learn)
+    if (learn) {
+        gle_net_drop_gathered(net);
         net->optimizer_step = net->optimizer->prepare(g->exp->optimizer.params, lr, ++net->updates);
+    }
     if (net->device)
         return gle_net_device_end_window(net, scale_of(net), rounds, learn, err);
     memset(net->slabs[GLE_ADJOINT], 0, g->floats[GLE_ADJOINT] * sizeof(float));
