@@ -343,13 +343,12 @@ static json_t *score(const struct gle_score *s)
     return out;
 }
 
-static json_t *clipping(const struct gle_clipping *c)
+/* How often gradients were clipped, where they may be. */
+static void add_clipping(json_t *to, const struct gle_experiment *exp, const struct gle_clipping *c)
 {
-    json_t *out = json_object();
-
-    json_object_set_new(out, "steps", count(c->steps));
-    json_object_set_new(out, "clipped", count(c->clipped));
-    return out;
+    if (exp->clip > 0.0)
+        json_object_set_new(to, "clip",
+                            json_pack("{s:o, s:o}", "steps", count(c->steps), "clipped", count(c->clipped)));
 }
 
 static json_t *epoch(const struct gle_experiment *exp, const struct gle_epoch *e)
@@ -359,8 +358,7 @@ static json_t *epoch(const struct gle_experiment *exp, const struct gle_epoch *e
     json_object_set_new(out, "epoch", count(e->epoch));
     json_object_set_new(out, "lr", gle_json_real(e->lr));
     json_object_set_new(out, "seconds", gle_json_real(e->seconds));
-    if (exp->clip > 0.0)
-        json_object_set_new(out, "clip", clipping(&e->clipping));
+    add_clipping(out, exp, &e->clipping);
     for (int s = 0; s < GLE_SPLITS; s++)
         json_object_set_new(out, gle_split_names[s], score(&e->score[s]));
     return out;
@@ -391,8 +389,7 @@ static json_t *phase(const struct gle_graph *g, const struct gle_metrics *m, siz
     json_object_set_new(out, "last_loss", gle_json_real(p->last_loss));
     json_object_set_new(out, "last_steps", count(p->last_steps));
     json_object_set_new(out, "accuracy", gle_json_real(p->accuracy));
-    if (exp->clip > 0.0)
-        json_object_set_new(out, "clip", clipping(&p->clipping));
+    add_clipping(out, exp, &p->clipping);
     return out;
 }
 
@@ -590,8 +587,7 @@ char *gle_report_json(const struct gle_report *r, const struct gle_metrics *m, c
     json_object_set_new(root, "evaluations", evaluations(r->exp, m));
     json_object_set_new(root, "final", last ? last : json_null());
     json_object_set_new(root, "best", m->n_epochs ? best(r->exp, m) : json_null());
-    if (r->exp->clip > 0.0)
-        json_object_set_new(root, "clip", clipping(&m->clipping));
+    add_clipping(root, r->exp, &m->clipping);
     json_object_set_new(root, "confusion", confusion(m));
     json_object_set_new(root, "parameters", parameters(r->graph, net));
     json_object_set_new(root, "diagnostics", gle_json_diagnostics(r, m));

@@ -89,6 +89,9 @@ void graph_oracle_quantize(struct graph_oracle *o);
 /* A time constant of neuron i as membranes or errors use it, and how that grows with the time constant. */
 double graph_oracle_tau(const struct graph_oracle *o, const struct graph_oracle_layer *l, enum gle_mismatch k,
                         size_t i, double *gain);
+/* The noise of a neuron of layer i in this step; 0: there is none. And where Ornstein-Uhlenbeck processes begin. */
+double graph_oracle_noise(struct graph_oracle *o, size_t i, enum gle_noise k, size_t b, size_t neuron, bool training);
+void graph_oracle_start_noise(struct graph_oracle *o);
 /* What of its way a low-pass with time constant tau goes in a step. */
 double graph_oracle_leak(const struct graph_oracle *o, double tau);
 /* Puts all gradients of a layer to zero. */

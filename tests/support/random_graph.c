@@ -302,8 +302,8 @@ void random_graph(struct text *t, const struct graph_kind *kind, struct gle_rng 
         put_text(t, "  window: 0.6\n");
     else
         put_text(t, "  update: {every: %zu}\n", 1 + pick(&own, 3));
-    if (!pick(&own, 3))
-        put_text(t, "  clip: %g\n", pow(10.0, draw(&own, -2.0, 0.0)));
+    if (!pick(&own, 3) || kind->clip > 0.0)
+        put_text(t, "  clip: %g\n", kind->clip > 0.0 ? kind->clip : pow(10.0, draw(&own, -2.0, 0.0)));
     put_text(t, "  optimizer: {type: sgd, lr: 0.1}\ntraining: {epochs: 0, batch_size: %zu, test_batch_size: %zu}\n",
              kind->rows, kind->rows_max);
 }

@@ -248,12 +248,32 @@ static void every_optimizer_is_the_same_on_a_device(void **state)
 static void what_optimizers_follow_is_the_same_on_a_device(void **state)
 {
     static const char *const ways[] = {", update: {every: 4}", ", clip: 0.05", ", update: {every: 2}, clip: 0.02"};
+    static const char *const feedbacks[] = {"kolen_pollack", "pal"}; /* B follows likewise, or not */
 
     (void)state;
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
         hold_against_each_other(&(struct parts){.learning = ways[i], .optimizer = "{type: adam, lr: 1.0e-2}"}, "with",
                                 ways[i], "src/solver/follow.c");
+    for (size_t i = 0; i < sizeof feedbacks / sizeof *feedbacks; i++)
+        hold_against_each_other(&(struct parts){.learning = ways[2], .feedback = feedbacks[i],
+                                                .hardware = "  quantize: {weight: {bits: 6, range: 0.5}}\n"},
+                                "gathered and clipped gradients with feedback", feedbacks[i], "src/solver/spend.c");
 }
+
+/* What hardware does: keys of the network. */
+#define ALL_NOISE                                                                                                      \
+    "  noise: {input: {std: 0.1, tau: 0.4}, membrane: {std: 0.1, tau: 0.5}, rate: {std: 0.1, tau: 0.6}}\n"
+static const char *const hardware[] = {
+    "  noise: {input: 0.2}\n",
+    "  noise: {membrane: 0.2}\n",
+    "  noise: {rate: 0.2}\n",
+    ALL_NOISE,
+    "  mismatch: {tau_m: 0.4, tau_r: 0.4}\n",
+    "  mismatch: {tau_r: 0.2, error_tau_m: 0.4, error_tau_r: 0.4}\n",
+    "  quantize: {weight: {bits: 3, range: 0.3}}\n",
+};
+#define ALL_HARDWARE                                                                                                   \
+    ALL_NOISE "  mismatch: {tau_m: 0.4, error_tau_r: 0.2}\n  quantize: {weight: {bits: 4, range: 0.3}}\n"
 
 static void every_integration_is_the_same_on_a_device(void **state)
 {
@@ -261,8 +281,11 @@ static void every_integration_is_the_same_on_a_device(void **state)
 
     (void)state;
     for (size_t i = 0; i < 2; i++)
-        hold_against_each_other(&(struct parts){.network = "  integration: exponential\n", .rule = rules[i]},
-                                "integration exponential under", rules[i], "src/kernel/device_step.cl");
+        for (int off = 0; off < 2; off++)
+            hold_against_each_other(&(struct parts){.network = "  integration: exponential\n",
+                                                    .rule = rules[i],
+                                                    .hardware = off ? ALL_HARDWARE : NULL},
+                                    "integration exponential under", rules[i], "src/kernel/device_step.cl");
 }
 
 static void every_link_is_the_same_on_a_device(void **state)
@@ -321,21 +344,6 @@ static void every_feedback_is_the_same_on_a_device(void **state)
         hold_against_each_other(&(struct parts){.feedback = with_settings(row->name, text)}, "feedback", row->name,
                                 "a new one sends errors back in src/kernel/device_learn.cl");
 }
-
-/* What hardware does: keys of the network. */
-#define ALL_NOISE                                                                                                      \
-    "  noise: {input: {std: 0.1, tau: 0.4}, membrane: {std: 0.1, tau: 0.5}, rate: {std: 0.1, tau: 0.6}}\n"
-static const char *const hardware[] = {
-    "  noise: {input: 0.2}\n",
-    "  noise: {membrane: 0.2}\n",
-    "  noise: {rate: 0.2}\n",
-    ALL_NOISE,
-    "  mismatch: {tau_m: 0.4, tau_r: 0.4}\n",
-    "  mismatch: {tau_r: 0.2, error_tau_m: 0.4, error_tau_r: 0.4}\n",
-    "  quantize: {weight: {bits: 3, range: 0.3}}\n",
-};
-#define ALL_HARDWARE                                                                                                   \
-    ALL_NOISE "  mismatch: {tau_m: 0.4, error_tau_r: 0.2}\n  quantize: {weight: {bits: 4, range: 0.3}}\n"
 
 static void hardware_is_the_same_on_a_device(void **state)
 {
