@@ -311,7 +311,7 @@ CALLED float sum_to_tau(const struct network *w, const struct sweep *v, populati
     return errors;
 }
 
-/* The gradient of tau_m of neuron i, which is `tau`, times dt; solver/window.c says what the integration makes of it. */
+/* The gradient of tau_m of neuron i, which is `tau`, times dt; solver/window.c says what integration makes of it. */
 CALLED float gather_tau_m(const struct network *w, const struct sweep *v, population *p, uint i, float tau)
 {
     const float errors = sum_to_tau(w, v, p, i, v->adjoint + p->adjoint_to_tau_m.place);

@@ -63,8 +63,8 @@ struct gle_net_device {
     size_t rounds;
 };
 
-/* Lists of places lie side by side on the device: of nets that make a step, of those that learn in it, and of those whose
- * optimizer steps. */
+/* Lists of places lie side by side on the device: of nets that make a step, of those that learn in it, and of those
+ * whose optimizer steps. */
 enum list { STEPPING, LEARNING, SPENDING, LISTS_OF_PLACES };
 
 /* Nets whose graphs are the same to a device, and whose arrays lie there one behind the other. */
@@ -142,8 +142,8 @@ size_t gle_device_twins(const struct gle_net *net, enum gle_part_of_net part, st
 /* Keeps the first error of a net's device; returns whether there is one. */
 bool gle_device_failed(struct gle_net_device *d, int rc, const struct gle_error *err);
 
-/* Tiles that suit a device; launches that a net of this graph has, in their order, but for those of clipping, which only
- * nets have whose gradients are clipped. */
+/* Tiles that suit a device; launches that a net of this graph has, in their order: those of clipping are counted, and
+ * only made where gradients are clipped. */
 struct gle_device_sizes gle_device_sizes_for(const struct gle_device_info *info);
 size_t gle_device_launches(const struct gle_graph *graph);
 static inline bool gle_device_clips(enum gle_device_launch launch)

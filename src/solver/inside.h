@@ -271,11 +271,11 @@ void gle_net_clip(struct gle_net *net, const struct gle_parameter *p, size_t fir
 
 /* --- spend.c --- */
 
-/* What becomes of the gradient that has been found: of n parts of W, and of B which moves along with it; and of bias and
- * time constants, of the parts that are for thread t. */
+/* What becomes of the gradient that has been found: of n parts of W, and of B which moves along with it; and of bias
+ * and time constants, of the parts that are for thread t. */
 void gle_net_spend_weights(struct gle_net *net, const struct gle_projection *c, size_t first, size_t n);
 void gle_net_spend_others(struct gle_net *net, const struct gle_population *p, size_t t);
-/* Counts the optimizer's step for parameters of a population that are held: of those whose first part is for thread t. */
+/* Counts the optimizer's step for parameters of a population that are held: of those whose first part thread t has. */
 void gle_net_count_missed(struct gle_net *net, const struct gle_population *p, size_t t);
 /* The optimizer's steps for all parameters, once it is known how much of the gradient is left. */
 void gle_net_follow_clipped(struct gle_net *net);
@@ -296,10 +296,11 @@ const float *gle_net_errors_above(struct gle_net *net, const struct gle_populati
 
 /* --- hardware.c --- */
 
-/* What a time constant of neuron i that the net has as `tau` is there: no less than dt, if it has a factor. */
+/* What a time constant of neuron i that the net has as `tau` is there: if it has a factor, no less than the shortest
+ * one. */
 double gle_net_used_tau(const struct gle_net *net, const struct gle_population *p, enum gle_mismatch k, size_t i,
                         double tau);
-/* How that grows with tau: by the factor, or not at all where it is dt. */
+/* How that grows with tau: by the factor, or not at all where it is the shortest. */
 float gle_net_tau_gain(const struct gle_net *net, const struct gle_population *p, enum gle_mismatch k, size_t i,
                        float tau);
 /* The factors of a population's neurons (n), as the seed has them. */

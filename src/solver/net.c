@@ -298,7 +298,7 @@ void gle_net_get_gradient(const struct gle_net *net, size_t param, float *values
     get_dense(values, &p->field, gle_grad_of(net, p));
 }
 
-/* Whether a parameter is B that aligns itself, in every learning step: it follows neither means nor clipped gradients. */
+/* Whether a parameter is B that aligns itself, in every learning step: no means, and no clipped gradients. */
 static bool aligns(const struct gle_net *net, const struct gle_parameter *p)
 {
     return p->kind == GLE_FEEDBACK &&

@@ -1,5 +1,5 @@
-/* What becomes of gradients that have been found: they are gathered (follow.c), and the optimizer steps along them, at once
- * or, where they are clipped, once their norm is known. */
+/* What becomes of gradients that have been found: they are gathered (follow.c), and the optimizer steps along them, at
+ * once or, where they are clipped, once their norm is known. */
 #include "kernel/equations.h"
 #include "solver/inside.h"
 

@@ -60,8 +60,9 @@ static void write_net(struct text *t, const struct parts *parts)
                 "feedback: %s}%s]}\n", OR_USUAL(top_act), OUT, OR_USUAL(feedback),
              any ? ", {layer: c, delay: 0.2, weight: {type: normal, std: 0.1}}" : "");
     put_text(t, "learning: {rule: %s, loss: %s, beta: 0.7, gamma: %s, plastic: [weight, bias, tau_m%s], "
-             "optimizer: %s%s%s}\n", OR_USUAL(rule), OR_USUAL(loss), any ? "0.1" : "0", parts->hardware ? ", tau_r" : "",
-             OR_USUAL(optimizer), OR_USUAL(learning), rule->windowed ? ", window: 0.6" : "");
+             "optimizer: %s%s%s}\n", OR_USUAL(rule), OR_USUAL(loss), any ? "0.1" : "0",
+             parts->hardware ? ", tau_r" : "", OR_USUAL(optimizer), OR_USUAL(learning),
+             rule->windowed ? ", window: 0.6" : "");
     put_text(t, "training: {epochs: 0, batch_size: %d, test_batch_size: %d}\n", ROWS, ROWS_MAX);
 }
 
