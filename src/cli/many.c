@@ -272,7 +272,7 @@ static int size_crews(struct gle_plan *plan, struct gle_error *err)
 {
     enum {
         MOST = 256,
-        FILES = 2 * GLE_JOB_PIPES + 4, /* both ends of its pipes, until the process is there; and what it opens itself */
+        FILES = 2 * GLE_JOB_PIPES + 4, /* both ends of its pipes, until it is there; and what it opens itself */
     };
     size_t n = 0;
 

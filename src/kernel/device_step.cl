@@ -15,7 +15,8 @@
         __global const uint *slots, struct gle_device_shape shape, uint at_step, uint at_slots
 #define NETWORK                                                                                                       \
     network_of(params, grads, moments_0, moments_1, coefs, state, derived, tape, inputs, targets, output_sums, losses, \
-               wild, populations, projections, lists, steps, updates, slots[at_slots + get_group_id(1)], &shape, at_step)
+               wild, populations, projections, lists, steps, updates, slots[at_slots + get_group_id(1)], &shape,      \
+               at_step)
 
 struct network {
     size_t slot;
