@@ -99,7 +99,8 @@ static int on_resume(void *ctx, struct gle_run *training, struct gle_error *err)
     gle_provenance_maker(now, p);
     if (p->changed)
         fprintf(s->how->err, "glesim: %s: another device, instruction set or program goes on with it, so that its "
-                             "bits are those of neither: %s; before: %s\n", s->report.dir, now, p->earlier[p->n_earlier - 1]);
+                             "bits are those of neither: %s; before: %s\n",
+                s->report.dir, now, p->earlier[p->n_earlier - 1]);
     return 0;
 }
 
