@@ -149,8 +149,8 @@ static void distances_shrink_by_the_decay_alone(void **state)
         }
 }
 
-/* The gradient that B follows can be looked at, and is that of W; while W is held, B stays, too, and then goes on with W
- * as the optimizer's steps of W are counted. */
+/* The gradient that B follows can be looked at, and is that of W; while W is held, B stays, too, and then goes on with
+ * W, as the optimizer's steps of W are counted. */
 static void what_holds_weights_holds_what_follows_them(void **state)
 {
     struct built b = build(0, "{type: kolen_pollack, decay: 0.5}", "optimizer: adam");
