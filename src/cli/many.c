@@ -76,6 +76,14 @@ static bool wants_device(const struct gle_experiment *exp)
     return exp->backend == GLE_BACKEND_OPENCL || (exp->backend == GLE_BACKEND_AUTO && exp->device);
 }
 
+bool gle_plan_on_device(const struct gle_plan *plan)
+{
+    for (size_t i = 0; i < plan->n_runs; i++)
+        if (!wants_device(plan->runs[i].exp))
+            return false;
+    return true;
+}
+
 static bool want_same_device(const struct gle_experiment *a, const struct gle_experiment *b)
 {
     return a->backend == b->backend && !strcmp(a->device ? a->device : "", b->device ? b->device : "");
