@@ -57,9 +57,12 @@ static int show_all(const struct gle_plan *plan, const struct gle_session_how *h
         return 0;
     all *= (double)n / (double)i;
     gle_format_duration(text, sizeof text, all);
+    printf("  all %zu runs%*s %s one after the other", n, n < 10 ? 7 : n < 100 ? 6 : 5, "", text);
     gle_format_duration(together, sizeof together, all / (double)share.at_once);
-    printf("  all %zu runs%*s %s one after the other, %s with %zu at a time", n, n < 10 ? 7 : n < 100 ? 6 : 5, "", text,
-           together, share.at_once);
+    if (gle_plan_on_device(plan))
+        printf("; less side by side on the device");
+    else
+        printf(", %s with %zu at a time", together, share.at_once);
     if (i < plan->n_runs)
         printf(", by %zu of %zu combinations", i, plan->n_runs);
     putchar('\n');

@@ -197,8 +197,8 @@ static void write_speed(FILE *f, const struct row *row, size_t width, bool learn
         best = fmin(best, p->least);
     }
     fprintf(f, " %.1f (%.1f) | %.2f | %.1f | %.0f | %.0f | %.1f | %.1f %% | %.1f %% |\n", 1e6 * s->least,
-            1e6 * s->median, n * best / s->least, s->traffic.launches, s->traffic.bytes_in, s->traffic.bytes_out, gflops,
-            100.0 * gflops / card->sgemm, 100.0 * passing / card->copy);
+            1e6 * s->median, n * best / s->least, s->traffic.launches, s->traffic.bytes_in, s->traffic.bytes_out,
+            gflops, 100.0 * gflops / card->sgemm, 100.0 * passing / card->copy);
 }
 
 /* Those networks side by side that were not measured, and why. */

@@ -76,6 +76,14 @@ static bool wants_device(const struct gle_experiment *exp)
     return exp->backend == GLE_BACKEND_OPENCL || (exp->backend == GLE_BACKEND_AUTO && exp->device);
 }
 
+bool gle_plan_on_device(const struct gle_plan *plan)
+{
+    for (size_t i = 0; i < plan->n_runs; i++)
+        if (!wants_device(plan->runs[i].exp))
+            return false;
+    return true;
+}
+
 static bool want_same_device(const struct gle_experiment *a, const struct gle_experiment *b)
 {
     return a->backend == b->backend && !strcmp(a->device ? a->device : "", b->device ? b->device : "");
@@ -272,7 +280,7 @@ static int size_crews(struct gle_plan *plan, struct gle_error *err)
 {
     enum {
         MOST = 256,
-        FILES = 2 * GLE_JOB_PIPES + 4, /* both ends of its pipes, until the process is there; and what it opens itself */
+        FILES = 2 * GLE_JOB_PIPES + 4, /* both ends of its pipes, until it is there; and what it opens itself */
     };
     size_t n = 0;
 

@@ -8,6 +8,7 @@
 #include "report/summary.h"
 
 #include <signal.h>
+#include <stdbool.h>
 
 /* The first three are the caller's, set before gle_plan_load(). */
 struct gle_plan {
@@ -38,6 +39,9 @@ struct gle_share {
     size_t at_once, threads;
 };
 struct gle_share gle_plan_share(const struct gle_plan *plan, size_t n_runs, size_t processors);
+
+/* Whether all runs go to a device, where those of one process step side by side. */
+bool gle_plan_on_device(const struct gle_plan *plan);
 
 /* Makes all runs side by side, as gle_plan_share() says, fewer at a time where the system allows no more, which is
  * told; and summaries: of the seeds of each variant and combination, and of the sweep of each variant. *code: the exit

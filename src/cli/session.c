@@ -6,6 +6,7 @@
 #include "cli/limits.h"
 #include "cli/loops.h"
 #include "cli/notes.h"
+#include "cli/outcome.h"
 #include "cli/show.h"
 #include "report/checkpoint.h"
 #include "report/recording.h"
@@ -26,8 +27,6 @@ static const double TELL_SECONDS = 0.2;
 /* How long to wait for a process that is still at work on a run that is to be resumed: the orphan of a command that was
  * killed a moment ago writes its checkpoint. */
 static const double ORPHAN_SECONDS = 5.0;
-/* A loss that is so many times that of the untrained network is worth a word. */
-static const double FAR_ABOVE = 10.0;
 
 /* What one run holds; freed in one place. */
 struct session {
@@ -99,8 +98,8 @@ static int on_resume(void *ctx, struct gle_run *training, struct gle_error *err)
         return -1;
     gle_provenance_maker(now, p);
     if (p->changed)
-        fprintf(s->how->err, "glesim: %s: another device, instruction set or program goes on with it, so that its bits are "
-                        "those of neither: %s; before: %s\n",
+        fprintf(s->how->err, "glesim: %s: another device, instruction set or program goes on with it, so that its "
+                             "bits are those of neither: %s; before: %s\n",
                 s->report.dir, now, p->earlier[p->n_earlier - 1]);
     return 0;
 }
@@ -250,75 +249,6 @@ static void close_session(struct session *s, const struct gle_error *err)
         gle_accelerator_enter(s->how->accelerator);
 }
 
-static void print_result(const struct session *s, double seconds)
-{
-    const struct gle_metrics *m = &s->metrics;
-    const struct gle_experiment *exp = s->report.exp;
-    const struct gle_epoch *last = m->n_epochs ? &m->epochs[m->n_epochs - 1] : NULL;
-    const struct gle_evaluated *tested = gle_metrics_final_test(m, exp);
-    FILE *out = s->how->out;
-    char spent[32];
-
-    gle_format_duration(spent, sizeof spent, seconds);
-    fprintf(out, "%s/metrics.json: %s", s->report.dir, gle_status_name(m->status));
-    if (last && last->score[m->confusion_split].measured) {
-        const struct gle_score *score = &last->score[m->confusion_split];
-        const char *set = gle_split_names[m->confusion_split];
-        fprintf(out, " after epoch %llu, %s loss %.4g", (unsigned long long)last->epoch, set, score->loss);
-        if (m->n_classes)
-            fprintf(out, ", %s accuracy %.1f %%", set, 100.0 * score->accuracy);
-    }
-    if (m->n_phases) {
-        uint64_t steps = 0;
-        for (size_t i = 0; i < m->n_phases; i++)
-            steps += m->phases[i].steps;
-        fprintf(out, " after %g time units", (double)steps * exp->dt);
-        if (!isnan(m->phases[m->n_phases - 1].last_loss)) /* some had a target */
-            fprintf(out, ", loss %.4g in the last %llu steps", m->phases[m->n_phases - 1].last_loss,
-                   (unsigned long long)m->phases[m->n_phases - 1].last_steps);
-    }
-    if (tested) {
-        fprintf(out, ", test loss %.4g", tested->loss);
-        if (m->n_classes)
-            fprintf(out, ", test accuracy %.1f %%", 100.0 * tested->accuracy);
-    }
-    fprintf(out, ", %s\n", spent);
-}
-
-/* The loss of the untrained network, or what comes next to it, and that at the end; false: nobody can tell. */
-static bool first_and_last(double *first, double *last, const char **of, const struct gle_metrics *m)
-{
-    if (m->n_phases > 1) {
-        *of = "first phase";
-        *first = m->phases[0].loss;
-        *last = m->phases[m->n_phases - 1].last_loss;
-        return true;
-    }
-    if (m->n_epochs < 2 || !m->epochs[m->n_epochs - 1].score[GLE_TRAIN].measured)
-        return false;
-    *of = "first epoch";
-    *first = m->epochs[1].score[GLE_TRAIN].loss;
-    *last = m->epochs[m->n_epochs - 1].score[GLE_TRAIN].loss;
-    for (int s = 0; s < GLE_SPLITS; s++)
-        if (m->epochs[0].score[s].measured) {
-            *of = "untrained network";
-            *first = m->epochs[0].score[s].loss;
-        }
-    return true;
-}
-
-/* A run that came to its end, and to nothing. */
-static void warn_of_loss(const struct session *s)
-{
-    double first, last;
-    const char *of;
-
-    if (s->metrics.status == GLE_COMPLETED && first_and_last(&first, &last, &of, &s->metrics) &&
-        last > FAR_ABOVE * first)
-        fprintf(s->how->err, "glesim: %s: the training loss is %.4g at the end, far above the %.4g of the %s; a smaller "
-                        "learning rate may help\n", s->report.dir, last, first, of);
-}
-
 static int open_recorder(struct session *s, struct gle_error *err)
 {
     char path[GLE_REPORT_PATH], spool[GLE_REPORT_PATH];
@@ -434,8 +364,8 @@ static int train(struct session *s, struct gle_provenance *provenance, struct gl
         return -1;
     }
     if (!quiet)
-        print_result(s, gle_clock() - start);
-    warn_of_loss(s);
+        gle_outcome_print(s->how->out, &s->report, &s->metrics, gle_clock() - start);
+    gle_outcome_warn(s->how->err, &s->report, &s->metrics);
     return rc;
 }
 

@@ -40,7 +40,8 @@ GLE_MUST_CHECK int gle_session_hash_data(char sha256[65], const struct gle_exper
                                          const struct gle_session_how *how, struct gle_error *err);
 
 /* How many runs of n experiments have room side by side on the device of the first: by the one that takes most, on the
- * data set of the first. At least 1; SIZE_MAX: no limit is known. It may start threads. Errors: as gle_session_run(). */
+ * data set of the first. At least 1; SIZE_MAX: no limit is known. It may start threads.
+ * Errors: as gle_session_run(). */
 GLE_MUST_CHECK int gle_session_fit(size_t *n_fit, const struct gle_experiment *const *exps, size_t n,
                                    const struct gle_session_how *how, struct gle_error *err);
 

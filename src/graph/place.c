@@ -8,8 +8,8 @@ enum { LINE = 16 };
 
 /* --- fields --- */
 
-enum { FIELDS_POPULATION = 54, FIELDS_PROJECTION = 18, FIELDS_DIRECT = 4, FIELDS_GRAPH = 3 }; /* at most, with those of
-                                                                                                   parameters */
+/* At most, with those of parameters. */
+enum { FIELDS_POPULATION = 54, FIELDS_PROJECTION = 18, FIELDS_DIRECT = 4, FIELDS_GRAPH = 3 };
 
 size_t gle_most_fields(size_t n_populations, size_t n_projections, size_t n_directs)
 {

@@ -92,9 +92,10 @@ static int write_part(const struct gle_convoy *c, const struct crowd *crowd, enu
         while (newer == ZERO && n < side_by_side(crowd, i) && device_of(crowd, i + n)->newer[part] == ZERO)
             n++;
         for (size_t k = 0; k < n_twins; k++) {
+            struct gle_buffer *buffer = c->buffers[twins[k].buffer];
             const size_t bytes = twins[k].n * sizeof(float);
-            if ((newer == HOST && gle_buffer_write(c->buffers[twins[k].buffer], slot * bytes, twins[k].host, bytes, err)) ||
-                (newer == ZERO && gle_buffer_zero(c->buffers[twins[k].buffer], slot * bytes, n * bytes, err)))
+            if ((newer == HOST && gle_buffer_write(buffer, slot * bytes, twins[k].host, bytes, err)) ||
+                (newer == ZERO && gle_buffer_zero(buffer, slot * bytes, n * bytes, err)))
                 return -1;
         }
         for (size_t k = 0; k < n && newer != DEVICE; k++)

@@ -1,4 +1,5 @@
-/* The program of a convoy's kernels: their source, with a function for each row of the tables that networks choose from. */
+/* The program of a convoy's kernels: their source, with a function for each row of the tables that networks choose
+ * from. */
 #include "base/memory.h"
 #include "solver/device_inside.h"
 

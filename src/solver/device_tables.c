@@ -377,7 +377,8 @@ int gle_device_tables_build(struct gle_device_tables *t, const struct gle_graph 
 {
     size_t at = 0, sent = 0;
 
-    *t = (struct gle_device_tables){.graph = g, .n_projections = g->n_projections + g->n_directs, .n_lists = count_lists(g)};
+    *t = (struct gle_device_tables){
+        .graph = g, .n_projections = g->n_projections + g->n_directs, .n_lists = count_lists(g)};
     for (int role = 0; role < GLE_ROLES; role++)
         if (g->floats[role] * (role == GLE_DERIVED ? g->n_populations : 1) >= GLE_NOWHERE)
             return gle_fail(err, GLE_ENOMEM, "the network is too large for a device: more than 4e9 numbers of a kind");

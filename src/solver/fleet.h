@@ -35,7 +35,8 @@ GLE_MUST_CHECK int gle_fleet_open(struct gle_fleet **out, struct gle_device *dev
 void gle_fleet_close(struct gle_fleet *fleet); /* NULL is fine */
 struct gle_device *gle_fleet_device(const struct gle_fleet *fleet);
 
-/* A thread of it makes no steps from here on, so that nobody waits for it; another one, or the same, comes in its place. */
+/* A thread of it makes no steps from here on, so that nobody waits for it; another one, or the same, comes in its
+ * place. */
 void gle_fleet_leave(struct gle_fleet *fleet);
 void gle_fleet_enter(struct gle_fleet *fleet);
 

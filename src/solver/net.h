@@ -19,9 +19,9 @@ GLE_MUST_CHECK int gle_net_build(struct gle_net **out, const struct gle_graph *g
                                  struct gle_error *err);
 void gle_net_destroy(struct gle_net *net); /* NULL is fine */
 
-/* Has the steps and sweeps of the net run on a fleet's device (fleet.h) from now on; once. What is asked of the net later is brought to
- * the host. An error of the device that one of the functions below meets, and cannot tell, is told by gle_net_tell(),
- * the next step, gle_net_collect(), and gle_net_archive(), by each that is called.
+/* Has the steps and sweeps of the net run on a fleet's device (fleet.h) from now on; once. What is asked of the net
+ * later is brought to the host. An error of the device that one of the functions below meets, and cannot tell, is told
+ * by gle_net_tell(), the next step, gle_net_collect(), and gle_net_archive(), by each that is called.
  * Owns:   nothing: the fleet, of whose threads this is one, outlives the net.
  * Errors: GLE_EDEVICE, GLE_ENOMEM; the net is then as it was. In a fleet of several threads also those of its memory on
  *         the device, by the next step. */

@@ -1,5 +1,5 @@
-"""What the backend `auto` takes where there is a GPU, what is said of a device's memory, and how often runs wait. The library of
-failing_opencl.c says of the devices of this machine that they are GPUs, and has them seem fast or slow.
+"""What the backend `auto` takes where there is a GPU, what is said of a device's memory, and how often runs wait. The
+library of failing_opencl.c says of the devices of this machine that they are GPUs, and has them seem fast or slow.
 
 GLESIM names the program, GLE_FAULTY_OPENCL that library. Standard library only.
 """
@@ -159,7 +159,12 @@ class Memory(InPlace):
     def test_a_dry_run_tells_what_is_taken(self):
         def told(*args, env):
             found = re.search(r"  device memory     (\S+) MiB of (\d+) MiB on (.*); the largest piece has (\S+) MiB of "
-                              r"[\w' ]+, of at most (\d+) MiB\n", self.run_glesim(*args, "--dry-run", env=env).out)
+                              r"[\w' ]+, of at most (\d+) MiB; room for (\d+) such runs side by side\n",
+                              self.run_glesim(*args, "--dry-run", env=env).out)
+            if found: # the memory, or the largest piece, is full with them
+                fit = min(float(found[2]) / float(found[1]), float(found[5]) / float(found[4])) # but for shared tables
+                self.assertAlmostEqual(int(found[6]) / fit, 1, delta=0.2)
+                self.assertGreater(int(found[6]), 1)
             return found and float(found[1])
         says = {"GLE_OPENCL_SAYS": f"gpu {1 << 34} {1 << 32}"}
         small = told(*SHORT, env=says)

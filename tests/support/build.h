@@ -30,7 +30,8 @@ struct built build_windows(const char *yaml, size_t tape_steps, size_t threads);
 struct built built_load(const char *yaml);
 struct built build_file(const char *path, const struct gle_override *overrides, size_t n_overrides, size_t threads);
 /* Tests are run once on the processor and once more on the device that the environment's GLE_TEST_DEVICE names. It is
- * opened once for the whole program, for one thread. NULL: none is named. Skips the test, and says why, where it cannot be opened. */
+ * opened once for the whole program, for one thread. NULL: none is named. Skips the test, and says why, where it cannot
+ * be opened. */
 struct gle_fleet *test_fleet(void);
 /* That device, once test_fleet() has been called. */
 struct gle_device *test_device(void);

@@ -131,7 +131,8 @@ static int collect(struct course *c, struct gle_error *err)
     if (gle_net_collect(c->net, losses, &n, err))
         return -1;
     tell_losses(c, losses, n);
-    gle_net_get_output_sum(c->net, more(&c->record, gle_net_get_place(c->net).B * gle_experiment_top(c->graph->exp)->n));
+    n = gle_net_get_place(c->net).B * gle_experiment_top(c->graph->exp)->n;
+    gle_net_get_output_sum(c->net, more(&c->record, n));
     return 0;
 }
 

@@ -1,4 +1,4 @@
-"""Draws the paper's figures from run directories, beside what was published, or a page for any run.
+"""Draws figures from run directories, the paper's beside what was published, or a page for any run.
 
     tools/plot fig8 fig10                   # from results/ and, where there is none, results/reproduced/
     tools/plot run results/xor/seed_1       # curves, confusion matrix, recording, diagnostics, as far as there are any
@@ -20,6 +20,7 @@ FIGURES = {
     "fig6": "a small LagNet learns weights from a teacher: errors of GLE beside those of the adjoint method",
     "fig8": "MNIST-1D and speech: samples, and accuracy over epochs beside other networks",
     "fig10": "MNIST-1D through a fixed LagNet: accuracy over epochs",
+    "feedback": "Yin-Yang with errors that go back through weights of their own: accuracy, and angles between B and W",
 }
 FORMATS = ("svg", "pdf", "png")
 
@@ -46,7 +47,7 @@ def parse():
     """The arguments; help, version and what is wrong end the program here."""
     parser = argparse.ArgumentParser(
         prog="plot", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="figures:\n" + "".join(f"  {name:8}{text}\n" for name, text in FIGURES.items()))
+        epilog="figures:\n" + "".join(f"  {name:10}{text}\n" for name, text in FIGURES.items()))
     parser.add_argument("what", metavar="FIGURE", nargs="+", help="one or several figures; or run DIR...")
     parser.add_argument("--runs", metavar="DIR", type=pathlib.Path, action="append",
                         help="where <name>/<variant>/seed_<n> are, in place of results/ and results/reproduced/; "

@@ -23,6 +23,7 @@ COLOURS = {
     "bptt_tw4": GREEN, "bptt_tw2": ORANGE, "bptt_tw1": PURPLE,
     "mnist1d_e2e": BLUE, "mnist1d_e2e_42k": VERMILLION, "published mnist1d_e2e": SKY,
     "published mnist1d_e2e_42k": ORANGE, "tcn": GREEN, "gru": PURPLE, "mlp": GREY,
+    "transpose": BLUE, "kolen_pollack": GREEN, "pal": VERMILLION, "fixed": ORANGE, "frozen": GREY,
     "gsc_mel_gle": BLUE, "synthetic_speech": VERMILLION, "spoken_digits": GREEN,
     "train": SKY, "validation": ORANGE, "test": BLUE,
     "input": GREY, "target": BLACK, "teacher": BLACK, "published": "#505050",
