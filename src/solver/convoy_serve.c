@@ -215,7 +215,7 @@ static int launch(const struct gle_convoy *c, enum gle_device_launch which, enum
 /* Whether a net makes step q, and does in it what the list is of; of a sweep, step 0 has the flags. */
 static bool is_in(const struct gle_net *net, enum list list, size_t q)
 {
-    static const gle_u32 of_list[LISTS_OF_PLACES] = {~0u, GLE_DEVICE_LEARN, GLE_DEVICE_SPEND};
+    static const gle_u32 of_list[LISTS_OF_PLACES] = {[LEARNING] = GLE_DEVICE_LEARN, [SPENDING] = GLE_DEVICE_SPEND};
     const struct gle_net_device *d = net->device;
     const struct gle_convoy *c = d->convoy;
 

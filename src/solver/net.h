@@ -140,7 +140,8 @@ void gle_net_set_param(struct gle_net *net, size_t param, const float *values);
 void gle_net_get_gradient(const struct gle_net *net, size_t param, float *values);
 /* What the optimizer's last step followed, likewise: the mean of gradients of several steps under learning.update,
  * clipped under learning.clip.
- * Between two of its steps, what it will follow, half made. */
+ * Between two of its steps, what it will follow, half made. Of B that follows W, that of W; of B that aligns itself,
+ * which the optimizer does not move, its gradient. */
 void gle_net_get_followed(const struct gle_net *net, size_t param, float *values);
 /* How many of the optimizer's steps since gle_net_init() had a gradient that was clipped (learning.clip). */
 uint64_t gle_net_get_clipped(const struct gle_net *net);
