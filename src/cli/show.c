@@ -234,8 +234,8 @@ static void show_room(const struct gle_plan_place *place)
     const struct gle_net_room *room = place->room;
     const struct gle_device_info *info = place->considered;
 
-    printf("  device memory     %s of %s on %s; the largest piece has %s of %s, of at most %s; room for %zu such runs side "
-           "by side\n",
+    printf("  device memory     %s of %s on %s; the largest piece has %s of %s, of at most %s; room for %zu such runs "
+           "side by side\n",
            gle_text_bytes(room->each + room->shared).text, gle_text_bytes(info->memory).text, info->name,
            gle_text_bytes(room->largest).text, room->largest_is, gle_text_bytes(info->max_buffer).text,
            gle_net_room_for(room, info, 0.0));
