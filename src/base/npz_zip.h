@@ -6,8 +6,8 @@
 
 #include <zip.h>
 
-/* Before an archive is opened: libzip fills in what it knows of sources when it opens the first one, and does not expect
- * that two threads do so at the same time. */
+/* Before an archive is opened: libzip fills in what it knows of sources when it opens the first one, and does not
+ * expect that two threads do so at the same time. */
 void gle_zip_prepare(void);
 
 /* Adds one member (its name with ".npy"), stored, and dated so that the same bytes give the same archive at path.
