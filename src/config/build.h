@@ -22,6 +22,8 @@ bool gle_is_note(const char *key);
 GLE_MUST_CHECK uint64_t gle_steps_in(double time, double dt, const struct gle_node *map, const char *key,
                                      struct gle_errors *errs);
 
+extern const struct gle_table gle_integration_table;
+
 /* Finds names that two layers have, repeats included; layers whose name could not be read are passed over.
  * Errors: GLE_ECONFIG, at the second one. */
 GLE_MUST_CHECK int gle_layers_check_names(const struct gle_layer_list *list, struct gle_errors *errs);

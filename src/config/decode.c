@@ -69,6 +69,15 @@ static const struct gle_row resets[] = {
 };
 const struct gle_table gle_reset_table = {"reset", resets, sizeof *resets};
 
+static const struct gle_row integrations[] = {
+    {.name = "euler", .help = "a potential u goes by dt / tau_m of the way to what drives it in a step, as published"},
+    {.name = "exponential",
+     .help = "by 1 - exp(-dt / tau_m), and errors v likewise: exact for inputs that stay; time constants may be below "
+             "dt"},
+    {.name = NULL},
+};
+const struct gle_table gle_integration_table = {"integration", integrations, sizeof *integrations};
+
 static const struct gle_row backends[] = {
     [GLE_BACKEND_AUTO] = {.name = "auto", .help = "a GPU where steps are faster there, else the processors"},
     [GLE_BACKEND_CPU] = {.name = "cpu", .help = "this machine's processors"},
@@ -131,10 +140,11 @@ static const struct gle_key group_keys[] = {
                   "in place of count: channels of a line or plane of neurons, whose size follows from the convolution "
                   "that is read"),
     GLE_KEY_REALS(struct group_keys, tau_m, NULL, 1e-9, 1e9, "time",
-                  "membrane time constant, for smoothing the past: one for all, or one a neuron; at least dt"),
+                  "membrane time constant, for smoothing the past: one for all, or one a neuron; at least dt, or, "
+                  "under network.integration exponential, dt / 100"),
     GLE_KEY_REALS(struct group_keys, tau_r, NULL, 1e-9, 1e9, "time",
                   "prospective time constant, for looking ahead; tau_r = tau_m makes a neuron instantaneous; at "
-                  "least dt"),
+                  "least as long likewise"),
     GLE_KEY_END,
 };
 
@@ -295,8 +305,9 @@ static const struct gle_key layer_keys[] = {
                   "number of layers of this kind, one after the other: name_1, name_2, ..."),
     GLE_KEY_CUSTOM(struct gle_layer_keys, neurons, NULL, &neurons_custom,
                    "the neurons: {count, tau_m, tau_r}, or a list of such groups"),
-    GLE_KEY_NAME(struct gle_layer_keys, activation, "linear", &gle_act_table,
-                 "what makes a rate of a potential: r = phi(u)"),
+    {.name = "activation", .kind = GLE_KEY_KIND_PART, .offset = offsetof(struct gle_layer_keys, activation),
+     .fallback = "linear", .unit = "", .help = "what makes a rate of a potential: r = phi(u)", .more = &gle_act_table,
+     .bare = true},
     GLE_KEY_CUSTOM(struct gle_layer_keys, from, GLE_ABSENT, &gle_from_custom,
                    "what the layer reads: names of layers, input, or maps that say how; default: the layer before it, "
                    "and the first layer the input"),
@@ -370,6 +381,8 @@ static const struct gle_custom network_init_custom = {
 static const struct gle_key network_keys[] = {
     GLE_KEY_CUSTOM(struct gle_network_keys, input, NULL, &gle_input_custom,
                    "number of inputs: the channels of the data set; or {channels, size} of a line or plane"),
+    GLE_KEY_NAME(struct gle_network_keys, integration, "euler", &gle_integration_table,
+                 "how potentials and errors go on in a step"),
     GLE_KEY_TEXT(struct gle_network_keys, output, GLE_ABSENT,
                  "the layer whose rates are held against the targets; default: the last one"),
     GLE_KEY_CUSTOM(struct gle_network_keys, layers, NULL, &layers_custom,
@@ -388,9 +401,17 @@ static const struct gle_key bounds_keys[] = {
     GLE_KEY_SOME_REALS(struct gle_bounds_keys, bias, GLE_ABSENT, -INFINITY, INFINITY, 2, 2, "",
                        "[lowest, highest] bias"),
     GLE_KEY_SOME_REALS(struct gle_bounds_keys, tau_m, GLE_ABSENT, 0.0, INFINITY, 2, 2, "time",
-                       "[lowest, highest] membrane time constant, at least dt; without this key the lowest is dt"),
+                       "[lowest, highest] membrane time constant, at least dt; without this key the lowest is dt. "
+                       "Under network.integration exponential it is dt / 100"),
     GLE_KEY_SOME_REALS(struct gle_bounds_keys, tau_r, GLE_ABSENT, 0.0, INFINITY, 2, 2, "time",
-                       "[lowest, highest] prospective time constant, at least dt; without this key the lowest is dt"),
+                       "[lowest, highest] prospective time constant, likewise"),
+    GLE_KEY_END,
+};
+
+static const struct gle_key update_keys[] = {
+    GLE_KEY_COUNT(struct gle_update_keys, every, "1", 1, 1e9, "steps",
+                  "learning steps whose gradients are averaged for one step of the optimizer; 1: it steps after each, "
+                  "as published"),
     GLE_KEY_END,
 };
 
@@ -407,6 +428,12 @@ static const struct gle_key learning_keys[] = {
     GLE_KEY_NAMES(struct gle_learning_keys, plastic, "[weight, bias]", &gle_param_table, "parameters that learn"),
     GLE_KEY_MAP(struct gle_learning_keys, bounds, "{}", bounds_keys,
                 "limits of parameters, kept after every step of the optimizer"),
+    GLE_KEY_MAP(struct gle_learning_keys, update, GLE_ABSENT, update_keys,
+                "when the optimizer steps; default: after every learning step. Not under the rules bptt and adjoint, "
+                "where it steps once a window"),
+    GLE_KEY_REAL(struct gle_learning_keys, clip, GLE_ABSENT, 1e-9, 1e9, "",
+                 "largest norm of the gradient, over all parameters that learn: a longer one is cut to it before the "
+                 "optimizer follows it, as by torch's clip_grad_norm_; default: none"),
     GLE_KEY_PART(struct gle_learning_keys, optimizer, "{type: adam}", &gle_optimizer_table,
                  "how parameters follow the gradient"),
     GLE_KEY_PART(struct gle_learning_keys, schedule, "{type: constant}", &gle_schedule_table,
@@ -530,5 +557,5 @@ const struct gle_table *const gle_tables[] = {
     &gle_dataset_table, &gle_act_table,  &gle_rule_table,  &gle_loss_table,  &gle_optimizer_table, &gle_schedule_table,
     &gle_metric_table,  &gle_init_table, &gle_param_table, &gle_variable_table, &gle_state_table, &gle_test_table,
     &gle_reset_table,   &gle_backend_table, &gle_link_table, &gle_pool_table,
-    &gle_feedback_table, &gle_when_table, NULL,
+    &gle_feedback_table, &gle_when_table, &gle_integration_table, NULL,
 };

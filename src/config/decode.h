@@ -71,7 +71,7 @@ struct gle_layer_keys {
     const char *name;
     uint64_t repeat;
     struct gle_neurons neurons;
-    const struct gle_row *activation;
+    struct gle_part activation;
     struct gle_source_list from;
     struct gle_errors_list errors_from;
     struct gle_part weight, bias;
@@ -90,6 +90,7 @@ struct gle_layer_list {
 
 struct gle_network_keys {
     struct gle_shape input;
+    const struct gle_row *integration;
     const char *output; /* NULL: the last layer */
     struct gle_layer_list layers;
     struct gle_part init; /* {file: ...}; row NULL: absent */
@@ -100,10 +101,15 @@ struct gle_bounds_keys {
     struct gle_reals weight, bias, tau_m, tau_r;
 };
 
+struct gle_update_keys {
+    uint64_t every; /* 0: absent */
+};
+
 struct gle_learning_keys {
     const struct gle_row *rule;
     struct gle_part loss;
-    double beta, gamma, window;
+    double beta, gamma, window, clip;
+    struct gle_update_keys update;
     struct gle_names plastic;
     struct gle_bounds_keys bounds;
     struct gle_part optimizer, schedule;

@@ -31,17 +31,25 @@ int gle_name_check(const char *name, const char *extra, const struct gle_node *s
     return 0;
 }
 
-static int check_taus(const struct gle_neurons *neurons, double dt, struct gle_errors *errs)
+/* Also where that could not be decoded: then it allows more. */
+static bool is_exponential(const struct gle_file_keys *file)
 {
+    return file->network.integration != gle_integration_table.rows;
+}
+
+static int check_taus(const struct gle_neurons *neurons, double dt, bool exponential, struct gle_errors *errs)
+{
+    const double least = gle_tau_least(dt, exponential);
+    const char *of = gle_tau_least_text(exponential);
     int rc = 0;
 
     for (size_t i = 0; i < neurons->n; i++) {
-        if (neurons->tau_m[i] < dt && (!i || neurons->tau_m_src[i] != neurons->tau_m_src[i - 1]))
-            rc = gle_node_error(errs, GLE_ERANGE, neurons->tau_m_src[i], NULL, "%g is below dt = %g",
-                                neurons->tau_m[i], dt);
-        if (neurons->tau_r[i] < dt && (!i || neurons->tau_r_src[i] != neurons->tau_r_src[i - 1]))
-            rc = gle_node_error(errs, GLE_ERANGE, neurons->tau_r_src[i], NULL, "%g is below dt = %g",
-                                neurons->tau_r[i], dt);
+        if (neurons->tau_m[i] < least && (!i || neurons->tau_m_src[i] != neurons->tau_m_src[i - 1]))
+            rc = gle_node_error(errs, GLE_ERANGE, neurons->tau_m_src[i], NULL, "%g is below %s = %g",
+                                neurons->tau_m[i], of, least);
+        if (neurons->tau_r[i] < least && (!i || neurons->tau_r_src[i] != neurons->tau_r_src[i - 1]))
+            rc = gle_node_error(errs, GLE_ERANGE, neurons->tau_r_src[i], NULL, "%g is below %s = %g",
+                                neurons->tau_r[i], of, least);
     }
     return rc;
 }
@@ -55,7 +63,7 @@ static int check_early(const struct gle_experiment *exp, const struct gle_file_k
     for (size_t i = 0; i < list->n; i++) {
         if (list->item[i].name)
             rc |= gle_name_check(list->item[i].name, "", list->item[i].src, "name", errs);
-        rc |= check_taus(&list->item[i].neurons, file->dt, errs);
+        rc |= check_taus(&list->item[i].neurons, file->dt, is_exponential(file), errs);
         rc |= gle_hardware_check(list->item[i].src, &list->item[i].hardware, file->dt, errs);
     }
     rc |= gle_hardware_check(gle_node_get(exp->src, "network"), &file->network.hardware, file->dt, errs);
@@ -89,15 +97,17 @@ static int build_learning(struct gle_experiment *exp, const struct gle_learning_
     exp->loss = (const struct gle_loss *)keys->loss.row;
     exp->loss_params = keys->loss.params;
     exp->beta = keys->beta;
+    exp->update_every = keys->update.every ? keys->update.every : 1;
+    exp->clip = keys->clip;
     exp->optimizer = keys->optimizer;
     exp->schedule = keys->schedule;
     for (size_t p = 0; p < GLE_PARAMS; p++) {
         const bool tau = gle_param_is_tau((enum gle_param)p);
-        exp->bounds[p] = (struct gle_bounds){tau ? exp->dt : -INFINITY, INFINITY};
+        exp->bounds[p] = (struct gle_bounds){tau ? exp->tau_least : -INFINITY, INFINITY};
         rc |= check_bounds(&exp->bounds[p], bounds[p], errs);
-        if (tau && exp->bounds[p].low < exp->dt)
-            rc = gle_node_error(errs, GLE_ERANGE, bounds[p]->src->items[0], NULL, "%g is below dt = %g",
-                                exp->bounds[p].low, exp->dt);
+        if (tau && exp->bounds[p].low < exp->tau_least)
+            rc = gle_node_error(errs, GLE_ERANGE, bounds[p]->src->items[0], NULL, "%g is below %s = %g",
+                                exp->bounds[p].low, gle_tau_least_text(exp->exponential), exp->tau_least);
     }
     if (exp->rule->windowed && !gle_node_get(src, "window"))
         rc = gle_node_error(errs, GLE_ECONFIG, src, "rule",
@@ -110,6 +120,10 @@ static int build_learning(struct gle_experiment *exp, const struct gle_learning_
         rc = gle_node_error(errs, GLE_ERANGE, src, "window",
                             "%g is one step of dt = %g; two are needed, since an output is the rate of the step before",
                             keys->window, exp->dt);
+    if (exp->rule->windowed && exp->update_every > 1)
+        rc = gle_node_error(errs, GLE_ECONFIG, gle_node_get(src, "update"), "every",
+                            "under the rule %s the optimizer steps once a window: every must be 1",
+                            exp->rule->row.name);
     if (exp->has_teacher && exp->loss->classes)
         rc = gle_node_error(errs, GLE_ECONFIG, src, "loss", "%s wants labels, and a teacher gives values: use mse",
                             exp->loss->row.name);
@@ -154,6 +168,10 @@ static int build_training(struct gle_experiment *exp, const struct gle_training_
         rc = gle_node_error(errs, GLE_ECONFIG, exp->schedule.src, "type",
                             "%s goes by epochs: with training.phases (training by duration) the learning rate is "
                             "constant", schedule->row.name);
+    else if (phases && schedule && ((const struct gle_schedule_params *)exp->schedule.params)->warmup)
+        rc = gle_node_error(errs, GLE_ECONFIG, exp->schedule.src, "warmup",
+                            "goes by epochs: with training.phases (training by duration) the learning rate is "
+                            "constant");
     if (exp->test == GLE_TEST_END && watched && watched->metric == GLE_METRIC_TEST_LOSS)
         rc = gle_node_error(errs, GLE_ECONFIG, src, "test",
                             "the schedule watches test_loss, so the test set is wanted after every epoch: epochs");
@@ -279,6 +297,8 @@ static int build_sections(struct gle_experiment *exp, const struct gle_file_keys
     exp->description = file->description;
     exp->seed = file->seed;
     exp->dt = file->dt;
+    exp->exponential = is_exponential(file);
+    exp->tau_least = gle_tau_least(exp->dt, exp->exponential);
     exp->dataset = file->dataset;
     exp->input_shape = file->network.input;
     exp->n_input = gle_shape_count(&exp->input_shape);

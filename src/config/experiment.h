@@ -48,7 +48,7 @@ enum gle_param {
 };
 extern const struct gle_row gle_params[], gle_recorded_params[];
 const char *gle_param_name(enum gle_param kind); /* of any kind */
-/* Whether it is a time constant, which is never below dt. */
+/* Whether it is a time constant, which is never below gle_experiment.tau_least. */
 static inline bool gle_param_is_tau(enum gle_param kind)
 {
     return kind == GLE_TAU_M || kind == GLE_TAU_R;
@@ -118,8 +118,9 @@ struct gle_layer_cfg {
     const char *name;            /* unique; "lag_3" for the third of `name: lag, repeat: 5` */
     struct gle_shape shape;
     size_t n;                    /* neurons: all of the shape */
-    const double *tau_m, *tau_r; /* (n), in the config's time unit, >= dt */
+    const double *tau_m, *tau_r; /* (n), in the config's time unit, >= tau_least */
     const struct gle_act *act;
+    const void *act_params;      /* its settings; NULL: it has none */
     struct gle_source_cfg *sources; /* at least one */
     size_t n_sources;
     struct gle_errors_cfg *errors_from;
@@ -149,7 +150,7 @@ struct gle_setting {
     size_t layer;
     size_t source; /* of the layer, whose weights are meant; 0 of other parameters */
     enum gle_param param;
-    struct gle_part value; /* row: struct gle_init; fits the parameter's shape, and a time constant is not below dt */
+    struct gle_part value; /* row: struct gle_init; fits the parameter's shape, and a time constant is not too short */
 };
 struct gle_settings {
     struct gle_setting *item;
@@ -228,6 +229,8 @@ struct gle_experiment {
     struct gle_sweep sweep;
     uint64_t seed;
     double dt;
+    bool exponential; /* network.integration: u and v go by 1 - exp(-dt / tau) of the way in a step, not dt / tau */
+    double tau_least; /* the shortest time constant */
     struct gle_part dataset; /* row: struct gle_dataset */
 
     struct gle_shape input_shape;
@@ -245,6 +248,9 @@ struct gle_experiment {
     struct gle_part optimizer; /* row: struct gle_optimizer */
     struct gle_part schedule;  /* row: struct gle_schedule */
     uint64_t window_steps;     /* learning.window in steps, for a windowed rule; else 0 */
+    uint64_t update_every;     /* learning steps whose gradients are averaged for one step of the optimizer; at least 1,
+                                  and 1 under a windowed rule */
+    double clip;               /* the largest norm of what the optimizer follows, over all parameters; 0: any */
 
     bool has_teacher;
     struct gle_settings teacher; /* what it has instead of the network's initial parameters */
@@ -269,6 +275,16 @@ struct gle_experiment {
     const struct gle_node *src; /* its root */
     const struct gle_node *network_src, *training_src, *compute_src;
 };
+
+/* In place of %s: "0.05 is below %s = 0.1". */
+static inline const char *gle_tau_least_text(bool exponential)
+{
+    return exponential ? "dt / 100" : "dt";
+}
+static inline double gle_tau_least(double dt, bool exponential)
+{
+    return exponential ? dt / 100.0 : dt;
+}
 
 /* A change to the file's tree before it is decoded: --set a.b=c. `where` names it in messages ("--set a.b=c"). */
 struct gle_override {

@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "config/build.h"
+#include "parts/activation.h"
 #include "parts/init.h"
 
 #include <stdio.h>
@@ -75,6 +76,7 @@ static int build_layer(struct gle_layer_cfg *l, const struct gle_layer_keys *key
 {
     const struct gle_learning_keys *learning = &file->learning;
     const struct gle_names *plastic;
+    const char *key, *why;
 
     l->name = keys->name;
     if (keys->repeat) {
@@ -92,7 +94,8 @@ static int build_layer(struct gle_layer_cfg *l, const struct gle_layer_keys *key
     }
     l->tau_m = keys->neurons.tau_m;
     l->tau_r = keys->neurons.tau_r;
-    l->act = (const struct gle_act *)keys->activation;
+    l->act = (const struct gle_act *)keys->activation.row;
+    l->act_params = keys->activation.params;
     l->bias = keys->bias;
     replace_by_file(&l->bias, &file->network.init);
     l->gamma = gle_node_get(keys->src, "gamma") ? keys->gamma : learning->gamma;
@@ -101,6 +104,8 @@ static int build_layer(struct gle_layer_cfg *l, const struct gle_layer_keys *key
     for (size_t i = 0; i < plastic->n; i++)
         if (plastic->v[i]) /* NULL: unknown, an error by now */
             l->plastic[plastic->v[i] - gle_params] = true;
+    if (!copy && l->act->check && l->act->check(l->act_params, &key, &why))
+        return gle_node_error(errs, GLE_ERANGE, keys->activation.src, key, "%s", why);
     l->plastic[GLE_BIAS] = l->plastic[GLE_BIAS] && l->bias.row;
     gle_hardware_build(l, keys, file);
     if (keys->repeat && keys->from.src)

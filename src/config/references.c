@@ -72,14 +72,15 @@ static size_t find_layer(const struct gle_experiment *exp, const char *name, con
 /* --- parameters put to values --- */
 
 /* Numbers of a value, which may stand in a list or in rows. */
-static int check_taus(const struct gle_node *value, double dt, struct gle_errors *errs)
+static int check_taus(const struct gle_node *value, const struct gle_experiment *exp, struct gle_errors *errs)
 {
     int rc = 0;
 
     for (size_t i = 0; i < value->n_items; i++)
-        rc |= check_taus(value->items[i], dt, errs);
-    if (value->kind == GLE_NODE_SCALAR && value->number < dt)
-        rc = gle_node_error(errs, GLE_ERANGE, value, NULL, "%g is below dt = %g", value->number, dt);
+        rc |= check_taus(value->items[i], exp, errs);
+    if (value->kind == GLE_NODE_SCALAR && value->number < exp->tau_least)
+        rc = gle_node_error(errs, GLE_ERANGE, value, NULL, "%g is below %s = %g", value->number,
+                            gle_tau_least_text(exp->exponential), exp->tau_least);
     return rc;
 }
 
@@ -147,7 +148,7 @@ static int build_setting(struct gle_setting *out, const struct gle_experiment *e
     else
         rc = gle_values_fit(&out->value, out->param, out->param == GLE_BIAS ? gle_layer_biases(l) : l->n, 1, errs);
     if (gle_param_is_tau(out->param) && given)
-        rc |= check_taus(given, exp->dt, errs);
+        rc |= check_taus(given, exp, errs);
     return rc;
 }
 

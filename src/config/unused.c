@@ -269,6 +269,9 @@ static void tell_of_learning(const struct gle_experiment *exp, struct gle_errors
         return;
     tell(told, given(exp, learning, "optimizer"), "%s", idle);
     tell(told, given(exp, learning, "schedule"), "%s", idle);
+    if (exp->update_every > 1)
+        tell(told, given(exp, learning, "update"), "%s", idle);
+    tell(told, given(exp, learning, "clip"), "%s", idle);
     tell(told, given(exp, exp->src, "diagnose"), "%s", idle);
     tell(told, given(exp, exp->record.src, "gradients"), "%s", idle);
 }

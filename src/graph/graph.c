@@ -392,7 +392,8 @@ double gle_graph_forward_flops(const struct gle_graph *graph)
 
 double gle_graph_bytes(const struct gle_graph *graph, size_t n_moments)
 {
-    double floats = (double)graph->floats[GLE_PARAMETER] * (double)(2 + n_moments); /* gradients and kept ones, too */
+    const bool followed = gle_graph_has_followed(graph); /* beside gradients and kept ones */
+    double floats = (double)graph->floats[GLE_PARAMETER] * (double)(2 + followed + n_moments);
 
     for (int role = 0; role < GLE_ROLES; role++)
         floats += (double)graph->floats[role];

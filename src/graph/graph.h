@@ -27,7 +27,8 @@ struct gle_population_tape {
     struct gle_field dr;     /* + phi'(prosp_u) */
     struct gle_field s;      /* tau_m u_dot, where a time constant learns */
     struct gle_field lambda; /* the adjoint variable, by the sweep */
-    struct gle_field prosp_u_bar; /* by the sweep, where tau_r learns: gradient with respect to prosp_u */
+    struct gle_field prosp_u_bar; /* by the sweep, where tau_r learns, or tau_m and integration is exponential: gradient
+                                     with respect to prosp_u */
     /* Where errors feed back into membranes, here or in what errors go on to: */
     struct gle_field v;         /* + low-pass errors */
     struct gle_field e;         /* errors */
@@ -78,10 +79,15 @@ struct gle_population {
     struct gle_parameter *factors[GLE_MISMATCHES]; /* (1, n): what time constants are multiplied by where they are used;
                                                       NULL: by 1 */
     /* Coefficients (1, n), as the kernels want them. */
-    struct gle_field leak_u; /* dt / tau_m */
+    struct gle_field leak_u; /* dt / tau_m, or 1 - exp(-dt / tau_m) */
     struct gle_field look_u; /* tau_r / tau_m */
-    struct gle_field leak_v; /* dt / tau_r */
+    struct gle_field leak_v; /* dt / tau_r, or 1 - exp(-dt / tau_r) */
     struct gle_field look_v; /* tau_m / tau_r */
+    /* The same where integration is exponential, so that leaks are 1 - exp(-dt / tau); else there are none. */
+    struct gle_field rate_u;  /* dt / tau_m */
+    struct gle_field slope_u; /* (dt / tau_m) exp(-dt / tau_m) = -tau_m times the slope of leak_u over tau_m */
+    struct gle_field rate_v;  /* dt / tau_r */
+    struct gle_field slope_v; /* (dt / tau_r) exp(-dt / tau_r) */
     struct gle_field mean;   /* 1 / (B tau_m), for the gradients of tau_m and tau_r */
     struct gle_field b;      /* the bias of each neuron, where channels share it */
     /* State (B, n). */
@@ -235,6 +241,11 @@ size_t gle_graph_layer_parameters(const struct gle_graph *graph, size_t populati
 double gle_graph_flops(const struct gle_graph *graph, bool learn);
 /* The same of a step that leaves errors out. */
 double gle_graph_forward_flops(const struct gle_graph *graph);
+/* Whether what the optimizer follows is not the gradient of one step, and has a slab of its own. */
+static inline bool gle_graph_has_followed(const struct gle_graph *graph)
+{
+    return graph->exp->update_every > 1 || graph->exp->clip > 0.0;
+}
 /* Bytes of the slabs, with n_moments arrays of optimizer moments. */
 double gle_graph_bytes(const struct gle_graph *graph, size_t n_moments);
 

@@ -1,6 +1,7 @@
 #include "graph/place.h"
 #include "kernel/kernel.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { LINE = 16 };
@@ -8,7 +9,7 @@ enum { LINE = 16 };
 /* --- fields --- */
 
 /* At most, with those of parameters. */
-enum { FIELDS_POPULATION = 50, FIELDS_PROJECTION = 18, FIELDS_DIRECT = 4, FIELDS_GRAPH = 3 };
+enum { FIELDS_POPULATION = 54, FIELDS_PROJECTION = 18, FIELDS_DIRECT = 4, FIELDS_GRAPH = 3 };
 
 size_t gle_most_fields(size_t n_populations, size_t n_projections, size_t n_directs)
 {
@@ -27,6 +28,7 @@ static void place(struct gle_graph *g, struct gle_field *f, struct gle_field sha
 {
     const size_t one = (shape.rows * gle_padded(shape.cols) + LINE - 1) / LINE * LINE;
 
+    assert(g->n_fields < gle_most_fields(g->n_populations, g->n_projections, g->n_directs));
     *f = shape;
     f->ld = gle_padded(shape.cols);
     f->copies = copies;
@@ -191,6 +193,10 @@ static void add_parameters(struct gle_graph *g, struct gle_population *p)
     place(g, &p->look_u, row_of(g, p, GLE_COEFFICIENT, "look_u"), 1);
     place(g, &p->leak_v, row_of(g, p, GLE_COEFFICIENT, "leak_v"), 1);
     place(g, &p->look_v, row_of(g, p, GLE_COEFFICIENT, "look_v"), 1);
+    place(g, &p->rate_u, row_of(g, p, GLE_COEFFICIENT, "rate_u"), g->exp->exponential);
+    place(g, &p->slope_u, row_of(g, p, GLE_COEFFICIENT, "slope_u"), g->exp->exponential);
+    place(g, &p->rate_v, row_of(g, p, GLE_COEFFICIENT, "rate_v"), g->exp->exponential);
+    place(g, &p->slope_v, row_of(g, p, GLE_COEFFICIENT, "slope_v"), g->exp->exponential);
     place(g, &p->mean, row_of(g, p, GLE_COEFFICIENT, "mean"), 1);
     place(g, &p->b, row_of(g, p, GLE_COEFFICIENT, "b"), n_bias < p->n);
 }
@@ -301,7 +307,8 @@ static void add_tapes(struct gle_graph *g, struct gle_population *p)
     place(g, &t->dr, batch_of(g, p, GLE_TAPE, "r_prime"), p->swept ? T + 1 : 0);
     place(g, &t->s, batch_of(g, p, GLE_TAPE, "s"), p->tau_m->plastic || p->tau_r->plastic ? T : 0);
     place(g, &t->lambda, batch_of(g, p, GLE_TAPE, "lambda"), p->swept ? T : 0);
-    place(g, &t->prosp_u_bar, batch_of(g, p, GLE_TAPE, "prosp_u_bar"), p->tau_r->plastic ? T : 0);
+    place(g, &t->prosp_u_bar, batch_of(g, p, GLE_TAPE, "prosp_u_bar"),
+          p->tau_r->plastic || (p->tau_m->plastic && g->exp->exponential) ? T : 0);
     place(g, &t->v, batch_of(g, p, GLE_TAPE, "v"), p->coupled ? T + 1 : 0);
     place(g, &t->e, batch_of(g, p, GLE_TAPE, "e"), p->coupled ? T : 0);
     place(g, &t->prosp_u, batch_of(g, p, GLE_TAPE, "prosp_u"), p->coupled ? T : 0);

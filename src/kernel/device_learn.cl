@@ -156,17 +156,46 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void send_errors(NET
             p[k] = gle_clipf(optimize_##name(p[k], g[k], &m_0[k], &m_1[k], c), low, high);                  \
     }
 #define GLE_OPTIMIZE(name)                                                                                  \
-    update_##name(n, w->params + i, w->grads + i, w->moments[0] + i, w->moments[1] + i,                     \
-                  w->updates[p->number].c, p->low, p->high)
+    update_##name(n, w->params + i, (w->shape->follows ? w->followed : w->grads) + i, w->moments[0] + i,   \
+                  w->moments[1] + i, w->updates[p->number].c, p->low, p->high)
 OPTIMIZER_FUNCTIONS
 
-static inline void update(const struct network *w, __global const struct gle_device_parameter *p, uint at, uint n)
+/* What is gathered of gradients: `to` becomes `share` of the sum of itself, unless `first`, and of those found now. */
+CALLED void gather_run(uint n, __global float *to, __global const float *found, bool first, float share)
+{
+    for (uint k = 0; k < n; k++) {
+        const float sum = first ? found[k] : to[k] + found[k];
+        to[k] = share * sum;
+    }
+}
+
+/* What becomes of n numbers in a row of a gradient that has been found. Returns whether the optimizer steps now. */
+static inline bool gather_found(const struct network *w, __global const struct gle_device_parameter *p, uint at, uint n)
+{
+    const uint i = p->field.place + at;
+    const bool first = does(w, GLE_DEVICE_FIRST), spends = does(w, GLE_DEVICE_SPEND);
+
+    if (w->follows_clipped)
+        gather_run(n, w->followed + i, w->followed + i, true, w->squares[w->shape->n_squares]);
+    else if (w->shape->follows)
+        gather_run(n, w->followed + i, w->grads + i, first, spends && !first ? w->shape->share : 1.0f);
+    return spends && (w->follows_clipped || !(w->shape->clip > 0.0f));
+}
+
+/* The optimizer's step. */
+static inline void step_along(const struct network *w, __global const struct gle_device_parameter *p, uint at, uint n)
 {
     const uint i = p->field.place + at;
 
     switch (w->shape->optimizer) {
         OPTIMIZERS
     }
+}
+
+static inline void update(const struct network *w, __global const struct gle_device_parameter *p, uint at, uint n)
+{
+    if (gather_found(w, p, at, n))
+        step_along(w, p, at, n);
 }
 
 /* The gradient of weights as a product of (neurons or channels of the target, numbers of a row). Returns the depth; 0:
@@ -218,20 +247,27 @@ CALLED void read_weights(const struct network *w, projection *c, __global const 
         to[k] = gle_quantize(from[k], p->quantize_up, p->quantize_down, p->levels);
 }
 
-/* The optimizer's step for n weights in a row; where B moves along with W, for both. */
+/* What is done with n weights in a row; where B moves along with W, with both: B has the gradient of W, and what is
+ * gathered of it. */
 static inline void update_pair(const struct network *w, projection *c, uint at, uint n)
 {
-    __global float *weights = w->params + c->weight.field.place + at, *own = w->params + c->feedback.field.place + at;
+    const uint i = c->weight.field.place + at, i_own = c->feedback.field.place + at;
+    const bool steps = gather_found(w, &c->weight, at, n);
 
+    if (c->feedback_follows)
+        copy_run(n, w->grads + i_own, w->grads + i);
+    if (c->feedback_follows && w->shape->follows)
+        copy_run(n, w->followed + i_own, w->followed + i);
+    if (!steps)
+        return;
     for (uint k = 0; c->feedback_follows && k < n; k++) {
-        weights[k] = gle_shrink(weights[k], c->feedback_keep);
-        own[k] = gle_shrink(own[k], c->feedback_keep);
-        w->grads[c->feedback.field.place + at + k] = w->grads[c->weight.field.place + at + k];
+        w->params[i + k] = gle_shrink(w->params[i + k], c->feedback_keep);
+        w->params[i_own + k] = gle_shrink(w->params[i_own + k], c->feedback_keep);
     }
-    update(w, &c->weight, at, n);
+    step_along(w, &c->weight, at, n);
     read_weights(w, c, &c->weight, &c->read, at, n);
     if (c->feedback_follows) {
-        update(w, &c->feedback, at, n);
+        step_along(w, &c->feedback, at, n);
         read_weights(w, c, &c->feedback, &c->feedback_read, at, n);
     }
 }
@@ -304,15 +340,22 @@ CALLED float sum_products(population *p, uint i, __global const float *x, __glob
 /* A time constant of neuron i as membranes or errors (k) use it, and how it grows with the parameter. */
 static inline float used_tau(const struct network *w, population *p, uint k, uint i, float tau)
 {
-    const float dt = w->shape->dt, used = is_there(&p->factors[k]) ? tau * w->params[p->factors[k].place + i] : tau;
+    const float least = w->shape->tau_least;
+    const float used = is_there(&p->factors[k]) ? tau * w->params[p->factors[k].place + i] : tau;
 
-    return is_there(&p->factors[k]) && used < dt ? dt : used;
+    return is_there(&p->factors[k]) && used < least ? least : used;
 }
 static inline float gain_of_tau(const struct network *w, population *p, uint k, uint i, float tau)
 {
     const float factor = is_there(&p->factors[k]) ? w->params[p->factors[k].place + i] : 1.0f;
 
-    return is_there(&p->factors[k]) && tau * factor < w->shape->dt ? 0.0f : factor;
+    return is_there(&p->factors[k]) && tau * factor < w->shape->tau_least ? 0.0f : factor;
+}
+
+/* The share of its way that a potential, or an error, goes in a step; rate = dt / tau. */
+CALLED float leak_of(const struct network *w, float rate)
+{
+    return w->shape->exponential ? gle_faded(rate) : rate;
 }
 
 /* The steps of the optimizer for the time constants of neuron i that learn, and the coefficients that follow. */
@@ -327,11 +370,18 @@ CALLED void update_taus(const struct network *w, population *p, uint i)
         const float m = used_tau(w, p, GLE_DEVICE_TAU_M, i, tau_m), r = used_tau(w, p, GLE_DEVICE_TAU_R, i, tau_r);
         const float of_errors_m = used_tau(w, p, GLE_DEVICE_ERROR_TAU_M, i, tau_m);
         const float of_errors_r = used_tau(w, p, GLE_DEVICE_ERROR_TAU_R, i, tau_r);
-        w->coefs[p->leak_u.place + i] = w->shape->dt / m;
+        const float rate_u = w->shape->dt / m, rate_v = w->shape->dt / of_errors_r;
+        w->coefs[p->leak_u.place + i] = leak_of(w, rate_u);
         w->coefs[p->look_u.place + i] = r / m;
-        w->coefs[p->leak_v.place + i] = w->shape->dt / of_errors_r;
+        w->coefs[p->leak_v.place + i] = leak_of(w, rate_v);
         w->coefs[p->look_v.place + i] = of_errors_m / of_errors_r;
         w->coefs[p->mean.place + i] = 1.0f / ((float)w->shape->B * m);
+        if (w->shape->exponential) {
+            w->coefs[p->rate_u.place + i] = rate_u;
+            w->coefs[p->slope_u.place + i] = rate_u * gle_fading(rate_u);
+            w->coefs[p->rate_v.place + i] = rate_v;
+            w->coefs[p->slope_v.place + i] = rate_v * gle_fading(rate_v);
+        }
     }
 }
 

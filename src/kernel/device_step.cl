@@ -12,18 +12,21 @@
         __global float *losses, __global uint *wild, __global const struct gle_device_population *populations,        \
         projection *projections, __global const uint *lists, __global const struct gle_device_tile *tiles,            \
         __global const struct gle_device_step *steps, __global const struct gle_device_update *updates,               \
-        __global const uint *slots, struct gle_device_shape shape, uint at_step, uint at_slots
+        __global float *followed, __global float *squares, __global uint *clipped, __global const uint *slots,        \
+        struct gle_device_shape shape, uint at_step, uint at_slots
 #define NETWORK                                                                                                       \
     network_of(params, grads, moments_0, moments_1, coefs, state, derived, tape, inputs, targets, output_sums, losses, \
-               wild, populations, projections, lists, steps, updates, slots[at_slots + get_group_id(1)], &shape,      \
-               at_step)
+               wild, populations, projections, lists, steps, updates, followed, squares, clipped,                     \
+               slots[at_slots + get_group_id(1)], &shape, at_step)
 
 struct network {
     size_t slot;
-    __global float *params, *grads, *moments[2], *coefs, *state, *derived, *tape;
+    __global float *params, *grads, *followed, *moments[2], *coefs, *state, *derived, *tape;
     __global const float *input, *target;
     __global float *output_sum, *loss;
-    __global uint *wild;
+    __global uint *wild, *clipped;
+    __global float *squares; /* (n_squares), and the share of what the optimizer follows that is left */
+    bool follows_clipped;    /* that share is known, and the optimizer steps */
     __global const struct gle_device_population *populations;
     projection *projections;
     __global const uint *lists;
@@ -42,7 +45,8 @@ static inline struct network network_of(__global float *params, __global float *
                                         __global float *losses, __global uint *wild, population *populations,
                                         projection *projections, __global const uint *lists,
                                         __global const struct gle_device_step *steps,
-                                        __global const struct gle_device_update *updates, size_t slot,
+                                        __global const struct gle_device_update *updates, __global float *followed,
+                                        __global float *squares, __global uint *clipped, size_t slot,
                                         const struct gle_device_shape *shape, uint at_step)
 {
     const size_t first = slot * shape->turns, turn = first + at_step;
@@ -52,6 +56,10 @@ static inline struct network network_of(__global float *params, __global float *
     w.step = steps + slot * shape->steps_apart + at_step;
     w.params = params + slot * shape->slab_params;
     w.grads = grads + slot * shape->slab_params;
+    w.followed = followed + slot * shape->slab_params;
+    w.squares = squares + slot * (shape->n_squares + 1);
+    w.clipped = clipped + turn;
+    w.follows_clipped = false;
     w.moments[0] = moments_0 + slot * shape->slab_params;
     w.moments[1] = moments_1 + slot * shape->slab_params;
     w.coefs = coefs + slot * shape->slab_coefs;
@@ -310,26 +318,38 @@ CALLED uint step_membranes(uint n, __global float *RESTRICT prosp_u, __global fl
     return wild;
 }
 
+static inline struct gle_act_numbers numbers_of(population *p)
+{
+    struct gle_act_numbers numbers;
+
+    numbers.a = p->act_numbers[0];
+    numbers.b = p->act_numbers[1];
+    numbers.c = p->act_numbers[2];
+    numbers.d = p->act_numbers[3];
+    return numbers;
+}
+
 /* An activation, of a run; dr is left alone where slopes are not wanted. */
 #define GLE_ACTIVATION_RUN(name)                                                                           \
-    CALLED void activate_##name(uint n, __global float *RESTRICT r, __global float *RESTRICT dr,           \
-                                __global const float *RESTRICT u, bool slopes)                             \
+    CALLED void activate_##name(population *of, uint n, __global float *RESTRICT r,                        \
+                                __global float *RESTRICT dr, __global const float *RESTRICT u, bool slopes) \
     {                                                                                                      \
+        const struct gle_act_numbers p = numbers_of(of);                                                   \
         for (uint k = 0; k < n; k++) {                                                                     \
-            const float y = gle_##name##_y(u[k]), rate = gle_##name(u[k], y);                              \
+            const float y = gle_##name##_y(u[k], p), rate = gle_##name(u[k], y, p);                        \
             r[k] = rate;                                                                                   \
             if (slopes)                                                                                    \
-                dr[k] = gle_##name##_slope(u[k], y, rate);                                                 \
+                dr[k] = gle_##name##_slope(u[k], y, rate, p);                                              \
         }                                                                                                  \
     }
 #define GLE_ACTIVATION_FUNCTION(name) GLE_ACTIVATION_RUN(name)
 #define GLE_ACTIVATE(name) GLE_ACTIVATE_OF(name)
-#define GLE_ACTIVATE_OF(name) activate_##name(n, r, dr, u, slopes)
+#define GLE_ACTIVATE_OF(name) activate_##name(p, n, r, dr, u, slopes)
 ACTIVATION_FUNCTIONS
 
-CALLED void activate(uint act, uint n, __global float *r, __global float *dr, __global const float *u, bool slopes)
+CALLED void activate(population *p, uint n, __global float *r, __global float *dr, __global const float *u, bool slopes)
 {
-    switch (act) {
+    switch (p->act) {
         ACTIVATIONS
     }
 }
@@ -464,7 +484,7 @@ CALLED uint step_run(const struct network *w, population *p, uint at, uint i, ui
     wild |= step_membranes(n, prosp_u, w->state + p->u.place + at, s, e, b + i, p->gamma,
                            w->coefs + p->look_u.place + i, w->coefs + p->leak_u.place + i);
     add_noise(w, p, GLE_DEVICE_NOISE_MEMBRANE, at, i, n, sample, w->state + p->u.place + at);
-    activate(p->act, n, r + at, dr + at, prosp_u, slopes);
+    activate(p, n, r + at, dr + at, prosp_u, slopes);
     if (!p->normalised) {
         add_noise(w, p, GLE_DEVICE_NOISE_RATE, at, i, n, sample, r + at);
         pass_high(w, p, at, n, r + at);

@@ -129,22 +129,23 @@ CALLED void bar_of_loss(uint n, __global float *RESTRICT bar, __global const flo
 
 /* a += phi''(u) x */
 #define GLE_CURVATURE_RUN(name)                                                                         \
-    CALLED void curve_##name(uint n, __global float *RESTRICT a, __global const float *RESTRICT u,      \
-                             __global const float *RESTRICT x)                                          \
+    CALLED void curve_##name(population *of, uint n, __global float *RESTRICT a,                        \
+                             __global const float *RESTRICT u, __global const float *RESTRICT x)        \
     {                                                                                                   \
+        const struct gle_act_numbers p = numbers_of(of);                                                \
         for (uint k = 0; k < n; k++) {                                                                  \
-            const float y = gle_##name##_y(u[k]), r = gle_##name(u[k], y);                              \
-            a[k] += gle_##name##_curvature(u[k], y, r, gle_##name##_slope(u[k], y, r)) * x[k];          \
+            const float y = gle_##name##_y(u[k], p), r = gle_##name(u[k], y, p);                        \
+            a[k] += gle_##name##_curvature(u[k], y, r, gle_##name##_slope(u[k], y, r, p), p) * x[k];    \
         }                                                                                               \
     }
 #define GLE_CURVATURE_FUNCTION(name) GLE_CURVATURE_RUN(name)
 #define GLE_CURVE(name) GLE_CURVE_OF(name)
-#define GLE_CURVE_OF(name) curve_##name(n, a, u, x)
+#define GLE_CURVE_OF(name) curve_##name(p, n, a, u, x)
 CURVATURE_FUNCTIONS
 
-CALLED void curve(uint act, uint n, __global float *a, __global const float *u, __global const float *x)
+CALLED void curve(population *p, uint n, __global float *a, __global const float *u, __global const float *x)
 {
-    switch (act) {
+    switch (p->act) {
         CURVATURES
     }
 }
@@ -169,15 +170,15 @@ CALLED uint step_back(uint n, __global float *RESTRICT lambda, __global float *R
 }
 
 /* Back through errors that fed into membranes. to_tau_m and to_tau_r gather what their gradients read lag = tau_r v_dot
- * by: e_bar, and look e_bar + leak v_bar. */
+ * by: e_bar, and look e_bar + slope v_bar. */
 CALLED void step_errors_back(uint n, bool prospective, __global float *RESTRICT above_bar,
                              __global float *RESTRICT dr_bar, __global float *RESTRICT v_bar,
                         __global const float *RESTRICT e_bar,
                              __global const float *RESTRICT lambda, float gamma, __global const float *RESTRICT e_above,
                              __global const float *RESTRICT dr, __global const float *RESTRICT v,
                              __global const float *RESTRICT look, __global const float *RESTRICT leak,
-                             __global float *RESTRICT to_tau_m, __global float *RESTRICT to_tau_r,
-                             __global float *RESTRICT lag)
+                             __global const float *slope, __global float *RESTRICT to_tau_m,
+                             __global float *RESTRICT to_tau_r, __global float *RESTRICT lag)
 {
     for (uint k = 0; k < n; k++) {
         const float bar = e_bar[k] + gamma * lambda[k], old = v_bar[k];
@@ -187,7 +188,7 @@ CALLED void step_errors_back(uint n, bool prospective, __global float *RESTRICT 
         else
             gle_error_instantaneous_back(&above_bar[k], &dr_bar[k], &lag[k], bar, e_above[k], dr[k]);
         to_tau_m[k] += bar * lag[k];
-        to_tau_r[k] += (look[k] * bar + leak[k] * old) * lag[k];
+        to_tau_r[k] += (look[k] * bar + slope[k] * old) * lag[k];
     }
 }
 
@@ -218,7 +219,7 @@ CALLED uint sweep_run(const struct network *w, const struct sweep *v, population
         a[k] = 0.0f;
     multiply_run(n, a, tape_of(w, &p->tape_dr, t + 1) + at);
     if (feeds)
-        curve(p->act, n, a, tape_of(w, &p->tape_prosp_u, t) + at, v->adjoint + p->adjoint_dr.place + at);
+        curve(p, n, a, tape_of(w, &p->tape_prosp_u, t) + at, v->adjoint + p->adjoint_dr.place + at);
     wild = step_back(n, lambda, v->adjoint + p->adjoint_u.place + at, a, w->coefs + p->look_u.place + i,
                      w->coefs + p->leak_u.place + i);
     if (feeds)
@@ -227,8 +228,8 @@ CALLED uint sweep_run(const struct network *w, const struct sweep *v, population
                         v->adjoint + p->adjoint_e.place + at, lambda, p->gamma,
                          tape_of(w, &p->tape_e_above, t) + at, tape_of(w, &p->tape_dr, t) + at,
                          tape_of(w, &p->tape_v, t) + at, w->coefs + p->look_v.place + i, w->coefs + p->leak_v.place + i,
-                         v->adjoint + p->adjoint_to_tau_m.place + at, v->adjoint + p->adjoint_to_tau_r.place + at,
-                         v->adjoint + p->adjoint_a.place + at);
+                         w->coefs + p->slope_v.place + i, v->adjoint + p->adjoint_to_tau_m.place + at,
+                         v->adjoint + p->adjoint_to_tau_r.place + at, v->adjoint + p->adjoint_a.place + at);
     return wild;
 }
 
@@ -287,20 +288,52 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void sweep_populatio
 /* Rows that are summed in one go: more, and single precision would lose digits. */
 #define SUM_ROWS 4096u
 
-/* The gradient of a time constant of neuron i, times dt: the sum of bar u_dot, less what errors add; gain, error_gain:
- * how what membranes and errors use grows with it. */
-CALLED float gather_tau(const struct network *w, const struct sweep *v, population *p, uint i,
-                        __global const float *bar, __global const float *to_tau, float gain, float error_gain)
+/* The sum over the window of bar times tau_m u_dot of neuron i. */
+CALLED float sum_bar(const struct network *w, const struct sweep *v, population *p, uint i, __global const float *bar)
 {
     const uint rows = v->window->taped * w->shape->B;
-    float sum = 0.0f, errors = 0.0f;
+    float sum = 0.0f;
 
     for (uint b = 0; b < rows; b += SUM_ROWS)
         sum += sum_products(p, i, bar + (size_t)b * p->ld, tape_of(w, &p->tape_s, 0) + (size_t)b * p->ld,
                             smaller(rows - b, SUM_ROWS));
+    return sum;
+}
+
+/* What errors add to the gradient of a time constant, but for the sign, times tau_r. */
+CALLED float sum_to_tau(const struct network *w, const struct sweep *v, population *p, uint i,
+                        __global const float *to_tau)
+{
+    float errors = 0.0f;
+
     for (uint b = 0; feeds_back(v->window, p) && b < w->shape->B; b++)
         errors += to_tau[b * p->ld + i];
-    return gain * sum * w->coefs[p->leak_u.place + i] - error_gain * errors * w->coefs[p->leak_v.place + i];
+    return errors;
+}
+
+/* The gradient of tau_m of neuron i, which is `tau`, times dt; solver/window.c says what integration makes of it. */
+CALLED float gather_tau_m(const struct network *w, const struct sweep *v, population *p, uint i, float tau)
+{
+    const float errors = sum_to_tau(w, v, p, i, v->adjoint + p->adjoint_to_tau_m.place);
+    float sum = sum_bar(w, v, p, i, tape_of(w, &p->tape_lambda, 0));
+
+    if (w->shape->exponential) {
+        const float share = w->coefs[p->slope_u.place + i] / w->coefs[p->leak_u.place + i];
+        sum = share * sum + (1.0f - share) * w->coefs[p->look_u.place + i] *
+                                sum_bar(w, v, p, i, tape_of(w, &p->tape_prosp_u_bar, 0));
+    }
+    return gain_of_tau(w, p, GLE_DEVICE_TAU_M, i, tau) * sum * w->coefs[p->rate_u.place + i] -
+           gain_of_tau(w, p, GLE_DEVICE_ERROR_TAU_M, i, tau) * errors * w->coefs[p->rate_v.place + i];
+}
+
+/* The same of tau_r, but for the sign. */
+CALLED float gather_tau_r(const struct network *w, const struct sweep *v, population *p, uint i, float tau)
+{
+    const float errors = sum_to_tau(w, v, p, i, v->adjoint + p->adjoint_to_tau_r.place);
+    const float sum = sum_bar(w, v, p, i, tape_of(w, &p->tape_prosp_u_bar, 0));
+
+    return gain_of_tau(w, p, GLE_DEVICE_TAU_R, i, tau) * sum * w->coefs[p->rate_u.place + i] -
+           gain_of_tau(w, p, GLE_DEVICE_ERROR_TAU_R, i, tau) * errors * w->coefs[p->rate_v.place + i];
 }
 
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void gather(NETWORK_ARGUMENTS, SWEEP_ARGUMENTS)
@@ -348,16 +381,9 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void gather(NETWORK_
             const float scale = window.alpha / shape.dt;
             const float tau_m = w.params[p->tau_m.field.place + i], tau_r = w.params[p->tau_r.field.place + i];
             if (w.updates[p->tau_m.number].learns)
-                w.grads[p->tau_m.field.place + i] =
-                    scale * gather_tau(&w, &v, p, i, lambda, v.adjoint + p->adjoint_to_tau_m.place,
-                                       gain_of_tau(&w, p, GLE_DEVICE_TAU_M, i, tau_m),
-                                       gain_of_tau(&w, p, GLE_DEVICE_ERROR_TAU_M, i, tau_m));
+                w.grads[p->tau_m.field.place + i] = scale * gather_tau_m(&w, &v, p, i, tau_m);
             if (w.updates[p->tau_r.number].learns)
-                w.grads[p->tau_r.field.place + i] =
-                    -scale * gather_tau(&w, &v, p, i, tape_of(&w, &p->tape_prosp_u_bar, 0),
-                                        v.adjoint + p->adjoint_to_tau_r.place,
-                                        gain_of_tau(&w, p, GLE_DEVICE_TAU_R, i, tau_r),
-                                        gain_of_tau(&w, p, GLE_DEVICE_ERROR_TAU_R, i, tau_r));
+                w.grads[p->tau_r.field.place + i] = -scale * gather_tau_r(&w, &v, p, i, tau_r);
             if (learns)
                 update_taus(&w, p, i);
         }

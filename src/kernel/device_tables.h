@@ -44,6 +44,7 @@ struct gle_device_population {
     gle_u32 is_output, needs_error;
     gle_u32 act;      /* number of the row */
     gle_u32 normalised; /* over the layer, once all are known */
+    float act_numbers[4]; /* of its settings */
     gle_u32 channels, grid; /* neurons of a channel, one after the other; grid 1: each neuron is one */
     gle_u32 gridded;  /* tiles are of (channels; rows and places), else of (rows; neurons) */
     gle_u32 past, depth, swept, coupled;
@@ -54,6 +55,7 @@ struct gle_device_population {
     struct gle_device_field draws;            /* where it has any */
     float quantize_up, quantize_down, levels; /* of the weights that it reads */
     struct gle_device_field leak_u, look_u, leak_v, look_v, mean, b;
+    struct gle_device_field rate_u, slope_u, rate_v, slope_v; /* the leaks, unless integration is exponential */
     struct gle_device_field u, v, r, dr;
     struct gle_device_field e, prosp_u, s, e_above, e_inst;
     struct gle_device_field tape_r, tape_dr, tape_s, tape_lambda, tape_v, tape_e, tape_prosp_u, tape_e_above;
@@ -118,10 +120,15 @@ struct gle_device_shape {
     gle_u32 slab_input, slab_target;  /* of one step's input and target of one network */
     gle_u32 turns;                    /* steps that there is room for, of one network */
     gle_u32 steps_apart;              /* from what one network does in its first step, to the next network's */
-    float dt;
+    float dt, tau_least;  /* the shortest time constant */
     float loss_parameter; /* the number among the settings of the loss */
     gle_u32 prospective;  /* errors look ahead */
+    gle_u32 exponential;  /* integration */
     gle_u32 optimizer;    /* number of the row */
+    gle_u32 follows;      /* it follows what is gathered of gradients, not those of one step */
+    float share;          /* of the gradient of one step in their mean */
+    float clip;           /* the largest norm of it; 0: any */
+    gle_u32 n_squares;    /* sums of squares, of the items of all tiles that learn */
 };
 
 /* Places in the lists of noise and of factors of a population. */
@@ -140,6 +147,8 @@ enum {
     GLE_DEVICE_UNASKED = 4,
     GLE_DEVICE_TAPING = 8,
     GLE_DEVICE_TRAINING = 16, /* of a network in training, whether it learns or not */
+    GLE_DEVICE_SPEND = 32,    /* the optimizer steps */
+    GLE_DEVICE_FIRST = 64,    /* no gradients of steps before it wait for that */
 };
 
 /* What a network does in a step. */

@@ -15,6 +15,9 @@
 #define gle_absf(x) fabs(x)
 #define gle_expf(x) exp(x)
 #define gle_expm1f(x) expm1(x)
+#define gle_fmaf(x, y, z) fma(x, y, z)
+#define gle_rintf(x) rint(x)
+#define gle_ldexpf(x, n) ldexp(x, n)
 #define gle_log1pf(x) log1p(x)
 #define gle_sqrtf(x) sqrt(x)
 #define gle_tanhf(x) tanh(x)
@@ -43,10 +46,43 @@ static inline float gle_sigmoidf(float x)
     return 1.0f / (1.0f + gle_expf(-x));
 }
 
+/* exp(-x) and 1 - exp(-x) for x >= 0, to an ulp or two, in operations that are rounded in one way everywhere, so that
+ * processors and devices find the same bits: exp(-x) = 2^-n exp(-r) with x = n ln 2 + r, and exp(-r) - 1 by its
+ * series. */
+static inline float gle_fade_parts(float x, float *scale)
+{
+    const float c = x > 60.0f ? 60.0f : x, n = gle_rintf((x < 60.0f ? x : 60.0f) * 1.44269504f); /* c may be NaN */
+    const float q = -gle_fmaf(n, -1.42860677e-6f, gle_fmaf(n, -0.693145752f, c)); /* ln 2 in two parts */
+    float p = 1.0f / 5040.0f;
+
+    p = gle_fmaf(p, q, 1.0f / 720.0f);
+    p = gle_fmaf(p, q, 1.0f / 120.0f);
+    p = gle_fmaf(p, q, 1.0f / 24.0f);
+    p = gle_fmaf(p, q, 1.0f / 6.0f);
+    p = gle_fmaf(p, q, 0.5f);
+    p = gle_fmaf(p, q * q, q);
+    *scale = gle_ldexpf(1.0f, -(int)n);
+    return p;
+}
+static inline float gle_fading(float x)
+{
+    float scale;
+    const float p = gle_fade_parts(x, &scale);
+
+    return gle_fmaf(scale, p, scale);
+}
+static inline float gle_faded(float x)
+{
+    float scale;
+    const float p = gle_fade_parts(x, &scale);
+
+    return gle_fmaf(-scale, p, 1.0f - scale);
+}
+
 /* --- membranes and errors: what the letters mean, and where the equations are from, says kernel.h --- */
 
 /* s <- s + b + gamma * e - u  ( = tau_m * u_dot );  prosp_u = u + tau_r * u_dot;  u <- u + dt * u_dot
- * look = tau_r / tau_m, leak = dt / tau_m. */
+ * look = tau_r / tau_m, leak = dt / tau_m; or 1 - exp(-dt / tau_m), where integration is exponential. */
 static inline void gle_membrane(GLE_ARRAY GLE_REAL *prosp_u, GLE_ARRAY GLE_REAL *u, GLE_ARRAY GLE_REAL *s, GLE_REAL e,
                                 GLE_REAL b, float gamma, GLE_REAL look, GLE_REAL leak)
 {
@@ -69,7 +105,7 @@ static inline void gle_membrane_back(GLE_ARRAY GLE_REAL *lambda, GLE_ARRAY GLE_R
 }
 
 /* v_dot = (dr * e_above - v) / tau_r;  e = v + tau_m * v_dot;  v <- v + dt * v_dot
- * look = tau_m / tau_r, leak = dt / tau_r. */
+ * look = tau_m / tau_r, leak = dt / tau_r, likewise. */
 static inline void gle_error_prospective(GLE_ARRAY GLE_REAL *e, GLE_ARRAY GLE_REAL *v, GLE_REAL e_above, GLE_REAL dr,
                                          GLE_REAL look, GLE_REAL leak)
 {
@@ -132,14 +168,19 @@ static inline float gle_quantize(float w, float up, float down, float levels)
 
 /* --- activations --- */
 
+/* Numbers that a row of the table makes of an activation's settings. */
+struct gle_act_numbers {
+    float a, b, c, d;
+};
+
 /* An activation r = phi(u) is written as expressions:
  *   GLE_ACTIVATION(name, phi, slope)            phi of u; its slope dr of u and r
  *   GLE_ACTIVATION_WITH(name, y, phi, slope)    the same, where y, an expression of u, is at hand in all that follow
  *   GLE_CURVATURE(name, curvature)              the slope of the slope, of u, r and dr; where phi is made of straight
  *                                               pieces, it is 0 and not written
- * Of these the functions gle_<name>_y(u), gle_<name>(u, y), gle_<name>_slope(u, y, r) and gle_<name>_curvature(u, y, r,
- * dr) are made, and the loops GLE_ACTIVATION_LOOP(name) and GLE_CURVATURE_LOOP(name), if the including file has defined
- * such macros before. */
+ * All may use p, the numbers that are made of the activation's settings. Of these the functions gle_<name>_y(u, p),
+ * gle_<name>(u, y, p), gle_<name>_slope(u, y, r, p) and gle_<name>_curvature(u, y, r, dr, p) are made, and the loops
+ * GLE_ACTIVATION_LOOP(name) and GLE_CURVATURE_LOOP(name), if the including file has defined such macros before. */
 #ifndef GLE_ACTIVATION_LOOP
 #define GLE_ACTIVATION_LOOP(name)
 #endif
@@ -147,20 +188,23 @@ static inline float gle_quantize(float w, float up, float down, float levels)
 #define GLE_CURVATURE_LOOP(name)
 #endif
 #define GLE_ACTIVATION_OF(name, shared, phi, slope)                   \
-    static inline float gle_##name##_y(float u)                       \
+    static inline float gle_##name##_y(float u, struct gle_act_numbers p) \
     {                                                                 \
         (void)u;                                                      \
+        (void)p;                                                      \
         return shared;                                                \
     }                                                                 \
-    static inline float gle_##name(float u, float y)                  \
+    static inline float gle_##name(float u, float y, struct gle_act_numbers p) \
     {                                                                 \
         (void)u;                                                      \
+        (void)p;                                                      \
         (void)y;                                                      \
         return phi;                                                   \
     }                                                                 \
-    static inline float gle_##name##_slope(float u, float y, float r) \
+    static inline float gle_##name##_slope(float u, float y, float r, struct gle_act_numbers p) \
     {                                                                 \
         (void)u;                                                      \
+        (void)p;                                                      \
         (void)y;                                                      \
         (void)r;                                                      \
         return slope;                                                 \
@@ -172,9 +216,10 @@ static inline float gle_quantize(float w, float up, float down, float levels)
 #define GLE_ACTIVATION(name, phi, slope) GLE_ACTIVATION_OF(name, 0.0f, phi, slope)
 #define GLE_CURVATURE(name, curvature) GLE_CURVATURE_OF(name, curvature)
 #define GLE_CURVATURE_OF(name, curvature)                                                \
-    static inline float gle_##name##_curvature(float u, float y, float r, float dr) \
+    static inline float gle_##name##_curvature(float u, float y, float r, float dr, struct gle_act_numbers p) \
     {                                                                           \
         (void)u;                                                                \
+        (void)p;                                                                \
         (void)y;                                                                \
         (void)r;                                                                \
         (void)dr;                                                               \
@@ -186,11 +231,14 @@ GLE_ACTIVATION(linear, u, 1.0f)
 
 GLE_ACTIVATION(relu, u < 0.0f ? 0.0f : u, u > 0.0f ? 1.0f : 0.0f)
 
+/* a: the slope below 0; as torch.nn.LeakyReLU. */
+GLE_ACTIVATION(leaky_relu, u < 0.0f ? p.a * u : u, u > 0.0f ? 1.0f : p.a)
+
 GLE_ACTIVATION(sigmoid, gle_sigmoidf(u), r * (1.0f - r))
 GLE_CURVATURE(sigmoid, dr * (1.0f - 2.0f * r))
 
-GLE_ACTIVATION(hard_sigmoid, gle_clipf(u * (1.0f / 6.0f) + 0.5f, 0.0f, 1.0f),
-               u > -3.0f && u < 3.0f ? 1.0f / 6.0f : 0.0f)
+/* From 0 at a to 1 at b: c u + d in between, with c = 1 / (b - a), d = -a c. */
+GLE_ACTIVATION(hard_sigmoid, gle_clipf(u * p.c + p.d, 0.0f, 1.0f), u > p.a && u < p.b ? p.c : 0.0f)
 
 GLE_ACTIVATION(tanh, gle_tanhf(u), 1.0f - r * r)
 GLE_CURVATURE(tanh, -2.0f * r * dr)
@@ -200,11 +248,11 @@ GLE_ACTIVATION(hard_tanh, gle_clipf(u, -1.0f, 1.0f), u > -1.0f && u < 1.0f ? 1.0
 /* log(1 + exp(u)) = max(u, 0) + log(1 + exp(-|u|)), in which nothing overflows. Its slope is the sigmoid. */
 GLE_ACTIVATION_WITH(softplus, gle_expf(-gle_absf(u)), (u > 0.0f ? u : 0.0f) + gle_log1pf(y),
                     (u < 0.0f ? y : 1.0f) / (1.0f + y))
-GLE_CURVATURE(softplus, gle_sigmoid_slope(u, 0.0f, gle_sigmoidf(u)))
+GLE_CURVATURE(softplus, gle_sigmoid_slope(u, 0.0f, gle_sigmoidf(u), p))
 
-/* Clevert et al. 2016, arXiv:1511.07289, with alpha = 1, as torch.nn.ELU. Continuous up to the slope at 0. */
-GLE_ACTIVATION_WITH(elu, u < 0.0f ? u : 0.0f, u < 0.0f ? gle_expm1f(y) : u, gle_expf(y))
-GLE_CURVATURE(elu, u < 0.0f ? gle_expf(u) : 0.0f)
+/* Clevert et al. 2016, arXiv:1511.07289, as torch.nn.ELU. a: alpha; 1 makes it continuous up to the slope at 0. */
+GLE_ACTIVATION_WITH(elu, u < 0.0f ? u : 0.0f, u < 0.0f ? p.a * gle_expm1f(y) : u, u < 0.0f ? p.a * gle_expf(y) : 1.0f)
+GLE_CURVATURE(elu, u < 0.0f ? p.a * gle_expf(u) : 0.0f)
 
 /* As torch.nn.Softsign. r is a quotient, not u y: y is no normal number where u is among the largest. */
 GLE_ACTIVATION_WITH(softsign, 1.0f / (1.0f + gle_absf(u)), u / (1.0f + gle_absf(u)), y * y)

@@ -203,6 +203,13 @@ static void add(float *restrict out, const float *restrict in, size_t n)
         out[i] += in[i];
 }
 
+static void scale(float *x, float alpha, size_t n)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++)
+        x[i] *= alpha;
+}
+
 static void sum_products_of(float *restrict out, const float *restrict x, size_t ldx, const float *restrict y,
                             size_t ldy, float alpha, size_t B, size_t n)
 {
@@ -257,6 +264,23 @@ static float total(const float *x, size_t n)
     return all;
 }
 
+/* In eight sums side by side, so that this is vector code whose order is known. */
+static double squares(const float *x, size_t n)
+{
+    double sums[GLE_PAD] = {0.0}, all = 0.0;
+    size_t i = 0;
+
+    for (; i + GLE_PAD <= n; i += GLE_PAD)
+#pragma omp simd
+        for (size_t k = 0; k < GLE_PAD; k++)
+            sums[k] += (double)x[i + k] * (double)x[i + k];
+    for (; i < n; i++)
+        all += (double)x[i] * (double)x[i];
+    for (size_t k = 0; k < GLE_PAD; k++)
+        all += sums[k];
+    return all;
+}
+
 extern const struct gle_kernels GLE_ISA_NAME(gle_kernels);
 const struct gle_kernels GLE_ISA_NAME(gle_kernels) = {
     .product = GLE_ISA_NAME(gle_product),
@@ -272,8 +296,10 @@ const struct gle_kernels GLE_ISA_NAME(gle_kernels) = {
     .sum_rows = sum_rows,
     .sum_products = sum_products,
     .add = add,
+    .scale = scale,
     .sum = sum,
     .total = total,
+    .squares = squares,
     .conv_forward = GLE_ISA_NAME(gle_conv_forward),
     .conv_back = GLE_ISA_NAME(gle_conv_back),
     .conv_gradient = GLE_ISA_NAME(gle_conv_gradient),

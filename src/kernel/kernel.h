@@ -96,8 +96,12 @@ struct gle_kernels {
                          size_t ld);
     /* out += in, n floats. */
     void (*add)(float *out, const float *in, size_t n);
+    /* x <- alpha * x, n floats. */
+    void (*scale)(float *x, float alpha, size_t n);
     /* out = x + y, n floats. */
     void (*sum)(float *out, const float *x, const float *y, size_t n);
+    /* The sum of the squares of n floats. */
+    double (*squares)(const float *x, size_t n);
     /* The sum of n floats. */
     float (*total)(const float *x, size_t n);
 

@@ -70,6 +70,20 @@ static inline float gle_absf(float x)
     return __builtin_fabsf(x);
 }
 
+/* x y + z, rounded once; the nearest whole number; x 2^n: exact, as the standard says of all three. */
+static inline float gle_fmaf(float x, float y, float z)
+{
+    return __builtin_fmaf(x, y, z);
+}
+static inline float gle_rintf(float x)
+{
+    return __builtin_rintf(x);
+}
+static inline float gle_ldexpf(float x, int n)
+{
+    return __builtin_ldexpf(x, n);
+}
+
 /* The square root, rounded correctly; NaN below 0. */
 static inline float gle_sqrtf(float x)
 {

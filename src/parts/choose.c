@@ -11,6 +11,14 @@
         return variants[isa] + (row - rows##_base);                                                \
     }
 
+void gle_act_find_numbers(float c[GLE_ACT_NUMBERS], const struct gle_act *act, const void *params)
+{
+    for (size_t i = 0; i < GLE_ACT_NUMBERS; i++)
+        c[i] = 0.0f;
+    if (act->numbers)
+        act->numbers(c, params);
+}
+
 CHOOSE(gle_act, gle_acts, gle_act_table, "activation", gle_act_for)
 CHOOSE(gle_loss, gle_losses, gle_loss_table, "loss", gle_loss_for)
 CHOOSE(gle_optimizer, gle_optimizers, gle_optimizer_table, "optimizer", gle_optimizer_for)

@@ -26,12 +26,30 @@ static void next_constant(struct gle_schedule_state *s, const void *params, uint
     (void)loss;
 }
 
+/* The first key of every row. */
+#define WARMUP(S)                                                                                                    \
+    {.name = "warmup", .kind = GLE_KEY_KIND_COUNT, .offset = offsetof(S, common.warmup), .low = 0, .high = 1e9,       \
+     .fallback = "0", .unit = "epochs",                                                                               \
+     .help = "number of epochs in front of the schedule, in which the learning rate rises in equal steps to that "    \
+             "with which the schedule begins"}
+
+struct constant_params {
+    struct gle_schedule_params common;
+};
+
+static const struct gle_key constant_keys[] = {
+    WARMUP(struct constant_params),
+    GLE_KEY_END,
+};
+
 struct step_params {
+    struct gle_schedule_params common;
     uint64_t every;
     double factor;
 };
 
 static const struct gle_key step_keys[] = {
+    WARMUP(struct step_params),
     GLE_KEY_COUNT(struct step_params, every, "30", 1, 1e9, "epochs", "number of epochs between two changes"),
     GLE_KEY_REAL(struct step_params, factor, "0.1", 0.0, 1.0, "", "factor by which the learning rate is multiplied"),
     GLE_KEY_END,
@@ -47,12 +65,14 @@ static void next_step(struct gle_schedule_state *s, const void *params, uint64_t
 }
 
 struct plateau_params {
+    struct gle_schedule_params common;
     const struct gle_row *metric;
     double factor, threshold, min_lr, eps;
     uint64_t patience;
 };
 
 static const struct gle_key plateau_keys[] = {
+    WARMUP(struct plateau_params),
     GLE_KEY_NAME(struct plateau_params, metric, "validation_loss", &gle_metric_table, "loss that is watched"),
     GLE_KEY_REAL(struct plateau_params, factor, "0.1", 0.0, 1.0, "", "factor by which the learning rate is multiplied"),
     GLE_KEY_COUNT(struct plateau_params, patience, "10", 0, 1e9, "epochs",
@@ -91,11 +111,13 @@ static void next_plateau(struct gle_schedule_state *s, const void *params, uint6
 }
 
 struct cosine_params {
+    struct gle_schedule_params common;
     uint64_t period;
     double min_lr;
 };
 
 static const struct gle_key cosine_keys[] = {
+    WARMUP(struct cosine_params),
     GLE_KEY_COUNT(struct cosine_params, period, NULL, 1, 1e9, "epochs",
                   "number of epochs from the first learning rate to min_lr"),
     GLE_KEY_REAL(struct cosine_params, min_lr, "0", 0.0, 1e6, "1/step",
@@ -114,8 +136,35 @@ static void next_cosine(struct gle_schedule_state *s, const void *params, uint64
     s->lr = p->min_lr + (s->base - p->min_lr) * 0.5 * (1.0 + cos(pi * x));
 }
 
+/* Of epoch `epoch` of the warm-up. */
+static double rising(const struct gle_schedule_params *p, double base, uint64_t epoch)
+{
+    return base * (double)epoch / (double)(p->warmup + 1);
+}
+
+struct gle_schedule_state gle_schedule_start(const void *params, double lr)
+{
+    const struct gle_schedule_params *p = params;
+
+    return (struct gle_schedule_state){.lr = p->warmup ? rising(p, lr, 1) : lr, .base = lr, .best = (double)INFINITY};
+}
+
+void gle_schedule_next(const struct gle_schedule *schedule, struct gle_schedule_state *state, const void *params,
+                       uint64_t epoch, double loss)
+{
+    const struct gle_schedule_params *p = params;
+
+    if (epoch > p->warmup)
+        schedule->next(state, params, epoch - p->warmup, loss);
+    else
+        state->lr = epoch < p->warmup ? rising(p, state->base, epoch + 1) : state->base;
+}
+
 const struct gle_schedule gle_schedules[] = {
-    {{.name = "constant", .help = "the learning rate stays"}, next_constant, no_metric},
+    {{.name = "constant", .help = "the learning rate stays", .keys = constant_keys,
+      .params_size = sizeof(struct constant_params)},
+     next_constant,
+     no_metric},
     {{.name = "step", .help = "the learning rate is multiplied by factor every so many epochs", .keys = step_keys,
       .params_size = sizeof(struct step_params)},
      next_step,

@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-/* What a schedule remembers. Starts as {.lr = base, .base = base, .best = INFINITY}. */
+/* What a schedule remembers. Starts by gle_schedule_start(). */
 struct gle_schedule_state {
     double lr, base;
     double best;     /* lowest metric so far */
@@ -21,14 +21,27 @@ struct gle_metric_row {
 };
 extern const struct gle_table gle_metric_table;
 
+/* What the settings of every row begin with. */
+struct gle_schedule_params {
+    uint64_t warmup; /* epochs in front of the schedule, in which the learning rate rises: in epoch k of W it is
+                        k / (W + 1) of that with which the schedule begins */
+};
+
 /* A row. */
 struct gle_schedule {
     struct gle_row row;
-    /* Called once after each epoch (1, 2, ...) with the watched loss; sets state->lr for the next one. */
+    /* Called once after each epoch (1, 2, ...) but those of the warm-up, with the watched loss; sets state->lr for the
+     * next one. */
     void (*next)(struct gle_schedule_state *state, const void *params, uint64_t epoch, double loss);
     /* The watched loss, or NULL if it watches none. */
     const struct gle_metric_row *(*metric)(const void *params);
 };
+/* With the learning rate that the optimizer has; and after each epoch, 1, 2, ..., with the watched loss. params: of a
+ * row; they begin with struct gle_schedule_params. state->lr is that of the epoch that comes next. */
+struct gle_schedule_state gle_schedule_start(const void *params, double lr);
+void gle_schedule_next(const struct gle_schedule *schedule, struct gle_schedule_state *state, const void *params,
+                       uint64_t epoch, double loss);
+
 extern const struct gle_schedule gle_schedules[];
 extern const struct gle_table gle_schedule_table;
 

@@ -14,15 +14,15 @@ static json_t *noise_of(const struct gle_noise_cfg *cfg)
     return out;
 }
 
-/* The factors as they were drawn, and how many neurons have a time constant of dt because of theirs; memory: room for
- * twice as many numbers. */
+/* The factors as they were drawn, and how many neurons have the shortest time constant because of theirs; memory: room
+ * for twice as many numbers. */
 static json_t *factors_of(const struct gle_graph *g, const struct gle_population *p, enum gle_mismatch k,
                           const struct gle_net *net, float *memory)
 {
     const struct gle_parameter *tau = k == GLE_MISMATCH_TAU_M || k == GLE_MISMATCH_ERROR_TAU_M ? p->tau_m : p->tau_r;
     const double n = (double)p->n;
     double sum = 0.0, squares = 0.0, low = INFINITY, high = -INFINITY;
-    size_t at_dt = 0;
+    size_t at_shortest = 0;
     float *taus = memory + p->n;
     json_t *out = json_object();
 
@@ -34,14 +34,14 @@ static json_t *factors_of(const struct gle_graph *g, const struct gle_population
         squares += factor * factor;
         low = fmin(low, factor);
         high = fmax(high, factor);
-        at_dt += (double)taus[i] * factor < g->exp->dt;
+        at_shortest += (double)taus[i] * factor < g->exp->tau_least;
     }
     json_object_set_new(out, "std", gle_json_real(p->cfg->mismatch.std[k]));
     json_object_set_new(out, "drawn_mean", gle_json_real(sum / n));
     json_object_set_new(out, "drawn_std", gle_json_real(sqrt(fmax(squares / n - sum / n * (sum / n), 0.0))));
     json_object_set_new(out, "drawn_min", gle_json_real(low));
     json_object_set_new(out, "drawn_max", gle_json_real(high));
-    json_object_set_new(out, "neurons_at_dt", json_integer((json_int_t)at_dt));
+    json_object_set_new(out, "neurons_at_shortest", json_integer((json_int_t)at_shortest));
     return out;
 }
 

@@ -129,7 +129,10 @@ void gle_json_add_defaults(json_t *to, const struct gle_node *of)
     for (size_t i = 0; i < of->n_items; i++) {
         const struct gle_node *child = of->items[i];
         json_t *there = of->kind == GLE_NODE_MAP ? json_object_get(to, child->key) : json_array_get(to, i);
-        if (there)
+        const struct gle_node *name = json_is_string(there) ? gle_node_bare_name(child) : NULL;
+        if (name && of->kind == GLE_NODE_MAP && !strcmp(json_string_value(there), name->text))
+            json_object_set_new(to, child->key, config(child, NULL));
+        else if (there)
             gle_json_add_defaults(there, child);
         else if (of->kind == GLE_NODE_MAP && json_is_object(to) && child->filled_in)
             json_object_set_new(to, child->key, config(child, NULL));
@@ -340,13 +343,22 @@ static json_t *score(const struct gle_score *s)
     return out;
 }
 
-static json_t *epoch(const struct gle_epoch *e)
+/* How often gradients were clipped, where they may be. */
+static void add_clipping(json_t *to, const struct gle_experiment *exp, const struct gle_clipping *c)
+{
+    if (exp->clip > 0.0)
+        json_object_set_new(to, "clip",
+                            json_pack("{s:o, s:o}", "steps", count(c->steps), "clipped", count(c->clipped)));
+}
+
+static json_t *epoch(const struct gle_experiment *exp, const struct gle_epoch *e)
 {
     json_t *out = json_object();
 
     json_object_set_new(out, "epoch", count(e->epoch));
     json_object_set_new(out, "lr", gle_json_real(e->lr));
     json_object_set_new(out, "seconds", gle_json_real(e->seconds));
+    add_clipping(out, exp, &e->clipping);
     for (int s = 0; s < GLE_SPLITS; s++)
         json_object_set_new(out, gle_split_names[s], score(&e->score[s]));
     return out;
@@ -377,6 +389,7 @@ static json_t *phase(const struct gle_graph *g, const struct gle_metrics *m, siz
     json_object_set_new(out, "last_loss", gle_json_real(p->last_loss));
     json_object_set_new(out, "last_steps", count(p->last_steps));
     json_object_set_new(out, "accuracy", gle_json_real(p->accuracy));
+    add_clipping(out, exp, &p->clipping);
     return out;
 }
 
@@ -450,7 +463,7 @@ static json_t *parameters(const struct gle_graph *g, const struct gle_net *net)
 /* --- the whole --- */
 
 /* The best epoch, and by what it was chosen. */
-static json_t *best(const struct gle_metrics *m)
+static json_t *best(const struct gle_experiment *exp, const struct gle_metrics *m)
 {
     const struct gle_epoch *e = &m->epochs[m->best];
     const bool labelled = !isnan(e->score[m->best_split].accuracy);
@@ -459,7 +472,7 @@ static json_t *best(const struct gle_metrics *m)
 
     if (!e->score[m->best_split].measured)
         return json_null();
-    out = epoch(e);
+    out = epoch(exp, e);
     snprintf(by, sizeof by, "%s_%s", gle_split_names[m->best_split], labelled ? "accuracy" : "loss");
     json_object_set_new(out, "chosen_by", json_string(by));
     return out;
@@ -539,14 +552,14 @@ static json_t *phases(const struct gle_report *r, const struct gle_metrics *m, j
 }
 
 /* Likewise, of epochs. */
-static json_t *epochs(const struct gle_metrics *m, json_t **last)
+static json_t *epochs(const struct gle_experiment *exp, const struct gle_metrics *m, json_t **last)
 {
     json_t *out = json_array();
 
     for (size_t i = 0; i < m->n_epochs; i++)
-        json_array_append_new(out, epoch(&m->epochs[i]));
+        json_array_append_new(out, epoch(exp, &m->epochs[i]));
     if (m->n_epochs)
-        *last = epoch(&m->epochs[m->n_epochs - 1]);
+        *last = epoch(exp, &m->epochs[m->n_epochs - 1]);
     return out;
 }
 
@@ -569,11 +582,12 @@ char *gle_report_json(const struct gle_report *r, const struct gle_metrics *m, c
     json_object_set_new(root, "dataset", dataset(r));
     json_object_set_new(root, "init", files(&r->inputs));
     json_object_set_new(root, "network", network(r->graph, net));
-    json_object_set_new(root, "epochs", epochs(m, &last));
+    json_object_set_new(root, "epochs", epochs(r->exp, m, &last));
     json_object_set_new(root, "phases", phases(r, m, &last));
     json_object_set_new(root, "evaluations", evaluations(r->exp, m));
     json_object_set_new(root, "final", last ? last : json_null());
-    json_object_set_new(root, "best", m->n_epochs ? best(m) : json_null());
+    json_object_set_new(root, "best", m->n_epochs ? best(r->exp, m) : json_null());
+    add_clipping(root, r->exp, &m->clipping);
     json_object_set_new(root, "confusion", confusion(m));
     json_object_set_new(root, "parameters", parameters(r->graph, net));
     json_object_set_new(root, "diagnostics", gle_json_diagnostics(r, m));

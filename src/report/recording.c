@@ -188,7 +188,7 @@ static void fill_gradient(struct gle_recorder *r, const struct column *c, const 
         fill_nan(r, c, m, to);
         return;
     }
-    gle_net_get_gradient(m->net, c->what, r->values);
+    gle_net_get_followed(m->net, c->what, r->values);
     pick_param(r, &r->graph->parameters[c->what], to);
 }
 

@@ -13,12 +13,14 @@ static int check_times(const struct gle_net *net, const struct gle_parameter *p,
                        struct gle_error *err)
 {
     const struct gle_layer_cfg *cfg = gle_population_of(net, p->field.population)->cfg;
+    const struct gle_experiment *exp = net->graph->exp;
     const float *tau = gle_param_of(net, p);
 
     for (size_t j = 0; gle_param_is_tau(p->kind) && j < p->field.cols; j++)
-        if ((double)tau[j] < (1.0 - GLE_TAU_TOLERANCE) * net->graph->exp->dt)
-            return gle_archive_fail(a, "params", err, "%s of neuron %zu in layer '%s' is %g, below dt = %g",
-                                    p->field.name, j, cfg->name, (double)tau[j], net->graph->exp->dt);
+        if ((double)tau[j] < (1.0 - GLE_TAU_TOLERANCE) * exp->tau_least)
+            return gle_archive_fail(a, "params", err, "%s of neuron %zu in layer '%s' is %g, below %s = %g",
+                                    p->field.name, j, cfg->name, (double)tau[j],
+                                    gle_tau_least_text(exp->exponential), exp->tau_least);
     return 0;
 }
 
@@ -52,6 +54,39 @@ static int visit_moments(struct gle_net *net, struct gle_archive *a, struct gle_
                 return gle_archive_fail(a, name, err, "value %zu is %g", i, (double)net->moments[m][i]);
     }
     return 0;
+}
+
+/* Gradients that wait for the optimizer's next step. One may be too large for single precision. */
+static int visit_gathered(struct gle_net *net, struct gle_archive *a, struct gle_error *err)
+{
+    const size_t n = net->graph->floats[GLE_PARAMETER];
+    size_t gathered = (size_t)net->gathered;
+
+    if (net->graph->exp->update_every == 1)
+        return 0;
+    if (gle_archive_count(a, "gathered", &gathered, 0, (size_t)net->graph->exp->update_every - 1, err))
+        return -1;
+    net->gathered = gathered;
+    if (!gathered)
+        return 0;
+    if (gle_archive_spread(a, "gathered_gradients", GLE_NPY_F32, net->followed, n, sizeof(float), err))
+        return -1;
+    for (size_t i = 0; gle_archive_restores(a) && i < n; i++)
+        if (isnan(net->followed[i]))
+            return gle_archive_fail(a, "gathered_gradients", err, "value %zu is NaN", i);
+    return 0;
+}
+
+static int visit_clipped(struct gle_net *net, struct gle_archive *a, struct gle_error *err)
+{
+    if (!net->squares)
+        return 0;
+    if (gle_archive_u64(a, "clipped", &net->clipped, 1, err))
+        return -1;
+    return net->clipped <= net->updates ? 0
+                                        : gle_archive_fail(a, "clipped", err, "%llu of %llu optimizer steps",
+                                                           (unsigned long long)net->clipped,
+                                                           (unsigned long long)net->updates);
 }
 
 /* What learns now is told by whoever restores, before; here it is only compared. */
@@ -162,7 +197,8 @@ static int visit_window(struct gle_net *net, struct gle_archive *a, struct gle_e
 struct gle_net_place gle_net_get_place(const struct gle_net *net)
 {
     return (struct gle_net_place){
-        .B = net->B, .steps = net->steps, .updates = net->updates, .taping = net->taping, .taped = net->taped,
+        .B = net->B, .steps = net->steps, .updates = net->updates, .gathered = net->gathered,
+        .taping = net->taping, .taped = net->taped,
         .unasked = net->tape_unasked};
 }
 
@@ -178,7 +214,8 @@ int gle_net_archive(struct gle_net *net, struct gle_archive *a, struct gle_error
         return -1;
     if (gle_archive_count(a, "batch", &net->B, 1, net->graph->max_batch, err) ||
         gle_archive_u64(a, "steps", &net->steps, 1, err) || gle_archive_u64(a, "updates", &net->updates, 1, err) ||
-        visit_params(net, a, err) || visit_moments(net, a, err) || visit_learning(net, a, err) ||
+        visit_params(net, a, err) || visit_moments(net, a, err) || visit_gathered(net, a, err) ||
+        visit_clipped(net, a, err) || visit_learning(net, a, err) ||
         visit_state(net, a, err) || visit_ends(net, a, err) || visit_window(net, a, err))
         return -1;
     if (gle_archive_restores(a))

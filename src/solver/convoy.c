@@ -46,7 +46,7 @@ static int build(struct gle_convoy **out, struct gle_fleet *fleet, const struct 
     shape->loss_parameter = net->loss->parameter ? (float)net->loss->parameter(g->exp->loss_params) : 0.0f;
     shape->prospective = net->rule.error == net->kernels->error_prospective;
     gle_device_set_turns(shape, g, fleet->n_threads);
-    return 0;
+    return gle_device_tables_cut(&c->tables, net->B, &c->sizes, err); /* the shape has numbers of tiles */
 }
 
 /* Any net of a convoy, which has at least one. */
@@ -210,6 +210,7 @@ void gle_convoy_destroy(struct gle_convoy *c)
     gle_free(c->updates);
     gle_free(c->losses);
     gle_free(c->wild);
+    gle_free(c->clipped);
     gle_free(c->sums);
     gle_free(c->slots);
     gle_free((void *)c->served);
@@ -229,11 +230,12 @@ static int allocate(struct gle_convoy *c, struct gle_error *err)
     c->updates = gle_calloc(turns * shape->n_parameters, sizeof *c->updates);
     c->losses = gle_calloc(turns * shape->max_batch, sizeof *c->losses);
     c->wild = gle_calloc(turns * shape->n_populations, sizeof *c->wild);
+    c->clipped = gle_calloc(turns, sizeof *c->clipped);
     c->sums = gle_floats(n * shape->slab_target);
-    c->slots = gle_calloc(2 * n, sizeof *c->slots);
+    c->slots = gle_calloc(LISTS_OF_PLACES * n, sizeof *c->slots);
     c->served = gle_calloc(2 * n, sizeof(struct gle_net *));
-    if (!c->inputs || !c->targets || !c->steps || !c->updates || !c->losses || !c->wild || !c->sums || !c->slots ||
-        !c->served)
+    if (!c->inputs || !c->targets || !c->steps || !c->updates || !c->losses || !c->wild || !c->clipped || !c->sums ||
+        !c->slots || !c->served)
         return gle_fail(err, GLE_ENOMEM, "no memory for steps on a device");
     return 0;
 }
@@ -254,20 +256,25 @@ static int create_buffers(struct gle_convoy *c, struct gle_error *err)
          gle_buffer_write(c->buffers[LISTS], 0, t->lists, t->n_lists * sizeof *t->lists, err);
     for (size_t k = 0; k < c->n_kernels; k++)
         for (unsigned i = 0; i < (k < GLE_LAUNCH_SEND_LAMBDAS ? STEP_BUFFERS : SWEEP_BUFFERS) && !rc; i++)
-            if (c->buffers[i])
+            if (c->buffers[i] && c->kernels[k])
                 rc = gle_device_set_buffer(c->kernels[k], i, c->buffers[i], err);
     return rc ? -1 : 0;
 }
 
-/* Room for as many tiles as there can be, so that none is wanted later. */
+/* Room for as many tiles as there can be, so that none is wanted later. Clipping goes over those of learning. */
 static int create_tiles(struct gle_convoy *c, struct gle_error *err)
 {
     if (gle_device_tables_cut(&c->tables, c->tables.shape.max_batch, &c->sizes, err))
         return -1;
-    for (size_t k = 0; k < c->n_kernels; k++)
-        if (gle_buffer_create(&c->tiles[k], c->fleet->device, c->tables.n_tiles[k] * sizeof **c->tables.tiles, err) ||
-            gle_device_set_buffer(c->kernels[k], TILES, c->tiles[k], err))
+    for (size_t k = 0; k < c->n_kernels; k++) {
+        const bool clips = gle_device_clips((enum gle_device_launch)k);
+        if (!clips && gle_buffer_create(&c->tiles[k], c->fleet->device,
+                                        c->tables.n_tiles[k] * sizeof **c->tables.tiles, err))
             return -1;
+        if (c->kernels[k] &&
+            gle_device_set_buffer(c->kernels[k], TILES, c->tiles[clips ? (size_t)GLE_LAUNCH_LEARN : k], err))
+            return -1;
+    }
     return 0;
 }
 
@@ -290,9 +297,10 @@ int gle_convoy_cut(struct gle_convoy *c, const struct gle_net *net, struct gle_e
     if (gle_device_tables_cut(&c->tables, net->B, &c->sizes, err))
         return -1;
     for (size_t k = 0; k < c->n_kernels; k++)
-        if (gle_buffer_write(c->tiles[k], 0, c->tables.tiles[k], c->tables.n_tiles[k] * sizeof **c->tables.tiles,
-                             err) ||
-            gle_device_set_value(c->kernels[k], ARGUMENT_SHAPE, &c->tables.shape, sizeof c->tables.shape, err))
+        if ((c->tiles[k] && gle_buffer_write(c->tiles[k], 0, c->tables.tiles[k],
+                                             c->tables.n_tiles[k] * sizeof **c->tables.tiles, err)) ||
+            (c->kernels[k] &&
+             gle_device_set_value(c->kernels[k], ARGUMENT_SHAPE, &c->tables.shape, sizeof c->tables.shape, err)))
             return -1;
     c->tiles_are_there = true;
     return 0;

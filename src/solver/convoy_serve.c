@@ -54,6 +54,30 @@ static int zero(const struct gle_convoy *c, const struct crowd *crowd, enum buff
     return rc;
 }
 
+/* Rows of a buffer with a stretch for each place, of which each has `used` pieces of so many bytes, of `room`. */
+static int write_rows(const struct gle_convoy *c, const struct crowd *crowd, enum buffer buffer, const void *from,
+                      size_t bytes, size_t used, size_t room, struct gle_error *err)
+{
+    const struct gle_byte_rows rows = rows_of(crowd, used * bytes, room * bytes);
+
+    return gle_buffer_write_rows(c->buffers[buffer], &rows, from, err);
+}
+
+/* The same, of as many pieces as there are turns. */
+static int read_rows(const struct gle_convoy *c, const struct crowd *crowd, enum buffer buffer, void *to, size_t bytes,
+                     size_t used, struct gle_error *err)
+{
+    const struct gle_byte_rows rows = rows_of(crowd, used * bytes, c->tables.shape.turns * bytes);
+
+    return gle_buffer_read_rows(c->buffers[buffer], &rows, to, err);
+}
+
+/* Whether what the optimizer follows is clipped. */
+static bool clips(const struct gle_convoy *c)
+{
+    return c->tables.shape.clip > 0.0f;
+}
+
 /* --- the twins --- */
 
 static int write_part(const struct gle_convoy *c, const struct crowd *crowd, enum gle_part_of_net part,
@@ -112,6 +136,7 @@ static void take_losses(struct gle_net *net)
         d->known[d->n_known++] = loss;
         for (size_t i = 0; i < n_pop; i++)
             *gle_wild_of(net, i, 0) = c->wild[(first + q) * n_pop + i] != 0;
+        net->clipped += c->clipped[first + q];
         if (gle_net_check(net, d->first + q, &err)) {
             (void)gle_device_failed(d, -1, &err);
             net->steps = d->first + q + 1; /* those after it count for nothing */
@@ -126,7 +151,6 @@ static void fetch_losses(struct gle_convoy *c, const struct crowd *crowd)
 {
     const struct gle_device_shape *shape = &c->tables.shape;
     const size_t losses = shape->max_batch * sizeof *c->losses, wild = shape->n_populations * sizeof *c->wild;
-    struct gle_byte_rows rows;
     struct gle_error err = {0};
     size_t most = 0;
     int rc;
@@ -135,10 +159,9 @@ static void fetch_losses(struct gle_convoy *c, const struct crowd *crowd)
         most = device_of(crowd, i)->handed > most ? device_of(crowd, i)->handed : most;
     if (!most)
         return;
-    rows = rows_of(crowd, most * losses, shape->turns * losses);
-    rc = gle_buffer_read_rows(c->buffers[LOSSES], &rows, c->losses, &err);
-    rows = rows_of(crowd, most * wild, shape->turns * wild);
-    rc = rc || gle_buffer_read_rows(c->buffers[WILD], &rows, c->wild, &err);
+    rc = read_rows(c, crowd, LOSSES, c->losses, losses, most, &err) ||
+         read_rows(c, crowd, WILD, c->wild, wild, most, &err) ||
+         (clips(c) && read_rows(c, crowd, CLIPPED, c->clipped, sizeof *c->clipped, most, &err));
     if (failed(crowd, rc, &err))
         return;
     for (size_t i = 0; i < crowd->n; i++)
@@ -165,14 +188,19 @@ static void fetch_sums(struct gle_convoy *c, const struct crowd *crowd)
 
 /* --- launches --- */
 
-/* Two lists of places lie side by side on the device: of nets that step, and of those that learn. */
-enum list { STEPPING, LEARNING, LISTS_OF_PLACES };
+/* The groups of a launch, of one net: of clipping, one a tile of learning; for the norm, one. */
+static size_t groups_of(const struct gle_convoy *c, enum gle_device_launch which)
+{
+    const size_t n = c->tables.n_tiles[gle_device_clips(which) ? GLE_LAUNCH_LEARN : which];
+
+    return which == GLE_LAUNCH_NORM ? n > 0 : n;
+}
 
 /* Launches a kernel for step q of the nets in a list, *n of them. */
 static int launch(const struct gle_convoy *c, enum gle_device_launch which, enum list list, size_t n, size_t q,
                   struct gle_error *err)
 {
-    const size_t groups[2] = {c->tables.n_tiles[which], n};
+    const size_t groups[2] = {groups_of(c, which), n};
     const gle_u32 at_step = (gle_u32)q, at_slots = (gle_u32)((size_t)list * c->n);
 
     if (!groups[0] || !groups[1])
@@ -184,14 +212,15 @@ static int launch(const struct gle_convoy *c, enum gle_device_launch which, enum
                : 0;
 }
 
-/* Whether a net makes step q, and learns in it. */
+/* Whether a net makes step q, and does in it what the list is of; of a sweep, step 0 has the flags. */
 static bool is_in(const struct gle_net *net, enum list list, size_t q)
 {
+    static const gle_u32 of_list[LISTS_OF_PLACES] = {~0u, GLE_DEVICE_LEARN, GLE_DEVICE_SPEND};
     const struct gle_net_device *d = net->device;
     const struct gle_convoy *c = d->convoy;
 
-    return q < d->n && (list == STEPPING ||
-                        c->steps[d->slot * c->tables.shape.steps_apart + q].flags & GLE_DEVICE_LEARN);
+    return (q < d->n || d->request == GATHER) &&
+           (list == STEPPING || c->steps[d->slot * c->tables.shape.steps_apart + q].flags & of_list[list]);
 }
 
 /* Puts the places of those who are in it (of the crowd, at step q) into a list, which goes to the device where it is
@@ -219,6 +248,19 @@ static int list_places(struct gle_convoy *c, const struct crowd *crowd, enum lis
     return 0;
 }
 
+/* The optimizer's steps of those that make one, where what it follows is clipped. */
+static int launch_clipping(struct gle_convoy *c, const struct crowd *crowd, size_t q, struct gle_error *err)
+{
+    size_t n;
+
+    if (!clips(c))
+        return 0;
+    return list_places(c, crowd, SPENDING, q, &n, err) || launch(c, GLE_LAUNCH_SQUARE, SPENDING, n, q, err) ||
+                   launch(c, GLE_LAUNCH_NORM, SPENDING, n, q, err) || launch(c, GLE_LAUNCH_FOLLOW, SPENDING, n, q, err)
+               ? -1
+               : 0;
+}
+
 static int launch_step(struct gle_convoy *c, const struct crowd *crowd, size_t q, struct gle_error *err)
 {
     size_t n_stepping, n_learning;
@@ -227,7 +269,7 @@ static int launch_step(struct gle_convoy *c, const struct crowd *crowd, size_t q
                    list_places(c, crowd, LEARNING, q, &n_learning, err) ||
                    launch(c, GLE_LAUNCH_STEP, STEPPING, n_stepping, q, err) ||
                    launch(c, GLE_LAUNCH_SEND, STEPPING, n_stepping, q, err) ||
-                   launch(c, GLE_LAUNCH_LEARN, LEARNING, n_learning, q, err)
+                   launch(c, GLE_LAUNCH_LEARN, LEARNING, n_learning, q, err) || launch_clipping(c, crowd, q, err)
                ? -1
                : 0;
 }
@@ -252,15 +294,6 @@ static struct extent extent_of(const struct crowd *crowd)
     return e;
 }
 
-/* Rows of a buffer with a stretch for each place, of which each has `used` pieces of so many bytes, of `room`. */
-static int write_rows(const struct gle_convoy *c, const struct crowd *crowd, enum buffer buffer, const void *from,
-                      size_t bytes, size_t used, size_t room, struct gle_error *err)
-{
-    const struct gle_byte_rows rows = rows_of(crowd, used * bytes, room * bytes);
-
-    return gle_buffer_write_rows(c->buffers[buffer], &rows, from, err);
-}
-
 static int write_steps(const struct gle_convoy *c, const struct crowd *crowd, const struct extent *e,
                        struct gle_error *err)
 {
@@ -272,7 +305,8 @@ static int write_steps(const struct gle_convoy *c, const struct crowd *crowd, co
                    write_rows(c, crowd, STEPS, c->steps, sizeof *c->steps, e->steps, s->steps_apart, err) ||
                    write_rows(c, crowd, UPDATES, c->updates, s->n_parameters * sizeof *c->updates, e->steps, turns,
                               err) ||
-                   zero(c, crowd, WILD, turns * s->n_populations * sizeof *c->wild, err)
+                   zero(c, crowd, WILD, turns * s->n_populations * sizeof *c->wild, err) ||
+                   (clips(c) && zero(c, crowd, CLIPPED, turns * sizeof *c->clipped, err))
                ? -1
                : 0;
 }
@@ -287,8 +321,10 @@ static void hand_over(struct gle_net *net)
     for (size_t q = 0; q < d->n; q++) {
         if (steps[q].flags & GLE_DEVICE_TAPING)
             d->newer[GLE_PART_TAPE] = DEVICE;
-        if (steps[q].flags & GLE_DEVICE_LEARN)
-            d->newer[GLE_PART_PARAMETERS] = d->newer[GLE_PART_GRADIENTS] = d->newer[GLE_PART_MOMENTS] = DEVICE;
+        if (steps[q].flags & GLE_DEVICE_LEARN) /* which moves weights B that align themselves */
+            d->newer[GLE_PART_PARAMETERS] = d->newer[GLE_PART_GRADIENTS] = d->newer[GLE_PART_FOLLOWED] = DEVICE;
+        if (steps[q].flags & GLE_DEVICE_SPEND)
+            d->newer[GLE_PART_MOMENTS] = DEVICE;
     }
     d->handed = d->n;
     d->losses_B = net->B;
@@ -386,9 +422,8 @@ static int fetch_wild(struct gle_convoy *c, const struct crowd *crowd, struct gl
 {
     const struct gle_device_shape *shape = &c->tables.shape;
     const size_t n_pop = shape->n_populations;
-    const struct gle_byte_rows rows = rows_of(crowd, n_pop * sizeof *c->wild, shape->turns * n_pop * sizeof *c->wild);
 
-    if (gle_buffer_read_rows(c->buffers[WILD], &rows, c->wild, err))
+    if (read_rows(c, crowd, WILD, c->wild, n_pop * sizeof *c->wild, 1, err))
         return -1;
     for (size_t k = 0; k < crowd->n; k++)
         for (size_t i = 0; i < n_pop; i++)
@@ -412,7 +447,8 @@ static void serve_sweeps(struct gle_convoy *c, const struct crowd *crowd)
     int rc = gle_convoy_cut(c, crowd->nets[0], &err) || write_parts(c, crowd, &err) || clear(c, crowd, &err) ||
              write_rows(c, crowd, STEPS, c->steps, sizeof *c->steps, taped, s->steps_apart, &err) ||
              write_rows(c, crowd, UPDATES, c->updates, s->n_parameters * sizeof *c->updates, 1, s->turns, &err) ||
-             zero(c, crowd, WILD, s->turns * s->n_populations * sizeof *c->wild, &err) || list_all(c, crowd, &err);
+             zero(c, crowd, WILD, s->turns * s->n_populations * sizeof *c->wild, &err) ||
+             (clips(c) && zero(c, crowd, CLIPPED, s->turns * sizeof *c->clipped, &err)) || list_all(c, crowd, &err);
 
     for (size_t round = 0; round < rounds && !rc; round++)
         rc = run_round(c, crowd, GLE_LAUNCH_SEND_LAMBDAS, round, &err) ||
@@ -425,9 +461,13 @@ static void serve_gradients(struct gle_convoy *c, const struct crowd *crowd)
 {
     struct gle_error err = {0};
     const int rc = gle_convoy_cut(c, crowd->nets[0], &err) || list_all(c, crowd, &err) ||
-                   run_round(c, crowd, GLE_LAUNCH_GATHER, 0, &err);
+                   run_round(c, crowd, GLE_LAUNCH_GATHER, 0, &err) || launch_clipping(c, crowd, 0, &err) ||
+                   (clips(c) && read_rows(c, crowd, CLIPPED, c->clipped, sizeof *c->clipped, 1, &err));
 
-    (void)failed(crowd, rc, &err);
+    if (failed(crowd, rc, &err) || !clips(c))
+        return;
+    for (size_t i = 0; i < crowd->n; i++)
+        crowd->nets[i]->clipped += c->clipped[device_of(crowd, i)->slot * c->tables.shape.turns];
 }
 
 /* --- all of it --- */

@@ -22,6 +22,9 @@ size_t gle_device_twins(const struct gle_net *net, enum gle_part_of_net part, st
     case GLE_PART_GRADIENTS:
         twins[0] = (struct gle_twin){GRADIENTS, net->grads, n_params};
         return 1;
+    case GLE_PART_FOLLOWED:
+        twins[0] = (struct gle_twin){FOLLOWED, net->followed, n_params};
+        return net->followed ? 1 : 0;
     case GLE_PART_MOMENTS:
         for (size_t m = 0; m < net->optimizer->n_moments; m++)
             twins[m] = (struct gle_twin){m ? MOMENTS_1 : MOMENTS_0, net->moments[m], n_params};
@@ -70,6 +73,12 @@ static bool hand_over(struct gle_net *net)
 static bool settle(struct gle_net *net)
 {
     return net->device->n || net->device->handed ? gle_fleet_meet(net, RESULTS) : net->device->err.code == GLE_OK;
+}
+
+void gle_net_settle(const struct gle_net *net)
+{
+    if (net->device)
+        (void)settle((struct gle_net *)net);
 }
 
 /* Reads n floats of an array of the net from its twin, from `at` on. Returns whether all is well. */
@@ -200,6 +209,11 @@ static void tell_losses(struct gle_net_device *d, double *losses, size_t *n)
     d->n_known = 0;
 }
 
+gle_u32 gle_device_spending(const struct gle_net *net)
+{
+    return (net->spends ? GLE_DEVICE_SPEND : 0u) | (net->gathered ? 0u : GLE_DEVICE_FIRST);
+}
+
 void gle_device_list_updates(struct gle_net *net, struct gle_device_update *updates, bool learn)
 {
     for (size_t i = 0; i < net->graph->n_parameters; i++) {
@@ -207,7 +221,7 @@ void gle_device_list_updates(struct gle_net *net, struct gle_device_update *upda
         updates[i].learns = gle_learns(net, p);
         if (learn && updates[i].learns)
             memcpy(updates[i].c, gle_net_own_step(net, p).c, sizeof updates[i].c);
-        else if (learn && p->plastic)
+        else if (net->spends && p->plastic)
             net->missed[i]++;
     }
 }
@@ -240,7 +254,8 @@ static void queue(struct gle_net *net, const struct gle_step *step)
     c->steps[d->slot * shape->steps_apart + q] = (struct gle_device_step){
         .steps = net->steps,
         .seed = g->exp->seed,
-        .flags = (step->learn ? GLE_DEVICE_LEARN : 0u) | (step->forward_only ? 0u : GLE_DEVICE_ERRORS) |
+        .flags = (step->learn ? GLE_DEVICE_LEARN : 0u) | gle_device_spending(net) |
+                 (step->forward_only ? 0u : GLE_DEVICE_ERRORS) |
                  (step->unasked ? GLE_DEVICE_UNASKED : 0u) | (net->taping ? GLE_DEVICE_TAPING : 0u) |
                  (step->learn || step->nudge ? GLE_DEVICE_TRAINING : 0u),
         .taped = (gle_u32)net->taped,
@@ -396,7 +411,8 @@ static void put_window_down(struct gle_net *net, bool learn)
     for (size_t t = 0; t < net->taped; t++)
         steps[t] = (struct gle_device_step){
             .steps = net->steps,
-            .flags = (learn ? GLE_DEVICE_LEARN : 0u) | (net->tape_unasked[t] ? GLE_DEVICE_UNASKED : 0u)};
+            .flags = (learn ? GLE_DEVICE_LEARN : 0u) | gle_device_spending(net) |
+                     (net->tape_unasked[t] ? GLE_DEVICE_UNASKED : 0u)};
     gle_device_list_updates(net, c->updates + d->slot * shape->turns * shape->n_parameters, learn);
 }
 
@@ -420,6 +436,6 @@ int gle_net_device_end_window(struct gle_net *net, float alpha, size_t rounds, b
     (void)gle_fleet_meet(net, GATHER);
     d->newer[GLE_PART_GRADIENTS] = DEVICE;
     if (learn)
-        d->newer[GLE_PART_PARAMETERS] = d->newer[GLE_PART_MOMENTS] = DEVICE;
+        d->newer[GLE_PART_PARAMETERS] = d->newer[GLE_PART_MOMENTS] = d->newer[GLE_PART_FOLLOWED] = DEVICE;
     return gle_net_tell(net, err);
 }

@@ -20,6 +20,7 @@
 enum gle_part_of_net {
     GLE_PART_PARAMETERS, /* with what follows from them */
     GLE_PART_GRADIENTS,
+    GLE_PART_FOLLOWED, /* where the optimizer follows others */
     GLE_PART_MOMENTS,
     GLE_PART_STATE,
     GLE_PART_DERIVED,
@@ -45,6 +46,8 @@ void gle_net_see_field(const struct gle_net *net, const struct gle_field *f);
  * net->kept, if that is where the last one was kept. */
 bool gle_net_device_keep(struct gle_net *net);
 void gle_net_device_see_kept(struct gle_net *net);
+/* Waits until all steps are over that were put down. */
+void gle_net_settle(const struct gle_net *net);
 
 /* Puts a step down; hands over those before it where there are many. Errors: as gle_net_queue(). */
 GLE_MUST_CHECK int gle_net_device_queue(struct gle_net *net, const struct gle_step *step, double *losses, size_t *n,

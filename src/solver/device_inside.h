@@ -16,7 +16,8 @@ enum buffer {
     INPUTS, TARGETS, OUTPUT_SUM, LOSSES, WILD,                                       /* of the steps that wait */
     POPULATIONS, PROJECTIONS, LISTS, TILES,                                          /* of the graph */
     STEPS, UPDATES,
-    SLOTS, /* lists of places: of the nets that make a step */
+    FOLLOWED, SQUARES, CLIPPED, /* what the optimizer follows (follow.c); CLIPPED of the steps that wait */
+    SLOTS,                      /* lists of places: of the nets that make a step */
     STEP_BUFFERS,
     ADJOINTS = STEP_BUFFERS + 3, SENT_LAMBDAS, /* what sweeps have beside */
     SWEEP_BUFFERS,
@@ -62,6 +63,10 @@ struct gle_net_device {
     size_t rounds;
 };
 
+/* Lists of places lie side by side on the device: of nets that make a step, of those that learn in it, and of those
+ * whose optimizer steps. */
+enum list { STEPPING, LEARNING, SPENDING, LISTS_OF_PLACES };
+
 /* Nets whose graphs are the same to a device, and whose arrays lie there one behind the other. */
 struct gle_convoy {
     struct gle_fleet *fleet;
@@ -82,9 +87,10 @@ struct gle_convoy {
     struct gle_device_update *updates; /* (n, turns, n_parameters) */
     float *losses;                     /* (n, turns, max_batch) */
     gle_u32 *wild;                     /* (n, turns, n_populations) */
+    gle_u32 *clipped;                  /* (n, turns) */
     float *sums;                       /* (n, slab_target) */
-    gle_u32 *slots;         /* (2, n): lists of places, */
-    size_t listed[2];       /* whose first ones are on the device */
+    gle_u32 *slots;         /* (LISTS_OF_PLACES, n): lists of places, */
+    size_t listed[LISTS_OF_PLACES]; /* whose first ones are on the device */
     struct gle_net **served; /* (2 n): room for those who serve */
 };
 
@@ -136,9 +142,18 @@ size_t gle_device_twins(const struct gle_net *net, enum gle_part_of_net part, st
 /* Keeps the first error of a net's device; returns whether there is one. */
 bool gle_device_failed(struct gle_net_device *d, int rc, const struct gle_error *err);
 
-/* Tiles that suit a device; launches that a net of this graph has. */
+/* Tiles that suit a device; launches that a net of this graph has, in their order: those of clipping are counted, and
+ * only made where gradients are clipped. */
 struct gle_device_sizes gle_device_sizes_for(const struct gle_device_info *info);
 size_t gle_device_launches(const struct gle_graph *graph);
+static inline bool gle_device_clips(enum gle_device_launch launch)
+{
+    return launch >= GLE_LAUNCH_SQUARE && launch <= GLE_LAUNCH_FOLLOW;
+}
+static inline bool gle_device_has_launch(const struct gle_device_tables *tables, enum gle_device_launch launch)
+{
+    return tables->shape.clip > 0.0f || !gle_device_clips(launch);
+}
 /* Sets how many steps may wait, of each of n networks. */
 void gle_device_set_turns(struct gle_device_shape *shape, const struct gle_graph *graph, size_t n);
 /* The bytes of the buffers of one network, or of what networks share; 0 where an argument is none, or is made elsewhere
@@ -146,6 +161,8 @@ void gle_device_set_turns(struct gle_device_shape *shape, const struct gle_graph
 void gle_device_count_bytes(size_t bytes[BUFFERS], const struct gle_device_tables *tables);
 bool gle_device_is_shared(enum buffer buffer);
 
+/* Flags of a step, or sweep, that learns: whether the optimizer steps, and whether gradients wait for it already. */
+gle_u32 gle_device_spending(const struct gle_net *net);
 /* What parameters have of the optimizer's step, (n_parameters); counts it for those that are held, with `learn`. */
 void gle_device_list_updates(struct gle_net *net, struct gle_device_update *updates, bool learn);
 

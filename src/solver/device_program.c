@@ -74,7 +74,16 @@ static char *write_source(void)
 int gle_convoy_compile(struct gle_convoy *c, const struct gle_net *net, struct gle_error *err)
 {
     static const char *const names[GLE_DEVICE_LAUNCHES] = {
-        "step_populations", "send_errors", "learn", "send_lambdas", "sweep_populations", "gather"};
+        [GLE_LAUNCH_STEP] = "step_populations",
+        [GLE_LAUNCH_SEND] = "send_errors",
+        [GLE_LAUNCH_LEARN] = "learn",
+        [GLE_LAUNCH_SQUARE] = "sum_squares",
+        [GLE_LAUNCH_NORM] = "find_norm",
+        [GLE_LAUNCH_FOLLOW] = "follow_clipped",
+        [GLE_LAUNCH_SEND_LAMBDAS] = "send_lambdas",
+        [GLE_LAUNCH_SWEEP] = "sweep_populations",
+        [GLE_LAUNCH_GATHER] = "gather",
+    };
     struct gle_device *device = c->fleet->device;
     const struct gle_device_sizes *s = &c->sizes;
     const bool exact = gle_device_info(device)->divides_exactly;
@@ -84,14 +93,16 @@ int gle_convoy_compile(struct gle_convoy *c, const struct gle_net *net, struct g
     if (!source)
         return gle_fail(err, GLE_ENOMEM, "no memory for the source of kernels");
     snprintf(options, sizeof options,
-             "-cl-std=CL1.2 %s%s-DITEMS=%zu -DTILE_ROWS=%zu -DTILE_COLS=%zu -DTILE_DEPTH=%zu -DMICRO_ROWS=%zu "
+             "-cl-std=CL1.2 %s%s%s-DITEMS=%zu -DTILE_ROWS=%zu -DTILE_COLS=%zu -DTILE_DEPTH=%zu -DMICRO_ROWS=%zu "
              "-DMICRO_VECTORS=%zu -DVECTOR=%zu -DLOSS=%s",
              exact ? "-cl-fp32-correctly-rounded-divide-sqrt " : "",
-             c->n_kernels > GLE_LAUNCH_SEND_LAMBDAS ? "-DSWEEPS " : "", s->items, s->tile_rows, s->tile_cols,
+             c->n_kernels > GLE_LAUNCH_SEND_LAMBDAS ? "-DSWEEPS " : "",
+             c->tables.shape.clip > 0.0f ? "-DCLIPS " : "", s->items, s->tile_rows, s->tile_cols,
              s->tile_depth, s->micro_rows, s->micro_vectors, s->vector, net->loss->row.name);
     rc = gle_device_compile(device, source, options, err);
     gle_free(source);
     for (size_t i = 0; i < c->n_kernels && !rc; i++)
-        rc = gle_device_kernel(&c->kernels[i], device, names[i], err);
+        if (gle_device_has_launch(&c->tables, (enum gle_device_launch)i))
+            rc = gle_device_kernel(&c->kernels[i], device, names[i], err);
     return rc;
 }

@@ -140,6 +140,10 @@ static struct gle_device_population population_of(const struct gle_graph *g, siz
         .look_u = field_of(&p->look_u, 0),
         .leak_v = field_of(&p->leak_v, 0),
         .look_v = field_of(&p->look_v, 0),
+        .rate_u = field_of(p->rate_u.copies ? &p->rate_u : &p->leak_u, 0),
+        .slope_u = field_of(p->slope_u.copies ? &p->slope_u : &p->leak_u, 0),
+        .rate_v = field_of(p->rate_v.copies ? &p->rate_v : &p->leak_v, 0),
+        .slope_v = field_of(p->slope_v.copies ? &p->slope_v : &p->leak_v, 0),
         .mean = field_of(&p->mean, 0),
         .b = field_of(&p->b, 0),
         .u = field_of(&p->u, 0),
@@ -171,6 +175,7 @@ static struct gle_device_population population_of(const struct gle_graph *g, siz
         .draws = field_of(&p->draws, own),
     };
 
+    gle_act_find_numbers(out.act_numbers, p->cfg->act, p->cfg->act_params);
     for (size_t k = 0; k < GLE_NOISES; k++)
         out.noise[k] = noise_of(g, p, (enum gle_noise)k);
     for (size_t k = 0; k < GLE_MISMATCHES; k++)
@@ -425,6 +430,11 @@ int gle_device_tables_build(struct gle_device_tables *t, const struct gle_graph 
         .slab_input = (gle_u32)(g->max_batch * g->ld_input),
         .slab_target = (gle_u32)(g->max_batch * g->populations[g->output].ld),
         .dt = (float)g->exp->dt,
+        .tau_least = (float)g->exp->tau_least,
+        .exponential = g->exp->exponential,
+        .follows = gle_graph_has_followed(g),
+        .share = 1.0f / (float)g->exp->update_every,
+        .clip = (float)g->exp->clip,
         .optimizer = number_of(&gle_optimizer_table, g->exp->optimizer.row),
     };
     t->sweep = (struct gle_device_sweep){.slab_adjoint = (gle_u32)g->floats[GLE_ADJOINT], .slab_sent = (gle_u32)sent};
@@ -535,5 +545,6 @@ int gle_device_tables_cut(struct gle_device_tables *t, size_t B, const struct gl
         if (g->directs[i].sends)
             ok = ok && add_tiles(t, GLE_LAUNCH_SEND, GLE_TASK_BACK, g->n_projections + i, B,
                                  g->populations[g->directs[i].to].n, sizes);
+    t->shape.n_squares = t->shape.clip > 0.0f ? (gle_u32)(t->n_tiles[GLE_LAUNCH_LEARN] * sizes->items) : 0;
     return ok ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the tables of a device");
 }

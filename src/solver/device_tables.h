@@ -10,6 +10,9 @@ enum gle_device_launch {
     GLE_LAUNCH_STEP,
     GLE_LAUNCH_SEND,
     GLE_LAUNCH_LEARN,
+    GLE_LAUNCH_SQUARE, /* these three where what the optimizer follows is clipped, over the tiles of learning */
+    GLE_LAUNCH_NORM,
+    GLE_LAUNCH_FOLLOW,
     GLE_LAUNCH_SEND_LAMBDAS,
     GLE_LAUNCH_SWEEP,
     GLE_LAUNCH_GATHER,

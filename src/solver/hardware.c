@@ -11,7 +11,7 @@ double gle_net_used_tau(const struct gle_net *net, const struct gle_population *
 {
     const struct gle_parameter *factor = gle_graph_factor(net->graph, p, k);
 
-    return factor ? fmax(tau * (double)gle_param_of(net, factor)[i], net->graph->exp->dt) : tau;
+    return factor ? fmax(tau * (double)gle_param_of(net, factor)[i], net->graph->exp->tau_least) : tau;
 }
 
 float gle_net_tau_gain(const struct gle_net *net, const struct gle_population *p, enum gle_mismatch k, size_t i,
@@ -20,7 +20,7 @@ float gle_net_tau_gain(const struct gle_net *net, const struct gle_population *p
     const struct gle_parameter *factor = gle_graph_factor(net->graph, p, k);
     const float gain = factor ? gle_param_of(net, factor)[i] : 1.0f;
 
-    return factor && tau * gain < (float)net->graph->exp->dt ? 0.0f : gain;
+    return factor && tau * gain < (float)net->graph->exp->tau_least ? 0.0f : gain;
 }
 
 /* --- noise --- */
@@ -39,6 +39,12 @@ static double scale_of_membrane(double kept, double keep)
     return sqrt((1.0 - kept * kept) * (1.0 - kept * keep) / (1.0 + kept * keep));
 }
 
+/* What a membrane keeps of itself in a step. */
+static double kept_of(const struct gle_experiment *cfg, double tau_m)
+{
+    return cfg->exponential ? exp(-cfg->dt / tau_m) : 1.0 - cfg->dt / tau_m;
+}
+
 void gle_net_scale_noise(struct gle_net *net)
 {
     const double dt = net->graph->exp->dt;
@@ -50,7 +56,8 @@ void gle_net_scale_noise(struct gle_net *net)
             float *scale = cfg ? gle_field_of(net, &p->noise[k].scale, 0) : NULL;
             for (size_t j = 0; cfg && j < p->n; j++)
                 scale[j] = (float)(k == GLE_NOISE_MEMBRANE
-                                       ? cfg->std * scale_of_membrane(1.0 - dt / p->cfg->tau_m[j], keep_of(cfg, dt))
+                                       ? cfg->std * scale_of_membrane(kept_of(net->graph->exp, p->cfg->tau_m[j]),
+                                                                      keep_of(cfg, dt))
                                        : cfg->std);
         }
     }

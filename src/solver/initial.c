@@ -10,12 +10,13 @@
 #include <string.h>
 
 /* Values from a file that the config could not be checked with; file NULL: from the config itself. */
-static int check_tau(const float *values, const struct gle_field *f, double dt, const char *file, const char *name,
-                       struct gle_error *err)
+static int check_tau(const float *values, const struct gle_field *f, const struct gle_experiment *exp, const char *file,
+                     const char *name, struct gle_error *err)
 {
     for (size_t i = 0; i < gle_field_size(f); i++)
-        if ((double)values[i] < (1.0 - GLE_TAU_TOLERANCE) * dt)
-            return gle_fail_in(err, GLE_EDATA, file, name, "[%zu] = %g is below dt = %g", i, (double)values[i], dt);
+        if ((double)values[i] < (1.0 - GLE_TAU_TOLERANCE) * exp->tau_least)
+            return gle_fail_in(err, GLE_EDATA, file, name, "[%zu] = %g is below %s = %g", i, (double)values[i],
+                               gle_tau_least_text(exp->exponential), exp->tau_least);
     return 0;
 }
 
@@ -76,7 +77,7 @@ static int init_taus(float *values, const struct gle_net *net, const struct gle_
         return 0;
     if (take_from_file(&has, values, net, p, name, err))
         return -1;
-    return has ? check_tau(values, &p->field, net->graph->exp->dt, net->graph->exp->init_file, name, err) : 0;
+    return has ? check_tau(values, &p->field, net->graph->exp, net->graph->exp->init_file, name, err) : 0;
 }
 
 /* The factors of time constants, drawn by the seed; those of a whole-network file instead, where it has them: the
@@ -166,10 +167,12 @@ int gle_net_init(struct gle_net *net, struct gle_rng *rng, struct gle_error *err
     memset(net->slabs[GLE_STATE], 0, g->floats[GLE_STATE] * sizeof(float));
     gle_net_start_noise(net);
     memset(net->grads, 0, n_params * sizeof *net->grads);
+    if (net->followed)
+        memset(net->followed, 0, n_params * sizeof *net->followed);
     for (size_t m = 0; m < net->optimizer->n_moments; m++)
         memset(net->moments[m], 0, n_params * sizeof *net->moments[m]);
     memset(net->missed, 0, g->n_parameters * sizeof *net->missed);
-    net->steps = net->updates = 0;
+    net->steps = net->updates = net->gathered = net->clipped = 0;
     net->taping = false;
     net->taped = 0;
     return rc;
@@ -190,7 +193,7 @@ static int apply(struct gle_net *net, const struct gle_setting *setting, struct 
     gle_field_label(name, sizeof name, &p->field);
     rc = init->fill(values, &target, setting->value.params, rng, err);
     if (!rc && gle_param_is_tau(p->kind))
-        rc = check_tau(values, &p->field, net->graph->exp->dt, NULL, name, err);
+        rc = check_tau(values, &p->field, net->graph->exp, NULL, name, err);
     if (rc)
         gle_experiment_place(err, setting->value.src);
     else

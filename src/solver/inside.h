@@ -26,12 +26,18 @@ struct gle_net {
     const struct gle_kernels *kernels;
     struct gle_rule_kernels rule;
     const struct gle_act **act; /* per population */
+    float (*act_numbers)[GLE_ACT_NUMBERS]; /* likewise, of their settings */
     const struct gle_loss *loss;
     const struct gle_optimizer *optimizer;
 
     float *slabs[GLE_ROLES]; /* of derived variables, if the graph is not observed: one for each place */
     float *grads, *kept;     /* like the slab of parameters */
     float *rooms;            /* per thread: scratch memory of links */
+    float *followed;         /* like grads: what the optimizer follows where that is not the gradient of one step; or
+                                NULL */
+    double *squares;          /* sums of squares of it, of groups of parts; NULL: its norm is not wanted */
+    size_t *squares_at;       /* (n_parameters + 1): where those of a parameter begin */
+    float share;              /* of it that is left where it was clipped; else 1 */
     float *moments[GLE_MOMENTS_MAX];
     float *input, *target, *top_error, *output_sum;
     bool *learns;     /* per parameter: it learns now */
@@ -42,6 +48,9 @@ struct gle_net {
     uint64_t steps;     /* since init */
     bool errorless;     /* the last step left errors out */
     uint64_t updates;   /* optimizer steps since init */
+    uint64_t gathered;  /* learning steps since the last of them, whose gradients wait in `followed` */
+    uint64_t clipped;   /* of the optimizer's, those whose gradient was too long */
+    bool spends;        /* the optimizer steps at the end of the step, or of the sweep, that is being made */
     struct gle_team *team;
     bool borrows; /* the team, of another net */
     int *wild;        /* per thread and population: NaN or Inf in this step, or in this sweep */
@@ -62,7 +71,7 @@ struct gle_net {
     double shared_seconds, thread_seconds; /* of what threads did side by side; the same, times their number */
 };
 
-/* Values in single precision may be so much below the dt that a config has in double precision. */
+/* Values in single precision may be so much below the shortest time constant, which is known in double precision. */
 #define GLE_TAU_TOLERANCE 1e-6
 
 static inline const struct gle_population *gle_population_of(const struct gle_net *net, size_t i)
@@ -169,6 +178,12 @@ static inline float *gle_grad_of(const struct gle_net *net, const struct gle_par
     return net->grads + p->field.place;
 }
 
+/* What the optimizer follows. */
+static inline float *gle_followed_of(const struct gle_net *net, const struct gle_parameter *p)
+{
+    return (net->followed ? net->followed : net->grads) + p->field.place;
+}
+
 /* Where derived variables of population i are kept for learning, of which thread t computes some or all; places below
  * n_threads are the threads' own. */
 static inline size_t gle_place_of(const struct gle_net *net, size_t i, size_t t)
@@ -190,6 +205,13 @@ static inline size_t gle_wild_apart(const struct gle_graph *graph)
 static inline int *gle_wild_of(const struct gle_net *net, size_t i, size_t t)
 {
     return &net->wild[t * gle_wild_apart(net->graph) + i];
+}
+
+/* dt / tau, and the derivative of a leak over tau times -tau: that is the leak itself, unless integration is
+ * exponential. */
+static inline float *gle_rate_of(const struct gle_net *net, const struct gle_field *rate, const struct gle_field *leak)
+{
+    return gle_field_of(net, rate->copies ? rate : leak, 0);
 }
 
 /* Copy t of a tape. */
@@ -215,6 +237,8 @@ void gle_copy_chosen(float *to, const float *from, size_t ld, size_t n, const si
 /* What follows from a parameter that was changed in n parts from `first` on: what its link wants beside it, the biases
  * of neurons that share them, or the coefficients that are made of time constants. */
 void gle_net_follow(struct gle_net *net, const struct gle_parameter *p, size_t first, size_t n);
+/* The same of time constants. */
+void gle_net_follow_taus(struct gle_net *net, const struct gle_population *p, size_t first, size_t n);
 /* The same of all parameters. */
 void gle_net_follow_all(struct gle_net *net);
 
@@ -232,8 +256,32 @@ struct gle_range gle_net_part_of(const struct gle_net *net, const struct gle_par
 /* The optimizer's step for a parameter that learns: the one that it takes with all, or, if it had been held, one of a
  * number of its own. */
 struct gle_optimizer_step gle_net_own_step(const struct gle_net *net, const struct gle_parameter *p);
-/* The optimizer's step along net->grads, for the parts of population i that are for thread t. */
+
+/* --- follow.c: what the optimizer follows where that is not the gradient of one step --- */
+
+/* Makes room for it, where the experiment asks for that; freed with the net, also after an error. Whether there was
+ * memory. */
+bool gle_net_make_followed(struct gle_net *net);
+void gle_net_free_followed(struct gle_net *net);
+/* Adds the gradient that was found of n parts of a parameter. */
+void gle_net_gather(struct gle_net *net, const struct gle_parameter *p, size_t first, size_t n);
+/* Once all is gathered: sets net->share. Then leaves so much of n parts of a parameter. */
+void gle_net_find_share(struct gle_net *net);
+void gle_net_clip(struct gle_net *net, const struct gle_parameter *p, size_t first, size_t n);
+
+/* --- spend.c --- */
+
+/* What becomes of the gradient that has been found: of n parts of W, and of B which moves along with it; and of bias
+ * and time constants, of the parts that are for thread t. */
+void gle_net_spend_weights(struct gle_net *net, const struct gle_projection *c, size_t first, size_t n);
+void gle_net_spend_others(struct gle_net *net, const struct gle_population *p, size_t t);
+/* Counts the optimizer's step for parameters of a population that are held: of those whose first part thread t has. */
+void gle_net_count_missed(struct gle_net *net, const struct gle_population *p, size_t t);
+/* The optimizer's steps for all parameters, once it is known how much of the gradient is left. */
+void gle_net_follow_clipped(struct gle_net *net);
+/* The optimizer's step along the gradients that were found, for the parts of population i that are for thread t. */
 void gle_net_descend(struct gle_net *net, size_t i, size_t t);
+
 /* grad = alpha times the sum of e, over rows and over the neurons that share a bias; for the part of thread t. */
 void gle_net_sum_biases(struct gle_net *net, const struct gle_population *p, float *grad, const float *e, size_t rows,
                         float alpha, size_t t);
@@ -248,10 +296,11 @@ const float *gle_net_errors_above(struct gle_net *net, const struct gle_populati
 
 /* --- hardware.c --- */
 
-/* What a time constant of neuron i that the net has as `tau` is there: no less than dt, if it has a factor. */
+/* What a time constant of neuron i that the net has as `tau` is there: if it has a factor, no less than the shortest
+ * one. */
 double gle_net_used_tau(const struct gle_net *net, const struct gle_population *p, enum gle_mismatch k, size_t i,
                         double tau);
-/* How that grows with tau: by the factor, or not at all where it is dt. */
+/* How that grows with tau: by the factor, or not at all where it is the shortest. */
 float gle_net_tau_gain(const struct gle_net *net, const struct gle_population *p, enum gle_mismatch k, size_t i,
                        float tau);
 /* The factors of a population's neurons (n), as the seed has them. */

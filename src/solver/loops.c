@@ -187,36 +187,36 @@ static bool looks_ahead(const struct gle_net *net)
     return net->rule.error == net->kernels->error_prospective;
 }
 
-/* A time constant that errors of neuron j use. */
-static double tau_of(const struct gle_net *net, const struct gle_population *p, enum gle_mismatch k, size_t j,
-                     const float *taus)
+/* What errors of neuron j that alternate from step to step become by looking ahead. */
+static double gain_of_fast(const struct gle_net *net, const struct gle_population *p, size_t j)
 {
-    return gle_net_used_tau(net, p, k, j, (double)taus[j]);
+    const double given_m = (double)gle_param_of(net, p->tau_m)[j], given_r = (double)gle_param_of(net, p->tau_r)[j];
+    const double tau_m = gle_net_used_tau(net, p, GLE_MISMATCH_ERROR_TAU_M, j, given_m);
+    const double tau_r = gle_net_used_tau(net, p, GLE_MISMATCH_ERROR_TAU_R, j, given_r);
+    const double dt = net->graph->exp->dt, leak = -expm1(-dt / tau_r);
+
+    if (net->graph->exp->exponential)
+        return fabs(2.0 * tau_m / tau_r - leak) / (2.0 - leak);
+    return (2.0 * tau_m - dt) / fmax(2.0 * tau_r - dt, 0.5 * dt);
 }
 
 static void find_factors(struct search *s)
 {
     const struct gle_net *net = s->net;
-    const double dt = s->graph->exp->dt;
     size_t at = 0;
 
     for (size_t i = 0; i < s->graph->n_populations; i++) {
         const struct gle_population *p = gle_population_of(net, i);
-        const float *tau_m = gle_param_of(net, p->tau_m), *tau_r = gle_param_of(net, p->tau_r);
         float *slope = s->factors[LASTING] + at, *fast = s->factors[FAST] + at;
         for (int u = -1; u <= 1; u++) {
             for (size_t j = 0; j < p->ld; j++)
                 s->error[j] = (float)u;
-            p->cfg->act->eval(s->sent, s->pooled, s->error, 1, p->n, p->ld);
+            p->cfg->act->eval(s->sent, s->pooled, s->error, net->act_numbers[i], 1, p->n, p->ld);
             for (size_t j = 0; j < p->n; j++)
                 slope[j] = fmaxf(slope[j], fabsf(s->pooled[j]));
         }
         for (size_t j = 0; j < p->n; j++)
-            fast[j] = looks_ahead(net)
-                          ? slope[j] * (float)((2.0 * tau_of(net, p, GLE_MISMATCH_ERROR_TAU_M, j, tau_m) - dt) /
-                                               fmax(2.0 * tau_of(net, p, GLE_MISMATCH_ERROR_TAU_R, j, tau_r) - dt,
-                                                    0.5 * dt))
-                          : slope[j];
+            fast[j] = looks_ahead(net) ? slope[j] * (float)gain_of_fast(net, p, j) : slope[j];
         s->factors_at[i] = at;
         at += p->ld;
     }

@@ -4,6 +4,7 @@
 #include "solver/inside.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 /* --- threads --- */
@@ -105,6 +106,7 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
     }
 
     net->act = gle_calloc(graph->n_populations, sizeof(struct gle_act *));
+    net->act_numbers = gle_calloc(graph->n_populations, sizeof *net->act_numbers);
     net->wild = gle_calloc(net->split.n_threads * gle_wild_apart(graph), sizeof *net->wild);
     net->row_loss = gle_calloc(B, sizeof *net->row_loss);
     net->laps = (void *)gle_floats(net->split.n_threads * sizeof *net->laps / sizeof(float)); /* for the alignment */
@@ -118,9 +120,9 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
     net->learns = gle_calloc(graph->n_parameters, sizeof *net->learns);
     net->missed = gle_calloc(graph->n_parameters, sizeof *net->missed);
     net->tape_unasked = gle_calloc(graph->tape_steps + 1, sizeof *net->tape_unasked); /* there may be none */
-    ok = net->act && net->wild && net->learns && net->missed && net->row_loss && net->laps && net->grads &&
-         net->kept && net->rooms && net->input && net->target && net->top_error && net->output_sum &&
-         net->tape_unasked;
+    ok = net->act && net->act_numbers && net->wild && net->learns && net->missed && net->row_loss && net->laps &&
+         net->grads && net->kept && net->rooms && net->input && net->target && net->top_error && net->output_sum &&
+         net->tape_unasked && gle_net_make_followed(net);
     for (int role = 0; role < GLE_ROLES; role++) {
         const size_t places = role == GLE_DERIVED && !graph->observed ? places_of(net) : 1;
         ok = (net->slabs[role] = gle_floats(places * graph->floats[role] + GLE_SLACK)) && ok;
@@ -132,8 +134,11 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
         return gle_fail(err, GLE_ENOMEM, "no memory for a network of %.0f MB",
                         1e-6 * gle_graph_bytes(graph, GLE_MOMENTS_MAX));
     }
-    for (size_t i = 0; i < graph->n_populations; i++)
-        net->act[i] = gle_act_for(graph->populations[i].cfg->act, isa);
+    for (size_t i = 0; i < graph->n_populations; i++) {
+        const struct gle_layer_cfg *cfg = graph->populations[i].cfg;
+        net->act[i] = gle_act_for(cfg->act, isa);
+        gle_act_find_numbers(net->act_numbers[i], cfg->act, cfg->act_params);
+    }
     for (size_t i = 0; i < graph->n_parameters; i++)
         net->learns[i] = graph->parameters[i].plastic;
     gle_net_scale_noise(net);
@@ -161,10 +166,12 @@ void gle_net_destroy(struct gle_net *net)
     gle_free(net->missed);
     gle_free(net->tape_unasked);
     gle_free(net->act);
+    gle_free(net->act_numbers);
     gle_free(net->wild);
     gle_free(net->row_loss);
     gle_free(net->laps);
     gle_free(net->grads);
+    gle_net_free_followed(net);
     gle_free(net->kept);
     gle_free(net->rooms);
     gle_free(net->input);
@@ -175,68 +182,6 @@ void gle_net_destroy(struct gle_net *net)
 }
 
 /* --- parameters --- */
-
-/* A tau_r with all the digits that the config has of it, unless it has become another number. */
-static double exact_tau_r(const struct gle_population *p, float tau_r, size_t i)
-{
-    const double given = p->cfg->tau_r[i];
-
-    return tau_r >= (float)given && tau_r <= (float)given ? given : (double)tau_r;
-}
-
-/* gle_net_used_tau() in single precision. */
-static float used_on_device(const struct gle_net *net, const struct gle_population *p, enum gle_mismatch k, size_t i,
-                            float tau)
-{
-    const struct gle_parameter *factor = gle_graph_factor(net->graph, p, k);
-    const float dt = (float)net->graph->exp->dt, used = factor ? tau * gle_param_of(net, factor)[i] : tau;
-
-    return factor && used < dt ? dt : used;
-}
-
-/* The coefficients that follow from tau_m and tau_r as a device finds them where these learn, so that it goes on with
- * the same bits after a look from here. */
-static void follow_taus_of_device(struct gle_net *net, const struct gle_population *p, size_t first, size_t n)
-{
-    const float *tau_m = gle_param_of(net, p->tau_m), *tau_r = gle_param_of(net, p->tau_r);
-    const float dt = (float)net->graph->exp->dt;
-
-    for (size_t i = first; i < first + n; i++) {
-        const float m = used_on_device(net, p, GLE_MISMATCH_TAU_M, i, tau_m[i]);
-        const float r = used_on_device(net, p, GLE_MISMATCH_TAU_R, i, tau_r[i]);
-        const float of_errors_m = used_on_device(net, p, GLE_MISMATCH_ERROR_TAU_M, i, tau_m[i]);
-        const float of_errors_r = used_on_device(net, p, GLE_MISMATCH_ERROR_TAU_R, i, tau_r[i]);
-        gle_field_of(net, &p->leak_u, 0)[i] = dt / m;
-        gle_field_of(net, &p->look_u, 0)[i] = r / m;
-        gle_field_of(net, &p->leak_v, 0)[i] = dt / of_errors_r;
-        gle_field_of(net, &p->look_v, 0)[i] = of_errors_m / of_errors_r;
-        gle_field_of(net, &p->mean, 0)[i] = 1.0f / ((float)net->B * m);
-    }
-}
-
-/* The coefficients that follow from tau_m and tau_r. Padding keeps harmless ones. */
-static void follow_taus(struct gle_net *net, const struct gle_population *p, size_t first, size_t n)
-{
-    const float *tau_m = gle_param_of(net, p->tau_m), *tau_r = gle_param_of(net, p->tau_r);
-    const double dt = net->graph->exp->dt;
-
-    if (net->device && (p->tau_m->plastic || p->tau_r->plastic)) {
-        follow_taus_of_device(net, p, first, n);
-        return;
-    }
-    for (size_t i = first; i < first + n; i++) {
-        const double given_m = (double)tau_m[i], given_r = exact_tau_r(p, tau_r[i], i);
-        const double m = gle_net_used_tau(net, p, GLE_MISMATCH_TAU_M, i, given_m);
-        const double r = gle_net_used_tau(net, p, GLE_MISMATCH_TAU_R, i, given_r);
-        const double of_errors_m = gle_net_used_tau(net, p, GLE_MISMATCH_ERROR_TAU_M, i, given_m);
-        const double of_errors_r = gle_net_used_tau(net, p, GLE_MISMATCH_ERROR_TAU_R, i, given_r);
-        gle_field_of(net, &p->leak_u, 0)[i] = (float)(dt / m);
-        gle_field_of(net, &p->look_u, 0)[i] = (float)(r / m);
-        gle_field_of(net, &p->leak_v, 0)[i] = (float)(dt / of_errors_r);
-        gle_field_of(net, &p->look_v, 0)[i] = (float)(of_errors_m / of_errors_r);
-        gle_field_of(net, &p->mean, 0)[i] = (float)(1.0 / ((double)net->B * m));
-    }
-}
 
 /* Channels share a bias: each of their neurons gets it. */
 static void follow_bias(struct gle_net *net, const struct gle_population *p, size_t first, size_t n)
@@ -300,7 +245,7 @@ void gle_net_follow(struct gle_net *net, const struct gle_parameter *param, size
     case GLE_TAU_R_FACTOR:
     case GLE_ERROR_TAU_M_FACTOR:
     case GLE_ERROR_TAU_R_FACTOR:
-        follow_taus(net, p, first, n);
+        gle_net_follow_taus(net, p, first, n);
         break;
     case GLE_PARAM_KINDS:
         break;
@@ -353,6 +298,33 @@ void gle_net_get_gradient(const struct gle_net *net, size_t param, float *values
     get_dense(values, &p->field, gle_grad_of(net, p));
 }
 
+/* Whether a parameter is B that aligns itself, in every learning step: no means, and no clipped gradients. */
+static bool aligns(const struct gle_net *net, const struct gle_parameter *p)
+{
+    return p->kind == GLE_FEEDBACK &&
+           net->graph->projections[p->field.projection].feedback_way == GLE_FEEDBACK_ALIGNS;
+}
+
+void gle_net_get_followed(const struct gle_net *net, size_t param, float *values)
+{
+    const struct gle_parameter *p = &net->graph->parameters[param];
+    const bool own = net->followed && !aligns(net, p);
+
+    gle_net_see(net, own ? GLE_PART_FOLLOWED : GLE_PART_GRADIENTS);
+    get_dense(values, &p->field, own ? gle_followed_of(net, p) : gle_grad_of(net, p));
+}
+
+uint64_t gle_net_get_clipped(const struct gle_net *net)
+{
+    gle_net_settle(net);
+    return net->clipped;
+}
+
+void gle_net_drop_gathered(struct gle_net *net)
+{
+    net->gathered = 0;
+}
+
 static bool follows(const struct gle_net *net, const struct gle_parameter *weight)
 {
     return net->graph->projections[weight->field.projection].feedback_way == GLE_FEEDBACK_FOLLOWS;
@@ -369,6 +341,13 @@ void gle_net_hold(struct gle_net *net, size_t param, bool hold)
     memset(gle_grad_of(net, p), 0, p->field.rows * p->field.ld * sizeof(float));
     if (p->kind == GLE_WEIGHT && follows(net, p)) /* B, which moves along the same */
         memset(gle_grad_of(net, net->graph->projections[p->field.projection].feedback), 0,
+               p->field.rows * p->field.ld * sizeof(float));
+    if (!net->followed)
+        return;
+    gle_net_touch(net, GLE_PART_FOLLOWED);
+    memset(gle_followed_of(net, p), 0, p->field.rows * p->field.ld * sizeof(float));
+    if (p->kind == GLE_WEIGHT && follows(net, p))
+        memset(gle_followed_of(net, net->graph->projections[p->field.projection].feedback), 0,
                p->field.rows * p->field.ld * sizeof(float));
 }
 

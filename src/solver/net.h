@@ -66,7 +66,8 @@ float *gle_net_input(struct gle_net *net, size_t *ld);
 float *gle_net_target(struct gle_net *net, size_t *ld);
 
 struct gle_step {
-    bool learn; /* parameters move, driven by the target error */
+    bool learn; /* driven by the target error, gradients are found, and the optimizer steps, or, under learning.update,
+                   steps once there are enough */
     bool nudge; /* not learn: the target error drives the network all the same. Neither: it is zero, and the state
                    evolves on */
     bool forward_only; /* neither: errors are not computed and count as zero; v, phi' and e_below stay as they are. For
@@ -109,9 +110,9 @@ void gle_net_begin_window(struct gle_net *net);
 /* Forgets the open window, if there is one. */
 void gle_net_drop_window(struct gle_net *net);
 /* Closes it: sweeps back over its steps and so finds the gradient of the loss, the mean over rows, summed over them, as
- * `rule` (a windowed one) finds it; with `learn`, the optimizer makes one step along it, with learning rate lr. Errors
- * beyond the window are cut off: the loss of its first step has no gradient, since the output of a step is the rate of
- * the one before. Allocates nothing.
+ * `rule` (a windowed one) finds it; with `learn`, the optimizer makes one step along it, and along nothing that was
+ * gathered before, with learning rate lr. Errors beyond the window are cut off: the loss of its first step has no
+ * gradient, since the output of a step is the rate of the one before. Allocates nothing.
  *   bptt: back through the steps as they were made, the feedback of errors into membranes included.
  *   adjoint: Euler's steps of tau_m d lambda/dt = lambda - (1 - tau_r d/dt)[phi' W_above^T lambda_above], back from
  *   lambda = 0 at the end of the window, where layers act on each other without delay; lambda of the last layer follows
@@ -137,6 +138,14 @@ void gle_net_set_param(struct gle_net *net, size_t param, const float *values);
  * not plastic or is held. Of B that follows W, that of W; of B that aligns itself, what the last learning step moved it
  * along, the mean of hp xi^T. */
 void gle_net_get_gradient(const struct gle_net *net, size_t param, float *values);
+/* What the optimizer's last step followed, likewise: the mean of gradients of several steps under learning.update,
+ * clipped under learning.clip.
+ * Between two of its steps, what it will follow, half made. */
+void gle_net_get_followed(const struct gle_net *net, size_t param, float *values);
+/* How many of the optimizer's steps since gle_net_init() had a gradient that was clipped (learning.clip). */
+uint64_t gle_net_get_clipped(const struct gle_net *net);
+/* Forgets gradients that wait for the optimizer's next step. */
+void gle_net_drop_gathered(struct gle_net *net);
 /* Whether a parameter learns now: it is plastic, and not held. */
 bool gle_net_learns(const struct gle_net *net, size_t param);
 /* Whether the last step has found a variable: errors are found only where something learns from them, here
@@ -177,6 +186,7 @@ void gle_net_recall(struct gle_net *net);
 struct gle_net_place {
     size_t B;
     uint64_t steps, updates; /* since gle_net_init(): steps, and those of the optimizer */
+    uint64_t gathered;       /* learning steps since the last one of the optimizer, which its next one follows, too */
     bool taping;             /* a window is open, */
     size_t taped;            /* of so many steps, */
     const bool *unasked;     /* of which these had no target (taped); the net's */

@@ -36,6 +36,9 @@ static const struct {
     [UPDATES] = {"updates", false},
     [ADJOINTS] = {"adjoint variables", false},
     [SENT_LAMBDAS] = {"adjoint variables sent back", false},
+    [FOLLOWED] = {"gradients that the optimizer follows", false},
+    [SQUARES] = {"sums of squares", false},
+    [CLIPPED] = {"signs of clipping", false},
     [SLOTS] = {"places", false},
     [KEPT] = {"parameters that are kept", false},
 };
@@ -81,7 +84,10 @@ void gle_device_count_bytes(size_t bytes[BUFFERS], const struct gle_device_table
         [UPDATES] = most * g->n_parameters * sizeof(struct gle_device_update),
         [ADJOINTS] = tables->sweep.slab_adjoint * sizeof(float),
         [SENT_LAMBDAS] = tables->sweep.slab_sent * sizeof(float),
-        [SLOTS] = 2 * sizeof(gle_u32),
+        [FOLLOWED] = shape->follows ? n_params * sizeof(float) : 0,
+        [SQUARES] = ((size_t)shape->n_squares + 1) * sizeof(float),
+        [CLIPPED] = most * sizeof(gle_u32),
+        [SLOTS] = LISTS_OF_PLACES * sizeof(gle_u32),
         [KEPT] = n_params * sizeof(float),
     };
 

@@ -5,124 +5,6 @@
 #include <assert.h>
 #include <string.h>
 
-static void clamp(float *p, size_t n, const struct gle_bounds *bounds)
-{
-    const float low = (float)bounds->low, high = (float)bounds->high;
-
-    for (size_t i = 0; i < n; i++)
-        p[i] = p[i] < low ? low : p[i] > high ? high : p[i];
-}
-
-struct gle_optimizer_step gle_net_own_step(const struct gle_net *net, const struct gle_parameter *p)
-{
-    const uint64_t missed = net->missed[p - net->graph->parameters];
-
-    return missed ? net->optimizer->prepare(net->graph->exp->optimizer.params, net->step->lr, net->updates - missed)
-                  : net->optimizer_step;
-}
-
-/* The optimizer's step for n of its parts, as one of the parameter `as`. */
-static void update_as(struct gle_net *net, const struct gle_parameter *p, const struct gle_parameter *as, size_t first,
-                      size_t n)
-{
-    const size_t each = p->part, at = first * each;
-    const struct gle_optimizer_step step = gle_net_own_step(net, as);
-    float *values = gle_param_of(net, p) + at, *moments[GLE_MOMENTS_MAX];
-
-    for (size_t m = 0; m < net->optimizer->n_moments; m++)
-        moments[m] = net->moments[m] + p->field.place + at;
-    net->optimizer->update(values, gle_grad_of(net, p) + at, moments, n * each, &step);
-    if (p->bounds->low > -1e308 || p->bounds->high < 1e308)
-        clamp(values, n * each, p->bounds);
-    gle_net_follow(net, p, first, n);
-}
-
-static void update(struct gle_net *net, const struct gle_parameter *p, size_t first, size_t n)
-{
-    update_as(net, p, p, first, n);
-}
-
-static void update_part(struct gle_net *net, const struct gle_parameter *p, size_t t)
-{
-    struct gle_range part;
-
-    if (!gle_learns(net, p))
-        return;
-    part = gle_net_part_of(net, p, t);
-    if (part.n)
-        update(net, p, part.first, part.n);
-}
-
-static void update_others(struct gle_net *net, const struct gle_population *p, size_t t)
-{
-    update_part(net, p->bias, t);
-    update_part(net, p->tau_m, t);
-    update_part(net, p->tau_r, t);
-}
-
-static void shrink(struct gle_net *net, const struct gle_parameter *p, float keep, size_t first, size_t n)
-{
-    float *values = gle_param_of(net, p) + first * p->part;
-
-    for (size_t i = 0; i < n * p->part; i++)
-        values[i] = gle_shrink(values[i], keep);
-}
-
-/* The step of W for n parts, along the gradient that was found. B makes the same one, with the same moments, since it
- * has had the same gradients; so that its distance from W shrinks as both do. */
-static void update_weights(struct gle_net *net, const struct gle_projection *c, size_t first, size_t n)
-{
-    const struct gle_parameter *w = c->weight, *b = c->feedback;
-    const size_t at = first * w->part;
-    const float keep = gle_feedback_keep(net->graph, c);
-
-    if (c->feedback_way != GLE_FEEDBACK_FOLLOWS) {
-        update(net, w, first, n);
-        return;
-    }
-    memcpy(gle_grad_of(net, b) + at, gle_grad_of(net, w) + at, n * w->part * sizeof(float));
-    shrink(net, w, keep, first, n);
-    shrink(net, b, keep, first, n);
-    update(net, w, first, n);
-    update_as(net, b, w, first, n);
-}
-
-/* Of one parameter: by whoever has its first part. */
-static void count_missed(struct gle_net *net, const struct gle_parameter *p, size_t t)
-{
-    struct gle_range part;
-
-    if (!p->plastic || gle_learns(net, p))
-        return;
-    part = gle_net_part_of(net, p, t);
-    if (part.n && !part.first)
-        net->missed[p - net->graph->parameters]++;
-}
-
-static void count_all_missed(struct gle_net *net, const struct gle_population *p, size_t t)
-{
-    for (size_t j = 0; j < p->n_in; j++)
-        count_missed(net, gle_in_of(net, p, j)->weight, t);
-    count_missed(net, p->bias, t);
-    count_missed(net, p->tau_m, t);
-    count_missed(net, p->tau_r, t);
-}
-
-void gle_net_descend(struct gle_net *net, size_t i, size_t t)
-{
-    const struct gle_population *p = gle_population_of(net, i);
-
-    count_all_missed(net, p, t);
-    for (size_t j = 0; j < p->n_in; j++) {
-        const struct gle_projection *c = gle_in_of(net, p, j);
-        const struct gle_range part = gle_net_part_of(net, c->weight, t);
-        if (gle_learns(net, c->weight) && part.n)
-            update_weights(net, c, part.first, part.n);
-    }
-    update_others(net, p, t);
-    gle_net_lap(net, t, GLE_LAP_OPTIMIZER);
-}
-
 /* --- what populations read --- */
 
 /* The rates that a projection reads in this step, or the input. */
@@ -198,7 +80,7 @@ static void learn_weights(struct gle_net *net, const struct gle_projection *c, c
         c->plan.link->gradient(&call, gle_grad_of(net, c->weight) + first * wide, e, ld, x, c->ld_pool, net->B,
                                -1.0f / (float)net->B, first, n);
         gle_net_lap(net, t, GLE_LAP_PRODUCTS);
-        update_weights(net, c, first, n);
+        gle_net_spend_weights(net, c, first, n);
         gle_net_lap(net, t, GLE_LAP_OPTIMIZER);
     }
 }
@@ -266,7 +148,7 @@ static void learn(struct gle_net *net, size_t i, struct gle_range neurons, size_
     const size_t place = gle_place_of(net, i, t);
     const float *e = gle_derived_of(net, &p->e, place);
 
-    count_all_missed(net, p, t);
+    gle_net_count_missed(net, p, t);
     for (size_t j = 0; j < p->n_in; j++) {
         const struct gle_projection *c = gle_in_of(net, p, j);
         if (gle_learns(net, c->weight))
@@ -283,7 +165,7 @@ static void learn(struct gle_net *net, size_t i, struct gle_range neurons, size_
     if (gle_learns(net, p->tau_r))
         find_tau_r(net, p, neurons, place);
     gle_net_lap(net, t, GLE_LAP_ELEMENTWISE);
-    update_others(net, p, t);
+    gle_net_spend_others(net, p, t);
     gle_net_lap(net, t, GLE_LAP_OPTIMIZER);
 }
 
@@ -444,7 +326,8 @@ static int step_rows(struct gle_net *net, size_t i, const struct rows *rows, boo
                         gle_field_of(net, &p->look_u, 0), gle_field_of(net, &p->leak_u, 0), B, ld);
     if (noisy)
         gle_net_add_noise(net, p, GLE_NOISE_MEMBRANE, gle_old_of(net, &p->u) + at, draws, rows->first, B);
-    net->act[i]->eval(gle_new_of(net, &p->r) + at, has_error || keeps_derived(net) ? dr : s, prosp_u, B, p->n, ld);
+    net->act[i]->eval(gle_new_of(net, &p->r) + at, has_error || keeps_derived(net) ? dr : s, prosp_u,
+                      net->act_numbers[i], B, p->n, ld);
     if (noisy)
         gle_net_add_noise(net, p, GLE_NOISE_RATE, gle_new_of(net, &p->r) + at, draws, rows->first, B);
     for (size_t j = 0; j < p->n_in; j++)
@@ -544,7 +427,11 @@ static int step_here(struct gle_net *net, double *loss, struct gle_error *err)
     *loss = 0.0;
     for (size_t b = 0; b < net->B; b += loss_rows(net))
         *loss += net->row_loss[b];
-    return gle_net_check(net, net->steps - 1, err);
+    if (gle_net_check(net, net->steps - 1, err))
+        return -1;
+    if (net->spends && net->squares)
+        gle_net_follow_clipped(net);
+    return 0;
 }
 
 int gle_net_queue(struct gle_net *net, const struct gle_step *step, double *losses, size_t *n, struct gle_error *err)
@@ -555,7 +442,8 @@ int gle_net_queue(struct gle_net *net, const struct gle_step *step, double *loss
     net->step = step;
     if (net->taping)
         net->tape_unasked[net->taped] = step->unasked;
-    if (step->learn)
+    net->spends = step->learn && net->gathered + 1 == net->graph->exp->update_every;
+    if (net->spends)
         net->optimizer_step =
             net->optimizer->prepare(net->graph->exp->optimizer.params, step->lr, ++net->updates);
     net->errorless = step->forward_only;
@@ -567,6 +455,7 @@ int gle_net_queue(struct gle_net *net, const struct gle_step *step, double *loss
         *n = 1;
     }
     net->taped += net->taping;
+    net->gathered = net->spends ? 0 : net->gathered + step->learn;
     return rc;
 }
 

@@ -241,7 +241,7 @@ static size_t step_of_round(const struct gle_net *net, size_t i)
 }
 
 /* Those gradients, of some neurons, summed over rows, times dt: after errors_back(). With v_dot = lag / tau_r they are
- * e_bar v_dot of tau_m and, but for the sign, (look_v e_bar + leak_v v_bar) v_dot of tau_r, which e and v read v_dot
+ * e_bar v_dot of tau_m and, but for the sign, (look_v e_bar + slope_v v_bar) v_dot of tau_r, which e and v read v_dot
  * by. */
 static void add_tau_bar(struct gle_net *net, size_t i, struct gle_range neurons, size_t thread)
 {
@@ -249,19 +249,19 @@ static void add_tau_bar(struct gle_net *net, size_t i, struct gle_range neurons,
     const struct gle_population_adjoint *bar = &p->adjoint;
     const struct gle_kernels *k = net->kernels;
     const size_t at = neurons.first, n = gle_padded(neurons.n);
-    const float *lag = gle_field_of(net, &bar->work, 0) + at, *leak = gle_field_of(net, &p->leak_v, 0) + at;
+    const float *lag = gle_field_of(net, &bar->work, 0) + at, *rate = gle_rate_of(net, &p->rate_v, &p->leak_v) + at;
     float *sum = gle_field_of(net, &bar->part, 0) + at;
 
     if (!errors_reach_taus(net, p) || step_of_round(net, i) >= net->taped)
         return;
-    k->sum_products(sum, gle_field_of(net, &bar->e, 0) + at, lag, leak, net->B, n, p->ld);
+    k->sum_products(sum, gle_field_of(net, &bar->e, 0) + at, lag, rate, net->B, n, p->ld);
     if (gle_learns(net, p->tau_m))
         k->add(gle_field_of(net, &bar->tau_m, 0) + at, sum, n);
     if (gle_learns(net, p->tau_r)) {
         float *tau_r = gle_field_of(net, &bar->tau_r, 0) + at;
         k->multiply_add(tau_r, sum, gle_field_of(net, &p->look_v, 0) + at, n);
-        k->sum_products(sum, gle_field_of(net, &bar->old_v, 0) + at, lag, leak, net->B, n, p->ld);
-        k->multiply_add(tau_r, sum, leak, n);
+        k->sum_products(sum, gle_field_of(net, &bar->old_v, 0) + at, lag, rate, net->B, n, p->ld);
+        k->multiply_add(tau_r, sum, gle_rate_of(net, &p->slope_v, &p->leak_v) + at, n);
     }
     gle_net_lap(net, thread, GLE_LAP_ELEMENTWISE);
 }
@@ -296,7 +296,7 @@ static void sweep_population(struct gle_net *net, size_t i, struct gle_range row
     k->multiply(a, rate_bar(net, i, rows, thread, t), gle_tape_of(net, &p->tape.dr, t + 1) + at, n);
     if (feeds_back(net, p) && net->act[i]->curvature) {
         float *ddr = gle_field_of(net, &p->adjoint.work, 0) + at;
-        net->act[i]->curvature(ddr, gle_tape_of(net, &p->tape.prosp_u, t) + at, n);
+        net->act[i]->curvature(ddr, gle_tape_of(net, &p->tape.prosp_u, t) + at, net->act_numbers[i], n);
         k->multiply_add(a, ddr, gle_field_of(net, &p->adjoint.dr, 0) + at, n);
     }
     *gle_wild_of(net, i, thread) |=
@@ -366,27 +366,64 @@ static void gather_bias(struct gle_net *net, const struct gle_population *p, flo
     }
 }
 
-/* The gradient of a time constant: scale / dt times the sum of bar u_dot, less what errors add, tau_bar. */
+/* tau += scale / dt times the sum over the window of bar u_dot, or, with `share`, so much of it for each neuron. */
+static void add_bar(struct gle_net *net, const struct gle_population *p, float *tau, struct gle_range neurons,
+                    const struct gle_field *bar, float scale, const float *share)
+{
+    const size_t at = neurons.first, width = gle_padded(neurons.n), rows = net->taped * net->B;
+    float *part = gle_field_of(net, &p->adjoint.part, 0) + at;
+    const float dt = (float)net->graph->exp->dt;
+
+    for (size_t b = 0; b < rows; b += SUM_ROWS) {
+        net->kernels->sum_products(part, gle_tape_of(net, bar, 0) + at + b * p->ld,
+                                   gle_tape_of(net, &p->tape.s, 0) + at + b * p->ld,
+                                   gle_rate_of(net, &p->rate_u, &p->leak_u) + at,
+                                   rows - b < SUM_ROWS ? rows - b : SUM_ROWS, width, p->ld); /* S / tau_m, times dt */
+        if (share)
+            net->kernels->multiply(part, part, share, width);
+        for (size_t j = 0; j < neurons.n; j++)
+            tau[j] += part[j] * (scale / dt);
+    }
+}
+
+/* Where integration is exponential, tau_m is read by prosp_u through look_u and by u through leak_u, whose slopes over
+ * tau_m are -look_u / tau_m and -slope_u / tau_m: what u_dot is multiplied by is look_u a + slope_u u_bar. With
+ * lambda = look_u a + leak_u u_bar that is k lambda + (1 - k) look_u a, where k = slope_u / leak_u, from 1 (as by
+ * Euler's steps) for dt far below tau_m to 0. */
+static void add_exponential(struct gle_net *net, const struct gle_population *p, float *tau, struct gle_range neurons,
+                            float scale)
+{
+    const float *slope = gle_field_of(net, &p->slope_u, 0) + neurons.first;
+    const float *leak = gle_field_of(net, &p->leak_u, 0) + neurons.first;
+    const float *look = gle_field_of(net, &p->look_u, 0) + neurons.first;
+    float *share = gle_field_of(net, &p->adjoint.part, 1) + neurons.first;
+
+    memset(share, 0, gle_padded(neurons.n) * sizeof *share);
+    for (size_t j = 0; j < neurons.n; j++)
+        share[j] = slope[j] / leak[j];
+    add_bar(net, p, tau, neurons, &p->tape.lambda, scale, share);
+    for (size_t j = 0; j < neurons.n; j++)
+        share[j] = (1.0f - slope[j] / leak[j]) * look[j];
+    add_bar(net, p, tau, neurons, &p->tape.prosp_u_bar, scale, share);
+}
+
+/* The gradient of a time constant: that through prosp_u and u, less what errors add, tau_bar. */
 static void gather_tau(struct gle_net *net, const struct gle_parameter *param, struct gle_range neurons,
                        const struct gle_field *bar, const struct gle_field *tau_bar, float scale)
 {
     const struct gle_population *p = gle_population_of(net, param->field.population);
-    const size_t at = neurons.first, width = gle_padded(neurons.n), rows = net->taped * net->B;
-    float *tau = gle_grad_of(net, param) + at, *part = gle_field_of(net, &p->adjoint.part, 0) + at;
+    const size_t at = neurons.first;
+    float *tau = gle_grad_of(net, param) + at;
     const float dt = (float)net->graph->exp->dt;
     const enum gle_mismatch k = param->kind == GLE_TAU_M ? GLE_MISMATCH_TAU_M : GLE_MISMATCH_TAU_R;
     const enum gle_mismatch of_errors =
         param->kind == GLE_TAU_M ? GLE_MISMATCH_ERROR_TAU_M : GLE_MISMATCH_ERROR_TAU_R;
 
-    memset(tau, 0, width * sizeof *tau);
-    for (size_t b = 0; b < rows; b += SUM_ROWS) {
-        net->kernels->sum_products(part, gle_tape_of(net, bar, 0) + at + b * p->ld,
-                                   gle_tape_of(net, &p->tape.s, 0) + at + b * p->ld,
-                                   gle_field_of(net, &p->leak_u, 0) + at, rows - b < SUM_ROWS ? rows - b : SUM_ROWS,
-                                   width, p->ld); /* S / tau_m, times dt */
-        for (size_t j = 0; j < neurons.n; j++)
-            tau[j] += part[j] * (scale / dt);
-    }
+    memset(tau, 0, gle_padded(neurons.n) * sizeof *tau);
+    if (param->kind == GLE_TAU_M && net->graph->exp->exponential)
+        add_exponential(net, p, tau, neurons, scale);
+    else
+        add_bar(net, p, tau, neurons, bar, scale, NULL);
     if (gle_graph_factor(net->graph, p, k))
         for (size_t j = 0; j < neurons.n; j++)
             tau[j] *= gle_net_tau_gain(net, p, k, at + j, gle_param_of(net, param)[at + j]);
@@ -463,8 +500,11 @@ int gle_net_end_window(struct gle_net *net, const struct gle_rule *rule, bool le
     net->taping = false;
     net->sweep_rule = rule;
     net->step = learn ? &step : NULL;
-    if (learn)
+    net->spends = learn;
+    if (learn) {
+        gle_net_drop_gathered(net);
         net->optimizer_step = net->optimizer->prepare(g->exp->optimizer.params, lr, ++net->updates);
+    }
     if (net->device)
         return gle_net_device_end_window(net, scale_of(net), rounds, learn, err);
     memset(net->slabs[GLE_ADJOINT], 0, g->floats[GLE_ADJOINT] * sizeof(float));
@@ -482,6 +522,8 @@ int gle_net_end_window(struct gle_net *net, const struct gle_rule *rule, bool le
     if (gle_net_check(net, net->steps - 1, err))
         return -1;
     gle_net_share(net, gather_all);
+    if (net->spends && net->squares)
+        gle_net_follow_clipped(net);
     return 0;
 }
 

@@ -45,6 +45,34 @@ static int visit_split(struct gle_archive *a, const char *name, enum gle_split *
 
 /* --- metrics --- */
 
+/* Columns of their own, where there is something to count. c: in the first of n structs of that size. */
+static int visit_clipping(const struct gle_run *run, struct gle_archive *a, struct gle_clipping *c, size_t n,
+                          size_t size, struct gle_error *err)
+{
+    for (size_t i = 0; gle_archive_restores(a) && i < n; i++)
+        memset((char *)c + i * size, 0, sizeof *c);
+    if (!(run->exp->clip > 0.0))
+        return 0;
+    return gle_archive_spread(a, "clip_steps", GLE_NPY_U64, &c->steps, n, size, err) ||
+                   gle_archive_spread(a, "clipped", GLE_NPY_U64, &c->clipped, n, size, err)
+               ? -1
+               : 0;
+}
+
+/* In all: what the stages that are over have. */
+static void sum_clipping(struct gle_metrics *m)
+{
+    m->clipping = (struct gle_clipping){0};
+    for (size_t i = 0; i < m->n_epochs; i++) {
+        m->clipping.steps += m->epochs[i].clipping.steps;
+        m->clipping.clipped += m->epochs[i].clipping.clipped;
+    }
+    for (size_t i = 0; i < m->n_phases; i++) {
+        m->clipping.steps += m->phases[i].clipping.steps;
+        m->clipping.clipped += m->phases[i].clipping.clipped;
+    }
+}
+
 /* Epochs, as columns. */
 static int visit_epochs(struct gle_archive *a, struct gle_epoch *e, size_t n, struct gle_error *err)
 {
@@ -222,11 +250,16 @@ static int visit_metrics(struct gle_run *run, struct gle_archive *a, struct gle_
         return -1;
     gle_archive_enter(a, "epochs");
     rc = (gle_archive_restores(a) && make_room(m, a, err)) ||
-         visit_epochs(a, m->n_epochs ? m->epochs : &none, m->n_epochs, err);
+         visit_epochs(a, m->n_epochs ? m->epochs : &none, m->n_epochs, err) ||
+         (!exp->phases && visit_clipping(run, a, m->n_epochs ? &m->epochs->clipping : &none.clipping, m->n_epochs,
+                                         sizeof none, err));
     gle_archive_leave(a);
     gle_archive_enter(a, "phases");
-    rc = rc || visit_phases(a, m->phases, m->n_phases, err);
+    rc = rc || visit_phases(a, m->phases, m->n_phases, err) ||
+         (exp->phases && visit_clipping(run, a, &m->phases->clipping, m->n_phases, sizeof *m->phases, err));
     gle_archive_leave(a);
+    if (!rc && gle_archive_restores(a))
+        sum_clipping(m);
     gle_archive_enter(a, "evaluations");
     rc = rc || (exp->evaluate_steps && visit_evaluations(run, a, err));
     gle_archive_leave(a);

@@ -441,6 +441,57 @@ static int check_targets(const struct gle_run *run, const struct gle_archive *a,
     return 0;
 }
 
+/* Optimizer steps of a rule without windows, one for every `every` learning steps: *gathered are left. A phase begins
+ * anew to count; epochs do not. */
+static uint64_t updates_in(const struct gle_run *run, uint64_t *gathered)
+{
+    const uint64_t every = run->exp->update_every, steps = run->exp->phases ? run->phase.t : learned(run);
+    const bool now = !run->exp->phases || learns(run);
+    uint64_t updates = now ? steps / every : 0;
+
+    for (size_t i = 0; run->exp->phases && i + 1 < run->at.stage; i++)
+        updates += run->exp->phases[i].learn ? run->exp->phases[i].n_steps / every : 0;
+    *gathered = now ? steps % every : 0;
+    return updates;
+}
+
+/* What stages have clipped, against what the net has in all. */
+static int check_clipping(const struct gle_run *run, const struct gle_archive *a, struct gle_net_place net,
+                          struct gle_error *err)
+{
+    const struct gle_metrics *m = run->metrics;
+    const char *const name = run->exp->phases ? "phases.clipped" : "epochs.clipped";
+    const uint64_t clipped = gle_net_get_clipped(run->net);
+
+    if (!(run->exp->clip > 0.0))
+        return 0;
+    for (size_t i = 0; i < (run->exp->phases ? m->n_phases : m->n_epochs); i++) {
+        const struct gle_clipping *c = run->exp->phases ? &m->phases[i].clipping : &m->epochs[i].clipping;
+        if (c->clipped > c->steps || c->steps > net.updates)
+            return gle_archive_fail(a, name, err, "value %zu is %llu of %llu optimizer steps", i,
+                                    (unsigned long long)c->clipped, (unsigned long long)c->steps);
+    }
+    if (m->clipping.steps > net.updates || m->clipping.clipped > clipped ||
+        clipped - m->clipping.clipped > net.updates - m->clipping.steps)
+        return gle_archive_fail(a, name, err, "%llu of %llu optimizer steps, where the network has %llu of %llu",
+                                (unsigned long long)m->clipping.clipped, (unsigned long long)m->clipping.steps,
+                                (unsigned long long)clipped, (unsigned long long)net.updates);
+    return 0;
+}
+
+static int check_updates(const struct gle_run *run, const struct gle_archive *a, struct gle_net_place net,
+                         struct gle_error *err)
+{
+    uint64_t gathered, updates;
+
+    if (run->exp->window_steps)
+        return 0;
+    updates = updates_in(run, &gathered);
+    return wants(a, "net.updates", net.updates, updates, err) || wants(a, "net.gathered", net.gathered, gathered, err)
+               ? -1
+               : 0;
+}
+
 static int check_net(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
 {
     const struct gle_net_place net = gle_net_get_place(run->net);
@@ -449,7 +500,7 @@ static int check_net(const struct gle_run *run, const struct gle_archive *a, str
     if (wants(a, "net.steps", net.steps, run->at.step, err) ||
         (run->exp->phases && wants(a, "net.batch", net.B, run->graph->max_batch, err)) ||
         (!run->exp->phases && run->pass.t && wants(a, "net.batch", net.B, batch_rows(run, run->pass.done), err)) ||
-        (!run->exp->window_steps && wants(a, "net.updates", net.updates, steps, err)))
+        check_updates(run, a, net, err) || check_clipping(run, a, net, err))
         return -1;
     if (net.updates > steps)
         return gle_archive_fail(a, "net.updates", err, "%llu in %llu learning steps", (unsigned long long)net.updates,

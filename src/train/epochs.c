@@ -307,8 +307,10 @@ static int end_epoch(struct gle_run *run, struct gle_error *err)
     const struct gle_schedule *schedule = (const struct gle_schedule *)run->exp->schedule.row;
     struct gle_metrics *m = run->metrics;
 
+    run->scores.epoch.clipping = gle_run_count_clipping(run);
     if (run->at.stage)
-        schedule->next(&run->schedule, run->exp->schedule.params, run->at.stage, watched_loss(run, &run->scores.epoch));
+        gle_schedule_next(schedule, &run->schedule, run->exp->schedule.params, run->at.stage,
+                          watched_loss(run, &run->scores.epoch));
     if (gle_metrics_add_epoch(m, &run->scores.epoch, err))
         return -1;
     m->confusion_split = run->scores.confusion_split;
@@ -371,6 +373,7 @@ void gle_run_epochs(struct gle_run *run)
         run->rc = gle_run_pause(run, GLE_PAUSE_STOP, run->err);
     if (run->state == GLE_RUN_WITHIN)
         close_pass(run);
+    (void)gle_run_count_clipping(run); /* of an epoch that was broken off */
     if (run->rc && run->err->code == GLE_EDIVERGED)
         gle_net_recall(run->net);
     gle_run_settle(run);

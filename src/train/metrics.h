@@ -18,11 +18,17 @@ struct gle_score {
     double accuracy; /* fraction of samples right; NaN when there are no labels */
 };
 
+/* Under learning.clip: how often it acted. */
+struct gle_clipping {
+    uint64_t steps, clipped; /* of the optimizer; those of them whose gradient was too long */
+};
+
 struct gle_epoch {
     uint64_t epoch; /* 0: the untrained network */
     double lr;      /* with which it was trained; the first learning rate for epoch 0 */
     double seconds;
     struct gle_score score[GLE_SPLITS];
+    struct gle_clipping clipping; /* in its training */
 };
 
 /* A phase of training by duration. */
@@ -33,6 +39,7 @@ struct gle_phase_score {
     double last_loss;  /* the same over the last steps */
     uint64_t last_steps; /* GLE_LAST_STEPS, or all if there are fewer */
     double accuracy;   /* fraction of the samples played right; NaN without labels, or when none was played whole */
+    struct gle_clipping clipping;
 };
 enum { GLE_LAST_STEPS = 10000 };
 
@@ -75,6 +82,7 @@ struct gle_metrics {
     uint64_t *confusion;
     size_t n_classes;
     enum gle_split confusion_split; /* test if that epoch tested, or by an evaluation, else best_split */
+    struct gle_clipping clipping; /* in all */
     /* Timing */
     uint64_t train_steps, eval_steps;
     double train_seconds, eval_seconds; /* in steps, data included */

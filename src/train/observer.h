@@ -27,7 +27,7 @@ struct gle_moment {
     double loss;          /* of the output that the step read, mean over rows; NaN if unasked */
     bool unasked;         /* the step had no target: what gle_net_get_read() tells as its target counted for nothing */
     bool in_window;       /* it belongs to an open window, whose end will tell lambda */
-    bool learned;         /* the optimizer made a step, along the gradients that the net shows: with this step, or with
+    bool learned;         /* the optimizer made a step, along what gle_net_get_followed() tells: with this step, or with
                              the window that ended with it */
 };
 

@@ -117,6 +117,7 @@ static void close_phase(struct gle_run *run)
     const struct gle_settings *set = &phase_of(run)->set;
 
     gle_run_drop_window(run);
+    gle_net_drop_gathered(run->net);
     gle_run_hold_params(run, false);
     for (size_t i = 0; i < set->n; i++)
         gle_net_set_param(run->net, gle_run_param(run, &set->item[i]), run->phase.kept[i]);
@@ -312,7 +313,7 @@ static bool is_over(const struct gle_run *run)
     return run->phase.t == phase_of(run)->n_steps && !(run->evaluation && gle_evaluation_due(run));
 }
 
-static void score_phase(const struct gle_run *run, struct gle_phase_score *s)
+static void score_phase(struct gle_run *run, struct gle_phase_score *s)
 {
     const struct gle_phase_state *phase = &run->phase;
     const double rows = (double)run->graph->max_batch;
@@ -326,6 +327,7 @@ static void score_phase(const struct gle_run *run, struct gle_phase_score *s)
         last += phase->last[i];
     s->loss = phase->loss / ((double)gle_run_count_asked(run, end - s->steps, end) * rows);
     s->last_loss = last / ((double)gle_run_count_asked(run, end - s->last_steps, end) * rows);
+    s->clipping = gle_run_count_clipping(run);
     s->accuracy = phase->played && gle_run_labelled(run) ? (double)phase->right / (double)phase->played : (double)NAN;
 }
 

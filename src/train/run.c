@@ -165,8 +165,7 @@ static void begin(struct gle_run *run)
     const struct gle_optimizer *optimizer = (const struct gle_optimizer *)run->exp->optimizer.row;
 
     gle_order_start(&run->order, run->exp->seed);
-    run->schedule.base = run->schedule.lr = optimizer->lr(run->exp->optimizer.params);
-    run->schedule.best = INFINITY;
+    run->schedule = gle_schedule_start(run->exp->schedule.params, optimizer->lr(run->exp->optimizer.params));
     run->spent.total_work = run->exp->phases ? gle_run_total_by_phases(run) : gle_run_total_by_epochs(run);
     if (run->exp->phases)
         run->at.stage = 1;
@@ -217,6 +216,17 @@ void gle_run_count_time(struct gle_run *run)
     *(by_phases ? &run->phase.seconds : &run->scores.epoch.seconds) += spent;
     *(learn ? &m->train_seconds : &m->eval_seconds) += spent;
     run->spent.clock = now;
+}
+
+struct gle_clipping gle_run_count_clipping(struct gle_run *run)
+{
+    const struct gle_clipping before = run->metrics->clipping;
+    struct gle_clipping now = {0, 0};
+
+    if (run->exp->clip > 0.0) /* else there is nothing to tell, and nothing is saved */
+        now = (struct gle_clipping){gle_net_get_place(run->net).updates, gle_net_get_clipped(run->net)};
+    run->metrics->clipping = now;
+    return (struct gle_clipping){now.steps - before.steps, now.clipped - before.clipped};
 }
 
 int gle_run_pause(struct gle_run *run, enum gle_pause when, struct gle_error *err)
@@ -476,6 +486,7 @@ static bool compares(const struct gle_run *run, const struct gle_stride *stride)
 int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *sum, struct gle_error *err)
 {
     const bool tells = is_recorded(run) && run->observer->moment;
+    const uint64_t updates = gle_net_get_place(run->net).updates;
     bool closes, learned;
     double loss = (double)NAN;
 
@@ -492,7 +503,7 @@ int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *s
     closes = run->at.window.open && stride->end_window;
     if (closes && end_window(run, stride->learn, err))
         return -1;
-    learned = stride->learn && (closes || !run->exp->rule->windowed);
+    learned = gle_net_get_place(run->net).updates > updates;
     if (tells && tell_moment(run, stride, learned, loss, err))
         return -1;
     if (closes && run->observer->window && tell_window(run, stride, err))

@@ -177,6 +177,8 @@ GLE_MUST_CHECK int gle_run_open_feed(struct gle_run *run, struct gle_error *err)
 bool gle_run_stopped(const struct gle_run *run);
 /* Tells an observer that the run is between two steps and can be saved. Errors: the observer's. */
 GLE_MUST_CHECK int gle_run_pause(struct gle_run *run, enum gle_pause when, struct gle_error *err);
+/* What was clipped since it was counted last: in all that is counted in the metrics then. */
+struct gle_clipping gle_run_count_clipping(struct gle_run *run);
 /* Adds the time since run->spent.clock to that of the stage and of its kind of steps. */
 void gle_run_count_time(struct gle_run *run);
 /* Room for the values that a phase takes the place of. Owns: run->phase.kept, until gle_run_free_kept(). Errors:

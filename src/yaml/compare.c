@@ -80,10 +80,24 @@ static bool maps_differ(char *buf, size_t size, const struct gle_node *there, co
     return false;
 }
 
+const struct gle_node *gle_node_bare_name(const struct gle_node *map)
+{
+    const struct gle_node *type = map->kind == GLE_NODE_MAP ? gle_node_get(map, "type") : NULL;
+
+    for (size_t i = 0; type && i < map->n_items; i++)
+        if (map->items[i] != type && !map->items[i]->filled_in)
+            return NULL;
+    return type;
+}
+
 bool gle_node_differs(char *buf, size_t size, const struct gle_node *there, const struct gle_node *here,
                       const char *dir)
 {
+    const struct gle_node *name = there->kind == GLE_NODE_SCALAR ? gle_node_bare_name(here) : NULL;
+
     buf[0] = '\0';
+    if (name && same_scalar(there, name, dir))
+        return false;
     if (there->kind != here->kind)
         return tell(buf, size, there, here);
     if (here->kind == GLE_NODE_MAP)

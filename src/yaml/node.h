@@ -129,6 +129,10 @@ int gle_path_compare(const char *a, const char *b, bool *above);
 /* Whether such a path leads to the section of that name, or into it. */
 bool gle_path_is_within(const char *path, const char *section);
 
+/* The name ("type") in a map that says no more than it alone does, since what stands beside it are defaults; or NULL.
+ * So a config from before a row had settings stays the same one. */
+const struct gle_node *gle_node_bare_name(const struct gle_node *map);
+
 /* The first place, in the order of `here`, at which two trees say something else: "learning.optimizer.lr is 0.001
  * there, 0.0005 here", cut to size. The order of keys in a map, and how a number is written, say nothing, nor does a
  * default of `here` that `there` lacks. dir: the folder that relative paths of `there` start from, if those of `here`

@@ -47,7 +47,7 @@ class Hardware(Case):
         self.assertEqual(list(hidden["mismatch"]), ["tau_m", "tau_r", "error_tau_m"])
         factors = floats(self.run_of("out") / "weights.npz")["hidden.tau_m_factor"]
         drawn = hidden["mismatch"]["tau_m"]
-        self.assertEqual((drawn["std"], drawn["neurons_at_dt"]), (0.2, 0))
+        self.assertEqual((drawn["std"], drawn["neurons_at_shortest"]), (0.2, 0))
         self.assertAlmostEqual(drawn["drawn_mean"], sum(factors) / 8)
         self.assertAlmostEqual(drawn["drawn_min"], min(factors))
         self.assertAlmostEqual(drawn["drawn_max"], max(factors))
@@ -61,8 +61,8 @@ class Hardware(Case):
         self.run_glesim(XOR, "--set", "network.mismatch.tau_m=5", *SHORT, "--output", "out")
         factors = floats(self.run_of("out") / "weights.npz")["hidden.tau_m_factor"]
         drawn = load(self.run_of("out") / "metrics.json")["network"]["layers"][0]["mismatch"]["tau_m"]
-        self.assertEqual(drawn["neurons_at_dt"], sum(factor < 0.1 for factor in factors))
-        self.assertGreater(drawn["neurons_at_dt"], 0)
+        self.assertEqual(drawn["neurons_at_shortest"], sum(factor < 0.1 for factor in factors))
+        self.assertGreater(drawn["neurons_at_shortest"], 0)
 
     def test_factors_are_read_back(self):
         self.run_glesim(XOR, *NOISE, *SHORT, "--output", "first")

@@ -19,16 +19,18 @@ KERNELS = """
     __kernel void eval_##name(__global float *r, __global float *dr, __global const float *u)           \\
     {                                                                                                   \\
         const size_t i = get_global_id(0);                                                              \\
-        const float y = gle_##name##_y(u[i]), rate = gle_##name(u[i], y);                               \\
+        const struct gle_act_numbers p = {u[0], u[1], u[2], u[3]};                                      \\
+        const float y = gle_##name##_y(u[i], p), rate = gle_##name(u[i], y, p);                         \\
         r[i] = rate;                                                                                    \\
-        dr[i] = gle_##name##_slope(u[i], y, rate);                                                      \\
+        dr[i] = gle_##name##_slope(u[i], y, rate, p);                                                   \\
     }
 #define GLE_CURVATURE_LOOP(name)                                                                            \\
     __kernel void curve_##name(__global float *ddr, __global const float *u)                            \\
     {                                                                                                   \\
         const size_t i = get_global_id(0);                                                              \\
-        const float y = gle_##name##_y(u[i]), r = gle_##name(u[i], y);                                  \\
-        ddr[i] = gle_##name##_curvature(u[i], y, r, gle_##name##_slope(u[i], y, r));                        \\
+        const struct gle_act_numbers p = {u[0], u[1], u[2], u[3]};                                      \\
+        const float y = gle_##name##_y(u[i], p), r = gle_##name(u[i], y, p);                            \\
+        ddr[i] = gle_##name##_curvature(u[i], y, r, gle_##name##_slope(u[i], y, r, p), p);              \\
     }
 #include "kernel/equations.h"
 
@@ -101,15 +103,15 @@ class OpenCL(unittest.TestCase):
     def test_the_kernels_are_opencl_c(self):
         """For each loss, with the sizes that GPUs have and those of processors (src/solver/convoy.c)."""
         names = ("equations.h", "draw.h", "device_tables.h", "device_products.cl", "device_losses.cl",
-                 "device_step.cl", "device_learn.cl", "device_sweep.cl")
+                 "device_step.cl", "device_learn.cl", "device_clip.cl", "device_sweep.cl")
         source = LISTS + "".join((SRC / "kernel" / name).read_text() for name in names)
         losses = re.findall(r"float loss_of_(\w+)\(float r", source)
         self.assertGreater(len(losses), 3)
         for loss in losses:
             for sizes in SIZES:
                 macros = "".join(f"#define {name} {value}\n" for name, value in sizes.items())
-                done = self.compiled(f"#define SWEEPS\n#define LOSS {loss}\n{macros}{source}", "-Wno-unused", "-Wno-unused-parameter",
-                                     "-Wno-sign-conversion")
+                done = self.compiled(f"#define SWEEPS\n#define CLIPS\n#define LOSS {loss}\n{macros}{source}", "-Wno-unused",
+                                     "-Wno-unused-parameter", "-Wno-sign-conversion")
                 self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_what_only_c_knows_is_refused(self):

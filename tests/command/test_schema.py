@@ -101,7 +101,8 @@ UNSEEN = {
         tau_below_dt_repeated window_below_dt window_of_one_step xor_low_above_high phases_window speech_window
         phases_window_of_signal evaluate_below_dt record_offset step_width_no_multiple time_no_multiple_of_dt
         delayed_xor_pulse delayed_xor_pause delayed_xor_answer delayed_xor_samples delayed_xor_test_samples
-        from_delays input_size_fraction tau_r_values""",
+        from_delays input_size_fraction tau_r_values activation_low_above_high
+        tau_below_a_hundredth""",
     "how many numbers a list must have, and that rows must be of the same length": """
         bias_length padding_of_mnist1d signal_amplitudes signal_phases
         source_weights speech_levels tau_list_and_count taus_of_channels weight_ragged weight_rows""",
@@ -124,7 +125,8 @@ UNSEEN = {
         record_no_feedback log_softmax_hidden log_softmax_without_nll
         nll_without_log_softmax phases_schedule record_lambda signal_alone signal_by_epochs signal_cross_entropy
         signal_without_teacher speech_phases speech_validation teacher_labels test_at_the_end
-        evaluate_by_epochs evaluate_signal test_by_duration""",
+        evaluate_by_epochs evaluate_signal test_by_duration update_of_windows
+        phases_warmup""",
     "totals: steps of all phases, weights, combinations of a sweep": """
         phases_total size_layers sweep_equal_values sweep_many sweep_of_a_variants_key sweep_one_list_too_many
         sweep_same_folder""",

@@ -40,6 +40,27 @@ class Many(Case):
 
 
 class Seeds(Many):
+    def test_a_run_from_before_an_activation_had_settings_is_the_same_one(self):
+        config = self.write("small.yaml", CONFIG.replace("tanh", "elu"))
+        self.run_glesim(config, "--seeds", "0")
+        before = (self.run_of("results/small", 0) / "weights.npz").stat().st_mtime_ns
+        resolved, report = (self.run_of("results/small", 0) / name for name in ("config.yaml", "metrics.json"))
+        as_now = resolved.read_text(encoding="utf-8")
+        self.assertIn("activation:\n        type: elu\n        alpha: 1\n", as_now)
+        resolved.write_text(as_now.replace("activation:\n        type: elu\n        alpha: 1\n", "activation: elu\n"),
+                            encoding="utf-8")
+        text = report.read_text(encoding="utf-8")
+        written = re.compile(r'"activation": \{\s*"type": "elu",\s*"alpha": 1\s*\}')
+        self.assertEqual(len(written.findall(text)), 1)
+        report.write_text(written.sub('"activation": "elu"', text).replace(load(report)["config_sha256"], "0" * 64),
+                          encoding="utf-8")
+        self.run_glesim(config, "--seeds", "0-1")
+        self.assertEqual((self.run_of("results/small", 0) / "weights.npz").stat().st_mtime_ns, before)
+        summary = load(self.folder / "results/small/summary.json")
+        self.assertEqual((summary["completed"], summary.get("left_out", [])), (2, []))
+        other = self.write("other.yaml", CONFIG.replace("tanh", "{type: elu, alpha: 0.5}"))
+        self.run_glesim(other, "--seeds", "0-1", code=3)
+
     def test_a_seed_among_others_is_the_same_as_alone(self):
         for seed in (0, 2, 5):
             self.run_glesim(XOR, *SHORT, "--seed", seed, "--output", "alone")

@@ -80,6 +80,8 @@ UNUSED = [
     (EPOCHS, "learning.optimizer=sgd", "no parameter learns (plastic)", ["learning.plastic=[]"],
      ["learning.plastic=[]", "network.layers[1].plastic=[bias]"]),
     (EPOCHS, "learning.schedule={type: step}", "no parameter learns (plastic)", ["learning.plastic=[]"], []),
+    (EPOCHS, "learning.update={every: 3}", "no parameter learns (plastic)", ["learning.plastic=[]"], []),
+    (EPOCHS, "learning.clip=1.0", "no parameter learns (plastic)", ["learning.plastic=[]"], []),
     (EPOCHS, "diagnose={window: 0.5}", "no parameter learns (plastic)", ["learning.plastic=[]"], []),
     (PHASES, "learning.optimizer=sgd", "no phase learns (learn: false)", ["training.phases[0].learn=false"], []),
     (PHASES, "record.gradients=[weight]", "no phase learns (learn: false)", ["training.phases[0].learn=false"], []),

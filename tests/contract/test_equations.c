@@ -20,8 +20,8 @@
 /* Every activation of equations.h enters itself into `scalars` before main() begins. */
 struct scalar {
     const char *name;
-    void (*eval)(float *r, float *dr, float u);
-    float (*curvature)(float u);
+    void (*eval)(float *r, float *dr, float u, const float *c);
+    float (*curvature)(float u, const float *c);
 };
 enum { SCALARS_MAX = 100 };
 static struct scalar scalars[SCALARS_MAX];
@@ -34,26 +34,27 @@ static struct scalar *scalar_of(const char *name)
     return NULL;
 }
 
-#define GLE_ACTIVATION_LOOP(id)                                         \
-    static void eval_##id(float *r, float *dr, float u)                 \
-    {                                                                   \
-        const float y = gle_##id##_y(u);                                \
-        *r = gle_##id(u, y);                                            \
-        *dr = gle_##id##_slope(u, y, *r);                               \
-    }                                                                   \
-    __attribute__((constructor)) static void enter_##id(void)           \
-    {                                                                   \
-        *scalar_of(#id) = (struct scalar){#id, eval_##id, NULL};        \
+#define NUMBERS(c) ((struct gle_act_numbers){(c)[0], (c)[1], (c)[2], (c)[3]})
+#define GLE_ACTIVATION_LOOP(id)                                             \
+    static void eval_##id(float *r, float *dr, float u, const float *c)     \
+    {                                                                       \
+        const float y = gle_##id##_y(u, NUMBERS(c));                        \
+        *r = gle_##id(u, y, NUMBERS(c));                                    \
+        *dr = gle_##id##_slope(u, y, *r, NUMBERS(c));                       \
+    }                                                                       \
+    __attribute__((constructor)) static void enter_##id(void)               \
+    {                                                                       \
+        *scalar_of(#id) = (struct scalar){#id, eval_##id, NULL};            \
     }
 #define GLE_CURVATURE_LOOP(id)                                              \
-    static float curve_of_##id(float u)                                 \
-    {                                                                   \
-        float r, dr;                                                    \
-        eval_##id(&r, &dr, u);                                          \
-        return gle_##id##_curvature(u, gle_##id##_y(u), r, dr);             \
-    }                                                                   \
-    __attribute__((constructor)) static void enter_curve_of_##id(void)  \
-    {                                                                   \
+    static float curve_of_##id(float u, const float *c)                     \
+    {                                                                       \
+        float r, dr;                                                        \
+        eval_##id(&r, &dr, u, c);                                           \
+        return gle_##id##_curvature(u, gle_##id##_y(u, NUMBERS(c)), r, dr, NUMBERS(c)); \
+    }                                                                       \
+    __attribute__((constructor)) static void enter_curve_of_##id(void)      \
+    {                                                                       \
         scalar_of(#id)->curvature = curve_of_##id;                          \
     }
 #include "kernel/equations.h"
@@ -222,12 +223,28 @@ static void loops_of_kernels_compute_their_equations(void **state)
             }
 }
 
+/* From 0 to far beyond where nothing is left; without a library's function, whose bits another one may not have. */
+static void leaks_are_those_of_libm(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20000; i++) {
+        const float x = i < 10000 ? 1e-3f * (float)i : powf(10.0f, -8.0f + 1e-3f * (float)(i - 10000));
+        const double faded = -expm1(-(double)x), fading = exp(-(double)x);
+        if (!(fabs((double)gle_faded(x) - faded) <= 2e-7 * faded))
+            fail_msg("1 - exp(-%.9g) is %.9g, libm says %.9g", (double)x, (double)gle_faded(x), faded);
+        if (!(fabs((double)gle_fading(x) - fading) <= 2e-7 * fading) && x < 60.0f)
+            fail_msg("exp(-%.9g) is %.9g, libm says %.9g", (double)x, (double)gle_fading(x), fading);
+    }
+    assert_true(gle_faded(0.0f) >= 0.0f && gle_faded(0.0f) <= 0.0f && isnan(gle_faded(NAN)));
+}
+
 /* --- activations --- */
 
 enum { N = 331 }; /* no whole number of vectors */
 
 static void loops_of_activations_compute_their_equations(void **state)
 {
+    const float c[GLE_ACT_NUMBERS] = {0.3f, 1.7f, 0.6f, 0.2f}; /* of any settings */
     float u[N], r[N], dr[N], ddr[N];
 
     (void)state;
@@ -242,16 +259,16 @@ static void loops_of_activations_compute_their_equations(void **state)
                 continue;
             if (!s->name || !s->curvature != !act->curvature)
                 fail_msg("%s has no equation in kernel/equations.h, or no curvature in one of the two", row->row.name);
-            act->eval(r, dr, u, 1, N, N);
+            act->eval(r, dr, u, c, 1, N, N);
             if (act->curvature)
-                act->curvature(ddr, u, N);
+                act->curvature(ddr, u, c, N);
             for (size_t i = 0; i < N; i++) {
                 float rate, slope;
-                s->eval(&rate, &slope, u[i]);
+                s->eval(&rate, &slope, u[i], c);
                 same("rate", row->row.name, isa, i, r[i], rate, fmaxf(1.0f, fabsf(rate)));
                 same("slope", row->row.name, isa, i, dr[i], slope, 1.0f);
                 if (act->curvature)
-                    same("curve", row->row.name, isa, i, ddr[i], s->curvature(u[i]), 1.0f);
+                    same("curve", row->row.name, isa, i, ddr[i], s->curvature(u[i], c), 1.0f);
             }
         }
 }
@@ -331,6 +348,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loops_of_kernels_compute_their_equations),
+        cmocka_unit_test(leaks_are_those_of_libm),
         cmocka_unit_test(loops_of_activations_compute_their_equations),
         cmocka_unit_test(every_activation_of_the_equations_has_a_row),
         cmocka_unit_test(loops_of_optimizers_compute_their_equations),

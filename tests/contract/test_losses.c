@@ -13,6 +13,7 @@
 #include <string.h>
 
 enum { LOSS_LD = 24 };
+static const float none[GLE_ACT_NUMBERS]; /* settings of an activation */
 
 /* A loss, with its settings, and what stands below one that wants log-probabilities. */
 struct subject {
@@ -31,18 +32,6 @@ static const struct gle_act *log_probabilities(enum gle_isa isa)
     return NULL;
 }
 
-/* {key: 0.375 times its default}, of real numbers. */
-static void write_others(char *yaml, size_t size, const struct gle_key *keys)
-{
-    size_t at = (size_t)snprintf(yaml, size, "{");
-
-    for (const struct gle_key *k = keys; k && k->name; k++)
-        if (k->kind == GLE_KEY_KIND_REAL && k->fallback)
-            at += (size_t)snprintf(yaml + at, size - at, "%s%s: %g", at > 1 ? ", " : "", k->name,
-                                   fmin(fmax(0.375 * atof(k->fallback), k->low), k->high));
-    snprintf(yaml + at, size - at, "}");
-}
-
 /* All instruction sets, all losses, with their defaults and with other settings. */
 static void with_every_loss(void (*check)(const struct subject *s))
 {
@@ -51,7 +40,7 @@ static void with_every_loss(void (*check)(const struct subject *s))
             for (int others = 0; others <= (l->row.keys != NULL); others++) {
                 char yaml[256];
                 struct settings s;
-                write_others(yaml, sizeof yaml, l->row.keys);
+                write_other_settings(yaml, sizeof yaml, l->row.keys);
                 s = settings_of(&l->row, others ? yaml : NULL);
                 check(&(struct subject){gle_loss_for(l, (enum gle_isa)isa), s.part.params,
                                         log_probabilities((enum gle_isa)isa), gle_isa_name((enum gle_isa)isa)});
@@ -69,7 +58,7 @@ static double loss_at(const struct subject *s, float *e, const float *u, const f
 
     memcpy(r, u, sizeof r);
     if (s->loss->log_probabilities)
-        s->below->eval(r, dr, u, 1, n, LOSS_LD);
+        s->below->eval(r, dr, u, none, 1, n, LOSS_LD);
     loss = s->loss->eval(e, r, y, 1.0f, s->params, 1, n, LOSS_LD);
     if (out && s->loss->curvature)
         s->loss->curvature(out, r, y, x, 1.0f, s->params, 1, n, LOSS_LD);

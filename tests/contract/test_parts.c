@@ -256,10 +256,10 @@ static void check_schedule(const char *name, const char *yaml, double base, cons
 {
     const struct gle_schedule *row = (const struct gle_schedule *)gle_table_find(&gle_schedule_table, name);
     struct settings s = settings_of(&row->row, yaml);
-    struct gle_schedule_state state = {.lr = base, .base = base, .best = INFINITY};
+    struct gle_schedule_state state = gle_schedule_start(s.part.params, base);
 
     for (size_t i = 0; i < n; i++) {
-        row->next(&state, s.part.params, i + 1, losses ? losses[i] : 0.0);
+        gle_schedule_next(row, &state, s.part.params, i + 1, losses ? losses[i] : 0.0);
         if (fabs(state.lr - want[i]) > 1e-12 * base)
             fail_msg("%s %s: lr after epoch %zu is %.17g, not %.17g", name, yaml, i + 1, state.lr, want[i]);
     }
@@ -299,16 +299,48 @@ static void the_other_schedules_follow_their_formulas(void **state)
     CHECK_SCHEDULE("cosine", "{period: 4, min_lr: 0.1}", 1.0, NULL, half);
 }
 
+/* In front of any schedule the rate rises in equal steps, whatever the losses are; then all is as without, later. */
+static void every_schedule_may_begin_with_a_warm_up(void **state)
+{
+    enum { WARMUP = 4, EPOCHS = 40 };
+
+    (void)state;
+    for (const struct gle_schedule *row = gle_schedules; row->row.name; row++) {
+        struct settings s = settings_of(&row->row, NULL);
+        struct gle_schedule_params *p = s.part.params;
+        struct gle_schedule_state plain, st;
+        assert_non_null(p);
+        assert_true(row->row.keys && !strcmp(row->row.keys->name, "warmup") && !row->row.keys->offset && !p->warmup);
+        plain = gle_schedule_start(p, 0.5);
+        assert_true(plain.lr >= 0.5 && plain.lr <= 0.5);
+        p->warmup = WARMUP;
+        st = gle_schedule_start(p, 0.5);
+        for (uint64_t epoch = 1; epoch <= WARMUP; epoch++) {
+            assert_true(fabs(st.lr - 0.5 * (double)epoch / (WARMUP + 1)) < 1e-15);
+            gle_schedule_next(row, &st, p, epoch, 1e-3 * (double)epoch); /* no loss after them is as small */
+        }
+        for (uint64_t epoch = 1; epoch <= EPOCHS; epoch++) {
+            const double loss = 1.0 / (double)(epoch % 7 + 1);
+            assert_true(st.lr >= plain.lr && st.lr <= plain.lr);
+            p->warmup = 0;
+            gle_schedule_next(row, &plain, p, epoch, loss);
+            p->warmup = WARMUP;
+            gle_schedule_next(row, &st, p, epoch + WARMUP, loss);
+        }
+        gle_doc_destroy(s.doc);
+    }
+}
+
 static void every_schedule_keeps_a_finite_rate_of_zero_or_more(void **state)
 {
     (void)state;
     for (const struct gle_schedule *row = gle_schedules; row->row.name; row++) {
         struct settings s = settings_of(&row->row, NULL);
-        struct gle_schedule_state st = {.lr = 1e-3, .base = 1e-3, .best = INFINITY};
+        struct gle_schedule_state st = gle_schedule_start(s.part.params, 1e-3);
         const struct gle_metric_row *metric = row->metric(s.part.params);
         assert_true(!metric || metric->row.name);
         for (uint64_t epoch = 1; epoch <= 3000; epoch++) {
-            row->next(&st, s.part.params, epoch, 1.0 / (double)(epoch % 50 + 1));
+            gle_schedule_next(row, &st, s.part.params, epoch, 1.0 / (double)(epoch % 50 + 1));
             assert_true(st.lr >= 0.0 && st.lr <= 1e-3);
         }
         gle_doc_destroy(s.doc);
@@ -483,6 +515,7 @@ int main(void)
         cmocka_unit_test(adam_and_sgd_follow_the_formulas_of_torch),
         cmocka_unit_test(the_plateau_schedule_is_torchs_reduce_lr_on_plateau),
         cmocka_unit_test(the_other_schedules_follow_their_formulas),
+        cmocka_unit_test(every_schedule_may_begin_with_a_warm_up),
         cmocka_unit_test(every_schedule_keeps_a_finite_rate_of_zero_or_more),
         cmocka_unit_test(every_initialiser_fills_every_element_and_repeats_for_a_seed),
         cmocka_unit_test(initial_values_have_the_documented_mean_spread_and_bounds),

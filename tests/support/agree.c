@@ -118,9 +118,12 @@ void assert_nets_agree(const char *when, const struct gle_net *host, const struc
     assert_int_equal(d.B, h.B);
     assert_int_equal(d.steps, h.steps);
     assert_int_equal(d.updates, h.updates);
+    assert_int_equal(d.gathered, h.gathered);
+    assert_int_equal(gle_net_get_clipped(device), gle_net_get_clipped(host));
     assert_int_equal(d.taping, h.taping);
     assert_int_equal(d.taped, h.taped);
     assert_states_agree(when, host, device);
     assert_parameters_agree(when, host, device);
     assert_gradients_agree(when, host, device);
+    compare_parameters(when, host, device, gle_net_get_followed, &agree_gradients);
 }

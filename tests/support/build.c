@@ -31,10 +31,16 @@ static struct built load(const char *path, const struct gle_override *overrides,
     return b;
 }
 
+static struct gle_device *device; /* of the whole program */
+
+struct gle_device *test_device(void)
+{
+    return device;
+}
+
 struct gle_fleet *test_fleet(void)
 {
-    static struct gle_fleet *fleet; /* of the whole program */
-    struct gle_device *device;
+    static struct gle_fleet *fleet; /* likewise */
     struct gle_error err = {0};
 
     if (!getenv("GLE_TEST_DEVICE"))

@@ -33,6 +33,8 @@ struct built build_file(const char *path, const struct gle_override *overrides, 
  * opened once for the whole program, for one thread. NULL: none is named. Skips the test, and says why, where it cannot
  * be opened. */
 struct gle_fleet *test_fleet(void);
+/* That device, once test_fleet() has been called. */
+struct gle_device *test_device(void);
 /* Moves a net there, if one is named. */
 void to_device(struct gle_net *net);
 /* Skips the test there, and says why. */

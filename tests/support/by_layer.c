@@ -45,6 +45,11 @@ void layer_get_gradient(const struct gle_net *net, size_t layer, enum gle_param 
     gle_net_get_gradient(net, param_of(net, layer, kind), values);
 }
 
+void layer_get_followed(const struct gle_net *net, size_t layer, enum gle_param kind, float *values)
+{
+    gle_net_get_followed(net, param_of(net, layer, kind), values);
+}
+
 bool layer_learns(const struct gle_net *net, size_t layer, enum gle_param kind)
 {
     return gle_net_learns(net, param_of(net, layer, kind));

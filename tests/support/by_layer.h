@@ -20,6 +20,7 @@ bool layer_sends_error(const struct gle_graph *graph, size_t layer);
 void layer_get_param(const struct gle_net *net, size_t layer, enum gle_param kind, float *values);
 void layer_set_param(struct gle_net *net, size_t layer, enum gle_param kind, const float *values);
 void layer_get_gradient(const struct gle_net *net, size_t layer, enum gle_param kind, float *values);
+void layer_get_followed(const struct gle_net *net, size_t layer, enum gle_param kind, float *values);
 bool layer_learns(const struct gle_net *net, size_t layer, enum gle_param kind);
 void layer_hold(struct gle_net *net, size_t layer, enum gle_param kind, bool hold);
 void layer_get_var(const struct gle_net *net, size_t layer, enum layer_var var, float *values);

@@ -16,63 +16,108 @@ double setting_of(const struct gle_row *row, const void *params, const char *key
 
 /* --- activations --- */
 
-static double linear(double u, double *slope)
+static double act_setting(const struct act_of *of, const char *key)
 {
+    return setting_of(of->row, of->params, key);
+}
+
+#define ACT(name) static double name(double u, double *slope, const struct act_of *of)
+
+ACT(linear)
+{
+    (void)of;
     return *slope = 1.0, u;
 }
 
-static double relu(double u, double *slope)
+ACT(relu)
 {
+    (void)of;
     return *slope = u > 0.0, fmax(u, 0.0);
 }
 
-static double sigmoid(double u, double *slope)
+ACT(leaky_relu)
+{
+    const double below = act_setting(of, "slope");
+    return *slope = u > 0.0 ? 1.0 : below, u > 0.0 ? u : below * u;
+}
+
+ACT(sigmoid)
 {
     const double r = 1.0 / (1.0 + exp(-u));
+    (void)of;
     return *slope = r * (1.0 - r), r;
 }
 
-static double hard_sigmoid(double u, double *slope)
+ACT(hard_sigmoid)
 {
-    return *slope = fabs(u) < 3.0 ? 1.0 / 6.0 : 0.0, fmin(1.0, fmax(0.0, u / 6.0 + 0.5));
+    const double low = act_setting(of, "low"), high = act_setting(of, "high");
+    return *slope = u > low && u < high ? 1.0 / (high - low) : 0.0, fmin(1.0, fmax(0.0, (u - low) / (high - low)));
 }
 
-static double tanh_of(double u, double *slope)
+ACT(tanh_of)
 {
+    (void)of;
     return *slope = 1.0 - tanh(u) * tanh(u), tanh(u);
 }
 
-static double hard_tanh(double u, double *slope)
+ACT(hard_tanh)
 {
+    (void)of;
     return *slope = fabs(u) < 1.0, fmin(1.0, fmax(-1.0, u));
 }
 
-static double softplus(double u, double *slope)
+ACT(softplus)
 {
+    (void)of;
     return *slope = 1.0 / (1.0 + exp(-u)), log1p(exp(-fabs(u))) + fmax(u, 0.0);
 }
 
-static double elu(double u, double *slope)
+ACT(elu)
 {
-    return *slope = u > 0.0 ? 1.0 : exp(u), u > 0.0 ? u : expm1(u);
+    const double alpha = act_setting(of, "alpha");
+    return *slope = u > 0.0 ? 1.0 : alpha * exp(u), u > 0.0 ? u : alpha * expm1(u);
 }
 
-static double softsign(double u, double *slope)
+ACT(softsign)
 {
+    (void)of;
     return *slope = pow(1.0 + fabs(u), -2.0), u / (1.0 + fabs(u));
 }
 
+static double to_zero(double u, const struct act_of *of)
+{
+    (void)of;
+    return fabs(u);
+}
+
+static double to_one(double u, const struct act_of *of)
+{
+    (void)of;
+    return fabs(fabs(u) - 1.0);
+}
+
+static double to_ends(double u, const struct act_of *of)
+{
+    return fmin(fabs(u - act_setting(of, "low")), fabs(u - act_setting(of, "high")));
+}
+
+static double to_kink_of_elu(double u, const struct act_of *of)
+{
+    return fabs(act_setting(of, "alpha") - 1.0) > 0.0 ? fabs(u) : (double)INFINITY;
+}
+
 static const struct act_formula acts[] = {
-    {"linear", linear, -1.0, -1.0},
-    {"relu", relu, 0.0, -1.0},
-    {"sigmoid", sigmoid, -1.0, -1.0},
-    {"hard_sigmoid", hard_sigmoid, 3.0, -1.0},
-    {"tanh", tanh_of, -1.0, -1.0},
-    {"hard_tanh", hard_tanh, 1.0, -1.0},
-    {"softplus", softplus, -1.0, -1.0},
-    {"elu", elu, -1.0, 0.0},
-    {"softsign", softsign, -1.0, 0.0},
-    {"log_softmax", NULL, -1.0, -1.0},
+    {"linear", linear, NULL, NULL},
+    {"relu", relu, to_zero, NULL},
+    {"leaky_relu", leaky_relu, to_zero, NULL},
+    {"sigmoid", sigmoid, NULL, NULL},
+    {"hard_sigmoid", hard_sigmoid, to_ends, NULL},
+    {"tanh", tanh_of, NULL, NULL},
+    {"hard_tanh", hard_tanh, to_one, NULL},
+    {"softplus", softplus, NULL, NULL},
+    {"elu", elu, to_kink_of_elu, to_zero},
+    {"softsign", softsign, NULL, to_zero},
+    {"log_softmax", NULL, NULL, NULL},
 };
 
 const struct act_formula *find_act_formula(const char *name)

@@ -8,11 +8,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* A row of the table of activations with its settings. */
+struct act_of {
+    const struct gle_row *row;
+    const void *params;
+};
+
 struct act_formula {
     const char *name;
-    double (*phi)(double u, double *slope); /* r, and its slope; NULL: it takes more than one u */
-    double kink; /* |u| at which the slope jumps; -1: nowhere */
-    double bend; /* |u| at which the slope of the slope jumps; -1: nowhere */
+    /* r, and its slope; NULL: it takes more than one u. of: for setting_of(). */
+    double (*phi)(double u, double *slope, const struct act_of *of);
+    double (*to_kink)(double u, const struct act_of *of); /* how far u is from where the slope jumps; NULL: nowhere */
+    double (*to_bend)(double u, const struct act_of *of); /* and from where the slope of the slope does */
 };
 
 struct loss_formula {

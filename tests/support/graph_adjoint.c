@@ -2,17 +2,20 @@
  * the loss with respect to tau_m u_dot, and a that with respect to the prospective potential, both integrals over what
  * comes later, Euler's steps back in time from zero are
  *     a = phi' * (sum over readers of W^T lambda of the same step, and the target error that the rates met)
- *     lambda = (tau_r / tau_m) a + (dt / tau_m) u_bar;  u_bar <- u_bar + a - lambda */
+ *     lambda = (tau_r / tau_m) a + leak u_bar;  u_bar <- u_bar + a - lambda
+ * with leak = dt / tau_m, or, where integration is exponential, 1 - exp(-dt / tau_m). tau_m is read by tau_r / tau_m
+ * and by the leak. */
 #include "build.h"
 #include "graph_oracle.h"
 #include "parts/loss.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* What a layer left of T steps, and what the sweep makes of it: (T, B, n). */
 struct course {
-    double *r, *dr, *s, *a, *lambda, *u_bar; /* u_bar (B, n) */
+    double *r, *dr, *s, *a, *lambda, *to_tau_m, *u_bar; /* u_bar (B, n) */
     bool done;                           /* lambda of the step that the sweep is at */
 };
 
@@ -34,6 +37,12 @@ static double *numbers(size_t n)
 static double *at(const struct sweep *s, double *of, size_t layer, size_t t)
 {
     return of + t * s->o->B * s->o->layers[layer].n;
+}
+
+/* tau times the slope over 1 / tau of the share that a low-pass goes in a step. */
+static double slope_of(const struct graph_oracle *o, double tau)
+{
+    return o->exp->exponential ? o->exp->dt / tau * exp(-o->exp->dt / tau) : o->exp->dt / tau;
 }
 
 /* a -= the slope of the loss of row b at rates r: by central differences of the loss, whatever it is scaled with. */
@@ -80,7 +89,7 @@ static void find_lambda(struct sweep *s, size_t i)
     const struct graph_oracle_layer *l = &o->layers[i];
     struct course *c = &s->layers[i];
     double *a = at(s, c->a, i, s->t), *r = at(s, c->r, i, s->t), *dr = at(s, c->dr, i, s->t);
-    double *lambda = at(s, c->lambda, i, s->t);
+    double *lambda = at(s, c->lambda, i, s->t), *to_tau_m = at(s, c->to_tau_m, i, s->t);
 
     if (c->done)
         return;
@@ -100,7 +109,8 @@ static void find_lambda(struct sweep *s, size_t i)
         const double tau_m = graph_oracle_tau(o, l, GLE_MISMATCH_TAU_M, k % l->n, &gain);
         const double tau_r = graph_oracle_tau(o, l, GLE_MISMATCH_TAU_R, k % l->n, &gain);
         a[k] *= dr[k];
-        lambda[k] = (tau_r * a[k] + o->exp->dt * c->u_bar[k]) / tau_m;
+        lambda[k] = tau_r / tau_m * a[k] + graph_oracle_leak(o, tau_m) * c->u_bar[k];
+        to_tau_m[k] = tau_r / tau_m * a[k] + slope_of(o, tau_m) * c->u_bar[k];
         c->u_bar[k] += a[k] - lambda[k];
     }
     c->done = true;
@@ -113,6 +123,7 @@ static void gather(struct sweep *s, size_t i, size_t b)
     struct graph_oracle_layer *l = &o->layers[i];
     const double *lambda = at(s, s->layers[i].lambda, i, s->t) + b * l->n, share = o->exp->dt / (double)o->B;
     const double *a = at(s, s->layers[i].a, i, s->t) + b * l->n;
+    const double *to_tau_m = at(s, s->layers[i].to_tau_m, i, s->t) + b * l->n;
 
     for (size_t k = 0; k < l->n; k++) {
         double gain_m, gain_r;
@@ -120,7 +131,7 @@ static void gather(struct sweep *s, size_t i, size_t b)
         const double u_dot = at(s, s->layers[i].s, i, s->t)[b * l->n + k] / tau_m;
         (void)graph_oracle_tau(o, l, GLE_MISMATCH_TAU_R, k, &gain_r);
         l->gb[k / (l->n / l->n_bias)] -= share * lambda[k];
-        l->gtau_m[k] += gain_m * share * lambda[k] * u_dot;
+        l->gtau_m[k] += gain_m * share * to_tau_m[k] * u_dot;
         l->gtau_r[k] -= gain_r * share * a[k] * u_dot;
     }
     for (size_t j = 0; j < l->n_sources; j++) {
@@ -146,7 +157,7 @@ void graph_oracle_adjoint(struct graph_oracle *o, const double *x, const double 
     for (size_t i = 0; i < o->n_layers; i++) {
         const size_t n = o->B * o->layers[i].n;
         s.layers[i] = (struct course){numbers(T * n), numbers(T * n), numbers(T * n), numbers(T * n), numbers(T * n),
-                                      numbers(n), false};
+                                      numbers(T * n), numbers(n), false};
     }
     for (size_t t = 0; t < T; t++) {
         (void)graph_oracle_step(o, x + t * o->B * o->n_input, y[t], true);
@@ -175,6 +186,7 @@ void graph_oracle_adjoint(struct graph_oracle *o, const double *x, const double 
         free(c->s);
         free(c->a);
         free(c->lambda);
+        free(c->to_tau_m);
         free(c->u_bar);
     }
     free(s.layers);

@@ -1,6 +1,5 @@
 #include "graph_oracle.h"
 #include "links.h"
-#include "normals.h"
 #include "parts/activation.h"
 #include "parts/feedback.h"
 #include "parts/loss.h"
@@ -26,6 +25,11 @@ double graph_oracle_rounded(struct graph_oracle *o, double x)
 static double rounded(struct graph_oracle *o, double x)
 {
     return graph_oracle_rounded(o, x);
+}
+
+double graph_oracle_leak(const struct graph_oracle *o, double tau)
+{
+    return o->exp->exponential ? 1.0 - exp(-o->exp->dt / tau) : o->exp->dt / tau;
 }
 
 /* --- memory: counted first, then given --- */
@@ -98,6 +102,7 @@ static void connect(struct graph_oracle *o, const struct gle_graph *graph, size_
     l->n_bias = gle_layer_biases(cfg);
     l->gamma = cfg->gamma;
     l->act = find_act_formula(cfg->act->row.name);
+    l->act_of = (struct act_of){&cfg->act->row, cfg->act_params};
     l->n_sources = cfg->n_sources;
     l->sources = calloc(l->n_sources, sizeof *l->sources);
     l->n_directs = cfg->n_errors_from;
@@ -139,6 +144,11 @@ bool graph_oracle_is_moving(const struct graph_oracle *o, const struct gle_param
     const struct graph_oracle_source *c = p->kind == GLE_FEEDBACK ? source_of(o, p) : NULL;
 
     return c && (c->aligns || c->way == GLE_FEEDBACK_FOLLOWS);
+}
+
+bool graph_oracle_is_aligning(const struct graph_oracle *o, const struct gle_parameter *p)
+{
+    return p->kind == GLE_FEEDBACK && source_of(o, p)->aligns;
 }
 
 double graph_oracle_moved(const struct graph_oracle *o, const struct gle_parameter *p, double value, double gradient,
@@ -195,81 +205,6 @@ double *graph_oracle_param(struct graph_oracle *o, const struct gle_parameter *p
     return NULL;
 }
 
-/* --- hardware --- */
-
-/* What has to be added to numbers in single precision to make them the nearest of 2^bits - 1. */
-static void find_offsets(double *off, const double *w, size_t n, const struct gle_quantize_cfg *cfg)
-{
-    const float levels = (float)(pow(2.0, (double)cfg->bits - 1.0) - 1.0), range = (float)cfg->range;
-
-    for (size_t k = 0; cfg->bits && k < n; k++) {
-        const float level = rintf((float)w[k] * (levels / range));
-        off[k] = (double)(fminf(fmaxf(level, -levels), levels) * (range / levels)) - w[k];
-    }
-}
-
-void graph_oracle_quantize(struct graph_oracle *o)
-{
-    for (size_t i = 0; i < o->n_layers; i++)
-        for (size_t j = 0; j < o->layers[i].n_sources; j++) {
-            struct graph_oracle_source *c = &o->layers[i].sources[j];
-            find_offsets(c->off_W, c->W, c->n_weights, &o->exp->layers[i].quantize);
-            find_offsets(c->off_B, c->B, c->n_weights, &o->exp->layers[i].quantize);
-        }
-    for (size_t i = 0; i < o->n_layers; i++)
-        for (size_t j = 0; j < o->layers[i].n_directs; j++) {
-            struct graph_oracle_direct *d = &o->layers[i].directs[j];
-            find_offsets(d->off_B, d->B, o->layers[i].n * o->layers[d->from].n, &o->exp->layers[i].quantize);
-        }
-}
-
-double graph_oracle_tau(const struct graph_oracle *o, const struct graph_oracle_layer *l, enum gle_mismatch k,
-                        size_t i, double *gain)
-{
-    const struct gle_mismatch_cfg *cfg = &o->exp->layers[l - o->layers].mismatch;
-    const bool of_r = k == GLE_MISMATCH_TAU_R || k == GLE_MISMATCH_ERROR_TAU_R;
-    const bool of_errors = k == GLE_MISMATCH_ERROR_TAU_M || k == GLE_MISMATCH_ERROR_TAU_R;
-    const double tau = of_r ? l->tau_r[i] : l->tau_m[i];
-    double factor;
-
-    if (of_errors && !cfg->own[k]) /* those of the membrane */
-        k = of_r ? GLE_MISMATCH_TAU_R : GLE_MISMATCH_TAU_M;
-    factor = cfg->std[k] > 0.0 ? l->factors[k][i] : 1.0;
-    *gain = cfg->std[k] > 0.0 && tau * factor < o->exp->dt ? 0.0 : factor;
-    return cfg->std[k] > 0.0 && tau * factor < o->exp->dt ? o->exp->dt : tau * factor;
-}
-
-/* The noise of a neuron in this step; 0: there is none. */
-static double noise_of(struct graph_oracle *o, size_t i, enum gle_noise k, size_t b, size_t neuron, bool training)
-{
-    const struct gle_layer_cfg *layer = &o->exp->layers[i];
-    const struct gle_noise_cfg *cfg = &layer->noise[k];
-    const double kept = cfg->tau > 0.0 ? 1.0 - o->exp->dt / cfg->tau : 0.0;
-    const double stays = 1.0 - o->exp->dt / layer->tau_m[neuron]; /* of a potential */
-    double *x = &o->layers[i].noise[k][b * layer->n + neuron], z, std = cfg->std;
-
-    if (cfg->std <= 0.0 || !(training ? cfg->train : cfg->test))
-        return 0.0;
-    z = library_normal(o->exp->seed, o->steps, (uint32_t)(8 * i + k), (uint32_t)b, (uint32_t)neuron);
-    *x = rounded(o, kept * *x + sqrt(1.0 - kept * kept) * z);
-    if (k == GLE_NOISE_MEMBRANE)
-        std *= sqrt((1.0 - stays * stays) * (1.0 - stays * kept) / (1.0 + stays * kept));
-    return rounded(o, std * *x);
-}
-
-/* Where Ornstein-Uhlenbeck processes begin. */
-static void start_noise(struct graph_oracle *o)
-{
-    const uint64_t before = ((uint64_t)1 << 40) - 1;
-
-    for (size_t i = 0; i < o->n_layers; i++)
-        for (size_t k = 0; k < GLE_NOISES; k++)
-            for (size_t b = 0; o->exp->layers[i].noise[k].tau > 0.0 && b < o->B_max; b++)
-                for (size_t j = 0; j < o->layers[i].n; j++)
-                    o->layers[i].noise[k][b * o->layers[i].n + j] =
-                        library_normal(o->exp->seed, before, (uint32_t)(8 * i + k), (uint32_t)b, (uint32_t)j);
-}
-
 struct graph_oracle *graph_oracle_build(const struct gle_graph *graph, const struct gle_net *net, size_t B_max)
 {
     struct graph_oracle *o = calloc(1, sizeof *o);
@@ -303,7 +238,7 @@ struct graph_oracle *graph_oracle_build(const struct gle_graph *graph, const str
     for (size_t i = 0; i < o->n_layers; i++) /* of the config, as coefficients are made of them */
         memcpy(o->layers[i].tau_r, o->exp->layers[i].tau_r, o->layers[i].n * sizeof(double));
     graph_oracle_quantize(o);
-    start_noise(o);
+    graph_oracle_start_noise(o);
     return o;
 }
 
@@ -456,7 +391,6 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
 {
     struct graph_oracle_layer *l = &o->layers[i];
     const bool prospective = !strcmp(o->exp->rule->row.name, "gle");
-    const double dt = o->exp->dt;
 
     for (size_t b = 0; b < o->B; b++)
         for (size_t k = 0; k < l->n; k++) {
@@ -465,6 +399,7 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
             const double tau_m = graph_oracle_tau(o, l, GLE_MISMATCH_TAU_M, k, &gain);
             const double tau_r = graph_oracle_tau(o, l, GLE_MISMATCH_TAU_R, k, &gain);
             const double error_tau_m = graph_oracle_tau(o, l, GLE_MISMATCH_ERROR_TAU_M, k, &gain);
+            const double error_tau_r = graph_oracle_tau(o, l, GLE_MISMATCH_ERROR_TAU_R, k, &gain);
             for (size_t p = 0; p < o->n_layers; p++)
                 for (size_t j = 0; j < o->layers[p].n_sources; j++) {
                     const struct graph_oracle_source *c = &o->layers[p].sources[j];
@@ -476,10 +411,12 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
             if (i == o->output)
                 e_above = rounded(o, e_above + top_error[at]);
             e_inst = rounded(o, l->dr[at] * e_above);
-            v_dot = rounded(o, e_inst - l->v[at]) / graph_oracle_tau(o, l, GLE_MISMATCH_ERROR_TAU_R, k, &gain);
+            v_dot = rounded(o, e_inst - l->v[at]) / error_tau_r;
             l->e_inst[at] = e_inst;
             l->e[at] = prospective ? rounded(o, l->v[at] + rounded(o, error_tau_m * v_dot)) : e_inst;
-            l->v[at] = prospective ? rounded(o, l->v[at] + rounded(o, dt * v_dot)) : e_inst;
+            l->v[at] = prospective ? rounded(o, l->v[at] + rounded(o, graph_oracle_leak(o, error_tau_r) * error_tau_r *
+                                                                          v_dot))
+                                   : e_inst;
             for (size_t j = 0; j < l->n_sources; j++) {
                 const struct graph_oracle_source *c = &l->sources[j];
                 for (size_t m = 0; m < c->n_pool; m++)
@@ -487,16 +424,16 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
                         s += rounded(o, read_weight(c, false, c->which[k * c->n_pool + m] - 1) *
                                             c->x[b * c->n_pool + m]);
             }
-            s = rounded(o, s + noise_of(o, i, GLE_NOISE_INPUT, b, k, training));
+            s = rounded(o, s + graph_oracle_noise(o, i, GLE_NOISE_INPUT, b, k, training));
             s = rounded(o, s + graph_oracle_stirred(o, i, b, k));
             s = rounded(o, s + l->b[k / (l->n / l->n_bias)]);
             s = rounded(o, s + rounded(o, l->gamma * l->e[at]));
             l->s[at] = rounded(o, s - l->u[at]);
             l->prosp_u[at] = rounded(o, l->u[at] + rounded(o, tau_r / tau_m * l->s[at]));
-            l->u[at] = rounded(o, l->u[at] + rounded(o, dt / tau_m * l->s[at]));
-            l->u[at] = rounded(o, l->u[at] + noise_of(o, i, GLE_NOISE_MEMBRANE, b, k, training));
-            r_new[at] = rounded(o, l->act->phi(l->prosp_u[at], &slope));
-            r_new[at] = rounded(o, r_new[at] + noise_of(o, i, GLE_NOISE_RATE, b, k, training));
+            l->u[at] = rounded(o, l->u[at] + rounded(o, graph_oracle_leak(o, tau_m) * l->s[at]));
+            l->u[at] = rounded(o, l->u[at] + graph_oracle_noise(o, i, GLE_NOISE_MEMBRANE, b, k, training));
+            r_new[at] = rounded(o, l->act->phi(l->prosp_u[at], &slope, &l->act_of));
+            r_new[at] = rounded(o, r_new[at] + graph_oracle_noise(o, i, GLE_NOISE_RATE, b, k, training));
             l->dr[at] = rounded(o, 1.0 + slope) - 1.0; /* as of 1 - r^2, where r is near 1 */
         }
     for (size_t j = 0; j < l->n_sources; j++) {

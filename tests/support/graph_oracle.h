@@ -49,6 +49,7 @@ struct graph_oracle_layer {
     size_t n, n_bias, n_sources;
     struct graph_oracle_source *sources;
     const struct act_formula *act;
+    struct act_of act_of;
     double gamma;
     double *b, *tau_m, *tau_r, *gb, *gtau_m, *gtau_r;
     double *factors[GLE_MISMATCHES], *noise[GLE_NOISES]; /* (n); Ornstein-Uhlenbeck processes of variance 1 (B, n) */
@@ -88,6 +89,11 @@ void graph_oracle_quantize(struct graph_oracle *o);
 /* A time constant of neuron i as membranes or errors use it, and how that grows with the time constant. */
 double graph_oracle_tau(const struct graph_oracle *o, const struct graph_oracle_layer *l, enum gle_mismatch k,
                         size_t i, double *gain);
+/* The noise of a neuron of layer i in this step; 0: there is none. And where Ornstein-Uhlenbeck processes begin. */
+double graph_oracle_noise(struct graph_oracle *o, size_t i, enum gle_noise k, size_t b, size_t neuron, bool training);
+void graph_oracle_start_noise(struct graph_oracle *o);
+/* What of its way a low-pass with time constant tau goes in a step. */
+double graph_oracle_leak(const struct graph_oracle *o, double tau);
 /* Puts all gradients of a layer to zero. */
 void graph_oracle_clear_gradients(struct graph_oracle_layer *l);
 /* x, off by a random part of it. */
@@ -116,6 +122,8 @@ void graph_oracle_spread(const struct graph_oracle_source *c, double *out, const
 double *graph_oracle_param(struct graph_oracle *o, const struct gle_parameter *p, double **gradient, size_t *n);
 /* Whether a parameter is B of a projection that moves. */
 bool graph_oracle_is_moving(const struct graph_oracle *o, const struct gle_parameter *p);
+/* Whether it is one that aligns itself: in every learning step, whenever the optimizer steps. */
+bool graph_oracle_is_aligning(const struct graph_oracle *o, const struct gle_parameter *p);
 /* Where a number of a parameter goes along a gradient, by plain descent at rate lr. */
 double graph_oracle_moved(const struct graph_oracle *o, const struct gle_parameter *p, double value, double gradient,
                           double lr);

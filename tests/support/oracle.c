@@ -34,7 +34,7 @@ static void read_param(double *to, const struct gle_net *net, size_t layer, enum
 
 /* --- memory: all arrays of a layer, by what they are as long as --- */
 
-enum { OF_WEIGHTS = 6, OF_NEURONS = 18, OF_STATE = 10, OF_ROWS = OF_STATE + 6 };
+enum { OF_WEIGHTS = 8, OF_NEURONS = 24, OF_STATE = 10, OF_ROWS = OF_STATE + 6 };
 
 struct arrays {
     double **weights[OF_WEIGHTS], **neurons[OF_NEURONS]; /* (n, n_in), (n) */
@@ -46,9 +46,10 @@ static struct arrays arrays_of(struct oracle_layer *l)
     struct oracle_spread *s = &l->spread;
 
     return (struct arrays){
-        .weights = {&l->W, &l->gW, &l->mW, &l->sW, &s->W, &s->mW},
+        .weights = {&l->W, &l->gW, &l->mW, &l->sW, &s->W, &s->mW, &l->fW, &s->fW},
         .neurons = {&l->b, &l->gb, &l->mb, &l->sb, &s->b, &s->mb, &l->tau_m, &l->gtau_m, &l->mtau_m, &l->stau_m,
-                    &s->tau_m, &s->mtau_m, &l->tau_r, &l->gtau_r, &l->mtau_r, &l->stau_r, &s->tau_r, &s->mtau_r},
+                    &s->tau_m, &s->mtau_m, &l->tau_r, &l->gtau_r, &l->mtau_r, &l->stau_r, &s->tau_r, &s->mtau_r,
+                    &l->fb, &s->fb, &l->ftau_m, &s->ftau_m, &l->ftau_r, &s->ftau_r},
         .rows = {&l->e_below, &s->e_below, &l->u, &s->u, &l->v, &s->v, &l->r, &s->r, &l->dr, &s->dr, &l->e, &s->e,
                  &l->e_inst, &s->e_inst, &l->prosp_u, &s->prosp_u},
     };
@@ -81,12 +82,15 @@ struct oracle *oracle_build(const struct gle_graph *graph, const struct gle_net 
     o->layers = calloc(o->n_layers, sizeof *o->layers);
     o->B = B;
     o->dt = exp->dt;
+    o->exponential = exp->exponential;
     o->beta = exp->beta;
     o->prospective = !strcmp(exp->rule->row.name, "gle");
     o->loss = find_loss_formula(exp->loss->row.name);
     o->loss_row = &exp->loss->row;
     o->loss_params = exp->loss_params;
     o->optimizer = optimizer;
+    o->every = exp->update_every;
+    o->clip = exp->clip;
     o->lr = lr;
     o->momentum = momentum;
     o->tau_low = exp->bounds[GLE_TAU_M].low;
@@ -97,6 +101,7 @@ struct oracle *oracle_build(const struct gle_graph *graph, const struct gle_net 
         l->n_in = layer_inputs(graph, i);
         l->n = g->n;
         l->act = find_act_formula(g->cfg->act->row.name);
+        l->act_of = (struct act_of){&g->cfg->act->row, g->cfg->act_params};
         l->gamma = g->cfg->gamma;
         memcpy(l->plastic, g->cfg->plastic, sizeof l->plastic);
         make_arrays(l, B);
@@ -154,7 +159,7 @@ static struct value value_of(double is, double spread)
     return (struct value){is, sq(spread)};
 }
 
-/* Euler's step old + c (drive - old) as the kernels do it: d = drive - old, then old + c d. rough: the spread of c
+/* The step old + c (drive - old) as the kernels do it: d = drive - old, then old + c d. rough: the spread of c
  * relative to it, squared. *d is as it comes out, old in it. */
 static struct value euler(struct value old, struct value drive, double c, double rough, struct value *d)
 {
@@ -164,6 +169,12 @@ static struct value euler(struct value old, struct value drive, double c, double
     if (d)
         *d = (struct value){difference, own + old.q};
     return (struct value){is, sq(1.0 - c) * old.q + sq(c) * own + sq(c * difference) * rough + sq(EPS * is)};
+}
+
+/* What of its way a low-pass goes in a step. */
+static double leak_of(const struct oracle *o, double tau)
+{
+    return o->exponential ? 1.0 - exp(-o->dt / tau) : o->dt / tau;
 }
 
 /* How near to a kink rounding may decide on which side of it a float lies. */
@@ -178,14 +189,14 @@ static void activate(struct oracle *o, struct oracle_layer *l, size_t at)
     const double u = l->prosp_u[at], spread = l->spread.prosp_u[at], h = 5e-5;
     double left, right, curve;
 
-    l->r[at] = l->act->phi(u, &l->dr[at]);
-    l->act->phi(u - h, &left);
-    l->act->phi(u + h, &right);
+    l->r[at] = l->act->phi(u, &l->dr[at], &l->act_of);
+    l->act->phi(u - h, &left, &l->act_of);
+    l->act->phi(u + h, &right, &l->act_of);
     curve = fmax(fabs(l->dr[at] - left), fabs(right - l->dr[at])) / h;
     l->spread.r[at] = hypot(l->dr[at] * spread, APPROX * fmax(1.0, fabs(l->r[at])));
     l->spread.dr[at] = hypot(curve * spread, APPROX);
-    o->fragile |= l->act->kink >= 0.0 && is_near(fabs(u) - l->act->kink, spread);
-    o->bent |= l->act->bend >= 0.0 && is_near(fabs(u) - l->act->bend, spread);
+    o->fragile |= l->act->to_kink && is_near(l->act->to_kink(u, &l->act_of), spread);
+    o->bent |= l->act->to_bend && is_near(l->act->to_bend(u, &l->act_of), spread);
 }
 
 /* s = b + W x of neuron j; x and its spread (n_in). */
@@ -217,7 +228,7 @@ static struct value step_neuron(struct oracle *o, struct oracle_layer *l, size_t
 
     if (o->prospective) {
         e = euler(v, inst, tau_m / tau_r, rough + of_m + of_r, NULL);
-        next = euler(v, inst, o->dt / tau_r, rough + of_r, NULL);
+        next = euler(v, inst, leak_of(o, tau_r), rough + of_r, NULL);
     } else {
         next = inst;
     }
@@ -226,7 +237,7 @@ static struct value step_neuron(struct oracle *o, struct oracle_layer *l, size_t
     drive.q = s.q + sq(l->gamma) * e.q + sq(EPS * drive.is);
     next = euler(u, drive, tau_r / tau_m, rough + of_m + of_r, &d);
     l->prosp_u[at] = next.is, l->spread.prosp_u[at] = sqrt(next.q);
-    next = euler(u, drive, o->dt / tau_m, rough + of_m, NULL);
+    next = euler(u, drive, leak_of(o, tau_m), rough + of_m, NULL);
     l->u[at] = next.is, l->spread.u[at] = sqrt(next.q);
     activate(o, l, at);
     l->e[at] = e.is, l->spread.e[at] = sqrt(e.q);
@@ -264,9 +275,9 @@ static double target_error(struct oracle *o, double *e, double *e_spread, const 
 
 /* --- learning --- */
 
-/* g_q: spreads of the gradient, squared. */
+/* g_spread: of the gradient. */
 static void descend(const struct oracle *o, double *p, const double *g, double *m, double *s, size_t n,
-                    const double *g_q, double *p_spread, double *m_spread)
+                    const double *g_spread, double *p_spread, double *m_spread)
 {
     const double b1 = 0.9, b2 = 0.999, t = (double)o->t;
 
@@ -275,7 +286,7 @@ static void descend(const struct oracle *o, double *p, const double *g, double *
             m[i] = o->momentum * m[i] + g[i];
             p[i] -= o->lr * m[i];
             /* What a gradient is off lasts from step to step: spreads add up. */
-            m_spread[i] = o->momentum * m_spread[i] + sqrt(g_q[i]) + EPS * fabs(m[i]);
+            m_spread[i] = o->momentum * m_spread[i] + g_spread[i] + EPS * fabs(m[i]);
             p_spread[i] += o->lr * m_spread[i] + EPS * fabs(p[i]);
         } else {
             m[i] = b1 * m[i] + (1.0 - b1) * g[i];
@@ -290,20 +301,107 @@ struct rough {
     double *W, *b, *tau_m, *tau_r;
 };
 
-static void learn(const struct oracle *o, struct oracle_layer *l, const struct rough *g)
+/* What the optimizer follows of a layer, and its spread. */
+struct followed {
+    bool learns;
+    double *f, *spread;
+    const double *g, *q; /* a gradient that is to be added */
+    size_t n;
+};
+
+static void list_followed(struct followed of[GLE_PARAMS], const struct oracle_layer *l, const struct rough *g)
 {
+    const struct oracle_spread *s = &l->spread;
+    const struct rough none = {0}, *q = g ? g : &none;
+    const struct followed all[GLE_PARAMS] = {
+        [GLE_WEIGHT] = {false, l->fW, s->fW, l->gW, q->W, l->n * l->n_in},
+        [GLE_BIAS] = {false, l->fb, s->fb, l->gb, q->b, l->n},
+        [GLE_TAU_M] = {false, l->ftau_m, s->ftau_m, l->gtau_m, q->tau_m, l->n},
+        [GLE_TAU_R] = {false, l->ftau_r, s->ftau_r, l->gtau_r, q->tau_r, l->n},
+    };
+
+    memcpy(of, all, sizeof all);
+    for (int p = 0; p < GLE_PARAMS; p++)
+        of[p].learns = l->plastic[p];
+}
+
+static void gather(const struct oracle *o, const struct oracle_layer *l, const struct rough *g)
+{
+    struct followed of[GLE_PARAMS];
+
+    list_followed(of, l, g);
+    for (int p = 0; p < GLE_PARAMS; p++)
+        for (size_t i = 0; i < of[p].n; i++) {
+            of[p].f[i] = (o->gathered ? of[p].f[i] : 0.0) + of[p].g[i];
+            of[p].spread[i] = (o->gathered ? of[p].spread[i] + EPS * fabs(of[p].f[i]) : 0.0) + sqrt(of[p].q[i]);
+        }
+}
+
+/* All that the optimizer follows becomes so much of itself; rough: the spread of `by`, relative to it. */
+static void scale_followed(const struct oracle *o, double by, double rough)
+{
+    for (size_t i = 0; i < o->n_layers; i++) {
+        struct followed of[GLE_PARAMS];
+        list_followed(of, &o->layers[i], NULL);
+        for (int p = 0; p < GLE_PARAMS; p++)
+            for (size_t k = 0; k < of[p].n; k++) {
+                of[p].f[k] *= by;
+                of[p].spread[k] = by * of[p].spread[k] + (rough + EPS) * fabs(of[p].f[k]);
+            }
+    }
+}
+
+static void learn(const struct oracle *o, struct oracle_layer *l)
+{
+    const struct oracle_spread *s = &l->spread;
+
     if (l->plastic[GLE_WEIGHT])
-        descend(o, l->W, l->gW, l->mW, l->sW, l->n * l->n_in, g->W, l->spread.W, l->spread.mW);
+        descend(o, l->W, l->fW, l->mW, l->sW, l->n * l->n_in, s->fW, s->W, s->mW);
     if (l->plastic[GLE_BIAS])
-        descend(o, l->b, l->gb, l->mb, l->sb, l->n, g->b, l->spread.b, l->spread.mb);
+        descend(o, l->b, l->fb, l->mb, l->sb, l->n, s->fb, s->b, s->mb);
     if (l->plastic[GLE_TAU_M])
-        descend(o, l->tau_m, l->gtau_m, l->mtau_m, l->stau_m, l->n, g->tau_m, l->spread.tau_m, l->spread.mtau_m);
+        descend(o, l->tau_m, l->ftau_m, l->mtau_m, l->stau_m, l->n, s->ftau_m, s->tau_m, s->mtau_m);
     if (l->plastic[GLE_TAU_R])
-        descend(o, l->tau_r, l->gtau_r, l->mtau_r, l->stau_r, l->n, g->tau_r, l->spread.tau_r, l->spread.mtau_r);
+        descend(o, l->tau_r, l->ftau_r, l->mtau_r, l->stau_r, l->n, s->ftau_r, s->tau_r, s->mtau_r);
     for (size_t j = 0; j < l->n; j++) {
         l->tau_m[j] = fmax(l->tau_m[j], o->tau_low);
         l->tau_r[j] = fmax(l->tau_r[j], o->tau_low);
     }
+}
+
+/* Leaves no more of it than has the norm. */
+static void clip(struct oracle *o)
+{
+    double sum = 0.0, q = 0.0, share;
+
+    for (size_t i = 0; i < o->n_layers; i++) {
+        struct followed of[GLE_PARAMS];
+        list_followed(of, &o->layers[i], NULL);
+        for (int p = 0; p < GLE_PARAMS; p++)
+            for (size_t k = 0; of[p].learns && k < of[p].n; k++) {
+                sum += sq(of[p].f[k]);
+                q += sq(of[p].f[k] * of[p].spread[k]);
+            }
+    }
+    share = o->clip / (sqrt(sum) + 1e-6);
+    if (share < 1.0)
+        scale_followed(o, share, sqrt(q) / sum + EPS);
+    o->clipped += share < 1.0;
+}
+
+/* The optimizer's step, once there are gradients of enough steps. */
+static void follow(struct oracle *o)
+{
+    if (++o->gathered < o->every)
+        return;
+    o->gathered = 0;
+    o->t++;
+    if (o->every > 1)
+        scale_followed(o, 1.0 / (double)o->every, EPS);
+    if (o->clip > 0.0)
+        clip(o);
+    for (size_t i = 0; i < o->n_layers; i++)
+        learn(o, &o->layers[i]);
 }
 
 /* sum += x y / B, and its spread squared. */
@@ -371,7 +469,7 @@ static void step_layer(struct oracle *o, struct oracle_layer *l, const struct ol
     o->rough = fmax(o->rough, fmax(rough_of(l->e, l->spread.e, B * l->n), rough_of(l->r, l->spread.r, B * l->n)));
     o->fragile |= o->rough > 1e-2;
     if (learning)
-        learn(o, l, &g);
+        gather(o, l, &g);
     free(g.W);
     free(g.b);
     free(g.tau_m);
@@ -408,9 +506,10 @@ double oracle_step(struct oracle *o, const double *x, const double *y, bool lear
     for (size_t at = 0; !o->unasked && at < B * n_out; at += n_out)
         loss += target_error(o, old[L - 1].e + at, old[L - 1].e_spread + at, old[L].r + at, old[L].r_spread + at,
                              y + at, n_out, beta);
-    o->t += learning;
     for (size_t i = 0; i < L; i++)
         step_layer(o, &o->layers[i], &old[i], learning);
+    if (learning)
+        follow(o);
     for (size_t i = 0; i <= L; i++) {
         free(old[i].r);
         free(old[i].r_spread);

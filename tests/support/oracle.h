@@ -20,17 +20,19 @@
 
 /* Spreads of the variables of the same name. */
 struct oracle_spread {
-    double *W, *b, *tau_m, *tau_r, *mW, *mb, *mtau_m, *mtau_r;
+    double *W, *b, *tau_m, *tau_r, *mW, *mb, *mtau_m, *mtau_r, *fW, *fb, *ftau_m, *ftau_r;
     double *u, *v, *r, *dr, *e_below, *e, *e_inst, *prosp_u;
 };
 
 struct oracle_layer {
     size_t n_in, n;
     const struct act_formula *act;
+    struct act_of act_of;
     double gamma;
     bool plastic[GLE_PARAMS];
     double *W, *b, *tau_m, *tau_r;       /* (n, n_in), (n) */
     double *gW, *gb, *gtau_m, *gtau_r;   /* gradients */
+    double *fW, *fb, *ftau_m, *ftau_r;   /* what the optimizer follows: their sum over some steps, then its mean */
     double *mW, *mb, *mtau_m, *mtau_r, *sW, *sb, *stau_m, *stau_r; /* first and second moments, or momentum */
     double *u, *v, *r, *dr, *e_below;    /* (B, n), e_below (B, n_in) */
     double *e, *e_inst, *prosp_u;        /* of the last step */
@@ -43,6 +45,7 @@ struct oracle {
     struct oracle_layer *layers;
     size_t n_layers, B;
     double dt, beta;
+    bool exponential; /* integration */
     bool prospective; /* rule gle; else bp */
     bool nudge;       /* the target error drives the network also when it does not learn */
     bool unasked;     /* steps have no target: no target error, no loss */
@@ -52,8 +55,11 @@ struct oracle {
     const void *loss_params;
     enum oracle_optimizer optimizer; /* under ORACLE_ADAM, spreads count parameters as exact */
     double lr, momentum;
+    double clip; /* the largest norm of what the optimizer follows; 0: any */
+    unsigned long clipped; /* steps of the optimizer for which it was too long */
+    unsigned long every; /* gradients of so many learning steps are averaged for one of the optimizer */
     double tau_low; /* bound of time constants */
-    unsigned long t;
+    unsigned long t, gathered; /* steps of the optimizer; learning steps since the last one */
     double loss_spread; /* of what the last step returned */
     double rough; /* how much rounding may be off, ORACLE_SPREADS spreads, of the largest error or rate of a layer: in
                      the layer and step so far where that is most */

@@ -2,6 +2,7 @@
 #include "build.h"
 #include "parts/rule.h"
 
+#include <math.h>
 #include <stdio.h>
 
 enum { LAYERS_MAX = 4 };
@@ -36,13 +37,14 @@ static bool same_grid(const struct drawn *a, const struct drawn *b)
     return a->dims && a->dims == b->dims && a->size[0] == b->size[0] && a->size[1] == b->size[1];
 }
 
-/* Some at their bound, dt. */
-static void put_taus(struct text *t, struct gle_rng *rng)
+/* Some at their bound, dt, or below it. */
+static void put_taus(struct text *t, bool below_dt, struct gle_rng *rng)
 {
     const bool at_bound = chance(rng, 1);
-    const double tau_m = at_bound ? 0.1 : draw(rng, 0.2, 1.5), tau_r = draw(rng, 0.5 * tau_m, 1.5 * tau_m);
+    const double least = below_dt ? 0.04 : 0.1;
+    const double tau_m = at_bound ? least : draw(rng, 0.2, 1.5), tau_r = draw(rng, 0.5 * tau_m, 1.5 * tau_m);
 
-    put_text(t, "tau_m: %.6f, tau_r: %.6f", tau_m, tau_r < 0.1 ? 0.1 : tau_r);
+    put_text(t, "tau_m: %.6f, tau_r: %.6f", tau_m, tau_r < least ? least : tau_r);
 }
 
 /* Pools from, if it has a grid and by chance; it then is what is left. */
@@ -103,6 +105,7 @@ struct drawing {
     size_t n, output; /* l0 ... l<n - 1> */
     bool learns;      /* so do the weights of the layer that is being written */
     bool direct;      /* errors may come directly: then gamma is 0, since exact gradients do not know that */
+    bool exponential; /* integration */
     struct gle_rng *rng, *of_hardware; /* NULL: none */
 };
 
@@ -222,7 +225,7 @@ static void put_layer(struct text *t, struct drawing *g, size_t i)
         put_text(t, "      plastic: [%s]\n", chance(g->rng, 5) ? chance(g->rng, 5) ? "tau_m" : "tau_r" : "");
     g->layers[i] = (struct drawn){.channels = (g->kind->wide ? most / 4 : 0) + 1 + pick(g->rng, most), .size = {1, 1}};
     put_text(t, "      neurons: {%s: %zu, ", conv ? "channels" : "count", g->layers[i].channels);
-    put_taus(t, g->rng);
+    put_taus(t, g->exponential, g->rng);
     put_text(t, "}\n      from:\n        - {layer: %s", i ? "" : "input");
     if (i)
         put_text(t, "l%zu", i - 1);
@@ -271,6 +274,7 @@ void random_graph(struct text *t, const struct graph_kind *kind, struct gle_rng 
                         .rng = rng,
                         .of_hardware = kind->hardware ? &of_hardware : NULL};
     const size_t first = chance(rng, 5) ? 0 : pick(rng, g.n);
+    struct gle_rng own;
 
     g.direct = !kind->rule && g.n > 1 && chance(rng, 3);
     g.output = kind->smooth || chance(rng, 7) ? g.n - 1 : pick(rng, g.n);
@@ -278,7 +282,9 @@ void random_graph(struct text *t, const struct graph_kind *kind, struct gle_rng 
     put_text(t, "glesim: 1\nname: graph\ndt: 0.1\nseed: %zu\ndataset: {type: npz, file: none.npz}\nnetwork:\n",
              pick(rng, 1000));
     put_input(t, &g);
-    put_text(t, "  output: l%zu\n", g.output);
+    own = *rng;
+    g.exponential = !pick(&own, 3);
+    put_text(t, "  output: l%zu\n  integration: %s\n", g.output, g.exponential ? "exponential" : "euler");
     put_hardware(t, "  ", g.of_hardware);
     put_text(t, "  layers:\n");
     for (size_t i = 0; i < g.n; i++) {
@@ -291,8 +297,13 @@ void random_graph(struct text *t, const struct graph_kind *kind, struct gle_rng 
     put_text(t, "  loss: %s\n", chance(rng, 5) ? "mse" : "cross_entropy");
     put_text(t, "  beta: %.3f\n  plastic: [weight, bias, tau_m%s]\n", draw(rng, 0.3, 1.0),
              chance(rng, 7) ? ", tau_r" : "");
+    own = *rng; /* what is drawn of it leaves all else as it is */
     if (kind->rule && ((const struct gle_rule *)gle_table_find(&gle_rule_table, kind->rule))->windowed)
         put_text(t, "  window: 0.6\n");
+    else
+        put_text(t, "  update: {every: %zu}\n", 1 + pick(&own, 3));
+    if (!pick(&own, 3) || kind->clip > 0.0)
+        put_text(t, "  clip: %g\n", kind->clip > 0.0 ? kind->clip : pow(10.0, draw(&own, -2.0, 0.0)));
     put_text(t, "  optimizer: {type: sgd, lr: 0.1}\ntraining: {epochs: 0, batch_size: %zu, test_batch_size: %zu}\n",
              kind->rows, kind->rows_max);
 }

@@ -19,6 +19,7 @@ struct graph_kind {
     bool smooth;      /* what the adjoint equations know: neither loops nor delays, no gamma */
     bool wide;        /* wide enough for several threads */
     bool hardware;    /* by chance, with noise, mismatch and quantized weights; else the same networks without */
+    double clip;      /* learning.clip; 0: by chance, and any */
     const char *rule; /* that learns; NULL: gle or bp. A windowed one gets a window */
 };
 

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 int n_isas(void)
@@ -37,6 +38,17 @@ static void write_required(char *yaml, size_t size, const struct gle_key *keys)
         else
             at += (size_t)snprintf(yaml + at, size - at, "0.5");
     }
+    snprintf(yaml + at, size - at, "}");
+}
+
+void write_other_settings(char *yaml, size_t size, const struct gle_key *keys)
+{
+    size_t at = (size_t)snprintf(yaml, size, "{");
+
+    for (const struct gle_key *k = keys; k && k->name; k++)
+        if (k->kind == GLE_KEY_KIND_REAL && k->fallback)
+            at += (size_t)snprintf(yaml + at, size - at, "%s%s: %g", at > 1 ? ", " : "", k->name,
+                                   fmin(fmax(0.375 * atof(k->fallback), k->low), k->high));
     snprintf(yaml + at, size - at, "}");
 }
 

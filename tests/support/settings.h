@@ -21,4 +21,7 @@ extern const char *settings_file;
  * the test if they cannot be decoded. */
 struct settings settings_of(const struct gle_row *row, const char *yaml);
 
+/* Others than the defaults: {key: 0.375 times its default}, of real numbers. */
+void write_other_settings(char *yaml, size_t size, const struct gle_key *keys);
+
 #endif

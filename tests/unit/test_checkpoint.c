@@ -56,6 +56,9 @@ static const struct kind kinds[] = {
     {"gradients", XOR "learning: {loss: cross_entropy}\ntraining: {epochs: 1, batch_size: 5}\n"
                       "diagnose: {window: 0.4, every: 5}\nrecord: {every: 1, variables: [u]}\n",
      {23, 30}},
+    {"means", XOR "learning: {loss: cross_entropy, update: {every: 4}, clip: 0.2}\n"
+                  "training: {epochs: 1, batch_size: 5}\nrecord: {every: 1, variables: [u]}\n",
+     {22, 30}},
     {"streams", XOR "learning: {loss: cross_entropy}\ntraining: {batch_size: 4, phases: [{duration: 2.0}, "
                     "{duration: 1.3, learn: false}, {duration: 1.3}]}\nrecord: {every: 2, offset: 6, variables: [u]}\n",
      {16, 24}},
@@ -268,7 +271,7 @@ static bool may_be_another(const char *name)
     static const char *const some[] = {"rng.", "order.", "rows", "confusion", "window_first", "bad_epochs", "missed",
                                        "updates", "due", "first", "right", "pending", "comparisons", "diagnostics.step",
                                        "forwarded", "config", "maker", "earlier", "resumed", "start", "taped",
-                                       "checksum"};
+                                       "checksum", "clip"};
 
     for (size_t i = 0; i < sizeof some / sizeof *some; i++)
         if (strstr(name, some[i]))

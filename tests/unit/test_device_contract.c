@@ -4,6 +4,7 @@
 #include "../support/agree.h"
 #include "../support/build.h"
 #include "../support/random_graph.h"
+#include "../support/settings.h"
 #include "../support/told.h"
 #include "backend/device.h"
 #include "base/archive.h"
@@ -26,6 +27,8 @@ static const double LR = 1e-2;
 /* What a network of three layers is made of; NULL: as in `usual`. */
 struct parts {
     const char *act, *top_act, *loss, *optimizer, *rule, *feedback;
+    const char *learning; /* more keys of that section */
+    const char *network;  /* likewise, with a line of their own */
     const char *link, *source, *reader; /* neurons of the two layers that the link joins */
     const char *first;                  /* the link from the input to the first of them, */
     const char *direct;                 /* and layers whose errors come to it directly */
@@ -33,6 +36,7 @@ struct parts {
 };
 static const struct parts usual = {.act = "tanh", .top_act = "linear", .loss = "mse",
                                    .optimizer = "{type: sgd, lr: 0.1}", .rule = "gle", .feedback = "transpose",
+                                   .learning = "", .network = "",
                                    .link = "dense", .source = "count: 72", .reader = "count: 72", .first = "dense",
                                    .hardware = ""};
 
@@ -45,10 +49,10 @@ static void write_net(struct text *t, const struct parts *parts)
 
     t->n = 0;
     put_text(t, "glesim: 1\nname: contract\ndt: 0.1\nseed: 5\ndataset: {type: npz, file: none.npz}\nnetwork:\n"
-                "  input: {channels: 2, size: [6, 6]}\n%s  layers:\n"
+                "  input: {channels: 2, size: [6, 6]}\n%s%s  layers:\n"
                 "    - {name: a, activation: %s, neurons: {%s, tau_m: 1.0, tau_r: 0.7}, from: [{layer: input, "
-                "connect: %s}], errors_from: [%s]}\n", OR_USUAL(hardware), OR_USUAL(act), OR_USUAL(source),
-             OR_USUAL(first), OR_NONE(parts->direct));
+                "connect: %s}], errors_from: [%s]}\n", OR_USUAL(network), OR_USUAL(hardware), OR_USUAL(act),
+             OR_USUAL(source), OR_USUAL(first), OR_NONE(parts->direct));
     put_text(t, "    - {name: b, activation: %s, neurons: {%s, tau_m: 0.9, tau_r: 0.6}, from: [{layer: a, connect: %s, "
                 "feedback: %s}%s]}\n", OR_USUAL(act), OR_USUAL(reader), OR_USUAL(link), OR_USUAL(feedback),
              any ? ", {layer: input, delay: 0.3, connect: {type: dense, pool: {type: mean, size: 2}}}" : "");
@@ -56,8 +60,9 @@ static void write_net(struct text *t, const struct parts *parts)
                 "feedback: %s}%s]}\n", OR_USUAL(top_act), OUT, OR_USUAL(feedback),
              any ? ", {layer: c, delay: 0.2, weight: {type: normal, std: 0.1}}" : "");
     put_text(t, "learning: {rule: %s, loss: %s, beta: 0.7, gamma: %s, plastic: [weight, bias, tau_m%s], "
-             "optimizer: %s%s}\n", OR_USUAL(rule), OR_USUAL(loss), any ? "0.1" : "0", parts->hardware ? ", tau_r" : "",
-             OR_USUAL(optimizer), rule->windowed ? ", window: 0.6" : "");
+             "optimizer: %s%s%s}\n", OR_USUAL(rule), OR_USUAL(loss), any ? "0.1" : "0",
+             parts->hardware ? ", tau_r" : "", OR_USUAL(optimizer), OR_USUAL(learning),
+             rule->windowed ? ", window: 0.6" : "");
     put_text(t, "training: {epochs: 0, batch_size: %d, test_batch_size: %d}\n", ROWS, ROWS_MAX);
 }
 
@@ -205,8 +210,14 @@ static void every_activation_is_the_same_on_a_device(void **state)
     for (size_t i = 0; (act = (const struct gle_act *)gle_table_at(&gle_act_table, i)); i++) {
         const struct parts hidden = {.act = act->row.name},
                            top = {.top_act = act->row.name, .loss = "nll"};
+        char others[128], text[256];
         hold_against_each_other(act->log_probabilities ? &top : &hidden, "activation", act->row.name,
                                 "a new one is an equation in src/kernel/equations.h");
+        if (!act->row.keys)
+            continue;
+        write_other_settings(others, sizeof others, act->row.keys);
+        snprintf(text, sizeof text, "{type: %s, %s", act->row.name, others + 1);
+        hold_against_each_other(&(struct parts){.act = text}, "activation", text, "the same with settings");
     }
 }
 
@@ -233,6 +244,49 @@ static void every_optimizer_is_the_same_on_a_device(void **state)
         hold_against_each_other(&(struct parts){.optimizer = with_settings(row->name, text)}, "optimizer", row->name,
                                 "a new one has its lines in src/kernel/device_losses.cl");
     }
+}
+
+static void what_optimizers_follow_is_the_same_on_a_device(void **state)
+{
+    static const char *const ways[] = {", update: {every: 4}", ", clip: 0.05", ", update: {every: 2}, clip: 0.02"};
+    static const char *const feedbacks[] = {"kolen_pollack", "pal"}; /* B follows likewise, or not */
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+        hold_against_each_other(&(struct parts){.learning = ways[i], .optimizer = "{type: adam, lr: 1.0e-2}"}, "with",
+                                ways[i], "src/solver/follow.c");
+    for (size_t i = 0; i < sizeof feedbacks / sizeof *feedbacks; i++)
+        hold_against_each_other(&(struct parts){.learning = ways[2], .feedback = feedbacks[i],
+                                                .hardware = "  quantize: {weight: {bits: 6, range: 0.5}}\n"},
+                                "gathered and clipped gradients with feedback", feedbacks[i], "src/solver/spend.c");
+}
+
+/* What hardware does: keys of the network. */
+#define ALL_NOISE                                                                                                      \
+    "  noise: {input: {std: 0.1, tau: 0.4}, membrane: {std: 0.1, tau: 0.5}, rate: {std: 0.1, tau: 0.6}}\n"
+static const char *const hardware[] = {
+    "  noise: {input: 0.2}\n",
+    "  noise: {membrane: 0.2}\n",
+    "  noise: {rate: 0.2}\n",
+    ALL_NOISE,
+    "  mismatch: {tau_m: 0.4, tau_r: 0.4}\n",
+    "  mismatch: {tau_r: 0.2, error_tau_m: 0.4, error_tau_r: 0.4}\n",
+    "  quantize: {weight: {bits: 3, range: 0.3}}\n",
+};
+#define ALL_HARDWARE                                                                                                   \
+    ALL_NOISE "  mismatch: {tau_m: 0.4, error_tau_r: 0.2}\n  quantize: {weight: {bits: 4, range: 0.3}}\n"
+
+static void every_integration_is_the_same_on_a_device(void **state)
+{
+    static const char *const rules[] = {"gle", "bptt"};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++)
+        for (int off = 0; off < 2; off++)
+            hold_against_each_other(&(struct parts){.network = "  integration: exponential\n",
+                                                    .rule = rules[i],
+                                                    .hardware = off ? ALL_HARDWARE : NULL},
+                                    "integration exponential under", rules[i], "src/kernel/device_step.cl");
 }
 
 static void every_link_is_the_same_on_a_device(void **state)
@@ -291,21 +345,6 @@ static void every_feedback_is_the_same_on_a_device(void **state)
         hold_against_each_other(&(struct parts){.feedback = with_settings(row->name, text)}, "feedback", row->name,
                                 "a new one sends errors back in src/kernel/device_learn.cl");
 }
-
-/* What hardware does: keys of the network. */
-#define ALL_NOISE                                                                                                      \
-    "  noise: {input: {std: 0.1, tau: 0.4}, membrane: {std: 0.1, tau: 0.5}, rate: {std: 0.1, tau: 0.6}}\n"
-static const char *const hardware[] = {
-    "  noise: {input: 0.2}\n",
-    "  noise: {membrane: 0.2}\n",
-    "  noise: {rate: 0.2}\n",
-    ALL_NOISE,
-    "  mismatch: {tau_m: 0.4, tau_r: 0.4}\n",
-    "  mismatch: {tau_r: 0.2, error_tau_m: 0.4, error_tau_r: 0.4}\n",
-    "  quantize: {weight: {bits: 3, range: 0.3}}\n",
-};
-#define ALL_HARDWARE                                                                                                   \
-    ALL_NOISE "  mismatch: {tau_m: 0.4, error_tau_r: 0.2}\n  quantize: {weight: {bits: 4, range: 0.3}}\n"
 
 static void hardware_is_the_same_on_a_device(void **state)
 {
@@ -412,6 +451,46 @@ static void a_device_gives_the_same_bits_again(void **state)
         assert_memory_equal(looked.v, first.v + first.n - looked.n, looked.n * sizeof(float));
         free(looked.v);
         free(first.v);
+    }
+    free(t);
+}
+
+/* Coefficients of time constants that learn are found on the device with every step and, where parameters are put to
+ * values from here, on this machine: with the same bits, so that a resumed run goes on with those that it had. */
+static void coefficients_are_the_same_wherever_they_are_found(void **state)
+{
+    static const struct parts of[] = {{.network = ""}, {.network = "  integration: exponential\n"}};
+    struct text *t = calloc(1, sizeof *t);
+
+    (void)state;
+    assert_non_null(t);
+    for (size_t k = 0; k < 2; k++) {
+        struct record r[2] = {{0}};
+        write_net(t, &of[k]);
+        for (int put = 0; put < 2; put++) {
+            struct built b = build_windows(t->yaml, WINDOW, 1);
+            struct gle_error err = {0};
+            struct gle_rng rng;
+            double loss;
+            gle_rng_seed(&rng, 7);
+            gle_net_set_batch(b.net, ROWS);
+            gle_net_begin_batch(b.net, true);
+            for (int i = 0; i < 12; i++) {
+                show(b.net, &rng);
+                assert_int_equal(gle_net_step(b.net, &(struct gle_step){.learn = true, .lr = LR}, &loss, &err), 0);
+                if (put) { /* to what they are */
+                    gle_net_keep(b.net);
+                    gle_net_recall(b.net);
+                }
+            }
+            tell(&r[put], b.net);
+            built_clear(&b);
+        }
+        assert_int_equal(r[0].n, r[1].n);
+        if (gle_device_info(test_device())->divides_exactly)
+            assert_memory_equal(r[0].v, r[1].v, r[0].n * sizeof(float));
+        free(r[0].v);
+        free(r[1].v);
     }
     free(t);
 }
@@ -698,6 +777,8 @@ int main(void)
         cmocka_unit_test(every_activation_is_the_same_on_a_device),
         cmocka_unit_test(every_loss_is_the_same_on_a_device),
         cmocka_unit_test(every_optimizer_is_the_same_on_a_device),
+        cmocka_unit_test(what_optimizers_follow_is_the_same_on_a_device),
+        cmocka_unit_test(every_integration_is_the_same_on_a_device),
         cmocka_unit_test(every_link_is_the_same_on_a_device),
         cmocka_unit_test(every_pooling_is_the_same_on_a_device),
         cmocka_unit_test(every_rule_is_the_same_on_a_device),
@@ -705,6 +786,7 @@ int main(void)
         cmocka_unit_test(errors_that_come_directly_are_the_same_on_a_device),
         cmocka_unit_test(hardware_is_the_same_on_a_device),
         cmocka_unit_test(a_device_gives_the_same_bits_again),
+        cmocka_unit_test(coefficients_are_the_same_wherever_they_are_found),
         cmocka_unit_test(calls_in_any_order_leave_the_same_net),
     };
 

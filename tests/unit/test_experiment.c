@@ -2,6 +2,7 @@
 #include "../support/build.h"
 #include "base/memory.h"
 #include "config/experiment.h"
+#include "parts/activation.h"
 #include "parts/init.h"
 #include "parts/rule.h"
 
@@ -276,6 +277,8 @@ static void assert_same_layer(const struct gle_layer_cfg *a, const struct gle_la
     assert_memory_equal(a->tau_m, b->tau_m, a->n * sizeof *a->tau_m);
     assert_memory_equal(a->tau_r, b->tau_r, a->n * sizeof *a->tau_r);
     assert_ptr_equal(a->act, b->act);
+    if (a->act_params || b->act_params)
+        assert_memory_equal(a->act_params, b->act_params, a->act->row.params_size);
     assert_same_part(&a->sources[0].weight, &b->sources[0].weight);
     assert_same_part(&a->bias, &b->bias);
     assert_memory_equal(a->plastic, b->plastic, sizeof a->plastic);

@@ -37,6 +37,7 @@ struct course {
     uint64_t seed;
     size_t calls;
     bool goes_wild; /* half-way */
+    bool learns;    /* all calls are learning steps, so that many nets learn in the same ones */
     struct record record;
 
     struct gle_net *net;
@@ -72,7 +73,7 @@ static void show_something(struct course *c)
 
 static int take_step(struct course *c, struct gle_error *err)
 {
-    const size_t kind = c->taped ? 1 : pick(&c->rng, 4);
+    const size_t kind = c->learns ? 0 : c->taped ? 1 : pick(&c->rng, 4);
     const struct gle_step step = {.learn = kind == 0, .nudge = kind == 1, .forward_only = kind == 2, .lr = LR};
     double losses[GLE_LOSSES];
     size_t n, ld;
@@ -108,7 +109,9 @@ static void tell_parameters(struct course *c)
     for (size_t i = 0; i < c->graph->n_parameters; i++) {
         const struct gle_field *f = &c->graph->parameters[i].field;
         gle_net_get_param(c->net, i, more(&c->record, f->rows * f->cols));
+        gle_net_get_followed(c->net, i, more(&c->record, f->rows * f->cols));
     }
+    *more(&c->record, 1) = (float)gle_net_get_clipped(c->net);
 }
 
 static void tell_states(struct course *c)
@@ -137,7 +140,7 @@ static int call(struct course *c, struct gle_error *err)
 {
     const size_t which = pick(&c->rng, 20), B = 1 + pick(&c->rng, ROWS_MAX);
 
-    if (which < 12 && c->taped <= WINDOW)
+    if (c->learns || (which < 12 && c->taped <= WINDOW))
         return take_step(c, err);
     if (which < 15)
         return window(c, err);
@@ -221,17 +224,19 @@ static void run_together(struct course *c, size_t n)
 }
 
 /* Of one of two shapes; the first has no calls at all, the second goes wild, and others have more and less to do. */
-static struct course course_of(struct built *shapes, size_t i)
+static struct course course_of(struct built *shapes, size_t i, bool learns)
 {
     return (struct course){.graph = shapes[i % 3 == 2].graph,
                            .seed = 1000 + i,
+                           .learns = learns,
                            .calls = i == 0 ? 0 : CALLS - 5 * (i % 3),
                            .goes_wild = i == 1};
 }
 
 static void build_shapes(struct built *shapes, uint64_t seed)
 {
-    static const struct graph_kind kind = {.rows = ROWS, .rows_max = ROWS_MAX};
+    const struct graph_kind kind = {.rows = ROWS, .rows_max = ROWS_MAX, .hardware = seed % 3 == 0,
+                                    .clip = seed % 2 ? 1e-3 : 0.0};
     const struct gle_graph_options options = {.observed = seed % 2, .errors = true, .tape_steps = WINDOW};
     struct text *text = calloc(1, sizeof *text);
     struct gle_error err = {0};
@@ -260,7 +265,7 @@ static void each_gives_the_bits_that_it_gives_alone(void **state)
         size_t wild = 0;
         build_shapes(shapes, seed);
         for (size_t i = 0; i < THREADS; i++) {
-            alone[i] = together[i] = course_of(shapes, i);
+            alone[i] = together[i] = course_of(shapes, i, seed >= GRAPHS - 2);
             run_alone(&alone[i]);
         }
         run_together(together, THREADS);

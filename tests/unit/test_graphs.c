@@ -37,6 +37,8 @@ struct trial {
     double x[ROWS_MAX * 64], y[ROWS_MAX * 512];
     bool fragile; /* rounding has grown so far that nothing can be said */
     size_t net;
+    double *sums;      /* of gradients, in the places of those in the oracle's memory */
+    uint64_t gathered; /* steps */
     float values[ROWS_MAX * NUMBERS_MAX];
 };
 
@@ -69,6 +71,8 @@ static void open_trial(struct trial *t, size_t net, const char *rule, bool smoot
     gle_net_set_batch(t->b.net, ROWS);
     t->exact = graph_oracle_build(t->b.graph, t->b.net, ROWS_MAX);
     t->exact->B = ROWS;
+    t->sums = calloc(t->exact->n_memory, sizeof *t->sums);
+    t->gathered = 0;
     for (size_t c = 0; c < COPIES; c++) {
         t->noisy[c] = graph_oracle_build(t->b.graph, t->b.net, ROWS_MAX);
         t->noisy[c]->B = ROWS;
@@ -80,6 +84,7 @@ static void open_trial(struct trial *t, size_t net, const char *rule, bool smoot
 static void close_trial(struct trial *t)
 {
     graph_oracle_destroy(t->exact);
+    free(t->sums);
     for (size_t c = 0; c < COPIES; c++)
         graph_oracle_destroy(t->noisy[c]);
     built_clear(&t->b);
@@ -151,27 +156,75 @@ static void compare_states(struct trial *t)
     }
 }
 
-/* Gradients, after which parameters follow them in the oracles, too: by what the net has made of them. */
+/* Gradients of a step; those of some steps are added up. */
 static void compare_gradients(struct trial *t)
 {
     for (size_t i = 0; i < t->b.graph->n_parameters; i++) {
         const struct gle_parameter *p = &t->b.graph->parameters[i];
-        double *gradient, *values;
+        double *gradient, *sum;
         char what[GLE_FIELD_LABEL];
         size_t n;
         if (!gle_net_learns(t->b.net, i) && !graph_oracle_is_moving(t->exact, p))
             continue;
-        values = graph_oracle_param(t->exact, p, &gradient, &n);
+        (void)graph_oracle_param(t->exact, p, &gradient, &n);
         gle_field_label(what, sizeof what, &p->field);
         gle_net_get_gradient(t->b.net, i, t->values);
         compare(t, what, n, gradient);
+        sum = t->sums + (gradient - t->exact->memory);
+        for (size_t k = 0; gle_net_learns(t->b.net, i) && k < n; k++)
+            sum[k] = (t->gathered ? sum[k] : 0.0) + gradient[k];
+    }
+    t->gathered++;
+}
+
+/* What a limit of the norm leaves of the mean. */
+static double share_of(const struct trial *t, uint64_t every)
+{
+    double sum = 0.0;
+
+    for (size_t i = 0; i < t->b.graph->n_parameters; i++) {
+        double *gradient, *sums;
+        size_t n;
+        if (!gle_net_learns(t->b.net, i))
+            continue;
+        (void)graph_oracle_param(t->exact, &t->b.graph->parameters[i], &gradient, &n);
+        sums = t->sums + (gradient - t->exact->memory);
+        for (size_t k = 0; k < n; k++)
+            sum += sums[k] * sums[k];
+    }
+    return t->b.exp->clip > 0.0 ? fmin(1.0, t->b.exp->clip / (sqrt(sum) / (double)every + 1e-6)) : 1.0;
+}
+
+/* Parameters follow the mean of gradients of enough steps, and stay till then; in the oracles, too: by what the net has
+ * made of them. */
+static void compare_moves(struct trial *t)
+{
+    const uint64_t every = t->b.exp->update_every;
+    const bool steps = t->gathered == every;
+    const double lr = steps ? LR / (double)every * share_of(t, every) : 0.0;
+
+    for (size_t i = 0; i < t->b.graph->n_parameters; i++) {
+        const struct gle_parameter *p = &t->b.graph->parameters[i];
+        double *gradient, *values, *sum;
+        char what[GLE_FIELD_LABEL];
+        bool aligns;
+        size_t n;
+        if (!gle_net_learns(t->b.net, i) && !graph_oracle_is_moving(t->exact, p))
+            continue;
+        values = graph_oracle_param(t->exact, p, &gradient, &n);
+        aligns = graph_oracle_is_aligning(t->exact, p);
+        sum = t->sums + (gradient - t->exact->memory); /* of B that moves along with W, that of W */
+        gle_field_label(what, sizeof what, &p->field);
         gle_net_get_param(t->b.net, i, t->values);
         for (size_t k = 0; k < n; k++) {
             const double low = p->bounds ? p->bounds->low : -INFINITY;
-            const double moved = fmax(graph_oracle_moved(t->exact, p, values[k], gradient[k], LR), low);
-            if (!t->fragile && !(fabs((double)t->values[k] - moved) < 1e-5 + 1e-5 * fabs(moved)))
+            const double moved = steps || aligns ? graph_oracle_moved(t->exact, p, values[k],
+                                                                      aligns ? gradient[k] : sum[k], lr)
+                                                 : values[k];
+            const double wanted = fmax(moved, low);
+            if (!t->fragile && !(fabs((double)t->values[k] - wanted) < 1e-5 + 1e-5 * fabs(wanted)))
                 fail_msg("net %zu, %s: number %zu went to %.9g, not to %.9g\n%s", t->net, what, k, (double)t->values[k],
-                         moved, t->text.yaml);
+                         wanted, t->text.yaml);
             values[k] = (double)t->values[k];
             for (size_t c = 0; c < COPIES; c++)
                 t->noisy[c]->memory[values + k - t->exact->memory] = (double)t->values[k];
@@ -180,6 +233,7 @@ static void compare_gradients(struct trial *t)
     graph_oracle_quantize(t->exact);
     for (size_t c = 0; c < COPIES; c++)
         graph_oracle_quantize(t->noisy[c]);
+    t->gathered %= every;
 }
 
 /* One step, which learns, is driven by the target error, or neither; now and then nothing is asked for. */
@@ -201,8 +255,10 @@ static void take_step(struct trial *t, size_t B, bool learn, bool nudge, struct 
     compare_states(t);
     if (!t->fragile && !(fabs(loss / (double)B - wanted) < 1e-3 * (1.0 + fabs(wanted))))
         fail_msg("net %zu: a loss of %.9g, where %.9g is wanted\n%s", t->net, loss / (double)B, wanted, t->text.yaml);
-    if (learn)
-        compare_gradients(t);
+    if (!learn)
+        return;
+    compare_gradients(t);
+    compare_moves(t);
 }
 
 /* A batch of B rows, before which the state of all layers may become zero. */

@@ -12,14 +12,17 @@ enum { YAML_BYTES = 4096 };
 #define FAST 3.8
 #define NEURONS(n) "neurons: {count: " #n ", tau_m: 1.0, tau_r: 0.3}"
 
+/* How errors go on in a step, of what is built from here on. */
+static const char *integration = "euler";
+
 static struct built build_layers(const char *rule, const char *layers)
 {
     char yaml[YAML_BYTES];
     const int n = snprintf(yaml, sizeof yaml,
                            "glesim: 1\nname: loops\ndt: 0.1\nseed: 3\ndataset: {type: xor}\n"
-                           "network: {input: 2, output: out, layers: [%s]}\n"
+                           "network: {input: 2, output: out, integration: %s, layers: [%s]}\n"
                            "learning: {loss: mse, optimizer: {type: sgd, lr: 0.1}, rule: %s}\n"
-                           "training: {epochs: 1, batch_size: 4}\n", layers, rule);
+                           "training: {epochs: 1, batch_size: 4}\n", integration, layers, rule);
 
     assert_in_range(n, 1, YAML_BYTES - 1);
     return build_text(yaml, 1);
@@ -148,12 +151,32 @@ static void test_errors_grow_from_a_gain_of_1_on(void **state)
     assert_true(error_after(400, -0.95 / FAST) < 0.1 * error_after(100, -0.95 / FAST));
 }
 
+/* The same of exponential steps: the gain that is told is that from which on they grow. */
+static void test_errors_of_exponential_steps_grow_likewise(void **state)
+{
+    const double leak = 1.0 - exp(-0.1 / 0.3), fast = (2.0 / 0.3 - leak) / (2.0 - leak);
+    struct gle_error_loops loops;
+    struct built b;
+
+    (void)state;
+    integration = "exponential";
+    b = build_layers("gle", OUT("input, {layer: out, connect: one_to_one, weight: -0.5}"));
+    loops = find(&b);
+    assert_true(fabs(fast - FAST) > 0.05 && fabs(loops.item[0].gain - 0.5 * fast) < 1e-4);
+    gle_error_loops_clear(&loops);
+    built_clear(&b);
+    assert_true(error_after(400, -1.05 / fast) > 10.0 * error_after(100, -1.05 / fast));
+    assert_true(error_after(400, -0.95 / fast) < 0.1 * error_after(100, -0.95 / fast));
+    integration = "euler";
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gains),
         cmocka_unit_test(test_sets_are_apart),
         cmocka_unit_test(test_errors_grow_from_a_gain_of_1_on),
+        cmocka_unit_test(test_errors_of_exponential_steps_grow_likewise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -101,7 +101,7 @@ static int on_moment(void *ctx, const struct gle_moment *m, struct gle_error *er
             if (!m->learned || !layer_learns(m->net, i, (enum gle_param)p))
                 continue;
             h->grads[i][p] = calloc(neurons_of[i] * (inputs_of[i] + 1), sizeof(float));
-            layer_get_gradient(m->net, i, (enum gle_param)p, h->grads[i][p]);
+            layer_get_followed(m->net, i, (enum gle_param)p, h->grads[i][p]);
         }
     }
     h->input = read_back(m, GLE_READ_INPUT, 2);
@@ -395,6 +395,7 @@ static void everything_is_recorded_as_the_net_held_it(void **state)
          ", lambda", teacher},
         {xor7, ", rule: adjoint, window: 0.3", "batch_size: 3, state: reset, phases: [{duration: 3}]", ", lambda", ""},
         {xor7, ", rule: bp", "epochs: 2, batch_size: 3", "", ""},
+        {xor7, ", update: {every: 4}", "epochs: 2, batch_size: 3", "", ""},
         {xor7, "", "epochs: 1, batch_size: 3, test_batch_size: 8, validation: 0.5, state: reset", "", ""},
         {xor7, ", rule: bp", "epochs: 1, batch_size: 5, test_batch_size: 2", "", ""},
         {xor7, ", rule: bptt, window: 0.3", "epochs: 2, batch_size: 3", ", lambda", teacher},

@@ -34,7 +34,7 @@ static struct kind kinds[] = {
     {NULL, "loss: cross_entropy", "epochs: 2, batch_size: 5", ""},
     {NULL, "loss: mse, rule: bp, optimizer: {type: sgd, lr: 0.1, momentum: 0.9}",
      "epochs: 2, batch_size: 5, test_batch_size: 3, validation: 0.4", ""},
-    {NULL, "loss: cross_entropy, schedule: {type: plateau, metric: train_loss, patience: 0, threshold: 0.5}",
+    {NULL, "loss: cross_entropy, schedule: {type: plateau, metric: train_loss, patience: 0, threshold: 0.5, warmup: 1}",
      "epochs: 3, batch_size: 3, state: reset, test: end", ""},
     {NULL, "loss: mse, rule: bptt, window: 0.3, plastic: [weight, tau_m, tau_r]", "epochs: 2, batch_size: 4",
      "diagnose: {window: 0.6, every: 6}\n"},
@@ -48,6 +48,10 @@ static struct kind kinds[] = {
      "phases: [{duration: 1.7}, {duration: 1.4}]", "TEACHER"},
     {NULL, "loss: mse, rule: bptt, window: 0.5, plastic: [weight, bias, tau_m, tau_r]",
      "phases: [{duration: 1.7}, {duration: 1.4}]", "TEACHERdiagnose: {window: 1.0, every: 10}\n"},
+    {NULL, "loss: cross_entropy, update: {every: 5}, clip: 0.1", "epochs: 2, batch_size: 5", ""},
+    {NULL, "loss: mse, plastic: [weight, bias, tau_m], update: {every: 4}, clip: 0.05",
+     "phases: [{duration: 1.1, set: {a.weight: 0.3, c.tau_m: 2.0}}, {duration: 0.5, learn: false}, {duration: 1.3}]",
+     "TEACHER"},
     {NULL, "loss: cross_entropy, rule: bptt, window: 0.4", "epochs: 2, batch_size: 3",
      "DELAYEDdiagnose: {window: 0.4, every: 4}\n"},
     {NULL, "loss: cross_entropy", "batch_size: 3, phases: [{duration: 0.6}, {duration: 1.7}, {duration: 0.5}]",
@@ -70,10 +74,10 @@ static const char *config(size_t kind, const char *signal)
     const bool has_teacher = !strncmp(k->sections, "TEACHER", 7), is_delayed = !strncmp(k->sections, "DELAYED", 7);
     const int n = snprintf(yaml, sizeof yaml,
                            "glesim: 1\nname: tiny\ndt: 0.1\nseed: 5\ndataset: %s\n"
-                           "network: {input: %d, layers: [%s]}\nlearning: {%s}\ntraining: {%s}\n"
+                           "network: {input: %d, integration: %s, layers: [%s]}\nlearning: {%s}\ntraining: {%s}\n"
                            "record: {every: 1}\n%s%s\n",
                            has_teacher ? signal : is_delayed ? delayed : xor7,
-                           signal == sines || is_delayed ? 1 : 2,
+                           signal == sines || is_delayed ? 1 : 2, kind % 2 ? "exponential" : "euler",
                            k->layers ? deep : layers, k->learning, k->training, has_teacher ? teacher : "",
                            has_teacher || is_delayed ? k->sections + 7 : k->sections);
 
@@ -179,19 +183,22 @@ static bool same_metrics(const struct trial *x, const struct trial *y)
 {
     const struct gle_metrics *a = &x->m, *b = &y->m;
     const size_t each = x->b.graph->n_parameters, n_classes = a->n_classes;
-    bool same = a->n_epochs == b->n_epochs && a->n_phases == b->n_phases && a->n_diagnostics == b->n_diagnostics &&
+    bool same = !memcmp(&a->clipping, &b->clipping, sizeof a->clipping) && a->n_epochs == b->n_epochs &&
+                a->n_phases == b->n_phases && a->n_diagnostics == b->n_diagnostics &&
                 a->n_evaluations == b->n_evaluations &&
                 a->best == b->best && a->confusion_split == b->confusion_split && a->train_steps == b->train_steps &&
                 a->eval_steps == b->eval_steps && a->train_flops == b->train_flops && a->eval_flops == b->eval_flops &&
                 a->status == b->status;
 
     for (size_t i = 0; same && i < a->n_epochs; i++) {
-        same = a->epochs[i].epoch == b->epochs[i].epoch && a->epochs[i].lr == b->epochs[i].lr;
+        same = a->epochs[i].epoch == b->epochs[i].epoch && a->epochs[i].lr == b->epochs[i].lr &&
+               !memcmp(&a->epochs[i].clipping, &b->epochs[i].clipping, sizeof a->clipping);
         for (int s = 0; s < GLE_SPLITS; s++)
             same = same && same_score(&a->epochs[i].score[s], &b->epochs[i].score[s]);
     }
     for (size_t i = 0; same && i < a->n_phases; i++)
         same = a->phases[i].steps == b->phases[i].steps &&
+               !memcmp(&a->phases[i].clipping, &b->phases[i].clipping, sizeof a->clipping) &&
                !memcmp(&a->phases[i].loss, &b->phases[i].loss, sizeof(double)) &&
                !memcmp(&a->phases[i].last_loss, &b->phases[i].last_loss, sizeof(double)) &&
                !memcmp(&a->phases[i].accuracy, &b->phases[i].accuracy, sizeof(double));
