@@ -84,7 +84,7 @@ LIBRARIES = {
     "sys/mman.h": ["cli/origins.c"],
     "sys/wait.h": ["cli/jobs.c", "cli/limits.c"],
     "sys/prctl.h": ["cli/jobs.c"],
-    "pthread.h": ["cli/accelerator.h", "cli/jobs.c", "cli/limits.c", "data/feed.c", "solver/device_inside.h"],
+    "pthread.h": ["base/npz_write.c", "cli/accelerator.h", "cli/jobs.c", "cli/limits.c", "data/feed.c", "solver/device_inside.h"],
     "dirent.h": ["backend/cache.c", "base/file.c", "data/corpus_files.c", "report/folder.c"],
     "sys/file.h": ["report/report.c"],
     "blis.h": ["kernel/gemm.c"],

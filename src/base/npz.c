@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/npz_zip.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -137,6 +138,7 @@ static int open_zip(struct gle_npz *npz, uint64_t *archive_bytes, struct gle_err
     if (info.st_size == 0) /* libzip would take it for an archive of nothing */
         return gle_fail_in(err, GLE_EDATA, npz->path, NULL, "not an .npz archive: the file is empty");
     *archive_bytes = (uint64_t)info.st_size;
+    gle_zip_prepare();
     npz->zip = zip_open(npz->path, ZIP_RDONLY, &code);
     if (npz->zip)
         return 0;

@@ -256,6 +256,7 @@ static int open_zip(struct gle_npz_stream *s, struct gle_error *err)
     zip_error_t why;
 
     zip_error_init(&why);
+    gle_zip_prepare();
     draft = zip_source_function_create(serve_draft, s, &why);
     if (draft)
         s->zip = zip_open_from_source(draft, ZIP_CREATE | ZIP_TRUNCATE, &why);

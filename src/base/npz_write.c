@@ -5,6 +5,7 @@
 #include "base/npz_zip.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -84,6 +85,30 @@ int gle_npz_add(struct gle_npz_writer *w, const char *name, enum gle_npy_type ty
     return 0;
 }
 
+static void open_once(void)
+{
+    zip_error_t why;
+    zip_source_t *nothing;
+    zip_t *zip = NULL;
+
+    zip_error_init(&why);
+    nothing = zip_source_buffer_create(NULL, 0, 0, &why);
+    if (nothing)
+        zip = zip_open_from_source(nothing, ZIP_TRUNCATE, &why);
+    if (zip)
+        zip_discard(zip);
+    else if (nothing)
+        zip_source_free(nothing);
+    zip_error_fini(&why);
+}
+
+void gle_zip_prepare(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, open_once);
+}
+
 int gle_zip_fail(struct gle_error *err, const char *path, const char *name, zip_error_t *why)
 {
     const int code = zip_error_code_zip(why);
@@ -132,6 +157,7 @@ static int build_image(zip_source_t *image, const struct gle_npz_writer *w, cons
     zip_error_t why;
     zip_t *zip;
 
+    gle_zip_prepare();
     zip_error_init(&why);
     zip_source_keep(image); /* zip_close() and zip_discard() release one */
     zip = zip_open_from_source(image, ZIP_TRUNCATE, &why);

@@ -8,6 +8,7 @@ import pathlib
 import re
 import signal
 import subprocess
+import tempfile
 import time
 import unittest
 import unittest.mock
@@ -20,6 +21,7 @@ LONG = ["--set", "training.epochs=1000000"]
 ON_OPENCL = ["--set", "compute.backend=opencl"]
 CONFIG = XOR.read_text(encoding="utf-8") + "compute: {backend: opencl}\n"
 LINE = CONFIG.count("\n")
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or tempfile.mkdtemp(prefix="glesim-cache-")).resolve()
 
 
 def listed(env=None):
@@ -57,8 +59,9 @@ class Devices(Case):
         # Loaders look for drivers in one place or the other.
         self.no_drivers = {"OCL_ICD_VENDORS": str(self.folder / "no_drivers"), "OCL_ICD_FILENAMES": ""}
         self.no_loader = {"LD_LIBRARY_PATH": str(self.folder / "no_loader")}
+        # Programs are compiled once for all tests.
         for name in ("XDG_CACHE_HOME", "POCL_CACHE_DIR"):
-            self.enterContext(unittest.mock.patch.dict(os.environ, {name: str(self.folder / name)}))
+            self.enterContext(unittest.mock.patch.dict(os.environ, {name: str(CACHE)}))
 
     def provenance(self, output, seed=1):
         return load(self.run_of(output, seed) / "metrics.json")["provenance"]
