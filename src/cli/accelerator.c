@@ -5,8 +5,13 @@
 #include "solver/fleet.h"
 #include "yaml/node.h"
 
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static bool is_any_there(void)
 {
@@ -39,9 +44,45 @@ static int find_gpu(char number[256], const char *name, struct gle_error *err)
     return 0;
 }
 
+/* The same for any GPU, in a process of its own: drivers have threads, and may crash or hang, which is nothing to a run
+ * on a machine without one. A driver that does not answer is none, and *why says so. */
+static void look_for_gpu(char number[256], char *why, size_t size)
+{
+    enum { PATIENCE_MS = 20000 };
+    struct pollfd answer = {.events = POLLIN};
+    int ends[2], polled;
+    pid_t pid;
+
+    number[0] = '\0';
+    if (pipe(ends))
+        return;
+    pid = fork();
+    if (!pid) {
+        struct gle_error unsaid = {0};
+        if (find_gpu(number, NULL, &unsaid) || write(ends[1], number, 256) < 0)
+            _exit(1);
+        _exit(0);
+    }
+    close(ends[1]);
+    answer.fd = ends[0];
+    do
+        polled = pid < 0 ? -1 : poll(&answer, 1, PATIENCE_MS);
+    while (polled < 0 && errno == EINTR && pid > 0);
+    if (polled <= 0 || read(ends[0], number, 256) != 256)
+        number[0] = '\0';
+    if (!polled)
+        snprintf(why, size, "no driver has answered within %d s", PATIENCE_MS / 1000);
+    close(ends[0]);
+    if (pid > 0) {
+        kill(pid, SIGKILL);
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+            continue;
+    }
+}
+
 /* What `auto` takes, in words for gle_device_open(); "": the processors. */
-static int resolve_auto(char wanted[256], const struct gle_experiment *exp, const struct gle_auto *may,
-                        struct gle_error *err)
+static int resolve_auto(char wanted[256], struct gle_accelerator *a, const struct gle_experiment *exp,
+                        const struct gle_auto *may, struct gle_error *err)
 {
     wanted[0] = '\0';
     if (may->resumes && !*may->former)
@@ -50,7 +91,11 @@ static int resolve_auto(char wanted[256], const struct gle_experiment *exp, cons
         snprintf(wanted, 256, "%s", exp->device);
         return 0;
     }
-    return may->resumes ? find_gpu(wanted, may->former, err) : may->looks ? find_gpu(wanted, NULL, err) : 0;
+    if (may->resumes)
+        return find_gpu(wanted, may->former, err);
+    if (may->looks)
+        look_for_gpu(wanted, a->why, sizeof a->why);
+    return 0;
 }
 
 static int open_named(struct gle_device **out, const struct gle_experiment *exp, const char *wanted,
@@ -130,7 +175,7 @@ static int open_wanted(struct gle_fleet **out, struct gle_accelerator *a, const 
         return 0;
     if (exp->backend == GLE_BACKEND_OPENCL)
         snprintf(wanted, sizeof wanted, "%s", exp->device ? exp->device : "");
-    else if (resolve_auto(wanted, exp, may, err))
+    else if (resolve_auto(wanted, a, exp, may, err))
         return -1;
     else if (!*wanted)
         return 0;
