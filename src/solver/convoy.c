@@ -45,7 +45,7 @@ static int build(struct gle_convoy **out, struct gle_fleet *fleet, const struct 
     shape = &c->tables.shape;
     shape->loss_parameter = net->loss->parameter ? (float)net->loss->parameter(g->exp->loss_params) : 0.0f;
     shape->prospective = net->rule.error == net->kernels->error_prospective;
-    gle_device_set_turns(shape, g, fleet->n_threads);
+    gle_device_set_turns(shape, g, fleet->n_opened_for);
     return gle_device_tables_cut(&c->tables, net->B, &c->sizes, err); /* the shape has numbers of tiles */
 }
 

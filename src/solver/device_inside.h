@@ -96,6 +96,7 @@ struct gle_convoy {
 
 struct gle_fleet {
     struct gle_device *device;
+    size_t n_opened_for; /* threads; never changed */
     pthread_mutex_t lock;
     pthread_cond_t over; /* a round is */
     size_t n_threads, n_waiting;

@@ -13,7 +13,7 @@ int gle_fleet_open(struct gle_fleet **out, struct gle_device *device, size_t n_t
     *out = NULL;
     if (!fleet)
         return gle_fail(err, GLE_ENOMEM, "no memory for networks on a device");
-    *fleet = (struct gle_fleet){.device = device, .n_threads = n_threads};
+    *fleet = (struct gle_fleet){.device = device, .n_opened_for = n_threads, .n_threads = n_threads};
     if (pthread_mutex_init(&fleet->lock, NULL)) {
         gle_free(fleet);
         return gle_fail(err, GLE_ENOMEM, "no lock for a device");
