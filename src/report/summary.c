@@ -12,7 +12,7 @@
 enum { SCHEMA = 1, DIR_SIZE = sizeof((struct gle_seed_run *)0)->dir };
 
 static const char *const parts[] = {"epochs", "phases", "evaluations", "final", "best", "parameters", "timing"};
-enum { N_PARTS = sizeof parts / sizeof *parts };
+enum { N_PARTS = sizeof parts / sizeof *parts, DIAGNOSTICS = N_PARTS, N_TALLIES };
 
 static json_t *word_or_null(const char *word)
 {
@@ -29,7 +29,7 @@ struct making {
     const struct gle_experiment *exp; /* of the first run */
     json_t *same; /* config and data set: what is not of these is left out */
     bool came;    /* they are those of a run that the command has come to a report of; if not, the config is its own */
-    struct gle_tally *tallies[N_PARTS];
+    struct gle_tally *tallies[N_TALLIES]; /* of the parts; of what comparisons with exact gradients found */
     json_t *runs, *left_out;
     size_t n_completed, n_more;
 };
@@ -67,8 +67,14 @@ static const char *why_not(const struct making *m, const json_t *report)
 
 static int count_in(struct making *m, json_t *report, struct gle_error *err)
 {
+    json_t *comparisons = json_object_get(json_object_get(report, "diagnostics"), "comparisons"), *comparison;
+    size_t k;
+
     for (size_t i = 0; i < N_PARTS; i++)
         if (gle_tally_add(m->tallies[i], json_object_get(report, parts[i]), err))
+            return -1;
+    json_array_foreach (comparisons, k, comparison)
+        if (gle_tally_add(m->tallies[DIAGNOSTICS], json_object_get(comparison, "layers"), err))
             return -1;
     m->n_completed++;
     return 0;
@@ -167,6 +173,7 @@ static json_t *assemble(const struct making *m)
     json_object_set(out, "left_out", m->left_out);
     for (size_t i = 0; i < N_PARTS; i++)
         json_object_set_new(out, parts[i], gle_tally_json(m->tallies[i]));
+    json_object_set_new(out, "diagnostics", gle_tally_json(m->tallies[DIAGNOSTICS]));
     return out;
 }
 
@@ -179,7 +186,7 @@ static int summarise(json_t **out, struct gle_summary *came, struct making *m, c
     *out = NULL;
     m->runs = json_array();
     m->left_out = json_array();
-    for (size_t i = 0; i < N_PARTS && !rc; i++) {
+    for (size_t i = 0; i < N_TALLIES && !rc; i++) {
         m->tallies[i] = gle_tally_create();
         rc = m->tallies[i] ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the summary");
     }
@@ -188,7 +195,7 @@ static int summarise(json_t **out, struct gle_summary *came, struct making *m, c
         *out = assemble(m);
     came->n_more += m->n_more;
     came->n_left_out += json_array_size(m->left_out);
-    for (size_t i = 0; i < N_PARTS; i++)
+    for (size_t i = 0; i < N_TALLIES; i++)
         gle_tally_destroy(m->tallies[i]);
     json_decref(m->runs);
     json_decref(m->left_out);

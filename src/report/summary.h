@@ -23,15 +23,15 @@ struct gle_summary {
 
 /* Writes `dir`/summary.json, whole or not at all: of the runs named, and of those of other seeds that lie in dir, too,
  * if they ran with the same config (as gle_folder_same_config()) and data. Of all that are completed, everything that
- * metrics.json has under epochs or phases, final, best, parameters and timing becomes one, as tally.h says. Reports are
- * read one by one.
+ * metrics.json has under epochs or phases, final, best, parameters and timing becomes one, as tally.h says; and under
+ * "diagnostics" the layers of all comparisons of all of them. Reports are read one by one.
  * Errors: GLE_EWRITE, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_summary_write(struct gle_summary *out, const char *dir, const struct gle_seed_run *runs,
                                      size_t n, bool replaces, struct gle_error *err);
 /* The same of the points of a sweep, n seeds each, one after the other in `runs` (n_points * n): a list "points" that
- * has the values of the keys, as the runs had them, how the runs ended, final and best of each. Points of a summary
- * that was there, and whose folders still are, stay in the list; or, of a config that differs in more than swept keys,
- * or of data that have changed, in a list "others". */
+ * has the values of the keys, as the runs had them, how the runs ended, final, best and diagnostics of each. Points of
+ * a summary that was there, and whose folders still are, stay in the list; or, of a config that differs in more than
+ * swept keys, or of data that have changed, in a list "others". */
 GLE_MUST_CHECK int gle_summary_write_sweep(struct gle_summary *out, const char *dir, const struct gle_seed_run *runs,
                                            size_t n_points, size_t n, bool replaces, struct gle_error *err);
 

@@ -123,6 +123,17 @@ class Figures(Case):
     def test_the_committed_reports_can_be_drawn(self):
         svg, = self.plot("fig10", "--output", ".", "--format", "svg")
         self.assertIn("glesim: 90.2 ± 0.6 (10 seeds)", text_of(svg))
+        for figure, words in (("gradients", "eprop: MNIST-1D"), ("hardware", "3 seeds")):
+            svg, = self.plot(figure, "--output", ".", "--format", "svg")
+            self.assertIn(words, text_of(svg))
+
+    def test_errors_of_steps_are_of_first_order_or_rounding(self):
+        self.glesim("integration.yaml", "--set", "sweep={dt: [0.125, 0.0625, 0.03125, 0.015625]}", "--output",
+                    "runs/integration")
+        svg, = self.plot("integration", "--runs", "runs", "--output", ".", "--format", "svg")
+        text = text_of(svg)
+        self.assertEqual((text.count("Euler: order 1.0"), text.count("exponential: order 1.0")), (4, 3))
+        self.assertIn("exponential: rounding alone", text)
 
     def test_what_is_missing_is_said_at_once_with_what_makes_it(self):
         err = self.plot("fig8", "fig10", "--runs", "nothing", code=2)

@@ -226,8 +226,22 @@ class Sweeps(Many):
         for point in s["points"]:
             of_seeds = load(self.folder / "results/small" / point["sweep"] / "summary.json")
             self.assertEqual(point["completed"], 2)
-            for part in ("runs", "final", "best"):
+            for part in ("runs", "final", "best", "diagnostics"):
                 self.assertEqual(point[part], of_seeds[part])
+            self.assertIsNone(point["diagnostics"])
+
+    def test_comparisons_with_exact_gradients_are_summed_up(self):
+        config = self.config("diagnose: {gradient: bptt, window: 2.0, every: 200}\nsweep: {learning.beta: [1, 0.5]}\n")
+        self.run_glesim(config, "--seeds", "0-1", "--quiet")
+        for point in load(self.folder / "results/small/summary.json")["points"]:
+            found = [comparison["layers"] for seed in (0, 1) for comparison in load(
+                self.folder / "results/small" / point["sweep"] / f"seed_{seed}/metrics.json")["diagnostics"]["comparisons"]]
+            self.assertGreater(len(found), 2)
+            cosines = [layers["hidden"]["weight"]["cosine"] for layers in found]
+            summed = point["diagnostics"]["hidden"]["weight"]["cosine"]
+            self.assertEqual(summed["n"], len(found))
+            self.assertAlmostEqual(summed["mean"], statistics.fmean(cosines), 12)
+            self.assertEqual((summed["min"], summed["max"]), (min(cosines), max(cosines)))
 
     def test_points_that_are_there_are_kept(self):
         config = self.config("sweep: {learning.beta: [1, 0.5]}\n")

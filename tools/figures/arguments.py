@@ -21,6 +21,9 @@ FIGURES = {
     "fig8": "MNIST-1D and speech: samples, and accuracy over epochs beside other networks",
     "fig10": "MNIST-1D through a fixed LagNet: accuracy over epochs",
     "feedback": "Yin-Yang with errors that go back through weights of their own: accuracy, and angles between B and W",
+    "gradients": "how near the errors of gle, bp and eprop come to exact gradients, by depth and time constants",
+    "integration": "how far potentials and errors are off that go on by steps of dt, Euler's or exponential ones",
+    "hardware": "MNIST-1D on hardware that is not ideal: accuracy over mismatch, noise, and bits of weights",
 }
 FORMATS = ("svg", "pdf", "png")
 

@@ -192,6 +192,24 @@ class Runs:
         most = max(by_experiment.values(), key=len) # the first of equals
         return [most[seed] for seed in sorted(most)]
 
+    def below(self, name, variant=None):
+        """All completed runs of the points of a sweep, in the first folder that has any."""
+        for root in self.roots:
+            above = root / name / variant if variant else root / name
+            found = [Run(path.parent) for path in sorted(above.glob("*/seed_*/metrics.json"))]
+            found = [run for run in found if run.completed]
+            if found:
+                return found
+        return []
+
+    def summary(self, name, variant=None):
+        """The first summary.json of a config, or of a variant of it. Raises Missing."""
+        for root in self.roots:
+            path = (root / name / variant if variant else root / name) / "summary.json"
+            if path.is_file():
+                return read_json(path)
+        raise Missing(f"tools/glesim configs/{name}.yaml")
+
     def one(self, name, variant=None, recording=False):
         """The first completed run, with a recording if asked for. Raises Missing."""
         found = list(self._completed(name, variant))
