@@ -2,6 +2,8 @@
 
     tools/plot fig8 fig10                   # from results/ and, where there is none, results/reproduced/
     tools/plot run results/xor/seed_1       # curves, confusion matrix, recording, diagnostics, as far as there are any
+    tools/plot compare results/xor          # variants, points of a sweep, seeds: a table here, and a picture there
+    tools/plot page                         # all runs in one HTML file: results/index.html
 """
 
 import argparse
@@ -22,6 +24,8 @@ FIGURES = {
     "fig10": "MNIST-1D through a fixed LagNet: accuracy over epochs",
     "feedback": "Yin-Yang with errors that go back through weights of their own: accuracy, and angles between B and W",
 }
+# What takes folders in place of more figures, and the options that mean something to it.
+TAKE_FOLDERS = {"run": ("output", "format"), "compare": ("output", "format"), "page": ("output",)}
 FORMATS = ("svg", "pdf", "png")
 
 
@@ -48,7 +52,7 @@ def parse():
     parser = argparse.ArgumentParser(
         prog="plot", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="figures:\n" + "".join(f"  {name:10}{text}\n" for name, text in FIGURES.items()))
-    parser.add_argument("what", metavar="FIGURE", nargs="+", help="one or several figures; or run DIR...")
+    parser.add_argument("what", metavar="FIGURE", nargs="+", help="one or several figures; or run DIR...; or compare DIR...; or page [DIR...]")
     parser.add_argument("--runs", metavar="DIR", type=pathlib.Path, action="append",
                         help="where <name>/<variant>/seed_<n> are, in place of results/ and results/reproduced/; "
                              "more than once: the first that has a run")
@@ -56,16 +60,22 @@ def parse():
                         help="words like those of Speech Commands, one of which fig8 shows (default: those that "
                              "datasets/fetch_speech_commands or make_speech_corpus left)")
     parser.add_argument("--output", metavar="DIR", type=pathlib.Path,
-                        help="where the pictures go (default: results/figures/; of run: into the run directory)")
+                        help="where the pictures go (default: results/figures/; of run: into the run directory; of compare: the first of its folders; of page: a "
+                             "file NAME.html, or a folder for index.html, by default the first of its folders)")
     parser.add_argument("--format", metavar="A,B", type=formats_of,
                         help="svg, pdf, png (default: all three; of run: png)")
     parser.add_argument("--version", action="version", version=f"glesim {version()}")
     args = parser.parse_args()
     if args.what == ["run"]:
         refuse("which run? tools/plot run results/<name>/seed_<n>")
+    if args.what == ["compare"]:
+        refuse("which runs? tools/plot compare results/<name>, or several folders")
     unknown = [name for name in args.what if name not in FIGURES]
-    if args.what[0] != "run" and unknown:
-        refuse(f"no figure {unknown[0]!r}; there are {', '.join(FIGURES)}, and run DIR")
+    if args.what[0] not in TAKE_FOLDERS and unknown:
+        refuse(f"no figure {unknown[0]!r}; there are {', '.join(FIGURES)}, and run DIR, compare DIR, page")
+    for option in ("runs", "speech", "output", "format"):
+        if getattr(args, option) is not None and option not in TAKE_FOLDERS.get(args.what[0], (option,)):
+            refuse(f"--{option} means nothing to {args.what[0]}")
     return args
 
 

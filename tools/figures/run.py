@@ -85,14 +85,6 @@ def thinned(n, most=MOST_POINTS):
     return slice(None, None, -(-n // most) or 1)
 
 
-def set_scale(axes, values):
-    """Logarithmic where values are positive and differ much."""
-    values = np.concatenate([np.ravel(each) for each in values])
-    values = values[np.isfinite(values)]
-    if len(values) and values.min() > 0 and values.max() > 100 * values.min():
-        axes.set_yscale("log")
-
-
 # --- Curves over epochs or phases
 
 def draw_epochs(axes, epochs, key):
@@ -112,7 +104,7 @@ def draw_epochs(axes, epochs, key):
     if key == "accuracy":
         axes.set_ylim(0, 102)
     else:
-        set_scale(axes, drawn)
+        style.set_scale(axes, drawn)
     style.legend_outside(axes)
 
 
@@ -126,7 +118,7 @@ def draw_evaluations(axes, evaluations, key):
     if key == "accuracy":
         axes.set_ylim(0, 102)
     else:
-        set_scale(axes, [mean])
+        style.set_scale(axes, [mean])
     style.legend_outside(axes)
 
 
@@ -134,7 +126,7 @@ def draw_learning_rate(axes, epochs):
     rates = np.array([mean_of(e["lr"]) for e in epochs])
     axes.step([e["epoch"] for e in epochs], rates, where="post", color=style.BLACK)
     axes.set(xlabel="epoch", ylabel="learning rate")
-    set_scale(axes, [rates])
+    style.set_scale(axes, [rates])
 
 
 def draw_phases(axes, phases, recording):
@@ -159,7 +151,7 @@ def draw_phases(axes, phases, recording):
         if i:
             axes.axvline(start, color=style.GREY, linewidth=0.5, linestyle=":")
     axes.set(xlabel=style.TIME, ylabel="loss")
-    set_scale(axes, levels)
+    style.set_scale(axes, levels)
     style.legend_outside(axes)
 
 
@@ -270,7 +262,7 @@ def draw_diagnostics(axes, diagnostics, key):
         axes.axhline(1, color=style.BLACK, **style.PUBLISHED)
     else:
         axes.set(ylabel="ratio of norms")
-        set_scale(axes, drawn)
+        style.set_scale(axes, drawn)
         if exact:
             axes.axhline(exact, color=style.BLACK, label="exact errors", **style.PUBLISHED)
     axes.set(xlabel=style.TIME)

@@ -5,6 +5,7 @@ import pathlib
 import re
 
 import matplotlib
+import numpy as np
 from matplotlib.figure import Figure
 
 from .failure import WRITE, Failure
@@ -80,6 +81,14 @@ def band(axes, x, mean, std, colour, **line):
 def legend_outside(axes):
     """A legend to the right of the axes, where there is no data."""
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def set_scale(axes, values, axis="y"):
+    """Logarithmic where values are positive and span decades."""
+    values = np.concatenate([np.ravel(each) for each in values])
+    values = values[np.isfinite(values)]
+    if len(values) and values.min() > 0 and values.max() > 30 * values.min():
+        axes.set(**{f"{axis}scale": "log"})
 
 
 def final(mean, std, seeds):
