@@ -81,17 +81,10 @@ def text_of(rows):
 
 # --- The picture
 
-def colours_of(groups):
-    """One for each: those of the style, where there are enough; else those of a rainbow, beside rows that are named."""
-    if len(groups) <= len(style.CYCLE):
-        return style.CYCLE[:len(groups)]
-    return [style.matplotlib.colormaps["turbo"](share) for share in np.linspace(0.03, 0.97, len(groups))]
-
-
 def draw_curves(axes, groups, key, split, over):
     scale = 100 if key == "accuracy" else 1
     drawn = []
-    for group, colour in zip(groups, colours_of(groups)):
+    for group, colour in zip(groups, style.colours(len(groups))):
         curve = group.curve(key, split, over)
         if curve:
             style.band(axes, curve[0], scale * curve[1], scale * curve[2], colour, linewidth=1.2)
@@ -109,7 +102,7 @@ def draw_curves(axes, groups, key, split, over):
 def draw_final(axes, groups, key, of):
     """A dot for each seed, and mean and standard deviation, from the top down."""
     scale = 100 if key == "accuracy" else 1
-    for row, (group, colour) in enumerate(zip(groups, colours_of(groups))):
+    for row, (group, colour) in enumerate(zip(groups, style.colours(len(groups)))):
         values = scale * group.values(key, of)
         if len(values):
             axes.plot(values, [row] * len(values), "o", color=colour, markersize=2.5, alpha=0.5, markeredgewidth=0)
