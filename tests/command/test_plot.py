@@ -43,15 +43,19 @@ many = [[to_hex(colour) for colour in style.colours(n, without=[style.BLACK])] f
 print(json.dumps([pages, many]))
 """
 PYTHONS = ("/usr/bin/python3", "python3")
-# What tools/plot starts, once for each of the folders that follow.
+# What tools/plot starts, once for all of the lists of arguments that it is given as JSON.
 EACH = f"""import contextlib, io, json, sys
 sys.path.insert(0, {str(ROOT / "tools")!r})
 import figures.__main__ as plot
 ends = []
-for folder in sys.argv[1:]:
-    sys.argv = ["plot", "run", folder]
-    with contextlib.redirect_stderr(io.StringIO()) as err:
-        ends.append((plot.main(), err.getvalue()))
+for args in json.loads(sys.argv[1]):
+    sys.argv = ["plot", *args]
+    with contextlib.redirect_stderr(io.StringIO()) as err, contextlib.redirect_stdout(io.StringIO()) as out:
+        try:
+            code = plot.main()
+        except SystemExit as end:
+            code = end.code
+    ends.append((code, out.getvalue(), err.getvalue()))
 print(json.dumps(ends))
 """
 
@@ -92,6 +96,12 @@ class Case(InFolder):
             self.check_picture(path)
         self.assertEqual(list(self.folder.glob("**/*.part")), [])
         return written
+
+    def plot_each(self, calls):
+        """Exit code, standard output and error of each, all by one process, which takes its time to begin."""
+        python = next(python for python in PYTHONS if can_draw(python))
+        out, _ = self.call(python, "-c", EACH, json.dumps([[*map(str, args)] for args in calls]))
+        return json.loads(out)
 
     def check_picture(self, path):
         content = path.read_bytes()
@@ -302,16 +312,10 @@ class Pages(Case):
             (self.folder / f"pipe_{name}").mkdir()
             os.mkfifo(self.folder / f"pipe_{name}/{name}.json")
         folders = [f"forged_{i}" for i in range(len(texts))] + ["pipe_metrics", "pipe_summary"]
-        for folder, (code, err) in zip(folders, self.plot_each(folders), strict=True):
+        for folder, (code, _, err) in zip(folders, self.plot_each(["run", each] for each in folders), strict=True):
             self.assertEqual((code, err.count("\n")), (4, 1), (folder, err))
             self.assertRegex(err, rf"^plot: {folder}")
             self.assertEqual("not a regular file" in err, folder.startswith("pipe"), err)
-
-    def plot_each(self, folders):
-        """Exit code and standard error of a page for each, by one process, which takes its time to begin."""
-        python = next(python for python in PYTHONS if can_draw(python))
-        out, _ = self.call(python, "-c", EACH, *folders)
-        return json.loads(out)
 
     def test_folders_without_a_run(self):
         self.glesim("xor.yaml", "--set", "training.epochs=1", "--output", "xor")

@@ -152,16 +152,18 @@ class Page(ManyRuns):
             self.assertIn(word, line)
 
     def test_wrong_use(self):
-        self.assertIn("nothing: no such folder", self.refused("page", "nothing", code=4))
-        (self.folder / "empty").mkdir()
-        self.assertIn("empty: no run below it", self.refused("page", "empty", code=4))
-        self.assertIn("--format means nothing to page", self.refused("page", "--format", "png"))
-        self.assertIn("--runs means nothing to run", self.refused("run", "empty", "--runs", "x"))
-        self.assertIn("--speech means nothing to compare", self.refused("compare", "empty", "--speech", "x"))
-        self.assertIn("which runs?", self.refused("compare"))
         self.glesim("xor.yaml", *SHORT)
+        (self.folder / "empty").mkdir()
         (self.folder / "file").write_text("")
-        self.assertRegex(self.refused("page", "results", "--output", "file/x.html", code=3), r"cannot write: ")
+        cases = ((["page", "nothing"], 4, "nothing: no such folder"), (["page", "empty"], 4, "empty: no run below it"),
+                 (["page", "--format", "png"], 2, "--format means nothing to page"),
+                 (["run", "empty", "--runs", "x"], 2, "--runs means nothing to run"),
+                 (["compare", "empty", "--speech", "x"], 2, "--speech means nothing to compare"),
+                 (["compare"], 2, "which runs?"), (["compare", "empty"], 4, "empty: no run below it"),
+                 (["page", "results", "--output", "file/x.html"], 3, "cannot write: "))
+        for (args, code, words), found in zip(cases, self.plot_each(args for args, _, _ in cases), strict=True):
+            self.assertEqual((found[0], found[1], found[2].count("\n")), (code, "", 1), (args, found))
+            self.assertIn(words, found[2])
 
 
 class Compare(ManyRuns):

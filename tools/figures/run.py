@@ -419,8 +419,8 @@ def panels_of(run):
                  if name.rpartition(".")[2] != "tau_r")
     if 0 < len(final) <= 2 * MOST_LINES and not moving:
         panels.append(functools.partial(draw_final, values=final, teacher=teacher))
-    diagnostics = m.get("diagnostics")
-    if diagnostics and diagnostics["comparisons"]:
+    diagnostics = m.get("diagnostics") or {}
+    if diagnostics.get("comparisons"): # a summary has none, one by one
         for key in ("cosine", "norm_ratio"):
             panels.append(functools.partial(draw_diagnostics, diagnostics=diagnostics, key=key))
         if angle_names(diagnostics):
