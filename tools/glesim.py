@@ -1,4 +1,5 @@
-"""glesim from Python: run configs, read what they left. One file, which needs numpy alone; copy it, or put it on your path.
+"""glesim from Python: run configs, read what they left. One file, which needs numpy alone: copy it, or put it on your
+path.
 
     import glesim
 

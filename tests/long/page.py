@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The page of tools/plot page in headless Chromium, with the mouse and by keyboard, light and dark, with a thousand runs.
+"""What tools/plot page makes of a thousand runs, in headless Chromium: by the mouse and by keys, light and dark.
 
 usage: page.py GLESIM [--pictures DIR]     (screenshots go to DIR)
 Needs chromium (Debian: apt-get install chromium); says so, and ends with 77, where it is missing.
@@ -144,13 +144,14 @@ def equal(found, wanted, what):
 
 
 def names(column):
-    return f"[...document.querySelectorAll('#table tbody td:nth-child({column})')].slice(0, 3).map((e) => e.textContent)"
+    cells = f"document.querySelectorAll('#table tbody td:nth-child({column})')"
+    return f"[...{cells}].slice(0, 3).map((e) => e.textContent)"
 
 
 def check_list(b, pictures):
     """Sorted and filtered by the mouse and by keys, and curves over each other."""
     equal(b.ask("document.getElementById('count').textContent"), f"{RUNS} runs", "count")
-    equal(b.ask("document.querySelectorAll('#table tbody tr').length < 500"), True, "rows that nobody looks at are not made")
+    equal(b.ask("document.querySelectorAll('#table tbody tr').length < 500"), True, "rows are made as far as one looks")
     heads = b.ask("[...document.querySelectorAll('#table th button')].map((e) => e.getAttribute('aria-label'))")
     accuracy, seed = heads.index("accuracy") + 1, heads.index("seed") + 1
     b.click(f"#table th:nth-child({accuracy}) button")
@@ -172,13 +173,14 @@ def check_list(b, pictures):
     b.key(" ", "Space")
     equal(b.ask("document.querySelectorAll('#table tr[aria-selected=true]').length"), 3, "rows drawn")
     equal(b.ask("document.querySelectorAll('#charts .chart').length"), 2, "charts, of loss and of accuracy")
-    equal(b.ask("document.querySelectorAll('#charts .chart:first-child .curve').length"), 6, "curves of test and training")
+    equal(b.ask("document.querySelectorAll('#charts .chart:first-child .curve').length"), 6, "of test and training")
     equal(b.ask("new Set([...document.querySelectorAll('#legend .swatch')].map((e) => e.style.background)).size"), 3,
           "colours")
     b.shot(pictures and pictures / "list.png")
     b.click("#clear")
     equal(b.ask("document.getElementById('curves').hidden"), True, "no curves after Clear")
-    b.ask("(() => { const f = document.getElementById('filter'); f.value = ''; f.dispatchEvent(new Event('input')); })()")
+    b.ask("(() => { const filter = document.getElementById('filter'); filter.value = ''; "
+          "filter.dispatchEvent(new Event('input')); })()")
     started = time.monotonic()
     b.click("#select")
     b.until("document.querySelectorAll('#charts .chart:first-child .curve').length", 2 * RUNS)
@@ -200,6 +202,10 @@ def check_run(b, pictures):
     equal(b.ask("document.querySelectorAll('#one script, #one img[src=x]').length"), 0, "elements out of texts")
     equal(b.ask("document.title").startswith("<script>"), True, "the title is not taken")
     b.key("Escape")
+    b.until("document.getElementById('all').hidden", False)
+    b.click("#table tbody tr a")
+    b.until("document.getElementById('one').hidden", False)
+    b.click("#one nav a")
     b.until("document.getElementById('all').hidden", False)
     equal(b.ask("document.activeElement.tagName"), "TR", "the focus is back in the list")
     b.ask("location.hash = 'run=' + encodeURIComponent(runs.find((run) => run.picture !== null).folder)")

@@ -52,7 +52,8 @@ def parse():
     parser = argparse.ArgumentParser(
         prog="plot", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="figures:\n" + "".join(f"  {name:10}{text}\n" for name, text in FIGURES.items()))
-    parser.add_argument("what", metavar="FIGURE", nargs="+", help="one or several figures; or run DIR...; or compare DIR...; or page [DIR...]")
+    parser.add_argument("what", metavar="FIGURE", nargs="+",
+                        help="one or several figures; or run DIR...; or compare DIR...; or page [DIR...]")
     parser.add_argument("--runs", metavar="DIR", type=pathlib.Path, action="append",
                         help="where <name>/<variant>/seed_<n> are, in place of results/ and results/reproduced/; "
                              "more than once: the first that has a run")
@@ -60,10 +61,10 @@ def parse():
                         help="words like those of Speech Commands, one of which fig8 shows (default: those that "
                              "datasets/fetch_speech_commands or make_speech_corpus left)")
     parser.add_argument("--output", metavar="DIR", type=pathlib.Path,
-                        help="where the pictures go (default: results/figures/; of run: into the run directory; of compare: the first of its folders; of page: a "
-                             "file NAME.html, or a folder for index.html, by default the first of its folders)")
+                        help="where the pictures go (default: results/figures/; of run: into the run directory; of "
+                             "compare and page: into the first of their folders; page takes a file NAME.html, too)")
     parser.add_argument("--format", metavar="A,B", type=formats_of,
-                        help="svg, pdf, png (default: all three; of run: png)")
+                        help="svg, pdf, png (default: all three; of run and compare: png)")
     parser.add_argument("--version", action="version", version=f"glesim {version()}")
     args = parser.parse_args()
     if args.what == ["run"]:

@@ -158,7 +158,8 @@ def below(roots):
         except Failure as failure:
             left_out.append((folder, str(failure)))
         except (AttributeError, LookupError, TypeError, ValueError) as error:
-            left_out.append((folder, f"not as glesim writes it: {type(error).__name__}: {' '.join(str(error).split())}"))
+            words = " ".join(str(error).split())
+            left_out.append((folder, f"not as glesim writes it: {type(error).__name__}: {words}"))
     return entries, left_out
 
 

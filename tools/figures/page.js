@@ -1,6 +1,5 @@
 
-"use strict";
-// Whatever comes out of a run is put into the page by textContent alone, so that it is text whatever it looks like.
+// The list of runs, what is drawn of them, and the page of each. Whatever comes out of a run is put in by textContent.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const runs = data.runs;
@@ -9,31 +8,6 @@ const NAMED_COLOURS = 8; // in the style; others are made
 const CHUNK = 200;       // rows that are made at a time
 const MOST_NAMES = 30;   // in the legend
 const byId = (id) => document.getElementById(id);
-
-function element(name, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
-}
-
-// --- Numbers as text
-
-function short(value) {
-  return value === null || value === undefined ? "" : String(Number(value.toPrecision(4)));
-}
-
-function percent(value) {
-  return (100 * value).toFixed(1) + " %";
-}
-
-function duration(seconds) {
-  if (seconds === null) return "";
-  if (seconds < 1) return Math.round(1000 * seconds) + " ms";
-  if (seconds < 60) return seconds.toFixed(1) + " s";
-  const whole = Math.round(seconds), pad = (n) => String(n).padStart(2, "0");
-  return whole < 3600 ? `${Math.floor(whole / 60)} min ${pad(whole % 60)} s`
-    : `${Math.floor(whole / 3600)} h ${pad(Math.floor(whole / 60) % 60)} min`;
-}
 
 function of(pair, words) {
   return pair ? `${words(pair[0])} (${pair[1]})` : "";
@@ -57,13 +31,6 @@ function paint(number) {
     : `hsl(${Math.round(number * 137.5) % 360} ${number % 2 ? 80 : 55}% var(--lightness))`;
 }
 
-function firstFree(taken) {
-  const used = new Set(taken);
-  let number = 0;
-  while (used.has(number)) number++;
-  return number;
-}
-
 function groupOf(run) {
   return JSON.stringify([titleOf(run), run.differences]);
 }
@@ -76,111 +43,15 @@ function colourOf(i) {
 function commonFolder() {
   if (!runs.length) return "";
   let common = runs[0].folder.slice(0, runs[0].folder.lastIndexOf("/") + 1);
-  while (!runs.every((run) => run.folder.startsWith(common))) common = common.slice(0, common.lastIndexOf("/", common.length - 2) + 1);
+  while (!runs.every((run) => run.folder.startsWith(common))) {
+    common = common.slice(0, common.lastIndexOf("/", common.length - 2) + 1);
+  }
   return common;
 }
 const common = commonFolder();
 
 function nameOf(run) {
   return `${titleOf(run)}, seed ${run.seed}`;
-}
-
-// --- A chart
-
-function svg(name, attributes = {}, text) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
-function ticks(low, high, most) {
-  const raw = (high - low) / most, power = 10 ** Math.floor(Math.log10(raw));
-  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= raw * 0.999);
-  const found = [];
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++) found.push(k * step);
-  return found;
-}
-
-function logTicks(low, high) {
-  const found = [], every = Math.ceil((high - low) / 6) || 1;
-  for (let k = Math.ceil(low - 1e-9); k <= high + 1e-9; k += every) found.push(k);
-  return found.length > 1 ? found : [low, high];
-}
-
-// series: {x, y, colour, dash, name}. Values that a logarithmic axis does not have are left out, and counted.
-function chart(title, xLabel, series, logarithmic, shares) {
-  const width = 560, height = 270, left = 56, right = 12, top = 26, bottom = 40;
-  let outside = 0;
-  const scaled = series.map((each) => {
-    const points = each.x.map((x, k) => [x, each.y[k]]);
-    const known = logarithmic ? points.filter(([, y]) => y > 0) : points;
-    outside += points.length - known.length;
-    return { ...each, points: known.map(([x, y]) => [x, logarithmic ? Math.log10(y) : y, y]) };
-  });
-  let [x0, x1, y0, y1] = [Infinity, -Infinity, Infinity, -Infinity];
-  for (const each of scaled) {
-    for (const [x, y] of each.points) {
-      x0 = Math.min(x0, x); x1 = Math.max(x1, x); y0 = Math.min(y0, y); y1 = Math.max(y1, y);
-    }
-  }
-  if (x0 > x1) [x0, x1, y0, y1] = [0, 1, 0, 1];
-  if (x0 === x1) [x0, x1] = [x0 - 0.5, x1 + 0.5];
-  if (shares) [y0, y1] = [0, 1];
-  const margin = shares ? 0.02 : 0.04 * (y1 - y0) || 0.05 * Math.abs(y0) || 0.5;
-  [y0, y1] = [y0 - margin, y1 + margin];
-  const px = (x) => left + (x - x0) / (x1 - x0) * (width - left - right);
-  const py = (y) => height - bottom - (y - y0) / (y1 - y0) * (height - top - bottom);
-  const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${title} over ${xLabel}` });
-  root.append(svg("text", { x: left, y: 16, class: "title" }, title + (logarithmic && outside ? ` (${outside} values not above 0 left out)` : "")));
-  for (const y of logarithmic ? logTicks(y0, y1) : ticks(y0, y1, 5)) {
-    root.append(svg("line", { x1: left, x2: width - right, y1: py(y), y2: py(y), class: "grid" }));
-    const label = shares ? Math.round(100 * y) + " %" : short(logarithmic ? Number((10 ** y).toPrecision(2)) : y);
-    root.append(svg("text", { x: left - 6, y: py(y) + 4, "text-anchor": "end" }, label));
-  }
-  for (const x of ticks(x0, x1, 6)) {
-    root.append(svg("text", { x: px(x), y: height - bottom + 16, "text-anchor": "middle" }, short(x)));
-  }
-  root.append(svg("text", { x: (left + width - right) / 2, y: height - 6, "text-anchor": "middle" }, xLabel));
-  const curves = svg("g"), lines = scaled.map((each) => {
-    const at = each.points.map(([x, y]) => `${px(x).toFixed(1)},${py(y).toFixed(1)}`);
-    const line = at.length === 1 ? svg("circle", { cx: at[0].split(",")[0], cy: at[0].split(",")[1], r: 3, class: "curve" })
-      : svg("polyline", { points: at.join(" "), class: "curve", "stroke-dasharray": each.dash });
-    line.style.stroke = each.colour;
-    curves.append(line);
-    return line;
-  });
-  root.append(curves);
-  const tip = element("div", { className: "tip", hidden: true }), box = element("div", { className: "chart" }, root, tip);
-  let near = null;
-  root.addEventListener("pointermove", (event) => {
-    const rect = root.getBoundingClientRect(), scale = width / rect.width;
-    const mx = (event.clientX - rect.left) * scale, my = (event.clientY - rect.top) * scale;
-    let best = [900, -1, null]; // squared distance in units of the chart
-    scaled.forEach((each, k) => {
-      for (const point of each.points) {
-        const d = (px(point[0]) - mx) ** 2 + (py(point[1]) - my) ** 2;
-        if (d < best[0]) best = [d, k, point];
-      }
-    });
-    if (near) near.classList.remove("near");
-    near = best[1] < 0 ? null : lines[best[1]];
-    tip.hidden = !near;
-    curves.classList.toggle("dim", near !== null && lines.length > 1);
-    if (!near) return;
-    near.classList.add("near");
-    const [, k, [x, , y]] = best;
-    tip.textContent = `${scaled[k].name}: ${shares ? percent(y) : short(y)} at ${xLabel} ${short(x)}`;
-    const px0 = px(best[2][0]) / scale, py0 = py(best[2][1]) / scale;
-    tip.style.top = py0 + 20 + "px";
-    tip.style.left = px0 < rect.width / 2 ? px0 + 14 + "px" : "auto";
-    tip.style.right = px0 < rect.width / 2 ? "auto" : rect.width - px0 + 14 + "px";
-  });
-  root.addEventListener("pointerleave", () => {
-    tip.hidden = true;
-    curves.classList.remove("dim");
-  });
-  return box;
 }
 
 function spansDecades(series) {
@@ -203,7 +74,8 @@ function chartsOf(numbers, splits, colour, name, scale, dashed) {
       for (const i of numbers) {
         for (const [kind, split, axis, y] of runs[i].curves) {
           if (kind !== key || data.axes[axis][0] !== over || !splits.has(split)) continue;
-          series.push({ x: data.axes[axis][1], y, colour: colour(i, split), dash: dashed ? SPLITS[split] : "", split, name: name(i, split) });
+          series.push({ x: data.axes[axis][1], y, colour: colour(i, split), dash: dashed ? SPLITS[split] : "", split,
+            name: name(i, split) });
         }
       }
       if (series.length) {
@@ -233,9 +105,10 @@ const columns = [
   { head: "time", of: (run) => run.seconds, number: true },
   { head: "settings that differ", of: differencesOf },
   { head: "folder", of: (run) => run.folder },
-].filter((column) => !["variant", "sweep point", "settings that differ"].includes(column.head) || runs.some((run) => column.of(run) !== ""));
-const words = runs.map((run) => [run.name, run.variant, run.point, `seed ${run.seed}`, run.status, run.message, run.description,
-  differencesOf(run), run.folder].join("\n").toLowerCase());
+].filter((column) => !["variant", "sweep point", "settings that differ"].includes(column.head)
+  || runs.some((run) => column.of(run) !== ""));
+const words = runs.map((run) => [run.name, run.variant, run.point, `seed ${run.seed}`, run.status, run.message,
+  run.description, differencesOf(run), run.folder].join("\n").toLowerCase());
 let order = runs.map((_, i) => i);        // as sorted
 let shownRuns = order;                    // of these, what the filter leaves
 let rows = new Map();                     // made so far, by run
@@ -261,7 +134,8 @@ function sortBy(column) {
 function filter() {
   const wanted = byId("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
   shownRuns = order.filter((i) => wanted.every((word) => words[i].includes(word)));
-  byId("count").textContent = shownRuns.length === runs.length ? `${runs.length} runs` : `${shownRuns.length} of ${runs.length} runs`;
+  const some = shownRuns.length < runs.length ? `${shownRuns.length} of ` : "";
+  byId("count").textContent = `${some}${runs.length} runs`;
   byId("none").hidden = shownRuns.length > 0;
   byId("select").disabled = shownRuns.length === 0;
   rows = new Map();
@@ -279,7 +153,8 @@ function mark(i) {
 
 function valueCell(pair, words) {
   const cell = element("td", { className: "number" });
-  if (pair) cell.append(words(pair[0]), element("small", { textContent: pair[1] === "training, last steps" ? "last steps" : pair[1] }));
+  const what = pair && pair[1] === "training, last steps" ? "last steps" : pair && pair[1];
+  if (pair) cell.append(words(pair[0]), element("small", { textContent: what }));
   return cell;
 }
 
@@ -299,7 +174,8 @@ function rowOf(i) {
     variant: () => cut(run.variant),
     "sweep point": () => cut(run.point),
     seed: () => element("td", { className: "number", textContent: run.seed }),
-    status: () => element("td", { className: run.status.split(" ")[0], textContent: run.status, title: run.message }),
+    status: () => element("td", { className: run.status.split(" ")[0], textContent: run.status,
+      title: run.message }),
     accuracy: () => valueCell(run.accuracy, percent),
     loss: () => valueCell(run.loss, short),
     time: () => element("td", { className: "number", textContent: duration(run.seconds) }),
@@ -334,9 +210,13 @@ function toCurrent(i) {
 // --- What is drawn
 
 function choose(numbers, on) {
+  const taken = new Set(drawn.values());
+  let free = 0;
   for (const i of numbers) {
     if (!on) drawn.delete(i);
-    else if (!drawn.has(i)) drawn.set(i, firstFree(drawn.values()));
+    if (!on || drawn.has(i)) continue;
+    while (taken.has(free)) free++;
+    drawn.set(i, free++);
   }
   draw();
 }
@@ -353,7 +233,8 @@ function draw() {
     box.parentNode.hidden = !there.has(box.value);
     if (box.checked) wanted.add(box.value);
   }
-  const charts = chartsOf(numbers, wanted, colourOf, (i, split) => `${nameOf(runs[i])}, ${split}`, byId("scale").value, true);
+  const charts = chartsOf(numbers, wanted, colourOf, (i, split) => `${nameOf(runs[i])}, ${split}`, byId("scale").value,
+    true);
   byId("charts").replaceChildren(...(charts.length ? charts
     : [element("p", { className: "quiet", textContent: "These runs have no curves of this kind." })]));
   const names = new Map(), byRun = byId("colours").value === "run";
@@ -368,7 +249,9 @@ function draw() {
     swatch.style.background = colour;
     return element("li", {}, swatch, name);
   });
-  if (names.size > MOST_NAMES) items.push(element("li", { className: "quiet", textContent: `and ${names.size - MOST_NAMES} more` }));
+  if (names.size > MOST_NAMES) {
+    items.push(element("li", { className: "quiet", textContent: `and ${names.size - MOST_NAMES} more` }));
+  }
   byId("legend").replaceChildren(...items);
 }
 
@@ -377,7 +260,8 @@ function draw() {
 function pairs(list) {
   const made = element("dl");
   for (const [key, value] of list) {
-    if (value !== "" && value !== null) made.append(element("dt", { textContent: key }), element("dd", { textContent: value }));
+    if (value === "" || value === null) continue;
+    made.append(element("dt", { textContent: key }), element("dd", { textContent: value }));
   }
   return made;
 }
@@ -394,7 +278,8 @@ function showRun(run) {
     ["best accuracy", of(run.best_accuracy, percent)], ["its loss", of(run.best_loss, short)],
     ["time", duration(run.seconds)], ["folder", run.folder]]);
   const names = ["test", "validation", "train"];
-  const charts = chartsOf([i], new Set(names), (_, split) => paint(names.indexOf(split)), (_, split) => split, "auto", false);
+  const charts = chartsOf([i], new Set(names), (_, split) => paint(names.indexOf(split)), (_, split) => split, "auto",
+    false);
   const there = names.filter((split) => run.curves.some((curve) => curve[1] === split));
   const legend = element("ul", { className: "legend" }, ...there.map((split) => {
     const swatch = element("span", { className: "swatch" });
@@ -418,9 +303,9 @@ function showRun(run) {
     content.push(part("Picture", picture));
   } else {
     const large = run.files.includes("run.png");
-    const words = large ? element("p", {}, element("a", { href: place("run.png"), textContent: "run.png" }), " is too large to be kept here.")
-      : element("p", { className: "quiet", textContent: `tools/plot run ${run.folder} makes one, which the next page shows.` });
-    content.push(part("Picture", words));
+    content.push(part("Picture", large
+      ? element("p", {}, element("a", { href: place("run.png"), textContent: "run.png" }), " is too large for this page.")
+      : element("p", { className: "quiet", textContent: `tools/plot run ${run.folder} makes one for the next page.` })));
   }
   const config = run.config.map((line) => data.lines[line]).join("\n");
   content.push(part("Config", config ? element("pre", { textContent: config, tabIndex: 0 })
@@ -486,7 +371,8 @@ document.addEventListener("keydown", (event) => {
 
 for (const split of Object.keys(SPLITS)) {
   const box = element("input", { type: "checkbox", value: split, checked: true });
-  const dash = svg("svg", { width: 26, height: 8 }), line = svg("line", { x1: 0, x2: 26, y1: 4, y2: 4, "stroke-dasharray": SPLITS[split] });
+  const dash = svg("svg", { width: 26, height: 8 });
+  const line = svg("line", { x1: 0, x2: 26, y1: 4, y2: 4, "stroke-dasharray": SPLITS[split] });
   line.style.stroke = "currentColor";
   line.style.strokeWidth = 2;
   dash.append(line);
@@ -494,18 +380,22 @@ for (const split of Object.keys(SPLITS)) {
   byId("splits").append(element("label", {}, box, split, dash));
 }
 for (const column of columns) {
-  column.button = element("button", { type: "button", textContent: column.head, title: `sort by ${column.title || column.head}` });
+  column.button = element("button", { type: "button", textContent: column.head,
+    title: `sort by ${column.title || column.head}` });
   column.button.setAttribute("aria-label", column.title || column.head);
   column.cell = element("th", { scope: "col", className: column.number ? "number" : "" }, column.button);
   column.button.addEventListener("click", () => sortBy(column));
   byId("table").tHead.rows[0].append(column.cell);
 }
 byId("roots").textContent = data.roots.join(", ");
-byId("made").textContent = `Made ${data.made} by glesim ${data.version}; a new page: tools/plot page ${data.roots.join(" ")}`;
+byId("made").textContent = `Made ${data.made} by glesim ${data.version}; a new page: tools/plot page `
+  + data.roots.join(" ");
 if (data.left_out.length) {
   byId("left-out").hidden = false;
-  byId("left-out").querySelector("summary").textContent = `${data.left_out.length} not shown, whose reports cannot be read`;
-  byId("left-out").querySelector("ul").append(...data.left_out.map(([folder, why]) => element("li", { textContent: `${folder}: ${why}` })));
+  byId("left-out").querySelector("summary").textContent =
+    `${data.left_out.length} not shown, whose reports cannot be read`;
+  byId("left-out").querySelector("ul").append(...data.left_out.map(([folder, why]) =>
+    element("li", { textContent: `${folder}: ${why}` })));
 }
 byId("filter").addEventListener("input", filter);
 byId("colours").addEventListener("change", draw);
@@ -518,4 +408,6 @@ new IntersectionObserver((seen) => {
 }, { rootMargin: "600px" }).observe(byId("none").parentNode.appendChild(element("div", { id: "end" })));
 filter();
 route();
-requestAnimationFrame(() => setTimeout(() => { document.documentElement.dataset.ready = Math.round(performance.now()); }));
+requestAnimationFrame(() => setTimeout(() => {
+  document.documentElement.dataset.ready = Math.round(performance.now()); // for who measures
+}));

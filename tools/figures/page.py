@@ -24,7 +24,8 @@ DIGITS = 4        # of a number in a curve
 MOST_TEXT = 1 << 20     # bytes of a config, beyond which there is only a link
 MOST_PICTURE = 1 << 19  # bytes of a picture in the page; larger ones, and those beyond the next number, are links
 MOST_PICTURES = 8 << 20 # bytes of all
-FILES = ("metrics.json", "config.yaml", "weights.npz", "recording.npz", "confusion.npz", "run.png", "run.svg", "run.pdf")
+FILES = ("metrics.json", "config.yaml", "weights.npz", "recording.npz", "confusion.npz",
+         "run.png", "run.svg", "run.pdf") # that the page links to
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -115,7 +116,9 @@ def checksum(text):
 
 
 def html_of(data, pictures):
-    style, script, body = ((HERE / f"page.{suffix}").read_text(encoding="utf-8") for suffix in ("css", "js", "html"))
+    style, charts, script, body = ((HERE / name).read_text(encoding="utf-8")
+                                   for name in ("page.css", "chart.js", "page.js", "page.html"))
+    script = charts + script
     policy = f"default-src 'none'; img-src data:; style-src {checksum(style)}; script-src {checksum(script)}"
     stored = "".join(f'<script type="text/plain" id="picture-{i}">{picture}</script>\n'
                      for i, picture in enumerate(pictures))
