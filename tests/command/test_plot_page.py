@@ -105,13 +105,14 @@ class Page(ManyRuns):
 
     def test_names_and_descriptions_are_text_and_only_its_own_script_may_run(self):
         self.glesim("xor.yaml", *SHORT, "--set", f"description={json.dumps(HOSTILE)}", "--output", "runs/a & <b>")
-        folder = "runs/a & <b>/seed_1"
+        os.rename(self.folder / "runs/a & <b>", os.fsencode(self.folder) + b"/runs/a & <b>#\xff")
+        folder = "runs/a & <b>#\udcff/seed_1"
         self.edit(folder, name=HOSTILE, variant=HOSTILE, message=HOSTILE, sweep={HOSTILE: HOSTILE})
         path, parts, data, _ = self.page("runs", "--output", "page.html")
         self.assertEqual(path, self.folder / "page.html")
         run, = data["runs"]
         self.assertEqual([run[key] for key in ("name", "variant", "message", "description")], [HOSTILE] * 4)
-        self.assertEqual((run["folder"], run["place"]), (folder, "runs/a%20%26%20%3Cb%3E/seed_1"))
+        self.assertEqual((run["folder"], run["place"]), (folder, "runs/a%20%26%20%3Cb%3E%23%FF/seed_1"))
         self.assertIn("description: ", "\n".join(data["lines"]))
         scripts = [attrs.get("type") for tag, attrs in parts.tags if tag == "script"]
         self.assertEqual(scripts, ["application/json", None])

@@ -11,10 +11,11 @@ import shutil
 import signal
 import sys
 import threading
+import time
 import unittest
 import warnings
 
-from case import CONFIGS, GLESIM, InFolder, ROOT, XOR
+from case import CONFIGS, GLESIM, InFolder, PATIENCE, ROOT, XOR
 
 try:
     import numpy as np
@@ -89,8 +90,8 @@ class Runs(Python):
         both = self.glesim.run(CONFIGS / "lagline.yaml", variant=["gle", "bp"], set={"training.phases[2].duration": 10})
         self.assertEqual([run.variant for run in both], ["bp", "gle"])
         self.assertEqual(both[1].loss, both[1].final["last_loss"])
-        time, loss = both[1].curve("loss")
-        self.assertEqual((time.round(6).tolist(), loss.tolist()),
+        times, loss = both[1].curve("loss")
+        self.assertEqual((times.round(6).tolist(), loss.tolist()),
                          ([25, 50.01, 60.01], [p["loss"] for p in both[1].phases]))
         self.assertEqual(both[1].confusion, None)
 
@@ -146,7 +147,12 @@ class Runs(Python):
                 self.glesim.load("results/xor/seed_1")
 
     def test_an_interrupt_reaches_the_command(self):
-        threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+        def interrupt():
+            end = time.monotonic() + PATIENCE
+            while not pathlib.Path("results/xor/seed_1/metrics.json").exists() and time.monotonic() < end:
+                time.sleep(0.02)
+            os.kill(os.getpid(), signal.SIGINT)
+        threading.Thread(target=interrupt).start()
         with self.assertRaises(KeyboardInterrupt):
             self.glesim.run(XOR, set={"training.epochs": 10_000_000})
         self.assertEqual(self.glesim.load("results/xor/seed_1").status, "interrupted")

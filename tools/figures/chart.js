@@ -11,7 +11,9 @@ function element(name, properties = {}, ...children) {
 // --- Numbers as text
 
 function short(value) {
-  return value === null || value === undefined ? "" : String(Number(value.toPrecision(4)));
+  if (value === null || value === undefined) return "";
+  const rounded = Number(value.toPrecision(4)), size = Math.abs(rounded);
+  return rounded && (size < 1e-3 || size >= 1e6) ? rounded.toExponential() : String(rounded);
 }
 
 function percent(value) {

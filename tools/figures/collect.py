@@ -20,7 +20,6 @@ SPLITS = ("test", "validation", "train") # the first that a run has is what it i
 LAST_STEPS = "training, last steps"
 NUMBER = re.compile(r"((?<==)-?\d+(?:\.\d+)?(?:e[-+]?\d+)?|\d+)", re.ASCII)
 NO_DIFFERENCE = ("name", "glesim", *NOT_THE_EXPERIMENT)
-
 SAY_LITTLE = ("type", "init", "value", "count", "std", "mean", "file", "size") # keys, without the one above
 
 
@@ -157,7 +156,7 @@ def below(roots):
             entries.append(entry_of(folder))
         except Failure as failure:
             left_out.append((folder, str(failure)))
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             words = " ".join(str(error).split())
             left_out.append((folder, f"not as glesim writes it: {type(error).__name__}: {words}"))
     return entries, left_out

@@ -69,7 +69,7 @@ def config_lines(entry):
 
 def place(path, beside):
     """How a page in a folder links to a path."""
-    return urllib.parse.quote(os.path.relpath(path.resolve(), beside.resolve()))
+    return urllib.parse.quote(os.fsencode(os.path.relpath(path.resolve(), beside.resolve())))
 
 
 class Page:

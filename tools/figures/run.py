@@ -1,6 +1,7 @@
 """A page for one run, or for the seeds of a config: whatever its folder has to show."""
 
 import collections
+import contextlib
 import functools
 import pathlib
 
@@ -45,11 +46,10 @@ class Summary:
         self.title += f", {m['completed']} of {len(m['runs'])} seeds completed: mean ± s.d." + outcome(m["final"])
 
     def config_of(self, folder):
-        """That of the first run whose report is there; they differ in their seeds. Empty, if there is none."""
+        """That of the first run whose report can be read; they differ in their seeds. Empty, if there is none."""
         for entry in self.metrics["runs"]:
-            report = folder / pathlib.PurePath(entry["directory"]).name / "metrics.json"
-            if report.exists():
-                return Run(report.parent).metrics["config"]
+            with contextlib.suppress(Failure):
+                return Run(folder / pathlib.PurePath(entry["directory"]).name).metrics["config"]
         return {}
 
 
