@@ -24,16 +24,38 @@ TINY = ["--set", "network.layers=[{name: readout, neurons: {count: 10, tau_m: 1.
         "--set", "dataset.samples=100", "--set", "dataset.length=72", "--set", "training.epochs=2"]
 
 
+# Prints all axes of pages with their lines.
+LOOK = f"""import json, sys
+sys.path.insert(0, {str(ROOT / "tools")!r})
+from figures import run, style
+from matplotlib.colors import to_hex
+pages = []
+for folder in sys.argv[1:]:
+    figure = run.draw(folder)
+    figure.draw_without_rendering()
+    pages.append([dict(title=axes.get_title(loc="left"), label=axes.get_ylabel(), scale=axes.get_yscale(),
+                       empty=not axes.has_data(),
+                       row=round(axes.get_window_extent().y1), right=axes.get_window_extent().x1 / figure.bbox.width,
+                       lines=[dict(label=line.get_label(), colour=to_hex(line.get_color()), points=len(line.get_xdata()),
+                                   look=str([line.get_linestyle(), line.get_linewidth()])) for line in axes.get_lines()])
+                  for axes in figure.axes])
+many = [[to_hex(colour) for colour in style.colours(n, without=[style.BLACK])] for n in range(1, 60)]
+print(json.dumps([pages, many]))
+"""
 PYTHONS = ("/usr/bin/python3", "python3")
-# What tools/plot starts, once for each of the folders that follow.
+# What tools/plot starts, once for all of the lists of arguments that it is given as JSON.
 EACH = f"""import contextlib, io, json, sys
 sys.path.insert(0, {str(ROOT / "tools")!r})
 import figures.__main__ as plot
 ends = []
-for folder in sys.argv[1:]:
-    sys.argv = ["plot", "run", folder]
-    with contextlib.redirect_stderr(io.StringIO()) as err:
-        ends.append((plot.main(), err.getvalue()))
+for args in json.loads(sys.argv[1]):
+    sys.argv = ["plot", *args]
+    with contextlib.redirect_stderr(io.StringIO()) as err, contextlib.redirect_stdout(io.StringIO()) as out:
+        try:
+            code = plot.main()
+        except SystemExit as end:
+            code = end.code
+    ends.append((code, out.getvalue(), err.getvalue()))
 print(json.dumps(ends))
 """
 
@@ -75,6 +97,12 @@ class Case(InFolder):
         self.assertEqual(list(self.folder.glob("**/*.part")), [])
         return written
 
+    def plot_each(self, calls):
+        """Exit code, standard output and error of each, all by one process, which takes its time to begin."""
+        python = next(python for python in PYTHONS if can_draw(python))
+        out, _ = self.call(python, "-c", EACH, json.dumps([[*map(str, args)] for args in calls]))
+        return json.loads(out)
+
     def check_picture(self, path):
         content = path.read_bytes()
         if path.suffix == ".svg":
@@ -105,6 +133,8 @@ class Figures(Case):
                      "TCN, published: 96.7 ± 0.9", "GRU, published", "MLP, published", "Speech Commands, published:",
                      "91.4 ± 0.2", "mel bin"):
             self.assertIn(part, text)
+        words = [text.strip() for text in xml.etree.ElementTree.parse(written[0]).getroot().itertext()]
+        self.assertEqual(sorted(word for word in words if word.isalpha() and len(word) == 1), ["a", "b", "c", "d"])
         svg, = self.plot("fig8", "--runs", "runs", "--speech", "nothing", "--output", "pictures", "--format", "svg")
         self.assertIn("datasets/make_speech_corpus", text_of(svg))
 
@@ -169,12 +199,57 @@ class Pages(Case):
                     "--set", "diagnose={gradient: bptt, window: 4.0, every: 400}")
         svg, = self.plot("run", "lagline/gle/seed_0", "--format", "svg")
         text = text_of(svg)
-        for part in ("lagline / gle, seed 0", "dashed: teacher", "tau_m", "cosine to bptt", "ratio of norms", "prosp_u",
+        for part in ("lagline / gle, seed 0", "first[0][0] second[0][0] teacher", "tau_m", "loss (mse)", "cosine to bptt", "ratio of norms", "prosp_u",
                      "first: r", "whole phase"):
             self.assertIn(part, text)
         (self.folder / "lagline/gle/seed_0/recording.npz").unlink()
         svg, = self.plot("run", "lagline/gle/seed_0", "--format", "svg")
         self.assertIn("value at the end", text_of(svg))
+
+    def look(self, *folders):
+        python = next(python for python in PYTHONS if can_draw(python))
+        out, err = self.call(python, "-c", LOOK, *folders)
+        self.assertEqual(err, "")
+        return json.loads(out)
+
+    def test_what_is_drawn_can_be_told_apart(self):
+        self.glesim("lagline.yaml", "--variant", "gle", "--output", "lagline",
+                    "--set", "training.phases[2].duration=50",
+                    "--set", "diagnose={gradient: bptt, window: 0.1, every: 20}")
+        names = [f"layer_{i}" for i in range(9)]
+        layers = ", ".join(f"{{name: {name}, neurons: {{count: 2, tau_m: 1.0, tau_r: 1.0}}}}" for name in names)
+        self.glesim("xor.yaml", "--set", "training.epochs=2", "--set", f"network.layers=[{layers}]", "--output", "xor",
+                    "--set", "record={every: 20, variables: [r], parameters: [weight]}",
+                    "--set", "diagnose={gradient: bptt, window: 1.0, every: 100}")
+        self.glesim("lagnet.yaml", "--variant", "gle", "--output", "lagnet", "--seeds", "5-6", "--set",
+                    "training.phases=[{duration: 5}]")
+        (taught, deep, seeds), many = self.look("lagline/gle/seed_0", "xor/seed_1", "lagnet/gle")
+        by_label = {axes["label"]: axes for axes in taught}
+        loss = by_label["loss (mse)"]
+        self.assertEqual((loss["scale"], loss["lines"][0]["label"]), ("log", "recorded"))
+        # teacher and student, output and target, u and prosp_u: neither in colour nor in kind of line the same
+        for axes in taught:
+            if axes["label"] in ("weight", "tau_m") or axes["title"] in ("output", "first", "second"):
+                first, second = [line for line in axes["lines"] if line["points"]][:2]
+                self.assertNotEqual(first["colour"], second["colour"], axes)
+                self.assertIn("'--'", second["look"], axes)
+        binned = by_label["cosine to bptt\nmedian and quartiles"]["lines"]
+        self.assertEqual([(line["label"], line["points"]) for line in binned[:2]], [("first", 60), ("second", 60)])
+        for axes in taught + deep + seeds:
+            colours = [line["colour"] for line in axes["lines"] if not line["label"].startswith("_")]
+            self.assertEqual(len(set(colours)), len(colours), axes)
+        cosine = next(axes for axes in deep if axes["label"] == "cosine to bptt")
+        self.assertEqual([line["label"] for line in cosine["lines"][:-1]], names)
+        self.assertEqual([len(set(colours)) for colours in many], list(range(1, 60)))
+        self.assertFalse([colours for colours in many if "#000000" in colours])
+        # a summary names its loss, too, and has the teacher's values
+        self.assertIn("loss (mse)", [axes["label"] for axes in seeds])
+        self.assertIn("teacher", [line["label"] for axes in seeds for line in axes["lines"]])
+        # rows reach to the right
+        for page in (taught, deep, seeds):
+            self.assertFalse([axes for axes in page if axes["empty"]])
+            for row in {axes["row"] for axes in page if axes["label"] != "truth"}:
+                self.assertGreater(max(axes["right"] for axes in page if axes["row"] == row), 0.7, row)
 
     def test_evaluations_errors_and_gradients(self):
         self.glesim("xor.yaml", "--output", "xor", "--set", "training={batch_size: 2, test_batch_size: 4, phases: "
@@ -182,11 +257,11 @@ class Pages(Case):
                     "record={variables: [r_prime, e, e_inst, v, e_below], gradients: [weight, bias]}", "--seeds", "0-1")
         svg, = self.plot("run", "xor/seed_1", "--format", "svg")
         text = text_of(svg)
-        for part in ("xor, seed 1: completed; loss", "; test accuracy", "accuracy (%)", "hidden: r_prime", "e_inst",
+        for part in ("xor, seed 1: completed; loss", "; test accuracy", "test accuracy (%)", "test loss (cross entropy)", "hidden: r_prime", "e_inst",
                      "readout: e_below", "hidden: grad_weight", "readout: grad_bias"):
             self.assertIn(part, text)
         svg, = self.plot("run", "xor", "--format", "svg")
-        self.assertRegex(text_of(svg), r"2 of 2 seeds completed: mean ± s\.d\.; loss \S+; test accuracy \S+ ± \S+ %")
+        self.assertRegex(text_of(svg), r"2 of 2 seeds completed: mean ± s\.d\.; loss in the last steps \S+; test accuracy \S+ ± \S+ %")
         self.assertIn("accuracy (%)", text_of(svg))
 
     def test_steps_without_a_target_leave_gaps(self):
@@ -197,7 +272,7 @@ class Pages(Case):
                           "{duration: 1}]}\nrecord: {every: 1, sequences: [0]}\n", encoding="utf-8")
         self.glesim(config)
         svg, = self.plot("run", "results/delayed/seed_1", "--format", "svg")
-        for part in ("delayed, seed 1: completed", "recorded steps (mean)", "target"):
+        for part in ("delayed, seed 1: completed", "recorded whole phase last steps", "target"):
             self.assertIn(part, text_of(svg))
 
     def test_recordings_by_epochs_show_training(self):
@@ -248,16 +323,10 @@ class Pages(Case):
             (self.folder / f"pipe_{name}").mkdir()
             os.mkfifo(self.folder / f"pipe_{name}/{name}.json")
         folders = [f"forged_{i}" for i in range(len(texts))] + ["pipe_metrics", "pipe_summary"]
-        for folder, (code, err) in zip(folders, self.plot_each(folders), strict=True):
+        for folder, (code, _, err) in zip(folders, self.plot_each(["run", each] for each in folders), strict=True):
             self.assertEqual((code, err.count("\n")), (4, 1), (folder, err))
             self.assertRegex(err, rf"^plot: {folder}")
             self.assertEqual("not a regular file" in err, folder.startswith("pipe"), err)
-
-    def plot_each(self, folders):
-        """Exit code and standard error of a page for each, by one process, which takes its time to begin."""
-        python = next(python for python in PYTHONS if can_draw(python))
-        out, _ = self.call(python, "-c", EACH, *folders)
-        return json.loads(out)
 
     def test_folders_without_a_run(self):
         self.glesim("xor.yaml", "--set", "training.epochs=1", "--output", "xor")

@@ -56,7 +56,7 @@ class TeacherFigures(InFolder):
                 self.assertTrue(content.startswith(start))
             self.assertLess((self.folder / f"{figure}.svg").stat().st_size, 300_000)
         for figure, words in [("fig5", ["GLE", "instantaneous errors", "correct time constants"]),
-                              ("fig6", ["gain", "phase", "layer 1, retrospective"])]:
+                              ("fig6", ["gain", "phase", "layer 1, retrospective", "learning begins", "0, or gain 1"])]:
             for word in ["before learning", "after learning", "teacher's value", "loss (mean squared error)", *words]:
                 self.assertIn(word, self.texts(figure))
 

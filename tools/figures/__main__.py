@@ -6,7 +6,7 @@ import pathlib
 import signal
 import sys
 
-from . import arguments, run, style
+from . import arguments, compare, page, run, style
 from .failure import DATA, USAGE, Failure, Missing
 from .runs import Runs, shown
 
@@ -59,11 +59,38 @@ def draw_runs(folders, args):
         say(style.save(figure, path, args.format or ["png"]))
 
 
+def tell(left_out):
+    """Which runs had to be left out."""
+    for folder, why in left_out:
+        print(f"plot: left out: {why if why.startswith(shown(folder)) else f'{shown(folder)}: {why}'}", file=sys.stderr)
+
+
+def draw_comparison(folders, args):
+    table, figure, left_out = compare.draw(folders)
+    tell(left_out)
+    print(table + "\n")
+    say(style.save(figure, (args.output or folders[0]) / "compare", args.format or ["png"]))
+
+
+def draw_page(folders, args):
+    here = pathlib.Path("results")
+    roots = folders or [here if here.is_dir() else RESULTS[0]]
+    path = args.output or roots[0]
+    if path.suffix != ".html":
+        path /= "index.html"
+    tell(page.draw(roots, path))
+    say([path])
+
+
 def main():
     args = arguments.parse()
     try:
         if args.what[0] == "run":
             draw_runs([pathlib.Path(folder) for folder in args.what[1:]], args)
+        elif args.what[0] == "compare":
+            draw_comparison([pathlib.Path(folder) for folder in args.what[1:]], args)
+        elif args.what[0] == "page":
+            draw_page([pathlib.Path(folder) for folder in args.what[1:]], args)
         else:
             draw_figures(args.what, args)
     except Failure as failure:

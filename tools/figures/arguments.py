@@ -2,6 +2,8 @@
 
     tools/plot fig8 fig10                   # from results/ and, where there is none, results/reproduced/
     tools/plot run results/xor/seed_1       # curves, confusion matrix, recording, diagnostics, as far as there are any
+    tools/plot compare results/xor          # variants, points of a sweep, seeds: a table here, and a picture there
+    tools/plot page                         # all runs in one HTML file: results/index.html
 """
 
 import argparse
@@ -25,6 +27,8 @@ FIGURES = {
     "integration": "how far potentials and errors are off that go on by steps of dt, Euler's or exponential ones",
     "hardware": "MNIST-1D on hardware that is not ideal: accuracy over mismatch, noise, and bits of weights",
 }
+# What takes folders in place of more figures, and the options that mean something to it.
+TAKE_FOLDERS = {"run": ("output", "format"), "compare": ("output", "format"), "page": ("output",)}
 FORMATS = ("svg", "pdf", "png")
 
 
@@ -51,7 +55,8 @@ def parse():
     parser = argparse.ArgumentParser(
         prog="plot", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="figures:\n" + "".join(f"  {name:10}{text}\n" for name, text in FIGURES.items()))
-    parser.add_argument("what", metavar="FIGURE", nargs="+", help="one or several figures; or run DIR...")
+    parser.add_argument("what", metavar="FIGURE", nargs="+",
+                        help="one or several figures; or run DIR...; or compare DIR...; or page [DIR...]")
     parser.add_argument("--runs", metavar="DIR", type=pathlib.Path, action="append",
                         help="where <name>/<variant>/seed_<n> are, in place of results/ and results/reproduced/; "
                              "more than once: the first that has a run")
@@ -59,16 +64,22 @@ def parse():
                         help="words like those of Speech Commands, one of which fig8 shows (default: those that "
                              "datasets/fetch_speech_commands or make_speech_corpus left)")
     parser.add_argument("--output", metavar="DIR", type=pathlib.Path,
-                        help="where the pictures go (default: results/figures/; of run: into the run directory)")
+                        help="where the pictures go (default: results/figures/; of run: into the run directory; of "
+                             "compare and page: into the first of their folders; page takes a file NAME.html, too)")
     parser.add_argument("--format", metavar="A,B", type=formats_of,
-                        help="svg, pdf, png (default: all three; of run: png)")
+                        help="svg, pdf, png (default: all three; of run and compare: png)")
     parser.add_argument("--version", action="version", version=f"glesim {version()}")
     args = parser.parse_args()
     if args.what == ["run"]:
         refuse("which run? tools/plot run results/<name>/seed_<n>")
+    if args.what == ["compare"]:
+        refuse("which runs? tools/plot compare results/<name>, or several folders")
     unknown = [name for name in args.what if name not in FIGURES]
-    if args.what[0] != "run" and unknown:
-        refuse(f"no figure {unknown[0]!r}; there are {', '.join(FIGURES)}, and run DIR")
+    if args.what[0] not in TAKE_FOLDERS and unknown:
+        refuse(f"no figure {unknown[0]!r}; there are {', '.join(FIGURES)}, and run DIR, compare DIR, page")
+    for option in ("runs", "speech", "output", "format"):
+        if getattr(args, option) is not None and option not in TAKE_FOLDERS.get(args.what[0], (option,)):
+            refuse(f"--{option} means nothing to {args.what[0]}")
     return args
 
 

@@ -152,6 +152,8 @@ def draw_learning(figure, methods):
     start = t.time[t.phase == t.phase[-1]][0]
     for axes in (loss, weights):
         axes.axvline(start, **ZERO)
+    loss.annotate("learning begins", (start, 0), (4, 4), xycoords=("data", "axes fraction"), textcoords="offset points",
+                  fontsize=7, color=style.GREY)
     loss.set(yscale="log")
     weights.set(xlabel=r"time ($\tau$)")
     weights.margins(x=0)
@@ -219,5 +221,6 @@ def draw(runs):
                 for line, label in [("--", "teacher"), (":", "teacher's value")]]
     handles += [Line2D([], [], color=style.GREY, marker="o", markersize=3, linewidth=0.9,
                        label="recorded (dots), expected (lines)")]
+    handles += [Line2D([], [], label="0, or gain 1", **{**ZERO, "linewidth": 0.8})]
     legend.legend(handles=handles, loc="center", ncol=len(handles), columnspacing=1.2)
     return figure

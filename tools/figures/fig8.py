@@ -106,7 +106,7 @@ def draw(runs):
     style.panel(above, "b", draw_word(above, below, runs.speech))
     left, right = bottom.subplots(1, 2, gridspec_kw={"width_ratios": [1.2, 1], "wspace": 0.06})
     draw_mnist1d(left, runs)
-    style.panel(left, "d", "MNIST-1D")
+    style.panel(left, "c", "MNIST-1D")
     draw_speech(right, runs)
-    style.panel(right, "e", "speech")
+    style.panel(right, "d", "speech")
     return figure

@@ -1,5 +1,7 @@
 """A page for one run, or for the seeds of a config: whatever its folder has to show."""
 
+import collections
+import contextlib
 import functools
 import pathlib
 
@@ -18,9 +20,11 @@ SUMMARY = {**{key: KEYS[key] for key in ("name", "variant", "final", "parameters
 # Variables that share a panel.
 TOGETHER = (("u", "prosp_u"), ("r",), ("r_prime",), ("e", "e_inst", "v", "lambda"), ("e_below",),
             *((name,) for name in GRADIENTS))
-DASHES = "-", (0, (3, 1.5)), ":", (0, (5, 1, 1, 1)) # as many as the longest of these
+DASHES = "-", style.DASHED, ":", (0, (5, 1, 1, 1)) # as many as the longest of these
+BAND = {"alpha": 0.18, "linewidth": 0}
 # What a page shows at most of things that there may be thousands of.
 MOST_POINTS, MOST_LINES, MOST_NEURONS, MOST_LAYERS, MOST_NAMES = 1000, 8, 3, 4, 40
+MOST_SINGLE, BINS = 120, 60 # comparisons of gradients that are drawn one by one; bins of more
 SMALL_MATRIX = 12 # classes, up to which a confusion matrix is a panel like others
 FONT_SIZES = (8, 7, 7), (10, 7, 5), (SMALL_MATRIX, 6, 5), (MOST_NAMES, 5, 4) # classes; names, counts in points
 ROW = 48 # mm, the height of a row of panels
@@ -37,8 +41,16 @@ class Summary:
             raise Failure(DATA, f"{shown(folder)}: a sweep; which of its folders?")
         check_kinds(self.metrics, SUMMARY, folder / "summary.json")
         m = self.metrics
+        m["config"] = self.config_of(folder)
         self.title = " / ".join(filter(None, (m["name"], m["variant"], m["sweep"])))
         self.title += f", {m['completed']} of {len(m['runs'])} seeds completed: mean ± s.d." + outcome(m["final"])
+
+    def config_of(self, folder):
+        """That of the first run whose report can be read; they differ in their seeds. Empty, if there is none."""
+        for entry in self.metrics["runs"]:
+            with contextlib.suppress(Failure):
+                return Run(folder / pathlib.PurePath(entry["directory"]).name).metrics["config"]
+        return {}
 
 
 def title_of(run):
@@ -50,13 +62,21 @@ def title_of(run):
 
 def outcome(final):
     """In words: accuracy of the last epoch, or loss at the end of the last phase, if there is any."""
-    words = f"; loss {mean_of(final['last_loss']):.2g}" if final and "last_loss" in final else ""
+    last = mean_of((final or {}).get("last_loss"))
+    words = f"; loss in the last steps {last:.2g}" if np.isfinite(last) else ""
     for split in reversed(SPLITS):
         value = ((final or {}).get(split) or {}).get("accuracy")
         if value is not None:
             spread = f" ± {100 * std_of(value):.1f}" if isinstance(value, dict) else ""
             return f"{words}; {split} accuracy {100 * mean_of(value):.1f}{spread} %"
     return words
+
+
+def loss_of(config):
+    """What the loss is called on axes."""
+    loss = (config.get("learning") or {}).get("loss")
+    name = loss.get("type") if isinstance(loss, dict) else loss
+    return f"loss ({name.replace('_', ' ')})" if name else "loss"
 
 
 def is_number(value):
@@ -85,17 +105,9 @@ def thinned(n, most=MOST_POINTS):
     return slice(None, None, -(-n // most) or 1)
 
 
-def set_scale(axes, values):
-    """Logarithmic where values are positive and differ much."""
-    values = np.concatenate([np.ravel(each) for each in values])
-    values = values[np.isfinite(values)]
-    if len(values) and values.min() > 0 and values.max() > 100 * values.min():
-        axes.set_yscale("log")
-
-
 # --- Curves over epochs or phases
 
-def draw_epochs(axes, epochs, key):
+def draw_epochs(axes, epochs, key, loss):
     drawn = []
     for split in SPLITS:
         points = [(e["epoch"], e[split][key]) for e in epochs if e[split] and e[split][key] is not None]
@@ -107,59 +119,60 @@ def draw_epochs(axes, epochs, key):
                    marker="o" if len(points) < 20 else None, markersize=2.5)
         drawn.append(mean)
     last = max(1, epochs[-1]["epoch"])
-    axes.set(xlabel="epoch", ylabel="accuracy (%)" if key == "accuracy" else "loss", xlim=(-0.03 * last, 1.03 * last))
+    axes.set(xlabel="epoch", ylabel="accuracy (%)" if key == "accuracy" else loss, xlim=(-0.03 * last, 1.03 * last))
     axes.xaxis.get_major_locator().set_params(integer=True)
     if key == "accuracy":
         axes.set_ylim(0, 102)
     else:
-        set_scale(axes, drawn)
+        style.set_scale(axes, drawn)
     style.legend_outside(axes)
 
 
-def draw_evaluations(axes, evaluations, key):
+def draw_evaluations(axes, evaluations, key, loss):
     """Of the test set, over the time of training by duration."""
     scale = 100 if key == "accuracy" else 1
     mean, std = (scale * np.array([of(e[key]) for e in evaluations]) for of in (mean_of, std_of))
-    style.band(axes, [mean_of(e["time"]) for e in evaluations], mean, std, style.COLOURS["test"], label="test",
+    style.band(axes, [mean_of(e["time"]) for e in evaluations], mean, std, style.COLOURS["test"],
                marker="o" if len(evaluations) < 20 else None, markersize=2.5)
-    axes.set(xlabel=style.TIME, ylabel="accuracy (%)" if key == "accuracy" else "loss")
+    axes.set(xlabel=style.TIME, ylabel="test accuracy (%)" if key == "accuracy" else f"test {loss}")
     if key == "accuracy":
         axes.set_ylim(0, 102)
     else:
-        set_scale(axes, [mean])
-    style.legend_outside(axes)
+        style.set_scale(axes, [mean])
 
 
 def draw_learning_rate(axes, epochs):
     rates = np.array([mean_of(e["lr"]) for e in epochs])
     axes.step([e["epoch"] for e in epochs], rates, where="post", color=style.BLACK)
     axes.set(xlabel="epoch", ylabel="learning rate")
-    set_scale(axes, [rates])
+    style.set_scale(axes, [rates])
 
 
-def draw_phases(axes, phases, recording):
+def draw_phases(axes, phases, recording, loss_name):
     """Mean losses of phases, of their last steps, and the recorded ones in between."""
+    levels = []
     if recording and "loss" in recording:
         known = ~np.isnan(recording["loss"]) # steps that had a target
         time, loss = recording["time"][known], recording["loss"][known]
         parts = np.array_split(np.arange(len(time)), max(1, min(len(time), MOST_POINTS // 2)))
-        axes.plot([time[part].mean() for part in parts], [loss[part].mean() for part in parts], color=style.SKY,
-                  linewidth=0.8, label="recorded steps (mean)")
-    levels = []
+        means = [loss[part].mean() for part in parts if len(part)]
+        axes.plot([time[part].mean() for part in parts if len(part)], means, color=style.SKY, linewidth=0.8,
+                  label="recorded")
+        levels += means
     for i, phase in enumerate(phases):
         start, end = mean_of(phase["start"]), mean_of(phase["start"]) + mean_of(phase["duration"])
         last = end - phase["last_steps"] * (end - start) / max(1, phase["steps"])
-        for key, left, colour, label in (("loss", start, style.BLACK, "whole phase"),
-                                         ("last_loss", last, style.VERMILLION, "its last steps")):
+        for key, left, colour, width, label in (("loss", start, style.BLACK, 2.6, "whole phase"),
+                                                ("last_loss", last, style.VERMILLION, 1.2, "last steps")):
             level, spread = mean_of(phase[key]), std_of(phase[key])
             levels.append(level)
-            axes.plot([left, end], [level] * 2, color=colour, label=None if i else label, linewidth=1.6,
-                      marker="o", markersize=1.6) # seen also where it is short
-            axes.fill_between([left, end], level - spread, level + spread, color=colour, alpha=0.18, linewidth=0)
+            axes.plot([left, end], [level] * 2, color=colour, label=None if i else label, linewidth=width,
+                      marker="o", markersize=width) # seen also where it is short
+            axes.fill_between([left, end], level - spread, level + spread, color=colour, **BAND)
         if i:
             axes.axvline(start, color=style.GREY, linewidth=0.5, linestyle=":")
-    axes.set(xlabel=style.TIME, ylabel="loss")
-    set_scale(axes, levels)
+    axes.set(xlabel=style.TIME, ylabel=loss_name)
+    style.set_scale(axes, levels)
     style.legend_outside(axes)
 
 
@@ -212,17 +225,16 @@ def moving_parameters(recording, kind):
 
 
 def draw_parameters(axes, time, lines, count, kind, teacher):
-    few = thinned(len(time))
-    shown_teacher = False
-    for i, (name, values) in enumerate(list(lines.items())[:MOST_LINES]):
-        colour, given = style.CYCLE[i % len(style.CYCLE)], taught(teacher, name)
-        axes.plot(time[few], values[few], color=colour, label=name.replace(f".{kind}", "", 1))
+    few, some = thinned(len(time)), dict(list(lines.items())[:MOST_LINES])
+    taught_some = any(taught(teacher, name) is not None for name in some)
+    for (name, values), colour in zip(some.items(), style.colours(len(some))):
+        line, given = style.behind(colour) if taught_some else {"color": colour}, taught(teacher, name)
+        axes.plot(time[few], values[few], label=name.replace(f".{kind}", "", 1), **line)
         if given is not None:
-            axes.axhline(given, color=colour, **style.PUBLISHED)
-            shown_teacher = True
-    notes = [f"{len(lines)} of {count}"] * (len(lines) < count) + ["dashed: teacher"] * shown_teacher
-    axes.set(xlabel=style.TIME, ylabel=kind)
-    axes.set_title(", ".join(notes), loc="left")
+            axes.axhline(given, linestyle=style.DASHED, **style.upon(colour))
+    if taught_some:
+        axes.plot([], [], linestyle=style.DASHED, label="teacher", **style.upon(style.GREY))
+    axes.set(xlabel=style.TIME, ylabel=kind + f" ({len(some)} of {count} that move)" * (len(some) < count))
     style.legend_outside(axes)
 
 
@@ -246,34 +258,50 @@ def angle_names(diagnostics):
             for name, value in of.items() if isinstance(value, dict) and "angle" in value]
 
 
+def draw_compared(axes, time, values, colour, label):
+    """One line for few comparisons; of many the median and the quartiles of each bin."""
+    known = np.isfinite(values)
+    time, values = time[known], values[known]
+    if len(values) <= MOST_SINGLE:
+        axes.plot(time, values, marker="." if len(values) < 60 else None, color=colour, label=label, linewidth=0.9)
+        return
+    parts = np.array_split(np.arange(len(values)), BINS)
+    low, middle, high = np.transpose([np.quantile(values[part], (0.25, 0.5, 0.75)) for part in parts])
+    middles = [time[part].mean() for part in parts]
+    axes.plot(middles, middle, color=colour, label=label, linewidth=1.1)
+    axes.fill_between(middles, low, high, color=colour, **BAND)
+
+
+def draw_comparisons(axes, comparisons, series, what):
+    """Values of all comparisons by name. Black is left to what they are held against."""
+    time = np.array([c["time"] for c in comparisons], dtype=float)
+    for (label, values), colour in zip(series.items(), style.colours(len(series), without=[style.BLACK])):
+        draw_compared(axes, time, np.array(values, dtype=float), colour, label)
+    binned = len(comparisons) > MOST_SINGLE
+    axes.set(xlabel=style.TIME, ylabel=what + "\nmedian and quartiles" * binned)
+
+
 def draw_angles(axes, diagnostics):
     comparisons = diagnostics["comparisons"]
-    for i, (layer, name) in enumerate(angle_names(diagnostics)):
-        values = np.array([c["layers"][layer][name]["angle"] for c in comparisons], dtype=float)
-        axes.plot([c["time"] for c in comparisons], values, marker="." if len(comparisons) < 60 else None,
-                  color=style.CYCLE[i % len(style.CYCLE)], label=f"{layer}.{name}", linewidth=0.9)
-    axes.set(xlabel=style.TIME, ylabel="angle between B and W (degrees)", ylim=(0, 180))
+    draw_comparisons(axes, comparisons, {f"{layer}.{name}": [c["layers"][layer][name]["angle"] for c in comparisons]
+                                         for layer, name in angle_names(diagnostics)}, "angle of B and W (degrees)")
+    axes.set(ylim=(0, 180), yticks=[0, 45, 90, 135, 180])
     style.legend_outside(axes)
 
 
 def draw_diagnostics(axes, diagnostics, key):
     comparisons = diagnostics["comparisons"]
-    layers, drawn = list(comparisons[0]["layers"]), []
-    for i, layer in enumerate(layers):
-        values = np.array([mean_of(c["layers"].get(layer, {}).get(key)) for c in comparisons], dtype=float)
-        axes.plot([c["time"] for c in comparisons], values, marker="." if len(comparisons) < 60 else None,
-                  color=style.CYCLE[i % len(style.CYCLE)], label=layer, linewidth=0.9)
-        drawn.append(values)
-    exact = diagnostics["exact_norm_ratio"]
+    series = {layer: [mean_of(c["layers"].get(layer, {}).get(key)) for c in comparisons]
+              for layer in comparisons[0]["layers"]}
     if key == "cosine":
-        axes.set(ylabel=f"cosine to {diagnostics['gradient']}", ylim=(-1.05, 1.05))
+        draw_comparisons(axes, comparisons, series, f"cosine to {diagnostics['gradient']}")
+        axes.set_ylim(-1.05, 1.05)
         axes.axhline(1, color=style.BLACK, **style.PUBLISHED)
     else:
-        axes.set(ylabel="ratio of norms")
-        set_scale(axes, drawn)
-        if exact:
-            axes.axhline(exact, color=style.BLACK, label="exact errors", **style.PUBLISHED)
-    axes.set(xlabel=style.TIME)
+        draw_comparisons(axes, comparisons, series, "ratio of norms")
+        style.set_scale(axes, [np.array(values, dtype=float) for values in series.values()])
+        if diagnostics["exact_norm_ratio"]:
+            axes.axhline(diagnostics["exact_norm_ratio"], color=style.BLACK, label="exact errors", **style.PUBLISHED)
     style.legend_outside(axes)
 
 
@@ -309,33 +337,53 @@ def traces_of(recording):
     return panels
 
 
+def line_of(i, colour, several):
+    """How the i-th of the arrays of a panel is drawn. The second and so on are to be seen where they lie on the first."""
+    if not several:
+        return {"color": colour, "linewidth": 0.9}
+    return {**(style.upon(colour) if i else style.behind(colour)), "linestyle": DASHES[i]}
+
+
 def draw_trace(axes, time, which, arrays, recording):
-    """Neurons of the first sequence by colour, arrays by dashes."""
-    for array, line in zip(arrays, DASHES):
+    """Neurons of the first sequence by colour, arrays by kind of line."""
+    several, drawn = len(arrays) > 1, []
+    for i, array in enumerate(arrays):
         values = recording[array][which]
         by_sequence = values.ndim == 3 and array.rpartition(".")[2] not in GRADIENTS
         values = values[:, 0] if by_sequence else values.reshape(len(values), -1)
         for neuron in range(min(values.shape[1], MOST_NEURONS)):
             known = np.isfinite(values[:, neuron]) # gradients, where windows end; errors, where they were computed
-            axes.plot(time[known], values[known, neuron], color=style.CYCLE[neuron], linestyle=line, linewidth=0.9,
+            axes.plot(time[known], values[known, neuron], **line_of(i, style.CYCLE[neuron], several),
                       marker="." if 0 < known.sum() < 20 else None, markersize=3)
-        axes.plot([], [], color=style.BLACK, linestyle=line, linewidth=0.9, label=array.rpartition(".")[2])
-    if len(arrays) > 1:
-        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncol=3, columnspacing=1, borderpad=0)
+            drawn.append(values[known, neuron])
+        if several:
+            axes.plot([], [], label=array.rpartition(".")[2], **line_of(i, style.GREY, several))
+    if several:
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncol=4, columnspacing=0.8, handlelength=1.4,
+                    handletextpad=0.4, borderpad=0)
+    if arrays == ["loss"]:
+        style.set_scale(axes, drawn)
+
+
+def row_lengths(n):
+    """How many panels each row has, three at most, so that rows are full."""
+    rows = -(-n // 3)
+    return [n // rows + (row < n % rows) for row in range(rows)]
 
 
 def draw_traces(figure, run, panels):
     which = last_records(run)
-    time = run.recording["time"][which]
-    grid = figure.subplots(-(-len(panels) // 3), 3, sharex=True, squeeze=False)
-    for axes, (title, arrays) in zip(grid.flat, panels):
-        draw_trace(axes, time, which, arrays, run.recording)
-        axes.set_title(title, loc="left")
-    for axes in grid.flat[len(panels):]:
-        axes.remove()
-    for axes in grid.flat[max(0, len(panels) - 3):len(panels)]: # the lowest of each column
-        axes.set_xlabel(style.TIME)
-        axes.tick_params(labelbottom=True)
+    time, left = run.recording["time"][which], iter(panels)
+    counts = collections.Counter(row_lengths(len(panels)))
+    parts = np.ravel(figure.subfigures(len(counts), 1, height_ratios=list(counts.values())))
+    for part, (length, rows) in zip(parts, counts.items()):
+        grid = part.subplots(rows, length, sharex=True, squeeze=False)
+        for axes in grid.flat:
+            title, arrays = next(left)
+            draw_trace(axes, time, which, arrays, run.recording)
+            axes.set_title(title if arrays != ["loss"] else loss_of(run.metrics["config"]), loc="left")
+        for axes in grid[-1]:
+            axes.set_xlabel(style.TIME)
     figure.suptitle("Recorded traces at the end of training, first sequence, first neurons by colour", fontsize=8)
 
 
@@ -344,20 +392,20 @@ def draw_traces(figure, run, panels):
 def panels_of(run):
     """What there is to show, as functions that draw into axes."""
     m, recording = run.metrics, run.recording
-    config, epochs, phases = m.get("config", {}), m["epochs"], m["phases"]
-    panels = []
+    config, epochs, phases = m["config"], m["epochs"], m["phases"]
+    panels, loss = [], loss_of(config)
     if epochs:
-        panels.append(functools.partial(draw_epochs, epochs=epochs, key="loss"))
+        panels.append(functools.partial(draw_epochs, epochs=epochs, key="loss", loss=loss))
         if any(e[split] and e[split]["accuracy"] is not None for e in epochs for split in SPLITS):
-            panels.append(functools.partial(draw_epochs, epochs=epochs, key="accuracy"))
+            panels.append(functools.partial(draw_epochs, epochs=epochs, key="accuracy", loss=loss))
         if len({mean_of(e["lr"]) for e in epochs}) > 1:
             panels.append(functools.partial(draw_learning_rate, epochs=epochs))
     if phases:
-        panels.append(functools.partial(draw_phases, phases=phases, recording=recording))
+        panels.append(functools.partial(draw_phases, phases=phases, recording=recording, loss_name=loss))
     evaluations = m.get("evaluations") or []
     for key in ("loss", "accuracy"):
         if any(e[key] is not None for e in evaluations):
-            panels.append(functools.partial(draw_evaluations, evaluations=evaluations, key=key))
+            panels.append(functools.partial(draw_evaluations, evaluations=evaluations, key=key, loss=loss))
     if run.confusion and len(run.confusion["matrix"]) <= SMALL_MATRIX:
         panels.append(functools.partial(draw_confusion, **run.confusion, classes=m["dataset"].get("classes")))
     teacher, moving = teacher_values(config), 0
@@ -371,8 +419,8 @@ def panels_of(run):
                  if name.rpartition(".")[2] != "tau_r")
     if 0 < len(final) <= 2 * MOST_LINES and not moving:
         panels.append(functools.partial(draw_final, values=final, teacher=teacher))
-    diagnostics = m.get("diagnostics")
-    if diagnostics and diagnostics["comparisons"]:
+    diagnostics = m.get("diagnostics") or {}
+    if diagnostics.get("comparisons"): # a summary has none, one by one
         for key in ("cosine", "norm_ratio"):
             panels.append(functools.partial(draw_diagnostics, diagnostics=diagnostics, key=key))
         if angle_names(diagnostics):
@@ -397,7 +445,7 @@ def load(folder):
 
 
 def draw_pair(figure, panels):
-    for axes, panel in zip(figure.subplots(1, 2), (*panels, lambda axes: axes.set_visible(False))):
+    for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels): # a last one has the whole row
         panel(axes)
 
 
@@ -410,7 +458,7 @@ def blocks_of(run):
                                                               classes=m["dataset"].get("classes"))))
     if recording and len(recording["time"]) > 1:
         traces = traces_of(recording)
-        blocks.append((8 + 0.6 * ROW * -(-len(traces) // 3),
+        blocks.append((8 + 0.6 * ROW * len(row_lengths(len(traces))),
                        functools.partial(draw_traces, run=run, panels=traces)))
     return blocks
 

@@ -5,6 +5,8 @@ import pathlib
 import re
 
 import matplotlib
+import numpy as np
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from .failure import WRITE, Failure
@@ -28,8 +30,9 @@ COLOURS = {
     "train": SKY, "validation": ORANGE, "test": BLUE,
     "input": GREY, "target": BLACK, "teacher": BLACK, "published": "#505050",
 }
+DASHED = (0, (3, 1.5))
 OURS = {"linestyle": "-", "linewidth": 1.4}
-PUBLISHED = {"linestyle": (0, (3, 1.5)), "linewidth": 1.1, "zorder": 3} # above ours, which shows between dashes
+PUBLISHED = {"linestyle": DASHED, "linewidth": 1.1, "zorder": 3} # above ours, which shows between dashes
 TIME = "time (a.u.)" # of the config
 WIDTH = 180 # mm, both columns of a page
 MM = 1 / 25.4 # inches
@@ -77,9 +80,42 @@ def band(axes, x, mean, std, colour, **line):
     return axes.plot(x, mean, color=colour, **line)[0]
 
 
+def colours(n, without=()):
+    """As many, none of them twice: those of the cycle, if they suffice, or else those of a rainbow."""
+    few = [colour for colour in CYCLE if colour not in without]
+    return few[:n] if n <= len(few) else [matplotlib.colormaps["turbo"](share) for share in np.linspace(0.03, 0.97, n)]
+
+
+def mixed(colour, other, share):
+    """A colour with some of another one."""
+    return tuple((1 - share) * np.array(to_rgb(colour)) + share * np.array(to_rgb(other)))
+
+
+def behind(colour):
+    """How a line is drawn that another one of the same colour may lie upon: light and wide."""
+    return {"color": mixed(colour, "white", 0.45), "linewidth": 2.4}
+
+
+def upon(colour):
+    """How a line is drawn that is to be seen upon the other one: dark, and narrow (the dashes are the caller's)."""
+    return {"color": mixed(colour, "black", 0.55), "linewidth": 0.9, "zorder": 3}
+
+
 def legend_outside(axes):
-    """A legend to the right of the axes, where there is no data."""
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    """A legend where there is no data: above the axes if it is short, or else to the right."""
+    labels = axes.get_legend_handles_labels()[1]
+    if labels and sum(len(label) + 6 for label in labels) <= 52:
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=len(labels), columnspacing=1, borderpad=0)
+    elif labels:
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def set_scale(axes, values, axis="y"):
+    """Logarithmic where values are positive and span decades."""
+    values = np.concatenate([np.ravel(each) for each in values])
+    values = values[np.isfinite(values)]
+    if len(values) and values.min() > 0 and values.max() > 30 * values.min():
+        axes.set(**{f"{axis}scale": "log"})
 
 
 def final(mean, std, seeds):
