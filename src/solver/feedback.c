@@ -12,12 +12,7 @@ void gle_net_send_directly(struct gle_net *net, const struct gle_population *p, 
 {
     for (size_t i = 0; i < net->graph->n_directs; i++) {
         const struct gle_direct *d = &net->graph->directs[i];
-        const struct gle_link_call call = {
-            .plan = &d->plan,
-            .kernels = net->kernels,
-            .weight = d->read.copies ? gle_field_of(net, &d->read, 0) : gle_param_of(net, d->weight),
-            .aid = d->aid.copies ? gle_field_of(net, &d->aid, 0) : NULL,
-            .room = net->rooms + t * gle_room_apart(net->graph)};
+        const struct gle_link_call call = gle_direct_call_of(net, d, t);
         const size_t ld = d->sent.ld;
         if (d->sends && gle_population_of(net, d->from) == p)
             d->plan.link->forward(&call, gle_new_of(net, &d->sent) + first * ld, ld, e, p->ld, n);

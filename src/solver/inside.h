@@ -173,6 +173,17 @@ static inline struct gle_link_call gle_call_of(const struct gle_net *net, const 
                                   .room = net->rooms + t * gle_room_apart(net->graph)};
 }
 
+/* The same of errors that come directly. */
+static inline struct gle_link_call gle_direct_call_of(const struct gle_net *net, const struct gle_direct *d, size_t t)
+{
+    return (struct gle_link_call){.plan = &d->plan,
+                                  .kernels = net->kernels,
+                                  .weight = d->read.copies ? gle_field_of(net, &d->read, 0)
+                                                           : gle_param_of(net, d->weight),
+                                  .aid = d->aid.copies ? gle_field_of(net, &d->aid, 0) : NULL,
+                                  .room = net->rooms + t * gle_room_apart(net->graph)};
+}
+
 static inline float *gle_grad_of(const struct gle_net *net, const struct gle_parameter *p)
 {
     return net->grads + p->field.place;
