@@ -61,8 +61,8 @@ static int spread_sizes(size_t out[2], const struct gle_sizes *written, size_t d
     if (written->n > dims)
         return gle_fail(err, GLE_ESHAPE, "%s has two numbers, where the neurons of the source lie in a line", what);
     if (written->list && written->n < dims)
-        return gle_fail(err, GLE_ESHAPE, "%s is a list of one number, where the neurons of the source lie in a plane: 2 "
-                        "numbers, or one for both, without brackets", what);
+        return gle_fail(err, GLE_ESHAPE, "%s is a list of one number, where the neurons of the source lie in a plane: "
+                        "2 numbers, or one for both, without brackets", what);
     out[0] = dims == 1 ? row : written->size[0];
     out[1] = written->size[written->n - 1];
     return 0;

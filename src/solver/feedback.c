@@ -84,10 +84,11 @@ void gle_net_align(struct gle_net *net, const struct gle_projection *c, const fl
     const size_t at = part.first * c->feedback->part;
     float *grad = gle_grad_of(net, c->feedback) + at, *b = gle_param_of(net, c->feedback) + at;
 
-    if (!part.n)
+    if (!part.n || !gle_feedback_moves(net, c))
         return;
     c->plan.link->gradient(&call, grad, hp, p->ld, xi, c->ld_pool, net->B, 1.0f / (float)net->B, part.first, part.n);
     for (size_t i = 0; i < part.n * c->feedback->part; i++)
         b[i] = gle_align(b[i], grad[i], a.rate, a.decay);
+    gle_net_bound(b, part.n * c->feedback->part, c->feedback->bounds);
     gle_net_follow(net, c->feedback, part.first, part.n);
 }

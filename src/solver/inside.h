@@ -41,6 +41,7 @@ struct gle_net {
     float *moments[GLE_MOMENTS_MAX];
     float *input, *target, *top_error, *output_sum;
     bool *learns;     /* per parameter: it learns now */
+    bool *held;       /* per parameter: it is kept from moving */
     uint64_t *missed; /* per parameter: optimizer steps that passed while it was held, though plastic */
 
     struct gle_split split;
@@ -143,6 +144,17 @@ static inline size_t gle_room_apart(const struct gle_graph *graph)
 static inline bool gle_learns(const struct gle_net *net, const struct gle_parameter *p)
 {
     return net->learns[p - net->graph->parameters];
+}
+
+/* Whether weights B of a projection move now. */
+static inline bool gle_feedback_moves(const struct gle_net *net, const struct gle_projection *c)
+{
+    return c->feedback_way != GLE_FEEDBACK_STAYS && !net->held[c->feedback - net->graph->parameters];
+}
+/* Along with W. */
+static inline bool gle_feedback_follows(const struct gle_net *net, const struct gle_projection *c)
+{
+    return c->feedback_way == GLE_FEEDBACK_FOLLOWS && gle_feedback_moves(net, c);
 }
 
 static inline float *gle_param_of(const struct gle_net *net, const struct gle_parameter *p)
@@ -281,6 +293,9 @@ void gle_net_find_share(struct gle_net *net);
 void gle_net_clip(struct gle_net *net, const struct gle_parameter *p, size_t first, size_t n);
 
 /* --- spend.c --- */
+
+/* Keeps n numbers of a parameter within bounds. */
+void gle_net_bound(float *p, size_t n, const struct gle_bounds *bounds);
 
 /* What becomes of the gradient that has been found: of n parts of W, and of B which moves along with it; and of bias
  * and time constants, of the parts that are for thread t. */
