@@ -1,5 +1,5 @@
 #include "cli/loops.h"
-#include "base/rng.h"
+#include "cli/initial.h"
 #include "solver/loops.h"
 #include "yaml/node.h"
 
@@ -9,23 +9,16 @@
 static const double GROWS = 1.005;
 enum { WARNINGS_MAX = 3 }; /* of a network */
 
-/* Loops of the network as it is before the first step. Errors: as those of gle_graph_build() and gle_net_init(). */
+/* Loops of the network as it is before the first step. Errors: as those of gle_initial_build(). */
 static int find(struct gle_error_loops *loops, const struct gle_experiment *exp, struct gle_error *err)
 {
-    const struct gle_graph_options options = {.batch = 1, .train_rows = 1};
-    struct gle_graph *graph = NULL;
-    struct gle_net *net = NULL;
-    struct gle_rng rng;
-    int rc;
+    struct gle_initial initial;
+    int rc = gle_initial_build(&initial, exp, gle_error_loops_any, err);
 
     *loops = (struct gle_error_loops){0};
-    gle_rng_seed(&rng, exp->seed);
-    rc = gle_graph_build(&graph, exp, &options, err);
-    if (!rc && gle_error_loops_any(graph))
-        rc = gle_net_build(&net, graph, 1, err) || gle_net_init(net, &rng, err) ||
-             gle_error_loops_find(loops, net, err);
-    gle_net_destroy(net);
-    gle_graph_destroy(graph);
+    if (!rc && initial.net)
+        rc = gle_error_loops_find(loops, initial.net, err);
+    gle_initial_clear(&initial);
     return rc ? -1 : 0;
 }
 
