@@ -7,7 +7,6 @@
 #include "parts/schedule.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 /* What stands under a key of a map, if somebody wrote it. */
 static const struct gle_node *written(const struct gle_node *map, const char *key)

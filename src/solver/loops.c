@@ -25,6 +25,10 @@ struct search {
     float *errors, *coming;    /* likewise: errors, and those of the next step */
     float *sent, *pooled, *rest; /* room for the errors of a population; rest: rates of zero */
     size_t *level, *queue;     /* (n_populations): steps from the first of its set; a walk */
+    /* Of a set: its populations, by classes, of which errors go from each to the next one in a step. Where that leads
+     * round again is the period, 1 if errors come back on ways of all lengths. */
+    size_t *members, *classes; /* (n_populations); (period + 1): where those of a class begin */
+    size_t period;
     bool *reached;
 };
 
@@ -103,33 +107,35 @@ static void clear(struct search *s, float *errors, size_t population)
     memset(errors + s->at[population], 0, gle_population_of(s->net, population)->ld * sizeof *errors);
 }
 
-/* Random errors of the populations whose level is a multiple of the period, from which those of all others come. */
-static void draw_errors(struct search *s, const size_t *list, size_t n, size_t period)
+/* Random errors of the populations of the first class, from which those of all others come. */
+static void draw_errors(struct search *s)
 {
+    const size_t *list = s->members, n = s->classes[1];
     struct gle_rng rng;
 
     gle_rng_seed(&rng, 1);
     for (size_t k = 0; k < n; k++) {
-        clear(s, s->errors, list[k]);
         clear(s, s->coming, list[k]);
-        for (size_t j = 0; j < gle_population_of(s->net, list[k])->n && s->level[list[k]] % period == 0; j++)
+        for (size_t j = 0; j < gle_population_of(s->net, list[k])->n; j++)
             s->coming[s->at[list[k]] + j] = gle_torch_rand(&rng) - 0.5f;
     }
     (void)normalise(s, list, n);
     swap_errors(s);
 }
 
-/* One step of errors within the set of the populations that are listed, of which those of one level have any. Returns
- * what it multiplies their length by. */
-static double step(struct search *s, const size_t *list, size_t n, size_t level, size_t period, enum pace pace)
+/* One step of errors within the set, from the populations of one class to those of the next. Returns what it multiplies
+ * their length by. */
+static double step(struct search *s, size_t class, enum pace pace)
 {
+    const size_t next = (class + 1) % s->period, n = s->classes[next + 1] - s->classes[next];
+    const size_t *list = s->members + s->classes[next];
     double length;
 
     for (size_t k = 0; k < n; k++)
         clear(s, s->coming, list[k]);
-    for (size_t k = 0; k < n; k++)
-        for (size_t i = s->sets.starts[list[k]]; i < s->sets.starts[list[k] + 1]; i++)
-            if (s->level[list[k]] % period == level && gle_loop_sets_hold(&s->sets, &s->sets.edges[i]))
+    for (size_t k = s->classes[class]; k < s->classes[class + 1]; k++)
+        for (size_t i = s->sets.starts[s->members[k]]; i < s->sets.starts[s->members[k] + 1]; i++)
+            if (gle_loop_sets_hold(&s->sets, &s->sets.edges[i]))
                 send(s, &s->sets.edges[i]);
     for (size_t k = 0; k < n; k++)
         for (size_t j = 0; j < gle_population_of(s->net, list[k])->n; j++)
@@ -140,15 +146,15 @@ static double step(struct search *s, const size_t *list, size_t n, size_t level,
 }
 
 /* The spectral radius of a step. */
-static double measure(struct search *s, const size_t *list, size_t n, size_t period, enum pace pace)
+static double measure(struct search *s, enum pace pace)
 {
-    const size_t rounds = (STEPS_LEAST + period - 1) / period, least = rounds > ROUNDS ? rounds : ROUNDS;
-    const size_t n_steps = least * period;
+    const size_t rounds = (STEPS_LEAST + s->period - 1) / s->period, least = rounds > ROUNDS ? rounds : ROUNDS;
+    const size_t n_steps = least * s->period;
     double grown = 0.0;
 
-    draw_errors(s, list, n, period);
+    draw_errors(s);
     for (size_t t = 0; t < 2 * n_steps; t++) {
-        const double length = step(s, list, n, t % period, period, pace);
+        const double length = step(s, t % s->period, pace);
         if (length == 0.0 || !isfinite(length))
             return length == 0.0 ? 0.0 : INFINITY;
         grown += t < n_steps ? 0.0 : log(length);
@@ -228,7 +234,7 @@ static void walk(struct search *s, size_t from, bool inner)
     }
 }
 
-/* What the lengths of all ways round the set that are listed have in common, from their levels. */
+/* What the lengths of all ways round the set of the populations that are listed have in common, from their levels. */
 static size_t find_period(const struct search *s, const size_t *list, size_t n)
 {
     size_t period = 0;
@@ -240,6 +246,19 @@ static size_t find_period(const struct search *s, const size_t *list, size_t n)
                 period = common_divisor(s->level[edge->from] + 1 - s->level[edge->to], period);
         }
     return period;
+}
+
+/* Puts the populations of a set that are listed in classes. */
+static void find_classes(struct search *s, const size_t *list, size_t n)
+{
+    s->period = find_period(s, list, n);
+    memset(s->classes, 0, (s->period + 1) * sizeof *s->classes);
+    for (size_t k = 0; k < n; k++)
+        s->classes[s->level[list[k]] % s->period]++;
+    for (size_t class = 1; class <= s->period; class++) /* counts become ends, which move back to where they begin */
+        s->classes[class] += s->classes[class - 1];
+    for (size_t k = n; k-- > 0;)
+        s->members[--s->classes[s->level[list[k]] % s->period]] = list[k];
 }
 
 /* Where errors go on to within the set; GLE_NO_POPULATION: to more than one. */
@@ -281,18 +300,18 @@ static int measure_set(struct gle_error_loop *loop, struct search *s, size_t fir
                        struct gle_error *err)
 {
     const struct gle_graph *g = s->graph;
-    size_t n = 0, period;
+    size_t n = 0;
 
     for (size_t i = 0; i < g->n_populations; i++)
         if (s->sets.of[i] == s->sets.of[first])
             list[n++] = i;
     walk(s, first, true);
-    period = find_period(s, list, n);
+    find_classes(s, list, n);
     *loop = (struct gle_error_loop){.ring = true, .gain = -1.0};
     for (size_t k = 0; k < n; k++)
         loop->ring = loop->ring && only_way(s, list[k]) != GLE_NO_POPULATION;
     for (enum pace pace = 0; pace < PACES; pace++) {
-        const double of_step = measure(s, list, n, period, pace);
+        const double of_step = measure(s, pace);
         const double gain = loop->ring ? pow(of_step, (double)n) : of_step;
         if (gain <= loop->gain)
             continue;
@@ -340,6 +359,8 @@ static int allocate(struct search *s, struct gle_error_loops *out, struct gle_er
     ok = (s->rest = gle_floats(most + GLE_SLACK)) && ok;
     ok = (s->level = gle_calloc(g->n_populations, sizeof *s->level)) && ok;
     ok = (s->queue = gle_calloc(g->n_populations, sizeof *s->queue)) && ok;
+    ok = (s->members = gle_calloc(g->n_populations, sizeof *s->members)) && ok;
+    ok = (s->classes = gle_calloc(g->n_populations + 1, sizeof *s->classes)) && ok;
     ok = (s->reached = gle_calloc(g->n_populations, sizeof *s->reached)) && ok;
     ok = (out->item = gle_calloc(g->n_populations, sizeof *out->item)) && ok;
     return ok ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for loops of errors");
@@ -358,6 +379,8 @@ static void release(struct search *s)
     gle_free(s->rest);
     gle_free(s->level);
     gle_free(s->queue);
+    gle_free(s->members);
+    gle_free(s->classes);
     gle_free(s->reached);
 }
 
