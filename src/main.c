@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "cli/initial.h"
 #include "cli/limits.h"
 #include "cli/loops.h"
 #include "cli/many.h"
@@ -151,6 +152,8 @@ static int look_at_networks(const struct gle_plan *plan)
         before = exp;
         if (o->graph ? gle_picture_write(exp, &err) : !o->quiet && gle_loops_warn(exp, &err))
             return gle_show_error(stderr, &err);
+        if (o->action == GLE_CHECK && !o->quiet)
+            gle_initial_note_bounds(stderr, exp);
     }
     return 0;
 }

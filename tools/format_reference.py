@@ -40,7 +40,10 @@ class Reference:
 
     def kind(self, schema):
         words = []
-        for shape, body in self.shapes(schema).items():
+        shapes = self.shapes(schema)
+        for shape, body in shapes.items():
+            if shape == "number" and "enum" not in shapes.get("string", {"enum": []}) and "minimum" not in body:
+                continue # a text that looks like one
             if shape == "array" and "anyOf" in body:
                 words.append("list of numbers or of rows")
             elif shape == "array":
@@ -55,8 +58,7 @@ class Reference:
 
     def plural(self, schema):
         kind = self.kind(schema)
-        return {"text": "texts"}.get(kind, kind.replace("number", "numbers").replace("name", "names")
-                                     .replace("map", "maps"))
+        return re.sub(r"\b(text|number|name|map)\b", r"\1s", kind)
 
     def range(self, schema):
         for body in self.shapes(schema).values():

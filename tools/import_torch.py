@@ -22,6 +22,10 @@ reads its input and itself: rnn.weight_ih_l0, rnn.weight_hh_l0 and the sum of it
 rnn.l0.ih.weight, rnn.l0.hh.weight and rnn.l0.bias here, for a layer `from: [input, hidden]` or --names
 rnn.l0.ih=hidden.input,rnn.l0.hh=hidden.hidden,rnn.l0.bias=hidden.bias. On the way back, bias_ih has all of the bias.
 
+Activations have no arrays in a state dict, so that what settings those of the config or of the run have is told, and
+what they are in PyTorch. Only a PReLU has: its one slope has to be that of leaky_relu in the config, and on the way
+back, with --like, it becomes that of the run.
+
 What errors go back through (feedback: fixed, and others that have weights of their own) is <layer>.feedback or
 <layer>.<source>.feedback, of the shape of the weights. Weights of a sparse link are a list, beside which .synapses has the neuron and the source of each: (weights, 2)
 whole numbers. Factors of time constants (mismatch) are <layer>.tau_m_factor and so on. A state dict holds them if the
@@ -47,6 +51,8 @@ import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "datasets"))
+sys.path.insert(0, str(ROOT / "tools"))
+import torch_activations # noqa: E402
 from command import DATA, RESOURCES, USAGE, Failure, cannot_write, run, say, shown # noqa: E402
 
 try:
@@ -567,8 +573,8 @@ MISMATCH_ROW = re.compile(r"^  (\S+) +.*mismatch of .*$", re.M)
 DIVERGED = 6 # glesim's exit code where the table is there, and the network diverged while its speed was measured
 
 
-def shapes_of_config(config, variant):
-    """Name -> shape of all that the network has, from the layers that glesim itself shows."""
+def network_of_config(config, variant):
+    """Name -> shape of all that the network has, and its activations with settings, from what glesim itself shows."""
     program = os.environ.get("GLESIM", str(ROOT / "tools" / "glesim"))
     call = [program, str(config), "--dry-run", *(["--variant", variant] if variant else [])]
     try:
@@ -580,7 +586,7 @@ def shapes_of_config(config, variant):
         say(done.stderr.rstrip("\n"))
         raise Failure(done.returncode if done.returncode > 0 else RESOURCES,
                       f"{shown(config)}: glesim does not take it")
-    networks = []
+    networks, activations = [], []
     for table in done.stdout.split("\n  layer ")[1:]:
         shapes = {}
         table, _, projections = table.partition("\n  projection ")
@@ -602,11 +608,12 @@ def shapes_of_config(config, variant):
             beside |= {f"{row[1]}.{tau}_factor": shapes[f"{row[1]}.tau_m"]
                        for tau in re.findall(r"mismatch of (\w+)", row[0])}
         networks.append(shapes | beside)
+        activations.append(torch_activations.of_table(table))
     if not networks or not networks[0]:
         raise Failure(RESOURCES, f"{program} shows no layers of {shown(config)}")
-    if any(network != networks[0] for network in networks):
+    if any(one != ones[0] for ones in (networks, activations) for one in ones):
         raise Failure(USAGE, f"{shown(config)}: its variants have different networks; --variant picks one")
-    return networks[0]
+    return networks[0], activations[0]
 
 
 # --- the two directions ---
@@ -655,12 +662,52 @@ def fitted_synapses(name, array, shapes):
     return array.astype("i8")
 
 
+# --- the slopes of PReLUs, which glesim has in the config ---
+
+def weights_in(shapes):
+    return sum(name.split(".")[-1] == "weight" and 1 <= len(shape) <= 4 for name, shape in shapes.items())
+
+
+def check_slopes(args, tensors, slopes, pairs, activations):
+    """That each is what the config says of the layer in front of it. What is to be told, where no config is known."""
+    told = []
+    for slope, weight in slopes.items():
+        layer = dict(pairs)[weight].split(".")[0]
+        values = np.unique(np.asarray(tensors[slope].array, "f4"))
+        where = f"{shown(args.source)}: {slope} is the slope of a PReLU behind {weight}"
+        if values.size != 1 or not np.isfinite(values).all():
+            raise Failure(DATA, f"{where}, and holds {values.size} different numbers: glesim's leaky_relu has one for "
+                                f"all neurons of '{layer}'")
+        wanted = f"activation: {{type: leaky_relu, slope: {values[0]:.9g}}}"
+        if activations is None:
+            told.append(f"{slope} is the slope of a PReLU: the config has to say {wanted} of '{layer}'")
+        elif (found := torch_activations.slope_of(activations, layer)) is None or np.float32(found) != values[0]:
+            raise Failure(USAGE, f"{where}: glesim has it in the config, which does not say {wanted} of '{layer}'")
+    return told
+
+
+def slopes_for(args, shapes, slopes, pairs):
+    """The arrays of PReLUs, from the config of the run that the weights are of."""
+    activations = torch_activations.of_run(args.source.parent)
+    arrays = {}
+    for slope, weight in slopes.items():
+        layer = {new: old for old, new in pairs}[weight].split(".")[0]
+        found = torch_activations.slope_of(activations or {}, layer)
+        if found is None:
+            why = ("there is no metrics.json of its run beside it" if activations is None else
+                   f"the activation of '{layer}' is no leaky_relu")
+            raise Failure(USAGE, f"{shown(args.like)}: {slope} is the slope of a PReLU behind {weight}, which "
+                                 f"{shown(args.source)} has not: {why}")
+        arrays[slope] = np.full(shapes[slope], found, "f4")
+    return arrays
+
+
 def to_npz(args):
     tensors = read(args.source, "torch", args.entry)
     source = {name: tensor.array.shape for name, tensor in tensors.items()}
-    target, target_path = {}, args.config or args.like
+    target, target_path, activations, slopes = {}, args.config or args.like, None, {}
     if args.config:
-        target = shapes_of_config(args.config, args.variant)
+        target, activations = network_of_config(args.config, args.variant)
     elif args.like:
         target = {name: tensor.array.shape for name, tensor in read(args.like, "npz").items()}
     if args.names:
@@ -668,9 +715,11 @@ def to_npz(args):
     elif target and all(target.get(name) == shape for name, shape in source.items()): # as to-torch leaves them
         pairs = [(name, name) for name in target if name in source]
     elif target:
-        pairs = matched(source, args.source, target, target_path, True)
+        weights, slopes = torch_activations.split_slopes(source, weights_in(target))
+        pairs = matched(weights, args.source, target, target_path, True)
     else:
         raise Failure(USAGE, "--config, --like or --names has to say what glesim calls the layers")
+    told = check_slopes(args, tensors, slopes, pairs, activations) + torch_activations.notes(activations or {})
     pairs = [(old, new) for old, new in pairs if parameter_of(new)[1] in args.only]
     unknown = [new for _, new in pairs if target and new not in target]
     if unknown:
@@ -684,12 +733,13 @@ def to_npz(args):
             arrays[new] = fitted(new, tensors[old].array, shapes)
         except Unfit as error:
             raise Failure(DATA, f"{shown(args.source)}: {old} {error} for {new}") from None
-    return write_npz, arrays, pairs, source
+    return write_npz, arrays, pairs, [name for name in source if name not in slopes], told
 
 
 def to_torch(args):
     tensors = read(args.source, "npz")
     source = {name: tensor.array.shape for name, tensor in tensors.items()}
+    slopes = {}
     for name, tensor in tensors.items():
         whole = parameter_of(name)[1] == "synapses"
         if tensor.kind not in STORAGE_OF or whole != (tensor.array.dtype.kind == "i"):
@@ -699,22 +749,28 @@ def to_torch(args):
         pairs = named([(glesim, torch) for torch, glesim in args.names], source, args.source)
     elif args.like:
         target = {name: tensor.array.shape for name, tensor in read(args.like, "torch", args.entry).items()}
-        pairs = matched(source, args.source, target, args.like, False)
+        weights, behind = torch_activations.split_slopes(target, weights_in(source))
+        pairs = matched(source, args.source, weights, args.like, False)
+        slopes = slopes_for(args, target, behind, pairs) if "weight" in args.only else {}
     else:
         pairs = [(name, name) for name in source]
     pairs = [(old, new) for old, new in pairs if parameter_of(old)[1] in args.only]
-    arrays = {new: tensors[old].array for old, new in pairs}
+    arrays = {new: tensors[old].array for old, new in pairs} | slopes
+    told = [f"{name} is {array.flat[0]:.9g}, the slope of its leaky_relu" for name, array in slopes.items()]
+    told += torch_activations.notes(torch_activations.of_run(args.source.parent) or {})
     if args.like:
         whole = read(args.like, "torch", args.entry, as_they_are=True)
+        if slopes: # each where the model has it
+            arrays = {name: arrays[name] for name in target if name in arrays}
         written = ungrouped(arrays, whole)
-        return lambda file, _: write_torch(file, written), arrays, pairs, source
-    return write_torch, arrays, pairs, source
+        return lambda file, _: write_torch(file, written), arrays, pairs, source, told
+    return write_torch, arrays, pairs, source, told
 
 
 def convert(args, direction):
     if args.target.exists() and not args.force:
         raise Failure(USAGE, f"{shown(args.target)} is there already; --force replaces it")
-    write, arrays, pairs, source = direction(args)
+    write, arrays, pairs, source, told = direction(args)
     if not arrays:
         raise Failure(USAGE, "nothing would be written")
     write_whole(args.target, write, arrays)
@@ -722,6 +778,8 @@ def convert(args, direction):
         print(f"{plain(old)} -> {plain(new)} {shape_text(arrays[new].shape)}")
     if direction is to_npz and any(parameter_of(new)[1] == "tau_r" for _, new in pairs):
         print("glesim takes tau_r from the config where it does not learn (plastic): compare it with this one")
+    for line in told:
+        print(plain(line))
     left_out = [name for name in source if name not in dict(pairs)]
     if left_out:
         print(f"left out: {listed(left_out)}")

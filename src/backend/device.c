@@ -240,49 +240,51 @@ int gle_buffer_read(struct gle_buffer *buffer, size_t offset, void *to, size_t b
     return code ? fail(err, device, code, "does not give %zu bytes back", bytes) : 0;
 }
 
-/* Whether rows are one piece. */
-static bool are_one(const struct gle_byte_rows *rows)
-{
-    return rows->n == 1 || rows->bytes == rows->apart;
-}
+/* Rows as OpenCL wants them. */
+struct region {
+    size_t start, bytes;      /* of all of them */
+    size_t origin[3], size[3];
+    bool one;                 /* they are one piece */
+};
 
-static size_t all_bytes(const struct gle_byte_rows *rows)
+static struct region region_of(const struct gle_buffer *buffer, const struct gle_byte_rows *rows)
 {
-    return rows->n * rows->bytes;
+    const struct region r = {.start = rows->first * rows->apart,
+                             .bytes = rows->n * rows->bytes,
+                             .origin = {0, rows->first, 0},
+                             .size = {rows->bytes, rows->n, 1},
+                             .one = rows->n <= 1 || !rows->bytes || rows->bytes == rows->apart};
+
+    assert(r.one || (rows->bytes < rows->apart && within(buffer, r.start, (rows->n - 1) * rows->apart + rows->bytes)));
+    return r;
 }
 
 int gle_buffer_write_rows(struct gle_buffer *buffer, const struct gle_byte_rows *rows, const void *from,
                           struct gle_error *err)
 {
     struct gle_device *device = buffer->device;
-    const size_t start = rows->first * rows->apart, at[3] = {0, rows->first, 0}, region[3] = {rows->bytes, rows->n, 1};
+    const struct region r = region_of(buffer, rows);
     cl_int code;
 
-    if (!all_bytes(rows))
-        return 0;
-    if (are_one(rows))
-        return gle_buffer_write(buffer, start, (const char *)from + start, all_bytes(rows), err);
-    assert(rows->bytes < rows->apart && within(buffer, start, (rows->n - 1) * rows->apart + rows->bytes));
-    code = device->cl->clEnqueueWriteBufferRect(device->queue, buffer->memory, CL_TRUE, at, at, region, rows->apart, 0,
-                                                rows->apart, 0, from, 0, NULL, NULL);
-    device->traffic.bytes_in += (double)all_bytes(rows);
+    if (r.one)
+        return r.bytes ? gle_buffer_write(buffer, r.start, (const char *)from + r.start, r.bytes, err) : 0;
+    code = device->cl->clEnqueueWriteBufferRect(device->queue, buffer->memory, CL_TRUE, r.origin, r.origin, r.size,
+                                                rows->apart, 0, rows->apart, 0, from, 0, NULL, NULL);
+    device->traffic.bytes_in += (double)r.bytes;
     return code ? fail(err, device, code, "does not take %zu rows of %zu bytes", rows->n, rows->bytes) : 0;
 }
 
 int gle_buffer_read_rows(struct gle_buffer *buffer, const struct gle_byte_rows *rows, void *to, struct gle_error *err)
 {
     struct gle_device *device = buffer->device;
-    const size_t start = rows->first * rows->apart, at[3] = {0, rows->first, 0}, region[3] = {rows->bytes, rows->n, 1};
+    const struct region r = region_of(buffer, rows);
     cl_int code;
 
-    if (!all_bytes(rows))
-        return 0;
-    if (are_one(rows))
-        return gle_buffer_read(buffer, start, (char *)to + start, all_bytes(rows), err);
-    assert(rows->bytes < rows->apart && within(buffer, start, (rows->n - 1) * rows->apart + rows->bytes));
-    code = device->cl->clEnqueueReadBufferRect(device->queue, buffer->memory, CL_TRUE, at, at, region, rows->apart, 0,
-                                               rows->apart, 0, to, 0, NULL, NULL);
-    device->traffic.bytes_out += (double)all_bytes(rows);
+    if (r.one)
+        return r.bytes ? gle_buffer_read(buffer, r.start, (char *)to + r.start, r.bytes, err) : 0;
+    code = device->cl->clEnqueueReadBufferRect(device->queue, buffer->memory, CL_TRUE, r.origin, r.origin, r.size,
+                                               rows->apart, 0, rows->apart, 0, to, 0, NULL, NULL);
+    device->traffic.bytes_out += (double)r.bytes;
     return code ? fail(err, device, code, "does not give %zu rows of %zu bytes back", rows->n, rows->bytes) : 0;
 }
 

@@ -1,5 +1,5 @@
 #include "cli/loops.h"
-#include "base/rng.h"
+#include "cli/initial.h"
 #include "solver/loops.h"
 #include "yaml/node.h"
 
@@ -9,23 +9,16 @@
 static const double GROWS = 1.005;
 enum { WARNINGS_MAX = 3 }; /* of a network */
 
-/* Loops of the network as it is before the first step. Errors: as those of gle_graph_build() and gle_net_init(). */
+/* Loops of the network as it is before the first step. Errors: as those of gle_initial_build(). */
 static int find(struct gle_error_loops *loops, const struct gle_experiment *exp, struct gle_error *err)
 {
-    const struct gle_graph_options options = {.batch = 1, .train_rows = 1};
-    struct gle_graph *graph = NULL;
-    struct gle_net *net = NULL;
-    struct gle_rng rng;
-    int rc;
+    struct gle_initial initial;
+    int rc = gle_initial_build(&initial, exp, gle_error_loops_any, err);
 
     *loops = (struct gle_error_loops){0};
-    gle_rng_seed(&rng, exp->seed);
-    rc = gle_graph_build(&graph, exp, &options, err);
-    if (!rc && gle_error_loops_any(graph))
-        rc = gle_net_build(&net, graph, 1, err) || gle_net_init(net, &rng, err) ||
-             gle_error_loops_find(loops, net, err);
-    gle_net_destroy(net);
-    gle_graph_destroy(graph);
+    if (!rc && initial.net)
+        rc = gle_error_loops_find(loops, initial.net, err);
+    gle_initial_clear(&initial);
     return rc ? -1 : 0;
 }
 
@@ -44,9 +37,10 @@ int gle_loops_warn(const struct gle_experiment *exp, struct gle_error *err)
         struct gle_error warning = {0};
         char text[1200];
         gle_node_fail(&warning, GLE_ECONFIG, exp->network_src, "layers",
-                      "warning: errors can grow without bound round the loop %s: on the initial weights each pass "
-                      "multiplies %s by up to %.3g%s%s", loop->way, pace_of(loop), loop->gain,
-                      exp->variant ? ", in variant " : "", exp->variant ? exp->variant : "");
+                      "warning: errors can grow without bound %s %s: on the initial weights each %s multiplies %s by "
+                      "up to %.3g%s%s", loop->ring ? "round the loop" : "in the loops among", loop->layers,
+                      loop->ring ? "pass" : "step", pace_of(loop), loop->gain, exp->variant ? ", in variant " : "",
+                      exp->variant ? exp->variant : "");
         gle_error_format(text, sizeof text, &warning);
         fprintf(stderr, "%s\n", text);
     }
@@ -73,9 +67,12 @@ void gle_loops_explain(char *buf, size_t size, const struct gle_net *net)
     const int rc = find(&loops, gle_net_graph(net)->exp, &err);
 
     *buf = '\0';
-    for (size_t i = 0; i < loops.n && !*buf && !rc; i++)
-        if (reaches_wild(&loops.item[i], net))
-            snprintf(buf, size, "; errors go round the loop %s, which on the initial weights multiplies %s by up to "
-                     "%.3g each time", loops.item[i].way, pace_of(&loops.item[i]), loops.item[i].gain);
+    for (size_t i = 0; i < loops.n && !*buf && !rc; i++) {
+        const struct gle_error_loop *loop = &loops.item[i];
+        if (reaches_wild(loop, net))
+            snprintf(buf, size, "; errors go round %s %s, which on the initial weights %s %s by up to %.3g %s",
+                     loop->ring ? "the loop" : "loops among", loop->layers, loop->ring ? "multiplies" : "multiply",
+                     pace_of(loop), loop->gain, loop->ring ? "each time" : "in each step");
+    }
     gle_error_loops_clear(&loops);
 }

@@ -1,5 +1,7 @@
 #include "cli/notes.h"
+#include "cli/initial.h"
 #include "data/npz_names.h"
+#include "train/measure.h"
 #include "yaml/node.h"
 
 #include <stdio.h>
@@ -168,6 +170,37 @@ static void note_diagnose(const struct gle_experiment *exp, const struct gle_dat
                        "follow one another", (unsigned long long)exp->diagnose.n_steps, (unsigned long long)longest);
 }
 
+/* The optimizer that never steps, in training by epochs; of phases the config tells. */
+static void note_update(const struct gle_experiment *exp, const struct gle_data *data, struct gle_errors *told)
+{
+    const double steps = (double)exp->epochs * gle_train_count_steps(exp, data).learn;
+    const struct gle_node *learning = gle_node_get(exp->src, "learning");
+    bool plastic = false;
+
+    for (size_t i = 0; i < exp->n_layers; i++)
+        for (int p = 0; p < GLE_PARAMS; p++)
+            plastic = plastic || exp->layers[i].plastic[p];
+    if (!exp->phases && plastic && exp->epochs && steps < (double)exp->update_every)
+        gle_node_error(told, GLE_ERANGE, gle_node_get(learning, "update"), "every",
+                       "nothing is learned: the optimizer steps after every %llu learning steps, and training has %.0f",
+                       (unsigned long long)exp->update_every, steps);
+}
+
+/* Sources whose delay is as long as a sample, where the state is reset in front of each. */
+static void note_delays(const struct gle_experiment *exp, const struct gle_data *data, struct gle_errors *told)
+{
+    for (size_t i = 0; i < exp->n_layers; i++)
+        for (size_t j = 0; j < exp->layers[i].n_sources; j++) {
+            const struct gle_source_cfg *c = &exp->layers[i].sources[j];
+            const bool reset = exp->reset_state || (c->layer != GLE_SOURCE_INPUT && exp->layers[c->layer].reset);
+            if (reset && data->n_steps && c->delay >= data->n_steps)
+                gle_node_error(told, GLE_ERANGE, c->src, "delay",
+                               "nothing is ever read through it: it is %llu steps long, and the state is reset in "
+                               "front of each batch, after %llu", (unsigned long long)c->delay,
+                               (unsigned long long)data->n_steps);
+        }
+}
+
 static void print_told(FILE *to, struct gle_errors *told)
 {
     char text[1200];
@@ -196,10 +229,13 @@ void gle_notes_print(FILE *to, const struct gle_experiment *exp, const struct gl
 
     note_test_batch(exp, data, &told);
     note_diagnose(exp, data, &told);
+    note_update(exp, data, &told);
+    note_delays(exp, data, &told);
     print_told(to, &told);
     note_skipped(to, data);
     if (data->note[0])
         fprintf(to, "glesim: %s\n", data->note);
     note_weights(to, exp);
     note_batch(to, exp, data);
+    gle_initial_note_bounds(to, exp);
 }

@@ -1,6 +1,7 @@
 #include "cli/tables.h"
 #include "parts/activation.h"
 #include "parts/feedback.h"
+#include "yaml/key.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -127,6 +128,23 @@ static void show_layers(const struct gle_graph *g, bool shapes)
     }
 }
 
+/* Activations with settings, each where it has some. */
+static void show_activations(const struct gle_graph *g)
+{
+    for (size_t i = 0; i < g->n_populations; i++) {
+        const struct gle_layer_cfg *l = g->populations[i].cfg;
+        const struct gle_key *keys = l->act_params ? l->act->row.keys : NULL;
+        for (const struct gle_key *k = keys; k && k->name; k++) {
+            const double *value = (const void *)((const char *)l->act_params + k->offset);
+            if (k == keys)
+                printf("  %-16s activation %s:", l->name, l->act->row.name);
+            printf("%s %s %.10g", k == keys ? "" : ",", k->name, *value);
+            if (!k[1].name)
+                puts("");
+        }
+    }
+}
+
 /* What hardware does to layers, each where it has something. */
 static void show_hardware(const struct gle_graph *g)
 {
@@ -198,6 +216,7 @@ void gle_show_network(const struct gle_graph *graph)
     for (size_t i = 0; i < graph->n_populations; i++)
         shapes = shapes || graph->populations[i].cfg->shape.dims;
     show_layers(graph, shapes);
+    show_activations(graph);
     show_hardware(graph);
     if (is_chain(graph))
         return;

@@ -74,6 +74,10 @@ GLE_MUST_CHECK int gle_record_build(struct gle_experiment *exp, const struct gle
 GLE_MUST_CHECK int gle_diagnose_build(struct gle_experiment *exp, const struct gle_diagnose_keys *keys,
                                       struct gle_errors *errs);
 
+/* Adds what does something else than it seems to, or nothing, each at its place. Errors: GLE_ECONFIG, GLE_ERANGE,
+ * GLE_ENOMEM. */
+void gle_hints_add(struct gle_errors *told, const struct gle_experiment *exp);
+
 /* Writes "bptt and adjoint" into buf: the names of the rules that look at windows. Returns buf. */
 const char *gle_windowed_rules(char *buf, size_t size);
 

@@ -119,7 +119,7 @@ struct gle_learning_keys {
 struct gle_setting_keys {
     const char *layer;              /* NULL: the key names none */
     const char *source;             /* of the layer; NULL: it names none */
-    const struct gle_row *param;    /* of gle_params; NULL: none, or unknown */
+    const struct gle_row *param;    /* of gle_recorded_params; NULL: none, or unknown */
     struct gle_part value;          /* row NULL: none, or wrong */
     bool nested;                    /* it stands in a map below its source, which is no place for it */
     const struct gle_node *src;     /* its key names the layer */

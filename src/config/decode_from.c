@@ -5,6 +5,9 @@
 #include "parts/init.h"
 #include "parts/link.h"
 
+#include <stddef.h>
+#include <string.h>
+
 /* --- input --- */
 
 struct input_keys {
@@ -63,6 +66,45 @@ static const struct gle_form input_forms[] = {{.kind = GLE_FORM_VALUE, .key = &c
 const struct gle_custom gle_input_custom = {
     .decode = decode_input, .type = "number of inputs, or {channels, size}", .forms = input_forms};
 
+/* --- lists of layers --- */
+
+/* A list of which an item is the name of a layer, which stands for {layer: NAME}, or a map with more keys. */
+struct layer_list {
+    const char *wanted, *empty; /* said of what is no list, and of one without items; NULL: that is fine */
+    const char *items;          /* what they are, several of them */
+    const struct gle_key *keys;
+    size_t size, at_src;        /* bytes of a decoded item, and where in it the node goes */
+};
+
+/* Decodes it to an array of such items. */
+static int decode_list(void **item, size_t *n, const struct layer_list *list, struct gle_doc *doc,
+                       const struct gle_node *node, struct gle_errors *errs)
+{
+    int rc = 0;
+
+    if (node->kind != GLE_NODE_LIST)
+        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "%s", list->wanted);
+    if (!node->n_items)
+        return list->empty ? gle_node_error(errs, GLE_ECONFIG, node, NULL, "%s", list->empty) : 0;
+    if (node->n_items > GLE_SOURCES_MAX)
+        return gle_node_error(errs, GLE_ERANGE, node, NULL, "%zu %s; at most %d are possible", node->n_items,
+                              list->items, GLE_SOURCES_MAX);
+    *item = gle_arena_alloc(doc->arena, node->n_items, list->size);
+    if (!*item)
+        return gle_node_error(errs, GLE_ENOMEM, node, NULL, "no memory for %zu %s", node->n_items, list->items);
+    *n = node->n_items;
+    for (size_t i = 0; i < *n; i++) {
+        struct gle_node *one = node->items[i];
+        const struct gle_node *src = one;
+        char *keys = (char *)*item + i * list->size;
+        memcpy(keys + list->at_src, &src, sizeof src);
+        if (one->kind == GLE_NODE_SCALAR && gle_node_wrap(doc, one, "layer", errs))
+            return -1;
+        rc |= gle_decode(keys, list->keys, doc, one, errs);
+    }
+    return rc;
+}
+
 /* --- sources --- */
 
 static const struct gle_key source_keys[] = {
@@ -83,31 +125,23 @@ static const struct gle_key source_keys[] = {
     GLE_KEY_END,
 };
 
+static const struct layer_list sources = {
+    .wanted = "a list of sources is wanted: names of layers, input, or {layer: name, ...}",
+    .empty = "is empty: a layer reads at least one source",
+    .items = "sources",
+    .keys = source_keys,
+    .size = sizeof(struct gle_source_keys),
+    .at_src = offsetof(struct gle_source_keys, src),
+};
+
 static int decode_from(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
 {
     struct gle_source_list *out = field;
-    int rc = 0;
+    void *item = NULL;
+    const int rc = decode_list(&item, &out->n, &sources, doc, node, errs);
 
     out->src = node;
-    if (node->kind != GLE_NODE_LIST)
-        return gle_node_error(errs, GLE_ECONFIG, node, NULL,
-                              "a list of sources is wanted: names of layers, input, or {layer: name, ...}");
-    if (!node->n_items)
-        return gle_node_error(errs, GLE_ECONFIG, node, NULL, "is empty: a layer reads at least one source");
-    if (node->n_items > GLE_SOURCES_MAX)
-        return gle_node_error(errs, GLE_ERANGE, node, NULL, "%zu sources; at most %d are possible", node->n_items,
-                              GLE_SOURCES_MAX);
-    out->item = gle_arena_alloc(doc->arena, node->n_items, sizeof *out->item);
-    if (!out->item)
-        return gle_node_error(errs, GLE_ENOMEM, node, NULL, "no memory for %zu sources", node->n_items);
-    out->n = node->n_items;
-    for (size_t i = 0; i < out->n; i++) {
-        struct gle_node *item = node->items[i];
-        out->item[i].src = item;
-        if (item->kind == GLE_NODE_SCALAR && gle_node_wrap(doc, item, "layer", errs))
-            return -1;
-        rc |= gle_decode(&out->item[i], source_keys, doc, item, errs);
-    }
+    out->item = item;
     return rc;
 }
 
@@ -134,30 +168,21 @@ static const struct gle_key errors_keys[] = {
     GLE_KEY_END,
 };
 
+static const struct layer_list senders = {
+    .wanted = "a list is wanted: names of layers, or {layer: name, weight: ...}",
+    .items = "layers",
+    .keys = errors_keys,
+    .size = sizeof(struct gle_errors_keys),
+    .at_src = offsetof(struct gle_errors_keys, src),
+};
+
 static int decode_errors(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
 {
     struct gle_errors_list *out = field;
-    int rc = 0;
+    void *item = NULL;
+    const int rc = decode_list(&item, &out->n, &senders, doc, node, errs);
 
-    if (node->kind != GLE_NODE_LIST)
-        return gle_node_error(errs, GLE_ECONFIG, node, NULL,
-                              "a list is wanted: names of layers, or {layer: name, weight: ...}");
-    if (!node->n_items)
-        return 0;
-    if (node->n_items > GLE_SOURCES_MAX)
-        return gle_node_error(errs, GLE_ERANGE, node, NULL, "%zu layers; at most %d are possible", node->n_items,
-                              GLE_SOURCES_MAX);
-    out->item = gle_arena_alloc(doc->arena, node->n_items, sizeof *out->item);
-    if (!out->item)
-        return gle_node_error(errs, GLE_ENOMEM, node, NULL, "no memory for %zu layers", node->n_items);
-    out->n = node->n_items;
-    for (size_t i = 0; i < out->n; i++) {
-        struct gle_node *item = node->items[i];
-        out->item[i].src = item;
-        if (item->kind == GLE_NODE_SCALAR && gle_node_wrap(doc, item, "layer", errs))
-            return -1;
-        rc |= gle_decode(&out->item[i], errors_keys, doc, item, errs);
-    }
+    out->item = item;
     return rc;
 }
 

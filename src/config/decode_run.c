@@ -51,7 +51,13 @@ static const struct gle_key setting_keys[] = {
     [GLE_TAU_R] = {.name = "tau_r", .kind = GLE_KEY_KIND_CUSTOM, .fallback = GLE_ABSENT, .unit = "time",
                    .help = "the prospective time constants: numbers, or an array of a file",
                    .more = &gle_written_custom},
-    [GLE_PARAMS] = GLE_KEY_END,
+    [GLE_FEEDBACK] = {.name = "feedback", .kind = GLE_KEY_KIND_CUSTOM, .fallback = GLE_ABSENT, .unit = "",
+                      .help = "the weights B, of the shape of W, through which errors go back",
+                      .more = &gle_init_custom},
+    [GLE_ERRORS_FROM] = {.name = "errors_from", .kind = GLE_KEY_KIND_CUSTOM, .fallback = GLE_ABSENT, .unit = "",
+                         .help = "the weights B (neurons, those of the other layer) of errors that come directly",
+                         .more = &gle_init_custom},
+    [GLE_RECORDED_PARAMS] = GLE_KEY_END,
 };
 
 /* Says which parameter may be meant. Of a source there are weights alone. */
@@ -62,7 +68,7 @@ static int fail_parameter(const struct gle_node *at, struct gle_errors *errs)
 
     gle_suggest(&near, gle_params[GLE_WEIGHT].name);
     if (!dot || dot == at->text || !near.best)
-        return gle_unknown_name(&gle_param_table, at, errs);
+        return gle_unknown_name(&gle_recorded_table, at, errs);
     return gle_node_error(errs, GLE_ECONFIG, at, NULL, "unknown parameter '%.60s' (did you mean '%.*s.%s'?)", at->text,
                           (int)(dot - at->text), at->text, near.best);
 }
@@ -73,7 +79,7 @@ static const struct gle_row *nested_parameter(const struct gle_node *node)
     const struct gle_row *row = NULL;
 
     for (size_t i = 0; node->kind == GLE_NODE_MAP && i < node->n_items && !row; i++)
-        row = gle_table_find(&gle_param_table, node->items[i]->key);
+        row = gle_table_find(&gle_recorded_table, node->items[i]->key);
     return row;
 }
 
@@ -85,14 +91,14 @@ static int decode_value(struct gle_setting_keys *s, const char *param, struct gl
     const char *dot = strrchr(param, '.');
     int rc;
 
-    if (dot && dot > param && gle_table_find(&gle_param_table, dot + 1)) {
+    if (dot && dot > param && gle_table_find(&gle_recorded_table, dot + 1)) {
         s->source = gle_arena_text(doc->arena, param, (size_t)(dot - param));
         if (!s->source)
             return no_memory(node, errs);
         param = dot + 1;
     }
     at.text = param;
-    s->param = gle_table_find(&gle_param_table, param);
+    s->param = gle_table_find(&gle_recorded_table, param);
     if (!s->param && (s->param = nested_parameter(node))) { /* which sources there are is known later */
         s->nested = true;
         s->source = param;
@@ -101,10 +107,10 @@ static int decode_value(struct gle_setting_keys *s, const char *param, struct gl
     }
     if (!s->param)
         return fail_parameter(&at, errs);
-    if (s->param == &gle_params[GLE_BIAS] && node->kind == GLE_NODE_SCALAR && !strcmp(node->text, "none"))
+    if (s->param == &gle_recorded_params[GLE_BIAS] && node->kind == GLE_NODE_SCALAR && !strcmp(node->text, "none"))
         return gle_node_error(errs, GLE_ECONFIG, node, NULL,
                               "'none' can stand in network.layers only; 0 does the same here");
-    rc = gle_decode_value(&s->value, &setting_keys[s->param - gle_params], doc, node, errs);
+    rc = gle_decode_value(&s->value, &setting_keys[s->param - gle_recorded_params], doc, node, errs);
     if (rc)
         s->value.row = NULL;
     return rc;
@@ -191,6 +197,12 @@ static const struct gle_form set_forms[] = {
     {.kind = GLE_FORM_NAMED, .word = "^" GLE_LAYER_PATTERN "\\.bias$", .key = &setting_keys[GLE_BIAS]},
     {.kind = GLE_FORM_NAMED, .word = "^" GLE_LAYER_PATTERN "\\.tau_m$", .key = &setting_keys[GLE_TAU_M]},
     {.kind = GLE_FORM_NAMED, .word = "^" GLE_LAYER_PATTERN "\\.tau_r$", .key = &setting_keys[GLE_TAU_R]},
+    {.kind = GLE_FORM_NAMED,
+     .word = "^" GLE_LAYER_PATTERN "(\\." GLE_LAYER_PATTERN ")?\\.feedback$",
+     .key = &setting_keys[GLE_FEEDBACK]},
+    {.kind = GLE_FORM_NAMED,
+     .word = "^" GLE_LAYER_PATTERN "(\\." GLE_LAYER_PATTERN ")?\\.errors_from$",
+     .key = &setting_keys[GLE_ERRORS_FROM]},
     {.kind = GLE_FORM_END},
 };
 static const struct gle_custom set_custom = {

@@ -148,7 +148,7 @@ struct gle_bounds {
 /* A parameter and the values that it is put to: of the teacher, or for a phase. */
 struct gle_setting {
     size_t layer;
-    size_t source; /* of the layer, whose weights are meant; 0 of other parameters */
+    size_t source; /* of the layer, whose weights W or B are meant, or of its errors_from; 0 of other parameters */
     enum gle_param param;
     struct gle_part value; /* row: struct gle_init; fits the parameter's shape, and a time constant is not too short */
 };

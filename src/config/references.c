@@ -84,69 +84,103 @@ static int check_taus(const struct gle_node *value, const struct gle_experiment 
     return rc;
 }
 
-/* "late.weight": which source of a layer a setting means. */
+/* The names of what a layer has several of: its sources, or those whose errors come to it. */
+static const char *name_of(const struct gle_layer_cfg *l, enum gle_param param, size_t i)
+{
+    return param == GLE_ERRORS_FROM ? l->errors_from[i].name : l->sources[i].name;
+}
+
+/* "late.weight", "late.feedback", "readout.errors_from": which one of a layer's a setting means. */
 static int find_source(size_t *source, const struct gle_layer_cfg *l, const struct gle_setting_keys *keys,
                        enum gle_param param, struct gle_errors *errs)
 {
     const struct gle_node at = gle_node_at_key(keys->value.src);
+    const bool direct = param == GLE_ERRORS_FROM, of_sources = param == GLE_WEIGHT || param == GLE_FEEDBACK;
+    const size_t n = direct ? l->n_errors_from : of_sources ? l->n_sources : 1;
+    const char *word = direct ? "errors_from" : "source", *name = gle_param_name(param);
     struct gle_suggestion near = {.word = keys->source ? keys->source : ""};
 
     *source = 0;
-    if (!keys->source && (param != GLE_WEIGHT || l->n_sources == 1))
+    if (!n)
+        return gle_node_error(errs, GLE_ECONFIG, &at, NULL, "the layer '%s' has no errors_from", l->name);
+    if (!keys->source && n == 1)
         return 0;
     if (!keys->source)
         return gle_node_error(errs, GLE_ECONFIG, &at, NULL,
-                              "the layer '%s' has %zu sources, each with weights of its own: name one, as in "
-                              "%s.%s.weight", l->name, l->n_sources, l->name, l->sources[0].name);
-    if (param != GLE_WEIGHT || l->n_sources == 1)
-        return gle_node_error(errs, GLE_ECONFIG, &at, NULL, "the layer '%s' has one %s: %s.%s", l->name,
-                              gle_param_name(param), l->name, gle_param_name(param));
-    for (size_t i = 0; i < l->n_sources; i++) {
-        if (!strcmp(l->sources[i].name, keys->source)) {
+                              "the layer '%s' has %zu %s, each with weights of its own: name one, as in %s.%s.%s",
+                              l->name, n, direct ? "errors_from" : "sources", l->name, name_of(l, param, 0), name);
+    if (n == 1)
+        return gle_node_error(errs, GLE_ECONFIG, &at, NULL, "the layer '%s' has one %s: %s.%s", l->name, name, l->name,
+                              name);
+    for (size_t i = 0; i < n; i++) {
+        if (!strcmp(name_of(l, param, i), keys->source)) {
             *source = i;
             return 0;
         }
-        gle_suggest(&near, l->sources[i].name);
+        gle_suggest(&near, name_of(l, param, i));
     }
-    return gle_node_error(errs, GLE_ECONFIG, &at, NULL, near.best ? "the layer '%s' has no source '%s' (did you mean "
-                          "'%s'?)" : "the layer '%s' has no source '%s'", l->name, keys->source, near.best);
+    return gle_node_error(errs, GLE_ECONFIG, &at, NULL, near.best ? "the layer '%s' has no %s '%s' (did you mean "
+                          "'%s'?)" : "the layer '%s' has no %s '%s'", l->name, word, keys->source, near.best);
 }
 
 /* {input: {weight: 1}} in place of {input.weight: 1}. */
 static int fail_nested(const struct gle_layer_cfg *l, const struct gle_setting_keys *keys, struct gle_errors *errs)
 {
     const struct gle_node at = gle_node_at_key(keys->value.src);
+    const char *name = keys->param->name;
     size_t source;
 
-    if (find_source(&source, l, keys, (enum gle_param)(keys->param - gle_params), errs))
+    if (find_source(&source, l, keys, (enum gle_param)(keys->param - gle_recorded_params), errs))
         return -1;
     return gle_node_error(errs, GLE_ECONFIG, &at, NULL,
-                          "the weights of the source '%s' are named %s.%s.weight: write '%s.weight' here, not a map",
-                          keys->source, l->name, keys->source, at.key);
+                          "the weights of the source '%s' are named %s.%s.%s: write '%s.%s' here, not a map",
+                          keys->source, l->name, keys->source, name, at.key, name);
+}
+
+/* That there is what a setting names. */
+static int check_named(const struct gle_setting *s, const struct gle_experiment *exp, const struct gle_node *at,
+                       struct gle_errors *errs)
+{
+    const struct gle_layer_cfg *l = &exp->layers[s->layer];
+    const struct gle_source_cfg *c;
+
+    if (s->param == GLE_BIAS && !l->bias.row)
+        return gle_node_error(errs, GLE_ECONFIG, at, NULL, "the layer '%s' has no biases (bias: none)", l->name);
+    if (s->param != GLE_FEEDBACK || l->sources[s->source].feedback->own)
+        return 0;
+    c = &l->sources[s->source];
+    if (c->layer == GLE_SOURCE_INPUT)
+        return gle_node_error(errs, GLE_ECONFIG, at, NULL, "there are no such weights: no errors go back to the input");
+    return gle_node_error(errs, GLE_ECONFIG, at, NULL,
+                          "there are no such weights: the source '%s' of '%s' has the feedback %s", c->name, l->name,
+                          c->feedback->row.name);
+}
+
+/* That the value has the parameter's shape. */
+static int check_shape(const struct gle_setting *s, const struct gle_experiment *exp, struct gle_errors *errs)
+{
+    const struct gle_layer_cfg *l = &exp->layers[s->layer];
+    const struct gle_link_plan *plan = &l->sources[s->param == GLE_ERRORS_FROM ? 0 : s->source].plan;
+
+    if (s->param == GLE_WEIGHT || s->param == GLE_FEEDBACK)
+        return gle_values_fit(&s->value, GLE_WEIGHT, plan->parts, plan->part == 1 ? 1 : plan->cols, errs);
+    if (s->param == GLE_ERRORS_FROM)
+        return gle_values_fit(&s->value, GLE_WEIGHT, l->n, exp->layers[l->errors_from[s->source].layer].n, errs);
+    return gle_values_fit(&s->value, s->param, s->param == GLE_BIAS ? gle_layer_biases(l) : l->n, 1, errs);
 }
 
 static int build_setting(struct gle_setting *out, const struct gle_experiment *exp, size_t layer,
                          const struct gle_setting_keys *keys, struct gle_errors *errs)
 {
-    const struct gle_layer_cfg *l = &exp->layers[layer];
     const struct gle_node *given = gle_node_get(keys->value.src, "value");
-    const struct gle_link_plan *plan;
+    const struct gle_node at = gle_node_at_key(keys->value.src);
     int rc;
 
     *out = (struct gle_setting){
-        .layer = layer, .param = (enum gle_param)(keys->param - gle_params), .value = keys->value};
-    if (find_source(&out->source, l, keys, out->param, errs))
+        .layer = layer, .param = (enum gle_param)(keys->param - gle_recorded_params), .value = keys->value};
+    if (find_source(&out->source, &exp->layers[layer], keys, out->param, errs) || check_named(out, exp, &at, errs))
         return -1;
-    plan = &l->sources[out->source].plan;
-    if (out->param == GLE_BIAS && !l->bias.row) {
-        const struct gle_node at = gle_node_at_key(keys->value.src);
-        return gle_node_error(errs, GLE_ECONFIG, &at, NULL, "the layer '%s' has no biases (bias: none)", l->name);
-    }
-    if (out->param == GLE_WEIGHT)
-        rc = gle_values_fit(&out->value, out->param, plan->parts, plan->part == 1 ? 1 : plan->cols,
-                            errs);
-    else
-        rc = gle_values_fit(&out->value, out->param, out->param == GLE_BIAS ? gle_layer_biases(l) : l->n, 1, errs);
+    rc = check_shape(out, exp, errs);
     if (gle_param_is_tau(out->param) && given)
         rc |= check_taus(given, exp, errs);
     return rc;
@@ -182,9 +216,25 @@ static int build_settings(struct gle_settings *out, const struct gle_experiment 
     return rc;
 }
 
+/* A teacher is asked for its output alone. */
+static int check_teacher(const struct gle_settings *teacher, struct gle_errors *errs)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < teacher->n; i++) {
+        const struct gle_setting *s = &teacher->item[i];
+        const struct gle_node at = gle_node_at_key(s->value.src);
+        if (s->param >= GLE_PARAMS)
+            rc = gle_node_error(errs, GLE_ECONFIG, &at, NULL,
+                                "a teacher gives its output and learns nothing: no errors go back in it, for which it "
+                                "would have such weights");
+    }
+    return rc;
+}
+
 int gle_teacher_build(struct gle_experiment *exp, const struct gle_setting_list *keys, struct gle_errors *errs)
 {
-    return build_settings(&exp->teacher, exp, keys, errs);
+    return build_settings(&exp->teacher, exp, keys, errs) | check_teacher(&exp->teacher, errs);
 }
 
 /* Whether windows also end where the state is reset: the data set knows when. A signal has no samples at which that

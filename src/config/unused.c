@@ -92,6 +92,16 @@ static bool learns_anywhere(const struct gle_experiment *exp, enum gle_param par
     return false;
 }
 
+/* Whether there are weights B that align themselves, within the bounds of W, whether that learns or not. */
+static bool aligns_anywhere(const struct gle_experiment *exp)
+{
+    for (size_t i = 0; i < exp->n_layers; i++)
+        for (size_t j = 0; j < exp->layers[i].n_sources; j++)
+            if (exp->layers[i].sources[j].feedback->way == GLE_FEEDBACK_ALIGNS)
+                return true;
+    return false;
+}
+
 /* Why no parameter ever moves; NULL: some do. Training by no epochs is left out: it says what it is for. */
 static const char *why_nothing_learns(const struct gle_experiment *exp)
 {
@@ -109,7 +119,7 @@ static void tell_of_bounds(const struct gle_experiment *exp, const struct gle_no
     const struct gle_node *bounds = gle_node_get(learning, "bounds");
 
     for (int p = 0; p < GLE_PARAMS; p++)
-        if (!learns_anywhere(exp, (enum gle_param)p))
+        if (!learns_anywhere(exp, (enum gle_param)p) && !(p == GLE_WEIGHT && aligns_anywhere(exp)))
             tell(told, given(exp, bounds, gle_params[p].name), "%s learns in no layer (plastic)", gle_params[p].name);
 }
 
@@ -517,6 +527,7 @@ void gle_experiment_unused(const struct gle_experiment *exp, struct gle_errors *
         tell(&own, given(exp, exp->training_src, "test_batch_size"),
              "in training by duration (phases), the test set is shown with the key 'evaluate' only");
     tell_of_record(exp, &own);
+    gle_hints_add(&own, exp);
     if (exp->backend == GLE_BACKEND_CPU)
         tell(&own, given(exp, exp->compute_src, "device"), "the backend cpu runs on this machine's processors");
     add_all(told, &own, exp->variant);

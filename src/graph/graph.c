@@ -281,16 +281,27 @@ void gle_graph_destroy(struct gle_graph *graph)
     gle_free(graph);
 }
 
+/* The weights through which a population gets errors from the one of that place in its list. */
+static const struct gle_parameter *errors_from(const struct gle_graph *graph, size_t population, size_t place)
+{
+    const struct gle_direct *d = graph->directs;
+
+    while (d->to != population)
+        d++;
+    return d[place].weight;
+}
+
 size_t gle_graph_parameter(const struct gle_graph *graph, size_t population, size_t source, enum gle_param kind)
 {
     const struct gle_population *p = &graph->populations[population];
-    const struct gle_projection *c = &graph->projections[p->first + source];
+    const bool direct = kind == GLE_ERRORS_FROM;
+    const struct gle_projection *c = &graph->projections[p->first + (direct ? 0 : source)];
     const struct gle_parameter *of[GLE_PARAM_KINDS] = {[GLE_WEIGHT] = c->weight,
                                                        [GLE_BIAS] = p->bias,
                                                        [GLE_TAU_M] = p->tau_m,
                                                        [GLE_TAU_R] = p->tau_r,
                                                        [GLE_FEEDBACK] = c->feedback};
-    return (size_t)(of[kind] - graph->parameters);
+    return (size_t)((direct ? errors_from(graph, population, source) : of[kind]) - graph->parameters);
 }
 
 const struct gle_parameter *gle_graph_factor(const struct gle_graph *graph, const struct gle_population *population,

@@ -222,7 +222,8 @@ struct gle_alignment {
 };
 struct gle_alignment gle_feedback_alignment(const struct gle_graph *graph, const struct gle_projection *c);
 
-/* The number of a parameter of a population, by its kind; of weights, those of its source number `source`. */
+/* The number of a parameter of a population that it has, by its kind; of W and B, those of its source number `source`;
+ * of GLE_ERRORS_FROM, those of number `source` in its errors_from. */
 size_t gle_graph_parameter(const struct gle_graph *graph, size_t population, size_t source, enum gle_param kind);
 /* What a time constant of a population is multiplied by where membranes or errors (k) use it; NULL: by nothing. */
 const struct gle_parameter *gle_graph_factor(const struct gle_graph *graph, const struct gle_population *population,

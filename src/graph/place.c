@@ -128,15 +128,14 @@ static struct gle_parameter *add_parameter(struct gle_graph *g, enum gle_param k
     return out;
 }
 
-/* Whether B moves, and how: not where nothing goes back through it. What moves along with W is kept within its
- * bounds. */
+/* Whether B moves, and how: not where nothing goes back through it. What moves is kept within the bounds of W. */
 static void choose_way(struct gle_graph *g, struct gle_projection *c)
 {
     c->feedback_way = g->passive || !c->sends_error ? GLE_FEEDBACK_STAYS : c->cfg->feedback->way;
-    if (c->feedback_way == GLE_FEEDBACK_FOLLOWS)
-        c->feedback->bounds = c->weight->bounds;
-    if (c->feedback_way != GLE_FEEDBACK_STAYS)
-        g->n_plastic += gle_field_size(&c->feedback->field);
+    if (c->feedback_way == GLE_FEEDBACK_STAYS)
+        return;
+    c->feedback->bounds = c->weight->bounds;
+    g->n_plastic += gle_field_size(&c->feedback->field);
 }
 
 static struct gle_parameter *add_weights(struct gle_graph *g, const struct gle_projection *c, enum gle_param kind)

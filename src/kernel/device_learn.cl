@@ -253,20 +253,21 @@ static inline void update_pair(const struct network *w, projection *c, uint at, 
 {
     const uint i = c->weight.field.place + at, i_own = c->feedback.field.place + at;
     const bool steps = gather_found(w, &c->weight, at, n);
+    const bool follows = c->feedback_follows && w->updates[c->feedback_number].learns;
 
-    if (c->feedback_follows)
+    if (follows)
         copy_run(n, w->grads + i_own, w->grads + i);
-    if (c->feedback_follows && w->shape->follows)
+    if (follows && w->shape->follows)
         copy_run(n, w->followed + i_own, w->followed + i);
     if (!steps)
         return;
-    for (uint k = 0; c->feedback_follows && k < n; k++) {
+    for (uint k = 0; c->feedback_follows && k < n; k++)
         w->params[i + k] = gle_shrink(w->params[i + k], c->feedback_keep);
+    for (uint k = 0; follows && k < n; k++)
         w->params[i_own + k] = gle_shrink(w->params[i_own + k], c->feedback_keep);
-    }
     step_along(w, &c->weight, at, n);
     read_weights(w, c, &c->weight, &c->read, at, n);
-    if (c->feedback_follows) {
+    if (follows) {
         step_along(w, &c->feedback, at, n);
         read_weights(w, c, &c->feedback, &c->feedback_read, at, n);
     }
@@ -279,7 +280,7 @@ static inline void align(const struct network *w, projection *c, uint at, uint n
     __global const float *g = w->grads + c->feedback.field.place + at;
 
     for (uint k = 0; k < n; k++)
-        own[k] = gle_align(own[k], g[k], c->align_rate, c->align_decay);
+        own[k] = gle_clipf(gle_align(own[k], g[k], c->align_rate, c->align_decay), c->feedback.low, c->feedback.high);
     read_weights(w, c, &c->feedback, &c->feedback_read, at, n);
 }
 
@@ -418,7 +419,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void learn(NETWORK_A
     projection *c = &projections[of_weights ? task.which : 0];
     population *p = &populations[of_weights ? c->target : task.which];
     const bool tame = !w.wild[of_weights ? c->target : task.which];
-    const bool learns = of_weights && tame && (aligns || w.updates[c->weight.number].learns);
+    const bool learns = of_weights && tame && w.updates[aligns ? c->feedback_number : c->weight.number].learns;
     const float alpha = (aligns ? 1.0f : -1.0f) / (float)shape.B;
     __global float *grad = w.grads + (aligns ? c->feedback.field.place : c->weight.field.place);
     const struct target to = {grad, c->weight.ld, 0, 0};

@@ -77,6 +77,7 @@ struct gle_device_projection {
     gle_u32 direct;  /* errors of `target` that come to `source` directly, B e, and nothing goes the other way */
     gle_u32 own_feedback, feedback_follows; /* B, like W: errors go back through it; it moves along with W */
     float feedback_keep;                    /* then: what both keep of themselves in a step of the optimizer */
+    gle_u32 feedback_number;                /* the parameter B, of which an update says whether it moves now */
     gle_u32 sent; /* where lambda sent to its source lies, (rows, n_in), by the sweep */
     gle_u32 aligns;      /* B aligns itself: as struct gle_alignment has it, */
     float xi_keep, xi_add, low_leak, align_rate, align_decay;

@@ -15,6 +15,7 @@ static int decode_sizes(struct gle_sizes *out, const struct gle_key *entry, stru
     int rc = 0;
 
     out->n = list ? node->n_items : 1;
+    out->list = list;
     if (node->kind == GLE_NODE_MAP || out->n < 1 || out->n > 2)
         return gle_node_error(errs, GLE_ECONFIG, node, NULL,
                               "a number, or two as in [3, 5] (rows, columns), is wanted");
@@ -53,12 +54,15 @@ static const struct gle_custom paddings = {
     .decode = decode_none_or_some, .type = "size, or 0", .forms = none_or_some_forms};
 
 /* What was written, for a grid of dims dimensions: a line is a plane of one row, so that what stands for rows is `row`
- * there. */
+ * there. Errors: GLE_ESHAPE, of a list that has not a number for each dimension. */
 static int spread_sizes(size_t out[2], const struct gle_sizes *written, size_t dims, size_t row, const char *what,
                         struct gle_error *err)
 {
     if (written->n > dims)
         return gle_fail(err, GLE_ESHAPE, "%s has two numbers, where the neurons of the source lie in a line", what);
+    if (written->list && written->n < dims)
+        return gle_fail(err, GLE_ESHAPE, "%s is a list of one number, where the neurons of the source lie in a plane: "
+                        "2 numbers, or one for both, without brackets", what);
     out[0] = dims == 1 ? row : written->size[0];
     out[1] = written->size[written->n - 1];
     return 0;

@@ -100,7 +100,8 @@ extern const struct gle_table gle_link_table;
 
 /* One number for all dimensions, or one for each. */
 struct gle_sizes {
-    size_t n; /* numbers that were written, 1 or 2 */
+    size_t n;  /* numbers that were written, 1 or 2 */
+    bool list; /* in a list */
     size_t size[2];
 };
 /* Settings that all links have; those of a row go on behind it. */

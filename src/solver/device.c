@@ -214,11 +214,17 @@ gle_u32 gle_device_spending(const struct gle_net *net)
     return (net->spends ? GLE_DEVICE_SPEND : 0u) | (net->gathered ? 0u : GLE_DEVICE_FIRST);
 }
 
+/* Whether a parameter is weights B that move. */
+static bool moves(const struct gle_net *net, const struct gle_parameter *p)
+{
+    return p->kind == GLE_FEEDBACK && gle_feedback_moves(net, &net->graph->projections[p->field.projection]);
+}
+
 void gle_device_list_updates(struct gle_net *net, struct gle_device_update *updates, bool learn)
 {
     for (size_t i = 0; i < net->graph->n_parameters; i++) {
         const struct gle_parameter *p = &net->graph->parameters[i];
-        updates[i].learns = gle_learns(net, p);
+        updates[i].learns = gle_learns(net, p) || moves(net, p);
         if (learn && updates[i].learns)
             memcpy(updates[i].c, gle_net_own_step(net, p).c, sizeof updates[i].c);
         else if (net->spends && p->plastic)

@@ -248,6 +248,7 @@ static struct gle_device_projection projection_of(const struct gle_graph *g, siz
         .own_feedback = c->feedback != NULL,
         .feedback_follows = c->feedback_way == GLE_FEEDBACK_FOLLOWS,
         .feedback_keep = gle_feedback_keep(g, c),
+        .feedback_number = c->feedback ? parameter_of(g, c->feedback).number : GLE_NOWHERE,
         .aligns = c->feedback_way == GLE_FEEDBACK_ALIGNS,
         .xi_keep = align.keep,
         .xi_add = align.add,

@@ -12,12 +12,7 @@ void gle_net_send_directly(struct gle_net *net, const struct gle_population *p, 
 {
     for (size_t i = 0; i < net->graph->n_directs; i++) {
         const struct gle_direct *d = &net->graph->directs[i];
-        const struct gle_link_call call = {
-            .plan = &d->plan,
-            .kernels = net->kernels,
-            .weight = d->read.copies ? gle_field_of(net, &d->read, 0) : gle_param_of(net, d->weight),
-            .aid = d->aid.copies ? gle_field_of(net, &d->aid, 0) : NULL,
-            .room = net->rooms + t * gle_room_apart(net->graph)};
+        const struct gle_link_call call = gle_direct_call_of(net, d, t);
         const size_t ld = d->sent.ld;
         if (d->sends && gle_population_of(net, d->from) == p)
             d->plan.link->forward(&call, gle_new_of(net, &d->sent) + first * ld, ld, e, p->ld, n);
@@ -89,10 +84,11 @@ void gle_net_align(struct gle_net *net, const struct gle_projection *c, const fl
     const size_t at = part.first * c->feedback->part;
     float *grad = gle_grad_of(net, c->feedback) + at, *b = gle_param_of(net, c->feedback) + at;
 
-    if (!part.n)
+    if (!part.n || !gle_feedback_moves(net, c))
         return;
     c->plan.link->gradient(&call, grad, hp, p->ld, xi, c->ld_pool, net->B, 1.0f / (float)net->B, part.first, part.n);
     for (size_t i = 0; i < part.n * c->feedback->part; i++)
         b[i] = gle_align(b[i], grad[i], a.rate, a.decay);
+    gle_net_bound(b, part.n * c->feedback->part, c->feedback->bounds);
     gle_net_follow(net, c->feedback, part.first, part.n);
 }

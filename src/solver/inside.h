@@ -41,6 +41,7 @@ struct gle_net {
     float *moments[GLE_MOMENTS_MAX];
     float *input, *target, *top_error, *output_sum;
     bool *learns;     /* per parameter: it learns now */
+    bool *held;       /* per parameter: it is kept from moving */
     uint64_t *missed; /* per parameter: optimizer steps that passed while it was held, though plastic */
 
     struct gle_split split;
@@ -145,6 +146,17 @@ static inline bool gle_learns(const struct gle_net *net, const struct gle_parame
     return net->learns[p - net->graph->parameters];
 }
 
+/* Whether weights B of a projection move now. */
+static inline bool gle_feedback_moves(const struct gle_net *net, const struct gle_projection *c)
+{
+    return c->feedback_way != GLE_FEEDBACK_STAYS && !net->held[c->feedback - net->graph->parameters];
+}
+/* Along with W. */
+static inline bool gle_feedback_follows(const struct gle_net *net, const struct gle_projection *c)
+{
+    return c->feedback_way == GLE_FEEDBACK_FOLLOWS && gle_feedback_moves(net, c);
+}
+
 static inline float *gle_param_of(const struct gle_net *net, const struct gle_parameter *p)
 {
     return gle_field_of(net, &p->field, 0);
@@ -170,6 +182,17 @@ static inline struct gle_link_call gle_call_of(const struct gle_net *net, const 
                                   .kernels = net->kernels,
                                   .weight = gle_read_of(net, c, weight),
                                   .aid = aid->copies ? gle_field_of(net, aid, 0) : NULL,
+                                  .room = net->rooms + t * gle_room_apart(net->graph)};
+}
+
+/* The same of errors that come directly. */
+static inline struct gle_link_call gle_direct_call_of(const struct gle_net *net, const struct gle_direct *d, size_t t)
+{
+    return (struct gle_link_call){.plan = &d->plan,
+                                  .kernels = net->kernels,
+                                  .weight = d->read.copies ? gle_field_of(net, &d->read, 0)
+                                                           : gle_param_of(net, d->weight),
+                                  .aid = d->aid.copies ? gle_field_of(net, &d->aid, 0) : NULL,
                                   .room = net->rooms + t * gle_room_apart(net->graph)};
 }
 
@@ -270,6 +293,9 @@ void gle_net_find_share(struct gle_net *net);
 void gle_net_clip(struct gle_net *net, const struct gle_parameter *p, size_t first, size_t n);
 
 /* --- spend.c --- */
+
+/* Keeps n numbers of a parameter within bounds. */
+void gle_net_bound(float *p, size_t n, const struct gle_bounds *bounds);
 
 /* What becomes of the gradient that has been found: of n parts of W, and of B which moves along with it; and of bias
  * and time constants, of the parts that are for thread t. */

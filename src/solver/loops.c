@@ -2,118 +2,46 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "solver/inside.h"
+#include "solver/loop_sets.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Projections that loops are looked for through: what comes after them is looked at only on the way of others. */
-enum { LOOKED_AT_MAX = 4096 };
-/* Loops of a set that are measured. */
-enum { MEASURED_MAX = 4 };
-/* Passes round a loop: those that turn a random error into one that grows most, and those that are measured then. */
-enum { FIRST_PASSES = 40, PASSES = 40 };
+/* Rounds of a set that turn random errors into those that grow most, and as many that are measured then: a round has as
+ * many steps as the shortest ways round the set have in common. Of short rounds there are more. */
+enum { ROUNDS = 40, STEPS_LEAST = 100 };
 
 /* What errors are like. */
 enum pace { LASTING, FAST, PACES };
 
-/* Errors go from the target of a projection to its source. */
 struct search {
     const struct gle_net *net;
     const struct gle_graph *graph;
-    float *factors[PACES]; /* h * phi' of all populations, one behind the other */
-    size_t *factors_at;    /* (n_populations): where those of one begin */
-    float *error, *sent, *pooled, *rest; /* room for the errors of a population; rest: rates of zero */
-    double *grown[PACES];  /* (n_projections): how one random error grows on its way through each */
-    size_t *queue, *came;  /* (n_populations): a walk, and the projection that each was come to by */
-    size_t *set;           /* (n_populations): one of its set, of which all have the same first one */
-    size_t *way, n_way;    /* a loop: projections in the order in which errors go through them */
-    double *strength;      /* (n_projections): of the loop through it; below 0: there is none, or it was measured */
+    struct gle_loop_sets sets;
+    float *factors[PACES];     /* h * phi' of all populations, one behind the other */
+    size_t *at;                /* (n_populations): where those of one begin */
+    float *errors, *coming;    /* likewise: errors, and those of the next step */
+    float *sent, *pooled, *rest; /* room for the errors of a population; rest: rates of zero */
+    size_t *level, *queue;     /* (n_populations): steps from the first of its set; a walk */
+    /* Of a set: its populations, by classes, of which errors go from each to the next one in a step. Where that leads
+     * round again is the period, 1 if errors come back on ways of all lengths. */
+    size_t *members, *classes; /* (n_populations); (period + 1): where those of a class begin */
+    size_t period;
+    bool *reached;
 };
-
-static bool sends(const struct gle_projection *c)
-{
-    return c->sends_error && c->source != GLE_SOURCE_INPUT;
-}
-
-/* --- ways --- */
-
-/* Walks from a population along errors, in the fewest projections. came: that each was come to by; GLE_NO_PROJECTION:
- * not at all, or it is the first. Stops early at `to`. */
-static bool walk(const struct gle_graph *g, size_t from, size_t to, size_t *queue, size_t *came)
-{
-    size_t first = 0, n = 0;
-
-    for (size_t i = 0; i < g->n_populations; i++)
-        came[i] = GLE_NO_PROJECTION;
-    queue[n++] = from;
-    while (first < n) {
-        const struct gle_population *p = &g->populations[queue[first++]];
-        for (size_t j = p->first; j < p->first + p->n_in; j++) {
-            const struct gle_projection *c = &g->projections[j];
-            const size_t next = (size_t)c->source;
-            if (!sends(c) || next == from || came[next] != GLE_NO_PROJECTION)
-                continue;
-            came[next] = j;
-            queue[n++] = next;
-            if (next == to)
-                return true;
-        }
-    }
-    return from == to;
-}
 
 bool gle_error_loops_any(const struct gle_graph *graph)
 {
-    size_t *queue = gle_calloc(graph->n_populations, sizeof *queue);
-    size_t *came = gle_calloc(graph->n_populations, sizeof *came);
-    bool any = !queue || !came; /* gle_error_loops_find() will tell */
+    struct gle_loop_sets sets;
+    struct gle_error err = {0};
+    bool any = gle_loop_sets_find(&sets, graph, &err) != 0; /* gle_error_loops_find() will tell */
 
-    for (size_t i = 0; i < graph->n_projections && !any; i++) {
-        const struct gle_projection *c = &graph->projections[i];
-        any = sends(c) && walk(graph, (size_t)c->source, c->target, queue, came);
-    }
-    gle_free(queue);
-    gle_free(came);
+    for (size_t i = 0; i < sets.n_edges && !any; i++)
+        any = gle_loop_sets_hold(&sets, &sets.edges[i]);
+    gle_loop_sets_clear(&sets);
     return any;
-}
-
-/* The shortest loop through projection i; false: there is none. */
-static bool find_way(struct search *s, size_t i)
-{
-    const struct gle_projection *c = &s->graph->projections[i];
-    size_t at = c->target, n = 0;
-
-    if (!walk(s->graph, (size_t)c->source, c->target, s->queue, s->came))
-        return false;
-    while (at != (size_t)c->source) {
-        s->way[n++] = s->came[at];
-        at = s->graph->projections[s->came[at]].target;
-    }
-    s->way[n++] = i;
-    for (size_t j = 0; j < n / 2; j++) {
-        const size_t other = s->way[j];
-        s->way[j] = s->way[n - 1 - j];
-        s->way[n - 1 - j] = other;
-    }
-    s->n_way = n;
-    return true;
-}
-
-static size_t set_of(const struct search *s, size_t population)
-{
-    while (s->set[population] != population)
-        population = s->set[population];
-    return population;
-}
-
-static void unite(struct search *s)
-{
-    const size_t first = set_of(s, s->graph->projections[s->way[0]].target);
-
-    for (size_t j = 1; j < s->n_way; j++)
-        s->set[set_of(s, s->graph->projections[s->way[j]].target)] = first;
 }
 
 /* --- what errors gain --- */
@@ -127,59 +55,111 @@ static double norm(const float *x, size_t n)
     return sqrt(sum);
 }
 
-/* s->error, of the target, becomes that of the source, of length 1. Returns its length before. */
-static double send(struct search *s, size_t i, enum pace pace)
+/* Adds what an edge brings of the errors. */
+static void send(struct search *s, const struct gle_error_edge *edge)
 {
     const struct gle_net *net = s->net;
-    const struct gle_projection *c = &s->graph->projections[i];
-    const struct gle_population *target = gle_population_of(net, c->target);
-    const struct gle_link_call call = gle_call_of(net, c, true, 0);
-    const float *factors = s->factors[pace] + s->factors_at[c->source];
-    float *sent = s->sent;
-    double length;
+    const size_t ld = gle_population_of(net, edge->from)->ld, n = gle_population_of(net, edge->to)->n;
+    const float *errors = s->errors + s->at[edge->from];
+    float *to = s->coming + s->at[edge->to];
 
-    c->plan.link->back(&call, c->plan.pooling ? s->pooled : sent, c->ld_pool, s->error, target->ld, 1);
-    if (c->plan.pooling)
-        c->plan.pooling->back(&c->plan, net->kernels, sent, c->ld_in, s->pooled, c->ld_pool, s->rest, 1);
-    for (size_t j = 0; j < c->n_in; j++)
-        sent[j] *= factors[j];
-    length = norm(sent, c->n_in);
-    for (size_t j = 0; length > 0.0 && j < c->n_in; j++)
-        sent[j] = (float)(sent[j] / length);
-    s->sent = s->error;
-    s->error = sent;
+    if (edge->projection == GLE_NO_PROJECTION) {
+        const struct gle_direct *d = &s->graph->directs[edge->direct];
+        const struct gle_link_call call = gle_direct_call_of(net, d, 0);
+        d->plan.link->forward(&call, s->sent, gle_population_of(net, edge->to)->ld, errors, ld, 1);
+    } else {
+        const struct gle_projection *c = &s->graph->projections[edge->projection];
+        const struct gle_link_call call = gle_call_of(net, c, true, 0);
+        c->plan.link->back(&call, c->plan.pooling ? s->pooled : s->sent, c->ld_pool, errors, ld, 1);
+        if (c->plan.pooling)
+            c->plan.pooling->back(&c->plan, net->kernels, s->sent, c->ld_in, s->pooled, c->ld_pool, s->rest, 1);
+    }
+    for (size_t j = 0; j < n; j++)
+        to[j] += s->sent[j];
+}
+
+/* The errors of `coming`, of the populations that are listed, of length 1 together. Returns their length before. */
+static double normalise(struct search *s, const size_t *list, size_t n)
+{
+    double sum = 0.0, length;
+
+    for (size_t k = 0; k < n; k++) {
+        const double one = norm(s->coming + s->at[list[k]], gle_population_of(s->net, list[k])->n);
+        sum += one * one;
+    }
+    length = sqrt(sum);
+    for (size_t k = 0; k < n && length > 0.0; k++)
+        for (size_t j = 0; j < gle_population_of(s->net, list[k])->n; j++)
+            s->coming[s->at[list[k]] + j] = (float)(s->coming[s->at[list[k]] + j] / length);
     return length;
 }
 
-static void draw_error(struct search *s, size_t population, struct gle_rng *rng)
+static void swap_errors(struct search *s)
 {
-    const struct gle_population *p = &s->graph->populations[population];
-    double length;
+    float *errors = s->errors;
 
-    memset(s->error, 0, p->ld * sizeof *s->error);
-    for (size_t j = 0; j < p->n; j++)
-        s->error[j] = gle_torch_rand(rng) - 0.5f;
-    length = norm(s->error, p->n);
-    for (size_t j = 0; length > 0.0 && j < p->n; j++)
-        s->error[j] = (float)(s->error[j] / length);
+    s->errors = s->coming;
+    s->coming = errors;
 }
 
-/* Of the loop s->way. */
-static double measure(struct search *s, enum pace pace)
+static void clear(struct search *s, float *errors, size_t population)
 {
+    memset(errors + s->at[population], 0, gle_population_of(s->net, population)->ld * sizeof *errors);
+}
+
+/* Random errors of the populations of the first class, from which those of all others come. */
+static void draw_errors(struct search *s)
+{
+    const size_t *list = s->members, n = s->classes[1];
     struct gle_rng rng;
-    double grown = 0.0;
 
     gle_rng_seed(&rng, 1);
-    draw_error(s, s->graph->projections[s->way[0]].target, &rng);
-    for (size_t pass = 0; pass < FIRST_PASSES + PASSES; pass++)
-        for (size_t j = 0; j < s->n_way; j++) {
-            const double length = send(s, s->way[j], pace);
-            if (length == 0.0 || !isfinite(length))
-                return length == 0.0 ? 0.0 : INFINITY;
-            grown += pass < FIRST_PASSES ? 0.0 : log(length);
-        }
-    return exp(grown / PASSES);
+    for (size_t k = 0; k < n; k++) {
+        clear(s, s->coming, list[k]);
+        for (size_t j = 0; j < gle_population_of(s->net, list[k])->n; j++)
+            s->coming[s->at[list[k]] + j] = gle_torch_rand(&rng) - 0.5f;
+    }
+    (void)normalise(s, list, n);
+    swap_errors(s);
+}
+
+/* One step of errors within the set, from the populations of one class to those of the next. Returns what it multiplies
+ * their length by. */
+static double step(struct search *s, size_t class, enum pace pace)
+{
+    const size_t next = (class + 1) % s->period, n = s->classes[next + 1] - s->classes[next];
+    const size_t *list = s->members + s->classes[next];
+    double length;
+
+    for (size_t k = 0; k < n; k++)
+        clear(s, s->coming, list[k]);
+    for (size_t k = s->classes[class]; k < s->classes[class + 1]; k++)
+        for (size_t i = s->sets.starts[s->members[k]]; i < s->sets.starts[s->members[k] + 1]; i++)
+            if (gle_loop_sets_hold(&s->sets, &s->sets.edges[i]))
+                send(s, &s->sets.edges[i]);
+    for (size_t k = 0; k < n; k++)
+        for (size_t j = 0; j < gle_population_of(s->net, list[k])->n; j++)
+            s->coming[s->at[list[k]] + j] *= s->factors[pace][s->at[list[k]] + j];
+    length = normalise(s, list, n);
+    swap_errors(s);
+    return length;
+}
+
+/* The spectral radius of a step. */
+static double measure(struct search *s, enum pace pace)
+{
+    const size_t rounds = (STEPS_LEAST + s->period - 1) / s->period, least = rounds > ROUNDS ? rounds : ROUNDS;
+    const size_t n_steps = least * s->period;
+    double grown = 0.0;
+
+    draw_errors(s);
+    for (size_t t = 0; t < 2 * n_steps; t++) {
+        const double length = step(s, t % s->period, pace);
+        if (length == 0.0 || !isfinite(length))
+            return length == 0.0 ? 0.0 : INFINITY;
+        grown += t < n_steps ? 0.0 : log(length);
+    }
+    return exp(grown / (double)n_steps);
 }
 
 static bool looks_ahead(const struct gle_net *net)
@@ -203,102 +183,149 @@ static double gain_of_fast(const struct gle_net *net, const struct gle_populatio
 static void find_factors(struct search *s)
 {
     const struct gle_net *net = s->net;
-    size_t at = 0;
 
     for (size_t i = 0; i < s->graph->n_populations; i++) {
         const struct gle_population *p = gle_population_of(net, i);
-        float *slope = s->factors[LASTING] + at, *fast = s->factors[FAST] + at;
+        float *slope = s->factors[LASTING] + s->at[i], *fast = s->factors[FAST] + s->at[i];
         for (int u = -1; u <= 1; u++) {
             for (size_t j = 0; j < p->ld; j++)
-                s->error[j] = (float)u;
-            p->cfg->act->eval(s->sent, s->pooled, s->error, net->act_numbers[i], 1, p->n, p->ld);
+                s->errors[j] = (float)u;
+            p->cfg->act->eval(s->sent, s->pooled, s->errors, net->act_numbers[i], 1, p->n, p->ld);
             for (size_t j = 0; j < p->n; j++)
                 slope[j] = fmaxf(slope[j], fabsf(s->pooled[j]));
         }
         for (size_t j = 0; j < p->n; j++)
             fast[j] = looks_ahead(net) ? slope[j] * (float)gain_of_fast(net, p, j) : slope[j];
-        s->factors_at[i] = at;
-        at += p->ld;
     }
-}
-
-static void try_projections(struct search *s)
-{
-    struct gle_rng rng;
-
-    gle_rng_seed(&rng, 1);
-    for (size_t i = 0; i < s->graph->n_projections; i++)
-        for (enum pace pace = 0; sends(&s->graph->projections[i]) && pace < PACES; pace++) {
-            draw_error(s, s->graph->projections[i].target, &rng);
-            s->grown[pace][i] = send(s, i, pace);
-        }
 }
 
 /* --- the search --- */
 
-static void find_strengths(struct search *s)
+static size_t common_divisor(size_t a, size_t b)
 {
-    size_t looked_at = 0;
-
-    for (size_t i = 0; i < s->graph->n_populations; i++)
-        s->set[i] = i;
-    for (size_t i = 0; i < s->graph->n_projections; i++) {
-        double strength[PACES] = {1.0, 1.0};
-        s->strength[i] = -1.0;
-        if (!sends(&s->graph->projections[i]) || looked_at++ >= LOOKED_AT_MAX || !find_way(s, i))
-            continue;
-        unite(s);
-        for (size_t j = 0; j < s->n_way; j++)
-            for (enum pace pace = 0; pace < PACES; pace++)
-                strength[pace] *= s->grown[pace][s->way[j]];
-        s->strength[i] = fmax(strength[LASTING], strength[FAST]);
+    while (b) {
+        const size_t rest = a % b;
+        a = b;
+        b = rest;
     }
+    return a;
 }
 
-static void write_way(char *buf, const struct search *s)
+/* Walks from a population along errors, to all that it leads to or, `inner`, to those of its set: marks them as
+ * reached, with the fewest steps to each. */
+static void walk(struct search *s, size_t from, bool inner)
 {
-    const struct gle_graph *g = s->graph;
-    size_t n = (size_t)snprintf(buf, GLE_LOOP_WAY, "%s", g->populations[g->projections[s->way[0]].target].cfg->name);
+    size_t first = 0, n = 0;
 
-    /* errors go from targets to sources, rates the other way round */
-    for (size_t j = s->n_way; j-- > 0 && n < GLE_LOOP_WAY;)
-        n += (size_t)snprintf(buf + n, GLE_LOOP_WAY - n, " -> %s",
-                              g->populations[g->projections[s->way[j]].target].cfg->name);
-}
-
-/* The strongest loop of a set. */
-static int measure_set(struct gle_error_loop *loop, struct search *s, size_t set, struct gle_error *err)
-{
-    const struct gle_graph *g = s->graph;
-    size_t start = 0;
-
-    loop->gain = -1.0;
-    for (size_t k = 0; k < MEASURED_MAX; k++) {
-        size_t best = GLE_NO_PROJECTION;
-        for (size_t i = 0; i < g->n_projections; i++)
-            if (s->strength[i] >= 0.0 && set_of(s, g->projections[i].target) == set &&
-                (best == GLE_NO_PROJECTION || s->strength[i] > s->strength[best]))
-                best = i;
-        if (best == GLE_NO_PROJECTION || !find_way(s, best))
-            break;
-        for (enum pace pace = 0; pace < PACES; pace++) {
-            const double gain = measure(s, pace);
-            if (gain <= loop->gain)
+    memset(s->reached, 0, s->graph->n_populations * sizeof *s->reached);
+    s->reached[from] = true;
+    s->level[from] = 0;
+    s->queue[n++] = from;
+    while (first < n) {
+        const size_t here = s->queue[first++];
+        for (size_t i = s->sets.starts[here]; i < s->sets.starts[here + 1]; i++) {
+            const struct gle_error_edge *edge = &s->sets.edges[i];
+            if (s->reached[edge->to] || (inner && !gle_loop_sets_hold(&s->sets, edge)))
                 continue;
-            loop->gain = gain;
-            loop->fast = pace == FAST;
-            start = g->projections[best].target;
-            write_way(loop->way, s);
+            s->reached[edge->to] = true;
+            s->level[edge->to] = s->level[here] + 1;
+            s->queue[n++] = edge->to;
         }
-        for (size_t j = 0; j < s->n_way; j++)
-            s->strength[s->way[j]] = -1.0;
     }
+}
+
+/* What the lengths of all ways round the set of the populations that are listed have in common, from their levels. */
+static size_t find_period(const struct search *s, const size_t *list, size_t n)
+{
+    size_t period = 0;
+
+    for (size_t k = 0; k < n; k++)
+        for (size_t i = s->sets.starts[list[k]]; i < s->sets.starts[list[k] + 1]; i++) {
+            const struct gle_error_edge *edge = &s->sets.edges[i];
+            if (gle_loop_sets_hold(&s->sets, edge)) /* the level of a target is at most one more */
+                period = common_divisor(s->level[edge->from] + 1 - s->level[edge->to], period);
+        }
+    return period;
+}
+
+/* Puts the populations of a set that are listed in classes. */
+static void find_classes(struct search *s, const size_t *list, size_t n)
+{
+    s->period = find_period(s, list, n);
+    memset(s->classes, 0, (s->period + 1) * sizeof *s->classes);
+    for (size_t k = 0; k < n; k++)
+        s->classes[s->level[list[k]] % s->period]++;
+    for (size_t class = 1; class <= s->period; class++) /* counts become ends, which move back to where they begin */
+        s->classes[class] += s->classes[class - 1];
+    for (size_t k = n; k-- > 0;)
+        s->members[--s->classes[s->level[list[k]] % s->period]] = list[k];
+}
+
+/* Where errors go on to within the set; GLE_NO_POPULATION: to more than one. */
+static size_t only_way(const struct search *s, size_t from)
+{
+    size_t to = GLE_NO_POPULATION;
+
+    for (size_t i = s->sets.starts[from]; i < s->sets.starts[from + 1]; i++) {
+        const struct gle_error_edge *edge = &s->sets.edges[i];
+        if (!gle_loop_sets_hold(&s->sets, edge) || edge->to == to)
+            continue;
+        if (to != GLE_NO_POPULATION)
+            return GLE_NO_POPULATION;
+        to = edge->to;
+    }
+    return to;
+}
+
+/* Names, the first one first, with words between them; cut after whole names. */
+static void write_names(char *buf, const struct search *s, const size_t *list, size_t n, bool ring)
+{
+    static const char more[] = ", ...";
+    size_t at = 0;
+
+    *buf = '\0';
+    for (size_t k = 0; k < n + (ring ? 1 : 0); k++) {
+        const char *name = s->graph->populations[list[k % n]].cfg->name;
+        const char *between = !k ? "" : ring ? " -> " : k + 1 < n ? ", " : " and ";
+        if (at + strlen(between) + strlen(name) + sizeof more > GLE_LOOP_LAYERS) {
+            snprintf(buf + at, GLE_LOOP_LAYERS - at, "%s", ring ? " -> ..." : more);
+            return;
+        }
+        at += (size_t)snprintf(buf + at, GLE_LOOP_LAYERS - at, "%s%s", between, name);
+    }
+}
+
+/* The set of a population, where errors go round in it. list: room for all populations. */
+static int measure_set(struct gle_error_loop *loop, struct search *s, size_t first, size_t *list,
+                       struct gle_error *err)
+{
+    const struct gle_graph *g = s->graph;
+    size_t n = 0;
+
+    for (size_t i = 0; i < g->n_populations; i++)
+        if (s->sets.of[i] == s->sets.of[first])
+            list[n++] = i;
+    walk(s, first, true);
+    find_classes(s, list, n);
+    *loop = (struct gle_error_loop){.ring = true, .gain = -1.0};
+    for (size_t k = 0; k < n; k++)
+        loop->ring = loop->ring && only_way(s, list[k]) != GLE_NO_POPULATION;
+    for (enum pace pace = 0; pace < PACES; pace++) {
+        const double of_step = measure(s, pace);
+        const double gain = loop->ring ? pow(of_step, (double)n) : of_step;
+        if (gain <= loop->gain)
+            continue;
+        loop->gain = gain;
+        loop->fast = pace == FAST;
+    }
+    for (size_t k = 1, at = only_way(s, first); loop->ring && k < n; k++, at = only_way(s, at))
+        list[n - k] = at; /* errors go from targets to sources, rates the other way round */
+    write_names(loop->layers, s, list, n, loop->ring);
+    walk(s, first, false);
     loop->reaches = gle_calloc(g->n_populations, sizeof *loop->reaches);
     if (!loop->reaches)
         return gle_fail(err, GLE_ENOMEM, "no memory for loops of errors");
-    walk(g, start, GLE_NO_POPULATION, s->queue, s->came);
-    for (size_t i = 0; i < g->n_populations; i++)
-        loop->reaches[i] = i == start || s->came[i] != GLE_NO_PROJECTION;
+    memcpy(loop->reaches, s->reached, g->n_populations * sizeof *loop->reaches);
     return 0;
 }
 
@@ -313,68 +340,77 @@ static int allocate(struct search *s, struct gle_error_loops *out, struct gle_er
 {
     const struct gle_graph *g = s->graph;
     size_t all = GLE_SLACK, most = g->ld_input;
-    bool ok = true;
+    bool ok;
 
-    for (size_t i = 0; i < g->n_populations; i++) {
+    if (gle_loop_sets_find(&s->sets, g, err))
+        return -1;
+    ok = (s->at = gle_calloc(g->n_populations, sizeof *s->at)) != NULL;
+    for (size_t i = 0; i < g->n_populations && s->at; i++) {
+        s->at[i] = all - GLE_SLACK;
         all += g->populations[i].ld;
         most = g->populations[i].ld > most ? g->populations[i].ld : most;
     }
-    for (enum pace pace = 0; pace < PACES; pace++) {
+    for (enum pace pace = 0; pace < PACES; pace++)
         ok = (s->factors[pace] = gle_floats(all)) && ok;
-        ok = (s->grown[pace] = gle_calloc(g->n_projections, sizeof *s->grown[pace])) && ok;
-    }
-    ok = (s->error = gle_floats(most + GLE_SLACK)) && ok;
+    ok = (s->errors = gle_floats(all)) && ok;
+    ok = (s->coming = gle_floats(all)) && ok;
     ok = (s->sent = gle_floats(most + GLE_SLACK)) && ok;
     ok = (s->pooled = gle_floats(most + GLE_SLACK)) && ok;
     ok = (s->rest = gle_floats(most + GLE_SLACK)) && ok;
-    ok = (s->factors_at = gle_calloc(g->n_populations, sizeof *s->factors_at)) && ok;
+    ok = (s->level = gle_calloc(g->n_populations, sizeof *s->level)) && ok;
     ok = (s->queue = gle_calloc(g->n_populations, sizeof *s->queue)) && ok;
-    ok = (s->came = gle_calloc(g->n_populations, sizeof *s->came)) && ok;
-    ok = (s->set = gle_calloc(g->n_populations, sizeof *s->set)) && ok;
-    ok = (s->way = gle_calloc(g->n_populations, sizeof *s->way)) && ok;
-    ok = (s->strength = gle_calloc(g->n_projections, sizeof *s->strength)) && ok;
+    ok = (s->members = gle_calloc(g->n_populations, sizeof *s->members)) && ok;
+    ok = (s->classes = gle_calloc(g->n_populations + 1, sizeof *s->classes)) && ok;
+    ok = (s->reached = gle_calloc(g->n_populations, sizeof *s->reached)) && ok;
     ok = (out->item = gle_calloc(g->n_populations, sizeof *out->item)) && ok;
     return ok ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for loops of errors");
 }
 
 static void release(struct search *s)
 {
-    for (enum pace pace = 0; pace < PACES; pace++) {
+    gle_loop_sets_clear(&s->sets);
+    for (enum pace pace = 0; pace < PACES; pace++)
         gle_free(s->factors[pace]);
-        gle_free(s->grown[pace]);
-    }
-    gle_free(s->error);
+    gle_free(s->at);
+    gle_free(s->errors);
+    gle_free(s->coming);
     gle_free(s->sent);
     gle_free(s->pooled);
     gle_free(s->rest);
-    gle_free(s->factors_at);
+    gle_free(s->level);
     gle_free(s->queue);
-    gle_free(s->came);
-    gle_free(s->set);
-    gle_free(s->way);
-    gle_free(s->strength);
+    gle_free(s->members);
+    gle_free(s->classes);
+    gle_free(s->reached);
+}
+
+/* Whether errors go round in the set of a population, which is the first one of it. */
+static bool begins_loop(const struct search *s, size_t population)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < population; i++)
+        if (s->sets.of[i] == s->sets.of[population])
+            return false;
+    for (size_t i = s->sets.starts[population]; i < s->sets.starts[population + 1]; i++)
+        any = any || gle_loop_sets_hold(&s->sets, &s->sets.edges[i]);
+    return any;
 }
 
 int gle_error_loops_find(struct gle_error_loops *out, const struct gle_net *net, struct gle_error *err)
 {
     struct search s = {.net = net, .graph = net->graph};
+    size_t *list = gle_calloc(net->graph->n_populations, sizeof *list);
     int rc;
 
     *out = (struct gle_error_loops){0};
-    rc = allocate(&s, out, err);
-    if (!rc) {
+    rc = list ? allocate(&s, out, err) : gle_fail(err, GLE_ENOMEM, "no memory for loops of errors");
+    if (!rc)
         find_factors(&s);
-        try_projections(&s);
-        find_strengths(&s);
-    }
-    for (size_t i = 0; i < s.graph->n_projections && !rc; i++)
-        if (s.strength[i] >= 0.0) {
-            const size_t set = set_of(&s, s.graph->projections[i].target);
-            rc = measure_set(&out->item[out->n++], &s, set, err);
-            for (size_t j = i; j < s.graph->n_projections; j++) /* the set is through */
-                if (set_of(&s, s.graph->projections[j].target) == set)
-                    s.strength[j] = -1.0;
-        }
+    for (size_t i = 0; i < s.graph->n_populations && !rc; i++)
+        if (begins_loop(&s, i))
+            rc = measure_set(&out->item[out->n++], &s, i, list, err);
+    gle_free(list);
     release(&s);
     if (!rc)
         qsort(out->item, out->n, sizeof *out->item, stronger);

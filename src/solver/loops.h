@@ -4,31 +4,34 @@
 
 #include "solver/net.h"
 
-enum { GLE_LOOP_WAY = 200 };
+enum { GLE_LOOP_LAYERS = 200 };
 
-/* A loop of projections that send errors back.
+/* Layers from each of which errors come to all others, by projections that send errors back and by errors_from.
  *
- * gain: what one pass round it multiplies errors by at the most, after many passes: the spectral radius of the product,
- * over its projections, of diag(h * phi') and W^T (or B^T), at the net's present parameters. phi' is the largest slope
- * of the source's activation at potentials of -1, 0 and 1. h is what the source makes of errors of one frequency. For
- * rule gle there are two ends: 1 for errors that last, and (2 tau_m - dt) / (2 tau_r - dt) for those that change their
- * sign with each step, which is tau_m / tau_r where dt is short; the gain is that of the end which gains more. For
- * other rules h is 1. Above 1, errors can grow without bound; whether they do depends on their signs, and on slopes
- * elsewhere. Loops that meet can grow together where none does alone. */
+ * gain: the spectral radius of what errors go through, at the net's present parameters: what they are multiplied by at
+ * the most, after many passes. On the way from one layer to the next that is W^T (or B^T, or B of errors_from), and
+ * then diag(h * phi') of the layer that they come to. phi' is the largest slope of its activation at potentials of -1,
+ * 0 and 1. h is what it makes of errors of one frequency. For rule gle there are two ends: 1 for errors that last, and
+ * (2 tau_m - dt) / (2 tau_r - dt) for those that change their sign with each step, which is tau_m / tau_r where dt is
+ * short; the gain is that of the end which gains more. For other rules h is 1. Above 1, errors can grow without bound;
+ * whether they do depends on their signs, and on slopes elsewhere. Where the layers form one ring, the gain is that of
+ * a pass round it; where several loops share layers, so that errors may grow in all of them together though in none
+ * alone, it is that of a step, in which errors go from each layer to the next ones. */
 struct gle_error_loop {
-    char way[GLE_LOOP_WAY]; /* layers in the direction of rates, "hidden -> readout -> hidden", cut to size */
+    char layers[GLE_LOOP_LAYERS]; /* of a ring as rates go, against errors: "hidden -> readout -> hidden"; else "a, b
+                                     and c"; cut where there are many */
+    bool ring;
     double gain;
     bool fast;     /* of errors that change with each step */
-    bool *reaches; /* (n_populations): those that errors from the loop come to, itself included */
+    bool *reaches; /* (n_populations): those that errors from the loop come to, its own included */
 };
 struct gle_error_loops {
     struct gle_error_loop *item; /* the strongest first */
     size_t n;
 };
 
-/* Finds a strong loop in each set of layers from which errors come back to each other. Of such a set it looks at the
- * shortest loop through each projection, sets them in order by what one random error gains, and measures the first few,
- * of which it takes the strongest. Parameters are those of now: the initial ones after gle_net_init().
+/* Finds all sets of layers from which errors come back to each other. Parameters are those of now: the initial ones
+ * after gle_net_init().
  * Owns:   *out belongs to the caller (gle_error_loops_clear(), also after an error).
  * Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_error_loops_find(struct gle_error_loops *out, const struct gle_net *net, struct gle_error *err);

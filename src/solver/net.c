@@ -118,11 +118,12 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
     net->output_sum = gle_floats(B * gle_top_of(net)->ld);
     net->rooms = gle_floats(net->split.n_threads * gle_room_apart(graph));
     net->learns = gle_calloc(graph->n_parameters, sizeof *net->learns);
+    net->held = gle_calloc(graph->n_parameters, sizeof *net->held);
     net->missed = gle_calloc(graph->n_parameters, sizeof *net->missed);
     net->tape_unasked = gle_calloc(graph->tape_steps + 1, sizeof *net->tape_unasked); /* there may be none */
-    ok = net->act && net->act_numbers && net->wild && net->learns && net->missed && net->row_loss && net->laps &&
-         net->grads && net->kept && net->rooms && net->input && net->target && net->top_error && net->output_sum &&
-         net->tape_unasked && gle_net_make_followed(net);
+    ok = net->act && net->act_numbers && net->wild && net->learns && net->held && net->missed && net->row_loss &&
+         net->laps && net->grads && net->kept && net->rooms && net->input && net->target && net->top_error &&
+         net->output_sum && net->tape_unasked && gle_net_make_followed(net);
     for (int role = 0; role < GLE_ROLES; role++) {
         const size_t places = role == GLE_DERIVED && !graph->observed ? places_of(net) : 1;
         ok = (net->slabs[role] = gle_floats(places * graph->floats[role] + GLE_SLACK)) && ok;
@@ -163,6 +164,7 @@ void gle_net_destroy(struct gle_net *net)
     for (int role = 0; role < GLE_ROLES; role++)
         gle_free(net->slabs[role]);
     gle_free(net->learns);
+    gle_free(net->held);
     gle_free(net->missed);
     gle_free(net->tape_unasked);
     gle_free(net->act);
@@ -330,11 +332,24 @@ static bool follows(const struct gle_net *net, const struct gle_parameter *weigh
     return net->graph->projections[weight->field.projection].feedback_way == GLE_FEEDBACK_FOLLOWS;
 }
 
+/* B that moves along with W makes the steps of W, with moments that equal those of W: also when it goes on to. */
+static void take_moments(struct gle_net *net, const struct gle_projection *c)
+{
+    const size_t bytes = c->weight->field.rows * c->weight->field.ld * sizeof(float);
+
+    gle_net_touch(net, GLE_PART_MOMENTS);
+    for (size_t m = 0; m < net->optimizer->n_moments; m++)
+        memcpy(net->moments[m] + c->feedback->field.place, net->moments[m] + c->weight->field.place, bytes);
+}
+
 void gle_net_hold(struct gle_net *net, size_t param, bool hold)
 {
     const struct gle_parameter *p = &net->graph->parameters[param];
 
     net->learns[param] = !hold && p->plastic;
+    if (net->held[param] && !hold && p->kind == GLE_FEEDBACK && follows(net, p))
+        take_moments(net, &net->graph->projections[p->field.projection]);
+    net->held[param] = hold;
     if (!hold)
         return;
     gle_net_touch(net, GLE_PART_GRADIENTS);

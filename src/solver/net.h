@@ -167,8 +167,8 @@ void gle_net_get_read(const struct gle_net *net, enum gle_read what, const size_
  * Errors: GLE_EDATA (a file), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_net_apply(struct gle_net *net, const struct gle_settings *settings, struct gle_rng *rng,
                                  struct gle_error *err);
-/* Whether a parameter, if plastic, is kept from learning for the time being. The optimizer does not see that time: it
- * goes on with the moments, and the count of steps, that the parameter had. */
+/* Whether a parameter, if plastic, or weights B that move, is kept from that for the time being. The optimizer does not
+ * see that time: it goes on with the moments, and the count of steps, that the parameter had. */
 void gle_net_hold(struct gle_net *net, size_t param, bool hold);
 
 /* Between nets of the same layers and the same number of rows. The target becomes the output of the teacher that its

@@ -5,11 +5,11 @@
 
 #include <string.h>
 
-static void clamp(float *p, size_t n, const struct gle_bounds *bounds)
+void gle_net_bound(float *p, size_t n, const struct gle_bounds *bounds)
 {
     const float low = (float)bounds->low, high = (float)bounds->high;
 
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && (bounds->low > -1e308 || bounds->high < 1e308); i++)
         p[i] = p[i] < low ? low : p[i] > high ? high : p[i];
 }
 
@@ -32,8 +32,7 @@ static void update_as(struct gle_net *net, const struct gle_parameter *p, const 
     for (size_t m = 0; m < net->optimizer->n_moments; m++)
         moments[m] = net->moments[m] + p->field.place + at;
     net->optimizer->update(values, gle_followed_of(net, p) + at, moments, n * each, &step);
-    if (p->bounds->low > -1e308 || p->bounds->high < 1e308)
-        clamp(values, n * each, p->bounds);
+    gle_net_bound(values, n * each, p->bounds);
     gle_net_follow(net, p, first, n);
 }
 
@@ -71,8 +70,10 @@ static void update_weights(struct gle_net *net, const struct gle_projection *c, 
         return;
     }
     shrink(net, c->weight, keep, first, n);
-    shrink(net, c->feedback, keep, first, n);
     update(net, c->weight, first, n);
+    if (!gle_feedback_moves(net, c))
+        return;
+    shrink(net, c->feedback, keep, first, n);
     update_as(net, c->feedback, c->weight, first, n);
 }
 
@@ -89,7 +90,7 @@ void gle_net_spend_weights(struct gle_net *net, const struct gle_projection *c, 
 {
     if (net->followed)
         gle_net_gather(net, c->weight, first, n);
-    if (c->feedback_way == GLE_FEEDBACK_FOLLOWS)
+    if (gle_feedback_follows(net, c))
         show_feedback(net, c, first, n);
     if (net->spends && !net->squares)
         update_weights(net, c, first, n);
@@ -102,7 +103,7 @@ static void follow_weights(struct gle_net *net, const struct gle_projection *c, 
     if (!gle_learns(net, c->weight) || !part.n)
         return;
     gle_net_clip(net, c->weight, part.first, part.n);
-    if (c->feedback_way == GLE_FEEDBACK_FOLLOWS)
+    if (gle_feedback_follows(net, c))
         show_feedback(net, c, part.first, part.n);
     update_weights(net, c, part.first, part.n);
 }

@@ -6,9 +6,11 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
+import time
 import unittest
 import zipfile
 
@@ -16,6 +18,19 @@ GLESIM = os.path.abspath(os.environ.get("GLESIM", "glesim"))
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "configs"
 XOR = CONFIGS / "xor.yaml"
+# Runs of it take some milliseconds.
+SMALL_CONFIG = """glesim: 1
+name: small
+dt: 0.1
+dataset: {type: xor}
+network:
+  input: 2
+  layers:
+    - {name: hidden, neurons: {count: 6, tau_m: 1.0, tau_r: 0.5}, activation: tanh}
+    - {name: readout, neurons: {count: 2, tau_m: 1.0, tau_r: 1.0}}
+learning: {loss: cross_entropy, optimizer: {type: adam, lr: 1e-2}}
+training: {epochs: 2, batch_size: 4}
+"""
 PATIENCE = 60 * float(os.environ.get("GLE_SLOWNESS", "1")) # seconds for a command
 
 
@@ -66,9 +81,23 @@ class Case(InFolder):
         path.write_text(text, encoding="utf-8")
         return path
 
-    def start(self, *args):
+    def start(self, *args, env=None):
         return subprocess.Popen([GLESIM, *map(str, args)], cwd=self.folder, stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                env={**os.environ, **(env or {})})
+
+    def interrupted(self, *args, env=None):
+        """A run to out/ that a signal ends once it has written something. What it said on standard error."""
+        def written():
+            return [path.stat().st_mtime_ns for path in self.folder.glob("out/*/metrics.json")]
+        before, end = written(), time.monotonic() + PATIENCE
+        run = self.start(*args, "--output", "out", env=env)
+        while written() == before and run.poll() is None and time.monotonic() < end:
+            time.sleep(0.01)
+        run.send_signal(signal.SIGINT)
+        _, said = run.communicate(timeout=PATIENCE)
+        self.assertEqual(run.returncode, 130, said)
+        return said
 
     def run_glesim(self, *args, code=0, env=None, **kwargs):
         """What it was and wrote: done.stdout and done.stderr are bytes, done.out and done.err text."""

@@ -11,7 +11,7 @@ import subprocess
 import time
 import unittest
 
-from case import GLESIM, PATIENCE, Case, load
+from case import CONFIGS, GLESIM, PATIENCE, Case, load
 
 CONFIG = """glesim: 1
 name: small
@@ -155,6 +155,11 @@ class Places(Configs):
         for path in (self.folder / "piped").glob("*/*/seed_*/config.yaml"):
             self.assertEqual(path.read_bytes(),
                              (self.folder / "read" / path.relative_to(self.folder / "piped")).read_bytes())
+
+    def test_the_table_of_configs_has_all_of_them(self):
+        table = (CONFIGS / "README.md").read_text(encoding="utf-8").partition("\n## ")[0]
+        self.assertEqual(sorted(re.findall(r"^\| `(\S+)` \|", table, re.M)),
+                         sorted(path.name for path in CONFIGS.glob("*.yaml")))
 
     def test_a_folder_can_be_moved(self):
         here, there = self.folder / "here", self.folder / "deep/down/there"

@@ -13,7 +13,7 @@ import time
 import unittest
 import unittest.mock
 
-from case import Case, CONFIGS, GLESIM, PATIENCE, XOR, floats, load
+from case import Case, CONFIGS, GLESIM, PATIENCE, SMALL_CONFIG, XOR, floats, load
 from test_resume import Stopped, TEACHER, kill
 
 SHORT = ["--set", "training.epochs=1", "--quiet"]
@@ -215,16 +215,7 @@ class There(Devices):
             self.assertEqual(load(report)["status"], "interrupted")
 
     def stopped(self, *args):
-        """Starts a run, and ends it by a signal after it has written something. What it said on standard error."""
-        before = [path.stat().st_mtime_ns for path in self.folder.glob("out/*/metrics.json")]
-        run, end = self.start(XOR, *LONG, "--output", "out", "--quiet", *args), time.monotonic() + PATIENCE
-        while (before == [path.stat().st_mtime_ns for path in self.folder.glob("out/*/metrics.json")] and
-               run.poll() is None and time.monotonic() < end):
-            time.sleep(0.01)
-        run.send_signal(signal.SIGINT)
-        _, err = run.communicate(timeout=PATIENCE)
-        self.assertEqual(run.returncode, 130, err)
-        return err
+        return self.interrupted(XOR, *LONG, "--quiet", *args)
 
     @NEEDS_DEVICE
     def test_auto_does_not_move_a_run_that_is_resumed(self):
@@ -359,18 +350,7 @@ class Runs(Devices):
             for seed in range(4):
                 self.assertIsNone(kill.difference(self.run_of("alone", seed), self.run_of("many", seed)))
 
-    MANY = """glesim: 1
-name: many
-dt: 0.1
-dataset: {type: xor}
-network:
-  input: 2
-  layers:
-    - {name: hidden, neurons: {count: 6, tau_m: 1.0, tau_r: 0.5}, activation: tanh}
-    - {name: readout, neurons: {count: 2, tau_m: 1.0, tau_r: 1.0}}
-learning: {loss: cross_entropy, optimizer: {type: adam, lr: 1e-2}}
-training: {epochs: 3, batch_size: 4}
-compute: {backend: opencl}
+    MANY = SMALL_CONFIG.replace("epochs: 2", "epochs: 3") + """compute: {backend: opencl}
 variants:
   usual: {}
   fast: {learning.optimizer.lr: 0.05, training.epochs: 1}

@@ -77,6 +77,44 @@ class Feedback(Stopped):
                 self.assertEqual(m["network"]["plastic"], 5 * 6 + 7 * 3 + 6 * 3 * moves)
                 self.assertEqual(floats(folder / "weights.npz")["readout.feedback"], of[max(of)][1])
 
+    # B of a source, and those of errors that come directly, in phases: set for one, and then back.
+    PHASES = """glesim: 1
+name: phases
+dt: 0.1
+seed: 3
+dataset: {type: ornstein_uhlenbeck, tau: 1.0, sequences: 4, channels: 2}
+network:
+  input: 2
+  layers:
+    - {name: a, neurons: {count: 3, tau_m: 1.0, tau_r: 0.8}, activation: tanh, errors_from: [top, b]}
+    - {name: b, neurons: {count: 3, tau_m: 1.0, tau_r: 0.8}, from: [{layer: a, feedback: WAY}, input]}
+    - {name: top, neurons: {count: 2, tau_m: 1.0, tau_r: 1.0}, from: [b]}
+teacher: {a: {weight: 0.7}}
+learning: {loss: mse, optimizer: {type: adam, lr: 1.0e-2}, beta: 1.0}
+training:
+  phases:
+    - {duration: 1}
+    - {duration: 2, set: {b.a.feedback: 0.5, a.top.errors_from: [[1, 2], [3, 4], [5, 6]]}}
+    - {duration: 1}
+record: {every: 1, parameters: [weight, feedback, errors_from]}
+"""
+
+    def test_phases_set_them_and_put_them_back(self):
+        for way, moves in WAYS:
+            with self.subTest(way):
+                text = self.PHASES.replace("WAY", way)
+                _, folder = self.run_config(self.write("phases.yaml", text))
+                arrays = floats(folder / "recording.npz")
+                b, direct, w = ([arrays[name][n * t:][:n] for t in range(40)] for name, n in
+                                (("b.a.feedback", 9), ("a.top.errors_from", 6), ("b.a.weight", 9)))
+                self.assertEqual([t for t in range(40) if b[t] == (0.5,) * 9], list(range(10, 30)))
+                self.assertEqual([t for t in range(40) if direct[t] == (1, 2, 3, 4, 5, 6)], list(range(10, 30)))
+                self.assertEqual({direct[t] for t in range(40) if not 10 <= t < 30}, {direct[0]})
+                self.assertEqual(len(set(w[10:])), 30) # what is set does not keep W from learning
+                self.assertEqual(b[30] == b[9], not moves)
+                self.assertLess(max(abs(x - y) for x, y in zip(b[30], b[9])), 0.1)
+                self.assertEqual(len(set(b[30:])), 10 if moves else 1)
+
     def test_errors_can_come_directly(self):
         config = CONFIG.replace("feedback: FEEDBACK", "feedback: none").replace("activation: tanh}", "activation: tanh, "
                                                                                "errors_from: [readout]}")

@@ -460,6 +460,72 @@ class Networks(Case):
         self.assertRegex(out, r"left out: .*readout\.feedback\n")
         self.assertEqual(list(load_script().read(self.folder / "m.pt")), ["0.weight", "0.bias", "2.weight", "2.bias"])
 
+    # Activations of the hidden layer, what they are called, and what --dry-run shows.
+    ACTIVATIONS = [("{type: leaky_relu, slope: 0.2}", "leaky_relu of slope 0.2, torch.nn.LeakyReLU(0.2) in PyTorch"),
+                   ("{type: elu, alpha: 0.5}", "elu of alpha 0.5, torch.nn.ELU(0.5) in PyTorch"),
+                   ("hard_sigmoid", "hard_sigmoid of low -3, high 3, torch.nn.Hardsigmoid() in PyTorch"),
+                   ("{type: hard_sigmoid, low: 0, high: 1}",
+                    "hard_sigmoid of low 0, high 1, torch.clamp((x - 0) / (1 - 0), 0, 1) in PyTorch")]
+
+    def xor_with(self, activation):
+        text = XOR.read_text(encoding="utf-8").replace("activation: tanh", f"activation: {activation}")
+        return self.file("own.yaml", text.encode())
+
+    def test_activations_with_settings_are_told_both_ways(self):
+        for activation, called in self.ACTIVATIONS:
+            with self.subTest(activation):
+                config, line = self.xor_with(activation), f"hidden: activation {called}: no state dict says so\n"
+                out, _ = self.call("to-npz", XOR_MODEL, "start.npz", "--config", config, "--force")
+                self.assertEqual(out.count(line), 1, out)
+                self.glesim(config, "--set", "training.epochs=1", "--output", "out", "--force")
+                out, _ = self.call("to-torch", "out/seed_1/weights.npz", "m.pt", "--like", XOR_MODEL, "--force")
+                self.assertEqual(out.count(line), 1, out)
+        out, _ = self.call("to-npz", XOR_MODEL, "start.npz", "--config", XOR, "--force")
+        self.assertNotIn("activation", out)
+
+    def prelu(self, name, slope):
+        """The model of XOR with a PReLU behind its first layer."""
+        script = load_script()
+        arrays = {key: tensor.array for key, tensor in script.read(XOR_MODEL).items()}
+        names = list(arrays)
+        arrays["act.weight"] = np.asarray(slope, "f4")
+        with open(self.folder / name, "wb") as file:
+            script.write_torch(file, {key: arrays[key] for key in [*names[:2], "act.weight", *names[2:]]})
+        return name
+
+    def test_the_slope_of_a_prelu_is_that_of_the_config(self):
+        leaky = self.xor_with("{type: leaky_relu, slope: 0.2}")
+        self.prelu("m.pt", [0.2])
+        out, _ = self.call("to-npz", "m.pt", "start.npz", "--config", leaky)
+        self.assertNotIn("left out", out)
+        plain, _ = self.call("to-npz", XOR_MODEL, "plain.npz", "--config", leaky)
+        self.assertEqual(out, plain)
+        self.assert_same(self.arrays("start.npz"), self.arrays("plain.npz"))
+        out, _ = self.call("to-npz", "m.pt", "like.npz", "--like", "start.npz")
+        self.assertIn("act.weight is the slope of a PReLU: the config has to say activation: {type: leaky_relu, slope: "
+                      "0.200000003} of 'hidden'\n", out)
+        for config in (XOR, self.xor_with("{type: leaky_relu, slope: 0.3}")):
+            self.refused("to-npz", "m.pt", "no.npz", "--config", config, says="m.pt: act.weight is the slope of a PReLU "
+                         "behind 0.weight: glesim has it in the config, which does not say activation: {type: leaky_relu, "
+                         "slope: 0.200000003} of 'hidden'")
+        self.prelu("many.pt", [0.2, 0.3])
+        self.refused("to-npz", "many.pt", "no.npz", "--config", leaky, code=4, says="act.weight is the slope of a PReLU "
+                     "behind 0.weight, and holds 2 different numbers: glesim's leaky_relu has one for all neurons of "
+                     "'hidden'")
+        leaky = self.xor_with("{type: leaky_relu, slope: 0.2}")
+        self.glesim(leaky, "--set", "training.epochs=1", "--output", "out")
+        self.prelu("m.pt", [0.5])
+        out, _ = self.call("to-torch", "out/seed_1/weights.npz", "back.pt", "--like", "m.pt")
+        self.assertIn("act.weight is 0.200000003, the slope of its leaky_relu\n", out)
+        back = load_script().read(self.folder / "back.pt")
+        self.assertEqual(list(back), list(load_script().read(self.folder / "m.pt")))
+        self.assertEqual(back["act.weight"].array.tolist(), [np.float32(0.2)])
+        self.refused("to-torch", "start.npz", "no.pt", "--like", "m.pt", says="m.pt: act.weight is the slope of a PReLU "
+                     "behind 0.weight, which start.npz has not: there is no metrics.json of its run beside it")
+        self.glesim(XOR, "--set", "training.epochs=1", "--output", "tanh")
+        self.refused("to-torch", "tanh/seed_1/weights.npz", "no.pt", "--like", "m.pt",
+                     says="the activation of 'hidden' is no leaky_relu")
+
     def test_synapses_must_be_pairs_of_whole_numbers(self):
         for synapses, says in ((np.ones((4, 2), "f4"), "whole numbers are wanted"),
                                (np.ones((3, 2), "i8"), "has shape (3, 2), where (4, 2) is wanted"),

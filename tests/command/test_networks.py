@@ -195,7 +195,8 @@ class Growing(Networks):
             self.assertEqual(err, "")
         err = self.run_glesim(self.config, "--check", *self.LOOP).err
         self.assertRegex(err, self.WARNING)
-        self.assertAlmostEqual(float(err.split()[-1]), 2 * 1.9 / 0.9, delta=0.01) # 8 x 8 of 1/4: its eigenvalue is 2
+        # 8 x 8 of -1/4, whose eigenvalue is -2, and the other loop through the same layer
+        self.assertAlmostEqual(float(err.split()[-1]), (2 - 0.02) * 1.9 / 0.9, delta=0.01)
         self.assertEqual(self.run_glesim(self.config, "--check", "--quiet", *self.LOOP).err, "")
         # exact gradients send no errors in steps, so that it does not matter through what they would go
         err = self.run_glesim(self.config, "--check", *self.LOOP, *BPTT).err
@@ -208,6 +209,37 @@ class Growing(Networks):
                                    r"hidden -> hidden, which on the initial weights multiplies errors that change with "
                                    r"each step by up to [\d.]+ each time\n")
         self.assertIn("; errors go round the loop hidden -> hidden", self.metrics("out")["message"])
+
+    # Each loop alone has a gain below 1; errors of the second layer come back by errors_from.
+    TOGETHER = """glesim: 1
+name: together
+dt: 0.1
+dataset: {type: xor}
+network:
+  input: 2
+  output: out
+  layers:
+    - name: a
+      neurons: {count: 2, tau_m: 1.0, tau_r: 1.0}
+      from: [input, {layer: a, connect: one_to_one, weight: 0.8}, {layer: out, connect: one_to_one, weight: 0.9}]
+      errors_from: [{layer: out, weight: [[0.9, 0], [0, 0.9]]}]
+    - {name: out, neurons: {count: 2, tau_m: 1.0, tau_r: 1.0}, from: [{layer: a, feedback: none}]}
+learning: {rule: bp, loss: mse, optimizer: {type: sgd, lr: 1.0e-9}}
+training: {epochs: 5, batch_size: 4}
+"""
+
+    def test_loops_that_grow_together_are_named_together(self):
+        config = self.write("together.yaml", self.TOGETHER)
+        growth = 0.4 + (0.4 ** 2 + 0.9 ** 2) ** 0.5
+        err = self.run_glesim(config, "--check").err
+        self.assertRegex(err, r"network\.layers: warning: errors can grow without bound in the loops among a and out: on "
+                              r"the initial weights each step multiplies errors that last by up to [\d.]+\n\Z")
+        self.assertAlmostEqual(float(err.split()[-1]), growth, delta=0.01)
+        err = self.run_glesim(config, "--quiet", "--output", "out", "--set", "training.epochs=100", code=6).err
+        self.assertRegex(err, r"; errors go round loops among a and out, which on the initial weights multiply errors "
+                              r"that last by up to 1\.38 in each step\n")
+        self.assertEqual(self.run_glesim(config, "--check", "--set", "network.layers[0].from[1].weight=0.1",
+                                         "--set", "network.layers[0].from[2].weight=0.1").err, "")
 
 
 class Runs(Networks):

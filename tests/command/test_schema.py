@@ -107,7 +107,7 @@ UNSEEN = {
         bias_length padding_of_mnist1d signal_amplitudes signal_phases
         source_weights speech_levels tau_list_and_count taus_of_channels weight_ragged weight_rows""",
     "the shapes that links make and want, and which of their settings go together": """
-        channels_without_conv conv_count conv_of_neurons conv_sizes links_that_do_not_fit""",
+        channels_without_conv conv_count conv_of_neurons conv_one_in_a_list conv_sizes links_that_do_not_fit""",
     "that sizes of the network must be those of the data set": """
         input_and_dataset readout_and_dataset signal_two_channels speech_sizes""",
     "which layers, neurons and sequences there are, and that names are given once": """

@@ -12,26 +12,12 @@ import statistics
 import time
 import unittest
 
-from case import Case, PATIENCE, XOR, load, without_times
+from case import Case, PATIENCE, SMALL_CONFIG, XOR, load, without_times
 
 SHORT = ["--set", "training.epochs=3"]
-CONFIG = """glesim: 1
-name: small
-dt: 0.1
-dataset: {type: xor}
-network:
-  input: 2
-  layers:
-    - {name: hidden, neurons: {count: 6, tau_m: 1.0, tau_r: 0.5}, activation: tanh}
-    - {name: readout, neurons: {count: 2, tau_m: 1.0, tau_r: 1.0}}
-learning: {loss: cross_entropy, optimizer: {type: adam, lr: 1e-2}}
-training: {epochs: 2, batch_size: 4}
-"""
-
-
 class Many(Case):
     def config(self, text=""):
-        return self.write("small.yaml", CONFIG + text)
+        return self.write("small.yaml", SMALL_CONFIG + text)
 
     def assert_same_run(self, one, other):
         self.assertEqual((one / "weights.npz").read_bytes(), (other / "weights.npz").read_bytes())
@@ -41,7 +27,7 @@ class Many(Case):
 
 class Seeds(Many):
     def test_a_run_from_before_an_activation_had_settings_is_the_same_one(self):
-        config = self.write("small.yaml", CONFIG.replace("tanh", "elu"))
+        config = self.write("small.yaml", SMALL_CONFIG.replace("tanh", "elu"))
         self.run_glesim(config, "--seeds", "0")
         before = (self.run_of("results/small", 0) / "weights.npz").stat().st_mtime_ns
         resolved, report = (self.run_of("results/small", 0) / name for name in ("config.yaml", "metrics.json"))
@@ -58,7 +44,7 @@ class Seeds(Many):
         self.assertEqual((self.run_of("results/small", 0) / "weights.npz").stat().st_mtime_ns, before)
         summary = load(self.folder / "results/small/summary.json")
         self.assertEqual((summary["completed"], summary.get("left_out", [])), (2, []))
-        other = self.write("other.yaml", CONFIG.replace("tanh", "{type: elu, alpha: 0.5}"))
+        other = self.write("other.yaml", SMALL_CONFIG.replace("tanh", "{type: elu, alpha: 0.5}"))
         self.run_glesim(other, "--seeds", "0-1", code=3)
 
     def test_a_seed_among_others_is_the_same_as_alone(self):

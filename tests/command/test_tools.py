@@ -22,7 +22,8 @@ class Tools(InFolder):
         self.copy = self.folder / "a copy"
         (self.copy / "tools").mkdir(parents=True)
         for path in (ROOT / "tools").iterdir():
-            if path.name == "figures" or os.access(path, os.X_OK) and path.is_file() or path.name == "bench.c":
+            if path.name == "figures" or os.access(path, os.X_OK) and path.is_file() or path.name in (
+                    "bench.c", "torch_activations.py"):
                 (shutil.copytree if path.is_dir() else shutil.copy)(path, self.copy / "tools" / path.name)
         (self.copy / "datasets").mkdir()
         shutil.copy(ROOT / "datasets/command.py", self.copy / "datasets")

@@ -2,6 +2,7 @@
 the one that GLESIM names. Standard library only.
 """
 
+import re
 import unittest
 
 from case import Case, load
@@ -145,6 +146,47 @@ UNUSED = [
 ]
 
 
+SHORT = ("nothing is learned in this phase: the optimizer steps after every 10 learning steps (learning.update), and "
+         "the phase ends after 9")
+UNREACHED = ("'hidden' learns nothing: no error comes to it, through feedback or errors_from, so that its gradients are "
+             "zero (plastic: [] says so)")
+# Config, what is set; where and what is said of it; what is set beside it, or otherwise, so that nothing is.
+HINTS = [
+    (PHASES, ["learning.update={every: 10}", "training.phases=[{duration: 0.9}, {duration: 0.5, learn: false}, "
+              "{duration: 1.0}]"], "training.phases[0].duration", SHORT, ["learning.update={every: 9}"]),
+    (EPOCHS, ["training.epochs=3", "learning.schedule={type: cosine, period: 1, warmup: 3}"],
+     "learning.schedule.warmup", "the learning rate never comes to that of the optimizer: training has 3 epochs, of "
+     "which none is left after a warm-up of 3", ["training.epochs=4"]),
+    (EPOCHS, [*FROM, CUT], "network.layers[0].name", UNREACHED, ["network.layers[0].errors_from=[readout]"]),
+    (EPOCHS, [*FROM, CUT, "learning.rule=bp", "network.layers[0].plastic=[tau_m]"], "network.layers[0].plastic",
+     UNREACHED, ["network.layers[0].plastic=[]"]),
+    (EPOCHS, [*FROM, CUT], "network.layers[0].name", UNREACHED, BPTT),
+    (EPOCHS, [*FROM, CUT], "network.layers[0].name", UNREACHED, ["network.layers[1].from[0].feedback=fixed"]),
+    (EPOCHS, [*FROM, CUT], "network.layers[0].name", UNREACHED, ["learning.plastic=[]"]),
+    (EPOCHS, ["network.layers[1].from=[{layer: hidden, name: late}]"], "network.layers[1].from[0].name",
+     "has no effect: the weights of a layer with one source are called by the layer alone, 'readout.weight'",
+     ["network.layers[1].from=[{layer: hidden, name: late}, input]"]),
+    (EPOCHS, ["network.layers[0].neurons.count=9", "record={variables: [u], neurons: [2, 8]}"], "record.neurons[1]",
+     "there is no neuron 8 in 'readout', which has 3, counted from 0: it is recorded of larger layers alone",
+     ["record.layers=[hidden]"]),
+    (EPOCHS, ["network.layers[0].bias=0.5", "network.layers[1].bias=0", "learning.bounds.bias=[-0.25, 0.25]"],
+     "learning.bounds.bias", "3 of 3 initial values of 'hidden.bias' lie outside (0.5 is one): the first step of "
+     "learning puts them within", ["network.layers[0].bias=0.2"]),
+    (EPOCHS, ["network.layers[1].plastic=[tau_m]", "learning.bounds.tau_m=[0.1, 0.75]"], "learning.bounds.tau_m",
+     "3 of 3 initial values of 'readout.tau_m' lie outside (1 is one): the first step of learning puts them within",
+     ["network.layers[1].plastic=[weight]"]),
+    (EPOCHS, ["network.layers[1].from=[{layer: hidden, weight: 0.0, plastic: false, feedback: {type: pal, weight: 0.5}}]",
+              "network.layers[0].weight=0.0", "learning.bounds.weight=[-0.1, 0.25]"], "learning.bounds.weight",
+     "9 of 9 initial values of 'readout.feedback' lie outside (0.5 is one): the first step of learning puts them within",
+     ["network.layers[1].from[0].feedback={type: fixed, weight: 0.5}"]),
+]
+
+
+def changed(sets, others):
+    """Settings, of which others may replace some."""
+    return list({change.split("=")[0]: change for change in [*sets, *others]}.values())
+
+
 def notes(done):
     """Lines that are no progress."""
     return [line for line in done.err.splitlines() if line.startswith("glesim: ")]
@@ -167,6 +209,33 @@ class Unused(Case):
                 self.assertEqual(self.told(config, *useless, setting),
                                  [f"--set {setting}: {path}: has no effect: {why}"])
                 self.assertEqual([line for line in self.told(config, *useful, setting) if f": {path}: " in line], [])
+
+    def test_hints_are_told_at_their_place_and_where_they_help(self):
+        for config, sets, path, why, harmless in HINTS:
+            with self.subTest(sets=sets, harmless=harmless):
+                told = [line for line in self.told(config, *sets) if why in line]
+                self.assertEqual(len(told), 1, told)
+                self.assertRegex(told[0], r"\A(--set .*|c\.yaml:\d+:\d+): " + re.escape(f"{path}: {why}") + r"\Z")
+                self.assertEqual([line for line in self.told(config, *changed(sets, harmless)) if why in line], [])
+
+    def test_hints_that_only_the_data_tell(self):
+        """One epoch of EPOCHS has two batches of ten steps."""
+        for sets, place, why, harmless in (
+                (["learning.update={every: 21}"], "learning.update.every",
+                 "nothing is learned: the optimizer steps after every 21 learning steps, and training has 20",
+                 ["training.epochs=2"]),
+                (["training.state=reset", "network.layers[1].from=[hidden, {layer: input, delay: 1.0}]"],
+                 "network.layers[1].from[1].delay", "nothing is ever read through it: it is 10 steps long, and the "
+                 "state is reset in front of each batch, after 10", ["training.state=carry"]),
+                (["network.layers[0].reset=batch", "network.layers[1].from=[{layer: hidden, delay: 1.0}]"],
+                 "network.layers[1].from[0].delay", "nothing is ever read through it: it is 10 steps long, and the "
+                 "state is reset in front of each batch, after 10", ["network.layers[1].from[0].delay=0.9"])):
+            with self.subTest(sets=sets):
+                for more in ([], harmless):
+                    options = [word for change in changed(sets, more) for word in ("--set", change)]
+                    done = self.run_glesim(self.write("c.yaml", EPOCHS).name, *options, "--output", "out", "--force")
+                    told = [line for line in notes(done) if f": {place}: {why}" in line]
+                    self.assertEqual(len(told), 0 if more else 1, notes(done))
 
     def test_each_is_told_once_whatever_the_number_of_runs(self):
         line = "c.yaml:10:41: learning.window: has no effect: the rule gle looks at no window; bptt and adjoint do\n"

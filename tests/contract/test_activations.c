@@ -157,6 +157,11 @@ static void check_formula(const struct subject *s)
     eval_list(s, r, dr, u, m);
     for (size_t i = 0; i < m; i++) {
         double slope = 0.0, want = formula->phi((double)u[i], &slope, &s->of);
+        const bool near = fabs((double)r[i] - want) <= formula->off + 0x1p-24 &&
+                          fabs((double)dr[i] - slope) <= formula->slope_off + 0x1p-24;
+        if (formula->off > 0.0 && !near)
+            fail_msg("%s (%s) of %.9g is %.9g, slope %.9g, further from %.9g and %.9g than formulas.c says", s->name,
+                     s->isa, (double)u[i], (double)r[i], (double)dr[i], want, slope);
         if (!(fabs((double)r[i] - want) < 5e-7 * fmax(1.0, fabs(want))))
             fail_msg("%s (%s) of %.9g is %.9g, libm says %.9g", s->name, s->isa, (double)u[i], (double)r[i], want);
         if (!(fabs((double)dr[i] - slope) < 1e-6) &&

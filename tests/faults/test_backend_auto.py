@@ -7,15 +7,13 @@ GLESIM names the program, GLE_FAULTY_OPENCL that library. Standard library only.
 import os
 import pathlib
 import re
-import signal
 import sys
-import time
 import unittest
 import unittest.mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from test_device_faults import FAULTY, HAS_DEVICE, LOADER # pylint: disable=wrong-import-position
-from case import CONFIGS, Case, PATIENCE, XOR, load # pylint: disable=wrong-import-position
+from case import CONFIGS, Case, XOR, load # pylint: disable=wrong-import-position
 
 # So wide that a step costs more than calls do, which take no time on a fast device.
 WIDE = [XOR, "--set", "network.layers[0].neurons.count=150", "--set", "training.batch_size=20"]
@@ -106,30 +104,17 @@ class Auto(InPlace):
             made = self.provenance("out", seed)
             self.assertEqual((made["backend"], made["auto"]), ("cpu", None))
 
-    def broken_off(self, env, *args):
-        """A run that a signal has ended, and what it said."""
-        before = [path.stat().st_mtime_ns for path in self.folder.glob("out/*/metrics.json")]
-        with unittest.mock.patch.dict(os.environ, env):
-            run, end = self.start(*LONG, "--output", "out", *args), time.monotonic() + PATIENCE
-        while (before == [path.stat().st_mtime_ns for path in self.folder.glob("out/*/metrics.json")] and
-               run.poll() is None and time.monotonic() < end):
-            time.sleep(0.01)
-        run.send_signal(signal.SIGINT)
-        _, said = run.communicate(timeout=PATIENCE)
-        self.assertEqual(run.returncode, 130, said)
-        return said
-
     def test_a_run_that_is_resumed_keeps_its_backend(self):
         for first, then, backend in ((FAST, GPU, "opencl"), ({}, FAST, "cpu")):
-            self.broken_off(first, "--force")
+            self.interrupted(*LONG, "--force", env=first)
             self.assertEqual(self.provenance("out")["backend"], backend)
             for more in ([], ["--set", "compute.device=0"]):
-                self.assertNotIn("auto", self.broken_off(then, "--resume", *more))
+                self.assertNotIn("auto", self.interrupted(*LONG, "--resume", *more, env=then))
                 made = self.provenance("out")
                 self.assertEqual((made["backend"], made["earlier"], made["auto"]), (backend, [], None))
 
     def test_a_run_whose_gpu_has_gone_is_refused(self):
-        self.broken_off(FAST, "--force")
+        self.interrupted(*LONG, "--force", env=FAST)
         err = self.run_glesim(*LONG, "--output", "out", "--resume", code=4).err # its device is no GPU any more
         self.assertRegex(err, r"maker: another backend or device: opencl, .* there, ")
 

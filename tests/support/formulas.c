@@ -107,17 +107,17 @@ static double to_kink_of_elu(double u, const struct act_of *of)
 }
 
 static const struct act_formula acts[] = {
-    {"linear", linear, NULL, NULL},
-    {"relu", relu, to_zero, NULL},
-    {"leaky_relu", leaky_relu, to_zero, NULL},
-    {"sigmoid", sigmoid, NULL, NULL},
-    {"hard_sigmoid", hard_sigmoid, to_ends, NULL},
-    {"tanh", tanh_of, NULL, NULL},
-    {"hard_tanh", hard_tanh, to_one, NULL},
-    {"softplus", softplus, NULL, NULL},
-    {"elu", elu, to_kink_of_elu, to_zero},
-    {"softsign", softsign, NULL, to_zero},
-    {"log_softmax", NULL, NULL, NULL},
+    {.name = "linear", .phi = linear},
+    {.name = "relu", .phi = relu, .to_kink = to_zero},
+    {.name = "leaky_relu", .phi = leaky_relu, .to_kink = to_zero},
+    {.name = "sigmoid", .phi = sigmoid},
+    {.name = "hard_sigmoid", .phi = hard_sigmoid, .to_kink = to_ends},
+    {.name = "tanh", .phi = tanh_of, .off = 4e-7, .slope_off = 8e-7},
+    {.name = "hard_tanh", .phi = hard_tanh, .to_kink = to_one},
+    {.name = "softplus", .phi = softplus},
+    {.name = "elu", .phi = elu, .to_kink = to_kink_of_elu, .to_bend = to_zero},
+    {.name = "softsign", .phi = softsign, .to_bend = to_zero},
+    {.name = "log_softmax"},
 };
 
 const struct act_formula *find_act_formula(const char *name)

@@ -20,6 +20,8 @@ struct act_formula {
     double (*phi)(double u, double *slope, const struct act_of *of);
     double (*to_kink)(double u, const struct act_of *of); /* how far u is from where the slope jumps; NULL: nowhere */
     double (*to_bend)(double u, const struct act_of *of); /* and from where the slope of the slope does */
+    double off;       /* how far r may be from that, beyond rounding: what kernel/math.h says of an approximation */
+    double slope_off; /* and then the slope, which is made of r */
 };
 
 struct loss_formula {

@@ -378,6 +378,12 @@ const double *graph_oracle_rates(const struct graph_oracle *o, const struct grap
     return o->layers[c->layer].r + ((c->delay - 1) * o->B_max + b) * o->layers[c->layer].n;
 }
 
+/* A random part of 1, from -1 to 1; 0 in an oracle that does not round. */
+static double part_of_one(struct graph_oracle *o)
+{
+    return o->noise > 0.0 ? (rounded(o, 1.0) - 1.0) / o->noise : 0.0;
+}
+
 /* A number of W, or of B, as steps read it. */
 static double read_weight(const struct graph_oracle_source *c, bool of_B, size_t k)
 {
@@ -395,6 +401,7 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
     for (size_t b = 0; b < o->B; b++)
         for (size_t k = 0; k < l->n; k++) {
             const size_t at = b * l->n + k;
+            const double off = part_of_one(o); /* of what the approximation of phi may be off, and phi' with it */
             double e_above = 0.0, e_inst, v_dot, s = 0.0, slope, gain;
             const double tau_m = graph_oracle_tau(o, l, GLE_MISMATCH_TAU_M, k, &gain);
             const double tau_r = graph_oracle_tau(o, l, GLE_MISMATCH_TAU_R, k, &gain);
@@ -432,9 +439,9 @@ static void step_layer(struct graph_oracle *o, size_t i, const double *top_error
             l->prosp_u[at] = rounded(o, l->u[at] + rounded(o, tau_r / tau_m * l->s[at]));
             l->u[at] = rounded(o, l->u[at] + rounded(o, graph_oracle_leak(o, tau_m) * l->s[at]));
             l->u[at] = rounded(o, l->u[at] + graph_oracle_noise(o, i, GLE_NOISE_MEMBRANE, b, k, training));
-            r_new[at] = rounded(o, l->act->phi(l->prosp_u[at], &slope, &l->act_of));
+            r_new[at] = rounded(o, l->act->phi(l->prosp_u[at], &slope, &l->act_of) + off * l->act->off);
             r_new[at] = rounded(o, r_new[at] + graph_oracle_noise(o, i, GLE_NOISE_RATE, b, k, training));
-            l->dr[at] = rounded(o, 1.0 + slope) - 1.0; /* as of 1 - r^2, where r is near 1 */
+            l->dr[at] = rounded(o, 1.0 + slope) - 1.0 + off * l->act->slope_off; /* as of 1 - r^2, where r is near 1 */
         }
     for (size_t j = 0; j < l->n_sources; j++) {
         const struct graph_oracle_source *c = &l->sources[j];

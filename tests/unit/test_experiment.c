@@ -136,7 +136,7 @@ static void what_is_recorded_stands_in_the_order_written(void **state)
     (void)state;
     assert_int_equal(r->every, 10);
     assert_int_equal(r->offset, 7);
-    assert_indices(&r->layers, 2, (const size_t[]){3, 1});
+    assert_indices(&r->layers, 2, (const size_t[]){1, 0});
     assert_indices(&r->neurons, 2, (const size_t[]){2, 0});
     assert_indices(&r->sequences, 1, (const size_t[]){3});
     for (size_t v = 0; v < GLE_RECORD_VARS; v++)

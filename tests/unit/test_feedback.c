@@ -182,6 +182,43 @@ static void what_holds_weights_holds_what_follows_them(void **state)
     built_clear(&b);
 }
 
+/* B that is held stays while W learns and decays, and then makes the steps of W again, bit by bit. */
+static void what_holds_b_holds_it_alone(void **state)
+{
+    static const char *const updates[] = {"", ", update: {every: 2}", ", clip: 0.01"};
+
+    (void)state;
+    for (size_t o = 0; o < OPTIMIZERS; o++)
+        for (size_t u = 0; u < sizeof updates / sizeof *updates; u++) {
+            char learning[256];
+            struct built b;
+            size_t of_b;
+            struct pair before, after;
+            struct gle_rng rng;
+            snprintf(learning, sizeof learning, "%s%s", optimizers[o], updates[u]);
+            b = build(0, "{type: kolen_pollack, decay: 0.5}", learning);
+            of_b = number_of(&b, projection_of(&b)->feedback);
+            gle_rng_seed(&rng, 3);
+            take_steps(&b, 6, 1e-2, &rng);
+            gle_net_hold(b.net, of_b, true);
+            before = look(&b);
+            take_steps(&b, 6, 1e-2, &rng);
+            after = look(&b);
+            assert_memory_equal(after.b, before.b, sizeof before.b);
+            assert_memory_not_equal(after.w, before.w, sizeof before.w);
+            gle_net_get_gradient(b.net, of_b, before.b);
+            for (size_t k = 0; k < before.n; k++)
+                assert_true(before.b[k] == 0.0f);
+            gle_net_hold(b.net, of_b, false);
+            gle_net_set_param(b.net, of_b, after.w);
+            take_steps(&b, 6, 1e-2, &rng);
+            after = look(&b);
+            if (memcmp(after.w, after.b, after.n * sizeof *after.w))
+                fail_msg("%s: B makes other steps than W once it was held", learning);
+            built_clear(&b);
+        }
+}
+
 /* --- PAL --- */
 
 /* W stays, and B comes to lie along it, whatever else goes through the network. */
@@ -198,6 +235,37 @@ static void noise_turns_feedback_towards_weights(void **state)
         last = look(&b);
         if (!(angle(&first) > 45.0 && angle(&last) < 30.0) || memcmp(first.w, last.w, sizeof first.w))
             fail_msg("%s: %g degrees after %g", links[link].link, angle(&last), angle(&first));
+        built_clear(&b);
+    }
+}
+
+/* B that is held stays; what moves is kept within the bounds of W, and comes to them. */
+static void what_aligns_itself_can_be_held_and_is_kept_within_bounds(void **state)
+{
+    (void)state;
+    for (size_t link = 0; link < LINKS; link++) {
+        struct built b = build(link, "{type: pal, lr: 0.5, decay: 0.25, std: 0.5, tau: 0.1, tau_hp: 0.1}",
+                               "bounds: {weight: [-0.05, 0.1]}");
+        const size_t of_b = number_of(&b, projection_of(&b)->feedback);
+        size_t at_bounds = 0;
+        struct pair before = look(&b), after;
+        struct gle_rng rng;
+        gle_rng_seed(&rng, 3);
+        gle_net_hold(b.net, of_b, true);
+        take_steps(&b, 3, 0.0, &rng);
+        after = look(&b);
+        assert_memory_equal(after.b, before.b, sizeof before.b);
+        gle_net_hold(b.net, of_b, false);
+        for (int t = 0; t < 20; t++) {
+            take_steps(&b, 1, 0.0, &rng);
+            after = look(&b);
+            for (size_t k = 0; k < after.n; k++) {
+                assert_true(after.b[k] >= -0.05f && after.b[k] <= 0.1f);
+                at_bounds += after.b[k] <= -0.05f || after.b[k] >= 0.1f;
+            }
+        }
+        if (!at_bounds || at_bounds == 20 * after.n)
+            fail_msg("%s: B was %zu times at a bound, of %zu", links[link].link, at_bounds, 20 * after.n);
         built_clear(&b);
     }
 }
@@ -245,7 +313,9 @@ int main(void)
         cmocka_unit_test(what_starts_as_the_transpose_stays_it_bit_by_bit),
         cmocka_unit_test(distances_shrink_by_the_decay_alone),
         cmocka_unit_test(what_holds_weights_holds_what_follows_them),
+        cmocka_unit_test(what_holds_b_holds_it_alone),
         cmocka_unit_test(noise_turns_feedback_towards_weights),
+        cmocka_unit_test(what_aligns_itself_can_be_held_and_is_kept_within_bounds),
         cmocka_unit_test(noise_is_there_in_training_alone),
         cmocka_unit_test(what_is_fixed_stays),
     };

@@ -181,6 +181,20 @@ static const char mismatched[] =
     "    - {name: b, neurons: {count: 3000, tau_m: 1.0, tau_r: 1.0}}\n"
     "learning: {rule: gle, loss: mse}\ntraining: {epochs: 0, batch_size: 1}\n";
 
+/* Bit by bit: a parameter of one net and one of another, of the same size, or their gradients. */
+static void assert_same(const struct built *one, size_t i, const struct built *other, size_t j,
+                        void (*read)(const struct gle_net *net, size_t param, float *values))
+{
+    const size_t n = gle_field_size(&one->graph->parameters[i].field);
+    float *x = gle_floats(2 * n);
+
+    assert_int_equal(gle_field_size(&other->graph->parameters[j].field), n);
+    read(one->net, i, x);
+    read(other->net, j, x + n);
+    assert_memory_equal(x, x + n, n * sizeof *x);
+    gle_free(x);
+}
+
 static void factors_are_drawn_by_the_seed_and_weights_stay_as_they_are(void **state)
 {
     static const double std[] = {0.1, 0.2, 0.3, 0.4};
@@ -210,16 +224,8 @@ static void factors_are_drawn_by_the_seed_and_weights_stay_as_they_are(void **st
             assert_near("variance of factors", squares / (double)p->n / (std[k] * std[k]), 1.0,
                         sqrt(2.0 / (double)p->n));
         }
-        {
-            const size_t with = gle_graph_parameter(b.graph, i, 0, GLE_WEIGHT);
-            const size_t without = gle_graph_parameter(plain.graph, i, 0, GLE_WEIGHT);
-            const size_t n = gle_field_size(&b.graph->parameters[with].field);
-            float *w = gle_floats(2 * n);
-            gle_net_get_param(b.net, with, w);
-            gle_net_get_param(plain.net, without, w + n);
-            assert_memory_equal(w, w + n, n * sizeof *w);
-            gle_free(w);
-        }
+        assert_same(&b, gle_graph_parameter(b.graph, i, 0, GLE_WEIGHT), &plain,
+                    gle_graph_parameter(plain.graph, i, 0, GLE_WEIGHT), gle_net_get_param);
     }
     built_clear(&b);
     built_clear(&plain);
@@ -306,14 +312,8 @@ static void gradients_of_quantized_weights_go_straight_through(void **state)
         if (k && (gle_net_end_window(b.net, b.exp->rule, false, 0.0, &err) ||
                   gle_net_end_window(plain.net, plain.exp->rule, false, 0.0, &err)))
             fail_msg("%s", err.text);
-        for (size_t i = 0; i < b.graph->n_parameters; i++) {
-            const size_t n = gle_field_size(&b.graph->parameters[i].field);
-            float *g = gle_floats(2 * n);
-            gle_net_get_gradient(b.net, i, g);
-            gle_net_get_gradient(plain.net, i, g + n);
-            assert_memory_equal(g, g + n, n * sizeof *g);
-            gle_free(g);
-        }
+        for (size_t i = 0; i < b.graph->n_parameters; i++)
+            assert_same(&b, i, &plain, i, gle_net_get_gradient);
         built_clear(&b);
         built_clear(&plain);
     }

@@ -40,12 +40,17 @@ static struct gle_error_loops find(const struct built *b)
 }
 
 struct loop_case {
-    const char *rule, *layers, *way; /* way NULL: there is no loop */
+    const char *rule, *layers, *round; /* round: which layers; NULL: there is no loop */
     double gain;
     bool fast;
 };
 
 #define OUT(from) "{name: out, " NEURONS(2) ", from: [" from "]}"
+/* A layer that reads itself, and one that both read each other with. */
+#define TOGETHER(own, other)                                                                                    \
+    "{name: a, " NEURONS(2) ", bias: none, from: [input, {layer: a, connect: one_to_one, weight: " own "}, "    \
+    "{layer: out, connect: one_to_one, weight: " other "}]}, "                                                  \
+    "{name: out, " NEURONS(2) ", bias: none, from: [{layer: a, connect: one_to_one, weight: " other "}]}"
 static const struct loop_case cases[] = {
     {"gle", "{name: a, " NEURONS(3) "}, " OUT("a"), NULL, 0.0, false},
     /* alone, with itself */
@@ -71,10 +76,22 @@ static const struct loop_case cases[] = {
     /* phi' of the logistic function is at most 1/4 */
     {"bp", "{name: a, " NEURONS(2) ", activation: sigmoid, from: [input, {layer: a, connect: one_to_one, "
            "weight: 2.0}]}, " OUT("a"), "a -> a", 0.5, false},
-    /* the strongest of two that share a layer, although it is the longer one */
-    {"bp", "{name: a, " NEURONS(2) ", from: [input, {layer: a, connect: one_to_one, weight: 0.2}, "
-           "{layer: out, connect: one_to_one, weight: 1.5}]}, " OUT("{layer: a, connect: one_to_one, weight: 0.5}"),
-     "a -> out -> a", 0.75, false},
+    /* two that share a layer, of 0.8 and 0.25, grow together: 0.4 + sqrt(0.4^2 + 0.5^2) */
+    {"bp", TOGETHER("0.8", "0.5"), "a and out", 1.0403124, false},
+    {"gle", TOGETHER("0.8", "0.5"), "a and out", 1.0403124 * FAST, true},
+    /* three that have a step in common or two: rates go a -> b -> out -> a and b -> a; x^3 = 0.5 x + 0.5 */
+    {"bp", "{name: a, " NEURONS(2) ", from: [input, {layer: b, connect: one_to_one, weight: 0.5}, "
+           "{layer: out, connect: one_to_one, weight: 0.5}]}, "
+           "{name: b, " NEURONS(2) ", from: [{layer: a, connect: one_to_one, weight: 1.0}]}, "
+           OUT("{layer: b, connect: one_to_one, weight: 1.0}"), "a, b and out", 1.0, false},
+    /* a ring of three */
+    {"bp", "{name: a, " NEURONS(2) ", from: [input, {layer: out, connect: one_to_one, weight: 0.5}]}, "
+           "{name: b, " NEURONS(2) ", from: [{layer: a, connect: one_to_one, weight: 2.0}]}, "
+           OUT("{layer: b, connect: one_to_one, weight: 3.0}"), "a -> b -> out -> a", 3.0, false},
+    /* errors that come directly, of a layer that is read: 3 * 0.5, with no way through the weights of the other */
+    {"bp", "{name: a, " NEURONS(2) ", from: [input, {layer: out, connect: one_to_one, weight: 0.5}], "
+           "errors_from: [{layer: out, weight: [[3.0, 0.0], [0.0, 3.0]]}]}, " OUT("{layer: a, feedback: none}"),
+     "a -> out -> a", 1.5, false},
 };
 
 static void test_gains(void **state)
@@ -84,11 +101,11 @@ static void test_gains(void **state)
         const struct loop_case *c = &cases[i];
         struct built b = build_layers(c->rule, c->layers);
         struct gle_error_loops loops = find(&b);
-        if (!c->way)
+        if (!c->round)
             assert_int_equal(loops.n, 0);
         else {
             assert_int_equal(loops.n, 1);
-            assert_string_equal(loops.item[0].way, c->way);
+            assert_string_equal(loops.item[0].layers, c->round);
             if (!(fabs(loops.item[0].gain - c->gain) <= 1e-4 * (c->gain + 1e-3)) || loops.item[0].fast != c->fast)
                 fail_msg("%s: %g, not %g", c->layers, loops.item[0].gain, c->gain);
         }
@@ -107,27 +124,23 @@ static void test_sets_are_apart(void **state)
 
     (void)state;
     assert_int_equal(loops.n, 2);
-    assert_string_equal(loops.item[0].way, "b -> b");
-    assert_string_equal(loops.item[1].way, "a -> a");
+    assert_string_equal(loops.item[0].layers, "b -> b");
+    assert_string_equal(loops.item[1].layers, "a -> a");
     assert_true(loops.item[0].reaches[0] && loops.item[0].reaches[1] && !loops.item[0].reaches[2]);
     assert_true(loops.item[1].reaches[0] && !loops.item[1].reaches[1] && !loops.item[1].reaches[2]);
     gle_error_loops_clear(&loops);
     built_clear(&b);
 }
 
-/* The largest error of the only layer after so many steps of a network that is nudged and does not learn. */
-static double error_after(size_t steps, double weight)
+/* The largest error of the first layer after so many steps of a network that is nudged and does not learn. */
+static double error_of(size_t steps, const char *rule, const char *layers)
 {
     const struct gle_step step = {.nudge = true};
-    char layer[512];
-    struct built b;
+    struct built b = build_layers(rule, layers);
     float e[2 * 4] = {0};
     double loss, most = 0.0;
     struct gle_error err = {0};
 
-    snprintf(layer, sizeof layer, "{name: out, " NEURONS(2) ", bias: none, from: [input, {layer: out, "
-             "connect: one_to_one, weight: %.9g}]}", weight);
-    b = build_layers("gle", layer);
     for (size_t t = 0; t < steps; t++) {
         size_t ld;
         float *target = gle_net_target(b.net, &ld);
@@ -140,6 +153,25 @@ static double error_after(size_t steps, double weight)
         most = fmax(most, fabs((double)e[i]));
     built_clear(&b);
     return most;
+}
+
+/* Of one that reads itself. */
+static double error_after(size_t steps, double weight)
+{
+    char layer[512];
+
+    snprintf(layer, sizeof layer, "{name: out, " NEURONS(2) ", bias: none, from: [input, {layer: out, "
+             "connect: one_to_one, weight: %.9g}]}", weight);
+    return error_of(steps, "gle", layer);
+}
+
+/* Errors that go round two loops, each of a gain below 1, grow where that of both together is above 1, and there only.
+ */
+static void test_loops_grow_together(void **state)
+{
+    (void)state;
+    assert_true(error_of(400, "bp", TOGETHER("0.8", "0.5")) > 10.0 * error_of(100, "bp", TOGETHER("0.8", "0.5")));
+    assert_true(error_of(400, "bp", TOGETHER("0.8", "0.4")) < 0.1 * error_of(100, "bp", TOGETHER("0.8", "0.4")));
 }
 
 /* Errors that alternate come back with their own sign where the weight is negative: then they grow from a gain of 1 on,
@@ -175,6 +207,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gains),
         cmocka_unit_test(test_sets_are_apart),
+        cmocka_unit_test(test_loops_grow_together),
         cmocka_unit_test(test_errors_grow_from_a_gain_of_1_on),
         cmocka_unit_test(test_errors_of_exponential_steps_grow_likewise),
     };
