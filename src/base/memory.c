@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 /* The only mutable globals of the program: a test hook, and what memory.h says of failures. */
 static atomic_size_t allocations_left = SIZE_MAX;
@@ -124,4 +126,15 @@ char *gle_arena_text(struct gle_arena *arena, const char *text, size_t len)
     if (copy)
         memcpy(copy, text, len);
     return copy;
+}
+
+double gle_memory_there(void)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    const double machine = pages > 0 && size > 0 ? (double)pages * (double)size : 1e30;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY)
+        return machine;
+    return (double)limit.rlim_cur < machine ? (double)limit.rlim_cur : machine;
 }

@@ -1,5 +1,6 @@
 #include "graph/graph.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "graph/place.h"
 #include "kernel/kernel.h"
 #include "parts/rule.h"
@@ -211,6 +212,79 @@ static void find_depths(struct gle_graph *g)
     }
 }
 
+/* --- eligibilities --- */
+
+static int find_groups(struct gle_graph *g, struct gle_error *err)
+{
+    for (size_t i = 0; i < g->n_populations; i++) {
+        struct gle_population *p = &g->populations[i];
+        bool weights = false;
+        for (size_t j = p->first; j < p->first + p->n_in; j++)
+            weights = weights || g->projections[j].cfg->plastic;
+        if (g->exp->rule->eligible && weights && !g->passive && gle_groups_find(&p->groups, g->exp, i, err))
+            return -1;
+    }
+    return 0;
+}
+
+double gle_graph_trace_bytes(const struct gle_graph *graph)
+{
+    double floats = 0.0;
+
+    for (size_t i = 0; i < graph->n_populations; i++) {
+        const struct gle_population *p = &graph->populations[i];
+        const struct gle_population_traces *t = &p->traces;
+        floats += (double)(t->bias.copies + t->bias_eps.copies + t->tau_m.copies + t->tau_m_eps.copies +
+                           t->tau_r_eps.copies) * (double)p->ld;
+        for (size_t j = p->first; j < p->first + p->n_in; j++) {
+            const struct gle_projection *c = &graph->projections[j];
+            if (p->groups.n && c->cfg->plastic)
+                floats += (double)(p->groups.n_traces + 2 * p->groups.n) * (double)c->ld_pool;
+        }
+    }
+    return sizeof(float) * (double)graph->max_batch * floats;
+}
+
+/* The layer whose traces take the most, in words on why they do. */
+static const struct gle_population *largest_traces(const struct gle_graph *g)
+{
+    const struct gle_population *most = g->populations;
+    double floats = 0.0;
+
+    for (size_t i = 0; i < g->n_populations; i++) {
+        const struct gle_population *p = &g->populations[i];
+        double own = 0.0;
+        for (size_t j = p->first; j < p->first + p->n_in; j++)
+            own += (double)(p->groups.n_traces + 2 * p->groups.n) * (double)g->projections[j].ld_pool;
+        most = own > floats ? p : most;
+        floats = own > floats ? own : floats;
+    }
+    return most;
+}
+
+/* Before anything of that size is made. */
+static int check_traces(const struct gle_graph *g, struct gle_error *err)
+{
+    const double bytes = gle_graph_trace_bytes(g), there = gle_memory_there();
+    const struct gle_population *p;
+    const char *why;
+
+    if (bytes <= there)
+        return 0;
+    p = largest_traces(g);
+    why = gle_groups_why(g->exp, (size_t)(p - g->populations));
+    return gle_fail(err, GLE_ENOMEM, "the eligibilities of rule %s take %s for a batch of %zu, where this machine has "
+                    "%s of memory: a smaller batch takes less, and fewer different tau_m and tau_r in a layer; '%s' "
+                    "has %zu (%s)", g->exp->rule->row.name, gle_text_bytes(bytes).text, g->max_batch,
+                    gle_text_bytes(there).text, p->cfg->name, p->groups.n,
+                    why ? why : "as its tau_m and tau_r are given");
+}
+
+size_t gle_projection_shares(const struct gle_graph *graph, const struct gle_projection *c)
+{
+    return c->plan.link->grids ? graph->populations[c->target].n / c->plan.rows : 1;
+}
+
 /* --- the graph --- */
 
 /* Whether the sizes of tapes stay far below overflow. */
@@ -259,6 +333,10 @@ int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp, co
     }
     find_errors(g, options->errors);
     find_depths(g);
+    if (find_groups(g, err) || check_traces(g, err)) {
+        gle_graph_destroy(g);
+        return -1;
+    }
     gle_place_all(g);
     *out = g;
     return 0;
@@ -268,6 +346,8 @@ void gle_graph_destroy(struct gle_graph *graph)
 {
     if (!graph)
         return;
+    for (size_t i = 0; graph->populations && i < graph->n_populations; i++)
+        gle_groups_clear(&graph->populations[i].groups);
     for (size_t i = 0; i < graph->n_projections; i++)
         gle_link_plan_clear(&graph->projections[i].plan);
     for (size_t i = 0; i < graph->n_directs; i++)

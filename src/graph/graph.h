@@ -5,6 +5,7 @@
 
 #include "config/experiment.h"
 #include "graph/field.h"
+#include "graph/groups.h"
 #include "parts/feedback.h"
 #include "parts/link.h"
 
@@ -60,6 +61,15 @@ struct gle_population_noise {
     struct gle_field state; /* state (B, n): an Ornstein-Uhlenbeck process of variance 1; not of white noise */
 };
 
+/* Eligibilities of what neurons have by themselves (rules that are eligible; see groups.h): traces, and what the last
+ * step made of them beside what the next one makes. Of weights, projections have them. */
+struct gle_population_traces {
+    struct gle_field bias, bias_eps;   /* of a rate of 1, where the bias learns */
+    struct gle_field tau_m, tau_m_eps; /* of what a change of tau_m makes of u, where it learns */
+    struct gle_field tau_r_eps;        /* u_dot, where tau_r learns */
+    struct gle_field sums;             /* coefficient (1, n): room for sums over rows, where channels share a bias */
+};
+
 /* Neurons: what they have, whoever they are connected to. */
 struct gle_population {
     const struct gle_layer_cfg *cfg;
@@ -103,6 +113,8 @@ struct gle_population {
     struct gle_field e_inst;  /* old phi' times e_above; where options.e_inst asks for it, or tau_r learns */
     struct gle_population_noise noise[GLE_NOISES];
     struct gle_field draws;   /* derived (B, n): normal numbers, where there is noise */
+    struct gle_groups groups; /* where eligibilities of weights are wanted; else there are none */
+    struct gle_population_traces traces; /* states (B, n) */
     struct gle_population_tape tape;
     struct gle_population_adjoint adjoint;
 };
@@ -135,6 +147,12 @@ struct gle_projection {
     struct gle_field e_below;      /* state: W^T e (B, n_in), what the source reads; two copies */
     struct gle_field pooled;       /* derived: pooled rates (B, n_pool), */
     struct gle_field pooled_e;     /* and W^T e before it is spread over the source */
+    /* Where errors meet eligibilities (groups.h): n_pool numbers, and padding, for each trace or group of the target,
+     * side by side in a row. */
+    struct gle_field trace;        /* state (B, traces ld_pool): what membranes have kept of the rates that were read */
+    struct gle_field eligibility;  /* state (B, groups ld_pool): what the next step's errors meet; two copies */
+    struct gle_field masked_e;     /* derived (B, n of the target): errors of some neurons, the others zero, and */
+    struct gle_field masked_grad;  /* derived, like W: what they lead to; where neurons of several groups share weights */
     struct gle_field tape_pooled;     /* tape, by the sweep: pooled rates that W met (B, n_pool), */
     struct gle_field tape_pooled_bar; /* and, where couples_below, above_bar of the source for its pooled neurons */
     struct gle_field bar;          /* adjoint: lambda sent back to pooled neurons (B, n_pool) */
@@ -246,6 +264,10 @@ static inline bool gle_graph_has_followed(const struct gle_graph *graph)
 {
     return graph->exp->update_every > 1 || graph->exp->clip > 0.0;
 }
+/* How many neurons of the target, one after the other, share a part of the weights: 1, but in convolutions. */
+size_t gle_projection_shares(const struct gle_graph *graph, const struct gle_projection *projection);
+/* Bytes of eligibilities and their traces; 0: the rule has none. */
+double gle_graph_trace_bytes(const struct gle_graph *graph);
 /* Bytes of the slabs, with n_moments arrays of optimizer moments. */
 double gle_graph_bytes(const struct gle_graph *graph, size_t n_moments);
 

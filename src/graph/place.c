@@ -1,5 +1,6 @@
 #include "graph/place.h"
 #include "kernel/kernel.h"
+#include "parts/rule.h"
 
 #include <assert.h>
 #include <string.h>
@@ -9,7 +10,7 @@ enum { LINE = 16 };
 /* --- fields --- */
 
 /* At most, with those of parameters. */
-enum { FIELDS_POPULATION = 54, FIELDS_PROJECTION = 18, FIELDS_DIRECT = 4, FIELDS_GRAPH = 3 };
+enum { FIELDS_POPULATION = 60, FIELDS_PROJECTION = 22, FIELDS_DIRECT = 4, FIELDS_GRAPH = 3 };
 
 size_t gle_most_fields(size_t n_populations, size_t n_projections, size_t n_directs)
 {
@@ -264,6 +265,42 @@ static bool is_stirred(const struct gle_graph *g, const struct gle_population *p
     return any;
 }
 
+/* Eligibilities of all that learns. */
+static void add_traces(struct gle_graph *g, struct gle_population *p)
+{
+    struct gle_population_traces *t = &p->traces;
+    const bool eligible = g->exp->rule->eligible, bias = eligible && p->bias->plastic;
+    const bool tau_m = eligible && p->tau_m->plastic, tau_r = eligible && p->tau_r->plastic;
+
+    place(g, &t->bias, batch_of(g, p, GLE_STATE, "bias_trace"), bias);
+    place(g, &t->bias_eps, batch_of(g, p, GLE_STATE, "bias_eligibility"), bias ? 2 : 0);
+    place(g, &t->tau_m, batch_of(g, p, GLE_STATE, "tau_m_trace"), tau_m);
+    place(g, &t->tau_m_eps, batch_of(g, p, GLE_STATE, "tau_m_eligibility"), tau_m ? 2 : 0);
+    place(g, &t->tau_r_eps, batch_of(g, p, GLE_STATE, "tau_r_eligibility"), tau_r ? 2 : 0);
+    place(g, &t->sums, row_of(g, p, GLE_COEFFICIENT, "bias_sums"), bias && p->bias->field.cols < p->n);
+    for (size_t i = p->first; i < p->first + p->n_in; i++) {
+        struct gle_projection *c = &g->projections[i];
+        const bool there = p->groups.n && c->weight->plastic;
+        struct gle_field trace = weights_of(g, c, GLE_STATE, "trace", g->max_batch, p->groups.n_traces * c->ld_pool);
+        struct gle_field eps = weights_of(g, c, GLE_STATE, "eligibility", g->max_batch, p->groups.n * c->ld_pool);
+        trace.of_batch = eps.of_batch = true;
+        place(g, &c->trace, trace, there);
+        place(g, &c->eligibility, eps, there ? 2 : 0);
+    }
+}
+
+/* Whether neurons of different groups share weights of a projection. */
+static bool mixes_groups(const struct gle_graph *g, const struct gle_projection *c)
+{
+    const struct gle_population *p = &g->populations[c->target];
+    const size_t each = gle_projection_shares(g, c);
+
+    for (size_t i = 0; c->eligibility.copies && i < p->n; i++)
+        if (p->groups.of[i] != p->groups.of[i / each * each])
+            return true;
+    return false;
+}
+
 static void add_state(struct gle_graph *g, struct gle_population *p)
 {
     const size_t others = g->floats[GLE_DERIVED];
@@ -279,6 +316,7 @@ static void add_state(struct gle_graph *g, struct gle_population *p)
         place(g, &c->e_below, inputs_of(g, c, GLE_STATE, "e_below", c->n_in), c->sends_error ? 2 : 0);
         add_alignment(g, c, GLE_STATE);
     }
+    add_traces(g, p);
     if (!g->observed) /* it may lie where others lie, too */
         g->floats[GLE_DERIVED] = 0;
     place(g, &p->e, batch_of(g, p, GLE_DERIVED, "e"), 1);
@@ -292,6 +330,9 @@ static void add_state(struct gle_graph *g, struct gle_population *p)
         const bool pools = c->plan.pooling != NULL;
         place(g, &c->pooled, inputs_of(g, c, GLE_DERIVED, "pooled", c->n_pool), pools);
         place(g, &c->pooled_e, inputs_of(g, c, GLE_DERIVED, "pooled_e", c->n_pool), pools && c->sends_error);
+        place(g, &c->masked_e, batch_of(g, p, GLE_DERIVED, "masked_e"), mixes_groups(g, c));
+        place(g, &c->masked_grad, weights_of(g, c, GLE_DERIVED, "masked_gradient", c->plan.rows, c->plan.cols),
+              c->masked_e.copies > 0);
         add_alignment(g, c, GLE_DERIVED);
     }
     if (!g->observed && g->floats[GLE_DERIVED] < others)

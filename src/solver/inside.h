@@ -286,6 +286,19 @@ void gle_net_descend(struct gle_net *net, size_t i, size_t t);
 void gle_net_sum_biases(struct gle_net *net, const struct gle_population *p, float *grad, const float *e, size_t rows,
                         float alpha, size_t t);
 
+/* --- eligible.c: rules that are eligible --- */
+
+/* What a step makes of n rows, from `first` on: of the rates x that a projection reads, as its link does (the first of
+ * these rows), and of a population's s = tau_m u_dot (likewise). Nothing where there are no traces. */
+void gle_net_trace_inputs(struct gle_net *net, const struct gle_projection *c, const float *x, size_t first, size_t n);
+void gle_net_trace_neurons(struct gle_net *net, const struct gle_population *p, const float *s, size_t first, size_t n);
+/* Gradients from the errors e of all rows: of n parts of W, on thread t; of biases, the parts that are for thread t; of
+ * the time constants of some neurons, where they learn, as if they had no factors. */
+void gle_net_find_weights(struct gle_net *net, const struct gle_projection *c, const float *e, size_t first, size_t n,
+                          size_t t);
+void gle_net_find_biases(struct gle_net *net, const struct gle_population *p, const float *e, size_t t);
+void gle_net_find_taus(struct gle_net *net, const struct gle_population *p, const float *e, struct gle_range neurons);
+
 /* Keeps on the tape what population i, whose step has just been made on thread t, read and left in some rows. */
 void gle_net_tape(struct gle_net *net, size_t i, struct gle_range rows, size_t t);
 /* The errors that reach population p from above in the step that is being made, for n rows from `first` on: what its
