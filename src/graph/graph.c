@@ -245,7 +245,7 @@ double gle_graph_trace_bytes(const struct gle_graph *graph)
     return sizeof(float) * (double)graph->max_batch * floats;
 }
 
-/* The layer whose traces take the most, in words on why they do. */
+/* The layer whose traces take the most. */
 static const struct gle_population *largest_traces(const struct gle_graph *g)
 {
     const struct gle_population *most = g->populations;
@@ -262,10 +262,10 @@ static const struct gle_population *largest_traces(const struct gle_graph *g)
     return most;
 }
 
-/* Before anything of that size is made. */
+/* Before anything of that size is made. A checkpoint holds all but one of the two copies of eligibilities once more. */
 static int check_traces(const struct gle_graph *g, struct gle_error *err)
 {
-    const double bytes = gle_graph_trace_bytes(g), there = gle_memory_there();
+    const double bytes = gle_graph_trace_bytes(g) * 5.0 / 3.0, there = gle_memory_there();
     const struct gle_population *p;
     const char *why;
 
@@ -273,11 +273,11 @@ static int check_traces(const struct gle_graph *g, struct gle_error *err)
         return 0;
     p = largest_traces(g);
     why = gle_groups_why(g->exp, (size_t)(p - g->populations));
-    return gle_fail(err, GLE_ENOMEM, "the eligibilities of rule %s take %s for a batch of %zu, where this machine has "
-                    "%s of memory: a smaller batch takes less, and fewer different tau_m and tau_r in a layer; '%s' "
-                    "has %zu (%s)", g->exp->rule->row.name, gle_text_bytes(bytes).text, g->max_batch,
-                    gle_text_bytes(there).text, p->cfg->name, p->groups.n,
-                    why ? why : "as its tau_m and tau_r are given");
+    return gle_fail(err, GLE_ENOMEM, "the eligibilities of rule %s, and a checkpoint of them, take %s for a batch "
+                    "of %zu; this machine has %s. A smaller batch takes less, and fewer different tau_m and "
+                    "tau_r in a layer: '%s' has %zu, as %s", g->exp->rule->row.name, gle_text_bytes(bytes).text,
+                    g->max_batch, gle_text_bytes(there).text, p->cfg->name, p->groups.n,
+                    why ? why : "the config says");
 }
 
 size_t gle_projection_shares(const struct gle_graph *graph, const struct gle_projection *c)

@@ -19,7 +19,7 @@ static const char *why_it_moves(const struct gle_experiment *exp, size_t layer, 
     if (l->plastic[kind])
         return of_m ? "tau_m learns" : "tau_r learns";
     if (l->mismatch.std[of_m ? GLE_MISMATCH_TAU_M : GLE_MISMATCH_TAU_R] > 0.0)
-        return of_m ? "mismatch of tau_m" : "mismatch of tau_r";
+        return of_m ? "mismatch makes tau_m different" : "mismatch makes tau_r different";
     if (is_set(exp, layer, kind))
         return of_m ? "a phase sets tau_m" : "a phase sets tau_r";
     return of_m && exp->init_file ? "the file of network.init may have another tau_m" : NULL;
