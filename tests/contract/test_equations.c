@@ -120,6 +120,48 @@ static void one_membrane_back(struct numbers *x, size_t at, size_t i)
     gle_membrane_back(&A(0)[at], &A(1)[at], x->look[i], x->leak[i], A(2)[at]);
 }
 
+static void loop_trace(const struct gle_kernels *k, struct numbers *x, size_t ld)
+{
+    k->trace(A(0), ld, A(1), ld, A(2), ld, 0.7f, 0.2f, ROWS, ld);
+}
+
+static void one_trace(struct numbers *x, size_t at, size_t i)
+{
+    (void)i;
+    gle_trace(&A(0)[at], &A(1)[at], A(2)[at], 0.7f, 0.2f);
+}
+
+static void loop_trace_ones(const struct gle_kernels *k, struct numbers *x, size_t ld)
+{
+    k->trace_ones(A(0), A(1), x->look, x->leak, ROWS, ld);
+}
+
+static void one_trace_ones(struct numbers *x, size_t at, size_t i)
+{
+    gle_trace(&A(0)[at], &A(1)[at], 1.0f, x->look[i], x->leak[i]);
+}
+
+/* A row of the fifth array stands for rates, and one of the sixth for slopes. */
+static void loop_trace_tau_m(const struct gle_kernels *k, struct numbers *x, size_t ld)
+{
+    k->trace_tau_m(A(0), A(1), A(2), 4.0f, x->look, x->leak, A(4), A(5), ROWS, ld);
+}
+
+static void one_trace_tau_m(struct numbers *x, size_t at, size_t i)
+{
+    gle_trace_tau_m(&A(0)[at], &A(1)[at], A(2)[at], 4.0f, x->look[i], x->leak[i], A(4)[i], A(5)[i]);
+}
+
+static void loop_trace_tau_r(const struct gle_kernels *k, struct numbers *x, size_t ld)
+{
+    k->trace_tau_r(A(0), A(2), 4.0f, A(4), ROWS, ld);
+}
+
+static void one_trace_tau_r(struct numbers *x, size_t at, size_t i)
+{
+    gle_trace_tau_r(&A(0)[at], A(2)[at], 4.0f, A(4)[i]);
+}
+
 static void loop_prospective(const struct gle_kernels *k, struct numbers *x, size_t ld)
 {
     assert_int_equal(k->error_prospective(A(0), A(1), A(2), A(3), x->look, x->leak, ROWS, ld), 0);
@@ -198,6 +240,10 @@ static void one_quantize(struct numbers *x, size_t at, size_t i)
 static const struct kernel kernels[] = {
     {"membrane", loop_membrane, one_membrane},
     {"membrane_back", loop_membrane_back, one_membrane_back},
+    {"trace", loop_trace, one_trace},
+    {"trace_ones", loop_trace_ones, one_trace_ones},
+    {"trace_tau_m", loop_trace_tau_m, one_trace_tau_m},
+    {"trace_tau_r", loop_trace_tau_r, one_trace_tau_r},
     {"error_prospective", loop_prospective, one_prospective},
     {"error_instantaneous", loop_instantaneous, one_instantaneous},
     {"error_prospective_back", loop_prospective_back, one_prospective_back},
