@@ -163,10 +163,19 @@ static void trace(float *restrict eps, size_t ld_eps, float *restrict xbar, size
                   size_t ld_x, float look, float leak, size_t B, size_t n)
 {
     const vec looks = (vec){0} + look, leaks = (vec){0} + leak;
+    const size_t whole = n / GLE_PAD * GLE_PAD;
+    mask left = {0}; /* of the last vector, what is not padding */
 
-    for (size_t b = 0; b < B; b++)
-        for (size_t i = 0; i < n; i += GLE_PAD)
-            gle_trace(AT(eps + b * ld_eps + i), AT(xbar + b * ld_xbar + i), LOAD(x + b * ld_x + i), looks, leaks);
+    for (size_t i = whole; i < n; i++)
+        left[i - whole] = -1;
+    for (size_t b = 0; b < B; b++) {
+        float *to = eps + b * ld_eps, *of = xbar + b * ld_xbar;
+        const float *from = x + b * ld_x;
+        for (size_t i = 0; i < whole; i += GLE_PAD)
+            gle_trace(AT(to + i), AT(of + i), LOAD(from + i), looks, leaks);
+        if (whole < n)
+            gle_trace(AT(to + whole), AT(of + whole), (vec)((mask)LOAD(from + whole) & left), looks, leaks);
+    }
 }
 
 static void trace_ones(float *restrict eps, float *restrict xbar, const float *restrict look,

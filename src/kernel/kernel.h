@@ -76,8 +76,8 @@ struct gle_kernels {
 
     /* Eligibilities, and the traces they are made of, both from the OLD trace:
      *   eps = xbar + look * (x - xbar);  xbar <- xbar + leak * (x - xbar)
-     * trace: of n sources (a multiple of GLE_PAD), for neurons of one tau_m and tau_r; leak 0: the trace stays, for
-     * another tau_r. Rows of eps, xbar and x are ld_eps, ld_xbar and ld_x apart.
+     * trace: of n sources, for neurons of one tau_m and tau_r; leak 0: the trace stays, for another tau_r. Rows of
+     * eps, xbar and x are ld_eps, ld_xbar and ld_x apart; in padding, x counts as zero.
      * trace_ones: of a rate of 1; eps, xbar (B,ld); look, leak (ld).
      * trace_tau_m, trace_tau_r: of the time constants themselves, as equations.h says; s = tau_m * u_dot (B,ld); look,
      * leak, rate = dt / tau_m, slope (ld). */

@@ -21,7 +21,7 @@ void gle_net_trace_inputs(struct gle_net *net, const struct gle_projection *c, c
     for (size_t k = 0; k < p->groups.n; k++) {
         const struct gle_group *g = &p->groups.item[k];
         net->kernels->trace(eps + k * c->ld_pool, c->eligibility.ld, xbar + g->trace * c->ld_pool, c->trace.ld, x,
-                            c->ld_pool, look[g->leader], g->last ? leak[g->leader] : 0.0f, n, c->ld_pool);
+                            c->ld_pool, look[g->leader], g->last ? leak[g->leader] : 0.0f, n, c->n_pool);
     }
 }
 

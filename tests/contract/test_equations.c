@@ -269,6 +269,26 @@ static void loops_of_kernels_compute_their_equations(void **state)
             }
 }
 
+/* Whatever lies there, padding of traces is that of a rate of zero. */
+static void padding_goes_into_no_trace(void **state)
+{
+    (void)state;
+    for (int isa = 0; isa < n_isas(); isa++)
+        for (size_t n = GLE_PAD + 1; n < 2 * GLE_PAD; n++) {
+            _Alignas(64) float eps[2 * GLE_PAD], xbar[2 * GLE_PAD], x[2 * GLE_PAD];
+            for (size_t i = 0; i < 2 * GLE_PAD; i++) {
+                xbar[i] = 1.0f;
+                x[i] = i < n ? 3.0f : NAN;
+            }
+            gle_kernels((enum gle_isa)isa)->trace(eps, 2 * GLE_PAD, xbar, 2 * GLE_PAD, x, 2 * GLE_PAD, 0.5f, 0.25f, 1,
+                                                  n);
+            for (size_t i = 0; i < 2 * GLE_PAD; i++) {
+                same("an eligibility", "trace", isa, i, eps[i], i < n ? 2.0f : 0.5f, 1.0f);
+                same("a trace", "trace", isa, i, xbar[i], i < n ? 1.5f : 0.75f, 1.0f);
+            }
+        }
+}
+
 /* From 0 to far beyond where nothing is left; without a library's function, whose bits another one may not have. */
 static void leaks_are_those_of_libm(void **state)
 {
@@ -394,6 +414,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loops_of_kernels_compute_their_equations),
+        cmocka_unit_test(padding_goes_into_no_trace),
         cmocka_unit_test(leaks_are_those_of_libm),
         cmocka_unit_test(loops_of_activations_compute_their_equations),
         cmocka_unit_test(every_activation_of_the_equations_has_a_row),
