@@ -299,8 +299,8 @@ void random_graph(struct text *t, const struct graph_kind *kind, struct gle_rng 
     struct gle_rng own = *rng; /* what is drawn of it leaves all else as it is */
 
     g.eligible = kind->rule ? ((const struct gle_rule *)gle_table_find(&gle_rule_table, kind->rule))->eligible
-                            : !pick(&own, 4);
-    g.taus_stay = g.eligible && pick(&own, 2);
+                            : !pick(&own, kind->wide ? 8 : 4);
+    g.taus_stay = g.eligible && (pick(&own, 2) || kind->wide); /* many neurons with traces of their own take long */
     g.direct = !kind->rule && g.n > 1 && chance(rng, 3);
     g.output = kind->smooth || chance(rng, 7) ? g.n - 1 : pick(rng, g.n);
     t->n = 0;
