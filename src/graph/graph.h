@@ -67,7 +67,6 @@ struct gle_population_traces {
     struct gle_field bias, bias_eps;   /* of a rate of 1, where the bias learns */
     struct gle_field tau_m, tau_m_eps; /* of what a change of tau_m makes of u, where it learns */
     struct gle_field tau_r_eps;        /* u_dot, where tau_r learns */
-    struct gle_field sums;             /* coefficient (1, n): room for sums over rows, where channels share a bias */
 };
 
 /* Neurons: what they have, whoever they are connected to. */
@@ -151,8 +150,6 @@ struct gle_projection {
      * side by side in a row. */
     struct gle_field trace;        /* state (B, traces ld_pool): what membranes have kept of the rates that were read */
     struct gle_field eligibility;  /* state (B, groups ld_pool): what the next step's errors meet; two copies */
-    struct gle_field masked_e;     /* derived (B, n of the target): errors of some neurons, the others zero, and */
-    struct gle_field masked_grad;  /* derived, like W: what they lead to; where neurons of several groups share weights */
     struct gle_field tape_pooled;     /* tape, by the sweep: pooled rates that W met (B, n_pool), */
     struct gle_field tape_pooled_bar; /* and, where couples_below, above_bar of the source for its pooled neurons */
     struct gle_field bar;          /* adjoint: lambda sent back to pooled neurons (B, n_pool) */
@@ -188,6 +185,7 @@ struct gle_graph {
     size_t train_rows; /* rows of a learning step, and of a window */
     size_t depth;      /* the largest of a population */
     size_t room;       /* floats of scratch memory that a thread needs for links */
+    size_t eligible_room; /* and for gradients from eligibilities, where neurons share weights or a bias */
     size_t input_past; /* the longest delay of the input */
     struct gle_field input; /* state (B, n_input): the inputs of the last steps, where one is read late */
     struct gle_field tape_input;  /* tape (B, n_input), input_past copies more: step t reads copy

@@ -10,7 +10,7 @@ enum { LINE = 16 };
 /* --- fields --- */
 
 /* At most, with those of parameters. */
-enum { FIELDS_POPULATION = 60, FIELDS_PROJECTION = 22, FIELDS_DIRECT = 4, FIELDS_GRAPH = 3 };
+enum { FIELDS_POPULATION = 59, FIELDS_PROJECTION = 20, FIELDS_DIRECT = 4, FIELDS_GRAPH = 3 };
 
 size_t gle_most_fields(size_t n_populations, size_t n_projections, size_t n_directs)
 {
@@ -265,6 +265,18 @@ static bool is_stirred(const struct gle_graph *g, const struct gle_population *p
     return any;
 }
 
+/* Whether neurons of different groups share weights of a projection. */
+static bool mixes_groups(const struct gle_graph *g, const struct gle_projection *c)
+{
+    const struct gle_population *p = &g->populations[c->target];
+    const size_t each = gle_projection_shares(g, c);
+
+    for (size_t i = 0; c->eligibility.copies && i < p->n; i++)
+        if (p->groups.of[i] != p->groups.of[i / each * each])
+            return true;
+    return false;
+}
+
 /* Eligibilities of all that learns. */
 static void add_traces(struct gle_graph *g, struct gle_population *p)
 {
@@ -277,7 +289,8 @@ static void add_traces(struct gle_graph *g, struct gle_population *p)
     place(g, &t->tau_m, batch_of(g, p, GLE_STATE, "tau_m_trace"), tau_m);
     place(g, &t->tau_m_eps, batch_of(g, p, GLE_STATE, "tau_m_eligibility"), tau_m ? 2 : 0);
     place(g, &t->tau_r_eps, batch_of(g, p, GLE_STATE, "tau_r_eligibility"), tau_r ? 2 : 0);
-    place(g, &t->sums, row_of(g, p, GLE_COEFFICIENT, "bias_sums"), bias && p->bias->field.cols < p->n);
+    if (bias && p->bias->field.cols < p->n && p->ld > g->eligible_room)
+        g->eligible_room = p->ld;
     for (size_t i = p->first; i < p->first + p->n_in; i++) {
         struct gle_projection *c = &g->projections[i];
         const bool there = p->groups.n && c->weight->plastic;
@@ -286,19 +299,9 @@ static void add_traces(struct gle_graph *g, struct gle_population *p)
         trace.of_batch = eps.of_batch = true;
         place(g, &c->trace, trace, there);
         place(g, &c->eligibility, eps, there ? 2 : 0);
+        if (mixes_groups(g, c) && g->max_batch * p->ld + c->weight->part > g->eligible_room)
+            g->eligible_room = g->max_batch * p->ld + c->weight->part;
     }
-}
-
-/* Whether neurons of different groups share weights of a projection. */
-static bool mixes_groups(const struct gle_graph *g, const struct gle_projection *c)
-{
-    const struct gle_population *p = &g->populations[c->target];
-    const size_t each = gle_projection_shares(g, c);
-
-    for (size_t i = 0; c->eligibility.copies && i < p->n; i++)
-        if (p->groups.of[i] != p->groups.of[i / each * each])
-            return true;
-    return false;
 }
 
 static void add_state(struct gle_graph *g, struct gle_population *p)
@@ -330,9 +333,6 @@ static void add_state(struct gle_graph *g, struct gle_population *p)
         const bool pools = c->plan.pooling != NULL;
         place(g, &c->pooled, inputs_of(g, c, GLE_DERIVED, "pooled", c->n_pool), pools);
         place(g, &c->pooled_e, inputs_of(g, c, GLE_DERIVED, "pooled_e", c->n_pool), pools && c->sends_error);
-        place(g, &c->masked_e, batch_of(g, p, GLE_DERIVED, "masked_e"), mixes_groups(g, c));
-        place(g, &c->masked_grad, weights_of(g, c, GLE_DERIVED, "masked_gradient", c->plan.rows, c->plan.cols),
-              c->masked_e.copies > 0);
         add_alignment(g, c, GLE_DERIVED);
     }
     if (!g->observed && g->floats[GLE_DERIVED] < others)

@@ -45,6 +45,12 @@ void gle_net_trace_neurons(struct gle_net *net, const struct gle_population *p, 
 
 /* --- gradients of weights --- */
 
+/* Scratch memory of thread t. */
+static float *eligible_room_of(const struct gle_net *net, size_t t)
+{
+    return net->eligible_rooms + t * gle_eligible_room_apart(net->graph);
+}
+
 /* Neurons side by side, and the parts of W that they read through. */
 struct run {
     size_t first, end; /* neurons */
@@ -89,24 +95,25 @@ struct target {
     float *grad; /* where parts of W begin */
 };
 
+/* grad: of the first part. */
 static void find_parts(struct gle_net *net, const struct target *to, float *grad, const float *e, size_t group,
                        size_t first, size_t n)
 {
     const struct gle_projection *c = to->c;
 
-    c->plan.link->gradient(to->call, grad + first * c->weight->part, e, to->ld, to->eps + group * c->ld_pool,
+    c->plan.link->gradient(to->call, grad, e, to->ld, to->eps + group * c->ld_pool,
                            c->eligibility.ld, net->B, -1.0f / (float)net->B, first, n);
 }
 
 /* The gradient of a part that neurons of several groups share: the sum of what each group leads to, whose errors are
  * taken with those of the others as zeros. */
-static void find_shared_part(struct gle_net *net, const struct target *to, struct run run, size_t part, size_t place)
+static void find_shared_part(struct gle_net *net, const struct target *to, struct run run, size_t part, size_t t)
 {
     const struct gle_projection *c = to->c;
     const struct gle_population *p = gle_population_of(net, c->target);
     const uint32_t *of = p->groups.of;
     const size_t wide = c->weight->part;
-    float *masked = gle_derived_of(net, &c->masked_e, place), *grad = gle_derived_of(net, &c->masked_grad, place);
+    float *grad = eligible_room_of(net, t), *masked = grad + wide;
 
     memset(to->grad + part * wide, 0, wide * sizeof(float));
     for (size_t i = run.first; i < run.end; i++) {
@@ -119,7 +126,7 @@ static void find_shared_part(struct gle_net *net, const struct target *to, struc
             for (size_t k = run.first; k < run.end; k++)
                 masked[b * p->ld + k] = of[k] == of[i] ? to->e[b * p->ld + k] : 0.0f;
         find_parts(net, to, grad, masked, of[i], part, 1);
-        net->kernels->add(to->grad + part * wide, grad + part * wide, wide);
+        net->kernels->add(to->grad + part * wide, grad, wide);
     }
 }
 
@@ -143,9 +150,9 @@ void gle_net_find_weights(struct gle_net *net, const struct gle_projection *c, c
         if (from >= until)
             continue;
         if (run.group == SIZE_MAX)
-            find_shared_part(net, &to, run, from, gle_place_of(net, c->target, t));
+            find_shared_part(net, &to, run, from, t);
         else
-            find_parts(net, &to, to.grad, e, run.group, from, until - from);
+            find_parts(net, &to, to.grad + from * c->weight->part, e, run.group, from, until - from);
     }
 }
 
@@ -171,12 +178,12 @@ void gle_net_find_biases(struct gle_net *net, const struct gle_population *p, co
         find_neurons(net, p, grad, e, &p->traces.bias_eps, part);
         return;
     }
-    sums = gle_field_of(net, &p->traces.sums, 0);
-    net->kernels->sum_products_of(sums + part.first * each, e + part.first * each, p->ld,
+    sums = eligible_room_of(net, t);
+    net->kernels->sum_products_of(sums, e + part.first * each, p->ld,
                                   gle_old_of(net, &p->traces.bias_eps) + part.first * each, p->ld,
                                   -1.0f / (float)net->B, net->B, part.n * each);
     for (size_t i = part.first; i < part.first + part.n; i++)
-        grad[i] = net->kernels->total(sums + i * each, each);
+        grad[i] = net->kernels->total(sums + (i - part.first) * each, each);
 }
 
 void gle_net_find_taus(struct gle_net *net, const struct gle_population *p, const float *e, struct gle_range neurons)

@@ -33,6 +33,7 @@ struct gle_net {
     float *slabs[GLE_ROLES]; /* of derived variables, if the graph is not observed: one for each place */
     float *grads, *kept;     /* like the slab of parameters */
     float *rooms;            /* per thread: scratch memory of links */
+    float *eligible_rooms;   /* per thread: of gradients from eligibilities; none where the graph wants none */
     float *followed;         /* like grads: what the optimizer follows where that is not the gradient of one step; or
                                 NULL */
     double *squares;          /* sums of squares of it, of groups of parts; NULL: its norm is not wanted */
@@ -137,6 +138,11 @@ static inline float *gle_new_of(const struct gle_net *net, const struct gle_fiel
 static inline size_t gle_room_apart(const struct gle_graph *graph)
 {
     return (graph->room + GLE_SLACK + 15) / 16 * 16;
+}
+
+static inline size_t gle_eligible_room_apart(const struct gle_graph *graph)
+{
+    return (graph->eligible_room + GLE_SLACK + 15) / 16 * 16;
 }
 
 /* Whether a parameter learns now. */
