@@ -221,7 +221,7 @@ static int find_groups(struct gle_graph *g, struct gle_error *err)
         bool weights = false;
         for (size_t j = p->first; j < p->first + p->n_in; j++)
             weights = weights || g->projections[j].cfg->plastic;
-        if (g->exp->rule->eligible && weights && !g->passive && gle_groups_find(&p->groups, g->exp, i, err))
+        if (g->eligible && weights && gle_groups_find(&p->groups, g->exp, i, err))
             return -1;
     }
     return 0;
@@ -313,6 +313,7 @@ int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp, co
     g->observed = options->observed;
     g->e_inst = options->e_inst;
     g->passive = options->passive;
+    g->eligible = exp->rule->eligible && !g->passive;
     g->ideal = options->ideal;
     g->tape_steps = options->tape_steps;
     g->output = exp->output;

@@ -194,6 +194,7 @@ struct gle_graph {
     bool observed; /* derived variables are kept for each population */
     bool e_inst;   /* instantaneous errors are found, too */
     bool passive;  /* nothing learns, no errors flow */
+    bool eligible; /* errors meet eligibilities */
     bool ideal;    /* there is no noise, factors of time constants are 1, and weights are read as they are */
     size_t floats[GLE_ROLES]; /* sizes of slabs. Of derived variables, if not observed: of the largest population, which
                                  each thread has, or the net has for each population */

@@ -26,9 +26,10 @@ struct gle_groups {
     size_t n, n_traces;
 };
 
-/* The groups of a layer. Where a time constant may become another one than the config says, because it learns, is off by
- * mismatch, is set in a phase or comes from a file of initial values, equal ones need not stay equal: then each neuron
- * is a group, and, if that is so of tau_m, has traces of its own. Nobody else moves time constants of a net that learns.
+/* The groups of a layer. Where a time constant may become another one than the config says, because it learns, is off
+ * by mismatch, is set in a phase or comes from a file of initial values, equal ones need not stay equal: then each
+ * neuron is a group, and, if that is so of tau_m, has traces of its own. Nobody else moves time constants of a net that
+ * learns.
  * Owns:   the lists belong to the caller: gle_groups_clear(), also after an error.
  * Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_groups_find(struct gle_groups *out, const struct gle_experiment *exp, size_t layer,

@@ -1,6 +1,5 @@
 #include "graph/place.h"
 #include "kernel/kernel.h"
-#include "parts/rule.h"
 
 #include <assert.h>
 #include <string.h>
@@ -281,8 +280,8 @@ static bool mixes_groups(const struct gle_graph *g, const struct gle_projection 
 static void add_traces(struct gle_graph *g, struct gle_population *p)
 {
     struct gle_population_traces *t = &p->traces;
-    const bool eligible = g->exp->rule->eligible, bias = eligible && p->bias->plastic;
-    const bool tau_m = eligible && p->tau_m->plastic, tau_r = eligible && p->tau_r->plastic;
+    const bool bias = g->eligible && p->bias->plastic;
+    const bool tau_m = g->eligible && p->tau_m->plastic, tau_r = g->eligible && p->tau_r->plastic;
 
     place(g, &t->bias, batch_of(g, p, GLE_STATE, "bias_trace"), bias);
     place(g, &t->bias_eps, batch_of(g, p, GLE_STATE, "bias_eligibility"), bias ? 2 : 0);

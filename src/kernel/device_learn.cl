@@ -416,8 +416,9 @@ CALLED void find_taus(const struct network *w, population *p, uint i)
                                               : mean * sum_products(p, i, w->derived + p->e.place, s, w->shape->B));
     if (w->updates[p->tau_r.number].learns)
         w->grads[p->tau_r.field.place + i] =
-            gain_r * (is_there(&p->tau_r_eps) ? mean_product(w, p, i, &p->tau_r_eps)
-                                              : -mean * sum_products(p, i, w->derived + p->e_inst.place, s, w->shape->B));
+            gain_r * (is_there(&p->tau_r_eps)
+                          ? mean_product(w, p, i, &p->tau_r_eps)
+                          : -mean * sum_products(p, i, w->derived + p->e_inst.place, s, w->shape->B));
 }
 
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void learn(NETWORK_ARGUMENTS)

@@ -461,15 +461,14 @@ static inline void trace_run(const struct network *w, population *p, uint at, ui
 {
     __global const float *look = w->coefs + p->look_u.place + i, *leak = w->coefs + p->leak_u.place + i;
     __global const float *rate = w->coefs + p->rate_u.place + i, *slope = w->coefs + p->slope_u.place + i;
-    const float per_dt = 1.0f / w->shape->dt;
 
     if (is_there(&p->bias_trace))
         trace_ones(n, new_of(w, &p->bias_eps) + at, w->state + p->bias_trace.place + at, look, leak);
     if (is_there(&p->tau_m_trace))
-        trace_tau_m(n, new_of(w, &p->tau_m_eps) + at, w->state + p->tau_m_trace.place + at, s, per_dt, look, leak, rate,
-                    slope);
+        trace_tau_m(n, new_of(w, &p->tau_m_eps) + at, w->state + p->tau_m_trace.place + at, s, 1.0f / w->shape->dt,
+                    look, leak, rate, slope);
     if (is_there(&p->tau_r_eps))
-        trace_tau_r(n, new_of(w, &p->tau_r_eps) + at, s, per_dt, rate);
+        trace_tau_r(n, new_of(w, &p->tau_r_eps) + at, s, 1.0f / w->shape->dt, rate);
 }
 
 /* All that a run of neurons of a sample does once its inputs are summed. Returns whether it has gone wild. */
@@ -589,8 +588,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void step_population
             step_row(&w, b);
     else if (is_trace)
         trace_tile(read, lists, item, new_of(&w, &read->eligibility), w.state + read->trace.place, rates_of(&w, read),
-                   w.coefs + p->look_u.place, w.coefs + p->leak_u.place, task.first, task.across,
-                   smaller(shape.B - task.first, TILE_ROWS), smaller(read->n_pool - task.across, TILE_COLS));
+                   w.coefs + p->look_u.place, w.coefs + p->leak_u.place, task.first, task.across, shape.B);
     else
         EACH_RUN(&t, row, col, n)
             is_wild |= step_run(&w, p, place_of(&t, row, col), neuron_of(&t, row, col), n, sample_of(&t, row, col),

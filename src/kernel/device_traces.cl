@@ -4,12 +4,15 @@
 /* How the groups of a projection's target lie in the lists: three numbers each. */
 enum { GROUP_LEADER, GROUP_TRACE, GROUP_LAST, GROUP_NUMBERS };
 
-/* Rows and columns, from (first, across) on, of the rates x (rows, neurons of the source): pooled, they go into the
- * traces of all groups. look, leak: of the target's neurons. */
+/* A tile, from (first, across) on, of the rates x (B, neurons of the source): pooled, they go into the traces of all
+ * groups. look, leak: of the target's neurons. */
 CALLED void trace_tile(projection *c, __global const uint *lists, uint item, __global float *eps,
                        __global float *xbar, __global const float *x, __global const float *look,
-                       __global const float *leak, uint first, uint across, uint rows, uint cols)
+                       __global const float *leak, uint first, uint across, uint B)
 {
+    const uint rows = B - first < TILE_ROWS ? B - first : TILE_ROWS;
+    const uint cols = c->n_pool - across < TILE_COLS ? c->n_pool - across : TILE_COLS;
+
     EACH_ELEMENT(row, col, rows, cols)
     {
         const uint sample = first + row, k = across + col;

@@ -1,9 +1,9 @@
 /* rule.h - what a config can write after `rule:`. A rule says what the errors are; the gradients follow from them:
  * dW = - mean over the batch of e r_below^T, db = - mean e, dtau_m = + mean e u_dot, dtau_r = - mean e_inst u_dot,
- * with e_inst the error before it looks ahead. With eligibilities eps, what each parameter has made of a rate by itself:
- * minus the mean of e_inst eps, eps as the step before made it, since the error of a rate comes in the step after it. A
- * windowed rule uses such errors for the feedback into membranes only, and finds its gradients by a sweep back over a
- * window of steps. */
+ * with e_inst the error before it looks ahead. With eligibilities eps, what each parameter has made of prosp_u in this
+ * step and before: minus the mean of e_inst eps, eps as the step before left it, since the error of a rate comes in the
+ * step after it. A windowed rule uses such errors for the feedback into membranes only, and finds its gradients by a
+ * sweep back over a window of steps. */
 #ifndef GLE_PARTS_RULE_H
 #define GLE_PARTS_RULE_H
 

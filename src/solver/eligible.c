@@ -1,6 +1,6 @@
-/* Rules whose errors meet eligibilities: what a step makes of them, and the gradients that follow from those of the step
- * before. Each neuron goes along the eligibility of its group (graph/groups.h); neurons of a group that lie side by side
- * go along it together, as those of a rule without eligibilities all go along the rates. */
+/* Rules whose errors meet eligibilities: what a step makes of these, and the gradients that follow from those which the
+ * step before has left. Neurons of a group (graph/groups.h) that lie side by side are one call of the link, whose rates
+ * are the eligibilities of the group. */
 #include "kernel/equations.h"
 #include "solver/inside.h"
 

@@ -117,7 +117,8 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
     net->top_error = gle_floats(B * gle_top_of(net)->ld);
     net->output_sum = gle_floats(B * gle_top_of(net)->ld);
     net->rooms = gle_floats(net->split.n_threads * gle_room_apart(graph));
-    net->eligible_rooms = graph->eligible_room ? gle_floats(net->split.n_threads * gle_eligible_room_apart(graph)) : NULL;
+    if (graph->eligible_room)
+        net->eligible_rooms = gle_floats(net->split.n_threads * gle_eligible_room_apart(graph));
     net->learns = gle_calloc(graph->n_parameters, sizeof *net->learns);
     net->missed = gle_calloc(graph->n_parameters, sizeof *net->missed);
     net->tape_unasked = gle_calloc(graph->tape_steps + 1, sizeof *net->tape_unasked); /* there may be none */

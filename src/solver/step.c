@@ -145,7 +145,7 @@ static void find_taus(struct gle_net *net, const struct gle_population *p, struc
 {
     const bool of_m = gle_learns(net, p->tau_m), of_r = gle_learns(net, p->tau_r);
 
-    if (net->graph->exp->rule->eligible) {
+    if (net->graph->eligible) {
         gle_net_find_taus(net, p, gle_derived_of(net, &p->e, place), neurons);
     } else {
         if (of_m)
