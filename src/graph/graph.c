@@ -227,6 +227,19 @@ static int find_groups(struct gle_graph *g, struct gle_error *err)
     return 0;
 }
 
+/* Of a sample, for all sources of a population. */
+static double floats_of_weights(const struct gle_graph *g, const struct gle_population *p)
+{
+    double floats = 0.0;
+
+    for (size_t j = p->first; j < p->first + p->n_in; j++) {
+        const struct gle_projection *c = &g->projections[j];
+        floats += (double)c->trace.copies * (double)c->trace.ld;
+        floats += (double)c->eligibility.copies * (double)c->eligibility.ld;
+    }
+    return floats;
+}
+
 double gle_graph_trace_bytes(const struct gle_graph *graph)
 {
     double floats = 0.0;
@@ -236,29 +249,19 @@ double gle_graph_trace_bytes(const struct gle_graph *graph)
         const struct gle_population_traces *t = &p->traces;
         floats += (double)(t->bias.copies + t->bias_eps.copies + t->tau_m.copies + t->tau_m_eps.copies +
                            t->tau_r_eps.copies) * (double)p->ld;
-        for (size_t j = p->first; j < p->first + p->n_in; j++) {
-            const struct gle_projection *c = &graph->projections[j];
-            if (p->groups.n && c->cfg->plastic)
-                floats += (double)(p->groups.n_traces + 2 * p->groups.n) * (double)c->ld_pool;
-        }
+        floats += floats_of_weights(graph, p);
     }
     return sizeof(float) * (double)graph->max_batch * floats;
 }
 
 /* The layer whose traces take the most. */
-static const struct gle_population *largest_traces(const struct gle_graph *g)
+static size_t largest_traces(const struct gle_graph *g)
 {
-    const struct gle_population *most = g->populations;
-    double floats = 0.0;
+    size_t most = 0;
 
-    for (size_t i = 0; i < g->n_populations; i++) {
-        const struct gle_population *p = &g->populations[i];
-        double own = 0.0;
-        for (size_t j = p->first; j < p->first + p->n_in; j++)
-            own += (double)(p->groups.n_traces + 2 * p->groups.n) * (double)g->projections[j].ld_pool;
-        most = own > floats ? p : most;
-        floats = own > floats ? own : floats;
-    }
+    for (size_t i = 1; i < g->n_populations; i++)
+        if (floats_of_weights(g, &g->populations[i]) > floats_of_weights(g, &g->populations[most]))
+            most = i;
     return most;
 }
 
@@ -266,18 +269,16 @@ static const struct gle_population *largest_traces(const struct gle_graph *g)
 static int check_traces(const struct gle_graph *g, struct gle_error *err)
 {
     const double bytes = gle_graph_trace_bytes(g) * 5.0 / 3.0, there = gle_memory_there();
-    const struct gle_population *p;
-    const char *why;
+    const size_t largest = largest_traces(g);
+    const char *why = gle_groups_why(g->exp, largest);
 
     if (bytes <= there)
         return 0;
-    p = largest_traces(g);
-    why = gle_groups_why(g->exp, (size_t)(p - g->populations));
     return gle_fail(err, GLE_ENOMEM, "the eligibilities of rule %s, and a checkpoint of them, take %s for a batch "
                     "of %zu; this machine has %s. A smaller batch takes less, and fewer different tau_m and "
                     "tau_r in a layer: '%s' has %zu, as %s", g->exp->rule->row.name, gle_text_bytes(bytes).text,
-                    g->max_batch, gle_text_bytes(there).text, p->cfg->name, p->groups.n,
-                    why ? why : "the config says");
+                    g->max_batch, gle_text_bytes(there).text, g->populations[largest].cfg->name,
+                    g->populations[largest].groups.n, why ? why : "the config says");
 }
 
 size_t gle_projection_shares(const struct gle_graph *graph, const struct gle_projection *c)
@@ -334,11 +335,15 @@ int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp, co
     }
     find_errors(g, options->errors);
     find_depths(g);
-    if (find_groups(g, err) || check_traces(g, err)) {
+    if (find_groups(g, err)) {
         gle_graph_destroy(g);
         return -1;
     }
     gle_place_all(g);
+    if (check_traces(g, err)) {
+        gle_graph_destroy(g);
+        return -1;
+    }
     *out = g;
     return 0;
 }

@@ -1,7 +1,6 @@
 /* Rules whose errors meet eligibilities: what a step makes of these, and the gradients that follow from those which the
  * step before has left. Neurons of a group (graph/groups.h) that lie side by side are one call of the link, whose rates
  * are the eligibilities of the group. */
-#include "kernel/equations.h"
 #include "solver/inside.h"
 
 #include <string.h>
@@ -86,7 +85,7 @@ static struct run run_from(const struct gle_population *p, size_t first, size_t 
     return run;
 }
 
-/* What the projections of a group of neurons are called with. */
+/* What goes to the link for all groups. */
 struct target {
     const struct gle_link_call *call;
     const struct gle_projection *c;
@@ -101,8 +100,8 @@ static void find_parts(struct gle_net *net, const struct target *to, float *grad
 {
     const struct gle_projection *c = to->c;
 
-    c->plan.link->gradient(to->call, grad, e, to->ld, to->eps + group * c->ld_pool,
-                           c->eligibility.ld, net->B, -1.0f / (float)net->B, first, n);
+    c->plan.link->gradient(to->call, grad, e, to->ld, to->eps + group * c->ld_pool, c->eligibility.ld, net->B,
+                           -1.0f / (float)net->B, first, n);
 }
 
 /* The gradient of a part that neurons of several groups share: the sum of what each group leads to, whose errors are
