@@ -1,9 +1,14 @@
 #include "base/memory.h"
 
+#include <math.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 /* The only mutable globals of the program: a test hook, and what memory.h says of failures. */
 static atomic_size_t allocations_left = SIZE_MAX;
@@ -124,4 +129,28 @@ char *gle_arena_text(struct gle_arena *arena, const char *text, size_t len)
     if (copy)
         memcpy(copy, text, len);
     return copy;
+}
+
+/* What a container may have at most. */
+static double limit_of_container(void)
+{
+    FILE *f = fopen("/sys/fs/cgroup/memory.max", "r");
+    double bytes = 0.0;
+    const bool known = f && fscanf(f, "%lf", &bytes) == 1; /* else it says "max" */
+
+    if (f)
+        fclose(f);
+    return known ? bytes : INFINITY;
+}
+
+double gle_memory_there(void)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    const double machine = pages > 0 && size > 0 ? (double)pages * (double)size : INFINITY;
+    const double most = fmin(machine, limit_of_container());
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY)
+        return most;
+    return fmin(most, (double)limit.rlim_cur);
 }

@@ -13,6 +13,9 @@ void *gle_resize(void *old, size_t n, size_t size);
 float *gle_floats(size_t n);
 void gle_free(void *block); /* NULL is fine */
 
+/* Bytes of memory that this machine has, or that the process may have, if that is less. */
+double gle_memory_there(void);
+
 /* How many allocations have failed so far: for callers of a library that allocates through here and does not tell. */
 size_t gle_memory_failures(void);
 

@@ -263,12 +263,16 @@ void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, c
     const struct gle_experiment *exp = graph->exp;
     const struct gle_optimizer *optimizer = (const struct gle_optimizer *)exp->optimizer.row;
     const double bytes = gle_graph_bytes(graph, optimizer->n_moments) + data_bytes(graph, data);
+    const double traces = gle_graph_trace_bytes(graph);
 
     show_data(exp, data);
     gle_show_network(graph);
     show_parameters(graph);
     printf("  memory            about %.3g %cB for network and data\n", bytes < 1e9 ? 1e-6 * bytes : 1e-9 * bytes,
            bytes < 1e9 ? 'M' : 'G');
+    if (traces > 0.0)
+        printf("  eligibilities     %s of that, for up to %zu samples side by side\n", gle_text_bytes(traces).text,
+               graph->max_batch);
     if (place->room)
         show_room(place);
     if (record > 0.0)

@@ -1,5 +1,6 @@
 #include "graph/graph.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "graph/place.h"
 #include "kernel/kernel.h"
 #include "parts/rule.h"
@@ -211,6 +212,80 @@ static void find_depths(struct gle_graph *g)
     }
 }
 
+/* --- eligibilities --- */
+
+static int find_groups(struct gle_graph *g, struct gle_error *err)
+{
+    for (size_t i = 0; i < g->n_populations; i++) {
+        struct gle_population *p = &g->populations[i];
+        bool weights = false;
+        for (size_t j = p->first; j < p->first + p->n_in; j++)
+            weights = weights || g->projections[j].cfg->plastic;
+        if (g->eligible && weights && gle_groups_find(&p->groups, g->exp, i, err))
+            return -1;
+    }
+    return 0;
+}
+
+/* Of a sample, for all sources of a population. */
+static double floats_of_weights(const struct gle_graph *g, const struct gle_population *p)
+{
+    double floats = 0.0;
+
+    for (size_t j = p->first; j < p->first + p->n_in; j++) {
+        const struct gle_projection *c = &g->projections[j];
+        floats += (double)c->trace.copies * (double)c->trace.ld;
+        floats += (double)c->eligibility.copies * (double)c->eligibility.ld;
+    }
+    return floats;
+}
+
+double gle_graph_trace_bytes(const struct gle_graph *graph)
+{
+    double floats = 0.0;
+
+    for (size_t i = 0; i < graph->n_populations; i++) {
+        const struct gle_population *p = &graph->populations[i];
+        const struct gle_population_traces *t = &p->traces;
+        floats += (double)(t->bias.copies + t->bias_eps.copies + t->tau_m.copies + t->tau_m_eps.copies +
+                           t->tau_r_eps.copies) * (double)p->ld;
+        floats += floats_of_weights(graph, p);
+    }
+    return sizeof(float) * (double)graph->max_batch * floats;
+}
+
+/* The layer whose traces take the most. */
+static size_t largest_traces(const struct gle_graph *g)
+{
+    size_t most = 0;
+
+    for (size_t i = 1; i < g->n_populations; i++)
+        if (floats_of_weights(g, &g->populations[i]) > floats_of_weights(g, &g->populations[most]))
+            most = i;
+    return most;
+}
+
+/* Before anything of that size is made. A checkpoint holds all but one of the two copies of eligibilities once more. */
+static int check_traces(const struct gle_graph *g, struct gle_error *err)
+{
+    const double bytes = gle_graph_trace_bytes(g) * 5.0 / 3.0, there = gle_memory_there();
+    const size_t largest = largest_traces(g);
+    const char *why = gle_groups_why(g->exp, largest);
+
+    if (bytes <= there)
+        return 0;
+    return gle_fail(err, GLE_ENOMEM, "the eligibilities of rule %s, and a checkpoint of them, take %s for a batch "
+                    "of %zu; this machine has %s. A smaller batch takes less, and fewer different tau_m and "
+                    "tau_r in a layer: '%s' has %zu, as %s", g->exp->rule->row.name, gle_text_bytes(bytes).text,
+                    g->max_batch, gle_text_bytes(there).text, g->populations[largest].cfg->name,
+                    g->populations[largest].groups.n, why ? why : "the config says");
+}
+
+size_t gle_projection_shares(const struct gle_graph *graph, const struct gle_projection *c)
+{
+    return c->plan.link->grids ? graph->populations[c->target].n / c->plan.rows : 1;
+}
+
 /* --- the graph --- */
 
 /* Whether the sizes of tapes stay far below overflow. */
@@ -239,6 +314,7 @@ int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp, co
     g->observed = options->observed;
     g->e_inst = options->e_inst;
     g->passive = options->passive;
+    g->eligible = exp->rule->eligible && !g->passive;
     g->ideal = options->ideal;
     g->tape_steps = options->tape_steps;
     g->output = exp->output;
@@ -259,7 +335,15 @@ int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp, co
     }
     find_errors(g, options->errors);
     find_depths(g);
+    if (find_groups(g, err)) {
+        gle_graph_destroy(g);
+        return -1;
+    }
     gle_place_all(g);
+    if (check_traces(g, err)) {
+        gle_graph_destroy(g);
+        return -1;
+    }
     *out = g;
     return 0;
 }
@@ -268,6 +352,8 @@ void gle_graph_destroy(struct gle_graph *graph)
 {
     if (!graph)
         return;
+    for (size_t i = 0; graph->populations && i < graph->n_populations; i++)
+        gle_groups_clear(&graph->populations[i].groups);
     for (size_t i = 0; i < graph->n_projections; i++)
         gle_link_plan_clear(&graph->projections[i].plan);
     for (size_t i = 0; i < graph->n_directs; i++)

@@ -5,6 +5,7 @@
 
 #include "config/experiment.h"
 #include "graph/field.h"
+#include "graph/groups.h"
 #include "parts/feedback.h"
 #include "parts/link.h"
 
@@ -60,6 +61,14 @@ struct gle_population_noise {
     struct gle_field state; /* state (B, n): an Ornstein-Uhlenbeck process of variance 1; not of white noise */
 };
 
+/* Eligibilities of what neurons have by themselves (rules that are eligible; see groups.h): traces, and what the last
+ * step made of them beside what the next one makes. Of weights, projections have them. */
+struct gle_population_traces {
+    struct gle_field bias, bias_eps;   /* of a rate of 1, where the bias learns */
+    struct gle_field tau_m, tau_m_eps; /* of what a change of tau_m makes of u, where it learns */
+    struct gle_field tau_r_eps;        /* u_dot, where tau_r learns */
+};
+
 /* Neurons: what they have, whoever they are connected to. */
 struct gle_population {
     const struct gle_layer_cfg *cfg;
@@ -103,6 +112,8 @@ struct gle_population {
     struct gle_field e_inst;  /* old phi' times e_above; where options.e_inst asks for it, or tau_r learns */
     struct gle_population_noise noise[GLE_NOISES];
     struct gle_field draws;   /* derived (B, n): normal numbers, where there is noise */
+    struct gle_groups groups; /* where eligibilities of weights are wanted; else there are none */
+    struct gle_population_traces traces; /* states (B, n) */
     struct gle_population_tape tape;
     struct gle_population_adjoint adjoint;
 };
@@ -135,6 +146,10 @@ struct gle_projection {
     struct gle_field e_below;      /* state: W^T e (B, n_in), what the source reads; two copies */
     struct gle_field pooled;       /* derived: pooled rates (B, n_pool), */
     struct gle_field pooled_e;     /* and W^T e before it is spread over the source */
+    /* Where errors meet eligibilities (groups.h): n_pool numbers, and padding, for each trace or group of the target,
+     * side by side in a row. */
+    struct gle_field trace;        /* state (B, traces ld_pool): what membranes have kept of the rates that were read */
+    struct gle_field eligibility;  /* state (B, groups ld_pool): what the next step's errors meet; two copies */
     struct gle_field tape_pooled;     /* tape, by the sweep: pooled rates that W met (B, n_pool), */
     struct gle_field tape_pooled_bar; /* and, where couples_below, above_bar of the source for its pooled neurons */
     struct gle_field bar;          /* adjoint: lambda sent back to pooled neurons (B, n_pool) */
@@ -170,6 +185,7 @@ struct gle_graph {
     size_t train_rows; /* rows of a learning step, and of a window */
     size_t depth;      /* the largest of a population */
     size_t room;       /* floats of scratch memory that a thread needs for links */
+    size_t eligible_room; /* and for gradients from eligibilities, where neurons share weights or a bias */
     size_t input_past; /* the longest delay of the input */
     struct gle_field input; /* state (B, n_input): the inputs of the last steps, where one is read late */
     struct gle_field tape_input;  /* tape (B, n_input), input_past copies more: step t reads copy
@@ -178,6 +194,7 @@ struct gle_graph {
     bool observed; /* derived variables are kept for each population */
     bool e_inst;   /* instantaneous errors are found, too */
     bool passive;  /* nothing learns, no errors flow */
+    bool eligible; /* errors meet eligibilities */
     bool ideal;    /* there is no noise, factors of time constants are 1, and weights are read as they are */
     size_t floats[GLE_ROLES]; /* sizes of slabs. Of derived variables, if not observed: of the largest population, which
                                  each thread has, or the net has for each population */
@@ -247,6 +264,10 @@ static inline bool gle_graph_has_followed(const struct gle_graph *graph)
 {
     return graph->exp->update_every > 1 || graph->exp->clip > 0.0;
 }
+/* How many neurons of the target, one after the other, share a part of the weights: 1, but in convolutions. */
+size_t gle_projection_shares(const struct gle_graph *graph, const struct gle_projection *projection);
+/* Bytes of eligibilities and their traces; 0: the rule has none. */
+double gle_graph_trace_bytes(const struct gle_graph *graph);
 /* Bytes of the slabs, with n_moments arrays of optimizer moments. */
 double gle_graph_bytes(const struct gle_graph *graph, size_t n_moments);
 

@@ -9,7 +9,7 @@ enum { LINE = 16 };
 /* --- fields --- */
 
 /* At most, with those of parameters. */
-enum { FIELDS_POPULATION = 54, FIELDS_PROJECTION = 18, FIELDS_DIRECT = 4, FIELDS_GRAPH = 3 };
+enum { FIELDS_POPULATION = 59, FIELDS_PROJECTION = 20, FIELDS_DIRECT = 4, FIELDS_GRAPH = 3 };
 
 size_t gle_most_fields(size_t n_populations, size_t n_projections, size_t n_directs)
 {
@@ -263,6 +263,45 @@ static bool is_stirred(const struct gle_graph *g, const struct gle_population *p
     return any;
 }
 
+/* Whether neurons of different groups share weights of a projection. */
+static bool mixes_groups(const struct gle_graph *g, const struct gle_projection *c)
+{
+    const struct gle_population *p = &g->populations[c->target];
+    const size_t each = gle_projection_shares(g, c);
+
+    for (size_t i = 0; c->eligibility.copies && i < p->n; i++)
+        if (p->groups.of[i] != p->groups.of[i / each * each])
+            return true;
+    return false;
+}
+
+/* Eligibilities of all that learns. */
+static void add_traces(struct gle_graph *g, struct gle_population *p)
+{
+    struct gle_population_traces *t = &p->traces;
+    const bool bias = g->eligible && p->bias->plastic;
+    const bool tau_m = g->eligible && p->tau_m->plastic, tau_r = g->eligible && p->tau_r->plastic;
+
+    place(g, &t->bias, batch_of(g, p, GLE_STATE, "bias_trace"), bias);
+    place(g, &t->bias_eps, batch_of(g, p, GLE_STATE, "bias_eligibility"), bias ? 2 : 0);
+    place(g, &t->tau_m, batch_of(g, p, GLE_STATE, "tau_m_trace"), tau_m);
+    place(g, &t->tau_m_eps, batch_of(g, p, GLE_STATE, "tau_m_eligibility"), tau_m ? 2 : 0);
+    place(g, &t->tau_r_eps, batch_of(g, p, GLE_STATE, "tau_r_eligibility"), tau_r ? 2 : 0);
+    if (bias && p->bias->field.cols < p->n && p->ld > g->eligible_room)
+        g->eligible_room = p->ld;
+    for (size_t i = p->first; i < p->first + p->n_in; i++) {
+        struct gle_projection *c = &g->projections[i];
+        const bool there = p->groups.n && c->weight->plastic;
+        struct gle_field trace = weights_of(g, c, GLE_STATE, "trace", g->max_batch, p->groups.n_traces * c->ld_pool);
+        struct gle_field eps = weights_of(g, c, GLE_STATE, "eligibility", g->max_batch, p->groups.n * c->ld_pool);
+        trace.of_batch = eps.of_batch = true;
+        place(g, &c->trace, trace, there);
+        place(g, &c->eligibility, eps, there ? 2 : 0);
+        if (mixes_groups(g, c) && g->max_batch * p->ld + c->weight->part > g->eligible_room)
+            g->eligible_room = g->max_batch * p->ld + c->weight->part;
+    }
+}
+
 static void add_state(struct gle_graph *g, struct gle_population *p)
 {
     const size_t others = g->floats[GLE_DERIVED];
@@ -278,6 +317,7 @@ static void add_state(struct gle_graph *g, struct gle_population *p)
         place(g, &c->e_below, inputs_of(g, c, GLE_STATE, "e_below", c->n_in), c->sends_error ? 2 : 0);
         add_alignment(g, c, GLE_STATE);
     }
+    add_traces(g, p);
     if (!g->observed) /* it may lie where others lie, too */
         g->floats[GLE_DERIVED] = 0;
     place(g, &p->e, batch_of(g, p, GLE_DERIVED, "e"), 1);

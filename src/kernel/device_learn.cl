@@ -218,19 +218,21 @@ CALLED uint gradient_operands(const struct network *w, projection *c, __global c
     return c->link == GLE_DEVICE_DENSE ? rows : 0;
 }
 
-/* The same of a tile of a list of weights, times alpha; with `add`, added to what is there. */
+/* The same of a tile of a list of weights, times alpha; with `add`, added to what is there. by 0: x are eligibilities
+ * (rows, groups). */
 CALLED void find_listed(const struct network *w, projection *c, uint item, uint across, __global float *grad,
                         __global const float *e, __global const float *x, __global const float *by, uint rows,
                         float alpha, bool add)
 {
     const bool sparse = c->link == GLE_DEVICE_SPARSE;
-    const uint ld = w->populations[c->target].ld;
+    const uint ld = w->populations[c->target].ld, apart = by ? c->ld_in : c->n_groups * c->ld_pool;
 
     for (uint at = across + item; at < smaller(across + TILE_COLS, c->weight.cols); at += ITEMS) {
         const uint i = sparse ? w->lists[c->rows + at] : at, k = sparse ? w->lists[c->columns + at] : at;
+        __global const float *own = by ? x : x + w->lists[c->group_of + i] * c->ld_pool;
         float sum = 0.0f;
         for (uint b = 0; b < rows; b++)
-            sum = fma(e[b * ld + i], pooled_at(c, x + b * c->ld_in, by + b * c->ld_in, k), sum);
+            sum = fma(e[b * ld + i], pooled_at(c, own + b * apart, by ? by + b * apart : 0, k), sum);
         grad[at] = alpha * sum + (add ? grad[at] : 0.0f);
     }
 }
@@ -306,15 +308,19 @@ CALLED void update_weights(const struct network *w, projection *c, bool aligns, 
 #endif
 }
 
-/* Gradients of bias i: alpha times the sum of e over rows, and over the neurons that share it. */
-CALLED void find_bias(const struct network *w, population *p, uint i, __global const float *e, uint rows, float alpha)
+/* Gradients of bias i: alpha times the sum of e, or of e eps, over rows, and over the neurons that share it; eps 0:
+ * there are no eligibilities. */
+CALLED void find_bias(const struct network *w, population *p, uint i, __global const float *e,
+                      __global const float *eps, uint rows, float alpha)
 {
     const uint each = p->n / p->bias.cols;
     float sum = 0.0f;
 
     for (uint b = 0; b < rows; b++)
-        for (uint k = 0; k < each; k++)
-            sum += e[b * p->ld + i * each + k];
+        for (uint k = 0; k < each; k++) {
+            const uint at = b * p->ld + i * each + k;
+            sum += eps ? e[at] * eps[at] : e[at];
+        }
     w->grads[p->bias.field.place + i] = alpha * sum;
 }
 
@@ -391,6 +397,13 @@ static inline bool taus_learn(const struct network *w, population *p)
     return w->updates[p->tau_m.number].learns || w->updates[p->tau_r.number].learns;
 }
 
+/* - the mean of e eps, for neuron i. */
+static inline float mean_product(const struct network *w, population *p, uint i, field *eps)
+{
+    return -1.0f / (float)w->shape->B *
+           sum_products(p, i, w->derived + p->e.place, past_of(w, eps, 0), w->shape->B);
+}
+
 CALLED void find_taus(const struct network *w, population *p, uint i)
 {
     __global const float *s = w->derived + p->s.place;
@@ -400,10 +413,13 @@ CALLED void find_taus(const struct network *w, population *p, uint i)
 
     if (w->updates[p->tau_m.number].learns)
         w->grads[p->tau_m.field.place + i] =
-            mean * sum_products(p, i, w->derived + p->e.place, s, w->shape->B) * gain_m;
+            gain_m * (is_there(&p->tau_m_eps) ? mean_product(w, p, i, &p->tau_m_eps)
+                                              : mean * sum_products(p, i, w->derived + p->e.place, s, w->shape->B));
     if (w->updates[p->tau_r.number].learns)
         w->grads[p->tau_r.field.place + i] =
-            -mean * sum_products(p, i, w->derived + p->e_inst.place, s, w->shape->B) * gain_r;
+            gain_r * (is_there(&p->tau_r_eps)
+                          ? mean_product(w, p, i, &p->tau_r_eps)
+                          : -mean * sum_products(p, i, w->derived + p->e_inst.place, s, w->shape->B));
 }
 
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void learn(NETWORK_ARGUMENTS)
@@ -423,10 +439,19 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void learn(NETWORK_A
     const float alpha = (aligns ? 1.0f : -1.0f) / (float)shape.B;
     __global float *grad = w.grads + (aligns ? c->feedback.field.place : c->weight.field.place);
     const struct target to = {grad, c->weight.ld, 0, 0};
-    __global const float *e = w.derived + (aligns ? c->hp.place : p->e.place), *by = rates_of(&w, c);
-    __global const float *x = aligns ? past_of(&w, &c->xi, c->delay - 1) : by;
+    const bool eligible = of_weights && !aligns && c->n_groups;
+    __global const float *e = w.derived + (aligns ? c->hp.place : p->e.place);
+    __global const float *by = eligible ? 0 : rates_of(&w, c);
+    __global const float *x = aligns     ? past_of(&w, &c->xi, c->delay - 1)
+                              : eligible ? past_of(&w, &c->eligibility, 0)
+                                         : by;
     struct operand a, b;
-    const uint depth = gradient_operands(&w, c, e, x, by, shape.B, &a, &b);
+    uint low, high, depth = gradient_operands(&w, c, e, x, by, shape.B, &a, &b);
+
+    if (eligible && depth) {
+        span_of(c, lists, task.first, smaller(c->weight.rows - task.first, TILE_ROWS), &low, &high);
+        depth = take_groups(c, lists, x, low, high, depth, &a, &b);
+    }
 
     tile_product(item, sums, &a, &b, c->weight.rows, c->weight.cols, learns ? depth : 0, task.first, task.across, A, B);
     if (learns && depth)
@@ -438,7 +463,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void learn(NETWORK_A
         update_weights(&w, c, aligns, item, task.first, task.across);
     if (tame && task.task == GLE_TASK_BIAS && w.updates[p->bias.number].learns)
         for (uint i = task.first + item; i < smaller(task.first + TILE_ROWS, p->bias.cols); i += ITEMS) {
-            find_bias(&w, p, i, e, shape.B, alpha);
+            find_bias(&w, p, i, e, is_there(&p->bias_eps) ? past_of(&w, &p->bias_eps, 0) : 0, shape.B, alpha);
             update_bias(&w, p, i);
         }
     if (tame && task.task == GLE_TASK_TAU && taus_learn(&w, p))

@@ -38,14 +38,14 @@ typedef __global const struct gle_device_projection projection;
 /* --- links, number by number --- */
 
 /* Number k of the values `x` of one sample as the link reads them: pooled, or as they are. A maximum is that of `by`,
- * the first one if several are equal; by == x pools rates. */
+ * the first one if several are equal; by == x pools rates. by 0: x is pooled already. */
 CALLED float pooled_at(projection *c, __global const float *x, __global const float *by, uint k)
 {
     const uint plane = c->pooled[0] * c->pooled[1];
     uint first, best;
     float sum = 0.0f;
 
-    if (c->pooling == GLE_DEVICE_UNPOOLED)
+    if (c->pooling == GLE_DEVICE_UNPOOLED || !by)
         return x[k];
     first = k / plane * c->size[0] * c->size[1] + k % plane / c->pooled[1] * c->window[0] * c->size[1] +
             k % c->pooled[1] * c->window[1];
@@ -143,7 +143,8 @@ CALLED float back_at(projection *c, __global const float *w, __global const uint
 
 /* --- matrices --- */
 
-enum operand_kind { PLAIN, POOLED, POOLED_ACROSS, PATCHES, PATCHES_ACROSS, ERRORS, KERNELS_BACK, ERRORS_ALONG };
+enum operand_kind { PLAIN, POOLED, POOLED_ACROSS, PATCHES, PATCHES_ACROSS, ERRORS, KERNELS_BACK, ERRORS_ALONG,
+                    ERRORS_OF_GROUPS, RATES_OF_GROUPS, ERRORS_ALONG_OF_GROUPS, PATCHES_OF_GROUPS };
 
 /* A matrix whose element (i, k) is read at a time, k along the depth. */
 struct operand {
@@ -151,12 +152,16 @@ struct operand {
     __global const float *p, *by; /* by: as in pooled_at() */
     uint i, k;  /* floats from an i, and a k, to the next; of samples: from one to the next */
     projection *c;
+    /* Of groups one after the other along the depth, `depth` each: the first one is number `low`; groups: of each
+     * neuron; apart: floats from the rates of one to the next. */
+    __global const uint *groups;
+    uint low, depth, apart;
 };
 
 CALLED float operand_at(const struct operand *o, uint i, uint k)
 {
     projection *c = o->c;
-    uint places;
+    uint places, at;
 
     switch (o->kind) {
     case POOLED: /* (sample, source) */
@@ -168,7 +173,7 @@ CALLED float operand_at(const struct operand *o, uint i, uint k)
         return patch_at(c, o->p + i / places * o->i, o->by + i / places * o->i, i % places, k);
     case PATCHES_ACROSS: /* (tap, sample and place) */
         places = c->out[0] * c->out[1];
-        return patch_at(c, o->p + k / places * o->k, o->by + k / places * o->k, k % places, i);
+        return patch_at(c, o->p + k / places * o->k, o->by ? o->by + k / places * o->k : 0, k % places, i);
     case ERRORS: /* (sample and place of the source, tap back) */
         places = c->pooled[0] * c->pooled[1];
         return error_at(c, o->p + i / places * o->i, i % places, k);
@@ -178,6 +183,17 @@ CALLED float operand_at(const struct operand *o, uint i, uint k)
     case ERRORS_ALONG: /* (channel of the target, sample and place) */
         places = c->out[0] * c->out[1];
         return o->p[k / places * o->k + i * places + k % places];
+    case ERRORS_OF_GROUPS: /* (neuron, group and sample) */
+        return o->groups[i] == o->low + k / o->depth ? o->p[i + k % o->depth * o->k] : 0.0f;
+    case RATES_OF_GROUPS: /* (source, group and sample) */
+        return o->p[k / o->depth * o->apart + i + k % o->depth * o->k];
+    case ERRORS_ALONG_OF_GROUPS: /* (channel of the target, group, sample and place) */
+        places = c->out[0] * c->out[1];
+        at = i * places + k % o->depth % places;
+        return o->groups[at] == o->low + k / o->depth ? o->p[k % o->depth / places * o->k + at] : 0.0f;
+    case PATCHES_OF_GROUPS: /* (tap, group, sample and place) */
+        places = c->out[0] * c->out[1];
+        return patch_at(c, o->p + k / o->depth * o->apart + k % o->depth / places * o->k, 0, k % o->depth % places, i);
     default:
         return o->p[i * o->i + k * o->k];
     }

@@ -456,6 +456,21 @@ CALLED void pass_high(const struct network *w, population *p, uint at, uint n, _
     }
 }
 
+/* Eligibilities of a run of neurons. */
+static inline void trace_run(const struct network *w, population *p, uint at, uint i, uint n, __global const float *s)
+{
+    __global const float *look = w->coefs + p->look_u.place + i, *leak = w->coefs + p->leak_u.place + i;
+    __global const float *rate = w->coefs + p->rate_u.place + i, *slope = w->coefs + p->slope_u.place + i;
+
+    if (is_there(&p->bias_trace))
+        trace_ones(n, new_of(w, &p->bias_eps) + at, w->state + p->bias_trace.place + at, look, leak);
+    if (is_there(&p->tau_m_trace))
+        trace_tau_m(n, new_of(w, &p->tau_m_eps) + at, w->state + p->tau_m_trace.place + at, s, 1.0f / w->shape->dt,
+                    look, leak, rate, slope);
+    if (is_there(&p->tau_r_eps))
+        trace_tau_r(n, new_of(w, &p->tau_r_eps) + at, s, 1.0f / w->shape->dt, rate);
+}
+
 /* All that a run of neurons of a sample does once its inputs are summed. Returns whether it has gone wild. */
 CALLED uint step_run(const struct network *w, population *p, uint at, uint i, uint n, uint sample,
                      const __local float *of_row)
@@ -483,6 +498,7 @@ CALLED uint step_run(const struct network *w, population *p, uint at, uint i, ui
     stir(w, p, at, i, n, sample, s);
     wild |= step_membranes(n, prosp_u, w->state + p->u.place + at, s, e, b + i, p->gamma,
                            w->coefs + p->look_u.place + i, w->coefs + p->leak_u.place + i);
+    trace_run(w, p, at, i, n, s);
     add_noise(w, p, GLE_DEVICE_NOISE_MEMBRANE, at, i, n, sample, w->state + p->u.place + at);
     activate(p, n, r + at, dr + at, prosp_u, slopes);
     if (!p->normalised) {
@@ -543,12 +559,13 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void step_population
     const struct network w = NETWORK;
     const uint item = (uint)get_local_id(0);
 
-    const bool is_rows = task.task == GLE_TASK_ROWS;
-    population *p = &populations[task.which];
+    const bool is_rows = task.task == GLE_TASK_ROWS, is_trace = task.task == GLE_TASK_TRACE;
+    projection *read = &projections[is_trace ? task.which : 0];
+    population *p = &populations[is_trace ? read->target : task.which];
     const struct tile t = tile_of(p, shape.B, task.first, task.across);
     __global float *s = w.derived + p->s.place;
     const struct target to = {s, p->ld, t.places, p->ld};
-    const uint n_in = is_rows ? 0 : p->n_in;
+    const uint n_in = is_rows || is_trace ? 0 : p->n_in;
     uint is_wild = 0;
 
     for (uint j = 0; j < n_in; j++) {
@@ -563,12 +580,15 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void step_population
             add_inputs(&w, c, &t, item, s, weights, x, x, j > 0);
         barrier(CLK_GLOBAL_MEM_FENCE); /* another item may go on with what this one has stored */
     }
-    if (!is_rows && p->is_output)
+    if (!is_rows && !is_trace && p->is_output)
         sum_rows(&w, p, &t, item, of_rows);
     barrier(CLK_LOCAL_MEM_FENCE);
     if (is_rows)
         for (uint b = task.first + item; b < smaller(task.first + TILE_ROWS, shape.B); b += ITEMS)
             step_row(&w, b);
+    else if (is_trace)
+        trace_tile(read, lists, item, new_of(&w, &read->eligibility), w.state + read->trace.place, rates_of(&w, read),
+                   w.coefs + p->look_u.place, w.coefs + p->leak_u.place, task.first, task.across, shape.B);
     else
         EACH_RUN(&t, row, col, n)
             is_wild |= step_run(&w, p, place_of(&t, row, col), neuron_of(&t, row, col), n, sample_of(&t, row, col),

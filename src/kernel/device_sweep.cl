@@ -372,7 +372,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void gather(NETWORK_
         update_weights(&w, c, false, item, task.first, task.across);
     if (task.task == GLE_TASK_BIAS && w.updates[p->bias.number].learns)
         for (uint i = task.first + item; i < smaller(task.first + TILE_ROWS, p->bias.cols); i += ITEMS) {
-            find_bias(&w, p, i, lambda, rows, -window.alpha);
+            find_bias(&w, p, i, lambda, 0, rows, -window.alpha);
             if (learns)
                 update_bias(&w, p, i);
         }

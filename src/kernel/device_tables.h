@@ -58,6 +58,7 @@ struct gle_device_population {
     struct gle_device_field rate_u, slope_u, rate_v, slope_v; /* the leaks, unless integration is exponential */
     struct gle_device_field u, v, r, dr;
     struct gle_device_field e, prosp_u, s, e_above, e_inst;
+    struct gle_device_field bias_trace, bias_eps, tau_m_trace, tau_m_eps, tau_r_eps; /* nowhere: not of this rule */
     struct gle_device_field tape_r, tape_dr, tape_s, tape_lambda, tape_v, tape_e, tape_prosp_u, tape_e_above;
     struct gle_device_field tape_above_bar, tape_prosp_u_bar;
     struct gle_device_field adjoint_u, adjoint_v, adjoint_dr, adjoint_e, adjoint_a;
@@ -86,6 +87,11 @@ struct gle_device_projection {
     struct gle_device_parameter weight, feedback;
     struct gle_device_field read, feedback_read; /* coefficients: what steps read of them; nowhere: themselves */
     struct gle_device_field e_below;
+    /* Eligibilities of so many groups, made of so many traces; no groups: there are none. In the list of numbers: the
+     * groups, each with its leader, trace and `last`; the group of each neuron; and, of matrices, the lowest and the
+     * highest group of each row. */
+    gle_u32 n_groups, n_traces, ld_pool, groups, group_of, spans;
+    struct gle_device_field trace, eligibility;
     /* Grids, as kernel/conv.h has them. pooled: the source's as the link reads it. */
     gle_u32 channels, pooled[2], out_channels, out[2], kernel_size[2], step[2], padding[2];
     gle_u32 size[2], window[2];
@@ -97,6 +103,7 @@ struct gle_device_projection {
 /* A piece of work of one group. */
 enum gle_device_task {
     GLE_TASK_STEP,      /* a tile of a population */
+    GLE_TASK_TRACE,     /* a tile of the rates that a projection reads: eligibilities */
     GLE_TASK_ROWS,      /* rows of the batch: losses, sums of outputs, inputs to keep */
     GLE_TASK_BACK,      /* a tile of the errors that a projection sends back */
     GLE_TASK_NORMALISE, /* rows of an output that are normalised over the layer */

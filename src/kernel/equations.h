@@ -104,6 +104,37 @@ static inline void gle_membrane_back(GLE_ARRAY GLE_REAL *lambda, GLE_ARRAY GLE_R
     *u_bar = old + a - x;
 }
 
+/* eps = xbar + look * (x - xbar);  xbar <- xbar + leak * (x - xbar)
+ * What a rate x, read through a weight, has made of u in all steps, and of prosp_u in this one, as shares of what a
+ * change of the weight makes of them: both follow from the equations of the membrane, with x in place of s. */
+static inline void gle_trace(GLE_ARRAY GLE_REAL *eps, GLE_ARRAY GLE_REAL *xbar, GLE_REAL x, GLE_REAL look,
+                             GLE_REAL leak)
+{
+    const GLE_REAL old = *xbar, d = x - old;
+
+    *eps = old + look * d;
+    *xbar = old + leak * d;
+}
+
+/* The same of tau_m: q is the derivative of u by it, eps that of prosp_u:
+ *   eps = q + look * (-u_dot - q);  q <- q - leak * q - slope * u_dot,  u_dot = s * rate / dt
+ * s = tau_m * u_dot, per_dt = 1 / dt, rate = dt / tau_m, slope = -tau_m times the derivative of leak by tau_m: leak
+ * itself, or (dt / tau_m) exp(-dt / tau_m), where integration is exponential. */
+static inline void gle_trace_tau_m(GLE_ARRAY GLE_REAL *eps, GLE_ARRAY GLE_REAL *q, GLE_REAL s, float per_dt,
+                                   GLE_REAL look, GLE_REAL leak, GLE_REAL rate, GLE_REAL slope)
+{
+    const GLE_REAL old = *q, u_dot = s * (rate * per_dt);
+
+    *eps = old - look * (u_dot + old);
+    *q = old - leak * old - slope * u_dot;
+}
+
+/* And of tau_r: eps = u_dot */
+static inline void gle_trace_tau_r(GLE_ARRAY GLE_REAL *eps, GLE_REAL s, float per_dt, GLE_REAL rate)
+{
+    *eps = s * (rate * per_dt);
+}
+
 /* v_dot = (dr * e_above - v) / tau_r;  e = v + tau_m * v_dot;  v <- v + dt * v_dot
  * look = tau_m / tau_r, leak = dt / tau_r, likewise. */
 static inline void gle_error_prospective(GLE_ARRAY GLE_REAL *e, GLE_ARRAY GLE_REAL *v, GLE_REAL e_above, GLE_REAL dr,

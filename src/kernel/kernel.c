@@ -157,6 +157,57 @@ static int membrane_back(float *restrict lambda, float *restrict u_bar, const fl
     return any(&wild);
 }
 
+/* --- eligibilities --- */
+
+static void trace(float *restrict eps, size_t ld_eps, float *restrict xbar, size_t ld_xbar, const float *restrict x,
+                  size_t ld_x, float look, float leak, size_t B, size_t n)
+{
+    const vec looks = (vec){0} + look, leaks = (vec){0} + leak;
+    const size_t whole = n / GLE_PAD * GLE_PAD;
+    mask left = {0}; /* of the last vector, what is not padding */
+
+    for (size_t i = whole; i < n; i++)
+        left[i - whole] = -1;
+    for (size_t b = 0; b < B; b++) {
+        float *to = eps + b * ld_eps, *of = xbar + b * ld_xbar;
+        const float *from = x + b * ld_x;
+        for (size_t i = 0; i < whole; i += GLE_PAD)
+            gle_trace(AT(to + i), AT(of + i), LOAD(from + i), looks, leaks);
+        if (whole < n)
+            gle_trace(AT(to + whole), AT(of + whole), (vec)((mask)LOAD(from + whole) & left), looks, leaks);
+    }
+}
+
+static void trace_ones(float *restrict eps, float *restrict xbar, const float *restrict look,
+                       const float *restrict leak, size_t B, size_t ld)
+{
+    const vec ones = (vec){0} + 1.0f;
+
+    for (size_t b = 0; b < B; b++)
+        for (size_t i = 0; i < ld; i += GLE_PAD)
+            gle_trace(AT(eps + b * ld + i), AT(xbar + b * ld + i), ones, LOAD(look + i), LOAD(leak + i));
+}
+
+static void trace_tau_m(float *restrict eps, float *restrict q, const float *restrict s, float per_dt,
+                        const float *restrict look, const float *restrict leak, const float *restrict rate,
+                        const float *restrict slope, size_t B, size_t ld)
+{
+    for (size_t b = 0; b < B; b++)
+        for (size_t i = 0; i < ld; i += GLE_PAD) {
+            const size_t at = b * ld + i;
+            gle_trace_tau_m(AT(eps + at), AT(q + at), LOAD(s + at), per_dt, LOAD(look + i), LOAD(leak + i),
+                            LOAD(rate + i), LOAD(slope + i));
+        }
+}
+
+static void trace_tau_r(float *restrict eps, const float *restrict s, float per_dt, const float *restrict rate,
+                        size_t B, size_t ld)
+{
+    for (size_t b = 0; b < B; b++)
+        for (size_t i = 0; i < ld; i += GLE_PAD)
+            gle_trace_tau_r(AT(eps + b * ld + i), LOAD(s + b * ld + i), per_dt, LOAD(rate + i));
+}
+
 /* --- sums and products of elements --- */
 
 static void multiply(float *restrict out, const float *restrict x, const float *restrict y, size_t n)
@@ -213,7 +264,7 @@ static void scale(float *x, float alpha, size_t n)
 static void sum_products_of(float *restrict out, const float *restrict x, size_t ldx, const float *restrict y,
                             size_t ldy, float alpha, size_t B, size_t n)
 {
-    for (size_t i = 0; i < gle_padded(n); i++)
+    for (size_t i = 0; i < n; i++)
         out[i] = 0.0f;
     for (size_t b = 0; b < B; b++)
 #pragma omp simd
@@ -291,6 +342,10 @@ const struct gle_kernels GLE_ISA_NAME(gle_kernels) = {
     .error_instantaneous_back = error_instantaneous_back,
     .membrane = membrane,
     .membrane_back = membrane_back,
+    .trace = trace,
+    .trace_ones = trace_ones,
+    .trace_tau_m = trace_tau_m,
+    .trace_tau_r = trace_tau_r,
     .multiply = multiply,
     .multiply_add = multiply_add,
     .sum_rows = sum_rows,

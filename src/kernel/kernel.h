@@ -74,6 +74,20 @@ struct gle_kernels {
     int (*membrane)(float *prosp_u, float *u, float *s, const float *e, const float *b, float gamma, const float *look,
                     const float *leak, size_t B, size_t ld);
 
+    /* Eligibilities, and the traces they are made of, both from the OLD trace:
+     *   eps = xbar + look * (x - xbar);  xbar <- xbar + leak * (x - xbar)
+     * trace: of n sources, for neurons of one tau_m and tau_r; leak 0: the trace stays, for another tau_r. Rows of
+     * eps, xbar and x are ld_eps, ld_xbar and ld_x apart; in padding, x counts as zero.
+     * trace_ones: of a rate of 1; eps, xbar (B,ld); look, leak (ld).
+     * trace_tau_m, trace_tau_r: of the time constants themselves, as equations.h says; s = tau_m * u_dot (B,ld); look,
+     * leak, rate = dt / tau_m, slope (ld). */
+    void (*trace)(float *eps, size_t ld_eps, float *xbar, size_t ld_xbar, const float *x, size_t ld_x, float look,
+                  float leak, size_t B, size_t n);
+    void (*trace_ones)(float *eps, float *xbar, const float *look, const float *leak, size_t B, size_t ld);
+    void (*trace_tau_m)(float *eps, float *q, const float *s, float per_dt, const float *look, const float *leak,
+                        const float *rate, const float *slope, size_t B, size_t ld);
+    void (*trace_tau_r)(float *eps, const float *s, float per_dt, const float *rate, size_t B, size_t ld);
+
     /* Step back of the membrane, the transpose of the above. With a, the gradient of something with respect to prosp_u,
      * and u_bar, that with respect to the new u:
      *   lambda = look * a + leak * u_bar;  u_bar <- u_bar + a - lambda
@@ -145,8 +159,7 @@ struct gle_kernels {
                         const uint32_t *columns, size_t n, size_t n_in);
     void (*sparse_gradient)(float *grad, const float *e, const float *x, size_t lanes, const uint64_t *starts,
                             const uint32_t *columns, size_t n, float alpha, size_t first, size_t count, bool resume);
-    /* out (n) = alpha * the sum over rows of x * y (B,n; strides ldx, ldy). The padding of out becomes zero if n is no
-     * multiple of GLE_PAD. */
+    /* out (n) = alpha * the sum over rows of x * y (B,n; strides ldx, ldy). n: any; nothing else is written. */
     void (*sum_products_of)(float *out, const float *x, size_t ldx, const float *y, size_t ldy, float alpha, size_t B,
                             size_t n);
     /* out (B,ld) = normal numbers of mean 0 and variance 1, those of rows first ... first + B - 1 of the batch; of

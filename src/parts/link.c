@@ -198,6 +198,7 @@ static void gradient_one_to_one(const struct gle_link_call *call, float *grad, c
                                 const float *x, size_t ldx, size_t n_rows, float alpha, size_t first, size_t n)
 {
     call->kernels->sum_products_of(grad, e + first, ld, x + first, ldx, alpha, n_rows, n);
+    memset(grad + n, 0, (gle_padded(first + n) - first - n) * sizeof *grad);
 }
 
 /* --- convolution --- */

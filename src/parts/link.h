@@ -83,8 +83,9 @@ struct gle_link {
     void (*forward)(const struct gle_link_call *call, float *s, size_t ld, const float *x, size_t ldx, size_t n_rows);
     /* x_bar (n_rows, neurons, pooled) = W^T e; e (n_rows, neurons of the target). */
     void (*back)(const struct gle_link_call *call, float *x_bar, size_t ldx, const float *e, size_t ld, size_t n_rows);
-    /* grad = alpha * the sum over rows of the derivative of <e, W x> by W, for parts as in follow(). grad: where the
-     * first of them lies in an array like W. Reads neither weight nor aid. */
+    /* grad = alpha * the sum over rows of the derivative of <e, W x> by W, for any parts first ... first + n - 1. grad:
+     * where the first of them lies in an array like W, in which those behind, up to a multiple of GLE_PAD, may be lost
+     * if W is a list. Reads neither weight nor aid, and of e only what is of neurons that read through these parts. */
     void (*gradient)(const struct gle_link_call *call, float *grad, const float *e, size_t ld, const float *x,
                      size_t ldx, size_t n_rows, float alpha, size_t first, size_t n);
     /* Floating-point operations of forward() per sample; those of back() and gradient() are as many. */

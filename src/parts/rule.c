@@ -16,6 +16,11 @@ const struct gle_rule gle_rules[] = {
      .looks_ahead = true},
     {{.name = "bp", .help = "instantaneous backpropagation: errors without memory or prospection"},
      .choose = instantaneous},
+    {{.name = "eprop",
+      .help = "errors as of bp, which meet eligibilities: what the membrane has kept of the rates it read; exact in a "
+              "network of one layer"},
+     .choose = instantaneous,
+     .eligible = true},
     {{.name = "bptt",
       .help = "backpropagation through time: exact gradient of the loss summed over learning.window, one optimizer "
               "step for each window"},

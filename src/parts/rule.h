@@ -1,7 +1,9 @@
 /* rule.h - what a config can write after `rule:`. A rule says what the errors are; the gradients follow from them:
  * dW = - mean over the batch of e r_below^T, db = - mean e, dtau_m = + mean e u_dot, dtau_r = - mean e_inst u_dot,
- * with e_inst the error before it looks ahead. A windowed rule uses such errors for the feedback into membranes only,
- * and finds its gradients by a sweep back over a window of steps. */
+ * with e_inst the error before it looks ahead. With eligibilities eps, what each parameter has made of prosp_u in this
+ * step and before: minus the mean of e_inst eps, eps as the step before left it, since the error of a rate comes in the
+ * step after it. A windowed rule uses such errors for the feedback into membranes only, and finds its gradients by a
+ * sweep back over a window of steps. */
 #ifndef GLE_PARTS_RULE_H
 #define GLE_PARTS_RULE_H
 
@@ -24,6 +26,7 @@ struct gle_rule {
     struct gle_row row;
     struct gle_rule_kernels (*choose)(const struct gle_kernels *kernels);
     bool looks_ahead; /* errors of steps use time constants; else they are instantaneous */
+    bool eligible;    /* errors meet eligibilities: traces of what membranes have kept of rates; else the rates alone */
     bool windowed;   /* one optimizer step per learning.window instead of one per time step */
     bool continuous; /* if windowed: the sweep follows the continuous equations, in which layers act on each other at
                         once, errors do not feed back into membranes, and the loss is integrated over time; else the

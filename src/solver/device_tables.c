@@ -155,6 +155,11 @@ static struct gle_device_population population_of(const struct gle_graph *g, siz
         .s = field_of(&p->s, own),
         .e_above = field_of(&p->e_above, own),
         .e_inst = field_of(&p->e_inst, own),
+        .bias_trace = field_of(&p->traces.bias, 0),
+        .bias_eps = field_of(&p->traces.bias_eps, 0),
+        .tau_m_trace = field_of(&p->traces.tau_m, 0),
+        .tau_m_eps = field_of(&p->traces.tau_m_eps, 0),
+        .tau_r_eps = field_of(&p->traces.tau_r_eps, 0),
         .tape_r = field_of(&p->tape.r, 0),
         .tape_dr = field_of(&p->tape.dr, 0),
         .tape_s = field_of(&p->tape.s, 0),
@@ -264,6 +269,11 @@ static struct gle_device_projection projection_of(const struct gle_graph *g, siz
         .read = field_of(&c->read, 0),
         .feedback_read = field_of(&c->feedback_read, 0),
         .e_below = field_of(&c->e_below, 0),
+        .n_groups = c->eligibility.copies ? (gle_u32)g->populations[c->target].groups.n : 0,
+        .n_traces = (gle_u32)g->populations[c->target].groups.n_traces,
+        .ld_pool = (gle_u32)c->ld_pool,
+        .trace = field_of(&c->trace, 0),
+        .eligibility = field_of(&c->eligibility, 0),
         .channels = (gle_u32)plan->pooled.channels,
         .pooled = {(gle_u32)plan->pooled.size[0], (gle_u32)plan->pooled.size[1]},
         .out_channels = (gle_u32)plan->conv.out_channels,
@@ -303,6 +313,8 @@ static struct gle_device_projection direct_of(const struct gle_graph *g, size_t 
         .read = field_of(&(struct gle_field){0}, 0),
         .feedback_read = field_of(&d->read, 0),
         .e_below = field_of(&d->sent, 0),
+        .trace = field_of(&(struct gle_field){0}, 0),
+        .eligibility = field_of(&(struct gle_field){0}, 0),
     };
 }
 
@@ -361,6 +373,8 @@ static size_t count_lists(const struct gle_graph *g)
         n += g->populations[i].n_out;
     n += g->n_directs;
     for (size_t i = 0; i < g->n_projections; i++)
+        n += gle_device_count_groups(g, &g->projections[i]);
+    for (size_t i = 0; i < g->n_projections; i++)
         if (g->projections[i].plan.starts)
             n += g->populations[g->projections[i].target].n + 1 + g->projections[i].n_pool + 1 +
                  4 * g->projections[i].plan.n_synapses;
@@ -403,7 +417,7 @@ int gle_device_tables_build(struct gle_device_tables *t, const struct gle_graph 
             return gle_fail(err, GLE_EDEVICE, "the link %s has no version for devices", plan->link->row.name);
         if (t->projections[i].pooling == GLE_NOWHERE)
             return gle_fail(err, GLE_EDEVICE, "pooling by %s has no version for devices", plan->pooling->row.name);
-        at = list_synapses(t, i, at);
+        at = gle_device_list_groups(t, i, list_synapses(t, i, at));
         if (sends_lambda(g, &g->projections[i])) {
             t->projections[i].sent = (gle_u32)sent;
             sent += g->train_rows * g->projections[i].ld_in;
@@ -517,6 +531,8 @@ static bool cut_projection(struct gle_device_tables *t, size_t i, size_t B, cons
         ok = ok && add_tiles(t, GLE_LAUNCH_SEND, GLE_TASK_BACK, i, rows, cols, sizes);
     if (d->sent != GLE_NOWHERE)
         ok = ok && add_tiles(t, GLE_LAUNCH_SEND_LAMBDAS, GLE_TASK_BACK, i, rows, cols, sizes);
+    if (d->n_groups)
+        ok = ok && add_tiles(t, GLE_LAUNCH_STEP, GLE_TASK_TRACE, i, B, d->n_pool, sizes);
     if (c->feedback_way == GLE_FEEDBACK_ALIGNS)
         ok = ok && add_tiles(t, GLE_LAUNCH_LEARN, GLE_TASK_ALIGN, i, d->weight.rows, d->weight.cols, sizes);
     if (!c->weight->plastic)

@@ -29,7 +29,7 @@ struct gle_device_tables {
     struct gle_device_population *populations;  /* (n_populations) */
     struct gle_device_projection *projections;  /* (n_projections) */
     size_t n_projections;
-    gle_u32 *lists; /* (n_lists): readers of populations, synapses of sparse links */
+    gle_u32 *lists; /* (n_lists): readers of populations, synapses of sparse links, groups of neurons */
     size_t n_lists;
     struct gle_device_tile *tiles[GLE_DEVICE_LAUNCHES]; /* (n_tiles) each: what the groups of a launch do */
     size_t n_tiles[GLE_DEVICE_LAUNCHES], room[GLE_DEVICE_LAUNCHES];
@@ -43,6 +43,12 @@ struct gle_device_tables {
 GLE_MUST_CHECK int gle_device_tables_build(struct gle_device_tables *tables, const struct gle_graph *graph,
                                            struct gle_error *err);
 void gle_device_tables_clear(struct gle_device_tables *tables); /* zeroed is fine */
+
+/* --- device_groups.c --- */
+/* Numbers in the lists that are of the groups of a projection's neurons; and puts those of projection i there, from
+ * number `at` on. Returns the number behind them. */
+size_t gle_device_count_groups(const struct gle_graph *graph, const struct gle_projection *c);
+size_t gle_device_list_groups(struct gle_device_tables *tables, size_t i, size_t at);
 
 /* Cuts the work of a step of B rows into tiles. Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_device_tables_cut(struct gle_device_tables *tables, size_t B,

@@ -33,6 +33,7 @@ struct gle_net {
     float *slabs[GLE_ROLES]; /* of derived variables, if the graph is not observed: one for each place */
     float *grads, *kept;     /* like the slab of parameters */
     float *rooms;            /* per thread: scratch memory of links */
+    float *eligible_rooms;   /* per thread: of gradients from eligibilities; none where the graph wants none */
     float *followed;         /* like grads: what the optimizer follows where that is not the gradient of one step; or
                                 NULL */
     double *squares;          /* sums of squares of it, of groups of parts; NULL: its norm is not wanted */
@@ -138,6 +139,11 @@ static inline float *gle_new_of(const struct gle_net *net, const struct gle_fiel
 static inline size_t gle_room_apart(const struct gle_graph *graph)
 {
     return (graph->room + GLE_SLACK + 15) / 16 * 16;
+}
+
+static inline size_t gle_eligible_room_apart(const struct gle_graph *graph)
+{
+    return (graph->eligible_room + GLE_SLACK + 15) / 16 * 16;
 }
 
 /* Whether a parameter learns now. */
@@ -311,6 +317,19 @@ void gle_net_descend(struct gle_net *net, size_t i, size_t t);
 /* grad = alpha times the sum of e, over rows and over the neurons that share a bias; for the part of thread t. */
 void gle_net_sum_biases(struct gle_net *net, const struct gle_population *p, float *grad, const float *e, size_t rows,
                         float alpha, size_t t);
+
+/* --- eligible.c: rules that are eligible --- */
+
+/* What a step makes of n rows, from `first` on: of the rates x that a projection reads, as its link does (the first of
+ * these rows), and of a population's s = tau_m u_dot (likewise). Nothing where there are no traces. */
+void gle_net_trace_inputs(struct gle_net *net, const struct gle_projection *c, const float *x, size_t first, size_t n);
+void gle_net_trace_neurons(struct gle_net *net, const struct gle_population *p, const float *s, size_t first, size_t n);
+/* Gradients from the errors e of all rows: of n parts of W, on thread t; of biases, the parts that are for thread t; of
+ * the time constants of some neurons, where they learn, as if they had no factors. */
+void gle_net_find_weights(struct gle_net *net, const struct gle_projection *c, const float *e, size_t first, size_t n,
+                          size_t t);
+void gle_net_find_biases(struct gle_net *net, const struct gle_population *p, const float *e, size_t t);
+void gle_net_find_taus(struct gle_net *net, const struct gle_population *p, const float *e, struct gle_range neurons);
 
 /* Keeps on the tape what population i, whose step has just been made on thread t, read and left in some rows. */
 void gle_net_tape(struct gle_net *net, size_t i, struct gle_range rows, size_t t);

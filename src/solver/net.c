@@ -117,13 +117,16 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
     net->top_error = gle_floats(B * gle_top_of(net)->ld);
     net->output_sum = gle_floats(B * gle_top_of(net)->ld);
     net->rooms = gle_floats(net->split.n_threads * gle_room_apart(graph));
+    if (graph->eligible_room)
+        net->eligible_rooms = gle_floats(net->split.n_threads * gle_eligible_room_apart(graph));
     net->learns = gle_calloc(graph->n_parameters, sizeof *net->learns);
     net->held = gle_calloc(graph->n_parameters, sizeof *net->held);
     net->missed = gle_calloc(graph->n_parameters, sizeof *net->missed);
     net->tape_unasked = gle_calloc(graph->tape_steps + 1, sizeof *net->tape_unasked); /* there may be none */
     ok = net->act && net->act_numbers && net->wild && net->learns && net->held && net->missed && net->row_loss &&
          net->laps && net->grads && net->kept && net->rooms && net->input && net->target && net->top_error &&
-         net->output_sum && net->tape_unasked && gle_net_make_followed(net);
+         net->output_sum && net->tape_unasked && (net->eligible_rooms || !graph->eligible_room) &&
+         gle_net_make_followed(net);
     for (int role = 0; role < GLE_ROLES; role++) {
         const size_t places = role == GLE_DERIVED && !graph->observed ? places_of(net) : 1;
         ok = (net->slabs[role] = gle_floats(places * graph->floats[role] + GLE_SLACK)) && ok;
@@ -176,6 +179,7 @@ void gle_net_destroy(struct gle_net *net)
     gle_net_free_followed(net);
     gle_free(net->kept);
     gle_free(net->rooms);
+    gle_free(net->eligible_rooms);
     gle_free(net->input);
     gle_free(net->target);
     gle_free(net->top_error);

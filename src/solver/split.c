@@ -7,7 +7,8 @@
  * idle, with steps of 16 to 80 us. */
 static const double STEP = 70.0;        /* elementwise work in a step, for a neuron and row */
 static const double NOISE = 110.0;      /* a kind of noise, likewise */
-static const double LEARN = 10.0;       /* the same in learning */
+static const double TRACE = 12.0;       /* an eligibility of a group of neurons, for a number that is read, and row */
+static const double LEARN = 10.0;       /* elementwise work in learning, for a neuron and row */
 static const double WEIGHT = 30.0;      /* the optimizer's step for a weight */
 static const double WAIT = 5e5;         /* waiting for all threads */
 static const double LEAST = 1e6;        /* what makes a thread worth waiting for: some ten microseconds; */
@@ -31,6 +32,8 @@ static double step_cost(const struct gle_graph *graph, const struct gle_populati
     for (size_t i = p->first; i < p->first + p->n_in; i++) {
         const struct gle_projection *c = &graph->projections[i];
         flops += (1.0 + c->sends_error) * c->plan.link->flops(&c->plan);
+        if (c->eligibility.copies)
+            flops += (double)(p->groups.n * c->n_pool) * TRACE;
     }
     return (double)rows * flops;
 }

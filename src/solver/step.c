@@ -77,8 +77,11 @@ static void learn_weights(struct gle_net *net, const struct gle_projection *c, c
 
     for (size_t first = part.first; first < part.first + part.n; first += most) {
         const size_t left = part.first + part.n - first, n = left < most ? left : most;
-        c->plan.link->gradient(&call, gle_grad_of(net, c->weight) + first * wide, e, ld, x, c->ld_pool, net->B,
-                               -1.0f / (float)net->B, first, n);
+        if (c->eligibility.copies)
+            gle_net_find_weights(net, c, e, first, n, t);
+        else
+            c->plan.link->gradient(&call, gle_grad_of(net, c->weight) + first * wide, e, ld, x, c->ld_pool, net->B,
+                                   -1.0f / (float)net->B, first, n);
         gle_net_lap(net, t, GLE_LAP_PRODUCTS);
         gle_net_spend_weights(net, c, first, n);
         gle_net_lap(net, t, GLE_LAP_OPTIMIZER);
@@ -126,7 +129,6 @@ static void find_tau_r(struct gle_net *net, const struct gle_population *p, stru
                                gle_padded(neurons.n), p->ld);
     for (size_t i = 0; i < neurons.n; i++)
         grad[i] = -grad[i];
-    gain_by_factors(net, p, p->tau_r, GLE_MISMATCH_TAU_R, neurons);
 }
 
 /* dtau_m = mean e * u_dot. */
@@ -137,7 +139,24 @@ static void find_tau_m(struct gle_net *net, const struct gle_population *p, stru
     net->kernels->sum_products(gle_grad_of(net, p->tau_m) + at, gle_derived_of(net, &p->e, place) + at,
                                gle_derived_of(net, &p->s, place) + at, gle_field_of(net, &p->mean, 0) + at, net->B,
                                gle_padded(neurons.n), p->ld);
-    gain_by_factors(net, p, p->tau_m, GLE_MISMATCH_TAU_M, neurons);
+}
+
+static void find_taus(struct gle_net *net, const struct gle_population *p, struct gle_range neurons, size_t place)
+{
+    const bool of_m = gle_learns(net, p->tau_m), of_r = gle_learns(net, p->tau_r);
+
+    if (net->graph->eligible) {
+        gle_net_find_taus(net, p, gle_derived_of(net, &p->e, place), neurons);
+    } else {
+        if (of_m)
+            find_tau_m(net, p, neurons, place);
+        if (of_r)
+            find_tau_r(net, p, neurons, place);
+    }
+    if (of_m)
+        gain_by_factors(net, p, p->tau_m, GLE_MISMATCH_TAU_M, neurons);
+    if (of_r)
+        gain_by_factors(net, p, p->tau_r, GLE_MISMATCH_TAU_R, neurons);
 }
 
 /* The optimizer's step for the parts of a population that are for thread t, along the gradients that follow from its
@@ -158,12 +177,11 @@ static void learn(struct gle_net *net, size_t i, struct gle_range neurons, size_
                           c->pooled_xi.copies ? gle_derived_of(net, &c->pooled_xi, place) : gle_net_stirred(net, c),
                           t);
     }
-    if (gle_learns(net, p->bias))
+    if (gle_learns(net, p->bias) && p->traces.bias.copies)
+        gle_net_find_biases(net, p, e, t);
+    else if (gle_learns(net, p->bias))
         gle_net_sum_biases(net, p, gle_grad_of(net, p->bias), e, net->B, -1.0f / (float)net->B, t);
-    if (gle_learns(net, p->tau_m))
-        find_tau_m(net, p, neurons, place);
-    if (gle_learns(net, p->tau_r))
-        find_tau_r(net, p, neurons, place);
+    find_taus(net, p, neurons, place);
     gle_net_lap(net, t, GLE_LAP_ELEMENTWISE);
     gle_net_spend_others(net, p, t);
     gle_net_lap(net, t, GLE_LAP_OPTIMIZER);
@@ -258,6 +276,7 @@ static void sum_inputs(struct gle_net *net, const struct rows *rows, float *s, f
                                          gle_net_stirred(net, c) + rows->first * c->ld_in, x, c->ld_in, rows->n);
             x = pooled;
         }
+        gle_net_trace_inputs(net, c, x, rows->first, rows->n);
         c->plan.link->forward(&call, j ? more : s, p->ld, x, c->ld_pool, rows->n);
         if (j)
             net->kernels->add(s, more, rows->n * p->ld);
@@ -324,6 +343,7 @@ static int step_rows(struct gle_net *net, size_t i, const struct rows *rows, boo
     wild |= k->membrane(prosp_u, gle_old_of(net, &p->u) + at, s, e,
                         p->b.copies ? gle_field_of(net, &p->b, 0) : gle_param_of(net, p->bias), (float)p->cfg->gamma,
                         gle_field_of(net, &p->look_u, 0), gle_field_of(net, &p->leak_u, 0), B, ld);
+    gle_net_trace_neurons(net, p, s, rows->first, B);
     if (noisy)
         gle_net_add_noise(net, p, GLE_NOISE_MEMBRANE, gle_old_of(net, &p->u) + at, draws, rows->first, B);
     net->act[i]->eval(gle_new_of(net, &p->r) + at, has_error || keeps_derived(net) ? dr : s, prosp_u,

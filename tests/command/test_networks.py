@@ -57,6 +57,7 @@ learning: {loss: mse, optimizer: {type: sgd, lr: 1.0e-30}}
 training: {epochs: 1, batch_size: 100}
 """
 BPTT = ["--set", "learning.rule=bptt", "--set", "learning.window=1.0"]
+EPROP = ["--set", "learning.rule=eprop"]
 SLOWLY = ["--set", "learning.optimizer.lr=1e-9"] # while a dry run measures the time of steps
 RECORD = ["--set", "record={variables: [u, e_below], parameters: [weight]}"]
 WEIGHTS = ["hidden.input.weight", "hidden.hidden.weight", "hidden.lateral.weight", "hidden.readout.weight",
@@ -242,6 +243,35 @@ training: {epochs: 5, batch_size: 4}
                                          "--set", "network.layers[0].from[2].weight=0.1").err, "")
 
 
+class Eligibilities(Networks):
+    # A layer of n neurons reads one of n, of a batch of four: floats of a trace and two eligibilities.
+    LAYERS = """{name: a, neurons: {count: N, tau_m: 1, tau_r: 1}}, {name: b, neurons: [{count: 1, tau_m: 1, tau_r: 1},
+        {count: REST, tau_m: 1, tau_r: 0.5}]}, {name: c, neurons: {count: 2, tau_m: 1, tau_r: 1}}"""
+
+    def wide(self, n):
+        layers = self.LAYERS.replace("N", str(n)).replace("REST", str(n - 1))
+        return self.write("wide.yaml", "glesim: 1\nname: wide\nseed: 7\ndt: 0.1\ndataset: {type: xor}\n"
+                          f"network: {{input: 2, layers: [{layers}]}}\nlearning: {{rule: eprop, loss: mse, "
+                          "plastic: [weight], optimizer: {type: sgd, lr: 1.0e-9}}\n"
+                          "training: {epochs: 1, batch_size: 4, test_batch_size: 4}\n")
+
+    def test_a_dry_run_tells_what_they_take(self):
+        n = 640 # b reads through one trace and two eligibilities of two copies each; a through 8 numbers, c through n
+        size = 4 * 4 * (3 * 8 + 5 * n + 3 * n) / 2**20
+        self.assertIn(f"  eligibilities     {size:.3g} MiB of that, for up to 4 samples side by side\n",
+                      self.run_glesim(self.wide(n), "--dry-run").out)
+        self.assertNotIn("eligibilities", self.run_glesim(self.wide(n), "--dry-run", "--set", "learning.rule=bp").out)
+
+    def test_what_does_not_fit_is_refused_before_it_is_made(self):
+        own = ["--set", "learning.plastic=[weight, tau_m]", "--set", "training.batch_size=100", "--output", "out"]
+        err = self.run_glesim(self.wide(40000), *own, code=5).err
+        self.assertRegex(err, r"\Aglesim: the eligibilities of rule eprop, and a checkpoint of them, take \d+ MiB for a "
+                              r"batch of 100; this machine has \d+ MiB\. A smaller batch takes less, and fewer different "
+                              r"tau_m and tau_r in a layer: 'b' has 40000, as tau_m learns\n\Z")
+        self.assertAlmostEqual(float(err.split(" MiB")[0].split()[-1]), 5 * 400 * 40000**2 / 2**20, delta=2e3)
+        self.assertFalse((self.folder / "out").exists())
+
+
 class Runs(Networks):
     def test_killed_and_resumed(self):
         self.check(self.config, *RECORD, "--set", "training.epochs=60")
@@ -249,8 +279,11 @@ class Runs(Networks):
     def test_killed_in_windows_and_resumed(self):
         self.check(self.config, *BPTT, *RECORD, "--set", "training.epochs=60")
 
+    def test_killed_with_eligibilities_and_resumed(self):
+        self.check(self.config, *EPROP, *RECORD, "--set", "training.epochs=60")
+
     def test_threads_and_jobs_change_no_bit(self):
-        for rule in ([], BPTT):
+        for rule in ([], BPTT, EPROP):
             one = self.train("one", self.config, *rule, *RECORD, "--threads", "1", "--force")
             self.assertEqual(one, self.train("three", self.config, *rule, *RECORD, "--threads", "3", "--force"))
             self.run_glesim(self.config, *rule, *RECORD, "--seeds", "7,8", "--jobs", "2", "--output", "many", "--force",

@@ -42,6 +42,9 @@ __kernel void step(__global float *prosp_u, __global float *u, __global float *s
     gle_error_prospective(&e[i], &v[i], above[i], dr[i], look, leak);
     gle_error_instantaneous(&e[i], &v[i], above[i], dr[i]);
     gle_membrane(&prosp_u[i], &u[i], &s[i], e[i], b, gamma, look, leak);
+    gle_trace(&e[i], &v[i], s[i], look, leak);
+    gle_trace_tau_m(&e[i], &v[i], s[i], b, look, leak, look, leak);
+    gle_trace_tau_r(&e[i], s[i], b, look);
 }
 
 __kernel void back(__global float *lambda, __global float *u_bar, __global float *above_bar, __global float *dr_bar,
@@ -103,7 +106,7 @@ class OpenCL(unittest.TestCase):
     def test_the_kernels_are_opencl_c(self):
         """For each loss, with the sizes that GPUs have and those of processors (src/solver/convoy.c)."""
         names = ("equations.h", "draw.h", "device_tables.h", "device_products.cl", "device_losses.cl",
-                 "device_step.cl", "device_learn.cl", "device_clip.cl", "device_sweep.cl")
+                 "device_traces.cl", "device_step.cl", "device_learn.cl", "device_clip.cl", "device_sweep.cl")
         source = LISTS + "".join((SRC / "kernel" / name).read_text() for name in names)
         losses = re.findall(r"float loss_of_(\w+)\(float r", source)
         self.assertGreater(len(losses), 3)

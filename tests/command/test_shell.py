@@ -42,7 +42,7 @@ class ShellFiles(unittest.TestCase):
         self.assertEqual(complete("--se"), ["--set", "--seed", "--seeds"])
         self.assertEqual(complete("xo"), ["xor.yaml"])
         self.assertEqual(complete("xor.yaml", "--set", "learning.optimizer.l"), ["learning.optimizer.lr="])
-        self.assertEqual(complete("xor.yaml", "--set", "learning.rule", "="), ["gle", "bp", "bptt", "adjoint"])
+        self.assertEqual(complete("xor.yaml", "--set", "learning.rule", "="), ["gle", "bp", "eprop", "bptt", "adjoint"])
         self.assertEqual(complete("xor.yaml", "--set", "learning.rule", "=", "bpt"), ["bptt"])
         self.assertEqual(complete("lagline.yaml", "--variant", "b"), ["bp", "bptt_tw4", "bptt_tw2", "bptt_tw1"])
         self.assertEqual(complete("xor.yaml", "--jobs", ""), [])

@@ -120,6 +120,48 @@ static void one_membrane_back(struct numbers *x, size_t at, size_t i)
     gle_membrane_back(&A(0)[at], &A(1)[at], x->look[i], x->leak[i], A(2)[at]);
 }
 
+static void loop_trace(const struct gle_kernels *k, struct numbers *x, size_t ld)
+{
+    k->trace(A(0), ld, A(1), ld, A(2), ld, 0.7f, 0.2f, ROWS, ld);
+}
+
+static void one_trace(struct numbers *x, size_t at, size_t i)
+{
+    (void)i;
+    gle_trace(&A(0)[at], &A(1)[at], A(2)[at], 0.7f, 0.2f);
+}
+
+static void loop_trace_ones(const struct gle_kernels *k, struct numbers *x, size_t ld)
+{
+    k->trace_ones(A(0), A(1), x->look, x->leak, ROWS, ld);
+}
+
+static void one_trace_ones(struct numbers *x, size_t at, size_t i)
+{
+    gle_trace(&A(0)[at], &A(1)[at], 1.0f, x->look[i], x->leak[i]);
+}
+
+/* A row of the fifth array stands for rates, and one of the sixth for slopes. */
+static void loop_trace_tau_m(const struct gle_kernels *k, struct numbers *x, size_t ld)
+{
+    k->trace_tau_m(A(0), A(1), A(2), 4.0f, x->look, x->leak, A(4), A(5), ROWS, ld);
+}
+
+static void one_trace_tau_m(struct numbers *x, size_t at, size_t i)
+{
+    gle_trace_tau_m(&A(0)[at], &A(1)[at], A(2)[at], 4.0f, x->look[i], x->leak[i], A(4)[i], A(5)[i]);
+}
+
+static void loop_trace_tau_r(const struct gle_kernels *k, struct numbers *x, size_t ld)
+{
+    k->trace_tau_r(A(0), A(2), 4.0f, A(4), ROWS, ld);
+}
+
+static void one_trace_tau_r(struct numbers *x, size_t at, size_t i)
+{
+    gle_trace_tau_r(&A(0)[at], A(2)[at], 4.0f, A(4)[i]);
+}
+
 static void loop_prospective(const struct gle_kernels *k, struct numbers *x, size_t ld)
 {
     assert_int_equal(k->error_prospective(A(0), A(1), A(2), A(3), x->look, x->leak, ROWS, ld), 0);
@@ -198,6 +240,10 @@ static void one_quantize(struct numbers *x, size_t at, size_t i)
 static const struct kernel kernels[] = {
     {"membrane", loop_membrane, one_membrane},
     {"membrane_back", loop_membrane_back, one_membrane_back},
+    {"trace", loop_trace, one_trace},
+    {"trace_ones", loop_trace_ones, one_trace_ones},
+    {"trace_tau_m", loop_trace_tau_m, one_trace_tau_m},
+    {"trace_tau_r", loop_trace_tau_r, one_trace_tau_r},
     {"error_prospective", loop_prospective, one_prospective},
     {"error_instantaneous", loop_instantaneous, one_instantaneous},
     {"error_prospective_back", loop_prospective_back, one_prospective_back},
@@ -221,6 +267,26 @@ static void loops_of_kernels_compute_their_equations(void **state)
                     for (size_t at = 0; at < ROWS * LD_MAX; at++)
                         same("an array", kernels[k].name, isa, at, loop.array[a][at], one.array[a][at], 4.0f);
             }
+}
+
+/* Whatever lies there, padding of traces is that of a rate of zero. */
+static void padding_goes_into_no_trace(void **state)
+{
+    (void)state;
+    for (int isa = 0; isa < n_isas(); isa++)
+        for (size_t n = GLE_PAD + 1; n < 2 * GLE_PAD; n++) {
+            _Alignas(64) float eps[2 * GLE_PAD], xbar[2 * GLE_PAD], x[2 * GLE_PAD];
+            for (size_t i = 0; i < 2 * GLE_PAD; i++) {
+                xbar[i] = 1.0f;
+                x[i] = i < n ? 3.0f : NAN;
+            }
+            gle_kernels((enum gle_isa)isa)->trace(eps, 2 * GLE_PAD, xbar, 2 * GLE_PAD, x, 2 * GLE_PAD, 0.5f, 0.25f, 1,
+                                                  n);
+            for (size_t i = 0; i < 2 * GLE_PAD; i++) {
+                same("an eligibility", "trace", isa, i, eps[i], i < n ? 2.0f : 0.5f, 1.0f);
+                same("a trace", "trace", isa, i, xbar[i], i < n ? 1.5f : 0.75f, 1.0f);
+            }
+        }
 }
 
 /* From 0 to far beyond where nothing is left; without a library's function, whose bits another one may not have. */
@@ -348,6 +414,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loops_of_kernels_compute_their_equations),
+        cmocka_unit_test(padding_goes_into_no_trace),
         cmocka_unit_test(leaks_are_those_of_libm),
         cmocka_unit_test(loops_of_activations_compute_their_equations),
         cmocka_unit_test(every_activation_of_the_equations_has_a_row),

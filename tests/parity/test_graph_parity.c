@@ -1,5 +1,5 @@
 /* General graphs against the reference: states, errors, gradients and parameters step by step, and exact gradients. The
- * networks are made from the reference's own description of them. The rule eprop is not compared. */
+ * networks are made from the reference's own description of them. */
 #include "../support/build.h"
 #include "base/memory.h"
 #include "base/npz.h"
@@ -382,6 +382,8 @@ static void check_case(const char *name)
 
     check_rule(&c, "gle");
     check_rule(&c, "bp");
+    if (json_object_get(json_object_get(c.about, "tol_abs"), "eprop.loss")) /* not of convolutions */
+        check_rule(&c, "eprop");
     check_bptt(&c);
     print_message("%s: %zu numbers within their tolerances\n", name, c.compared);
     close_case(&c);

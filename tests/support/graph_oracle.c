@@ -49,6 +49,8 @@ static double *take(struct memory *m, size_t n)
 
 static void lay_out(struct graph_oracle *o, struct memory *m)
 {
+    const size_t eligible = o->exp->rule->eligible;
+
     o->x = take(m, PAST * o->B_max * o->n_input);
     for (size_t i = 0; i < o->n_layers; i++) {
         struct graph_oracle_layer *l = &o->layers[i];
@@ -63,6 +65,11 @@ static void lay_out(struct graph_oracle *o, struct memory *m)
             l->factors[k] = take(m, l->n);
         for (size_t k = 0; k < GLE_NOISES; k++)
             l->noise[k] = take(m, rows);
+        l->du_bias = take(m, eligible * rows);
+        l->eps_bias = take(m, eligible * rows);
+        l->du_tau_m = take(m, eligible * rows);
+        l->eps_tau_m = take(m, eligible * rows);
+        l->eps_tau_r = take(m, eligible * rows);
         l->u = take(m, rows);
         l->v = take(m, rows);
         l->dr = take(m, rows);
@@ -80,6 +87,8 @@ static void lay_out(struct graph_oracle *o, struct memory *m)
             c->off_B = take(m, c->n_weights);
             c->e_below = take(m, o->B_max * c->n_in);
             c->x = take(m, o->B_max * c->n_pool);
+            c->du = take(m, eligible * rows * c->n_pool);
+            c->eps = take(m, eligible * rows * c->n_pool);
             c->xi = take(m, c->aligns ? PAST * o->B_max * c->n_in : 0);
             c->low = take(m, c->aligns ? rows : 0);
             c->gB = take(m, c->aligns ? c->n_weights : 0);
@@ -267,18 +276,25 @@ static void tile(const struct graph_oracle *o, double *rows, size_t copies, size
 
 void graph_oracle_set_batch(struct graph_oracle *o, size_t B)
 {
+    const bool eligible = o->exp->rule->eligible;
+
     tile(o, o->x, PAST, o->n_input, B);
     for (size_t i = 0; i < o->n_layers; i++) {
         struct graph_oracle_layer *l = &o->layers[i];
         double *const states[] = {l->u, l->v, l->dr, l->noise[0], l->noise[1], l->noise[2]};
+        double *const traces[] = {l->du_bias, l->eps_bias, l->du_tau_m, l->eps_tau_m, l->eps_tau_r};
         for (size_t k = 0; k < sizeof states / sizeof *states; k++)
             tile(o, states[k], 1, l->n, B);
+        for (size_t k = 0; eligible && k < sizeof traces / sizeof *traces; k++)
+            tile(o, traces[k], 1, l->n, B);
         tile(o, l->r, PAST, l->n, B);
         for (size_t j = 0; j < l->n_sources; j++) {
             const struct graph_oracle_source *c = &l->sources[j];
             tile(o, c->e_below, 1, c->n_in, B);
             tile(o, c->xi, c->aligns ? PAST : 0, c->n_in, B);
             tile(o, c->low, c->aligns, l->n, B);
+            tile(o, c->du, eligible, l->n * c->n_pool, B);
+            tile(o, c->eps, eligible, l->n * c->n_pool, B);
         }
         for (size_t j = 0; j < l->n_directs; j++)
             tile(o, l->directs[j].sent, 1, l->n, B);
@@ -294,14 +310,21 @@ void graph_oracle_reset(struct graph_oracle *o, bool all)
         struct graph_oracle_layer *l = &o->layers[i];
         const size_t bytes = o->B_max * l->n * sizeof(double);
         double *const states[] = {l->u, l->v, l->dr};
+        double *const traces[] = {l->du_bias, l->eps_bias, l->du_tau_m, l->eps_tau_m, l->eps_tau_r};
         if (!all && !o->exp->layers[i].reset)
             continue;
         for (size_t k = 0; k < sizeof states / sizeof *states; k++)
             memset(states[k], 0, bytes);
+        for (size_t k = 0; o->exp->rule->eligible && k < sizeof traces / sizeof *traces; k++)
+            memset(traces[k], 0, bytes);
         memset(l->r, 0, PAST * bytes);
         for (size_t j = 0; j < l->n_sources; j++) {
             memset(l->sources[j].e_below, 0, o->B_max * l->sources[j].n_in * sizeof(double));
             memset(l->sources[j].low, 0, l->sources[j].aligns ? bytes : 0);
+            if (o->exp->rule->eligible) {
+                memset(l->sources[j].du, 0, bytes * l->sources[j].n_pool);
+                memset(l->sources[j].eps, 0, bytes * l->sources[j].n_pool);
+            }
         }
         for (size_t j = 0; j < l->n_directs; j++)
             memset(l->directs[j].sent, 0, bytes);
@@ -526,7 +549,11 @@ double graph_oracle_step(struct graph_oracle *o, const double *x, const double *
         for (size_t j = 0; j < l->n_sources; j++)
             below[i][j] = calloc(o->B_max * l->sources[j].n_in, sizeof ***below);
         step_layer(o, i, top_error, r_new[i], below[i], target);
-        find_gradients(o, i);
+        if (o->exp->rule->eligible)
+            graph_oracle_eligible_gradients(o, i);
+        else
+            find_gradients(o, i);
+        graph_oracle_trace(o, i);
         graph_oracle_align(o, i, r_new[i]);
     }
     for (size_t i = 0; i < o->n_layers; i++) {

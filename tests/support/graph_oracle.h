@@ -35,6 +35,7 @@ struct graph_oracle_source {
     double *xi;         /* (PAST, B, n_in): noise in the source, of the last step, of the one before, ... */
     double *low, *gB;   /* low-pass rates of the layer (B, n), and what B goes along */
     double *x;          /* (B, n_pool), of this step */
+    double *du, *eps;   /* (B, n, n_pool), where the rule is eligible: graph_oracle_trace() */
 };
 
 /* Errors that come straight from another layer. */
@@ -53,6 +54,7 @@ struct graph_oracle_layer {
     double gamma;
     double *b, *tau_m, *tau_r, *gb, *gtau_m, *gtau_r;
     double *factors[GLE_MISMATCHES], *noise[GLE_NOISES]; /* (n); Ornstein-Uhlenbeck processes of variance 1 (B, n) */
+    double *du_bias, *eps_bias, *du_tau_m, *eps_tau_m, *eps_tau_r; /* (B, n), where the rule is eligible */
     double *u, *v, *dr, *e, *e_inst, *s, *prosp_u; /* (B, n); s = tau_m u_dot */
     double *r;                            /* (PAST, B, n): of the last step, of the one before, ... */
 };
@@ -101,6 +103,12 @@ double graph_oracle_rounded(struct graph_oracle *o, double x);
 
 /* What layers will get directly, in the next step, of the errors of others. */
 void graph_oracle_send_directly(struct graph_oracle *o);
+
+/* --- rules that are eligible --- */
+/* What a step of layer i makes of its eligibilities; nothing of those of other rules. And gradients from those that the
+ * step before has made. */
+void graph_oracle_trace(struct graph_oracle *o, size_t i);
+void graph_oracle_eligible_gradients(struct graph_oracle *o, size_t i);
 
 /* --- weights B that align themselves --- */
 /* Makes the noise of a step in all sources of such projections; what of it is added to a neuron of a layer. */

@@ -106,8 +106,23 @@ struct drawing {
     bool learns;      /* so do the weights of the layer that is being written */
     bool direct;      /* errors may come directly: then gamma is 0, since exact gradients do not know that */
     bool exponential; /* integration */
+    bool eligible;    /* rule eprop, which keeps more where time constants may move: */
+    bool taus_stay;   /* none of them learns */
     struct gle_rng *rng, *of_hardware; /* NULL: none */
 };
+
+/* Two or three kinds of neurons, of which the last one may be like the first, in place of n equal ones. */
+static void put_kinds(struct text *t, const struct drawing *g, size_t n)
+{
+    static const char *const kinds[] = {"tau_m: 0.7, tau_r: 0.2", "tau_m: 0.7, tau_r: 0.5", "tau_m: 0.3, tau_r: 0.3"};
+    const size_t first = 1 + pick(g->rng, n - 1), second = n > first + 1 ? 1 + pick(g->rng, n - first - 1) : n - first;
+    const size_t kind = pick(g->rng, 3), next = (kind + 1) % 3;
+
+    put_text(t, "      neurons: [{count: %zu, %s}, {count: %zu, %s}", first, kinds[kind], second, kinds[next]);
+    if (first + second < n)
+        put_text(t, ", {count: %zu, %s}", n - first - second, kinds[pick(g->rng, 3)]);
+    put_text(t, "]\n");
+}
 
 /* Ways of feedback; the last two are for rules without windows, and the last one for weights that learn. */
 static void put_feedback(struct text *t, const struct drawing *g, bool learns)
@@ -223,10 +238,17 @@ static void put_layer(struct text *t, struct drawing *g, size_t i)
     g->learns = !chance(g->rng, 2);
     if (!g->learns)
         put_text(t, "      plastic: [%s]\n", chance(g->rng, 5) ? chance(g->rng, 5) ? "tau_m" : "tau_r" : "");
+    else if (g->taus_stay)
+        put_text(t, "      plastic: [weight, bias]\n");
     g->layers[i] = (struct drawn){.channels = (g->kind->wide ? most / 4 : 0) + 1 + pick(g->rng, most), .size = {1, 1}};
-    put_text(t, "      neurons: {%s: %zu, ", conv ? "channels" : "count", g->layers[i].channels);
-    put_taus(t, g->exponential, g->rng);
-    put_text(t, "}\n      from:\n        - {layer: %s", i ? "" : "input");
+    if (g->eligible && !conv && g->layers[i].channels > 1 && chance(g->rng, 7)) {
+        put_kinds(t, g, g->layers[i].channels);
+    } else {
+        put_text(t, "      neurons: {%s: %zu, ", conv ? "channels" : "count", g->layers[i].channels);
+        put_taus(t, g->exponential, g->rng);
+        put_text(t, "}\n");
+    }
+    put_text(t, "      from:\n        - {layer: %s", i ? "" : "input");
     if (i)
         put_text(t, "l%zu", i - 1);
     put_delay(t, g, !i, 4);
@@ -274,8 +296,11 @@ void random_graph(struct text *t, const struct graph_kind *kind, struct gle_rng 
                         .rng = rng,
                         .of_hardware = kind->hardware ? &of_hardware : NULL};
     const size_t first = chance(rng, 5) ? 0 : pick(rng, g.n);
-    struct gle_rng own;
+    struct gle_rng own = *rng; /* what is drawn of it leaves all else as it is */
 
+    g.eligible = kind->rule ? ((const struct gle_rule *)gle_table_find(&gle_rule_table, kind->rule))->eligible
+                            : !pick(&own, kind->wide ? 8 : 4);
+    g.taus_stay = g.eligible && (pick(&own, 2) || kind->wide); /* many neurons with traces of their own take long */
     g.direct = !kind->rule && g.n > 1 && chance(rng, 3);
     g.output = kind->smooth || chance(rng, 7) ? g.n - 1 : pick(rng, g.n);
     t->n = 0;
@@ -293,11 +318,12 @@ void random_graph(struct text *t, const struct graph_kind *kind, struct gle_rng 
     }
     for (size_t i = 0; i < g.n; i++)
         put_text(t, "%s", layers[(first + i) % g.n].yaml);
-    put_text(t, "learning:\n  rule: %s\n", kind->rule ? kind->rule : chance(rng, 6) ? "gle" : "bp");
+    put_text(t, "learning:\n  rule: %s\n", kind->rule ? kind->rule : chance(rng, 6) ? g.eligible ? "eprop" : "gle"
+                                                                                         : g.eligible ? "eprop" : "bp");
     put_text(t, "  loss: %s\n", chance(rng, 5) ? "mse" : "cross_entropy");
     put_text(t, "  beta: %.3f\n  plastic: [weight, bias, tau_m%s]\n", draw(rng, 0.3, 1.0),
              chance(rng, 7) ? ", tau_r" : "");
-    own = *rng; /* what is drawn of it leaves all else as it is */
+    own = *rng;
     if (kind->rule && ((const struct gle_rule *)gle_table_find(&gle_rule_table, kind->rule))->windowed)
         put_text(t, "  window: 0.6\n");
     else

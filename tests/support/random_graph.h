@@ -20,7 +20,7 @@ struct graph_kind {
     bool wide;        /* wide enough for several threads */
     bool hardware;    /* by chance, with noise, mismatch and quantized weights; else the same networks without */
     double clip;      /* learning.clip; 0: by chance, and any */
-    const char *rule; /* that learns; NULL: gle or bp. A windowed one gets a window */
+    const char *rule; /* that learns; NULL: gle, bp or eprop. A windowed one gets a window */
 };
 
 /* Writes a config. dt is 0.1, the longest delay four steps; layers stand in any order, and the output is any of them.

@@ -31,6 +31,7 @@ struct parts {
     const char *network;  /* likewise, with a line of their own */
     const char *link, *source, *reader; /* neurons of the two layers that the link joins */
     const char *first;                  /* the link from the input to the first of them, */
+    const char *plastic;                /* what learns */
     const char *direct;                 /* and layers whose errors come to it directly */
     const char *hardware;               /* keys of the network */
 };
@@ -38,7 +39,7 @@ static const struct parts usual = {.act = "tanh", .top_act = "linear", .loss = "
                                    .optimizer = "{type: sgd, lr: 0.1}", .rule = "gle", .feedback = "transpose",
                                    .learning = "", .network = "",
                                    .link = "dense", .source = "count: 72", .reader = "count: 72", .first = "dense",
-                                   .hardware = ""};
+                                   .plastic = "weight, bias, tau_m", .hardware = ""};
 
 #define OR_NONE(text) ((text) ? (text) : "")
 #define OR_USUAL(part) (parts->part ? parts->part : usual.part)
@@ -59,9 +60,9 @@ static void write_net(struct text *t, const struct parts *parts)
     put_text(t, "    - {name: c, activation: %s, neurons: {count: %d, tau_m: 1.1, tau_r: 0.8}, from: [{layer: b, "
                 "feedback: %s}%s]}\n", OR_USUAL(top_act), OUT, OR_USUAL(feedback),
              any ? ", {layer: c, delay: 0.2, weight: {type: normal, std: 0.1}}" : "");
-    put_text(t, "learning: {rule: %s, loss: %s, beta: 0.7, gamma: %s, plastic: [weight, bias, tau_m%s], "
+    put_text(t, "learning: {rule: %s, loss: %s, beta: 0.7, gamma: %s, plastic: [%s%s], "
              "optimizer: %s%s%s}\n", OR_USUAL(rule), OR_USUAL(loss), any ? "0.1" : "0",
-             parts->hardware ? ", tau_r" : "", OR_USUAL(optimizer), OR_USUAL(learning),
+             OR_USUAL(plastic), parts->hardware ? ", tau_r" : "", OR_USUAL(optimizer), OR_USUAL(learning),
              rule->windowed ? ", window: 0.6" : "");
     put_text(t, "training: {epochs: 0, batch_size: %d, test_batch_size: %d}\n", ROWS, ROWS_MAX);
 }
@@ -303,6 +304,29 @@ static void every_link_is_the_same_on_a_device(void **state)
                                 "a new one has its name in link_names, src/solver/device_tables.c, and its products in "
                                 "src/kernel/device_products.cl");
     }
+}
+
+/* Eligibilities of neurons that share traces, and of neurons that have their own. */
+static void eligibilities_are_the_same_on_a_device(void **state)
+{
+    static const char *const plastic[] = {"weight, bias", "weight, bias, tau_m, tau_r"};
+    static const char conv[] = "{type: conv, kernel: 3, padding: 1, pool: {type: max, size: 2}}";
+    const struct gle_row *row;
+
+    (void)state;
+    for (size_t i = 0; (row = gle_table_at(&gle_link_table, i)); i++)
+        for (int own = 0; own < 2; own++) {
+            const bool of_grid = !strcmp(row->name, "conv");
+            char text[128];
+            const struct parts parts = {.rule = "eprop", .plastic = plastic[own],
+                                        .link = of_grid ? conv : with_settings(row->name, text),
+                                        .network = own ? "  integration: exponential\n" : "",
+                                        .first = of_grid ? "{type: conv, kernel: 3, padding: 1}" : NULL,
+                                        .source = of_grid ? "channels: 3" : NULL,
+                                        .reader = of_grid ? "channels: 3" : NULL};
+            hold_against_each_other(&parts, own ? "own traces through" : "shared traces through", row->name,
+                                    "see src/kernel/device_traces.cl");
+        }
 }
 
 static void every_pooling_is_the_same_on_a_device(void **state)
@@ -780,6 +804,7 @@ int main(void)
         cmocka_unit_test(what_optimizers_follow_is_the_same_on_a_device),
         cmocka_unit_test(every_integration_is_the_same_on_a_device),
         cmocka_unit_test(every_link_is_the_same_on_a_device),
+        cmocka_unit_test(eligibilities_are_the_same_on_a_device),
         cmocka_unit_test(every_pooling_is_the_same_on_a_device),
         cmocka_unit_test(every_rule_is_the_same_on_a_device),
         cmocka_unit_test(every_feedback_is_the_same_on_a_device),

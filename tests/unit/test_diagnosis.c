@@ -100,6 +100,26 @@ static void a_windowed_rule_is_its_own_gradient(void **state)
     }
 }
 
+/* By eprop from zero on, the layer whose errors come from the loss itself; not the one below, whose errors have come
+ * through a membrane that remembers. */
+static void eprop_is_exact_in_the_output(void **state)
+{
+    struct trial t = trial_of(config(noise, ", rule: eprop, optimizer: {type: sgd, lr: 0}", "phases: [{duration: 1.5}]",
+                                     "{window: 1.5, every: 15}", teacher), 1);
+    double below = 0.0;
+
+    (void)state;
+    assert_int_equal(t.m.n_diagnostics, 1);
+    for (int p = 0; p < GLE_PARAMS; p++) {
+        const struct gle_comparison *c = comparison(&t.m.diagnostics[0], 1, p);
+        if (!(fabs(cosine(c) - 1.0) < 1e-6 && fabs(ratio(c) - 1.0) < 1e-6)) /* two outputs, beta 1 */
+            fail_msg("%s: cosine %.9g, ratio %.9g", gle_params[p].name, cosine(c), ratio(c));
+        below = fmax(below, 1.0 - cosine(comparison(&t.m.diagnostics[0], 0, p)));
+    }
+    assert_true(below > 1e-3);
+    trial_close(&t);
+}
+
 /* Several windows in a comparison: their gradients add up, short of the errors cut off between them. */
 static void windows_within_a_comparison_add_up(void **state)
 {
@@ -318,6 +338,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_windowed_rule_is_its_own_gradient),
+        cmocka_unit_test(eprop_is_exact_in_the_output),
         cmocka_unit_test(windows_within_a_comparison_add_up),
         cmocka_unit_test(gle_with_instantaneous_neurons_follows_the_gradient),
         cmocka_unit_test(comparisons_begin_with_every_nth_learning_step_that_leaves_room),
