@@ -1,6 +1,7 @@
 /* Keys of what happens in a run beside learning: the teacher, phases, what is recorded, what is compared. */
 #include "base/memory.h"
 #include "base/text.h"
+#include "config/build.h"
 #include "config/decode.h"
 #include "parts/init.h"
 #include "parts/rule.h"
@@ -237,6 +238,35 @@ const struct gle_key gle_evaluate_key_table[] = {
                  "time from one evaluation to the next, a whole number of dt"),
     GLE_KEY_END,
 };
+
+/* --- answers --- */
+
+static const struct gle_key decide_window_keys[] = {
+    GLE_KEY_STEPS(struct gle_decide_keys, length, NULL, 1e-9, 1e9,
+                  "how long before the end of an answer the sum begins"),
+    GLE_KEY_END,
+};
+
+static const struct gle_row decides[] = {
+    {.name = "sum", .help = "outputs summed over all steps that have a target"},
+    {.name = "last", .help = "outputs of the last step that has a target"},
+    {.name = "window", .help = "outputs summed over the last `length` of the time that has a target",
+     .keys = decide_window_keys, .params_size = sizeof(struct gle_decide_keys)},
+    {.name = NULL},
+};
+const struct gle_table gle_decide_table = {"way to decide", decides, sizeof *decides};
+
+int gle_decide_build(struct gle_experiment *exp, const struct gle_part *decide, struct gle_errors *errs)
+{
+    exp->decide = *decide;
+    if (decide->row == &decides[1])
+        exp->decide_steps = 1;
+    if (decide->row != &decides[2])
+        return 0;
+    exp->decide_steps = gle_steps_in(((const struct gle_decide_keys *)decide->params)->length, exp->dt, decide->src,
+                                     "length", errs);
+    return exp->decide_steps ? 0 : -1;
+}
 
 /* --- recording --- */
 

@@ -263,6 +263,8 @@ struct gle_experiment {
     double validation; /* fraction taken off the training set */
     bool reset_state;  /* training.state: reset */
     enum gle_test test;
+    struct gle_part decide; /* training.decide; row NULL: the file does not say */
+    uint64_t decide_steps;  /* the last steps of an answer over which outputs are summed; 0: all of it */
 
     struct gle_record record;
     struct gle_diagnose diagnose;

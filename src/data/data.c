@@ -35,6 +35,30 @@ const struct gle_dataset gle_datasets[] = {
      .open = gle_delayed_xor_open,
      .check = gle_delayed_xor_check,
      .shape = gle_delayed_xor_shape},
+    {ROW("adding",
+         "numbers x_0 one after another, two of which are marked by x_1 = 1; at the end their sum, or mean, is asked for",
+         gle_adding_keys),
+     .open = gle_adding_open,
+     .shape = gle_adding_shape},
+    {ROW("copy",
+         "symbols one after another, asked for in the same order after a delay: x_s = 1 while symbol s is shown, and the "
+         "last input is 1 when the recall begins",
+         gle_copy_keys),
+     .open = gle_copy_open,
+     .shape = gle_copy_shape},
+    {ROW("evidence",
+         "cues left (x_0 = 1) or right (x_1 = 1) at random, a pause, then the side is asked for (x_2 = 1) that had more "
+         "of them (arXiv:1901.09049)",
+         gle_evidence_keys),
+     .open = gle_evidence_open,
+     .check = gle_evidence_check,
+     .shape = gle_evidence_shape},
+    {ROW("mackey_glass",
+         "the chaotic series dx/dt = beta x(t - tau) / (1 + x(t - tau)^power) - gamma x, to be foretold `horizon` ahead",
+         gle_mackey_glass_keys),
+     .open = gle_mackey_glass_open,
+     .check = gle_mackey_glass_check,
+     .shape = gle_mackey_glass_shape},
     {ROW("npz",
          "your own arrays from an .npz file: x (samples, steps, channels) or (samples, channels), with labels y "
          "(samples) or targets (samples, outputs) or (samples, steps, outputs), or neither beside a teacher; likewise "
@@ -86,6 +110,19 @@ static size_t target_size(const struct gle_data *data)
     return data->target_moves ? data->n_steps * data->n_targets : data->n_targets;
 }
 
+/* Labels of one sample. */
+static size_t label_size(const struct gle_data *data)
+{
+    return data->labelled ? gle_data_answers(data) : 0;
+}
+
+size_t gle_data_answer_at(const struct gle_data *data, size_t t)
+{
+    const size_t asked = t < data->n_unasked ? 0 : t - data->n_unasked;
+
+    return asked / ((data->n_steps - data->n_unasked) / gle_data_answers(data));
+}
+
 int gle_data_room(struct gle_data *data, enum gle_split split, size_t n, struct gle_error *err)
 {
     struct gle_samples *s = &data->split[split];
@@ -100,7 +137,7 @@ int gle_data_room(struct gle_data *data, enum gle_split split, size_t n, struct 
     /* gle_calloc(): pages of large arrays are zeroed as they are filled, so that a signal need not wait for all */
     s->x = input_size(data) ? gle_calloc(n * input_size(data), sizeof *s->x) : NULL;
     if (data->labelled)
-        s->labels = gle_calloc(n, sizeof *s->labels);
+        s->labels = gle_calloc(n, label_size(data) * sizeof *s->labels);
     else if (targets)
         s->targets = gle_calloc(n * targets, sizeof *s->targets);
     if ((input_size(data) && !s->x) || (data->labelled && !s->labels) || (targets && !s->targets))
@@ -145,11 +182,11 @@ static void free_samples(struct gle_samples *s)
 static void copy_sample(struct gle_samples *to, size_t i, const struct gle_samples *from, size_t j,
                         const struct gle_data *data)
 {
-    const size_t inputs = input_size(data), targets = target_size(data);
+    const size_t inputs = input_size(data), targets = target_size(data), labels = label_size(data);
 
     memcpy(to->x + i * inputs, from->x + j * inputs, inputs * sizeof(float));
     if (from->labels)
-        to->labels[i] = from->labels[j];
+        memcpy(to->labels + i * labels, from->labels + j * labels, labels * sizeof *to->labels);
     if (from->targets)
         memcpy(to->targets + i * targets, from->targets + j * targets, targets * sizeof(float));
 }
@@ -271,12 +308,12 @@ static int hash_samples(struct hashing *h, const struct gle_data *data)
 {
     for (int i = 0; i < GLE_SPLITS; i++) {
         const struct gle_samples *s = &data->split[i];
-        h->total += s->n * (input_size(data) + (s->labels ? 1 : target_size(data)));
+        h->total += s->n * (input_size(data) + label_size(data) + target_size(data));
     }
     for (int i = 0; i < GLE_SPLITS; i++) {
         const struct gle_samples *s = &data->split[i];
         hash_size(h, s->n);
-        if (hash_words(h, s->x, s->n * input_size(data)) || (s->labels && hash_words(h, s->labels, s->n)) ||
+        if (hash_words(h, s->x, s->n * input_size(data)) || (s->labels && hash_words(h, s->labels, s->n * label_size(data))) ||
             hash_words(h, s->targets, s->n * target_size(data)))
             return -1;
     }
@@ -317,6 +354,8 @@ static int hash_data(struct gle_data *data, const struct gle_data_context *ctx, 
     hash_size(&h, data->labelled != 0);
     if (data->n_unasked)
         hash_size(&h, data->n_unasked);
+    if (data->n_answers)
+        hash_size(&h, data->n_answers);
     status = data->signal.play ? hash_signal(&h, data) : hash_samples(&h, data);
     gle_sha256_end(h.sha, data->sha256);
     return status;
@@ -415,13 +454,14 @@ void gle_data_target(float *y, size_t ld, const struct gle_data *data, const str
 {
     const struct gle_samples *s = &data->split[batch->split];
     const size_t K = data->n_targets, first = data->target_moves ? t * K : 0;
+    const size_t answers = gle_data_answers(data), answer = answers > 1 ? gle_data_answer_at(data, t) : 0;
     const uint32_t *rows = batch->rows;
 
     assert(K && t < batch->n_steps && ld >= K);
     for (size_t b = 0; b < batch->B; b++) {
         assert(rows[b] < s->n);
         for (size_t k = 0; k < K; k++)
-            y[b * ld + k] = s->labels ? (float)((size_t)s->labels[rows[b]] == k)
+            y[b * ld + k] = s->labels ? (float)((size_t)s->labels[rows[b] * answers + answer] == k)
                                       : s->targets[rows[b] * target_size(data) + first + k];
     }
 }

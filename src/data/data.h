@@ -28,7 +28,7 @@ struct gle_data_context {
 
 /* Samples in memory, all of one shape: what most data sets are made of.
  * x is (n, n_steps, n_channels) row-major, or, when held, (n, n_channels) with each row held constant for n_steps.
- * Targets: labels (n) with classes 0 ... n_targets-1 if not NULL; else targets (n, n_targets), or
+ * Targets: labels (n, answers) with classes 0 ... n_targets-1 if not NULL; else targets (n, n_targets), or
  * (n, n_steps, n_targets) if target_moves; both NULL if n_targets is 0.
  * Of samples that a maker makes, labels are all there is. */
 struct gle_samples {
@@ -76,6 +76,8 @@ struct gle_data {
     struct gle_maker maker;   /* make NULL: samples are in memory */
     size_t n_unasked; /* steps that a sample begins with in which no target is there, fewer than n_steps; 0: at every
                          step one is. Of samples in memory */
+    size_t n_answers; /* of a sample with labels: its steps with a target are so many equal parts one after another, and
+                         each has a label of its own; 0: there is one */
     int held, target_moves;
     int labelled; /* samples have labels: accuracy and a confusion matrix make sense */
     bool own_validation; /* the data bring a validation set of their own */
@@ -86,10 +88,17 @@ struct gle_data {
     char note[512];       /* what the user should know of the data, though nothing is wrong with them; "" */
     double bytes;         /* memory that a maker's state takes */
     struct gle_samples split[GLE_SPLITS]; /* n == 0: there is none */
-    char sha256[65]; /* of shapes (n_unasked only where it is not 0), x, labels and targets of all splits, in order, as
+    char sha256[65]; /* of shapes (n_unasked and n_answers only where they are not 0), x, labels and targets of all splits, in order, as
                         little-endian bytes, before training.validation takes a part; of a signal: of its sizes and
                         first 1,000 steps; of samples that a maker makes: as the data set says */
 };
+
+/* Labels of a sample of a labelled set; and which of them is asked for at step t, as far as there is a target. */
+static inline size_t gle_data_answers(const struct gle_data *data)
+{
+    return data->n_answers ? data->n_answers : 1;
+}
+size_t gle_data_answer_at(const struct gle_data *data, size_t t);
 
 /* A row of gle_datasets. */
 struct gle_dataset {
@@ -137,8 +146,13 @@ struct gle_batch {
  * alone. Made samples: linear interpolation of the frames at (t + 1/2) / upsample - 1/2, where the first and the last
  * stand for what is beyond them, as torch.nn.functional.interpolate does. Not for a signal. */
 void gle_data_input(float *x, size_t ld, const struct gle_data *data, const struct gle_batch *batch, size_t t);
-/* Targets likewise, (B, ld), ld >= n_targets: one-hot for labels. They change with t only if data->target_moves.
+/* Targets likewise, (B, ld), ld >= n_targets: one-hot for labels. They change with t only where
+ * gle_data_target_moves().
  * Not for data without targets. */
+static inline bool gle_data_target_moves(const struct gle_data *data)
+{
+    return data->target_moves || data->n_answers > 1;
+}
 void gle_data_target(float *y, size_t ld, const struct gle_data *data, const struct gle_batch *batch, size_t t);
 
 /* --- for the data sets --- */

@@ -474,12 +474,17 @@ static bool has_outside_states(const struct gle_graph *g)
     return false;
 }
 
+void gle_net_clear_output_sum(struct gle_net *net)
+{
+    gle_net_clear(net, GLE_PART_OUTPUT_SUM);
+    memset(net->output_sum, 0, net->graph->max_batch * gle_top_of(net)->ld * sizeof *net->output_sum);
+}
+
 void gle_net_begin_batch(struct gle_net *net, bool reset_all)
 {
     const struct gle_graph *g = net->graph;
 
-    gle_net_clear(net, GLE_PART_OUTPUT_SUM);
-    memset(net->output_sum, 0, g->max_batch * gle_top_of(net)->ld * sizeof *net->output_sum);
+    gle_net_clear_output_sum(net);
     if (reset_all && !has_outside_states(g)) {
         gle_net_clear(net, GLE_PART_STATE);
         memset(net->slabs[GLE_STATE], 0, g->floats[GLE_STATE] * sizeof(float));

@@ -280,7 +280,7 @@ static int visit_pass(struct gle_run *run, struct gle_archive *a, struct gle_err
                    gle_archive_count(a, "t", &pass->t, 0, run->data->n_steps, err) ||
                    gle_archive_u64(a, "steps", &pass->steps, 1, err) ||
                    visit_sum(a, "shown", &pass->shown, err) || visit_loss(a, "loss", &pass->loss, err) ||
-                   gle_archive_count(a, "right", &pass->right, 0, n, err)
+                   gle_archive_count(a, "right", &pass->right, 0, n * gle_data_answers(run->data), err)
                ? -1
                : 0;
 }
@@ -378,7 +378,7 @@ static int visit_phase(struct gle_run *run, struct gle_archive *a, struct gle_er
         visit_sum(a, "seconds", &phase->seconds, err) || visit_loss(a, "loss", &phase->loss, err) ||
         visit_loss(a, "recent", &phase->recent, err) ||
         gle_archive_count(a, "played", &phase->played, 0, SIZE_MAX, err) ||
-        gle_archive_count(a, "right", &phase->right, 0, phase->played, err) ||
+        gle_archive_count(a, "right", &phase->right, 0, SIZE_MAX, err) ||
         gle_archive_spread(a, "last", GLE_NPY_F64, phase->last, GLE_LAST_STEPS, sizeof *phase->last, err))
         return -1;
     for (size_t i = 0; gle_archive_restores(a) && i < GLE_LAST_STEPS; i++)

@@ -12,11 +12,14 @@ static bool learns(const struct gle_run *run)
 
 /* --- one batch --- */
 
-static double accuracy_so_far(const struct gle_run *run)
+/* Of the answers that have been given. */
+static double accuracy_so_far(const struct gle_run *run, const struct gle_batch *batch)
 {
     const struct gle_pass_state *pass = &run->pass;
+    const double answers = (double)pass->done * (double)gle_data_answers(run->data) +
+                           (double)batch->B * (double)gle_run_answered(run, batch, pass->t);
 
-    return pass->done && gle_run_labelled(run) ? (double)pass->right / (double)pass->done : (double)NAN;
+    return answers > 0.0 && gle_run_labelled(run) ? (double)pass->right / answers : (double)NAN;
 }
 
 /* Mean over the steps with a target, and samples, of the pass so far; B: samples of the batch that is going on. */
@@ -46,6 +49,8 @@ static int run_step(struct gle_run *run, const struct gle_batch *batch, bool for
     stride.end_window = run->at.window.open && ((t + 1) % run->exp->window_steps == 0 || t + 1 == T);
     if (gle_run_step(run, &stride, NULL, err))
         return -1;
+    if (t + 1 < T)
+        pass->right += gle_run_count_right(run, batch, t);
     pass->t++;
     pass->steps++;
     pass->shown += (double)batch->B;
@@ -53,7 +58,7 @@ static int run_step(struct gle_run *run, const struct gle_batch *batch, bool for
     if (t % GLE_PROGRESS_STEPS)
         return 0;
     if (!gle_net_is_on_device(run->net)) /* else losses come late: they are told after the batch */
-        gle_run_tell(run, loss_so_far(run, batch->B), accuracy_so_far(run));
+        gle_run_tell(run, loss_so_far(run, batch->B), accuracy_so_far(run, batch));
     return gle_run_pause(run, GLE_PAUSE_STEP, err);
 }
 
@@ -63,12 +68,12 @@ static int end_batch(struct gle_run *run, const struct gle_batch *batch, struct 
 
     if (gle_run_collect(run, err))
         return -1;
+    pass->right += gle_run_count_right(run, batch, pass->t - 1);
     if (gle_net_is_on_device(run->net))
-        gle_run_tell(run, loss_so_far(run, batch->B), accuracy_so_far(run));
+        gle_run_tell(run, loss_so_far(run, batch->B), accuracy_so_far(run, batch));
 
     /* with the steps that its samples might have had */
     run->spent.work += (double)batch->B * (double)(run->data->n_steps - batch->n_steps);
-    pass->right += gle_run_count_right(run, batch);
     pass->done += batch->B;
     pass->t = 0;
     return 0;
@@ -267,7 +272,9 @@ static int run_pass(struct gle_run *run, bool *over, struct gle_error *err)
         return rc;
     score->measured = true;
     score->loss = loss_so_far(run, 0);
-    score->accuracy = gle_run_labelled(run) ? (double)run->pass.right / (double)n : (double)NAN;
+    score->accuracy = gle_run_labelled(run)
+                          ? (double)run->pass.right / ((double)n * (double)gle_data_answers(run->data))
+                          : (double)NAN;
     close_pass(run);
     pass_is_over(run);
     gle_run_enter(run, GLE_RUN_BETWEEN);

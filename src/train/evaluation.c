@@ -128,12 +128,13 @@ struct sums {
     double loss;
     double shown; /* steps, each as often as there were samples in it */
     double asked; /* of these, those with a target */
-    size_t right, done;
+    size_t right, answered; /* answers */
+    size_t done;            /* samples */
 };
 
 static double accuracy(const struct gle_run *copy, const struct sums *s)
 {
-    return s->done && gle_run_labelled(copy) ? (double)s->right / (double)s->done : (double)NAN;
+    return s->answered && gle_run_labelled(copy) ? (double)s->right / (double)s->answered : (double)NAN;
 }
 
 static int show_batch(struct gle_run *copy, const struct gle_batch *batch, bool forward_only, struct sums *s,
@@ -148,13 +149,14 @@ static int show_batch(struct gle_run *copy, const struct gle_batch *batch, bool 
         stride.at_once = t + 1 == batch->n_steps;
         if (gle_run_step(copy, &stride, &s->loss, err))
             return -1;
+        s->right += gle_run_count_right(copy, batch, t);
+        s->answered = (s->done * gle_data_answers(copy->data) + batch->B * gle_run_answered(copy, batch, t + 1));
         s->shown += (double)batch->B;
         s->asked += copy->at.unasked ? 0.0 : (double)batch->B;
         copy->spent.work += (double)batch->B;
         if (queued ? stride.at_once : t % GLE_PROGRESS_STEPS == 0)
             gle_run_tell(copy, s->loss / s->asked, accuracy(copy, s));
     }
-    s->right += gle_run_count_right(copy, batch);
     s->done += batch->B;
     return 0;
 }

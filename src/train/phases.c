@@ -138,6 +138,28 @@ uint64_t gle_run_progress_steps(const struct gle_run *run)
     return gle_net_is_on_device(run->net) ? GLE_QUEUE_STEPS : GLE_PROGRESS_STEPS;
 }
 
+/* Answers that all streams have given before step `step` of the run. */
+static uint64_t answers_before(const struct gle_run *run, uint64_t step)
+{
+    const uint64_t T = run->data->n_steps;
+    const struct gle_batch batch = samples_played(run);
+
+    return (step / T * gle_data_answers(run->data) + gle_run_answered(run, &batch, (size_t)(step % T))) * batch.B;
+}
+
+uint64_t gle_run_count_answers(const struct gle_run *run, uint64_t from, uint64_t to)
+{
+    return run->data->n_steps ? answers_before(run, to) - answers_before(run, from) : 0;
+}
+
+/* Of the answers that were given in the phase so far. */
+static double accuracy_so_far(const struct gle_run *run)
+{
+    const uint64_t answers = gle_run_count_answers(run, run->at.step - run->phase.t, run->at.step);
+
+    return answers && gle_run_labelled(run) ? (double)run->phase.right / (double)answers : (double)NAN;
+}
+
 /* Tells the losses of the steps since the last time. */
 static int tell(struct gle_run *run, struct gle_error *err)
 {
@@ -148,7 +170,7 @@ static int tell(struct gle_run *run, struct gle_error *err)
     if (gle_run_collect(run, err))
         return -1;
     gle_run_tell(run, phase->recent / ((double)gle_run_count_asked(run, step - (phase->t - phase->told), step) * rows),
-                 phase->played && gle_run_labelled(run) ? (double)phase->right / (double)phase->played : (double)NAN);
+                 accuracy_so_far(run));
     phase->recent = 0.0;
     phase->told = phase->t;
     return 0;
@@ -163,12 +185,14 @@ static int count(struct gle_run *run, struct gle_error *err)
 
     gle_run_count_step(run);
     run->spent.work += (double)B;
-    if (run->data->n_steps && step % run->data->n_steps == 0) {
+    if (run->data->n_steps) {
         const struct gle_batch batch = samples_played(run);
-        if (gle_run_labelled(run) && gle_run_collect(run, err)) /* the output is waited for in any case */
+        const size_t t = (size_t)((step - 1) % run->data->n_steps);
+        const bool over = t + 1 == run->data->n_steps;
+        if (over && gle_run_labelled(run) && gle_run_collect(run, err)) /* the output is waited for in any case */
             return -1;
-        phase->right += gle_run_count_right(run, &batch);
-        phase->played += B;
+        phase->right += gle_run_count_right(run, &batch, t);
+        phase->played += over ? B : 0;
     }
     if (step % gle_run_progress_steps(run) == 0 && tell(run, err))
         return -1;
@@ -328,7 +352,7 @@ static void score_phase(struct gle_run *run, struct gle_phase_score *s)
     s->loss = phase->loss / ((double)gle_run_count_asked(run, end - s->steps, end) * rows);
     s->last_loss = last / ((double)gle_run_count_asked(run, end - s->last_steps, end) * rows);
     s->clipping = gle_run_count_clipping(run);
-    s->accuracy = phase->played && gle_run_labelled(run) ? (double)phase->right / (double)phase->played : (double)NAN;
+    s->accuracy = accuracy_so_far(run);
 }
 
 /* Whether it is over or was broken off. */

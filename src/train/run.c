@@ -273,8 +273,9 @@ void gle_run_show(struct gle_run *run, const struct gle_batch *batch, size_t t)
 
     if (t == 0 || !data->held)
         gle_data_input(input, ld_input, data, batch, t);
-    if (!run->teacher && (t == 0 || data->target_moves))
+    if (!run->teacher && (t == 0 || gle_data_target_moves(data)))
         gle_data_target(target, ld_target, data, batch, t);
+    gle_run_begin_sums(run, batch, t);
     run->at.unasked = t < gle_run_unasked(run);
 }
 
@@ -285,30 +286,6 @@ bool gle_run_without_errors(const struct gle_experiment *exp, bool last)
     for (size_t i = 0; i < exp->n_layers; i++)
         feedback = feedback || exp->layers[i].gamma > 0.0;
     return exp->reset_state || (last && !feedback);
-}
-
-size_t gle_run_count_right(struct gle_run *run, const struct gle_batch *batch)
-{
-    const int32_t *labels = run->data->split[batch->split].labels;
-    const size_t K = run->data->n_targets;
-    uint64_t *confusion = batch->split == run->scores.confusion_split ? run->scores.confusion : NULL;
-    size_t right = 0;
-
-    if (!gle_run_labelled(run))
-        return 0;
-    gle_net_get_output_sum(run->net, run->output_sum);
-    for (size_t b = 0; b < batch->B; b++) {
-        const float *sum = run->output_sum + b * K;
-        const size_t label = (size_t)labels[batch->rows[b]];
-        size_t best = 0;
-        for (size_t k = 1; k < K; k++)
-            if (sum[k] > sum[best])
-                best = k;
-        right += best == label;
-        if (confusion)
-            confusion[label * K + best]++;
-    }
-    return right;
 }
 
 /* --- windows --- */

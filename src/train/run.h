@@ -58,7 +58,7 @@ struct gle_pass_state {
     uint64_t steps;
     double shown;   /* steps, each as often as there were samples in it */
     double loss;    /* summed over steps with a target, and samples */
-    size_t right;   /* samples */
+    size_t right;   /* answers */
 };
 
 /* Which pass of a run. */
@@ -84,7 +84,7 @@ struct gle_phase_state {
     double recent; /* of the steps since progress was told, */
     uint64_t told; /* which were so many before that */
     double seconds;
-    size_t played, right; /* samples */
+    size_t played, right; /* samples; answers */
     double *last;  /* losses of the last steps, a ring of GLE_LAST_STEPS */
     float **kept;  /* values of the parameters that the phase puts to others; NULL: no phase is going on */
 };
@@ -202,9 +202,14 @@ void gle_run_show(struct gle_run *run, const struct gle_batch *batch, size_t t);
  * state begins at zero and no target drives it, all of them are zero; and those of a pass from whose state nothing
  * learns (last), which change nothing but each other, unless they feed back into membranes. */
 bool gle_run_without_errors(const struct gle_experiment *exp, bool last);
-/* Right answers among the samples of the batch, all of whose steps were shown since gle_run_begin_batch(); they are
- * also counted in run->scores.confusion when it is the matrix of their split. */
-size_t gle_run_count_right(struct gle_run *run, const struct gle_batch *batch);
+/* Answers that each sample of a batch has given before step t, which may be the one after its last. */
+size_t gle_run_answered(const struct gle_run *run, const struct gle_batch *batch, size_t t);
+/* Before step t of a batch: outputs are summed anew if an answer, or the part of it that decides, begins with it. */
+void gle_run_begin_sums(struct gle_run *run, const struct gle_batch *batch, size_t t);
+/* After step t of a batch, all of whose steps up to it were shown since gle_run_begin_batch(): the right ones among the
+ * answers that end with it, one of each sample if there are any; they are also counted in run->scores.confusion when it
+ * is the matrix of their split. */
+size_t gle_run_count_right(struct gle_run *run, const struct gle_batch *batch, size_t t);
 
 /* A step of a run. */
 struct gle_stride {
@@ -252,6 +257,8 @@ void gle_run_hold_params(struct gle_run *run, bool hold);
  * run, which is step t of the phase. */
 bool gle_run_has_windows(const struct gle_run *run);
 bool gle_run_window_ends(const struct gle_run *run, uint64_t step, uint64_t t);
+/* Answers that are given by samples that are played, from step `from` of the run on and before step `to`. */
+uint64_t gle_run_count_answers(const struct gle_run *run, uint64_t from, uint64_t to);
 /* Steps from step `from` of the run on, and before step `to`, that have a target. */
 uint64_t gle_run_count_asked(const struct gle_run *run, uint64_t from, uint64_t to);
 

@@ -96,6 +96,10 @@ int gle_train_check(const struct gle_experiment *exp, const struct gle_data *dat
                              "%s wants labels, and the data set has target values", exp->loss->row.name);
     if (!data->signal.play && !data->split[GLE_TRAIN].n && (exp->epochs || exp->phases))
         return gle_node_fail(err, GLE_ESHAPE, exp->dataset.src, NULL, "the training set is empty");
+    if (exp->decide.row && (!data->labelled || exp->has_teacher))
+        return gle_node_fail(err, GLE_ECONFIG, exp->training_src, "decide",
+                             "says how one of several classes is decided on, and there are none: %s",
+                             exp->has_teacher ? "the teacher's output is the target" : "the data set has no labels");
     if (check_record(exp, data, err) || check_test_set(exp, data, err) || check_sets(exp, data, err))
         return -1;
     if (metric && ((metric->metric == GLE_METRIC_VALIDATION_LOSS && !data->split[GLE_VALIDATION].n) ||

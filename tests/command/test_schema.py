@@ -100,6 +100,7 @@ UNSEEN = {
         speech_window_longest speech_split tau_below_dt tau_below_dt_in_group tau_below_dt_in_list
         tau_below_dt_repeated window_below_dt window_of_one_step xor_low_above_high phases_window speech_window
         phases_window_of_signal evaluate_below_dt record_offset step_width_no_multiple time_no_multiple_of_dt
+        adding_item decide_length evidence_cues mackey_glass_length mackey_glass_washout
         delayed_xor_pulse delayed_xor_pause delayed_xor_answer delayed_xor_samples delayed_xor_test_samples
         from_delays input_size_fraction tau_r_values activation_low_above_high
         tau_below_a_hundredth""",
@@ -109,7 +110,7 @@ UNSEEN = {
     "the shapes that links make and want, and which of their settings go together": """
         channels_without_conv conv_count conv_of_neurons conv_sizes links_that_do_not_fit""",
     "that sizes of the network must be those of the data set": """
-        input_and_dataset readout_and_dataset signal_two_channels speech_sizes""",
+        copy_sizes input_and_dataset readout_and_dataset signal_two_channels speech_sizes""",
     "which layers, neurons and sequences there are, and that names are given once": """
         from_twice from_unknown_layer layer_called_input layer_name_of_repeat layer_name_twice output_unknown
         record_neuron_of_small_layer record_twice record_unknown_layer

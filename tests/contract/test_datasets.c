@@ -92,7 +92,7 @@ static void assert_whole_samples(const struct gle_data *data)
         assert_non_null(s->x);
         assert_int_equal(s->labels != NULL, data->labelled);
         assert_int_equal(s->targets != NULL, !data->labelled);
-        for (size_t k = 0; s->labels && k < s->n; k++)
+        for (size_t k = 0; s->labels && k < s->n * gle_data_answers(data); k++)
             assert_true(s->labels[k] >= 0 && (size_t)s->labels[k] < data->n_targets);
     }
 }
