@@ -22,6 +22,8 @@ void gle_outcome_print(FILE *out, const struct gle_report *report, const struct 
         fprintf(out, " after epoch %llu, %s loss %.4g", (unsigned long long)last->epoch, set, score->loss);
         if (m->n_classes)
             fprintf(out, ", %s accuracy %.1f %%", set, 100.0 * score->accuracy);
+        if (!isnan(score->nrmse))
+            fprintf(out, ", %s NRMSE %.4g", set, score->nrmse);
     }
     if (m->n_phases) {
         uint64_t steps = 0;
@@ -36,6 +38,8 @@ void gle_outcome_print(FILE *out, const struct gle_report *report, const struct 
         fprintf(out, ", test loss %.4g", tested->loss);
         if (m->n_classes)
             fprintf(out, ", test accuracy %.1f %%", 100.0 * tested->accuracy);
+        if (!isnan(tested->nrmse))
+            fprintf(out, ", test NRMSE %.4g", tested->nrmse);
     }
     fprintf(out, ", %s\n", spent);
 }

@@ -17,7 +17,8 @@ const struct gle_key gle_copy_keys[] = {
     GLE_KEY_COUNT(struct copy_params, symbols, "8", 2, 1e4, "",
                   "different symbols, each an input and an output; one more input says that the recall begins"),
     GLE_KEY_COUNT(struct copy_params, length, "5", 1, 1e6, "", "symbols that a sample shows, drawn independently"),
-    GLE_KEY_STEPS(struct copy_params, item, "1.0", 1e-9, 1e9, "how long a symbol is shown, and asked for in the recall"),
+    GLE_KEY_STEPS(struct copy_params, item, "1.0", 1e-9, 1e9,
+                  "how long a symbol is shown, and asked for in the recall"),
     GLE_KEY_STEPS(struct copy_params, delay, "5.0", 0.0, 1e9,
                   "from the end of the last symbol to the recall; the input is 0. Nothing is asked for before the "
                   "recall"),

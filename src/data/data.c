@@ -36,25 +36,27 @@ const struct gle_dataset gle_datasets[] = {
      .check = gle_delayed_xor_check,
      .shape = gle_delayed_xor_shape},
     {ROW("adding",
-         "numbers x_0 one after another, two of which are marked by x_1 = 1; at the end their sum, or mean, is asked for",
+         "numbers x_0 one after another, two of which are marked by x_1 = 1; at the end their sum, or mean, is asked "
+         "for",
          gle_adding_keys),
      .open = gle_adding_open,
      .shape = gle_adding_shape},
     {ROW("copy",
-         "symbols one after another, asked for in the same order after a delay: x_s = 1 while symbol s is shown, and the "
-         "last input is 1 when the recall begins",
+         "symbols one after another, asked for in the same order after a delay: x_s = 1 while symbol s is shown, and "
+         "the last input is 1 when the recall begins",
          gle_copy_keys),
      .open = gle_copy_open,
      .shape = gle_copy_shape},
     {ROW("evidence",
-         "cues left (x_0 = 1) or right (x_1 = 1) at random, a pause, then the side is asked for (x_2 = 1) that had more "
-         "of them (arXiv:1901.09049)",
+         "cues left (x_0 = 1) or right (x_1 = 1) at random, a pause, then the side is asked for (x_2 = 1) that had "
+         "more of them (arXiv:1901.09049)",
          gle_evidence_keys),
      .open = gle_evidence_open,
      .check = gle_evidence_check,
      .shape = gle_evidence_shape},
     {ROW("mackey_glass",
-         "the chaotic series dx/dt = beta x(t - tau) / (1 + x(t - tau)^power) - gamma x, to be foretold `horizon` ahead",
+         "the chaotic series dx/dt = beta x(t - tau) / (1 + x(t - tau)^power) - gamma x, to be foretold `horizon` "
+         "ahead",
          gle_mackey_glass_keys),
      .open = gle_mackey_glass_open,
      .check = gle_mackey_glass_check,
@@ -313,7 +315,8 @@ static int hash_samples(struct hashing *h, const struct gle_data *data)
     for (int i = 0; i < GLE_SPLITS; i++) {
         const struct gle_samples *s = &data->split[i];
         hash_size(h, s->n);
-        if (hash_words(h, s->x, s->n * input_size(data)) || (s->labels && hash_words(h, s->labels, s->n * label_size(data))) ||
+        if (hash_words(h, s->x, s->n * input_size(data)) ||
+            (s->labels && hash_words(h, s->labels, s->n * label_size(data))) ||
             hash_words(h, s->targets, s->n * target_size(data)))
             return -1;
     }

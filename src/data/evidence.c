@@ -15,7 +15,8 @@ struct evidence_params {
 _Static_assert(sizeof(struct evidence_params) <= GLE_DATASET_PARAMS_SIZE, "settings of evidence");
 
 const struct gle_key gle_evidence_keys[] = {
-    GLE_KEY_COUNT(struct evidence_params, cues, "7", 1, 1e6, "", "cues of a sample: an odd number, so that one side has more"),
+    GLE_KEY_COUNT(struct evidence_params, cues, "7", 1, 1e6, "",
+                  "cues of a sample: an odd number, so that one side has more"),
     GLE_KEY_STEPS(struct evidence_params, cue, "1.0", 1e-9, 1e9, "how long a cue lasts"),
     GLE_KEY_STEPS(struct evidence_params, gap, "0.5", 0.0, 1e9,
                   "from the end of a cue to the start of the next; the input is 0"),

@@ -1,8 +1,8 @@
 /* The series of Mackey & Glass (1977), which chaos makes hard to foretell from tau = 17 on:
  *   dx/dt = beta x(t - tau) / (1 + x(t - tau)^power) - gamma x(t),   x(t) = x_0 for t <= 0
  * by the method of Runge and Kutta of fourth order, in equal steps h that divide dt, the largest of at most `inner`.
- * Between its steps, x(t - tau) is interpolated by the cubic that has x and dx/dt at both ends, whose error is of fourth
- * order, too. The network gets s_i = x(discard + i dt), normalised, and its target is s_(i + H), H = horizon / dt.
+ * Between its steps, x(t - tau) is interpolated by the cubic that has x and dx/dt at both ends, whose error is of
+ * fourth order, too. The network gets s_i = x(discard + i dt), normalised, and its target is s_(i + H), H = horizon / dt.
  *
  * The training part is s_0 ... s_(n - 1), n = train / dt; the test part begins with s_(n + H), so that no value is both
  * a target of the one and an input of the other. Each part is cut into sequences one after another; what is left at
@@ -28,8 +28,8 @@ const struct gle_key gle_mackey_glass_keys[] = {
     GLE_KEY_REAL(struct mackey_glass_params, power, "10.0", 1.0, 1e3, "", "exponent n of what limits the growth"),
     GLE_KEY_REAL(struct mackey_glass_params, tau, "17.0", 1e-6, 1e6, "time", "delay; chaotic from about 17 on"),
     GLE_KEY_REAL(struct mackey_glass_params, inner, "0.1", 1e-6, 1e6, "time",
-                 "longest step of the Runge-Kutta method of fourth order, at most tau; the one taken is the longest that "
-                 "dt is a whole number of"),
+                 "longest step of the Runge-Kutta method of fourth order, at most tau; the one taken is the longest "
+                 "that dt is a whole number of"),
     GLE_KEY_REAL(struct mackey_glass_params, initial, "1.2", 1e-6, 1e3, "", "value of the series up to time 0"),
     GLE_KEY_REAL(struct mackey_glass_params, spread, "0.0", 0.0, 1e3, "",
                  "to that a number is added that is drawn from U(0, spread): another series of the same equation"),
@@ -169,8 +169,8 @@ static int make_values(double *values, size_t n_values, struct series *s, size_t
         if (i % every == 0 && gle_data_tell(ctx, "integrating the series", i, steps, err))
             return -1;
         if (!isfinite(x) || x < 0.0)
-            return gle_fail(err, GLE_ERANGE, "the series is no positive number at time %g: inner = %g is too long for it",
-                            (double)s->k * s->h, s->p->inner);
+            return gle_fail(err, GLE_ERANGE, "the series is no positive number at time %g: inner = %g is too long for "
+                            "it", (double)s->k * s->h, s->p->inner);
         if (i >= discard)
             values[i - discard] = x;
         for (size_t k = 0; k < each; k++)

@@ -238,6 +238,7 @@ int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp, co
     g->exp = exp;
     g->observed = options->observed;
     g->e_inst = options->e_inst;
+    g->sums_squares = options->sums_squares;
     g->passive = options->passive;
     g->ideal = options->ideal;
     g->tape_steps = options->tape_steps;

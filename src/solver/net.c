@@ -1,6 +1,7 @@
 /* The net: its memory, its threads, what goes in and what is looked at. */
 #include "base/clock.h"
 #include "base/memory.h"
+#include "kernel/equations.h"
 #include "solver/inside.h"
 
 #include <assert.h>
@@ -433,6 +434,9 @@ void gle_net_get_read(const struct gle_net *net, enum gle_read what, const size_
     else
         gle_copy_chosen(values, what == GLE_READ_TARGET ? net->target : gle_past_of(net, &top->r, 1),
                         top->ld, top->n, rows, n_rows);
+    for (size_t i = 0; what == GLE_READ_TARGET && i < n_rows * top->n; i++)
+        if (!gle_is_asked(values[i]))
+            values[i] = NAN;
 }
 
 void gle_net_get_output_sum(const struct gle_net *net, float *sum)
@@ -499,6 +503,14 @@ void gle_net_begin_batch(struct gle_net *net, bool reset_all)
         for (size_t ago = 0; ago < gle_past_copies(f); ago++)
             memset(gle_past_of(net, f, ago), 0, net->B * f->ld * sizeof(float));
     }
+}
+
+void gle_net_unask(struct gle_net *net, size_t row)
+{
+    const struct gle_population *top = gle_top_of(net);
+
+    for (size_t i = 0; i < top->n; i++)
+        net->target[row * top->ld + i] = GLE_UNASKED;
 }
 
 /* --- other nets --- */

@@ -59,6 +59,42 @@ static int visit_clipping(const struct gle_run *run, struct gle_archive *a, stru
                : 0;
 }
 
+/* A column of numbers 0 ... high, or NaN where that is not known: checkpoints did not always have it. x: as c above. */
+static int visit_late(struct gle_archive *a, const char *name, double *x, size_t n, size_t size, double high,
+                      struct gle_error *err)
+{
+    struct gle_error missing = {0};
+    size_t there;
+
+    if (gle_archive_restores(a) && gle_archive_length(&there, a, name, &missing)) {
+        for (size_t i = 0; i < n; i++)
+            *(double *)(void *)((char *)x + i * size) = (double)NAN;
+        return 0;
+    }
+    if (gle_archive_spread(a, name, GLE_NPY_F64, x, n, size, err))
+        return -1;
+    for (size_t i = 0; gle_archive_restores(a) && i < n; i++) {
+        const double value = *(const double *)(const void *)((const char *)x + i * size);
+        if (value < 0.0 || value > high)
+            return gle_archive_fail(a, name, err, "value %zu is %g, where 0 to %g are possible", i, value, high);
+    }
+    return 0;
+}
+
+/* What a score of a split has beside loss and accuracy. NRMSE follows from the loss where that is the squared error. */
+static int visit_others(const struct gle_run *run, struct gle_archive *a, double *top5, double *nrmse,
+                        const double *loss, enum gle_split split, size_t n, size_t size, struct gle_error *err)
+{
+    for (size_t i = 0; gle_archive_restores(a) && i < n; i++) {
+        const double l = *(const double *)(const void *)((const char *)loss + i * size);
+        *(double *)(void *)((char *)top5 + i * size) = (double)NAN;
+        *(double *)(void *)((char *)nrmse + i * size) = gle_metrics_nrmse(run->metrics, split, l);
+    }
+    if (gle_metrics_has_top5(run->metrics) && visit_late(a, "top5", top5, n, size, 1.0, err))
+        return -1;
+    return run->graph->sums_squares ? visit_late(a, "nrmse", nrmse, n, size, INFINITY, err) : 0;
+}
+
 /* In all: what the stages that are over have. */
 static void sum_clipping(struct gle_metrics *m)
 {
@@ -74,7 +110,8 @@ static void sum_clipping(struct gle_metrics *m)
 }
 
 /* Epochs, as columns. */
-static int visit_epochs(struct gle_archive *a, struct gle_epoch *e, size_t n, struct gle_error *err)
+static int visit_epochs(const struct gle_run *run, struct gle_archive *a, struct gle_epoch *e, size_t n,
+                        struct gle_error *err)
 {
     const size_t size = sizeof *e;
 
@@ -88,7 +125,8 @@ static int visit_epochs(struct gle_archive *a, struct gle_epoch *e, size_t n, st
         gle_archive_enter(a, gle_split_names[s]);
         rc = gle_archive_spread(a, "measured", GLE_NPY_BOOL, &score->measured, n, size, err) ||
              gle_archive_spread(a, "loss", GLE_NPY_F64, &score->loss, n, size, err) ||
-             gle_archive_spread(a, "accuracy", GLE_NPY_F64, &score->accuracy, n, size, err);
+             gle_archive_spread(a, "accuracy", GLE_NPY_F64, &score->accuracy, n, size, err) ||
+             visit_others(run, a, &score->top5, &score->nrmse, &score->loss, (enum gle_split)s, n, size, err);
         gle_archive_leave(a);
         if (rc)
             return -1;
@@ -96,7 +134,8 @@ static int visit_epochs(struct gle_archive *a, struct gle_epoch *e, size_t n, st
     return 0;
 }
 
-static int visit_phases(struct gle_archive *a, struct gle_phase_score *p, size_t n, struct gle_error *err)
+static int visit_phases(const struct gle_run *run, struct gle_archive *a, struct gle_phase_score *p, size_t n,
+                        struct gle_error *err)
 {
     const size_t size = sizeof *p;
 
@@ -105,7 +144,8 @@ static int visit_phases(struct gle_archive *a, struct gle_phase_score *p, size_t
                    gle_archive_spread(a, "loss", GLE_NPY_F64, &p->loss, n, size, err) ||
                    gle_archive_spread(a, "last_loss", GLE_NPY_F64, &p->last_loss, n, size, err) ||
                    gle_archive_spread(a, "last_steps", GLE_NPY_U64, &p->last_steps, n, size, err) ||
-                   gle_archive_spread(a, "accuracy", GLE_NPY_F64, &p->accuracy, n, size, err)
+                   gle_archive_spread(a, "accuracy", GLE_NPY_F64, &p->accuracy, n, size, err) ||
+                   visit_others(run, a, &p->top5, &p->nrmse, &p->loss, GLE_TRAIN, n, size, err)
                ? -1
                : 0;
 }
@@ -166,19 +206,20 @@ static int visit_evaluations(struct gle_run *run, struct gle_archive *a, struct 
 {
     struct gle_metrics *m = run->metrics;
     size_t n = m->n_evaluations;
-    struct gle_evaluated *e;
+    struct gle_evaluated none = {0}, *e;
 
     if (gle_archive_restores(a) && gle_archive_length(&n, a, "step", err))
         return -1;
     if (n > gle_evaluation_count(run->exp))
         return gle_archive_fail(a, "step", err, "%zu evaluations, where the run has fewer", n);
     while (m->n_evaluations < n)
-        if (gle_metrics_evaluate(m, 0, 0.0, 0.0, err))
+        if (gle_metrics_evaluate(m, &none, err))
             return -1;
-    e = m->evaluations;
-    if (gle_archive_spread(a, "step", GLE_NPY_U64, e ? &e->step : NULL, n, sizeof *e, err) ||
-        gle_archive_spread(a, "loss", GLE_NPY_F64, e ? &e->loss : NULL, n, sizeof *e, err) ||
-        gle_archive_spread(a, "accuracy", GLE_NPY_F64, e ? &e->accuracy : NULL, n, sizeof *e, err))
+    e = m->evaluations ? m->evaluations : &none;
+    if (gle_archive_spread(a, "step", GLE_NPY_U64, &e->step, n, sizeof *e, err) ||
+        gle_archive_spread(a, "loss", GLE_NPY_F64, &e->loss, n, sizeof *e, err) ||
+        gle_archive_spread(a, "accuracy", GLE_NPY_F64, &e->accuracy, n, sizeof *e, err) ||
+        visit_others(run, a, &e->top5, &e->nrmse, &e->loss, GLE_TEST, n, sizeof *e, err))
         return -1;
     return check_evaluations(run, a, err);
 }
@@ -250,12 +291,12 @@ static int visit_metrics(struct gle_run *run, struct gle_archive *a, struct gle_
         return -1;
     gle_archive_enter(a, "epochs");
     rc = (gle_archive_restores(a) && make_room(m, a, err)) ||
-         visit_epochs(a, m->n_epochs ? m->epochs : &none, m->n_epochs, err) ||
+         visit_epochs(run, a, m->n_epochs ? m->epochs : &none, m->n_epochs, err) ||
          (!exp->phases && visit_clipping(run, a, m->n_epochs ? &m->epochs->clipping : &none.clipping, m->n_epochs,
                                          sizeof none, err));
     gle_archive_leave(a);
     gle_archive_enter(a, "phases");
-    rc = rc || visit_phases(a, m->phases, m->n_phases, err) ||
+    rc = rc || visit_phases(run, a, m->phases, m->n_phases, err) ||
          (exp->phases && visit_clipping(run, a, &m->phases->clipping, m->n_phases, sizeof *m->phases, err));
     gle_archive_leave(a);
     if (!rc && gle_archive_restores(a))
@@ -269,7 +310,35 @@ static int visit_metrics(struct gle_run *run, struct gle_archive *a, struct gle_
     return rc ? -1 : 0;
 }
 
+/* Answers so far, and squared errors. */
+static int visit_right(const struct gle_run *run, struct gle_archive *a, struct gle_right *right, size_t most,
+                       double *squares, struct gle_error *err)
+{
+    if (gle_archive_count(a, "right", &right->first, 0, most, err) ||
+        (gle_metrics_has_top5(run->metrics) &&
+         visit_late(a, "top5", &right->five, 1, sizeof right->five, (double)most, err)))
+        return -1;
+    return run->graph->sums_squares ? visit_late(a, "squares", squares, 1, sizeof *squares, INFINITY, err) : 0;
+}
+
 /* --- by epochs --- */
+
+/* What was asked in the batches of the pass that are over, and in the one that is going on. */
+static double count_asked(const struct gle_run *run)
+{
+    const struct gle_pass_state *pass = &run->pass;
+    const uint32_t *rows = run->reading.planned[0].rows;
+    const size_t left = run->data->split[run->at.split].n - pass->done;
+    const size_t B = left < gle_run_batch_size(run, run->at.split) ? left : gle_run_batch_size(run, run->at.split);
+    double asked = 0.0;
+
+    if (run->data->maker.make) /* at every step */
+        return pass->shown;
+    for (size_t i = 0; i < pass->done + (pass->t ? B : 0); i++)
+        asked += (double)gle_run_asked_before(run, run->at.split, rows[i],
+                                              i < pass->done ? run->data->n_steps : pass->t);
+    return asked;
+}
 
 static int visit_pass(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
 {
@@ -280,7 +349,7 @@ static int visit_pass(struct gle_run *run, struct gle_archive *a, struct gle_err
                    gle_archive_count(a, "t", &pass->t, 0, run->data->n_steps, err) ||
                    gle_archive_u64(a, "steps", &pass->steps, 1, err) ||
                    visit_sum(a, "shown", &pass->shown, err) || visit_loss(a, "loss", &pass->loss, err) ||
-                   gle_archive_count(a, "right", &pass->right, 0, n * gle_data_answers(run->data), err)
+                   visit_right(run, a, &pass->right, n * gle_data_answers(run->data), &pass->squares, err)
                ? -1
                : 0;
 }
@@ -328,7 +397,7 @@ static int visit_by_epochs(struct gle_run *run, struct gle_archive *a, struct gl
         (scores->confusion && gle_archive_u64(a, "pass_confusion", scores->confusion, n_classes * n_classes, err)))
         return -1;
     gle_archive_enter(a, "epoch");
-    rc = visit_epochs(a, &scores->epoch, 1, err);
+    rc = visit_epochs(run, a, &scores->epoch, 1, err);
     gle_archive_leave(a);
     gle_archive_enter(a, "pass");
     rc = rc || visit_pass(run, a, err);
@@ -378,7 +447,7 @@ static int visit_phase(struct gle_run *run, struct gle_archive *a, struct gle_er
         visit_sum(a, "seconds", &phase->seconds, err) || visit_loss(a, "loss", &phase->loss, err) ||
         visit_loss(a, "recent", &phase->recent, err) ||
         gle_archive_count(a, "played", &phase->played, 0, SIZE_MAX, err) ||
-        gle_archive_count(a, "right", &phase->right, 0, SIZE_MAX, err) ||
+        visit_right(run, a, &phase->right, SIZE_MAX, &phase->squares, err) ||
         gle_archive_spread(a, "last", GLE_NPY_F64, phase->last, GLE_LAST_STEPS, sizeof *phase->last, err))
         return -1;
     for (size_t i = 0; gle_archive_restores(a) && i < GLE_LAST_STEPS; i++)
@@ -481,6 +550,8 @@ static int visit_all(struct gle_run *run, struct gle_archive *a, struct gle_erro
         return -1;
     if (gle_archive_restores(a) && gle_run_check_place(run, a, err))
         return -1;
+    if (gle_archive_restores(a) && !run->exp->phases && run->reading.n_planned)
+        run->pass.asked = count_asked(run);
     if (gle_archive_restores(a))
         replay(run);
     if (visit_nets(run, a, err))

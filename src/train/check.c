@@ -156,7 +156,9 @@ static int check_pass(const struct gle_run *run, const struct gle_archive *a, st
     double shown;
 
     if (!p->steps && !p->done && !p->t)
-        return p->right || p->shown != 0.0 ? gle_archive_fail(a, "pass.steps", err, "0, where samples were shown") : 0;
+        return p->right.first || p->shown != 0.0
+                   ? gle_archive_fail(a, "pass.steps", err, "0, where samples were shown")
+                   : 0;
     if (!gle_run_has_pass(run, run->at.stage, run->at.split))
         return gle_archive_fail(a, "pass.steps", err, "%llu, where there is no such pass",
                                 (unsigned long long)p->steps);
@@ -164,8 +166,8 @@ static int check_pass(const struct gle_run *run, const struct gle_archive *a, st
         return gle_archive_fail(a, "pass.done", err, "%zu, where batches of %zu samples make up %zu", p->done, size, n);
     if (p->t > batch_steps(run, p->done))
         return gle_archive_fail(a, "pass.t", err, "%zu of %zu steps", p->t, batch_steps(run, p->done));
-    if (p->right > answered(run))
-        return gle_archive_fail(a, "pass.right", err, "%zu of %zu answers", p->right, answered(run));
+    if (p->right.first > answered(run))
+        return gle_archive_fail(a, "pass.right", err, "%zu of %zu answers", p->right.first, answered(run));
     shown = (double)p->t * (double)batch_rows(run, p->done);
     for (size_t done = 0; done < p->done; done += size) {
         steps += batch_steps(run, done);
@@ -265,7 +267,7 @@ static int check_by_epochs(const struct gle_run *run, const struct gle_archive *
 static int check_mean(const struct gle_run *run, const struct gle_archive *a, const char *name, size_t i, double x,
                       uint64_t from, uint64_t to, struct gle_error *err)
 {
-    if (gle_run_count_asked(run, from, to))
+    if (gle_run_count_asked(run, from, to) > 0.0)
         return check_loss(a, name, i, x, err);
     return isnan(x) ? 0 : gle_archive_fail(a, name, err, "value %zu is %g, where no step had a target", i, x);
 }
@@ -330,8 +332,8 @@ static int check_by_phases(const struct gle_run *run, const struct gle_archive *
         (phase->kept && wants(a, "phase.played", phase->played, played(run, begun, run->at.step), err)))
         return -1;
     answers = phase->kept ? gle_run_count_answers(run, begun, run->at.step) : 0;
-    if (phase->right > answers)
-        return gle_archive_fail(a, "phase.right", err, "%zu of %llu answers", phase->right,
+    if (phase->right.first > answers)
+        return gle_archive_fail(a, "phase.right", err, "%zu of %llu answers", phase->right.first,
                                 (unsigned long long)answers);
     return check_evaluated(run, a, err);
 }
@@ -440,12 +442,12 @@ int gle_run_check_place(const struct gle_run *run, const struct gle_archive *a, 
 static int check_targets(const struct gle_run *run, const struct gle_archive *a, const char *name,
                          struct gle_net_place net, struct gle_error *err)
 {
-    const size_t unasked = gle_run_unasked(run), T = run->data->n_steps;
+    const size_t T = run->data->n_steps;
 
     for (size_t i = 0; net.taping && i < net.taped; i++) {
         const uint64_t ago = net.taped - i;
-        const uint64_t t = !unasked ? 0 : run->exp->phases ? (run->at.step - ago) % T : run->pass.t - ago;
-        const bool wanted = t < unasked;
+        const uint64_t t = run->exp->phases ? T ? (run->at.step - ago) % T : 0 : run->pass.t - ago;
+        const bool wanted = !gle_run_asks_at(run, (size_t)t);
         if (net.unasked[i] != wanted)
             return gle_archive_fail(a, name, err, "value %zu is %s, where %s is wanted", i, wanted ? "false" : "true",
                                     wanted ? "true" : "false");

@@ -19,17 +19,13 @@ static double accuracy_so_far(const struct gle_run *run, const struct gle_batch 
     const double answers = (double)pass->done * (double)gle_data_answers(run->data) +
                            (double)batch->B * (double)gle_run_answered(run, batch, pass->t);
 
-    return answers > 0.0 && gle_run_labelled(run) ? (double)pass->right / answers : (double)NAN;
+    return answers > 0.0 && gle_run_labelled(run) ? (double)pass->right.first / answers : (double)NAN;
 }
 
-/* Mean over the steps with a target, and samples, of the pass so far; B: samples of the batch that is going on. */
-static double loss_so_far(const struct gle_run *run, size_t B)
+/* Mean over the steps with a target, and samples, of the pass so far. */
+static double loss_so_far(const struct gle_run *run)
 {
-    const struct gle_pass_state *pass = &run->pass;
-    const size_t each = gle_run_unasked(run), now = pass->t < each ? pass->t : each;
-    const double unasked = (double)each * (double)pass->done + (double)now * (double)B;
-
-    return pass->loss / (pass->shown - unasked);
+    return run->pass.loss / run->pass.asked;
 }
 
 /* The step that comes next in the batch. */
@@ -50,15 +46,18 @@ static int run_step(struct gle_run *run, const struct gle_batch *batch, bool for
     if (gle_run_step(run, &stride, NULL, err))
         return -1;
     if (t + 1 < T)
-        pass->right += gle_run_count_right(run, batch, t);
+        gle_run_count_right(run, &pass->right, batch, t);
+    if (gle_run_squares_due(run, t, T))
+        pass->squares += gle_run_take_squares(run);
     pass->t++;
     pass->steps++;
     pass->shown += (double)batch->B;
+    pass->asked += run->at.asked;
     run->spent.work += (double)batch->B;
     if (t % GLE_PROGRESS_STEPS)
         return 0;
     if (!gle_net_is_on_device(run->net)) /* else losses come late: they are told after the batch */
-        gle_run_tell(run, loss_so_far(run, batch->B), accuracy_so_far(run, batch));
+        gle_run_tell(run, loss_so_far(run), accuracy_so_far(run, batch));
     return gle_run_pause(run, GLE_PAUSE_STEP, err);
 }
 
@@ -68,9 +67,9 @@ static int end_batch(struct gle_run *run, const struct gle_batch *batch, struct 
 
     if (gle_run_collect(run, err))
         return -1;
-    pass->right += gle_run_count_right(run, batch, pass->t - 1);
+    gle_run_count_right(run, &pass->right, batch, pass->t - 1);
     if (gle_net_is_on_device(run->net))
-        gle_run_tell(run, loss_so_far(run, batch->B), accuracy_so_far(run, batch));
+        gle_run_tell(run, loss_so_far(run), accuracy_so_far(run, batch));
 
     /* with the steps that its samples might have had */
     run->spent.work += (double)batch->B * (double)(run->data->n_steps - batch->n_steps);
@@ -259,6 +258,7 @@ static void close_pass(struct gle_run *run)
 static int run_pass(struct gle_run *run, bool *over, struct gle_error *err)
 {
     const size_t n = run->data->split[run->at.split].n;
+    const double answers = (double)n * (double)gle_data_answers(run->data);
     struct gle_score *score = &run->scores.epoch.score[run->at.split];
     int rc;
 
@@ -271,10 +271,10 @@ static int run_pass(struct gle_run *run, bool *over, struct gle_error *err)
     if (!*over)
         return rc;
     score->measured = true;
-    score->loss = loss_so_far(run, 0);
-    score->accuracy = gle_run_labelled(run)
-                          ? (double)run->pass.right / ((double)n * (double)gle_data_answers(run->data))
-                          : (double)NAN;
+    score->loss = loss_so_far(run);
+    score->accuracy = gle_run_labelled(run) ? (double)run->pass.right.first / answers : (double)NAN;
+    score->top5 = gle_run_top5(run, run->pass.right.five, answers);
+    score->nrmse = gle_run_nrmse(run, run->at.split, score->loss, run->pass.squares, run->pass.asked);
     close_pass(run);
     pass_is_over(run);
     gle_run_enter(run, GLE_RUN_BETWEEN);

@@ -45,7 +45,8 @@ struct gle_graph_options gle_evaluation_options(const struct gle_graph *graph, c
 {
     const size_t B = batch_of(graph->exp, data), rows = graph->max_batch;
 
-    return (struct gle_graph_options){.batch = B > rows ? B : rows, .train_rows = graph->train_rows};
+    return (struct gle_graph_options){
+        .batch = B > rows ? B : rows, .train_rows = graph->train_rows, .sums_squares = graph->sums_squares};
 }
 
 uint64_t gle_evaluation_steps_each(const struct gle_run *run)
@@ -128,13 +129,15 @@ struct sums {
     double loss;
     double shown; /* steps, each as often as there were samples in it */
     double asked; /* of these, those with a target */
-    size_t right, answered; /* answers */
+    double squares; /* errors, where the net sums them */
+    struct gle_right right;
+    size_t answered;        /* answers */
     size_t done;            /* samples */
 };
 
 static double accuracy(const struct gle_run *copy, const struct sums *s)
 {
-    return s->answered && gle_run_labelled(copy) ? (double)s->right / (double)s->answered : (double)NAN;
+    return s->answered && gle_run_labelled(copy) ? (double)s->right.first / (double)s->answered : (double)NAN;
 }
 
 static int show_batch(struct gle_run *copy, const struct gle_batch *batch, bool forward_only, struct sums *s,
@@ -149,10 +152,12 @@ static int show_batch(struct gle_run *copy, const struct gle_batch *batch, bool 
         stride.at_once = t + 1 == batch->n_steps;
         if (gle_run_step(copy, &stride, &s->loss, err))
             return -1;
-        s->right += gle_run_count_right(copy, batch, t);
+        gle_run_count_right(copy, &s->right, batch, t);
+        if (gle_run_squares_due(copy, t, batch->n_steps))
+            s->squares += gle_run_take_squares(copy);
         s->answered = (s->done * gle_data_answers(copy->data) + batch->B * gle_run_answered(copy, batch, t + 1));
         s->shown += (double)batch->B;
-        s->asked += copy->at.unasked ? 0.0 : (double)batch->B;
+        s->asked += copy->at.asked;
         copy->spent.work += (double)batch->B;
         if (queued ? stride.at_once : t % GLE_PROGRESS_STEPS == 0)
             gle_run_tell(copy, s->loss / s->asked, accuracy(copy, s));
@@ -184,10 +189,12 @@ int gle_evaluation_make(struct gle_evaluation *e, struct gle_run *run, bool own_
     const struct gle_observer listener = {.ctx = run->observer->ctx, .progress = run->observer->progress};
     const uint64_t step = run->at.step;
     struct gle_metrics *m = run->metrics;
+    struct gle_evaluated found;
     struct gle_run copy = {.exp = run->exp,
                            .graph = e->graph,
                            .net = e->net,
                            .data = run->data,
+                           .metrics = m,
                            .observer = &listener,
                            .stop = run->stop,
                            .teacher = e->teacher,
@@ -216,5 +223,10 @@ int gle_evaluation_make(struct gle_evaluation *e, struct gle_run *run, bool own_
         memcpy(m->confusion, run->scores.confusion, m->n_classes * m->n_classes * sizeof *m->confusion);
         m->confusion_split = GLE_TEST;
     }
-    return gle_metrics_evaluate(m, step, s.loss / s.asked, accuracy(&copy, &s), err);
+    found = (struct gle_evaluated){.step = step,
+                                   .loss = s.loss / s.asked,
+                                   .accuracy = accuracy(&copy, &s),
+                                   .top5 = gle_run_top5(run, s.right.five, (double)s.answered),
+                                   .nrmse = gle_run_nrmse(run, GLE_TEST, s.loss / s.asked, s.squares, s.asked)};
+    return gle_metrics_evaluate(m, &found, err);
 }

@@ -23,6 +23,8 @@ int gle_metrics_init(struct gle_metrics *m, const struct gle_experiment *exp, co
                     : data->split[GLE_TEST].n && gle_metrics_test_always(exp, data) ? GLE_TEST
                                                                                     : GLE_TRAIN;
     m->confusion_split = m->best_split;
+    for (int s = 0; s < GLE_SPLITS; s++)
+        m->variance[s] = exp->has_teacher ? (double)NAN : gle_data_variance(data, (enum gle_split)s);
     m->n_classes = data->labelled && !exp->has_teacher ? data->n_targets : 0;
     matrix = m->n_classes && (!exp->phases || exp->evaluate_steps);
     m->phases = gle_calloc(exp->n_phases + 1, sizeof *m->phases);
@@ -96,14 +98,26 @@ int gle_metrics_diagnose(struct gle_diagnostic **out, struct gle_metrics *m, uin
     return 0;
 }
 
-int gle_metrics_evaluate(struct gle_metrics *m, uint64_t step, double loss, double accuracy, struct gle_error *err)
+bool gle_metrics_has_top5(const struct gle_metrics *m)
+{
+    enum { MANY = 10 };
+
+    return m->n_classes > MANY;
+}
+
+double gle_metrics_nrmse(const struct gle_metrics *m, enum gle_split split, double mse)
+{
+    return sqrt(mse / m->variance[split]);
+}
+
+int gle_metrics_evaluate(struct gle_metrics *m, const struct gle_evaluated *evaluated, struct gle_error *err)
 {
     struct gle_evaluated *longer = gle_resize(m->evaluations, m->n_evaluations + 1, sizeof *longer);
 
     if (!longer)
         return gle_fail(err, GLE_ENOMEM, "no memory for the evaluations");
     m->evaluations = longer;
-    longer[m->n_evaluations++] = (struct gle_evaluated){.step = step, .loss = loss, .accuracy = accuracy};
+    longer[m->n_evaluations++] = *evaluated;
     return 0;
 }
 

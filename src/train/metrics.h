@@ -15,7 +15,10 @@ enum gle_status { GLE_RUNNING, GLE_COMPLETED, GLE_INTERRUPTED, GLE_DIVERGED };
 struct gle_score {
     bool measured;
     double loss;     /* mean over steps with a target, and samples */
-    double accuracy; /* fraction of samples right; NaN when there are no labels */
+    double accuracy; /* fraction of answers right; NaN when there are no labels */
+    double top5;     /* fraction of answers whose label is among the five largest outputs; NaN when there are no labels,
+                        or ten classes or fewer */
+    double nrmse;    /* of a regression: see gle_metrics_nrmse(); else NaN */
 };
 
 /* Under learning.clip: how often it acted. */
@@ -38,7 +41,8 @@ struct gle_phase_score {
     double loss;       /* mean over steps and sequences */
     double last_loss;  /* the same over the last steps */
     uint64_t last_steps; /* GLE_LAST_STEPS, or all if there are fewer */
-    double accuracy;   /* fraction of the samples played right; NaN without labels, or when none was played whole */
+    double accuracy;   /* fraction of the answers right; NaN without labels, or when none was given */
+    double top5, nrmse; /* as of a pass; over steps of the phase */
     struct gle_clipping clipping;
 };
 enum { GLE_LAST_STEPS = 10000 };
@@ -47,7 +51,8 @@ enum { GLE_LAST_STEPS = 10000 };
 struct gle_evaluated {
     uint64_t step; /* before which it was made */
     double loss;     /* mean over steps with a target, and samples */
-    double accuracy; /* fraction of samples right; NaN without labels */
+    double accuracy; /* fraction of answers right; NaN without labels */
+    double top5, nrmse; /* as of a pass */
 };
 
 /* What a rule's update and an exact gradient have to do with each other: sums over the entries of one parameter. The
@@ -81,6 +86,7 @@ struct gle_metrics {
      * n_classes), rows: truth. NULL without labels, and in training by duration that is not evaluated. */
     uint64_t *confusion;
     size_t n_classes;
+    double variance[GLE_SPLITS]; /* of a regression, one with target values of its own: of the targets; else NaN */
     enum gle_split confusion_split; /* test if that epoch tested, or by an evaluation, else best_split */
     struct gle_clipping clipping; /* in all */
     /* Timing */
@@ -108,8 +114,13 @@ size_t gle_metrics_best(const struct gle_metrics *m, size_t n);
 GLE_MUST_CHECK int gle_metrics_diagnose(struct gle_diagnostic **out, struct gle_metrics *m, uint64_t step,
                                         size_t n_parameters, struct gle_error *err);
 /* Appends an evaluation. Errors: GLE_ENOMEM. */
-GLE_MUST_CHECK int gle_metrics_evaluate(struct gle_metrics *m, uint64_t step, double loss, double accuracy,
+GLE_MUST_CHECK int gle_metrics_evaluate(struct gle_metrics *m, const struct gle_evaluated *evaluated,
                                         struct gle_error *err);
+/* Whether five classes are few enough of all. */
+bool gle_metrics_has_top5(const struct gle_metrics *m);
+/* The normalised root of a mean squared error, over steps with a target, samples and outputs: sqrt(mse / variance of
+ * the targets of the split). R^2 is 1 - nrmse^2. NaN: it is no regression. */
+double gle_metrics_nrmse(const struct gle_metrics *m, enum gle_split split, double mse);
 /* That which came after the last step of the run; NULL: there is none, or not yet. */
 const struct gle_evaluated *gle_metrics_final_test(const struct gle_metrics *m, const struct gle_experiment *exp);
 /* Whether there is a confusion matrix: one that some pass or evaluation has been counted in. */

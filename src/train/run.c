@@ -1,6 +1,7 @@
 #include "train/run.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "parts/loss.h"
 #include "parts/optimizer.h"
 #include "parts/rule.h"
 
@@ -17,9 +18,14 @@ bool gle_run_labelled(const struct gle_run *run)
     return run->data->labelled && !run->exp->has_teacher;
 }
 
-size_t gle_run_unasked(const struct gle_run *run)
+bool gle_run_asks_at(const struct gle_run *run, size_t t)
 {
-    return run->exp->has_teacher ? 0 : run->data->n_unasked;
+    return run->exp->has_teacher || gle_data_asks_at(run->data, t);
+}
+
+size_t gle_run_asked_before(const struct gle_run *run, enum gle_split split, uint32_t row, size_t end)
+{
+    return run->exp->has_teacher ? end : gle_data_count_asked(run->data, split, row, end);
 }
 
 /* --- states --- */
@@ -241,6 +247,7 @@ int gle_run_pause(struct gle_run *run, enum gle_pause when, struct gle_error *er
 
 void gle_run_tell(const struct gle_run *run, double loss, double accuracy)
 {
+    const double nrmse = run->exp->loss->squared ? gle_metrics_nrmse(run->metrics, run->at.split, loss) : (double)NAN;
     const struct gle_progress p = {
         .by_phases = run->exp->phases != NULL,
         .stage = run->at.stage,
@@ -249,6 +256,7 @@ void gle_run_tell(const struct gle_run *run, double loss, double accuracy)
         .done = run->spent.work / run->spent.total_work,
         .loss = loss,
         .accuracy = accuracy,
+        .nrmse = nrmse,
     };
 
     if (run->observer->progress)
@@ -276,7 +284,13 @@ void gle_run_show(struct gle_run *run, const struct gle_batch *batch, size_t t)
     if (!run->teacher && (t == 0 || gle_data_target_moves(data)))
         gle_data_target(target, ld_target, data, batch, t);
     gle_run_begin_sums(run, batch, t);
-    run->at.unasked = t < gle_run_unasked(run);
+    run->at.unasked = !gle_run_asks_at(run, t);
+    run->at.asked = run->at.unasked ? 0.0 : (double)batch->B;
+    for (size_t b = 0; !run->at.unasked && !run->teacher && data->split[batch->split].asked && b < batch->B; b++)
+        if (!gle_data_asks(data, batch->split, batch->rows[b], t)) {
+            gle_net_unask(run->net, b);
+            run->at.asked -= 1.0;
+        }
 }
 
 bool gle_run_without_errors(const struct gle_experiment *exp, bool last)
@@ -335,7 +349,7 @@ static int tell_moment(const struct gle_run *run, const struct gle_stride *strid
         .stage = run->at.stage,
         .split = run->at.split,
         .B = stride->B,
-        .loss = run->at.unasked ? (double)NAN : loss / (double)stride->B,
+        .loss = run->at.asked > 0.0 ? loss / run->at.asked : (double)NAN,
         .unasked = run->at.unasked,
         .in_window = run->at.window.open,
         .learned = learned,

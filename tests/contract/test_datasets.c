@@ -232,7 +232,7 @@ static void check_stops(const struct gle_dataset *set, const void *params, struc
     assert_string_equal(again->sha256, data->sha256);
     gle_data_close(again);
     assert_true(all.calls > 0);
-    for (size_t stop = 1; stop <= all.calls; stop += 1 + all.calls / 50) {
+    for (size_t stop = 1; stop <= all.calls; stop += 1 + all.calls / 20) {
         struct told told = {.stop_at = stop};
         context.ctx = &told;
         err = (struct gle_error){0};

@@ -3,6 +3,7 @@
 #include "base/archive.h"
 #include "base/memory.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,10 +174,16 @@ static struct trial run_part(struct part *p, const char *yaml, size_t threads, b
     return t;
 }
 
+static bool same_number(double a, double b)
+{
+    return a == b || (isnan(a) && isnan(b));
+}
+
 static bool same_score(const struct gle_score *a, const struct gle_score *b)
 {
     return a->measured == b->measured && !memcmp(&a->loss, &b->loss, sizeof a->loss) &&
-           !memcmp(&a->accuracy, &b->accuracy, sizeof a->accuracy);
+           !memcmp(&a->accuracy, &b->accuracy, sizeof a->accuracy) &&
+           (!a->measured || (same_number(a->top5, b->top5) && same_number(a->nrmse, b->nrmse)));
 }
 
 static bool same_metrics(const struct trial *x, const struct trial *y)
@@ -201,10 +208,14 @@ static bool same_metrics(const struct trial *x, const struct trial *y)
                !memcmp(&a->phases[i].clipping, &b->phases[i].clipping, sizeof a->clipping) &&
                !memcmp(&a->phases[i].loss, &b->phases[i].loss, sizeof(double)) &&
                !memcmp(&a->phases[i].last_loss, &b->phases[i].last_loss, sizeof(double)) &&
-               !memcmp(&a->phases[i].accuracy, &b->phases[i].accuracy, sizeof(double));
+               !memcmp(&a->phases[i].accuracy, &b->phases[i].accuracy, sizeof(double)) &&
+               same_number(a->phases[i].top5, b->phases[i].top5) &&
+               same_number(a->phases[i].nrmse, b->phases[i].nrmse);
     for (size_t i = 0; same && i < a->n_evaluations; i++)
         same = a->evaluations[i].step == b->evaluations[i].step && a->evaluations[i].loss == b->evaluations[i].loss &&
-               a->evaluations[i].accuracy == b->evaluations[i].accuracy;
+               same_number(a->evaluations[i].accuracy, b->evaluations[i].accuracy) &&
+               same_number(a->evaluations[i].top5, b->evaluations[i].top5) &&
+               same_number(a->evaluations[i].nrmse, b->evaluations[i].nrmse);
     for (size_t i = 0; same && i < a->n_diagnostics; i++)
         same = a->diagnostics[i].step == b->diagnostics[i].step &&
                !memcmp(a->diagnostics[i].of, b->diagnostics[i].of, each * sizeof *a->diagnostics[i].of);
@@ -230,6 +241,31 @@ static void temporary(char path[32])
     snprintf(path, 32, "/tmp/glesim_resume_XXXXXX");
     close(mkstemp(path));
 }
+
+/* Runs of other data: of several answers a sample, more than ten classes, target values whose squared errors the net
+ * sums. */
+static const char *const others[] = {
+    "glesim: 1\nname: many\ndt: 0.5\nseed: 5\n"
+    "dataset: {type: copy, symbols: 12, length: 2, item: 1, delay: 0, samples: 6, test_samples: 4}\n"
+    "network: {input: 13, layers: [{name: b, neurons: {count: 12, tau_m: 0.7, tau_r: 0.5}}]}\n"
+    "learning: {loss: cross_entropy}\ntraining: {epochs: 1, batch_size: 3, decide: last}\nrecord: {every: 1}\n",
+    "glesim: 1\nname: many\ndt: 0.5\nseed: 5\n"
+    "dataset: {type: copy, symbols: 12, length: 2, item: 1, delay: 0, samples: 6, test_samples: 4}\n"
+    "network: {input: 13, layers: [{name: b, neurons: {count: 12, tau_m: 0.7, tau_r: 0.5}}]}\n"
+    "learning: {loss: cross_entropy}\n"
+    "training: {batch_size: 2, evaluate: {every: 6}, phases: [{duration: 7}, {duration: 3.5}]}\n"
+    "record: {every: 1}\n",
+    "glesim: 1\nname: huber\ndt: 0.5\nseed: 5\n"
+    "dataset: {type: mackey_glass, train: 24, test: 12, length: 4, washout: 1, discard: 10}\n"
+    "network: {input: 1, layers: [{name: b, neurons: {count: 1, tau_m: 0.7, tau_r: 0.5}}]}\n"
+    "learning: {loss: {type: huber, delta: 0.3}}\ntraining: {epochs: 1, batch_size: 4}\nrecord: {every: 1}\n",
+    "glesim: 1\nname: huber\ndt: 0.5\nseed: 5\n"
+    "dataset: {type: mackey_glass, train: 24, test: 12, length: 4, washout: 1, discard: 10}\n"
+    "network: {input: 1, layers: [{name: b, neurons: {count: 1, tau_m: 0.7, tau_r: 0.5}}]}\n"
+    "learning: {loss: log_cosh}\n"
+    "training: {batch_size: 2, evaluate: {every: 5}, phases: [{duration: 7}, {duration: 3.5}]}\n"
+    "record: {every: 1}\n",
+};
 
 /* Stops after every step of a run in turn. */
 static void check_every_step(const char *text)
@@ -270,6 +306,8 @@ static void a_run_may_be_stopped_after_any_step(void **state)
     for (size_t kind = 0; kind < KINDS; kind++)
         check_every_step(config(kind, noise));
     check_every_step(config(SIGNALS, sines));
+    for (size_t k = 0; k < sizeof others / sizeof *others; k++)
+        check_every_step(others[k]);
 }
 
 static void a_run_may_be_stopped_after_all_steps(void **state)
