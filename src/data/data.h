@@ -95,8 +95,8 @@ struct gle_data {
     char note[512];       /* what the user should know of the data, though nothing is wrong with them; "" */
     double bytes;         /* memory that a maker's state takes */
     struct gle_samples split[GLE_SPLITS]; /* n == 0: there is none */
-    char sha256[65]; /* of shapes (those from n_unasked to n_answers, repeat and `interpolated` only where one is not 0), x,
-                        labels, targets, lengths and asked of all splits, in order, as little-endian bytes, before
+    char sha256[65]; /* of shapes (those from n_unasked to `interpolated` only where one is not 0), x, labels, targets,
+                        lengths and asked of all splits, in order, as little-endian bytes, before
                         training.validation takes a part; of a signal: of its sizes and first 1,000 steps; of samples
                         that a maker makes: as the data set says */
 };
@@ -188,6 +188,12 @@ void gle_data_target(float *y, size_t ld, const struct gle_data *data, const str
 GLE_MUST_CHECK int gle_data_tell(const struct gle_data_context *ctx, const char *what, size_t done, size_t total,
                                  struct gle_error *err);
 enum { GLE_DATA_TELL = 1 << 14 }; /* values between two words on the progress */
+/* Steps of a batch of samples in memory: those of the longest of B rows. */
+size_t gle_data_longest(const struct gle_data *data, enum gle_split split, const uint32_t *rows, size_t B);
+/* Room for what is asked of the samples of a split, at first everything; and for their lengths. Once each, after
+ * gle_data_room(). Owns: likewise. Errors: GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_data_make_mask(struct gle_data *data, enum gle_split split, struct gle_error *err);
+GLE_MUST_CHECK int gle_data_make_lengths(struct gle_data *data, enum gle_split split, struct gle_error *err);
 /* Room for n samples of one split, all zero, in the shapes that data says; its sizes and flags are set before, and its
  * maker, if it has one: then there is room for labels alone.
  * Owns:   the arrays belong to data (gle_data_close). Call it once per split; not at all for one that is not there.

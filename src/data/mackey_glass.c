@@ -2,7 +2,8 @@
  *   dx/dt = beta x(t - tau) / (1 + x(t - tau)^power) - gamma x(t),   x(t) = x_0 for t <= 0
  * by the method of Runge and Kutta of fourth order, in equal steps h that divide dt, the largest of at most `inner`.
  * Between its steps, x(t - tau) is interpolated by the cubic that has x and dx/dt at both ends, whose error is of
- * fourth order, too. The network gets s_i = x(discard + i dt), normalised, and its target is s_(i + H), H = horizon / dt.
+ * fourth order, too. The network gets s_i = x(discard + i dt), normalised, and its target is s_(i + H), H =
+ * horizon / dt.
  *
  * The training part is s_0 ... s_(n - 1), n = train / dt; the test part begins with s_(n + H), so that no value is both
  * a target of the one and an input of the other. Each part is cut into sequences one after another; what is left at

@@ -233,6 +233,10 @@ static json_t *dataset(const struct gle_report *r)
     json_object_set_new(out, "steps", count_or_null(r->data->n_steps));
     if (r->data->n_unasked)
         json_object_set_new(out, "unasked_steps", count(r->data->n_unasked));
+    if (r->data->asked_end)
+        json_object_set_new(out, "asked_until_step", count(r->data->asked_end));
+    if (r->data->repeat)
+        json_object_set_new(out, "steps_a_frame", count(r->data->repeat));
     json_object_set_new(out, "channels", count(r->data->n_channels));
     json_object_set_new(out, "targets", count_or_null(r->data->n_targets));
     json_object_set_new(out, "classes", classes(r->data));

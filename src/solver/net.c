@@ -478,17 +478,29 @@ static bool has_outside_states(const struct gle_graph *g)
     return false;
 }
 
-void gle_net_clear_output_sum(struct gle_net *net)
+static void clear_output_sums(struct gle_net *net)
 {
     gle_net_clear(net, GLE_PART_OUTPUT_SUM);
     memset(net->output_sum, 0, net->graph->max_batch * gle_top_of(net)->ld * sizeof *net->output_sum);
+}
+
+void gle_net_clear_output_sum(struct gle_net *net, size_t first, size_t n)
+{
+    const size_t ld = gle_top_of(net)->ld;
+
+    if (n == net->B) {
+        clear_output_sums(net);
+        return;
+    }
+    gle_net_touch(net, GLE_PART_OUTPUT_SUM);
+    memset(net->output_sum + first * ld, 0, n * ld * sizeof *net->output_sum);
 }
 
 void gle_net_begin_batch(struct gle_net *net, bool reset_all)
 {
     const struct gle_graph *g = net->graph;
 
-    gle_net_clear_output_sum(net);
+    clear_output_sums(net);
     if (reset_all && !has_outside_states(g)) {
         gle_net_clear(net, GLE_PART_STATE);
         memset(net->slabs[GLE_STATE], 0, g->floats[GLE_STATE] * sizeof(float));

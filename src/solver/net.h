@@ -56,8 +56,8 @@ void gle_net_set_batch(struct gle_net *net, size_t B);
 /* Start of a batch: the summed output becomes zero, and the state of layers with `reset: batch`, or of all. */
 void gle_net_begin_batch(struct gle_net *net, bool reset_all);
 
-/* The summed output becomes zero again. */
-void gle_net_clear_output_sum(struct gle_net *net);
+/* The summed output of n rows, from `first` on, becomes zero again. Of all rows it costs next to nothing. */
+void gle_net_clear_output_sum(struct gle_net *net, size_t first, size_t n);
 
 /* Calls body(ctx) on this thread, with the net's other threads ready to take their share of the steps in it. Without
  * it, steps run on one thread, to the same results. */

@@ -18,15 +18,31 @@ size_t gle_run_answered(const struct gle_run *run, const struct gle_batch *batch
     return t < unasked ? 0 : (t - unasked) / answer_length(run, batch);
 }
 
+/* Where samples have one answer: rows that have so many steps left until the last one with a target. */
+static void begin_last_sums(struct gle_run *run, const struct gle_batch *batch, size_t t, size_t decides)
+{
+    for (size_t b = 0; b < batch->B; b++) {
+        const size_t stop = gle_data_asked_stop(run->data, batch->split, batch->rows[b], batch->n_steps);
+        if (stop != t + decides)
+            continue;
+        gle_net_clear_output_sum(run->net, b, gle_data_has_masks(run->data) ? 1 : batch->B);
+        if (!gle_data_has_masks(run->data)) /* all are alike */
+            return;
+    }
+}
+
 void gle_run_begin_sums(struct gle_run *run, const struct gle_batch *batch, size_t t)
 {
     const size_t decides = (size_t)run->exp->decide_steps, unasked = run->data->n_unasked;
-    const size_t length = answer_length(run, batch);
+    const size_t answers = gle_data_answers(run->data), length = answer_length(run, batch);
     const size_t first = decides && decides < length ? length - decides : 0; /* of an answer */
 
-    if (!gle_run_labelled(run) || t <= unasked || (t - unasked) % length != first)
+    if (!gle_run_labelled(run) || t <= unasked)
         return;
-    gle_net_clear_output_sum(run->net);
+    if (answers > 1 && (t - unasked) % length == first)
+        gle_net_clear_output_sum(run->net, 0, batch->B);
+    if (answers == 1 && decides)
+        begin_last_sums(run, batch, t, decides);
 }
 
 /* Whether a label is among the five largest outputs; of equal ones the first is the largest. */
@@ -80,7 +96,7 @@ double gle_run_take_squares(struct gle_run *run)
     gle_net_get_output_sum(run->net, run->output_sum);
     for (size_t i = 0; i < n; i++)
         sum += (double)run->output_sum[i];
-    gle_net_clear_output_sum(run->net);
+    gle_net_clear_output_sum(run->net, 0, gle_net_get_place(run->net).B);
     return sum;
 }
 

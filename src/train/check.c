@@ -129,7 +129,7 @@ static size_t batch_steps(const struct gle_run *run, size_t done)
     size_t longest = 0;
 
     if (!maker->make)
-        return run->data->n_steps;
+        return gle_data_longest(run->data, run->at.split, rows, batch_rows(run, done));
     for (size_t b = 0; b < batch_rows(run, done); b++) {
         const size_t n = maker->length(maker->state, run->at.split, rows[b]);
         longest = n > longest ? n : longest;

@@ -52,8 +52,13 @@ struct gle_graph_options gle_evaluation_options(const struct gle_graph *graph, c
 uint64_t gle_evaluation_steps_each(const struct gle_run *run)
 {
     const size_t n = run->data->split[GLE_TEST].n, B = batch_of(run->exp, run->data);
+    uint64_t steps = 0;
 
-    return B ? (uint64_t)((n + B - 1) / B) * run->data->n_steps : 0;
+    if (!run->data->split[GLE_TEST].lengths)
+        return B ? (uint64_t)((n + B - 1) / B) * run->data->n_steps : 0;
+    for (size_t done = 0; done < n; done += B)
+        steps += gle_data_longest(run->data, GLE_TEST, run->evaluation->rows + done, n - done < B ? n - done : B);
+    return steps;
 }
 
 static int build(struct gle_graph **graph, struct gle_net **net, const struct gle_run *run,
@@ -163,6 +168,7 @@ static int show_batch(struct gle_run *copy, const struct gle_batch *batch, bool 
             gle_run_tell(copy, s->loss / s->asked, accuracy(copy, s));
     }
     s->done += batch->B;
+    copy->spent.work += (double)batch->B * (double)(copy->data->n_steps - batch->n_steps); /* as between epochs */
     return 0;
 }
 
@@ -177,7 +183,8 @@ static int show_all(struct gle_run *copy, const struct gle_evaluation *e, struct
         const struct gle_batch batch = {.split = GLE_TEST,
                                         .rows = e->rows + s->done,
                                         .B = n - s->done < B ? n - s->done : B,
-                                        .n_steps = copy->data->n_steps};
+                                        .n_steps = gle_data_longest(copy->data, GLE_TEST, e->rows + s->done,
+                                                                    n - s->done < B ? n - s->done : B)};
         if (show_batch(copy, &batch, forward_only, s, &own))
             return gle_fail(err, own.code, "%s (counted on through the evaluation at time %g)", own.text, time);
     }

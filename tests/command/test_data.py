@@ -76,8 +76,8 @@ class Files(DataCase):
     def test_arrays_that_nothing_uses_are_told_once(self):
         self.npz(**FOUR, files=["README.txt"], mean=("f4", (2,), [0, 0]))
         done = self.run_glesim(self.config(), "--output", "out")
-        self.assertEqual(done.err.count("d.npz: nothing uses 'mean' (x, y or targets, and the same with _validation and "
-                                        "_test are used)\n"), 1)
+        self.assertEqual(done.err.count("d.npz: nothing uses 'mean' (x, y or targets, mask and lengths, and the same with "
+                                        "_validation and _test are used)\n"), 1)
         self.assertNotIn("README", done.err)
         done = self.run_glesim(self.config(), "--output", "out", "--force", "--quiet")
         self.assertEqual(done.err, "")

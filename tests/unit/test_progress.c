@@ -125,7 +125,8 @@ static void without_labels_the_loss_stands_for_it(void **state)
 static void time_left_is_by_what_this_process_has_done(void **state)
 {
     struct gle_bar bar = terminal_bar("xor seed 1");
-    struct gle_progress p = {.stage = 9, .stages = 10, .done = 0.90, .loss = 1.0, .accuracy = (double)NAN, .nrmse = (double)NAN};
+    struct gle_progress p = {.stage = 9, .stages = 10, .done = 0.90, .loss = 1.0, .accuracy = (double)NAN,
+                             .nrmse = (double)NAN};
     char line[TEXT_MAX];
     const char *at;
 

@@ -1,4 +1,5 @@
-/* What is known of outputs beside their loss: how far they are from target values, and labels among the five largest. */
+/* What is known of outputs beside their loss: how far they are from target values, and labels among the five
+ * largest. */
 #include "../support/witness.h"
 
 #include <math.h>

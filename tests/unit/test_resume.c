@@ -1,4 +1,5 @@
 /* Runs that are stopped, saved, and gone on with: to the bits that they would have had. */
+#include "../support/stored.h"
 #include "../support/trial.h"
 #include "base/archive.h"
 #include "base/memory.h"
@@ -300,6 +301,34 @@ static void check_every_step(const char *text)
     unlink(path);
 }
 
+/* Sequences of several lengths, which ask for something now and then. */
+static void check_sequences(void)
+{
+    static const double labels[] = {0, 1, 1}, lengths[] = {5, 3, 4};
+    static const double mask[] = {1, 0, 1, 0, 1, 1, 0, 1, 0, 0, 0, 1, 0, 1, 0};
+    static const struct stored arrays[] = {{"x", 3, {3, 5, 1}, NULL},      {"y", 1, {3}, labels},
+                                           {"mask", 2, {3, 5}, mask},      {"lengths", 1, {3}, lengths},
+                                           {"x_test", 3, {3, 5, 1}, NULL}, {"y_test", 1, {3}, labels},
+                                           {"mask_test", 2, {3, 5}, mask}, {"lengths_test", 1, {3}, lengths}, {0}};
+    static const char *const trainings[] = {
+        "training: {epochs: 1, batch_size: 2, decide: {type: window, length: 0.2}}\n",
+        "training: {batch_size: 2, decide: last, evaluate: {every: 0.7}, "
+        "phases: [{duration: 1.4}, {duration: 0.9}]}\n"};
+    char path[32], yaml[YAML_BYTES];
+
+    temporary(path);
+    store_at(path, arrays);
+    for (size_t k = 0; k < 4; k++) {
+        snprintf(yaml, sizeof yaml,
+                 "glesim: 1\nname: own\ndt: 0.1\nseed: 5\ndataset: {type: npz, file: %s, upsample: 2}\n"
+                 "network: {input: 1, layers: [{name: b, neurons: {count: 2, tau_m: 0.7, tau_r: 0.5}}]}\n"
+                 "learning: {loss: cross_entropy%s}\n%srecord: {every: 1}\n",
+                 path, k / 2 ? ", rule: bptt, window: 0.3" : "", trainings[k % 2]);
+        check_every_step(yaml);
+    }
+    unlink(path);
+}
+
 static void a_run_may_be_stopped_after_any_step(void **state)
 {
     (void)state;
@@ -308,6 +337,7 @@ static void a_run_may_be_stopped_after_any_step(void **state)
     check_every_step(config(SIGNALS, sines));
     for (size_t k = 0; k < sizeof others / sizeof *others; k++)
         check_every_step(others[k]);
+    check_sequences();
 }
 
 static void a_run_may_be_stopped_after_all_steps(void **state)
