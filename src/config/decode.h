@@ -162,8 +162,13 @@ struct gle_diagnose_keys {
     uint64_t every;
 };
 
+struct gle_closed_keys {
+    double after, length, horizon;
+};
+
 struct gle_evaluate_keys {
     double every;
+    struct gle_closed_keys closed_loop;
 };
 
 /* Of decide: window. */

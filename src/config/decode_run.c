@@ -233,9 +233,24 @@ static const struct gle_form phases_forms[] = {{.kind = GLE_FORM_LIST, .key = &p
 const struct gle_custom gle_phases_custom = {
     .decode = decode_phases, .type = "list of phases", .forms = phases_forms};
 
+static const struct gle_key closed_keys[] = {
+    GLE_KEY_STEPS(struct gle_closed_keys, after, NULL, 0.0, 1e9,
+                  "how long each sample is shown before the output becomes the input"),
+    {.name = "for", .kind = GLE_KEY_KIND_REAL, .offset = offsetof(struct gle_closed_keys, length), .low = 1e-9,
+     .high = 1e9, .unit = "time", .steps = true,
+     .help = "how long the loop is closed; what is told is over this time, within a sample"},
+    GLE_KEY_STEPS(struct gle_closed_keys, horizon, GLE_ABSENT, 1e-9, 1e9,
+                  "how far targets are ahead of inputs: the output of so long before becomes the input; default: as the "
+                  "data set mackey_glass has it, else dt"),
+    GLE_KEY_END,
+};
+
 const struct gle_key gle_evaluate_key_table[] = {
-    GLE_KEY_REAL(struct gle_evaluate_keys, every, NULL, 1e-9, 1e12, "time",
-                 "time from one evaluation to the next, a whole number of dt"),
+    GLE_KEY_REAL(struct gle_evaluate_keys, every, GLE_ABSENT, 1e-9, 1e12, "time",
+                 "time from one evaluation to the next, a whole number of dt; needed with phases, and not for epochs"),
+    GLE_KEY_MAP(struct gle_evaluate_keys, closed_loop, GLE_ABSENT, closed_keys,
+                "whenever the test set is evaluated, it is also shown with the output in place of the input, on a copy of "
+                "the network"),
     GLE_KEY_END,
 };
 

@@ -83,6 +83,7 @@ struct gle_data {
     size_t asked_end; /* the step from which on there is none, above n_unasked; 0: none such. Likewise */
     size_t n_answers; /* of a sample with labels: its steps with a target are so many equal parts one after another, and
                          each has a label of its own; 0: there is one */
+    size_t horizon;    /* how many steps targets are ahead of inputs; 0: that is not known */
     size_t repeat;     /* steps of a frame; 0: one. Not of held samples, nor beside a maker */
     bool interpolated; /* between frames, inputs are interpolated as those of a maker are; else each is held */
     int held, target_moves;

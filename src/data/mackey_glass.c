@@ -41,7 +41,7 @@ const struct gle_key gle_mackey_glass_keys[] = {
                   "length of the test part, which begins `horizon` after the end of the training part"),
     GLE_KEY_STEPS(struct mackey_glass_params, length, "200.0", 1e-9, 1e9,
                   "length of the sequences that the parts are cut into"),
-    GLE_KEY_STEPS(struct mackey_glass_params, horizon, "6.0", 0.0, 1e9, "how far ahead of the input the target is"),
+    GLE_KEY_STEPS(struct mackey_glass_params, horizon, "6.0", 1e-9, 1e9, "how far ahead of the input the target is"),
     GLE_KEY_STEPS(struct mackey_glass_params, washout, "0.0", 0.0, 1e9,
                   "time at the start of each sequence in which nothing is asked for"),
     GLE_KEY_BOOL(struct mackey_glass_params, normalise, "true",
@@ -153,7 +153,7 @@ static int count_steps(struct lengths *n, const struct mackey_glass_params *p, d
         gle_data_steps(&n->train, "train", p->train, dt, err) ||
         (p->test > 0.0 && gle_data_steps(&n->test, "test", p->test, dt, err)) ||
         gle_data_steps(&n->length, "length", p->length, dt, err) ||
-        (p->horizon > 0.0 && gle_data_steps(&n->horizon, "horizon", p->horizon, dt, err)) ||
+        gle_data_steps(&n->horizon, "horizon", p->horizon, dt, err) ||
         (p->washout > 0.0 && gle_data_steps(&n->washout, "washout", p->washout, dt, err)))
         return -1;
     return 0;
@@ -253,6 +253,7 @@ int gle_mackey_glass_open(struct gle_data *data, const void *params, const struc
     data->target_moves = 1;
     data->n_steps = n.length;
     data->n_unasked = n.washout;
+    data->horizon = n.horizon;
     values = gle_calloc(n.train + n.test + 2 * n.horizon, sizeof *values);
     rc = values ? fill(data, values, &n, p, &series, each, ctx, err)
                 : gle_fail(err, GLE_ENOMEM, "no memory for the series");

@@ -347,6 +347,21 @@ static void add_quality(json_t *to, const struct gle_metrics *m, double accuracy
     json_object_set_new(to, "r2", gle_json_real(1.0 - nrmse * nrmse));
 }
 
+/* The closed loop, where it was asked for, and the open one beside it. */
+static void add_closed(json_t *to, const struct gle_experiment *exp, const struct gle_closed *c)
+{
+    json_t *out = json_object(), *open = json_object();
+
+    json_object_set_new(open, "smape", gle_json_real(c->open_smape));
+    json_object_set_new(open, "nrmse", gle_json_real(c->open_nrmse));
+    json_object_set_new(out, "smape", gle_json_real(c->smape));
+    json_object_set_new(out, "nrmse", gle_json_real(c->nrmse));
+    json_object_set_new(out, "open_loop", open);
+    if (exp->closed.n_steps)
+        json_object_set(to, "closed_loop", out);
+    json_decref(out);
+}
+
 static json_t *score(const struct gle_metrics *m, const struct gle_score *s)
 {
     json_t *out;
@@ -377,6 +392,8 @@ static json_t *epoch(const struct gle_experiment *exp, const struct gle_metrics 
     add_clipping(out, exp, &e->clipping);
     for (int s = 0; s < GLE_SPLITS; s++)
         json_object_set_new(out, gle_split_names[s], score(m, &e->score[s]));
+    if (e->score[GLE_TEST].measured)
+        add_closed(json_object_get(out, gle_split_names[GLE_TEST]), exp, &e->score[GLE_TEST].closed);
     return out;
 }
 
@@ -421,6 +438,7 @@ static json_t *evaluations(const struct gle_experiment *exp, const struct gle_me
         json_object_set_new(one, "split", json_string(gle_split_names[GLE_TEST]));
         json_object_set_new(one, "loss", gle_json_real(e->loss));
         add_quality(one, m, e->accuracy, e->top5, e->nrmse);
+        add_closed(one, exp, &e->closed);
         json_array_append_new(out, one);
     }
     return out;
@@ -565,6 +583,8 @@ static json_t *phases(const struct gle_report *r, const struct gle_metrics *m, j
     }
     if (m->n_phases && r->exp->evaluate_steps)
         json_object_set_new(*last, gle_split_names[GLE_TEST], score(m, &tested));
+    if (m->n_phases && e)
+        add_closed(json_object_get(*last, gle_split_names[GLE_TEST]), r->exp, &e->closed);
     return out;
 }
 

@@ -544,6 +544,7 @@ void gle_net_copy_read(struct gle_net *net, const struct gle_net *from)
 void gle_net_copy(struct gle_net *net, const struct gle_net *from)
 {
     assert(from->B <= net->graph->max_batch && net->graph->n_parameters == from->graph->n_parameters);
+    gle_net_device_recover(net);
     gle_net_see(from, GLE_PART_PARAMETERS);
     gle_net_see(from, GLE_PART_STATE);
     gle_net_replace(net, GLE_PART_PARAMETERS);

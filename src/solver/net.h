@@ -184,7 +184,7 @@ void gle_net_hold(struct gle_net *net, size_t param, bool hold);
 void gle_net_aim(struct gle_net *net, const struct gle_net *teacher);
 /* Takes over input and target. */
 void gle_net_copy_read(struct gle_net *net, const struct gle_net *from);
-/* Takes over parameters, state and the number of rows. */
+/* Takes over parameters, state and the number of rows; also after net has diverged. */
 void gle_net_copy(struct gle_net *net, const struct gle_net *from);
 
 /* Keeps a copy of all parameters inside the net; gle_net_recall() puts them back. */

@@ -95,6 +95,21 @@ static int visit_others(const struct gle_run *run, struct gle_archive *a, double
     return run->graph->sums_squares ? visit_late(a, "nrmse", nrmse, n, size, INFINITY, err) : 0;
 }
 
+static int visit_closed(const struct gle_run *run, struct gle_archive *a, struct gle_closed *c, enum gle_split split,
+                        size_t n, size_t size, struct gle_error *err)
+{
+    for (size_t i = 0; gle_archive_restores(a) && i < n; i++)
+        *(struct gle_closed *)(void *)((char *)c + i * size) = gle_closed_unknown;
+    if (!run->exp->closed.n_steps || split != GLE_TEST)
+        return 0;
+    return visit_late(a, "closed_smape", &c->smape, n, size, INFINITY, err) ||
+                   visit_late(a, "closed_nrmse", &c->nrmse, n, size, INFINITY, err) ||
+                   visit_late(a, "open_smape", &c->open_smape, n, size, INFINITY, err) ||
+                   visit_late(a, "open_nrmse", &c->open_nrmse, n, size, INFINITY, err)
+               ? -1
+               : 0;
+}
+
 /* In all: what the stages that are over have. */
 static void sum_clipping(struct gle_metrics *m)
 {
@@ -126,7 +141,8 @@ static int visit_epochs(const struct gle_run *run, struct gle_archive *a, struct
         rc = gle_archive_spread(a, "measured", GLE_NPY_BOOL, &score->measured, n, size, err) ||
              gle_archive_spread(a, "loss", GLE_NPY_F64, &score->loss, n, size, err) ||
              gle_archive_spread(a, "accuracy", GLE_NPY_F64, &score->accuracy, n, size, err) ||
-             visit_others(run, a, &score->top5, &score->nrmse, &score->loss, (enum gle_split)s, n, size, err);
+             visit_others(run, a, &score->top5, &score->nrmse, &score->loss, (enum gle_split)s, n, size, err) ||
+             visit_closed(run, a, &score->closed, (enum gle_split)s, n, size, err);
         gle_archive_leave(a);
         if (rc)
             return -1;
@@ -219,7 +235,8 @@ static int visit_evaluations(struct gle_run *run, struct gle_archive *a, struct 
     if (gle_archive_spread(a, "step", GLE_NPY_U64, &e->step, n, sizeof *e, err) ||
         gle_archive_spread(a, "loss", GLE_NPY_F64, &e->loss, n, sizeof *e, err) ||
         gle_archive_spread(a, "accuracy", GLE_NPY_F64, &e->accuracy, n, sizeof *e, err) ||
-        visit_others(run, a, &e->top5, &e->nrmse, &e->loss, GLE_TEST, n, sizeof *e, err))
+        visit_others(run, a, &e->top5, &e->nrmse, &e->loss, GLE_TEST, n, sizeof *e, err) ||
+        visit_closed(run, a, &e->closed, GLE_TEST, n, sizeof *e, err))
         return -1;
     return check_evaluations(run, a, err);
 }

@@ -305,6 +305,8 @@ void gle_run_begin_epoch(struct gle_run *run, uint64_t epoch)
     run->at.stage = epoch;
     run->at.split = GLE_TRAIN;
     run->scores.epoch = (struct gle_epoch){.epoch = epoch, .lr = run->schedule.lr};
+    for (int s = 0; s < GLE_SPLITS; s++)
+        run->scores.epoch.score[s].closed = gle_closed_unknown;
     run->scores.confusion_split = gle_run_confusion_split(run, epoch);
 }
 
@@ -341,14 +343,29 @@ static int pause_after_epoch(struct gle_run *run, struct gle_error *err)
     return gle_run_pause(run, GLE_PAUSE_STAGE, err);
 }
 
+/* Before the test set is shown: if the run is stopped meanwhile, it is measured once more later. */
+static int measure_closed_loop(struct gle_run *run, struct gle_error *err)
+{
+    struct gle_closed *found = &run->scores.epoch.score[GLE_TEST].closed;
+
+    if (!run->exp->closed.n_steps || run->at.split != GLE_TEST || run->state != GLE_RUN_BETWEEN)
+        return 0;
+    return gle_closed_measure(run->evaluation, run, false, found, err);
+}
+
 /* From where it is. */
 static int run_epoch(struct gle_run *run, struct gle_error *err)
 {
     for (int split = (int)run->at.split; split < GLE_SPLITS; split++) {
         bool over = true;
         run->at.split = (enum gle_split)split;
-        if (gle_run_has_pass(run, run->at.stage, run->at.split) && run_pass(run, &over, err))
-            return -1;
+        if (gle_run_has_pass(run, run->at.stage, run->at.split)) {
+            if (measure_closed_loop(run, err))
+                return -1;
+            over = !run->exp->closed.n_steps || !gle_run_stopped(run);
+            if (over && run_pass(run, &over, err))
+                return -1;
+        }
         if (!over)
             return 0;
     }

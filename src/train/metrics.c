@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+const struct gle_closed gle_closed_unknown = {NAN, NAN, NAN, NAN};
+
 bool gle_metrics_test_always(const struct gle_experiment *exp, const struct gle_data *data)
 {
     const struct gle_metric_row *metric = gle_experiment_watches(exp);

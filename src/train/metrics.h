@@ -11,6 +11,14 @@
 
 enum gle_status { GLE_RUNNING, GLE_COMPLETED, GLE_INTERRUPTED, GLE_DIVERGED };
 
+/* The output as the input (training.evaluate.closed_loop), against the input all along: over the same steps, samples and
+ * outputs. smape: 200 mean of |y - r| / (|y| + |r|), in percent; nrmse: sqrt(mean of (y - r)^2 / variance of y). NaN:
+ * the network diverged, or it was not measured. */
+struct gle_closed {
+    double smape, nrmse, open_smape, open_nrmse;
+};
+extern const struct gle_closed gle_closed_unknown; /* not measured */
+
 /* One pass over a split. */
 struct gle_score {
     bool measured;
@@ -19,6 +27,7 @@ struct gle_score {
     double top5;     /* fraction of answers whose label is among the five largest outputs; NaN when there are no labels,
                         or ten classes or fewer */
     double nrmse;    /* of a regression: see gle_metrics_nrmse(); else NaN */
+    struct gle_closed closed; /* of the test set, if that is asked for */
 };
 
 /* Under learning.clip: how often it acted. */
@@ -53,6 +62,7 @@ struct gle_evaluated {
     double loss;     /* mean over steps with a target, and samples */
     double accuracy; /* fraction of answers right; NaN without labels */
     double top5, nrmse; /* as of a pass */
+    struct gle_closed closed; /* likewise */
 };
 
 /* What a rule's update and an exact gradient have to do with each other: sums over the entries of one parameter. The

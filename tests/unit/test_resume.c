@@ -180,11 +180,18 @@ static bool same_number(double a, double b)
     return a == b || (isnan(a) && isnan(b));
 }
 
+static bool same_closed(const struct gle_closed *a, const struct gle_closed *b)
+{
+    return same_number(a->smape, b->smape) && same_number(a->nrmse, b->nrmse) &&
+           same_number(a->open_smape, b->open_smape) && same_number(a->open_nrmse, b->open_nrmse);
+}
+
 static bool same_score(const struct gle_score *a, const struct gle_score *b)
 {
     return a->measured == b->measured && !memcmp(&a->loss, &b->loss, sizeof a->loss) &&
            !memcmp(&a->accuracy, &b->accuracy, sizeof a->accuracy) &&
-           (!a->measured || (same_number(a->top5, b->top5) && same_number(a->nrmse, b->nrmse)));
+           (!a->measured || (same_number(a->top5, b->top5) && same_number(a->nrmse, b->nrmse) &&
+                            same_closed(&a->closed, &b->closed)));
 }
 
 static bool same_metrics(const struct trial *x, const struct trial *y)
@@ -216,7 +223,8 @@ static bool same_metrics(const struct trial *x, const struct trial *y)
         same = a->evaluations[i].step == b->evaluations[i].step && a->evaluations[i].loss == b->evaluations[i].loss &&
                same_number(a->evaluations[i].accuracy, b->evaluations[i].accuracy) &&
                same_number(a->evaluations[i].top5, b->evaluations[i].top5) &&
-               same_number(a->evaluations[i].nrmse, b->evaluations[i].nrmse);
+               same_number(a->evaluations[i].nrmse, b->evaluations[i].nrmse) &&
+               same_closed(&a->evaluations[i].closed, &b->evaluations[i].closed);
     for (size_t i = 0; same && i < a->n_diagnostics; i++)
         same = a->diagnostics[i].step == b->diagnostics[i].step &&
                !memcmp(a->diagnostics[i].of, b->diagnostics[i].of, each * sizeof *a->diagnostics[i].of);
@@ -259,12 +267,14 @@ static const char *const others[] = {
     "glesim: 1\nname: huber\ndt: 0.5\nseed: 5\n"
     "dataset: {type: mackey_glass, train: 24, test: 12, length: 4, washout: 1, discard: 10}\n"
     "network: {input: 1, layers: [{name: b, neurons: {count: 1, tau_m: 0.7, tau_r: 0.5}}]}\n"
-    "learning: {loss: {type: huber, delta: 0.3}}\ntraining: {epochs: 1, batch_size: 4}\nrecord: {every: 1}\n",
+    "learning: {loss: {type: huber, delta: 0.3}}\n"
+    "training: {epochs: 1, batch_size: 4, evaluate: {closed_loop: {after: 2, for: 2}}}\nrecord: {every: 1}\n",
     "glesim: 1\nname: huber\ndt: 0.5\nseed: 5\n"
     "dataset: {type: mackey_glass, train: 24, test: 12, length: 4, washout: 1, discard: 10}\n"
     "network: {input: 1, layers: [{name: b, neurons: {count: 1, tau_m: 0.7, tau_r: 0.5}}]}\n"
     "learning: {loss: log_cosh}\n"
-    "training: {batch_size: 2, evaluate: {every: 5}, phases: [{duration: 7}, {duration: 3.5}]}\n"
+    "training: {batch_size: 2, evaluate: {every: 5, closed_loop: {after: 1, for: 3, horizon: 1}}, "
+    "phases: [{duration: 7}, {duration: 3.5}]}\n"
     "record: {every: 1}\n",
 };
 
