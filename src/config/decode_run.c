@@ -240,8 +240,8 @@ static const struct gle_key closed_keys[] = {
      .high = 1e9, .unit = "time", .steps = true,
      .help = "how long the loop is closed; what is told is over this time, within a sample"},
     GLE_KEY_STEPS(struct gle_closed_keys, horizon, GLE_ABSENT, 1e-9, 1e9,
-                  "how far targets are ahead of inputs: the output of so long before becomes the input; default: as the "
-                  "data set mackey_glass has it, else dt"),
+                  "how far targets are ahead of inputs: the output of so long before becomes the input; default: as "
+                  "the data set mackey_glass has it, else dt"),
     GLE_KEY_END,
 };
 
@@ -249,8 +249,8 @@ const struct gle_key gle_evaluate_key_table[] = {
     GLE_KEY_REAL(struct gle_evaluate_keys, every, GLE_ABSENT, 1e-9, 1e12, "time",
                  "time from one evaluation to the next, a whole number of dt; needed with phases, and not for epochs"),
     GLE_KEY_MAP(struct gle_evaluate_keys, closed_loop, GLE_ABSENT, closed_keys,
-                "whenever the test set is evaluated, it is also shown with the output in place of the input, on a copy of "
-                "the network"),
+                "whenever the test set is evaluated, it is also shown with the output in place of the input, on a copy "
+                "of the network"),
     GLE_KEY_END,
 };
 

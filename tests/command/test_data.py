@@ -147,7 +147,7 @@ class Settings(DataCase):
                 (series[:-1] + ", washout: 16}", 1, 1, "mse", loop,
                  "training.evaluate.closed_loop.for: nothing is asked for then: there is no target")):
             config = self.config(dataset, inputs, outputs, loss=loss, training=training)
-            self.assertRegex(self.refused(config), r"^small\.yaml:12:\d+: " + re.escape(words) + "\n$")
+            self.assertRegex(self.refused(config), r"/small\.yaml:12:\d+: " + re.escape(words) + "\n$")
 
     def test_scores_of_a_regression(self):
         config = self.config("{type: mackey_glass, train: 50, test: 50, length: 20, discard: 10}", 1, 1, loss="mse",

@@ -134,7 +134,8 @@ static void it_leaves_no_trace(void **state)
 static void a_loop_that_diverges_ends_no_run(void **state)
 {
     struct trial t = trial_of("glesim: 1\nname: wild\ndt: 0.5\nseed: 5\n"
-                              "dataset: {type: mackey_glass, train: 100, test: 100, length: 50, discard: 50, horizon: 0.5}\n"
+                              "dataset: {type: mackey_glass, train: 100, test: 100, length: 50, discard: 50, "
+                              "horizon: 0.5}\n"
                               "network: {input: 1, layers: [{name: b, weight: 10, bias: none, "
                               "neurons: {count: 1, tau_m: 0.5, tau_r: 0.5}}]}\n"
                               "learning: {loss: mse, optimizer: {type: sgd, lr: 1e-6}}\n"
