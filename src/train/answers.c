@@ -81,7 +81,7 @@ void gle_run_count_right(struct gle_run *run, struct gle_right *right, const str
 
 double gle_run_top5(const struct gle_run *run, double five, double answers)
 {
-    return run->data->n_targets > 10 && gle_run_labelled(run) && answers > 0.0 ? five / answers : (double)NAN;
+    return gle_metrics_has_top5(run->metrics) && answers > 0.0 ? five / answers : (double)NAN;
 }
 
 /* --- squared errors --- */

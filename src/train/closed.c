@@ -19,6 +19,7 @@ struct loop {
     size_t after, n_steps, horizon; /* steps */
     size_t K;
     bool closed;
+    const struct gle_traces *traces;
     size_t *rows;          /* (most rows): 0, 1, 2, ... */
     float *outputs;        /* (horizon, most rows, K): the last ones; that of step t at t mod horizon */
     float *output, *target; /* (most rows, K) */
@@ -61,9 +62,21 @@ static void close_loop(const struct loop *l, const struct gle_batch *batch, size
         memcpy(input + b * ld, output + b * l->K, l->K * sizeof *input);
 }
 
+/* Part 0: targets; 1 and 2: outputs of the open loop and of the closed one. */
+static void keep(const struct loop *l, const struct gle_batch *batch, size_t t, size_t part, const float *values)
+{
+    const struct gle_traces *to = l->traces;
+
+    for (size_t b = 0; b < batch->B && batch->rows[b] < to->n; b++)
+        memcpy(to->values + ((part * to->n + batch->rows[b]) * to->n_steps + (t - l->after)) * l->K, values + b * l->K,
+               l->K * sizeof *values);
+}
+
 static void compare(const struct loop *l, const struct gle_batch *batch, size_t t, struct sums *s)
 {
     gle_data_target(l->target, l->K, l->copy->data, batch, t);
+    keep(l, batch, t, 0, l->target);
+    keep(l, batch, t, l->closed ? 2 : 1, l->output);
     for (size_t b = 0; b < batch->B; b++)
         for (size_t k = 0; gle_data_asks(l->copy->data, batch->split, batch->rows[b], t) && k < l->K; k++)
             add(s, (double)l->target[b * l->K + k], (double)l->output[b * l->K + k]);
@@ -147,9 +160,11 @@ int gle_closed_measure(struct gle_evaluation *e, const struct gle_run *run, bool
     struct loop l = {.after = (size_t)run->exp->closed.after,
                      .n_steps = (size_t)run->exp->closed.n_steps,
                      .horizon = gle_closed_horizon(run->exp, run->data),
-                     .K = run->data->n_targets};
+                     .K = run->data->n_targets,
+                     .traces = &run->metrics->traces};
     struct sums sums[2] = {{.n = 0.0}, {.n = 0.0}};
-    int rc = make_room(&l, gle_evaluation_rows(run->exp, run->data), err);
+    int rc = make_room(&l, gle_evaluation_rows(run->exp, run->data), err) ||
+             gle_metrics_make_traces(run->metrics, run->data->split[GLE_TEST].n, l.n_steps, l.K, err);
 
     for (int closed = 0; closed < 2 && !rc && !gle_run_stopped(run); closed++) {
         struct gle_run copy = gle_evaluation_copy(e, run, own_values);
@@ -157,10 +172,12 @@ int gle_closed_measure(struct gle_evaluation *e, const struct gle_run *run, bool
         l.closed = closed;
         rc = show_all(&l, e, &sums[closed], err);
     }
+    if (gle_run_stopped(run)) /* half of them are worth nothing */
+        gle_metrics_drop_traces(run->metrics);
     free_room(&l);
     *found = (struct gle_closed){.smape = smape(&sums[1]),
                                  .nrmse = nrmse(&sums[1]),
                                  .open_smape = smape(&sums[0]),
                                  .open_nrmse = nrmse(&sums[0])};
-    return rc;
+    return rc ? -1 : 0;
 }

@@ -12,12 +12,12 @@ static bool learns(const struct gle_run *run)
 
 /* --- one batch --- */
 
-/* Of the answers that have been given. */
-static double accuracy_so_far(const struct gle_run *run, const struct gle_batch *batch)
+/* Of the answers that have been given, those before step t of the batch included. */
+static double accuracy_so_far(const struct gle_run *run, const struct gle_batch *batch, size_t t)
 {
     const struct gle_pass_state *pass = &run->pass;
     const double answers = (double)pass->done * (double)gle_data_answers(run->data) +
-                           (double)batch->B * (double)gle_run_answered(run, batch, pass->t);
+                           (double)batch->B * (double)gle_run_answered(run, batch, t);
 
     return answers > 0.0 && gle_run_labelled(run) ? (double)pass->right.first / answers : (double)NAN;
 }
@@ -57,7 +57,7 @@ static int run_step(struct gle_run *run, const struct gle_batch *batch, bool for
     if (t % GLE_PROGRESS_STEPS)
         return 0;
     if (!gle_net_is_on_device(run->net)) /* else losses come late: they are told after the batch */
-        gle_run_tell(run, loss_so_far(run), accuracy_so_far(run, batch));
+        gle_run_tell(run, loss_so_far(run), accuracy_so_far(run, batch, t + 1 < T ? t + 1 : t));
     return gle_run_pause(run, GLE_PAUSE_STEP, err);
 }
 
@@ -69,7 +69,7 @@ static int end_batch(struct gle_run *run, const struct gle_batch *batch, struct 
         return -1;
     gle_run_count_right(run, &pass->right, batch, pass->t - 1);
     if (gle_net_is_on_device(run->net))
-        gle_run_tell(run, loss_so_far(run), accuracy_so_far(run, batch));
+        gle_run_tell(run, loss_so_far(run), accuracy_so_far(run, batch, pass->t));
 
     /* with the steps that its samples might have had */
     run->spent.work += (double)batch->B * (double)(run->data->n_steps - batch->n_steps);

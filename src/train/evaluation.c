@@ -161,7 +161,7 @@ static int show_batch(struct gle_run *copy, const struct gle_batch *batch, bool 
         gle_run_count_right(copy, &s->right, batch, t);
         if (gle_run_squares_due(copy, t, batch->n_steps))
             s->squares += gle_run_take_squares(copy);
-        s->answered = (s->done * gle_data_answers(copy->data) + batch->B * gle_run_answered(copy, batch, t + 1));
+        s->answered = s->done * gle_data_answers(copy->data) + batch->B * gle_run_answered(copy, batch, t + 1);
         s->shown += (double)batch->B;
         s->asked += copy->at.asked;
         copy->spent.work += (double)batch->B;

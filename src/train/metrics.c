@@ -100,6 +100,23 @@ int gle_metrics_diagnose(struct gle_diagnostic **out, struct gle_metrics *m, uin
     return 0;
 }
 
+int gle_metrics_make_traces(struct gle_metrics *m, size_t n_tests, size_t n_steps, size_t n_outputs,
+                            struct gle_error *err)
+{
+    const size_t n = n_tests < GLE_TRACES_MAX ? n_tests : GLE_TRACES_MAX;
+
+    gle_free(m->traces.values);
+    m->traces = (struct gle_traces){.n = n, .n_steps = n_steps, .n_outputs = n_outputs};
+    m->traces.values = gle_calloc(3 * n * n_steps, n_outputs * sizeof *m->traces.values);
+    return m->traces.values ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the traces of the closed loop");
+}
+
+void gle_metrics_drop_traces(struct gle_metrics *m)
+{
+    gle_free(m->traces.values);
+    m->traces = (struct gle_traces){.values = NULL};
+}
+
 bool gle_metrics_has_top5(const struct gle_metrics *m)
 {
     enum { MANY = 10 };
@@ -150,6 +167,7 @@ void gle_metrics_clear(struct gle_metrics *m)
     for (size_t i = 0; i < m->n_diagnostics; i++)
         gle_free(m->diagnostics[i].of);
     gle_free(m->diagnostics);
+    gle_free(m->traces.values);
     gle_free(m->evaluations);
     gle_free(m->phases);
     gle_free(m->epochs);

@@ -12,12 +12,20 @@
 enum gle_status { GLE_RUNNING, GLE_COMPLETED, GLE_INTERRUPTED, GLE_DIVERGED };
 
 /* The output as the input (training.evaluate.closed_loop), against the input all along: over the same steps, samples
- * and outputs. smape: 200 mean of |y - r| / (|y| + |r|), in percent; nrmse: sqrt(mean of (y - r)^2 / variance of y). NaN:
- * the network diverged, or it was not measured. */
+ * and outputs. smape: 200 mean of |y - r| / (|y| + |r|), in percent; nrmse: sqrt(mean of (y - r)^2 / variance of y).
+ * NaN: the network diverged, or it was not measured. */
 struct gle_closed {
     double smape, nrmse, open_smape, open_nrmse;
 };
 extern const struct gle_closed gle_closed_unknown; /* not measured */
+
+/* The first test samples of the last such loop: targets, outputs of the open loop, and of the closed one, (3, n,
+ * n_steps, n_outputs); zero from the step on at which a network had diverged. */
+struct gle_traces {
+    float *values; /* NULL: there are none */
+    size_t n, n_steps, n_outputs;
+};
+enum { GLE_TRACES_MAX = 16 }; /* samples */
 
 /* One pass over a split. */
 struct gle_score {
@@ -98,6 +106,7 @@ struct gle_metrics {
     size_t n_classes;
     double variance[GLE_SPLITS]; /* of a regression, one with target values of its own: of the targets; else NaN */
     enum gle_split confusion_split; /* test if that epoch tested, or by an evaluation, else best_split */
+    struct gle_traces traces; /* of the closed loop */
     struct gle_clipping clipping; /* in all */
     /* Timing */
     uint64_t train_steps, eval_steps;
@@ -123,6 +132,10 @@ size_t gle_metrics_best(const struct gle_metrics *m, size_t n);
 /* Appends a diagnostic with all comparisons zero, in (*out)->of. Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_metrics_diagnose(struct gle_diagnostic **out, struct gle_metrics *m, uint64_t step,
                                         size_t n_parameters, struct gle_error *err);
+/* Room for traces, all zero, in place of those that there are. Errors: GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_metrics_make_traces(struct gle_metrics *m, size_t n_tests, size_t n_steps, size_t n_outputs,
+                                           struct gle_error *err);
+void gle_metrics_drop_traces(struct gle_metrics *m);
 /* Appends an evaluation. Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_metrics_evaluate(struct gle_metrics *m, const struct gle_evaluated *evaluated,
                                         struct gle_error *err);

@@ -286,6 +286,19 @@ uint64_t gle_run_count_answers(const struct gle_run *run, uint64_t from, uint64_
  * which it is asked. */
 double gle_run_count_asked(const struct gle_run *run, uint64_t from, uint64_t to);
 
+/* --- archive_metrics.c: parts of gle_run_archive(), whose errors they have --- */
+
+/* All that has been measured; n epochs, as columns; which split. */
+GLE_MUST_CHECK int gle_run_archive_metrics(struct gle_run *run, struct gle_archive *a, struct gle_error *err);
+GLE_MUST_CHECK int gle_run_archive_epochs(const struct gle_run *run, struct gle_archive *a, struct gle_epoch *e,
+                                          size_t n, struct gle_error *err);
+GLE_MUST_CHECK int gle_run_archive_split(struct gle_archive *a, const char *name, enum gle_split *split,
+                                         struct gle_error *err);
+/* A column of numbers 0 ... high, or NaN where that is not known: checkpoints did not always have it. x: in the first
+ * of n structs of that size. */
+GLE_MUST_CHECK int gle_run_archive_late(struct gle_archive *a, const char *name, double *x, size_t n, size_t size,
+                                        double high, struct gle_error *err);
+
 /* Restoring, once all but the networks is there: whether it goes together, and with the config. Then, whether the
  * networks go with it. Errors: GLE_EDATA names the entry. */
 GLE_MUST_CHECK int gle_run_check_place(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err);

@@ -143,7 +143,7 @@ class Settings(DataCase):
                 (series.replace("test: 50", "test: 0"), 1, 1, "mse", loop,
                  "training.evaluate.closed_loop: the data set has no test set"),
                 (series, 1, 1, "mse", loop.replace("for: 5", "for: 11"),
-                 "training.evaluate.closed_loop.for: after 20 steps, 22 are more than a sample has (40)"),
+                 "training.evaluate.closed_loop.for: after 100 steps, 110 are more than a sample has (200)"),
                 (series[:-1] + ", washout: 16}", 1, 1, "mse", loop,
                  "training.evaluate.closed_loop.for: nothing is asked for then: there is no target")):
             config = self.config(dataset, inputs, outputs, loss=loss, training=training)
@@ -160,6 +160,14 @@ class Settings(DataCase):
         self.assertIsNone(test["accuracy"])
         self.assertAlmostEqual(test["r2"], 1 - test["nrmse"] ** 2)
         self.assertEqual(set(test["closed_loop"]), {"smape", "nrmse", "open_loop"})
+        traces = self.folder / "out" / "seed_3" / "closed_loop.npz"
+        with zipfile.ZipFile(traces) as archive:
+            self.assertEqual(archive.namelist(), ["time.npy", "target.npy", "open.npy", "closed.npy"])
+            for name, shape in ("time", "(50,)"), ("target", "(2, 50, 1)"), ("closed", "(2, 50, 1)"):
+                self.assertIn(f"'shape': {shape}".encode(), archive.read(name + ".npy"))
+        self.run_glesim(config, "--output", "out", "--seed", "3", "--force", "--set",
+                        "training={epochs: 1, batch_size: 4}")
+        self.assertFalse(traces.exists())
 
     def test_a_batch_beyond_the_set_is_told(self):
         self.npz(**FOUR)

@@ -138,12 +138,49 @@ static void evaluations_count_as_epochs_do(void **state)
     }
 }
 
+struct listener {
+    double accuracy[32];
+    size_t n;
+};
+
+static void on_progress(void *ctx, const struct gle_progress *p)
+{
+    struct listener *l = ctx;
+
+    if (p->split == GLE_TRAIN && l->n < 32)
+        l->accuracy[l->n++] = p->accuracy;
+}
+
+/* Samples of 17 steps: progress is told at their first and last ones. What a batch answers counts once it is over. */
+static void progress_tells_of_answers_that_are_known(void **state)
+{
+    struct listener l = {.n = 0};
+    const struct gle_observer observer = {.ctx = &l, .progress = on_progress};
+    struct trial t;
+
+    (void)state;
+    if (test_fleet()) /* there it is told after batches */
+        return;
+    t = trial_open("glesim: 1\nname: tiny\ndt: 0.1\nseed: 5\n"
+                   "dataset: {type: xor, present: 1.7, repeat: 3, noise: 0.3}\n"
+                   "network: {input: 2, layers: [{name: b, neurons: {count: 2, tau_m: 0.3, tau_r: 0.3}}]}\n"
+                   "learning: {loss: cross_entropy}\ntraining: {epochs: 1, batch_size: 4}\n", 1);
+    trial_run(&t, &observer, NULL);
+    assert_int_equal(t.rc, 0);
+    assert_int_equal(l.n, 6);
+    assert_true(isnan(l.accuracy[0]) && isnan(l.accuracy[1]));
+    assert_true(l.accuracy[2] >= 0.0 && l.accuracy[2] <= 1.0);
+    assert_true(l.accuracy[2] == l.accuracy[3] && l.accuracy[4] == l.accuracy[5]);
+    trial_close(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(epochs_count_every_answer),
         cmocka_unit_test(phases_count_every_answer),
         cmocka_unit_test(evaluations_count_as_epochs_do),
+        cmocka_unit_test(progress_tells_of_answers_that_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

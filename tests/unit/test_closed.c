@@ -33,6 +33,7 @@ struct loop {
 /* smape and nrmse of the untrained network of a trial, one sample after the other; the batch changes nothing. */
 static void by_hand(double *smape, double *nrmse, const struct trial *t, const struct loop *l, bool closed)
 {
+    const float *trace = t->m.traces.values, *traced = trace + (closed ? 2 : 1) * TESTS * l->n_steps;
     struct gle_rng rng;
     struct gle_net *net = net_again(t, &rng);
     double n = 0.0, error = 0.0, ratio = 0.0, y1 = 0.0, y2 = 0.0;
@@ -50,6 +51,10 @@ static void by_hand(double *smape, double *nrmse, const struct trial *t, const s
             gle_net_input(net, &ld)[0] = closed && s >= l->after && s >= l->horizon ? outputs[s - l->horizon] : x[s];
             assert_int_equal(gle_net_step(net, &(struct gle_step){.unasked = true}, &loss, &err), 0);
             gle_net_get_read(net, GLE_READ_OUTPUT, &first, 1, &outputs[s]);
+            if (s >= l->after && t->m.n_phases == 0) { /* by phases, they are those of the last evaluation */
+                const size_t at = i * l->n_steps + s - l->after;
+                assert_true(trace[at] == y[s] && fabsf(traced[at] - outputs[s]) < 1e-5f);
+            }
             if (s < l->after || s < WASHOUT)
                 continue;
             n += 1.0;
@@ -98,6 +103,8 @@ static void the_output_becomes_the_input(void **state)
         assert_near(got->smape, smape);
         assert_near(got->nrmse, nrmse);
         assert_true(got->smape != got->open_smape);
+        assert_int_equal(t.m.traces.n, TESTS);
+        assert_int_equal(t.m.traces.n_steps, l->n_steps);
         by_hand(&smape, &nrmse, &t, l, false);
         assert_near(got->open_smape, smape);
         assert_near(got->open_nrmse, nrmse);

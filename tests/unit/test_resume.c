@@ -228,6 +228,10 @@ static bool same_metrics(const struct trial *x, const struct trial *y)
     for (size_t i = 0; same && i < a->n_diagnostics; i++)
         same = a->diagnostics[i].step == b->diagnostics[i].step &&
                !memcmp(a->diagnostics[i].of, b->diagnostics[i].of, each * sizeof *a->diagnostics[i].of);
+    same = same && (a->traces.values != NULL) == (b->traces.values != NULL) &&
+           (!a->traces.values ||
+            !memcmp(a->traces.values, b->traces.values,
+                    3 * a->traces.n * a->traces.n_steps * a->traces.n_outputs * sizeof(float)));
     return same && (!a->confusion || !memcmp(a->confusion, b->confusion, n_classes * n_classes * sizeof *a->confusion));
 }
 
