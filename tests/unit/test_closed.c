@@ -33,7 +33,7 @@ struct loop {
 /* smape and nrmse of the untrained network of a trial, one sample after the other; the batch changes nothing. */
 static void by_hand(double *smape, double *nrmse, const struct trial *t, const struct loop *l, bool closed)
 {
-    const float *trace = t->m.traces.values, *traced = trace + (closed ? 2 : 1) * TESTS * l->n_steps;
+    const float *trace = t->m.traces.values, *traced = trace + (closed ? 2u : 1u) * TESTS * l->n_steps;
     struct gle_rng rng;
     struct gle_net *net = net_again(t, &rng);
     double n = 0.0, error = 0.0, ratio = 0.0, y1 = 0.0, y2 = 0.0;
