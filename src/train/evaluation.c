@@ -230,6 +230,7 @@ int gle_evaluation_make(struct gle_evaluation *e, struct gle_run *run, bool own_
         memset(run->scores.confusion, 0, m->n_classes * m->n_classes * sizeof *run->scores.confusion);
     if (run->exp->closed.n_steps && gle_closed_measure(e, run, own_values, &closed, err))
         return -1;
+    run->spent.clock = gle_clock(); /* closed loops count for no steps, and no time */
     copy = gle_evaluation_copy(e, run, own_values);
     if (show_all(&copy, e, &s, err))
         return -1;
