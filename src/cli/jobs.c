@@ -423,7 +423,7 @@ static void finish(struct state *s, struct child *c)
 static struct gle_score mean_score(const struct state *s, int split)
 {
     struct gle_score mean = {0};
-    double n = 0.0, n_labelled = 0.0;
+    double n = 0.0, n_labelled = 0.0, n_valued = 0.0;
 
     for (size_t i = 0; i < s->most; i++) {
         const struct gle_score *of = &s->children[i].score[split];
@@ -436,9 +436,14 @@ static struct gle_score mean_score(const struct state *s, int split)
             mean.accuracy += of->accuracy;
             n_labelled += 1.0;
         }
+        if (!isnan(of->nrmse)) {
+            mean.nrmse += of->nrmse;
+            n_valued += 1.0;
+        }
     }
     mean.loss /= n;
     mean.accuracy /= n_labelled; /* NaN of none */
+    mean.nrmse /= n_valued;
     return mean;
 }
 

@@ -7,6 +7,16 @@
 /* A loss that is so many times that of the untrained network is worth a word. */
 static const double FAR_ABOVE = 10.0;
 
+static void print_closed(FILE *out, const struct gle_experiment *exp, const struct gle_closed *c)
+{
+    if (!exp->closed.n_steps)
+        return;
+    if (isnan(c->smape))
+        fprintf(out, ", closed loop diverged");
+    else
+        fprintf(out, ", closed loop sMAPE %.3g %%, NRMSE %.4g", c->smape, c->nrmse);
+}
+
 void gle_outcome_print(FILE *out, const struct gle_report *report, const struct gle_metrics *m, double seconds)
 {
     const struct gle_experiment *exp = report->exp;
@@ -22,6 +32,10 @@ void gle_outcome_print(FILE *out, const struct gle_report *report, const struct 
         fprintf(out, " after epoch %llu, %s loss %.4g", (unsigned long long)last->epoch, set, score->loss);
         if (m->n_classes)
             fprintf(out, ", %s accuracy %.1f %%", set, 100.0 * score->accuracy);
+        if (!isnan(score->nrmse))
+            fprintf(out, ", %s NRMSE %.4g", set, score->nrmse);
+        if (m->confusion_split == GLE_TEST)
+            print_closed(out, exp, &score->closed);
     }
     if (m->n_phases) {
         uint64_t steps = 0;
@@ -36,6 +50,9 @@ void gle_outcome_print(FILE *out, const struct gle_report *report, const struct 
         fprintf(out, ", test loss %.4g", tested->loss);
         if (m->n_classes)
             fprintf(out, ", test accuracy %.1f %%", 100.0 * tested->accuracy);
+        if (!isnan(tested->nrmse))
+            fprintf(out, ", test NRMSE %.4g", tested->nrmse);
+        print_closed(out, exp, &tested->closed);
     }
     fprintf(out, ", %s\n", spent);
 }

@@ -41,13 +41,17 @@ void gle_bar_clear(const struct gle_bar *bar)
         fputs("\r\033[K", stderr);
 }
 
-static size_t add_score(char *buf, size_t size, size_t at, const char *name, double loss, double accuracy)
+/* With the accuracy, or NRMSE, where there is one. */
+static size_t add_score(char *buf, size_t size, size_t at, const char *name, double loss, double accuracy,
+                        double nrmse)
 {
     int n;
 
     if (isnan(loss)) /* no step had a target */
         return at;
-    if (isnan(accuracy))
+    if (isnan(accuracy) && !isnan(nrmse))
+        n = snprintf(buf + at, size - at, "  %s %.4g (NRMSE %.3g)", name, loss, nrmse);
+    else if (isnan(accuracy))
         n = snprintf(buf + at, size - at, "  %s %.4g", name, loss);
     else
         n = snprintf(buf + at, size - at, "  %s %.4f (%.1f %%)", name, loss, 100.0 * accuracy);
@@ -63,17 +67,18 @@ static const char *name_of(const struct gle_progress *p)
 /* What is shown of a split. */
 struct shown {
     const char *name;
-    double loss, accuracy;
+    double loss, accuracy, nrmse;
 };
 
-/* brief: accuracy alone, where there are labels. */
+/* brief: accuracy alone, where there are labels; else the loss alone. */
 static size_t add_shown(char *buf, size_t size, size_t at, const struct shown *s, size_t n, bool brief)
 {
     for (size_t i = 0; i < n; i++) {
         if (brief && !isnan(s[i].accuracy))
             at += (size_t)snprintf(buf + at, size - at, "  %s %.1f %%", s[i].name, 100.0 * s[i].accuracy);
         else
-            at = add_score(buf, size, at, s[i].name, s[i].loss, s[i].accuracy);
+            at = add_score(buf, size, at, s[i].name, s[i].loss, s[i].accuracy,
+                           brief ? (double)NAN : s[i].nrmse);
     }
     return at;
 }
@@ -117,7 +122,7 @@ static void tell_life(struct gle_bar *bar, const struct gle_progress *p)
         return;
     at = begin_line(line, sizeof line, bar, p->by_phases ? "phase" : "epoch", p->stage, p->stages);
     at += (size_t)snprintf(line + at, sizeof line - at, "  %.*f %%", p->by_phases ? 0 : 2, 100.0 * p->done);
-    add_score(line, sizeof line, at, name_of(p), p->loss, p->accuracy);
+    add_score(line, sizeof line, at, name_of(p), p->loss, p->accuracy, p->nrmse);
     fprintf(stderr, "%s\n", line);
 }
 
@@ -204,7 +209,7 @@ void gle_bar_jobs(struct gle_bar *bar, const struct gle_jobs_progress *p)
     for (int s = GLE_TRAIN; s < GLE_SPLITS; s++)
         if (p->score[s].measured && (s == GLE_TRAIN || s == held_out))
             scores[n++] = (struct shown){s == GLE_TRAIN && p->by_phases ? "mean loss" : names[s], p->score[s].loss,
-                                         p->score[s].accuracy};
+                                         p->score[s].accuracy, p->score[s].nrmse};
     format_left(left, sizeof left, gle_clock() - bar->start, p->done, p->made);
     at = (size_t)snprintf(after, sizeof after, "  %s left  %zu of %zu done, %zu running", left, p->n_done, p->n,
                           p->n_running);
@@ -223,7 +228,7 @@ void gle_bar_progress(struct gle_bar *bar, const struct gle_progress *p)
 {
     const enum gle_split held_out = bar->newest[GLE_TEST].measured ? GLE_TEST : GLE_VALIDATION;
     const struct gle_score *newest = &bar->newest[held_out];
-    struct shown scores[2] = {{name_of(p), p->loss, p->accuracy}};
+    struct shown scores[2] = {{name_of(p), p->loss, p->accuracy, p->nrmse}};
     char after[ADDED_MAX], left[32];
     size_t n = 1;
 
@@ -239,7 +244,7 @@ void gle_bar_progress(struct gle_bar *bar, const struct gle_progress *p)
     snprintf(after, sizeof after, "  %s %llu/%llu  %s left", p->by_phases ? "phase" : "epoch",
              (unsigned long long)p->stage, (unsigned long long)p->stages, left);
     if (p->split != held_out && newest->measured)
-        scores[n++] = (struct shown){gle_split_names[held_out], newest->loss, newest->accuracy};
+        scores[n++] = (struct shown){gle_split_names[held_out], newest->loss, newest->accuracy, newest->nrmse};
     redraw(bar, p->done, after, scores, n);
 }
 
@@ -255,7 +260,8 @@ static void epoch_over(struct gle_bar *bar, const struct gle_metrics *m, uint64_
     at = begin_line(line, sizeof line, bar, "epoch", e->epoch, epochs);
     for (int s = 0; s < GLE_SPLITS; s++)
         if (e->score[s].measured)
-            at = add_score(line, sizeof line, at, gle_split_names[s], e->score[s].loss, e->score[s].accuracy);
+            at = add_score(line, sizeof line, at, gle_split_names[s], e->score[s].loss, e->score[s].accuracy,
+                           e->score[s].nrmse);
     fprintf(stderr, "%s\n", line);
 }
 
@@ -267,7 +273,8 @@ static void phase_over(struct gle_bar *bar, const struct gle_metrics *m, size_t 
     if (!line_due(bar, m->n_phases == 1, m->n_phases == phases))
         return;
     add_score(line, sizeof line, begin_line(line, sizeof line, bar, "phase", m->n_phases, phases),
-              isnan(p->accuracy) ? "loss" : gle_split_names[GLE_TRAIN], p->last_loss, p->accuracy);
+              isnan(p->accuracy) ? "loss" : gle_split_names[GLE_TRAIN], p->last_loss, p->accuracy,
+              (double)NAN);
     fprintf(stderr, "%s\n", line);
 }
 
@@ -277,12 +284,13 @@ void gle_bar_evaluated(struct gle_bar *bar, const struct gle_metrics *m, const s
     char line[256];
     size_t at;
 
-    bar->newest[GLE_TEST] = (struct gle_score){.measured = true, .loss = e->loss, .accuracy = e->accuracy};
+    bar->newest[GLE_TEST] = (struct gle_score){.measured = true, .loss = e->loss, .accuracy = e->accuracy,
+                                            .nrmse = e->nrmse};
     if (!line_due(bar, m->n_evaluations == 1, e->step == exp->n_steps))
         return;
     at = begin_line(line, sizeof line, bar, "phase", m->n_phases + (m->n_phases < exp->n_phases), exp->n_phases);
     at += (size_t)snprintf(line + at, sizeof line - at, "  time %g", (double)e->step * exp->dt);
-    add_score(line, sizeof line, at, gle_split_names[GLE_TEST], e->loss, e->accuracy);
+    add_score(line, sizeof line, at, gle_split_names[GLE_TEST], e->loss, e->accuracy, e->nrmse);
     fprintf(stderr, "%s\n", line);
 }
 

@@ -122,7 +122,8 @@ static void tell_parent(struct session *s, const struct gle_progress *progress)
     memcpy(told.score, s->bar.newest, sizeof told.score);
     live = &told.score[progress->split];
     if (progress->split == GLE_TRAIN || !live->measured)
-        *live = (struct gle_score){.measured = true, .loss = progress->loss, .accuracy = progress->accuracy};
+        *live = (struct gle_score){.measured = true, .loss = progress->loss, .accuracy = progress->accuracy,
+                                   .nrmse = progress->nrmse};
     if (write(s->progress, &told, sizeof told) < 0)
         s->progress = NOBODY;
 }

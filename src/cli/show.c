@@ -139,8 +139,12 @@ static void show_data(const struct gle_experiment *exp, const struct gle_data *d
                "targets",
                exp->dataset.row->name, split[GLE_TRAIN].n, split[GLE_VALIDATION].n, split[GLE_TEST].n,
                data->maker.make ? "at most " : "", data->n_steps, data->n_channels, data->n_targets);
-    if (data->n_unasked && !exp->has_teacher)
+    if (data->asked_end && !exp->has_teacher)
+        printf(" in steps %zu to %zu", data->n_unasked, data->asked_end - 1);
+    else if (data->n_unasked && !exp->has_teacher)
         printf(" in the last %zu steps", data->n_steps - data->n_unasked);
+    if (gle_data_has_masks(data))
+        printf("%s where a sample asks for them", data->n_unasked || data->asked_end ? "," : "");
     if (!data->signal.play)
         putchar('\n');
     if (exp->has_teacher)
@@ -154,7 +158,7 @@ static double data_bytes(const struct gle_graph *graph, const struct gle_data *d
 
     if (data->maker.make)
         return data->bytes + gle_feed_bytes(data, graph->max_batch);
-    return 4.0 * n * (double)data->n_channels * (data->held ? 1.0 : (double)data->n_steps);
+    return 4.0 * n * (double)data->n_channels * (data->held ? 1.0 : (double)(data->n_steps / gle_data_repeat(data)));
 }
 
 /* Ends a line with the time that something takes, if it is known. */

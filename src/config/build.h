@@ -78,6 +78,9 @@ GLE_MUST_CHECK int gle_diagnose_build(struct gle_experiment *exp, const struct g
  * GLE_ENOMEM. */
 void gle_hints_add(struct gle_errors *told, const struct gle_experiment *exp);
 
+/* Which outputs an answer is told from: training.decide. Errors: GLE_ERANGE. */
+GLE_MUST_CHECK int gle_decide_build(struct gle_experiment *exp, const struct gle_part *decide, struct gle_errors *errs);
+
 /* Writes "bptt and adjoint" into buf: the names of the rules that look at windows. Returns buf. */
 const char *gle_windowed_rules(char *buf, size_t size);
 

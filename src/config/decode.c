@@ -475,6 +475,11 @@ static const struct gle_key training_keys[] = {
     GLE_KEY_NAME(struct gle_training_keys, state, "carry", &gle_state_table,
                  "what happens to the state between batches"),
     GLE_KEY_NAME(struct gle_training_keys, test, "auto", &gle_test_table, "when the test set is evaluated"),
+    {.name = "decide", .kind = GLE_KEY_KIND_PART, .offset = offsetof(struct gle_training_keys, decide), .unit = "",
+     .fallback = GLE_ABSENT,
+     .help = "which outputs an answer is told from, and so what accuracy means: the class of the largest sum; default: "
+             "sum",
+     .more = &gle_decide_table, .bare = true},
     GLE_KEY_END,
 };
 
@@ -557,5 +562,5 @@ const struct gle_table *const gle_tables[] = {
     &gle_dataset_table, &gle_act_table,  &gle_rule_table,  &gle_loss_table,  &gle_optimizer_table, &gle_schedule_table,
     &gle_metric_table,  &gle_init_table, &gle_param_table, &gle_variable_table, &gle_state_table, &gle_test_table,
     &gle_reset_table,   &gle_backend_table, &gle_link_table, &gle_pool_table,
-    &gle_feedback_table, &gle_when_table, &gle_integration_table, NULL,
+    &gle_feedback_table, &gle_when_table, &gle_integration_table, &gle_decide_table, NULL,
 };

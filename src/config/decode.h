@@ -162,14 +162,25 @@ struct gle_diagnose_keys {
     uint64_t every;
 };
 
+struct gle_closed_keys {
+    double after, length, horizon;
+};
+
 struct gle_evaluate_keys {
     double every;
+    struct gle_closed_keys closed_loop;
+};
+
+/* Of decide: window. */
+struct gle_decide_keys {
+    double length;
 };
 
 struct gle_training_keys {
     uint64_t epochs, batch_size, test_batch_size;
     double validation;
     const struct gle_row *state, *test;
+    struct gle_part decide;
     struct gle_phase_list phases;
     struct gle_evaluate_keys evaluate;
 };
@@ -220,7 +231,7 @@ extern const struct gle_table gle_when_table;
 /* Of decode_run.c */
 extern const struct gle_custom gle_teacher_custom, gle_phases_custom;
 extern const struct gle_key gle_evaluate_key_table[], gle_record_key_table[], gle_diagnose_key_table[];
-extern const struct gle_table gle_variable_table;
+extern const struct gle_table gle_variable_table, gle_decide_table;
 
 /* What people take for parameters. */
 extern const struct gle_table gle_param_table, gle_recorded_table, gle_state_table, gle_test_table, gle_reset_table;

@@ -1,6 +1,7 @@
 /* Keys of what happens in a run beside learning: the teacher, phases, what is recorded, what is compared. */
 #include "base/memory.h"
 #include "base/text.h"
+#include "config/build.h"
 #include "config/decode.h"
 #include "parts/init.h"
 #include "parts/rule.h"
@@ -244,11 +245,55 @@ static const struct gle_form phases_forms[] = {{.kind = GLE_FORM_LIST, .key = &p
 const struct gle_custom gle_phases_custom = {
     .decode = decode_phases, .type = "list of phases", .forms = phases_forms};
 
-const struct gle_key gle_evaluate_key_table[] = {
-    GLE_KEY_REAL(struct gle_evaluate_keys, every, NULL, 1e-9, 1e12, "time",
-                 "time from one evaluation to the next, a whole number of dt"),
+static const struct gle_key closed_keys[] = {
+    GLE_KEY_STEPS(struct gle_closed_keys, after, NULL, 0.0, 1e9,
+                  "how long each sample is shown before the output becomes the input"),
+    {.name = "for", .kind = GLE_KEY_KIND_REAL, .offset = offsetof(struct gle_closed_keys, length), .low = 1e-9,
+     .high = 1e9, .unit = "time", .steps = true,
+     .help = "how long the loop is closed; what is told is over this time, within a sample"},
+    GLE_KEY_STEPS(struct gle_closed_keys, horizon, GLE_ABSENT, 1e-9, 1e9,
+                  "how far targets are ahead of inputs: the output of so long before becomes the input; default: as "
+                  "the data set mackey_glass has it, else dt"),
     GLE_KEY_END,
 };
+
+const struct gle_key gle_evaluate_key_table[] = {
+    GLE_KEY_REAL(struct gle_evaluate_keys, every, GLE_ABSENT, 1e-9, 1e12, "time",
+                 "time from one evaluation to the next, a whole number of dt; needed with phases, and not for epochs"),
+    GLE_KEY_MAP(struct gle_evaluate_keys, closed_loop, GLE_ABSENT, closed_keys,
+                "whenever the test set is evaluated, it is also shown with the output in place of the input, on a copy "
+                "of the network"),
+    GLE_KEY_END,
+};
+
+/* --- answers --- */
+
+static const struct gle_key decide_window_keys[] = {
+    GLE_KEY_STEPS(struct gle_decide_keys, length, NULL, 1e-9, 1e9,
+                  "how long before the end of an answer the sum begins"),
+    GLE_KEY_END,
+};
+
+static const struct gle_row decides[] = {
+    {.name = "sum", .help = "outputs summed over all steps that have a target"},
+    {.name = "last", .help = "outputs of the last step that has a target"},
+    {.name = "window", .help = "outputs summed over the last `length` of the time that has a target",
+     .keys = decide_window_keys, .params_size = sizeof(struct gle_decide_keys)},
+    {.name = NULL},
+};
+const struct gle_table gle_decide_table = {"way to decide", decides, sizeof *decides};
+
+int gle_decide_build(struct gle_experiment *exp, const struct gle_part *decide, struct gle_errors *errs)
+{
+    exp->decide = *decide;
+    if (decide->row == &decides[1])
+        exp->decide_steps = 1;
+    if (decide->row != &decides[2])
+        return 0;
+    exp->decide_steps = gle_steps_in(((const struct gle_decide_keys *)decide->params)->length, exp->dt, decide->src,
+                                     "length", errs);
+    return exp->decide_steps ? 0 : -1;
+}
 
 /* --- recording --- */
 

@@ -251,7 +251,8 @@ static int check_dataset(const struct gle_experiment *exp, struct gle_errors *er
 
     for (const struct gle_key *k = set->row.keys; k && k->name; k++) {
         const struct gle_node *time = k->steps ? gle_node_get(exp->dataset.src, k->name) : NULL;
-        if (time && !gle_steps_in(time->number, exp->dt, exp->dataset.src, k->name, errs))
+        if (time && time->number > 0.0 && /* none at all, where the key allows that */
+            !gle_steps_in(time->number, exp->dt, exp->dataset.src, k->name, errs))
             rc = -1;
     }
     if (set->check && set->check(exp->dataset.params, &key, &why))
@@ -324,7 +325,8 @@ static int build_sections(struct gle_experiment *exp, const struct gle_file_keys
     if (dataset && training)
         rc |= check_signal(exp, errs) | check_made(exp, errs);
     return rc | gle_teacher_build(exp, &file->teacher, errs) | gle_phases_build(exp, &file->training.phases, errs) |
-           gle_evaluate_build(exp, &file->training.evaluate, errs) | gle_record_build(exp, &file->record, errs) |
+           gle_evaluate_build(exp, &file->training.evaluate, errs) |
+           gle_decide_build(exp, &file->training.decide, errs) | gle_record_build(exp, &file->record, errs) |
            gle_diagnose_build(exp, &file->diagnose, errs) | gle_curvatures_check(exp, errs) |
            gle_feedback_check(exp, errs) | gle_ways_check(exp, errs);
 }

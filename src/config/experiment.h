@@ -223,6 +223,14 @@ struct gle_sweep {
     size_t n;
 };
 
+/* The output becomes the input (training.evaluate.closed_loop): steps of a test sample. */
+struct gle_closed_cfg {
+    uint64_t after;   /* with inputs of its own */
+    uint64_t n_steps; /* without; 0: it is not asked for */
+    uint64_t horizon; /* how many steps targets are ahead of inputs; 0: as the data set says */
+    const struct gle_node *src;
+};
+
 struct gle_experiment {
     const char *name, *description;
     const char *variant; /* NULL: the file has none */
@@ -259,10 +267,13 @@ struct gle_experiment {
     size_t n_phases;
     uint64_t n_steps; /* of all phases */
     uint64_t evaluate_steps; /* from one evaluation of the test set to the next, in training by duration; 0: none */
+    struct gle_closed_cfg closed;
     uint64_t epochs, batch_size, test_batch_size;
     double validation; /* fraction taken off the training set */
     bool reset_state;  /* training.state: reset */
     enum gle_test test;
+    struct gle_part decide; /* training.decide; row NULL: the file does not say */
+    uint64_t decide_steps;  /* the last steps of an answer over which outputs are summed; 0: all of it */
 
     struct gle_record record;
     struct gle_diagnose diagnose;

@@ -301,21 +301,50 @@ int gle_phases_build(struct gle_experiment *exp, const struct gle_phase_list *ke
 
 /* --- evaluation --- */
 
+static int build_closed(struct gle_experiment *exp, const struct gle_closed_keys *keys, const struct gle_node *evaluate,
+                        struct gle_errors *errs)
+{
+    struct gle_closed_cfg *c = &exp->closed;
+    int rc = 0;
+
+    c->src = gle_node_get(evaluate, "closed_loop");
+    if (!c->src)
+        return 0;
+    c->n_steps = gle_steps_in(keys->length, exp->dt, c->src, "for", errs);
+    rc = c->n_steps ? 0 : -1;
+    if (keys->after > 0.0 && !(c->after = gle_steps_in(keys->after, exp->dt, c->src, "after", errs)))
+        rc = -1;
+    if (keys->horizon > 0.0 && !(c->horizon = gle_steps_in(keys->horizon, exp->dt, c->src, "horizon", errs)))
+        rc = -1;
+    if (exp->has_teacher)
+        rc = gle_node_error(errs, GLE_ECONFIG, evaluate, "closed_loop",
+                            "does not go with a teacher: the output stands for the input where the target is the input "
+                            "of later");
+    return rc;
+}
+
 int gle_evaluate_build(struct gle_experiment *exp, const struct gle_evaluate_keys *keys, struct gle_errors *errs)
 {
     const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
     const struct gle_node *src = exp->training_src ? gle_node_get(exp->training_src, "evaluate") : NULL;
+    const bool epochs = exp->training_src && gle_node_get(exp->training_src, "epochs");
     int rc = 0;
 
     if (!src)
         return 0;
-    if (gle_node_get(exp->training_src, "epochs"))
+    rc = build_closed(exp, &keys->closed_loop, src, errs);
+    if (epochs && (!exp->closed.src || gle_node_get(src, "every")))
         rc = gle_node_error(errs, GLE_ECONFIG, exp->training_src, "evaluate",
                             "goes with phases (training by duration); in training by epochs the key 'test' says when "
                             "the test set is evaluated");
     if (set && set->signal)
         rc = gle_node_error(errs, GLE_ECONFIG, exp->training_src, "evaluate",
                             "the data set %s is a signal, which has no test set", set->row.name);
+    if (epochs)
+        return rc;
+    if (!gle_node_get(src, "every"))
+        return gle_node_error(errs, GLE_ECONFIG, exp->training_src, "evaluate",
+                              "needs the key 'every' (time from one evaluation to the next, a whole number of dt)");
     exp->evaluate_steps = gle_steps_in(keys->every, exp->dt, src, "every", errs);
     return exp->evaluate_steps ? rc : -1;
 }

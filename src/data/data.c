@@ -35,12 +35,40 @@ const struct gle_dataset gle_datasets[] = {
      .open = gle_delayed_xor_open,
      .check = gle_delayed_xor_check,
      .shape = gle_delayed_xor_shape},
+    {ROW("adding",
+         "numbers x_0 one after another, two of which are marked by x_1 = 1; at the end their sum, or mean, is asked "
+         "for",
+         gle_adding_keys),
+     .open = gle_adding_open,
+     .shape = gle_adding_shape},
+    {ROW("copy",
+         "symbols one after another, asked for in the same order after a delay: x_s = 1 while symbol s is shown, and "
+         "the last input is 1 when the recall begins",
+         gle_copy_keys),
+     .open = gle_copy_open,
+     .shape = gle_copy_shape},
+    {ROW("evidence",
+         "cues left (x_0 = 1) or right (x_1 = 1) at random, a pause, then the side is asked for (x_2 = 1) that had "
+         "more of them (arXiv:1901.09049)",
+         gle_evidence_keys),
+     .open = gle_evidence_open,
+     .check = gle_evidence_check,
+     .shape = gle_evidence_shape},
+    {ROW("mackey_glass",
+         "the chaotic series dx/dt = beta x(t - tau) / (1 + x(t - tau)^power) - gamma x, to be foretold `horizon` "
+         "ahead",
+         gle_mackey_glass_keys),
+     .open = gle_mackey_glass_open,
+     .check = gle_mackey_glass_check,
+     .shape = gle_mackey_glass_shape},
     {ROW("npz",
          "your own arrays from an .npz file: x (samples, steps, channels) or (samples, channels), with labels y "
-         "(samples) or targets (samples, outputs) or (samples, steps, outputs), or neither beside a teacher; likewise "
-         "x_test, y_test, x_validation",
+         "(samples) or targets (samples, outputs) or (samples, steps, outputs), or neither beside a teacher; lengths "
+         "(samples) where samples end earlier, and mask (samples, steps), 1 where something is asked for, as it is not "
+         "where targets are NaN; likewise x_test, y_test, x_validation",
          gle_npz_set_keys),
-     .open = gle_npz_set_open},
+     .open = gle_npz_set_open,
+     .check = gle_npz_set_check},
     {ROW("step",
          "signal: square wave, high and low for width each, late by a random time in each sequence, then smoothed",
          gle_step_keys),
@@ -70,20 +98,39 @@ const struct gle_dataset gle_datasets[] = {
 };
 const struct gle_table gle_dataset_table = {"data set", gle_datasets, sizeof gle_datasets[0]};
 
+/* Of a sample in memory. */
+static size_t frames(const struct gle_data *data)
+{
+    return data->n_steps / gle_data_repeat(data);
+}
+
 /* Floats of one sample's input and target, as far as they are in memory: not the input of made samples, nor the target
  * of a set with labels or without targets. */
 static size_t input_size(const struct gle_data *data)
 {
     if (data->maker.make)
         return 0;
-    return data->held ? data->n_channels : data->n_steps * data->n_channels;
+    return data->held ? data->n_channels : frames(data) * data->n_channels;
 }
 
 static size_t target_size(const struct gle_data *data)
 {
     if (data->labelled)
         return 0;
-    return data->target_moves ? data->n_steps * data->n_targets : data->n_targets;
+    return data->target_moves ? frames(data) * data->n_targets : data->n_targets;
+}
+
+/* Labels of one sample. */
+static size_t label_size(const struct gle_data *data)
+{
+    return data->labelled ? gle_data_answers(data) : 0;
+}
+
+size_t gle_data_answer_at(const struct gle_data *data, size_t t)
+{
+    const size_t asked = t < data->n_unasked ? 0 : t - data->n_unasked;
+
+    return asked / ((data->n_steps - data->n_unasked) / gle_data_answers(data));
 }
 
 int gle_data_room(struct gle_data *data, enum gle_split split, size_t n, struct gle_error *err)
@@ -100,12 +147,44 @@ int gle_data_room(struct gle_data *data, enum gle_split split, size_t n, struct 
     /* gle_calloc(): pages of large arrays are zeroed as they are filled, so that a signal need not wait for all */
     s->x = input_size(data) ? gle_calloc(n * input_size(data), sizeof *s->x) : NULL;
     if (data->labelled)
-        s->labels = gle_calloc(n, sizeof *s->labels);
+        s->labels = gle_calloc(n, label_size(data) * sizeof *s->labels);
     else if (targets)
         s->targets = gle_calloc(n * targets, sizeof *s->targets);
     if ((input_size(data) && !s->x) || (data->labelled && !s->labels) || (targets && !s->targets))
         return gle_fail(err, GLE_ENOMEM, "no memory for %zu samples", n);
     return 0;
+}
+
+int gle_data_make_mask(struct gle_data *data, enum gle_split split, struct gle_error *err)
+{
+    struct gle_samples *s = &data->split[split];
+    const size_t each = frames(data);
+
+    s->asked = s->n <= SIZE_MAX / each ? gle_calloc(s->n * each, 1) : NULL;
+    if (!s->asked)
+        return gle_fail(err, GLE_ENOMEM, "no memory for what is asked of %zu samples", s->n);
+    memset(s->asked, 1, s->n * each);
+    return 0;
+}
+
+int gle_data_make_lengths(struct gle_data *data, enum gle_split split, struct gle_error *err)
+{
+    struct gle_samples *s = &data->split[split];
+
+    s->lengths = gle_calloc(s->n, sizeof *s->lengths);
+    return s->lengths ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the lengths of %zu samples", s->n);
+}
+
+size_t gle_data_longest(const struct gle_data *data, enum gle_split split, const uint32_t *rows, size_t B)
+{
+    const uint32_t *lengths = data->split[split].lengths;
+    size_t longest = 0;
+
+    if (!lengths)
+        return data->n_steps;
+    for (size_t b = 0; b < B; b++)
+        longest = lengths[rows[b]] > longest ? lengths[rows[b]] : longest;
+    return longest * gle_data_repeat(data);
 }
 
 int gle_data_steps(size_t *n_steps, const char *key, double duration, double dt, struct gle_error *err)
@@ -139,19 +218,25 @@ static void free_samples(struct gle_samples *s)
     gle_free(s->x);
     gle_free(s->labels);
     gle_free(s->targets);
+    gle_free(s->lengths);
+    gle_free(s->asked);
     *s = (struct gle_samples){0};
 }
 
 static void copy_sample(struct gle_samples *to, size_t i, const struct gle_samples *from, size_t j,
                         const struct gle_data *data)
 {
-    const size_t inputs = input_size(data), targets = target_size(data);
+    const size_t inputs = input_size(data), targets = target_size(data), labels = label_size(data);
 
     memcpy(to->x + i * inputs, from->x + j * inputs, inputs * sizeof(float));
     if (from->labels)
-        to->labels[i] = from->labels[j];
+        memcpy(to->labels + i * labels, from->labels + j * labels, labels * sizeof *to->labels);
     if (from->targets)
         memcpy(to->targets + i * targets, from->targets + j * targets, targets * sizeof(float));
+    if (from->lengths)
+        to->lengths[i] = from->lengths[j];
+    if (from->asked)
+        memcpy(to->asked + i * frames(data), from->asked + j * frames(data), frames(data));
 }
 
 /* Marks the samples that the first n_chosen of a random order take. */
@@ -184,9 +269,13 @@ static int divide(struct gle_data *data, const struct gle_samples *all, const un
     const size_t every = 1 + GLE_DATA_TELL / (1 + input_size(data));
     size_t to[GLE_SPLITS] = {0};
 
-    if (gle_data_room(data, GLE_TRAIN, all->n - n_chosen, err) ||
-        gle_data_room(data, GLE_VALIDATION, n_chosen, err))
-        return -1;
+    for (int part = GLE_TRAIN; part <= GLE_VALIDATION; part++) {
+        const enum gle_split split = (enum gle_split)part;
+        if (gle_data_room(data, split, split == GLE_TRAIN ? all->n - n_chosen : n_chosen, err) ||
+            (all->lengths && gle_data_make_lengths(data, split, err)) ||
+            (all->asked && gle_data_make_mask(data, split, err)))
+            return -1;
+    }
     for (size_t i = 0; i < all->n; i++) {
         const enum gle_split part = chosen[i] ? GLE_VALIDATION : GLE_TRAIN;
         if (i % every == 0 && gle_data_tell(ctx, "taking samples for validation", i, all->n, err))
@@ -271,14 +360,18 @@ static int hash_samples(struct hashing *h, const struct gle_data *data)
 {
     for (int i = 0; i < GLE_SPLITS; i++) {
         const struct gle_samples *s = &data->split[i];
-        h->total += s->n * (input_size(data) + (s->labels ? 1 : target_size(data)));
+        h->total += s->n * (input_size(data) + label_size(data) + target_size(data));
     }
     for (int i = 0; i < GLE_SPLITS; i++) {
         const struct gle_samples *s = &data->split[i];
         hash_size(h, s->n);
-        if (hash_words(h, s->x, s->n * input_size(data)) || (s->labels && hash_words(h, s->labels, s->n)) ||
-            hash_words(h, s->targets, s->n * target_size(data)))
+        if (hash_words(h, s->x, s->n * input_size(data)) ||
+            (s->labels && hash_words(h, s->labels, s->n * label_size(data))) ||
+            hash_words(h, s->targets, s->n * target_size(data)) ||
+            (s->lengths && hash_words(h, s->lengths, s->n)))
             return -1;
+        if (s->asked)
+            gle_sha256_add(h->sha, s->asked, s->n * frames(data));
     }
     return 0;
 }
@@ -317,6 +410,13 @@ static int hash_data(struct gle_data *data, const struct gle_data_context *ctx, 
     hash_size(&h, data->labelled != 0);
     if (data->n_unasked)
         hash_size(&h, data->n_unasked);
+    if (data->n_answers)
+        hash_size(&h, data->n_answers);
+    if (data->asked_end || data->repeat) {
+        hash_size(&h, data->asked_end);
+        hash_size(&h, data->repeat);
+        hash_size(&h, data->interpolated);
+    }
     status = data->signal.play ? hash_signal(&h, data) : hash_samples(&h, data);
     gle_sha256_end(h.sha, data->sha256);
     return status;
@@ -375,53 +475,55 @@ void gle_data_close(struct gle_data *data)
     gle_free(data);
 }
 
-/* Row b of a batch of made samples at step t. */
-static void interpolate(float *x, const struct gle_data *data, const struct gle_batch *batch, size_t b, size_t t)
+/* The input at step t of a series of n frames (n, C), interpolated between them: zero after its end. */
+static void interpolate(float *x, const float *series, size_t n, size_t C, size_t repeat, size_t t)
 {
-    const struct gle_maker *maker = &data->maker;
-    const size_t C = data->n_channels, n = batch->n_frames[b];
-    const float *frames = batch->frames + b * maker->frames_max * C;
-    const float at = fmaxf(0.0f, ((float)t + 0.5f) / (float)maker->upsample - 0.5f);
+    const float at = fmaxf(0.0f, ((float)t + 0.5f) / (float)repeat - 0.5f);
     const size_t i = (size_t)at < n ? (size_t)at : n - 1; /* at is rounded, of millions of frames to n */
     const size_t j = i + 1 < n ? i + 1 : i;
     const float part = at - (float)i;
 
-    if (t >= n * maker->upsample) {
+    if (t >= n * repeat) {
         memset(x, 0, C * sizeof *x);
         return;
     }
     for (size_t c = 0; c < C; c++)
-        x[c] = (1.0f - part) * frames[i * C + c] + part * frames[j * C + c];
+        x[c] = (1.0f - part) * series[i * C + c] + part * series[j * C + c];
 }
 
 void gle_data_input(float *x, size_t ld, const struct gle_data *data, const struct gle_batch *batch, size_t t)
 {
     const struct gle_samples *s = &data->split[batch->split];
-    const size_t C = data->n_channels, first = data->held ? 0 : t * C;
+    const size_t C = data->n_channels, repeat = gle_data_repeat(data), first = data->held ? 0 : t / repeat * C;
 
     assert(!data->signal.play && t < batch->n_steps && ld >= C);
     for (size_t b = 0; b < batch->B; b++) {
-        assert(batch->rows[b] < s->n);
-        if (batch->frames) {
-            interpolate(x + b * ld, data, batch, b, t);
-            continue;
-        }
-        for (size_t c = 0; c < C; c++)
-            x[b * ld + c] = s->x[batch->rows[b] * input_size(data) + first + c];
+        const uint32_t row = batch->rows[b];
+        assert(row < s->n);
+        if (batch->frames)
+            interpolate(x + b * ld, batch->frames + b * data->maker.frames_max * C, batch->n_frames[b], C,
+                        data->maker.upsample, t);
+        else if (data->interpolated)
+            interpolate(x + b * ld, s->x + row * input_size(data), s->lengths ? s->lengths[row] : frames(data), C,
+                        repeat, t);
+        else
+            for (size_t c = 0; c < C; c++)
+                x[b * ld + c] = s->x[row * input_size(data) + first + c];
     }
 }
 
 void gle_data_target(float *y, size_t ld, const struct gle_data *data, const struct gle_batch *batch, size_t t)
 {
     const struct gle_samples *s = &data->split[batch->split];
-    const size_t K = data->n_targets, first = data->target_moves ? t * K : 0;
+    const size_t K = data->n_targets, first = data->target_moves ? t / gle_data_repeat(data) * K : 0;
+    const size_t answers = gle_data_answers(data), answer = answers > 1 ? gle_data_answer_at(data, t) : 0;
     const uint32_t *rows = batch->rows;
 
     assert(K && t < batch->n_steps && ld >= K);
     for (size_t b = 0; b < batch->B; b++) {
         assert(rows[b] < s->n);
         for (size_t k = 0; k < K; k++)
-            y[b * ld + k] = s->labels ? (float)((size_t)s->labels[rows[b]] == k)
+            y[b * ld + k] = s->labels ? (float)((size_t)s->labels[rows[b] * answers + answer] == k)
                                       : s->targets[rows[b] * target_size(data) + first + k];
     }
 }

@@ -26,16 +26,20 @@ struct gle_data_context {
     void *ctx;
 };
 
-/* Samples in memory, all of one shape: what most data sets are made of.
- * x is (n, n_steps, n_channels) row-major, or, when held, (n, n_channels) with each row held constant for n_steps.
- * Targets: labels (n) with classes 0 ... n_targets-1 if not NULL; else targets (n, n_targets), or
- * (n, n_steps, n_targets) if target_moves; both NULL if n_targets is 0.
+/* Samples in memory, all of one shape: what most data sets are made of. A sample is a series of frames, n_frames =
+ * n_steps / repeat of them.
+ * x is (n, n_frames, n_channels) row-major, or, when held, (n, n_channels) with each row held constant for n_steps.
+ * Targets: labels (n, answers) with classes 0 ... n_targets-1 if not NULL; else targets (n, n_targets), or
+ * (n, n_frames, n_targets) if target_moves; both NULL if n_targets is 0.
  * Of samples that a maker makes, labels are all there is. */
 struct gle_samples {
     size_t n;
     float *x;
     int32_t *labels;
     float *targets;
+    uint32_t *lengths;    /* (n): frames of each, at least 1, after which its input is zero; NULL: all of them */
+    unsigned char *asked; /* (n, n_frames): whether there is a target, which there is in one frame at least; NULL: in
+                             all of them */
 };
 
 /* A signal without end, for training by duration: what data sets are made of that have no samples. */
@@ -74,8 +78,14 @@ struct gle_data {
     size_t n_targets;  /* classes, or length of a target vector; 0: there are no targets, a teacher has them */
     struct gle_signal signal; /* play NULL: there are samples */
     struct gle_maker maker;   /* make NULL: samples are in memory */
-    size_t n_unasked; /* steps that a sample begins with in which no target is there, fewer than n_steps; 0: at every
-                         step one is. Of samples in memory */
+    size_t n_unasked; /* steps that a sample begins with in which no target is there, fewer than n_steps. Of samples in
+                         memory */
+    size_t asked_end; /* the step from which on there is none, above n_unasked; 0: none such. Likewise */
+    size_t n_answers; /* of a sample with labels: its steps with a target are so many equal parts one after another, and
+                         each has a label of its own; 0: there is one */
+    size_t horizon;    /* how many steps targets are ahead of inputs; 0: that is not known */
+    size_t repeat;     /* steps of a frame; 0: one. Not of held samples, nor beside a maker */
+    bool interpolated; /* between frames, inputs are interpolated as those of a maker are; else each is held */
     int held, target_moves;
     int labelled; /* samples have labels: accuracy and a confusion matrix make sense */
     bool own_validation; /* the data bring a validation set of their own */
@@ -86,10 +96,37 @@ struct gle_data {
     char note[512];       /* what the user should know of the data, though nothing is wrong with them; "" */
     double bytes;         /* memory that a maker's state takes */
     struct gle_samples split[GLE_SPLITS]; /* n == 0: there is none */
-    char sha256[65]; /* of shapes (n_unasked only where it is not 0), x, labels and targets of all splits, in order, as
-                        little-endian bytes, before training.validation takes a part; of a signal: of its sizes and
-                        first 1,000 steps; of samples that a maker makes: as the data set says */
+    char sha256[65]; /* of shapes (those from n_unasked to `interpolated` only where one is not 0), x, labels, targets,
+                        lengths and asked of all splits, in order, as little-endian bytes, before
+                        training.validation takes a part; of a signal: of its sizes and first 1,000 steps; of samples
+                        that a maker makes: as the data set says */
 };
+
+static inline size_t gle_data_repeat(const struct gle_data *data)
+{
+    return data->repeat ? data->repeat : 1;
+}
+
+/* --- asked.c --- */
+
+/* Whether any sample may have a target at step t, and whether one has. Not of made samples beyond n_steps. */
+bool gle_data_asks_at(const struct gle_data *data, size_t t);
+bool gle_data_asks(const struct gle_data *data, enum gle_split split, uint32_t row, size_t t);
+/* Whether samples differ in that. */
+bool gle_data_has_masks(const struct gle_data *data);
+/* Steps before `end` at which a sample has a target; and the step after the last of its n_steps that has one. */
+size_t gle_data_count_asked(const struct gle_data *data, enum gle_split split, uint32_t row, size_t end);
+size_t gle_data_asked_stop(const struct gle_data *data, enum gle_split split, uint32_t row, size_t n_steps);
+/* The variance of the targets of a split over its steps with a target and samples, the mean over outputs: of each
+ * output about its own mean. NaN: there are none. */
+double gle_data_variance(const struct gle_data *data, enum gle_split split);
+
+/* Labels of a sample of a labelled set; and which of them is asked for at step t, as far as there is a target. */
+static inline size_t gle_data_answers(const struct gle_data *data)
+{
+    return data->n_answers ? data->n_answers : 1;
+}
+size_t gle_data_answer_at(const struct gle_data *data, size_t t);
 
 /* A row of gle_datasets. */
 struct gle_dataset {
@@ -137,8 +174,13 @@ struct gle_batch {
  * alone. Made samples: linear interpolation of the frames at (t + 1/2) / upsample - 1/2, where the first and the last
  * stand for what is beyond them, as torch.nn.functional.interpolate does. Not for a signal. */
 void gle_data_input(float *x, size_t ld, const struct gle_data *data, const struct gle_batch *batch, size_t t);
-/* Targets likewise, (B, ld), ld >= n_targets: one-hot for labels. They change with t only if data->target_moves.
+/* Targets likewise, (B, ld), ld >= n_targets: one-hot for labels. They change with t only where
+ * gle_data_target_moves().
  * Not for data without targets. */
+static inline bool gle_data_target_moves(const struct gle_data *data)
+{
+    return data->target_moves || data->n_answers > 1 || gle_data_has_masks(data);
+}
 void gle_data_target(float *y, size_t ld, const struct gle_data *data, const struct gle_batch *batch, size_t t);
 
 /* --- for the data sets --- */
@@ -147,6 +189,12 @@ void gle_data_target(float *y, size_t ld, const struct gle_data *data, const str
 GLE_MUST_CHECK int gle_data_tell(const struct gle_data_context *ctx, const char *what, size_t done, size_t total,
                                  struct gle_error *err);
 enum { GLE_DATA_TELL = 1 << 14 }; /* values between two words on the progress */
+/* Steps of a batch of samples in memory: those of the longest of B rows. */
+size_t gle_data_longest(const struct gle_data *data, enum gle_split split, const uint32_t *rows, size_t B);
+/* Room for what is asked of the samples of a split, at first everything; and for their lengths. Once each, after
+ * gle_data_room(). Owns: likewise. Errors: GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_data_make_mask(struct gle_data *data, enum gle_split split, struct gle_error *err);
+GLE_MUST_CHECK int gle_data_make_lengths(struct gle_data *data, enum gle_split split, struct gle_error *err);
 /* Room for n samples of one split, all zero, in the shapes that data says; its sizes and flags are set before, and its
  * maker, if it has one: then there is room for labels alone.
  * Owns:   the arrays belong to data (gle_data_close). Call it once per split; not at all for one that is not there.

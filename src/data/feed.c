@@ -83,7 +83,8 @@ static bool begin_batch(struct gle_feed *feed)
     B = from->pass.n - from->at < from->pass.batch_size ? from->pass.n - from->at : from->pass.batch_size;
     memcpy(slot->rows, from->rows + from->at, B * sizeof *slot->rows);
     slot->batch = (struct gle_batch){
-        .split = from->pass.split, .rows = slot->rows, .B = B, .n_steps = feed->data->n_steps};
+        .split = from->pass.split, .rows = slot->rows, .B = B};
+    slot->batch.n_steps = gle_data_longest(feed->data, from->pass.split, slot->rows, B);
     slot->first_draw = from->pass.first_draw + from->at;
     slot->taken = slot->made = is_made(feed) ? 0 : B;
     if (is_made(feed)) {

@@ -12,6 +12,10 @@ const char *const gle_npz_names[GLE_NPZ_ROLES][GLE_SPLITS] = {
     [GLE_NPZ_TARGETS] = {[GLE_TRAIN] = "targets",
                          [GLE_VALIDATION] = "targets_validation",
                          [GLE_TEST] = "targets_test"},
+    [GLE_NPZ_MASK] = {[GLE_TRAIN] = "mask", [GLE_VALIDATION] = "mask_validation", [GLE_TEST] = "mask_test"},
+    [GLE_NPZ_LENGTHS] = {[GLE_TRAIN] = "lengths",
+                         [GLE_VALIDATION] = "lengths_validation",
+                         [GLE_TEST] = "lengths_test"},
 };
 
 /* Words by which people call the parts of a data set. */
@@ -24,7 +28,8 @@ static const struct word role_words[] = {
     {"images", GLE_NPZ_X},     {"data", GLE_NPZ_X},         {"feature", GLE_NPZ_X},  {"features", GLE_NPZ_X},
     {"sample", GLE_NPZ_X},     {"samples", GLE_NPZ_X},      {"y", GLE_NPZ_Y},        {"label", GLE_NPZ_Y},
     {"labels", GLE_NPZ_Y},     {"target", GLE_NPZ_TARGETS}, {"targets", GLE_NPZ_TARGETS},
-    {"output", GLE_NPZ_TARGETS}, {"outputs", GLE_NPZ_TARGETS}, {NULL, 0},
+    {"output", GLE_NPZ_TARGETS}, {"outputs", GLE_NPZ_TARGETS}, {"mask", GLE_NPZ_MASK}, {"masks", GLE_NPZ_MASK},
+    {"length", GLE_NPZ_LENGTHS}, {"lengths", GLE_NPZ_LENGTHS}, {NULL, 0},
 };
 static const struct word split_words[] = {
     {"train", GLE_TRAIN},      {"training", GLE_TRAIN},     {"valid", GLE_VALIDATION}, {"val", GLE_VALIDATION},

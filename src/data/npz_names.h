@@ -5,8 +5,8 @@
 #include "base/npz.h"
 #include "data/data.h"
 
-/* "x", "y", "targets" of the training set, "x_validation", "x_test" and so on. */
-enum gle_npz_role { GLE_NPZ_X, GLE_NPZ_Y, GLE_NPZ_TARGETS, GLE_NPZ_ROLES };
+/* "x", "y", "targets", "mask", "lengths" of the training set, "x_validation", "x_test" and so on. */
+enum gle_npz_role { GLE_NPZ_X, GLE_NPZ_Y, GLE_NPZ_TARGETS, GLE_NPZ_MASK, GLE_NPZ_LENGTHS, GLE_NPZ_ROLES };
 extern const char *const gle_npz_names[GLE_NPZ_ROLES][GLE_SPLITS];
 
 /* Refuses arrays that are meant for a set and go by another name ("X_test", "labels_train", "target"), since they would

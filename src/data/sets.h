@@ -23,6 +23,13 @@ GLE_DATASET(mnist1d);
 GLE_DATASET(xor);
 /* Exclusive or over a delay: moving inputs, 1 channel, labels 0 (signs alike) and 1; no target before the answer. */
 GLE_DATASET(delayed_xor);
+/* Tasks that are made, with nothing asked for before the answer; the formula of each is in its file. Adding: 2
+ * channels, one target. Copy: a channel for each symbol and one more, several labels a sample. Evidence: 3 channels,
+ * labels left 0 and right 1. Mackey-Glass: one channel, and one target that moves. */
+GLE_DATASET(adding);
+GLE_DATASET(copy);
+GLE_DATASET(evidence);
+GLE_DATASET(mackey_glass);
 /* Yin-Yang (Kriener, Goeltz & Petrovici 2022, arXiv:2102.08211), held: 4 channels, labels yang 0, yin 1, dot 2. */
 GLE_DATASET(yinyang);
 /* The user's own arrays from an npz file: anything that struct gle_data can hold. (gle_npz_open is base/npz.h's.) */

@@ -193,6 +193,7 @@ struct gle_graph {
     struct gle_field tape_target; /* tape (B, n of the output) */
     bool observed; /* derived variables are kept for each population */
     bool e_inst;   /* instantaneous errors are found, too */
+    bool sums_squares; /* squares of how far outputs are from targets are summed, not outputs */
     bool passive;  /* nothing learns, no errors flow */
     bool eligible; /* errors meet eligibilities */
     bool ideal;    /* there is no noise, factors of time constants are 1, and weights are read as they are */
@@ -210,6 +211,7 @@ struct gle_graph_options {
     bool observed;     /* phi', e, prosp_u and s of every layer can be looked at after any step */
     bool errors;       /* errors can be looked at under a windowed rule, too, whose steps may do without */
     bool e_inst;       /* observed: instantaneous errors can be looked at, too */
+    bool sums_squares; /* of a regression: outputs are not summed, but squares of how far they are from targets */
     bool passive;      /* nothing learns, no errors flow */
     bool ideal;        /* a teacher: without noise and mismatch, and with weights that are read as they are */
 };

@@ -97,13 +97,15 @@ static inline float curvature_nll(float r, float y, float x, float most, float s
     return exp(r - most) * scale * (mean - x);
 }
 
+/* Nothing is asked of an output whose target is none. */
 #define LOSS_NEEDS_ROWS GLUED(loss_rows_, LOSS)
 #define LOSS_IS_MEAN GLUED(loss_mean_, LOSS)
-#define LOSS_OF(r, y, most, sum) GLUED(loss_of_, LOSS)(r, y, most, sum, parameter)
+#define LOSS_OF(r, y, most, sum) (gle_is_asked(y) ? GLUED(loss_of_, LOSS)(r, y, most, sum, parameter) : 0.0f)
 #define LOSS_IS_SOFTMAX GLUED(loss_softmax_, LOSS)
 #define LOSS_CURVATURE(r, y, x, most, scale, mean) \
-    GLUED(curvature_, LOSS)(r, y, x, most, scale, mean, parameter)
-#define TARGET_ERROR(r, y, most, scale) GLUED(target_error_, LOSS)(r, y, most, scale, parameter)
+    (gle_is_asked(y) ? GLUED(curvature_, LOSS)(r, y, x, most, scale, mean, parameter) : 0.0f)
+#define TARGET_ERROR(r, y, most, scale) \
+    (gle_is_asked(y) ? GLUED(target_error_, LOSS)(r, y, most, scale, parameter) : 0.0f)
 
 /* An optimizer: p after a step along the gradient g. Its moments m_0 and m_1 move along; c: the numbers of struct
  * gle_optimizer_step. */

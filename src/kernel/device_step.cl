@@ -536,8 +536,8 @@ CALLED void step_row(const struct network *w, uint b)
 
     w->loss[b] = asked ? loss_of_row(w, p, r, y) : 0.0f;
     for (uint i = 0; i < p->n; i++) {
-        if (asked)
-            w->output_sum[b * p->ld + i] += r[i];
+        if (asked && gle_is_asked(y[i]))
+            w->output_sum[b * p->ld + i] += shape->sums_squares ? (y[i] - r[i]) * (y[i] - r[i]) : r[i];
         if (tapes)
             w->tape[shape->tape_target.place + (w->step->taped * shape->B + b) * p->ld + i] = y[i];
     }

@@ -123,6 +123,7 @@ struct gle_device_shape {
     gle_u32 n_input, ld_input, n_top, ld_top;
     gle_u32 B, max_batch;
     gle_u32 input_past, observed;
+    gle_u32 sums_squares; /* outputs are not summed, but squares of how far they are from targets */
     struct gle_device_field input, tape_input, tape_target;
     gle_u32 slab_params, slab_coefs, slab_state, slab_derived, slab_tape; /* floats of one network's */
     gle_u32 slab_input, slab_target;  /* of one step's input and target of one network */

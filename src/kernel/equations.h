@@ -32,6 +32,11 @@
 #define GLE_REAL float
 #endif
 
+/* A target that is none: of the outputs of a sample of which nothing is asked in a step. It is a number, so that it
+ * can be kept in files, and the least of all, which no output can be held against. */
+#define GLE_UNASKED (-3.40282346638528859812e+38f)
+#define gle_is_asked(target) ((target) != GLE_UNASKED)
+
 /* x, or low or high where it lies beyond them. NaN passes through, here and below. */
 static inline float gle_clipf(float x, float low, float high)
 {

@@ -221,6 +221,7 @@ const struct gle_loss GLE_ISA_NAME(gle_losses)[] = {
     {{.name = "mse", .help = "mean over outputs of (target - r)^2; target error: target - r"},
      .eval = eval_mse,
      .scale = scale_mse,
+     .squared = true,
      .curvature = curvature_mse},
     {{.name = "huber",
       .help = "mean over outputs of d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2), d = target - r; target "

@@ -25,6 +25,7 @@ struct gle_loss {
     double (*parameter)(const void *params);
     bool log_probabilities; /* wants an activation that gives log-probabilities */
     bool classes;           /* wants labels (targets that are probabilities) */
+    bool squared;           /* it is the mean squared error */
 };
 GLE_ISA_DECLARE_ROWS(const struct gle_loss, gle_losses);
 extern const struct gle_table gle_loss_table;

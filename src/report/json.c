@@ -233,6 +233,10 @@ static json_t *dataset(const struct gle_report *r)
     json_object_set_new(out, "steps", count_or_null(r->data->n_steps));
     if (r->data->n_unasked)
         json_object_set_new(out, "unasked_steps", count(r->data->n_unasked));
+    if (r->data->asked_end)
+        json_object_set_new(out, "asked_until_step", count(r->data->asked_end));
+    if (r->data->repeat)
+        json_object_set_new(out, "steps_a_frame", count(r->data->repeat));
     json_object_set_new(out, "channels", count(r->data->n_channels));
     json_object_set_new(out, "targets", count_or_null(r->data->n_targets));
     json_object_set_new(out, "classes", classes(r->data));
@@ -331,7 +335,34 @@ static json_t *network(const struct gle_graph *g, const struct gle_net *net)
     return out;
 }
 
-static json_t *score(const struct gle_score *s)
+/* What is known beside the loss: of classes, or of target values. */
+static void add_quality(json_t *to, const struct gle_metrics *m, double accuracy, double top5, double nrmse)
+{
+    json_object_set_new(to, "accuracy", gle_json_real(accuracy));
+    if (gle_metrics_has_top5(m))
+        json_object_set_new(to, "top5_accuracy", gle_json_real(top5));
+    if (isnan(m->variance[GLE_TRAIN]))
+        return;
+    json_object_set_new(to, "nrmse", gle_json_real(nrmse));
+    json_object_set_new(to, "r2", gle_json_real(1.0 - nrmse * nrmse));
+}
+
+/* The closed loop, where it was asked for, and the open one beside it. */
+static void add_closed(json_t *to, const struct gle_experiment *exp, const struct gle_closed *c)
+{
+    json_t *out = json_object(), *open = json_object();
+
+    json_object_set_new(open, "smape", gle_json_real(c->open_smape));
+    json_object_set_new(open, "nrmse", gle_json_real(c->open_nrmse));
+    json_object_set_new(out, "smape", gle_json_real(c->smape));
+    json_object_set_new(out, "nrmse", gle_json_real(c->nrmse));
+    json_object_set_new(out, "open_loop", open);
+    if (exp->closed.n_steps)
+        json_object_set(to, "closed_loop", out);
+    json_decref(out);
+}
+
+static json_t *score(const struct gle_metrics *m, const struct gle_score *s)
 {
     json_t *out;
 
@@ -339,7 +370,7 @@ static json_t *score(const struct gle_score *s)
         return json_null();
     out = json_object();
     json_object_set_new(out, "loss", gle_json_real(s->loss));
-    json_object_set_new(out, "accuracy", gle_json_real(s->accuracy));
+    add_quality(out, m, s->accuracy, s->top5, s->nrmse);
     return out;
 }
 
@@ -351,7 +382,7 @@ static void add_clipping(json_t *to, const struct gle_experiment *exp, const str
                             json_pack("{s:o, s:o}", "steps", count(c->steps), "clipped", count(c->clipped)));
 }
 
-static json_t *epoch(const struct gle_experiment *exp, const struct gle_epoch *e)
+static json_t *epoch(const struct gle_experiment *exp, const struct gle_metrics *m, const struct gle_epoch *e)
 {
     json_t *out = json_object();
 
@@ -360,7 +391,9 @@ static json_t *epoch(const struct gle_experiment *exp, const struct gle_epoch *e
     json_object_set_new(out, "seconds", gle_json_real(e->seconds));
     add_clipping(out, exp, &e->clipping);
     for (int s = 0; s < GLE_SPLITS; s++)
-        json_object_set_new(out, gle_split_names[s], score(&e->score[s]));
+        json_object_set_new(out, gle_split_names[s], score(m, &e->score[s]));
+    if (e->score[GLE_TEST].measured)
+        add_closed(json_object_get(out, gle_split_names[GLE_TEST]), exp, &e->score[GLE_TEST].closed);
     return out;
 }
 
@@ -388,7 +421,7 @@ static json_t *phase(const struct gle_graph *g, const struct gle_metrics *m, siz
     json_object_set_new(out, "loss", gle_json_real(p->loss));
     json_object_set_new(out, "last_loss", gle_json_real(p->last_loss));
     json_object_set_new(out, "last_steps", count(p->last_steps));
-    json_object_set_new(out, "accuracy", gle_json_real(p->accuracy));
+    add_quality(out, m, p->accuracy, p->top5, p->nrmse);
     add_clipping(out, exp, &p->clipping);
     return out;
 }
@@ -404,7 +437,8 @@ static json_t *evaluations(const struct gle_experiment *exp, const struct gle_me
         json_object_set_new(one, "step", count(e->step));
         json_object_set_new(one, "split", json_string(gle_split_names[GLE_TEST]));
         json_object_set_new(one, "loss", gle_json_real(e->loss));
-        json_object_set_new(one, "accuracy", gle_json_real(e->accuracy));
+        add_quality(one, m, e->accuracy, e->top5, e->nrmse);
+        add_closed(one, exp, &e->closed);
         json_array_append_new(out, one);
     }
     return out;
@@ -472,7 +506,7 @@ static json_t *best(const struct gle_experiment *exp, const struct gle_metrics *
 
     if (!e->score[m->best_split].measured)
         return json_null();
-    out = epoch(exp, e);
+    out = epoch(exp, m, e);
     snprintf(by, sizeof by, "%s_%s", gle_split_names[m->best_split], labelled ? "accuracy" : "loss");
     json_object_set_new(out, "chosen_by", json_string(by));
     return out;
@@ -536,7 +570,8 @@ static json_t *phases(const struct gle_report *r, const struct gle_metrics *m, j
 {
     const struct gle_evaluated *e = gle_metrics_final_test(m, r->exp);
     const struct gle_score tested = {
-        .measured = e != NULL, .loss = e ? e->loss : 0.0, .accuracy = e ? e->accuracy : 0.0};
+        .measured = e != NULL, .loss = e ? e->loss : 0.0, .accuracy = e ? e->accuracy : 0.0,
+        .top5 = e ? e->top5 : 0.0, .nrmse = e ? e->nrmse : 0.0};
     json_t *out = json_array();
     uint64_t start = 0;
 
@@ -547,7 +582,9 @@ static json_t *phases(const struct gle_report *r, const struct gle_metrics *m, j
         start += r->exp->phases[i].n_steps;
     }
     if (m->n_phases && r->exp->evaluate_steps)
-        json_object_set_new(*last, gle_split_names[GLE_TEST], score(&tested));
+        json_object_set_new(*last, gle_split_names[GLE_TEST], score(m, &tested));
+    if (m->n_phases && e)
+        add_closed(json_object_get(*last, gle_split_names[GLE_TEST]), r->exp, &e->closed);
     return out;
 }
 
@@ -557,9 +594,9 @@ static json_t *epochs(const struct gle_experiment *exp, const struct gle_metrics
     json_t *out = json_array();
 
     for (size_t i = 0; i < m->n_epochs; i++)
-        json_array_append_new(out, epoch(exp, &m->epochs[i]));
+        json_array_append_new(out, epoch(exp, m, &m->epochs[i]));
     if (m->n_epochs)
-        *last = epoch(exp, &m->epochs[m->n_epochs - 1]);
+        *last = epoch(exp, m, &m->epochs[m->n_epochs - 1]);
     return out;
 }
 

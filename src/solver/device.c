@@ -308,6 +308,16 @@ int gle_net_device_collect(struct gle_net *net, double *losses, size_t *n, struc
     return gle_net_tell(net, err);
 }
 
+void gle_net_device_recover(struct gle_net *net)
+{
+    struct gle_net_device *d = net->device;
+
+    if (!d || d->err.code != GLE_EDIVERGED)
+        return;
+    d->err = (struct gle_error){0};
+    d->n_known = 0;
+}
+
 /* --- the net moves --- */
 
 bool gle_net_is_on_device(const struct gle_net *net)

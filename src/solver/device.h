@@ -52,6 +52,8 @@ void gle_net_settle(const struct gle_net *net);
 /* Puts a step down; hands over those before it where there are many. Errors: as gle_net_queue(). */
 GLE_MUST_CHECK int gle_net_device_queue(struct gle_net *net, const struct gle_step *step, double *losses, size_t *n,
                                         struct gle_error *err);
+/* Forgets that the net diverged, if it did: it becomes another one. */
+void gle_net_device_recover(struct gle_net *net);
 GLE_MUST_CHECK int gle_net_device_collect(struct gle_net *net, double *losses, size_t *n, struct gle_error *err);
 /* What gle_net_begin_window() and gle_net_end_window() do there. alpha: of gradients. Errors: of the device;
  * GLE_EDIVERGED. */

@@ -434,6 +434,7 @@ int gle_device_tables_build(struct gle_device_tables *t, const struct gle_graph 
         .max_batch = (gle_u32)g->max_batch,
         .input_past = (gle_u32)g->input_past,
         .observed = g->observed,
+        .sums_squares = g->sums_squares,
         .input = field_of(&g->input, 0),
         .tape_input = field_of(&g->tape_input, 0),
         .tape_target = field_of(&g->tape_target, 0),

@@ -339,6 +339,11 @@ void gle_net_tape(struct gle_net *net, size_t i, struct gle_range rows, size_t t
 const float *gle_net_errors_above(struct gle_net *net, const struct gle_population *p, float *sum, size_t first,
                                   size_t n);
 
+/* The target errors e of n rows of outputs r, times beta, and their loss, summed; none of rows that nothing is asked
+ * of, whose targets are GLE_UNASKED. e, r, target: the first of the rows. */
+double gle_net_find_target_errors(const struct gle_net *net, float *e, const float *r, const float *target, float beta,
+                                  size_t n);
+
 /* --- hardware.c --- */
 
 /* What a time constant of neuron i that the net has as `tau` is there: if it has a factor, no less than the shortest

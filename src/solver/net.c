@@ -1,6 +1,7 @@
 /* The net: its memory, its threads, what goes in and what is looked at. */
 #include "base/clock.h"
 #include "base/memory.h"
+#include "kernel/equations.h"
 #include "solver/inside.h"
 
 #include <assert.h>
@@ -452,6 +453,9 @@ void gle_net_get_read(const struct gle_net *net, enum gle_read what, const size_
     else
         gle_copy_chosen(values, what == GLE_READ_TARGET ? net->target : gle_past_of(net, &top->r, 1),
                         top->ld, top->n, rows, n_rows);
+    for (size_t i = 0; what == GLE_READ_TARGET && i < n_rows * top->n; i++)
+        if (!gle_is_asked(values[i]))
+            values[i] = NAN;
 }
 
 void gle_net_get_output_sum(const struct gle_net *net, float *sum)
@@ -493,12 +497,29 @@ static bool has_outside_states(const struct gle_graph *g)
     return false;
 }
 
+static void clear_output_sums(struct gle_net *net)
+{
+    gle_net_clear(net, GLE_PART_OUTPUT_SUM);
+    memset(net->output_sum, 0, net->graph->max_batch * gle_top_of(net)->ld * sizeof *net->output_sum);
+}
+
+void gle_net_clear_output_sum(struct gle_net *net, size_t first, size_t n)
+{
+    const size_t ld = gle_top_of(net)->ld;
+
+    if (n == net->B) {
+        clear_output_sums(net);
+        return;
+    }
+    gle_net_touch(net, GLE_PART_OUTPUT_SUM);
+    memset(net->output_sum + first * ld, 0, n * ld * sizeof *net->output_sum);
+}
+
 void gle_net_begin_batch(struct gle_net *net, bool reset_all)
 {
     const struct gle_graph *g = net->graph;
 
-    gle_net_clear(net, GLE_PART_OUTPUT_SUM);
-    memset(net->output_sum, 0, g->max_batch * gle_top_of(net)->ld * sizeof *net->output_sum);
+    clear_output_sums(net);
     if (reset_all && !has_outside_states(g)) {
         gle_net_clear(net, GLE_PART_STATE);
         memset(net->slabs[GLE_STATE], 0, g->floats[GLE_STATE] * sizeof(float));
@@ -513,6 +534,14 @@ void gle_net_begin_batch(struct gle_net *net, bool reset_all)
         for (size_t ago = 0; ago < gle_past_copies(f); ago++)
             memset(gle_past_of(net, f, ago), 0, net->B * f->ld * sizeof(float));
     }
+}
+
+void gle_net_unask(struct gle_net *net, size_t row)
+{
+    const struct gle_population *top = gle_top_of(net);
+
+    for (size_t i = 0; i < top->n; i++)
+        net->target[row * top->ld + i] = GLE_UNASKED;
 }
 
 /* --- other nets --- */
@@ -534,6 +563,7 @@ void gle_net_copy_read(struct gle_net *net, const struct gle_net *from)
 void gle_net_copy(struct gle_net *net, const struct gle_net *from)
 {
     assert(from->B <= net->graph->max_batch && net->graph->n_parameters == from->graph->n_parameters);
+    gle_net_device_recover(net);
     gle_net_see(from, GLE_PART_PARAMETERS);
     gle_net_see(from, GLE_PART_STATE);
     gle_net_replace(net, GLE_PART_PARAMETERS);

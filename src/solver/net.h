@@ -56,6 +56,9 @@ void gle_net_set_batch(struct gle_net *net, size_t B);
 /* Start of a batch: the summed output becomes zero, and the state of layers with `reset: batch`, or of all. */
 void gle_net_begin_batch(struct gle_net *net, bool reset_all);
 
+/* The summed output of n rows, from `first` on, becomes zero again. Of all rows it costs next to nothing. */
+void gle_net_clear_output_sum(struct gle_net *net, size_t first, size_t n);
+
 /* Calls body(ctx) on this thread, with the net's other threads ready to take their share of the steps in it. Without
  * it, steps run on one thread, to the same results. */
 void gle_net_parallel(struct gle_net *net, void (*body)(void *ctx), void *ctx);
@@ -64,6 +67,10 @@ void gle_net_parallel(struct gle_net *net, void (*body)(void *ctx), void *ctx);
  * apart. Both stay as they are until overwritten. */
 float *gle_net_input(struct gle_net *net, size_t *ld);
 float *gle_net_target(struct gle_net *net, size_t *ld);
+
+/* Makes the target of a row none, until another one is put there: nothing is asked of it in the next step. It has no
+ * target error and no loss then, and its output is not added to the sum. */
+void gle_net_unask(struct gle_net *net, size_t row);
 
 struct gle_step {
     bool learn; /* driven by the target error, gradients are found, and the optimizer steps, or, under learning.update,
@@ -129,7 +136,8 @@ void gle_net_get_lambda(const struct gle_net *net, size_t layer, size_t t, const
 
 /* Below, parameters and fields go by their numbers in the graph. Those are the same in all graphs of an experiment, but
  * for tapes and adjoints. Values are copied, without padding. */
-/* The output summed over the steps since gle_net_begin_batch(), without those unasked: (B, n of the last layer). */
+/* The output summed over the steps since gle_net_begin_batch() or gle_net_clear_output_sum(), without those unasked:
+ * (B, n of the last layer). Of a graph that sums squares: in place of the output, the square of target less output. */
 void gle_net_get_output_sum(const struct gle_net *net, float *sum);
 /* A parameter, in the shape of its field. */
 void gle_net_get_param(const struct gle_net *net, size_t param, float *values);
@@ -158,8 +166,8 @@ void gle_net_get_var(const struct gle_net *net, size_t field, float *values);
 /* The same of a variable that the network has, for chosen rows, below B: (n_rows, cols). */
 void gle_net_get_rows(const struct gle_net *net, size_t field, const size_t *rows, size_t n_rows,
                       float *values);
-/* What the last step read, for chosen rows: the input (n_rows, n_input); the target, and the output that was held
- * against it, (n_rows, n of the last layer). */
+/* What the last step read, for chosen rows: the input (n_rows, n_input); the target, NaN where gle_net_unask() made it
+ * none, and the output that was held against it, (n_rows, n of the last layer). */
 enum gle_read { GLE_READ_INPUT, GLE_READ_TARGET, GLE_READ_OUTPUT };
 void gle_net_get_read(const struct gle_net *net, enum gle_read what, const size_t *rows, size_t n_rows, float *values);
 
@@ -176,7 +184,7 @@ void gle_net_hold(struct gle_net *net, size_t param, bool hold);
 void gle_net_aim(struct gle_net *net, const struct gle_net *teacher);
 /* Takes over input and target. */
 void gle_net_copy_read(struct gle_net *net, const struct gle_net *from);
-/* Takes over parameters, state and the number of rows. */
+/* Takes over parameters, state and the number of rows; also after net has diverged. */
 void gle_net_copy(struct gle_net *net, const struct gle_net *from);
 
 /* Keeps a copy of all parameters inside the net; gle_net_recall() puts them back. */

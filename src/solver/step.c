@@ -195,6 +195,51 @@ static size_t loss_rows(const struct gle_net *net)
     return net->split.shared ? 1 : net->B;
 }
 
+/* Whether something is asked of all rows of targets. */
+static bool asks_all(const float *target, size_t rows, size_t ld)
+{
+    for (size_t b = 0; b < rows; b++)
+        if (!gle_is_asked(target[b * ld]))
+            return false;
+    return true;
+}
+
+double gle_net_find_target_errors(const struct gle_net *net, float *e, const float *r, const float *target, float beta,
+                                  size_t rows)
+{
+    const struct gle_population *l = gle_top_of(net);
+    const void *params = net->graph->exp->loss_params;
+    double loss = 0.0;
+
+    if (asks_all(target, rows, l->ld))
+        return net->loss->eval(e, r, target, beta, params, rows, l->n, l->ld);
+    for (size_t b = 0, at = 0; b < rows; b++, at += l->ld)
+        if (gle_is_asked(target[at]))
+            loss += net->loss->eval(e + at, r + at, target + at, beta, params, 1, l->n, l->ld);
+        else
+            memset(e + at, 0, l->n * sizeof *e);
+    return loss;
+}
+
+/* Adds to the summed output of rows that something is asked of, or to that of squares. */
+static void sum_outputs(struct gle_net *net, const float *output, size_t first, size_t n_rows)
+{
+    const struct gle_population *l = gle_top_of(net);
+    const bool squares = net->graph->sums_squares;
+    const float *target = net->target + first * l->ld;
+    float *sum = net->output_sum + first * l->ld;
+
+    if (!squares && asks_all(target, n_rows, l->ld)) {
+        net->kernels->add(sum, output + first * l->ld, n_rows * l->ld);
+        return;
+    }
+    for (size_t b = 0; b < n_rows; b++)
+        for (size_t i = 0; i < l->n && gle_is_asked(target[b * l->ld]); i++) {
+            const float y = target[b * l->ld + i], r = output[(first + b) * l->ld + i];
+            sum[b * l->ld + i] += squares ? (y - r) * (y - r) : r;
+        }
+}
+
 /* The error that drives the output, from its own old rates; also the loss, and the summed output. Without a target
  * there is none of these. */
 static void find_top_error(struct gle_net *net, struct gle_range rows)
@@ -210,9 +255,9 @@ static void find_top_error(struct gle_net *net, struct gle_range rows)
         return;
     }
     for (size_t b = rows.first; b < rows.first + rows.n; b += together)
-        net->row_loss[b] = net->loss->eval(net->top_error + b * l->ld, output + b * l->ld, net->target + b * l->ld,
-                                           beta, net->graph->exp->loss_params, together, l->n, l->ld);
-    net->kernels->add(net->output_sum + first, output + first, rows.n * l->ld);
+        net->row_loss[b] = gle_net_find_target_errors(net, net->top_error + b * l->ld, output + b * l->ld,
+                                                      net->target + b * l->ld, beta, together);
+    sum_outputs(net, output, rows.first, rows.n);
 }
 
 /* Rows that go through a population together: few enough, by the floats of one variable, that the dozen arrays which

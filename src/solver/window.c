@@ -17,6 +17,7 @@
  *      unless 0 <= t(p) < T. Then lambda and above_bar of all its later steps are whole.
  *   4. A round writes of a population nothing but its own adjoints, and its rows of lambda, prosp_u_bar, above_bar and
  *      of its projections' tapes at step t(p). */
+#include "kernel/equations.h"
 #include "solver/inside.h"
 
 #include <assert.h>
@@ -150,10 +151,12 @@ static const float *rate_bar(struct gle_net *net, size_t i, struct gle_range row
     if (p->is_output && t + 1 < net->taped && !net->tape_unasked[t + 1]) {
         const float *r = gle_tape_of(net, &p->tape.r, t + p->past) + at;
         const float *y = gle_tape_of(net, &net->graph->tape_target, t + 1) + at;
-        (void)net->loss->eval(bar, r, y, 1.0f, exp->loss_params, rows.n, p->n, p->ld);
-        if (feeds_back(net, p))
-            net->loss->curvature(bar, r, y, gle_tape_of(net, &p->tape.above_bar, t + 1) + at, (float)exp->beta,
-                             exp->loss_params, rows.n, p->n, p->ld);
+        (void)gle_net_find_target_errors(net, bar, r, y, 1.0f, rows.n);
+        for (size_t b = 0; feeds_back(net, p) && b < rows.n; b++) /* each row is found by itself in any case */
+            if (gle_is_asked(y[b * p->ld]))
+                net->loss->curvature(bar + b * p->ld, r + b * p->ld, y + b * p->ld,
+                                     gle_tape_of(net, &p->tape.above_bar, t + 1) + at + b * p->ld, (float)exp->beta,
+                                     exp->loss_params, 1, p->n, p->ld);
         first = false;
     }
     for (size_t j = 0; j < p->n_out; j++) {

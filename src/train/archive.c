@@ -1,12 +1,10 @@
 /* A run between two steps as named arrays, and back. */
 #include "base/archive.h"
-#include "base/memory.h"
 #include "train/run.h"
 
 #include <assert.h>
 #include <float.h>
 #include <math.h>
-#include <string.h>
 
 /* --- random streams --- */
 
@@ -33,156 +31,6 @@ static int visit_streams(struct gle_run *run, struct gle_archive *a, struct gle_
                : 0;
 }
 
-static int visit_split(struct gle_archive *a, const char *name, enum gle_split *split, struct gle_error *err)
-{
-    size_t number = (size_t)*split;
-
-    if (gle_archive_count(a, name, &number, 0, GLE_SPLITS - 1, err))
-        return -1;
-    *split = (enum gle_split)number;
-    return 0;
-}
-
-/* --- metrics --- */
-
-/* Columns of their own, where there is something to count. c: in the first of n structs of that size. */
-static int visit_clipping(const struct gle_run *run, struct gle_archive *a, struct gle_clipping *c, size_t n,
-                          size_t size, struct gle_error *err)
-{
-    for (size_t i = 0; gle_archive_restores(a) && i < n; i++)
-        memset((char *)c + i * size, 0, sizeof *c);
-    if (!(run->exp->clip > 0.0))
-        return 0;
-    return gle_archive_spread(a, "clip_steps", GLE_NPY_U64, &c->steps, n, size, err) ||
-                   gle_archive_spread(a, "clipped", GLE_NPY_U64, &c->clipped, n, size, err)
-               ? -1
-               : 0;
-}
-
-/* In all: what the stages that are over have. */
-static void sum_clipping(struct gle_metrics *m)
-{
-    m->clipping = (struct gle_clipping){0};
-    for (size_t i = 0; i < m->n_epochs; i++) {
-        m->clipping.steps += m->epochs[i].clipping.steps;
-        m->clipping.clipped += m->epochs[i].clipping.clipped;
-    }
-    for (size_t i = 0; i < m->n_phases; i++) {
-        m->clipping.steps += m->phases[i].clipping.steps;
-        m->clipping.clipped += m->phases[i].clipping.clipped;
-    }
-}
-
-/* Epochs, as columns. */
-static int visit_epochs(struct gle_archive *a, struct gle_epoch *e, size_t n, struct gle_error *err)
-{
-    const size_t size = sizeof *e;
-
-    if (gle_archive_spread(a, "epoch", GLE_NPY_U64, &e->epoch, n, size, err) ||
-        gle_archive_spread(a, "lr", GLE_NPY_F64, &e->lr, n, size, err) ||
-        gle_archive_spread(a, "seconds", GLE_NPY_F64, &e->seconds, n, size, err))
-        return -1;
-    for (int s = 0; s < GLE_SPLITS; s++) {
-        struct gle_score *score = &e->score[s];
-        int rc;
-        gle_archive_enter(a, gle_split_names[s]);
-        rc = gle_archive_spread(a, "measured", GLE_NPY_BOOL, &score->measured, n, size, err) ||
-             gle_archive_spread(a, "loss", GLE_NPY_F64, &score->loss, n, size, err) ||
-             gle_archive_spread(a, "accuracy", GLE_NPY_F64, &score->accuracy, n, size, err);
-        gle_archive_leave(a);
-        if (rc)
-            return -1;
-    }
-    return 0;
-}
-
-static int visit_phases(struct gle_archive *a, struct gle_phase_score *p, size_t n, struct gle_error *err)
-{
-    const size_t size = sizeof *p;
-
-    return gle_archive_spread(a, "steps", GLE_NPY_U64, &p->steps, n, size, err) ||
-                   gle_archive_spread(a, "seconds", GLE_NPY_F64, &p->seconds, n, size, err) ||
-                   gle_archive_spread(a, "loss", GLE_NPY_F64, &p->loss, n, size, err) ||
-                   gle_archive_spread(a, "last_loss", GLE_NPY_F64, &p->last_loss, n, size, err) ||
-                   gle_archive_spread(a, "last_steps", GLE_NPY_U64, &p->last_steps, n, size, err) ||
-                   gle_archive_spread(a, "accuracy", GLE_NPY_F64, &p->accuracy, n, size, err)
-               ? -1
-               : 0;
-}
-
-enum { NUMBERS = sizeof(struct gle_comparison) / sizeof(double) };
-
-/* values: room for all of them, side by side. */
-static int visit_comparisons(struct gle_metrics *m, struct gle_archive *a, double *values, size_t each,
-                             struct gle_error *err)
-{
-    const size_t bytes = each * NUMBERS * sizeof *values;
-
-    for (size_t i = 0; i < m->n_diagnostics; i++)
-        memcpy(values + i * each * NUMBERS, m->diagnostics[i].of, bytes);
-    if (gle_archive_f64(a, "comparisons", values, m->n_diagnostics * each * NUMBERS, err))
-        return -1;
-    for (size_t i = 0; i < m->n_diagnostics; i++)
-        memcpy(m->diagnostics[i].of, values + i * each * NUMBERS, bytes);
-    return 0;
-}
-
-static int visit_diagnostics(struct gle_metrics *m, size_t each, struct gle_archive *a, struct gle_error *err)
-{
-    size_t n = m->n_diagnostics;
-    double *values;
-    int rc;
-
-    if (gle_archive_restores(a) && gle_archive_length(&n, a, "step", err))
-        return -1;
-    for (size_t i = m->n_diagnostics; i < n; i++) {
-        struct gle_diagnostic *unused;
-        if (gle_metrics_diagnose(&unused, m, 0, each, err))
-            return -1;
-    }
-    values = gle_calloc(n * each * NUMBERS, sizeof *values);
-    if (!values)
-        return gle_fail(err, GLE_ENOMEM, "no memory for the diagnostics");
-    rc = gle_archive_spread(a, "step", GLE_NPY_U64, n ? &m->diagnostics->step : NULL, n, sizeof *m->diagnostics, err) ||
-                 visit_comparisons(m, a, values, each, err)
-             ? -1
-             : 0;
-    gle_free(values);
-    return rc;
-}
-
-/* Evaluations have their places in a run. */
-static int check_evaluations(const struct gle_run *run, struct gle_archive *a, struct gle_error *err)
-{
-    const struct gle_metrics *m = run->metrics;
-
-    for (size_t i = 0; i < m->n_evaluations; i++)
-        if (m->evaluations[i].step != gle_evaluation_step(run->exp, i) || m->evaluations[i].step > run->at.step)
-            return gle_archive_fail(a, "step", err, "evaluation %zu is not one of this run", i);
-    return 0;
-}
-
-static int visit_evaluations(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
-{
-    struct gle_metrics *m = run->metrics;
-    size_t n = m->n_evaluations;
-    struct gle_evaluated *e;
-
-    if (gle_archive_restores(a) && gle_archive_length(&n, a, "step", err))
-        return -1;
-    if (n > gle_evaluation_count(run->exp))
-        return gle_archive_fail(a, "step", err, "%zu evaluations, where the run has fewer", n);
-    while (m->n_evaluations < n)
-        if (gle_metrics_evaluate(m, 0, 0.0, 0.0, err))
-            return -1;
-    e = m->evaluations;
-    if (gle_archive_spread(a, "step", GLE_NPY_U64, e ? &e->step : NULL, n, sizeof *e, err) ||
-        gle_archive_spread(a, "loss", GLE_NPY_F64, e ? &e->loss : NULL, n, sizeof *e, err) ||
-        gle_archive_spread(a, "accuracy", GLE_NPY_F64, e ? &e->accuracy : NULL, n, sizeof *e, err))
-        return -1;
-    return check_evaluations(run, a, err);
-}
-
 /* A sum of what is never negative. */
 static int visit_sum(struct gle_archive *a, const char *name, double *x, struct gle_error *err)
 {
@@ -195,81 +43,37 @@ static int visit_loss(struct gle_archive *a, const char *name, double *x, struct
     return gle_archive_real(a, name, x, -INFINITY, INFINITY, err);
 }
 
-static int visit_sums(struct gle_metrics *m, struct gle_archive *a, struct gle_error *err)
+/* Answers so far, and squared errors. */
+static int visit_right(const struct gle_run *run, struct gle_archive *a, struct gle_right *right, size_t most,
+                       double *squares, struct gle_error *err)
 {
-    return gle_archive_u64(a, "train_steps", &m->train_steps, 1, err) ||
-                   gle_archive_u64(a, "eval_steps", &m->eval_steps, 1, err) ||
-                   visit_sum(a, "train_seconds", &m->train_seconds, err) ||
-                   visit_sum(a, "eval_seconds", &m->eval_seconds, err) ||
-                   visit_sum(a, "waited_seconds", &m->waited_seconds, err) ||
-                   visit_sum(a, "train_flops", &m->train_flops, err) ||
-                   visit_sum(a, "eval_flops", &m->eval_flops, err)
-               ? -1
-               : 0;
-}
-
-/* Room for no more epochs than the file has. */
-static int make_room(struct gle_metrics *m, const struct gle_archive *a, struct gle_error *err)
-{
-    size_t n;
-
-    if (gle_archive_length(&n, a, "epoch", err))
+    if (gle_archive_count(a, "right", &right->first, 0, most, err) ||
+        (gle_metrics_has_top5(run->metrics) &&
+         gle_run_archive_late(a, "top5", &right->five, 1, sizeof right->five, (double)most, err)))
         return -1;
-    if (n != m->n_epochs)
-        return gle_archive_fail(a, "epoch", err, "%zu values, where %zu are wanted", n, m->n_epochs);
-    return gle_metrics_make_room(m, n, err);
-}
-
-/* Checkpoints of training by duration did not have it always; the next evaluation, which is still to come in a run that
- * is not over, makes it. */
-static int visit_matrix(const struct gle_run *run, struct gle_archive *a, struct gle_error *err)
-{
-    struct gle_metrics *m = run->metrics;
-    struct gle_error missing = {0};
-    size_t n;
-
-    if (!m->confusion ||
-        (run->exp->phases && gle_archive_restores(a) && gle_archive_length(&n, a, "confusion", &missing)))
+    if (!run->graph->sums_squares)
         return 0;
-    return gle_archive_u64(a, "confusion", m->confusion, m->n_classes * m->n_classes, err);
-}
-
-/* What has been measured so far. */
-static int visit_metrics(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
-{
-    const struct gle_experiment *exp = run->exp;
-    struct gle_metrics *m = run->metrics;
-    struct gle_epoch none;
-    int rc;
-
-    if (gle_archive_count(a, "n_epochs", &m->n_epochs, 0, exp->phases ? 0 : exp->epochs, err) ||
-        gle_archive_count(a, "n_phases", &m->n_phases, 0, exp->phases ? exp->n_phases : 0, err) ||
-        gle_archive_count(a, "best", &m->best, 0, m->n_epochs ? m->n_epochs - 1 : 0, err) ||
-        visit_split(a, "confusion_split", &m->confusion_split, err) || visit_sums(m, a, err) ||
-        visit_matrix(run, a, err))
-        return -1;
-    gle_archive_enter(a, "epochs");
-    rc = (gle_archive_restores(a) && make_room(m, a, err)) ||
-         visit_epochs(a, m->n_epochs ? m->epochs : &none, m->n_epochs, err) ||
-         (!exp->phases && visit_clipping(run, a, m->n_epochs ? &m->epochs->clipping : &none.clipping, m->n_epochs,
-                                         sizeof none, err));
-    gle_archive_leave(a);
-    gle_archive_enter(a, "phases");
-    rc = rc || visit_phases(a, m->phases, m->n_phases, err) ||
-         (exp->phases && visit_clipping(run, a, &m->phases->clipping, m->n_phases, sizeof *m->phases, err));
-    gle_archive_leave(a);
-    if (!rc && gle_archive_restores(a))
-        sum_clipping(m);
-    gle_archive_enter(a, "evaluations");
-    rc = rc || (exp->evaluate_steps && visit_evaluations(run, a, err));
-    gle_archive_leave(a);
-    gle_archive_enter(a, "diagnostics");
-    rc = rc || visit_diagnostics(m, run->graph->n_parameters, a, err);
-    gle_archive_leave(a);
-    return rc ? -1 : 0;
+    return gle_run_archive_late(a, "squares", squares, 1, sizeof *squares, INFINITY, err);
 }
 
 /* --- by epochs --- */
+
+/* What was asked in the batches of the pass that are over, and in the one that is going on. */
+static double count_asked(const struct gle_run *run)
+{
+    const struct gle_pass_state *pass = &run->pass;
+    const uint32_t *rows = run->reading.planned[0].rows;
+    const size_t left = run->data->split[run->at.split].n - pass->done;
+    const size_t B = left < gle_run_batch_size(run, run->at.split) ? left : gle_run_batch_size(run, run->at.split);
+    double asked = 0.0;
+
+    if (run->data->maker.make) /* at every step */
+        return pass->shown;
+    for (size_t i = 0; i < pass->done + (pass->t ? B : 0); i++)
+        asked += (double)gle_run_asked_before(run, run->at.split, rows[i],
+                                              i < pass->done ? run->data->n_steps : pass->t);
+    return asked;
+}
 
 static int visit_pass(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
 {
@@ -280,7 +84,7 @@ static int visit_pass(struct gle_run *run, struct gle_archive *a, struct gle_err
                    gle_archive_count(a, "t", &pass->t, 0, run->data->n_steps, err) ||
                    gle_archive_u64(a, "steps", &pass->steps, 1, err) ||
                    visit_sum(a, "shown", &pass->shown, err) || visit_loss(a, "loss", &pass->loss, err) ||
-                   gle_archive_count(a, "right", &pass->right, 0, n, err)
+                   visit_right(run, a, &pass->right, n * gle_data_answers(run->data), &pass->squares, err)
                ? -1
                : 0;
 }
@@ -290,7 +94,8 @@ static int visit_planned(struct gle_run *run, struct gle_planned *planned, struc
 {
     size_t n;
 
-    if (gle_archive_u64(a, "epoch", &planned->of.epoch, 1, err) || visit_split(a, "split", &planned->of.split, err))
+    if (gle_archive_u64(a, "epoch", &planned->of.epoch, 1, err) ||
+        gle_run_archive_split(a, "split", &planned->of.split, err))
         return -1;
     n = run->data->split[planned->of.split].n;
     if (gle_archive_u32(a, "rows", planned->rows, n, err))
@@ -307,7 +112,7 @@ static int visit_plans(struct gle_run *run, struct gle_archive *a, struct gle_er
     struct gle_reading *reading = &run->reading;
     int rc = gle_archive_count(a, "n_planned", &reading->n_planned, 0, GLE_FEED_PASSES, err) ||
              gle_archive_u64(a, "ahead_epoch", &reading->ahead.epoch, 1, err) ||
-             visit_split(a, "ahead_split", &reading->ahead.split, err);
+             gle_run_archive_split(a, "ahead_split", &reading->ahead.split, err);
 
     for (size_t i = 0; i < reading->n_planned && !rc; i++) {
         gle_archive_enter(a, names[i]);
@@ -323,12 +128,12 @@ static int visit_by_epochs(struct gle_run *run, struct gle_archive *a, struct gl
     struct gle_scores *scores = &run->scores;
     int rc;
 
-    if (visit_split(a, "split", &run->at.split, err) || visit_plans(run, a, err) ||
-        visit_split(a, "pass_confusion_split", &scores->confusion_split, err) ||
+    if (gle_run_archive_split(a, "split", &run->at.split, err) || visit_plans(run, a, err) ||
+        gle_run_archive_split(a, "pass_confusion_split", &scores->confusion_split, err) ||
         (scores->confusion && gle_archive_u64(a, "pass_confusion", scores->confusion, n_classes * n_classes, err)))
         return -1;
     gle_archive_enter(a, "epoch");
-    rc = visit_epochs(a, &scores->epoch, 1, err);
+    rc = gle_run_archive_epochs(run, a, &scores->epoch, 1, err);
     gle_archive_leave(a);
     gle_archive_enter(a, "pass");
     rc = rc || visit_pass(run, a, err);
@@ -378,7 +183,7 @@ static int visit_phase(struct gle_run *run, struct gle_archive *a, struct gle_er
         visit_sum(a, "seconds", &phase->seconds, err) || visit_loss(a, "loss", &phase->loss, err) ||
         visit_loss(a, "recent", &phase->recent, err) ||
         gle_archive_count(a, "played", &phase->played, 0, SIZE_MAX, err) ||
-        gle_archive_count(a, "right", &phase->right, 0, phase->played, err) ||
+        visit_right(run, a, &phase->right, SIZE_MAX, &phase->squares, err) ||
         gle_archive_spread(a, "last", GLE_NPY_F64, phase->last, GLE_LAST_STEPS, sizeof *phase->last, err))
         return -1;
     for (size_t i = 0; gle_archive_restores(a) && i < GLE_LAST_STEPS; i++)
@@ -477,10 +282,13 @@ static bool is_within(const struct gle_run *run)
 static int visit_all(struct gle_run *run, struct gle_archive *a, struct gle_error *err)
 {
     if (visit_position(run, a, err) || visit_streams(run, a, err) ||
-        (run->exp->phases ? visit_by_phases(run, a, err) : visit_by_epochs(run, a, err)) || visit_metrics(run, a, err))
+        (run->exp->phases ? visit_by_phases(run, a, err) : visit_by_epochs(run, a, err)) ||
+        gle_run_archive_metrics(run, a, err))
         return -1;
     if (gle_archive_restores(a) && gle_run_check_place(run, a, err))
         return -1;
+    if (gle_archive_restores(a) && !run->exp->phases && run->reading.n_planned)
+        run->pass.asked = count_asked(run);
     if (gle_archive_restores(a))
         replay(run);
     if (visit_nets(run, a, err))

@@ -129,12 +129,22 @@ static size_t batch_steps(const struct gle_run *run, size_t done)
     size_t longest = 0;
 
     if (!maker->make)
-        return run->data->n_steps;
+        return gle_data_longest(run->data, run->at.split, rows, batch_rows(run, done));
     for (size_t b = 0; b < batch_rows(run, done); b++) {
         const size_t n = maker->length(maker->state, run->at.split, rows[b]);
         longest = n > longest ? n : longest;
     }
     return longest * maker->upsample;
+}
+
+/* Answers that were given in the pass that is going on. */
+static size_t answered(const struct gle_run *run)
+{
+    const struct gle_pass_state *p = &run->pass;
+    const struct gle_batch batch = {.n_steps = batch_steps(run, p->done)};
+
+    return p->done * gle_data_answers(run->data) +
+           (p->t ? batch_rows(run, p->done) * gle_run_answered(run, &batch, p->t) : 0);
 }
 
 /* A pass of which steps were made is planned: its samples are known. */
@@ -146,16 +156,18 @@ static int check_pass(const struct gle_run *run, const struct gle_archive *a, st
     double shown;
 
     if (!p->steps && !p->done && !p->t)
-        return p->right || p->shown != 0.0 ? gle_archive_fail(a, "pass.steps", err, "0, where samples were shown") : 0;
+        return p->right.first || p->shown != 0.0
+                   ? gle_archive_fail(a, "pass.steps", err, "0, where samples were shown")
+                   : 0;
     if (!gle_run_has_pass(run, run->at.stage, run->at.split))
         return gle_archive_fail(a, "pass.steps", err, "%llu, where there is no such pass",
                                 (unsigned long long)p->steps);
     if (p->done >= n || p->done % size)
         return gle_archive_fail(a, "pass.done", err, "%zu, where batches of %zu samples make up %zu", p->done, size, n);
-    if (p->right > p->done)
-        return gle_archive_fail(a, "pass.right", err, "%zu of %zu samples", p->right, p->done);
     if (p->t > batch_steps(run, p->done))
         return gle_archive_fail(a, "pass.t", err, "%zu of %zu steps", p->t, batch_steps(run, p->done));
+    if (p->right.first > answered(run))
+        return gle_archive_fail(a, "pass.right", err, "%zu of %zu answers", p->right.first, answered(run));
     shown = (double)p->t * (double)batch_rows(run, p->done);
     for (size_t done = 0; done < p->done; done += size) {
         steps += batch_steps(run, done);
@@ -222,11 +234,11 @@ static int check_confusion(const struct gle_run *run, const struct gle_archive *
 {
     const struct gle_metrics *m = run->metrics;
     const enum gle_split split = run->scores.confusion_split, before = m->confusion_split;
-    const uint64_t n = run->data->split[split].n, old = run->data->split[before].n;
+    const size_t answers = gle_data_answers(run->data);
+    const uint64_t n = run->data->split[split].n * answers, old = run->data->split[before].n * answers;
     const bool measured = m->n_epochs && m->epochs[m->n_epochs - 1].score[before].measured;
     const bool over = run->scores.epoch.score[split].measured, going_on = run->pass.steps && run->at.split == split;
-    const uint64_t low = over ? n : going_on ? run->pass.done : 0;
-    const uint64_t high = over ? n : going_on ? run->pass.done : old;
+    const uint64_t low = over ? n : going_on ? answered(run) : 0, high = over ? n : going_on ? low : old;
 
     if (wants_split(a, "confusion_split", before,
                     m->n_epochs ? gle_run_confusion_split(run, m->n_epochs - 1) : m->best_split, err) ||
@@ -255,7 +267,7 @@ static int check_by_epochs(const struct gle_run *run, const struct gle_archive *
 static int check_mean(const struct gle_run *run, const struct gle_archive *a, const char *name, size_t i, double x,
                       uint64_t from, uint64_t to, struct gle_error *err)
 {
-    if (gle_run_count_asked(run, from, to))
+    if (gle_run_count_asked(run, from, to) > 0.0)
         return check_loss(a, name, i, x, err);
     return isnan(x) ? 0 : gle_archive_fail(a, name, err, "value %zu is %g, where no step had a target", i, x);
 }
@@ -296,7 +308,7 @@ static int check_evaluated(const struct gle_run *run, const struct gle_archive *
 {
     const struct gle_metrics *m = run->metrics;
     const bool there = gle_metrics_has_matrix(m);
-    const uint64_t n = there ? run->data->split[GLE_TEST].n : 0;
+    const uint64_t n = there ? run->data->split[GLE_TEST].n * gle_data_answers(run->data) : 0;
 
     if (wants_split(a, "confusion_split", m->confusion_split, there ? GLE_TEST : m->best_split, err))
         return -1;
@@ -307,7 +319,7 @@ static int check_by_phases(const struct gle_run *run, const struct gle_archive *
 {
     const struct gle_experiment *exp = run->exp;
     const struct gle_phase_state *phase = &run->phase;
-    uint64_t begun = 0;
+    uint64_t begun = 0, answers;
 
     if (wants(a, "n_phases", run->metrics->n_phases, run->at.stage - 1, err))
         return -1;
@@ -319,8 +331,10 @@ static int check_by_phases(const struct gle_run *run, const struct gle_archive *
     if (wants(a, "step", run->at.step, begun + phase->t, err) ||
         (phase->kept && wants(a, "phase.played", phase->played, played(run, begun, run->at.step), err)))
         return -1;
-    if (phase->right > phase->played)
-        return gle_archive_fail(a, "phase.right", err, "%zu of %zu samples", phase->right, phase->played);
+    answers = phase->kept ? gle_run_count_answers(run, begun, run->at.step) : 0;
+    if (phase->right.first > answers)
+        return gle_archive_fail(a, "phase.right", err, "%zu of %llu answers", phase->right.first,
+                                (unsigned long long)answers);
     return check_evaluated(run, a, err);
 }
 
@@ -428,12 +442,12 @@ int gle_run_check_place(const struct gle_run *run, const struct gle_archive *a, 
 static int check_targets(const struct gle_run *run, const struct gle_archive *a, const char *name,
                          struct gle_net_place net, struct gle_error *err)
 {
-    const size_t unasked = gle_run_unasked(run), T = run->data->n_steps;
+    const size_t T = run->data->n_steps;
 
     for (size_t i = 0; net.taping && i < net.taped; i++) {
         const uint64_t ago = net.taped - i;
-        const uint64_t t = !unasked ? 0 : run->exp->phases ? (run->at.step - ago) % T : run->pass.t - ago;
-        const bool wanted = t < unasked;
+        const uint64_t t = run->exp->phases ? T ? (run->at.step - ago) % T : 0 : run->pass.t - ago;
+        const bool wanted = !gle_run_asks_at(run, (size_t)t);
         if (net.unasked[i] != wanted)
             return gle_archive_fail(a, name, err, "value %zu is %s, where %s is wanted", i, wanted ? "false" : "true",
                                     wanted ? "true" : "false");

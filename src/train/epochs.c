@@ -12,21 +12,20 @@ static bool learns(const struct gle_run *run)
 
 /* --- one batch --- */
 
-static double accuracy_so_far(const struct gle_run *run)
+/* Of the answers that have been given, those before step t of the batch included. */
+static double accuracy_so_far(const struct gle_run *run, const struct gle_batch *batch, size_t t)
 {
     const struct gle_pass_state *pass = &run->pass;
+    const double answers = (double)pass->done * (double)gle_data_answers(run->data) +
+                           (double)batch->B * (double)gle_run_answered(run, batch, t);
 
-    return pass->done && gle_run_labelled(run) ? (double)pass->right / (double)pass->done : (double)NAN;
+    return answers > 0.0 && gle_run_labelled(run) ? (double)pass->right.first / answers : (double)NAN;
 }
 
-/* Mean over the steps with a target, and samples, of the pass so far; B: samples of the batch that is going on. */
-static double loss_so_far(const struct gle_run *run, size_t B)
+/* Mean over the steps with a target, and samples, of the pass so far. */
+static double loss_so_far(const struct gle_run *run)
 {
-    const struct gle_pass_state *pass = &run->pass;
-    const size_t each = gle_run_unasked(run), now = pass->t < each ? pass->t : each;
-    const double unasked = (double)each * (double)pass->done + (double)now * (double)B;
-
-    return pass->loss / (pass->shown - unasked);
+    return run->pass.loss / run->pass.asked;
 }
 
 /* The step that comes next in the batch. */
@@ -46,14 +45,19 @@ static int run_step(struct gle_run *run, const struct gle_batch *batch, bool for
     stride.end_window = run->at.window.open && ((t + 1) % run->exp->window_steps == 0 || t + 1 == T);
     if (gle_run_step(run, &stride, NULL, err))
         return -1;
+    if (t + 1 < T)
+        gle_run_count_right(run, &pass->right, batch, t);
+    if (gle_run_squares_due(run, t, T))
+        pass->squares += gle_run_take_squares(run);
     pass->t++;
     pass->steps++;
     pass->shown += (double)batch->B;
+    pass->asked += run->at.asked;
     run->spent.work += (double)batch->B;
     if (t % GLE_PROGRESS_STEPS)
         return 0;
     if (!gle_net_is_on_device(run->net)) /* else losses come late: they are told after the batch */
-        gle_run_tell(run, loss_so_far(run, batch->B), accuracy_so_far(run));
+        gle_run_tell(run, loss_so_far(run), accuracy_so_far(run, batch, t + 1 < T ? t + 1 : t));
     return gle_run_pause(run, GLE_PAUSE_STEP, err);
 }
 
@@ -63,12 +67,12 @@ static int end_batch(struct gle_run *run, const struct gle_batch *batch, struct 
 
     if (gle_run_collect(run, err))
         return -1;
+    gle_run_count_right(run, &pass->right, batch, pass->t - 1);
     if (gle_net_is_on_device(run->net))
-        gle_run_tell(run, loss_so_far(run, batch->B), accuracy_so_far(run));
+        gle_run_tell(run, loss_so_far(run), accuracy_so_far(run, batch, pass->t));
 
     /* with the steps that its samples might have had */
     run->spent.work += (double)batch->B * (double)(run->data->n_steps - batch->n_steps);
-    pass->right += gle_run_count_right(run, batch);
     pass->done += batch->B;
     pass->t = 0;
     return 0;
@@ -254,6 +258,7 @@ static void close_pass(struct gle_run *run)
 static int run_pass(struct gle_run *run, bool *over, struct gle_error *err)
 {
     const size_t n = run->data->split[run->at.split].n;
+    const double answers = (double)n * (double)gle_data_answers(run->data);
     struct gle_score *score = &run->scores.epoch.score[run->at.split];
     int rc;
 
@@ -266,8 +271,10 @@ static int run_pass(struct gle_run *run, bool *over, struct gle_error *err)
     if (!*over)
         return rc;
     score->measured = true;
-    score->loss = loss_so_far(run, 0);
-    score->accuracy = gle_run_labelled(run) ? (double)run->pass.right / (double)n : (double)NAN;
+    score->loss = loss_so_far(run);
+    score->accuracy = gle_run_labelled(run) ? (double)run->pass.right.first / answers : (double)NAN;
+    score->top5 = gle_run_top5(run, run->pass.right.five, answers);
+    score->nrmse = gle_run_nrmse(run, run->at.split, score->loss, run->pass.squares, run->pass.asked);
     close_pass(run);
     pass_is_over(run);
     gle_run_enter(run, GLE_RUN_BETWEEN);
@@ -298,6 +305,8 @@ void gle_run_begin_epoch(struct gle_run *run, uint64_t epoch)
     run->at.stage = epoch;
     run->at.split = GLE_TRAIN;
     run->scores.epoch = (struct gle_epoch){.epoch = epoch, .lr = run->schedule.lr};
+    for (int s = 0; s < GLE_SPLITS; s++)
+        run->scores.epoch.score[s].closed = gle_closed_unknown;
     run->scores.confusion_split = gle_run_confusion_split(run, epoch);
 }
 
@@ -334,14 +343,29 @@ static int pause_after_epoch(struct gle_run *run, struct gle_error *err)
     return gle_run_pause(run, GLE_PAUSE_STAGE, err);
 }
 
+/* Before the test set is shown: if the run is stopped meanwhile, it is measured once more later. */
+static int measure_closed_loop(struct gle_run *run, struct gle_error *err)
+{
+    struct gle_closed *found = &run->scores.epoch.score[GLE_TEST].closed;
+
+    if (!run->exp->closed.n_steps || run->at.split != GLE_TEST || run->state != GLE_RUN_BETWEEN)
+        return 0;
+    return gle_closed_measure(run->evaluation, run, false, found, err);
+}
+
 /* From where it is. */
 static int run_epoch(struct gle_run *run, struct gle_error *err)
 {
     for (int split = (int)run->at.split; split < GLE_SPLITS; split++) {
         bool over = true;
         run->at.split = (enum gle_split)split;
-        if (gle_run_has_pass(run, run->at.stage, run->at.split) && run_pass(run, &over, err))
-            return -1;
+        if (gle_run_has_pass(run, run->at.stage, run->at.split)) {
+            if (measure_closed_loop(run, err))
+                return -1;
+            over = !run->exp->closed.n_steps || !gle_run_stopped(run);
+            if (over && run_pass(run, &over, err))
+                return -1;
+        }
         if (!over)
             return 0;
     }

@@ -11,6 +11,7 @@ struct gle_evaluation {
     struct gle_net *net, *teacher; /* teacher NULL: none */
     float *output_sum;             /* (batch, n of the last layer) */
     uint32_t *rows;                /* the samples of the test set, in order */
+    struct gle_observer listener;  /* of the copies' runs */
 };
 
 /* --- when --- */
@@ -34,7 +35,7 @@ bool gle_evaluation_due(const struct gle_run *run)
 
 /* --- copies --- */
 
-static size_t batch_of(const struct gle_experiment *exp, const struct gle_data *data)
+size_t gle_evaluation_rows(const struct gle_experiment *exp, const struct gle_data *data)
 {
     const size_t n = data->split[GLE_TEST].n, most = (size_t)exp->test_batch_size;
 
@@ -43,16 +44,22 @@ static size_t batch_of(const struct gle_experiment *exp, const struct gle_data *
 
 struct gle_graph_options gle_evaluation_options(const struct gle_graph *graph, const struct gle_data *data)
 {
-    const size_t B = batch_of(graph->exp, data), rows = graph->max_batch;
+    const size_t B = gle_evaluation_rows(graph->exp, data), rows = graph->max_batch;
 
-    return (struct gle_graph_options){.batch = B > rows ? B : rows, .train_rows = graph->train_rows};
+    return (struct gle_graph_options){
+        .batch = B > rows ? B : rows, .train_rows = graph->train_rows, .sums_squares = graph->sums_squares};
 }
 
 uint64_t gle_evaluation_steps_each(const struct gle_run *run)
 {
-    const size_t n = run->data->split[GLE_TEST].n, B = batch_of(run->exp, run->data);
+    const size_t n = run->data->split[GLE_TEST].n, B = gle_evaluation_rows(run->exp, run->data);
+    uint64_t steps = 0;
 
-    return B ? (uint64_t)((n + B - 1) / B) * run->data->n_steps : 0;
+    if (!run->data->split[GLE_TEST].lengths)
+        return B ? (uint64_t)((n + B - 1) / B) * run->data->n_steps : 0;
+    for (size_t done = 0; done < n; done += B)
+        steps += gle_data_longest(run->data, GLE_TEST, run->evaluation->rows + done, n - done < B ? n - done : B);
+    return steps;
 }
 
 static int build(struct gle_graph **graph, struct gle_net **net, const struct gle_run *run,
@@ -112,10 +119,10 @@ void gle_evaluation_close(struct gle_evaluation *e)
 
 static void copy_nets(struct gle_evaluation *e, const struct gle_run *run, bool own_values)
 {
-    const struct gle_settings *set = &run->exp->phases[run->at.stage - 1].set;
+    const struct gle_settings *set = run->exp->phases ? &run->exp->phases[run->at.stage - 1].set : NULL;
 
     gle_net_copy(e->net, run->net);
-    for (size_t i = 0; own_values && i < set->n; i++)
+    for (size_t i = 0; set && own_values && i < set->n; i++)
         gle_net_set_param(e->net, gle_run_param(run, &set->item[i]), run->phase.kept[i]);
     if (run->teacher)
         gle_net_copy(e->teacher, run->teacher);
@@ -128,12 +135,15 @@ struct sums {
     double loss;
     double shown; /* steps, each as often as there were samples in it */
     double asked; /* of these, those with a target */
-    size_t right, done;
+    double squares; /* errors, where the net sums them */
+    struct gle_right right;
+    size_t answered;        /* answers */
+    size_t done;            /* samples */
 };
 
 static double accuracy(const struct gle_run *copy, const struct sums *s)
 {
-    return s->done && gle_run_labelled(copy) ? (double)s->right / (double)s->done : (double)NAN;
+    return s->answered && gle_run_labelled(copy) ? (double)s->right.first / (double)s->answered : (double)NAN;
 }
 
 static int show_batch(struct gle_run *copy, const struct gle_batch *batch, bool forward_only, struct sums *s,
@@ -148,20 +158,24 @@ static int show_batch(struct gle_run *copy, const struct gle_batch *batch, bool 
         stride.at_once = t + 1 == batch->n_steps;
         if (gle_run_step(copy, &stride, &s->loss, err))
             return -1;
+        gle_run_count_right(copy, &s->right, batch, t);
+        if (gle_run_squares_due(copy, t, batch->n_steps))
+            s->squares += gle_run_take_squares(copy);
+        s->answered = s->done * gle_data_answers(copy->data) + batch->B * gle_run_answered(copy, batch, t + 1);
         s->shown += (double)batch->B;
-        s->asked += copy->at.unasked ? 0.0 : (double)batch->B;
+        s->asked += copy->at.asked;
         copy->spent.work += (double)batch->B;
         if (queued ? stride.at_once : t % GLE_PROGRESS_STEPS == 0)
             gle_run_tell(copy, s->loss / s->asked, accuracy(copy, s));
     }
-    s->right += gle_run_count_right(copy, batch);
     s->done += batch->B;
+    copy->spent.work += (double)batch->B * (double)(copy->data->n_steps - batch->n_steps); /* as between epochs */
     return 0;
 }
 
 static int show_all(struct gle_run *copy, const struct gle_evaluation *e, struct sums *s, struct gle_error *err)
 {
-    const size_t n = copy->data->split[GLE_TEST].n, B = batch_of(copy->exp, copy->data);
+    const size_t n = copy->data->split[GLE_TEST].n, B = gle_evaluation_rows(copy->exp, copy->data);
     const bool forward_only = gle_run_without_errors(copy->exp, true);
     const double time = (double)copy->at.step * copy->exp->dt;
     struct gle_error own = {0};
@@ -170,36 +184,54 @@ static int show_all(struct gle_run *copy, const struct gle_evaluation *e, struct
         const struct gle_batch batch = {.split = GLE_TEST,
                                         .rows = e->rows + s->done,
                                         .B = n - s->done < B ? n - s->done : B,
-                                        .n_steps = copy->data->n_steps};
+                                        .n_steps = gle_data_longest(copy->data, GLE_TEST, e->rows + s->done,
+                                                                    n - s->done < B ? n - s->done : B)};
         if (show_batch(copy, &batch, forward_only, s, &own))
             return gle_fail(err, own.code, "%s (counted on through the evaluation at time %g)", own.text, time);
     }
     return gle_net_tell(e->net, err);
 }
 
+const uint32_t *gle_evaluation_samples(const struct gle_evaluation *e)
+{
+    return e->rows;
+}
+
+struct gle_run gle_evaluation_copy(struct gle_evaluation *e, const struct gle_run *run, bool own_values)
+{
+    copy_nets(e, run, own_values);
+    e->listener = (struct gle_observer){.ctx = run->observer->ctx, .progress = run->observer->progress};
+    return (struct gle_run){.exp = run->exp,
+                            .graph = e->graph,
+                            .net = e->net,
+                            .data = run->data,
+                            .metrics = run->metrics,
+                            .observer = &e->listener,
+                            .stop = run->stop,
+                            .teacher = e->teacher,
+                            .output_sum = e->output_sum,
+                            .state = GLE_RUN_ASIDE,
+                            .at = {.stage = run->at.stage, .split = GLE_TEST, .step = run->at.step},
+                            .scores = {.confusion = run->scores.confusion, .confusion_split = GLE_TEST},
+                            .spent = run->spent};
+}
+
 int gle_evaluation_make(struct gle_evaluation *e, struct gle_run *run, bool own_values, struct gle_error *err)
 {
-    const struct gle_observer listener = {.ctx = run->observer->ctx, .progress = run->observer->progress};
     const uint64_t step = run->at.step;
     struct gle_metrics *m = run->metrics;
-    struct gle_run copy = {.exp = run->exp,
-                           .graph = e->graph,
-                           .net = e->net,
-                           .data = run->data,
-                           .observer = &listener,
-                           .stop = run->stop,
-                           .teacher = e->teacher,
-                           .output_sum = e->output_sum,
-                           .state = GLE_RUN_ASIDE,
-                           .at = {.stage = run->at.stage, .split = GLE_TEST, .step = step},
-                           .scores = {.confusion = run->scores.confusion, .confusion_split = GLE_TEST},
-                           .spent = run->spent};
+    struct gle_evaluated found;
+    struct gle_closed closed = gle_closed_unknown;
+    struct gle_run copy;
     struct sums s = {0};
 
     gle_run_count_time(run);
     if (run->scores.confusion)
         memset(run->scores.confusion, 0, m->n_classes * m->n_classes * sizeof *run->scores.confusion);
-    copy_nets(e, run, own_values);
+    if (run->exp->closed.n_steps && gle_closed_measure(e, run, own_values, &closed, err))
+        return -1;
+    run->spent.clock = gle_clock(); /* closed loops count for no steps, and no time */
+    copy = gle_evaluation_copy(e, run, own_values);
     if (show_all(&copy, e, &s, err))
         return -1;
     m->eval_seconds += gle_clock() - run->spent.clock;
@@ -214,5 +246,11 @@ int gle_evaluation_make(struct gle_evaluation *e, struct gle_run *run, bool own_
         memcpy(m->confusion, run->scores.confusion, m->n_classes * m->n_classes * sizeof *m->confusion);
         m->confusion_split = GLE_TEST;
     }
-    return gle_metrics_evaluate(m, step, s.loss / s.asked, accuracy(&copy, &s), err);
+    found = (struct gle_evaluated){.step = step,
+                                   .loss = s.loss / s.asked,
+                                   .accuracy = accuracy(&copy, &s),
+                                   .top5 = gle_run_top5(run, s.right.five, (double)s.answered),
+                                   .nrmse = gle_run_nrmse(run, GLE_TEST, s.loss / s.asked, s.squares, s.asked),
+                                   .closed = closed};
+    return gle_metrics_evaluate(m, &found, err);
 }

@@ -5,6 +5,7 @@
 
 #include "config/experiment.h"
 
+struct gle_closed;
 struct gle_data;
 struct gle_evaluation;
 struct gle_graph;
@@ -27,6 +28,23 @@ struct gle_graph_options gle_evaluation_options(const struct gle_graph *graph, c
  * Errors: GLE_ENOMEM. On error *out is NULL. */
 GLE_MUST_CHECK int gle_evaluation_open(struct gle_evaluation **out, struct gle_run *run, struct gle_error *err);
 void gle_evaluation_close(struct gle_evaluation *e); /* NULL is fine */
+
+/* Rows of a batch of it, and the numbers of its samples, in order. A run ASIDE of the copies, which become what the
+ * run's networks are; own_values: see gle_evaluation_make(). It has to be over before the next one is asked for. */
+size_t gle_evaluation_rows(const struct gle_experiment *exp, const struct gle_data *data);
+const uint32_t *gle_evaluation_samples(const struct gle_evaluation *e);
+struct gle_run gle_evaluation_copy(struct gle_evaluation *e, const struct gle_run *run, bool own_values);
+
+/* --- closed.c --- */
+
+/* How many steps targets are ahead of inputs (training.evaluate.closed_loop.horizon, else the data set's, else 1). */
+size_t gle_closed_horizon(const struct gle_experiment *exp, const struct gle_data *data);
+/* Shows the test set to copies of the network, twice: with its inputs all along, and with its own output in their place
+ * from closed.after on, that of `horizon` steps before. What is found in the last closed.n_steps goes to *found: NaN if
+ * the copy diverged, and whatever there was if the run was stopped meanwhile.
+ * Errors: GLE_ENOMEM, GLE_EDEVICE. */
+GLE_MUST_CHECK int gle_closed_measure(struct gle_evaluation *e, const struct gle_run *run, bool own_values,
+                                      struct gle_closed *found, struct gle_error *err);
 
 /* Whether the next evaluation comes before the step that the run would make next. */
 bool gle_evaluation_due(const struct gle_run *run);

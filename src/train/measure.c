@@ -101,7 +101,7 @@ int gle_train_measure_room(struct gle_net_room *room, const struct gle_graph *gr
 
     if (gle_net_measure_room(room, graph, device, err))
         return -1;
-    if (!graph->exp->evaluate_steps)
+    if (!graph->exp->evaluate_steps && !graph->exp->closed.n_steps)
         return 0;
     if (gle_graph_build(&copy, graph->exp, &options, err))
         return -1;

@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+const struct gle_closed gle_closed_unknown = {NAN, NAN, NAN, NAN};
+
 bool gle_metrics_test_always(const struct gle_experiment *exp, const struct gle_data *data)
 {
     const struct gle_metric_row *metric = gle_experiment_watches(exp);
@@ -23,6 +25,8 @@ int gle_metrics_init(struct gle_metrics *m, const struct gle_experiment *exp, co
                     : data->split[GLE_TEST].n && gle_metrics_test_always(exp, data) ? GLE_TEST
                                                                                     : GLE_TRAIN;
     m->confusion_split = m->best_split;
+    for (int s = 0; s < GLE_SPLITS; s++)
+        m->variance[s] = exp->has_teacher ? (double)NAN : gle_data_variance(data, (enum gle_split)s);
     m->n_classes = data->labelled && !exp->has_teacher ? data->n_targets : 0;
     matrix = m->n_classes && (!exp->phases || exp->evaluate_steps);
     m->phases = gle_calloc(exp->n_phases + 1, sizeof *m->phases);
@@ -96,14 +100,43 @@ int gle_metrics_diagnose(struct gle_diagnostic **out, struct gle_metrics *m, uin
     return 0;
 }
 
-int gle_metrics_evaluate(struct gle_metrics *m, uint64_t step, double loss, double accuracy, struct gle_error *err)
+int gle_metrics_make_traces(struct gle_metrics *m, size_t n_tests, size_t n_steps, size_t n_outputs,
+                            struct gle_error *err)
+{
+    const size_t n = n_tests < GLE_TRACES_MAX ? n_tests : GLE_TRACES_MAX;
+
+    gle_free(m->traces.values);
+    m->traces = (struct gle_traces){.n = n, .n_steps = n_steps, .n_outputs = n_outputs};
+    m->traces.values = gle_calloc(3 * n * n_steps, n_outputs * sizeof *m->traces.values);
+    return m->traces.values ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the traces of the closed loop");
+}
+
+void gle_metrics_drop_traces(struct gle_metrics *m)
+{
+    gle_free(m->traces.values);
+    m->traces = (struct gle_traces){.values = NULL};
+}
+
+bool gle_metrics_has_top5(const struct gle_metrics *m)
+{
+    enum { MANY = 10 };
+
+    return m->n_classes > MANY;
+}
+
+double gle_metrics_nrmse(const struct gle_metrics *m, enum gle_split split, double mse)
+{
+    return sqrt(mse / m->variance[split]);
+}
+
+int gle_metrics_evaluate(struct gle_metrics *m, const struct gle_evaluated *evaluated, struct gle_error *err)
 {
     struct gle_evaluated *longer = gle_resize(m->evaluations, m->n_evaluations + 1, sizeof *longer);
 
     if (!longer)
         return gle_fail(err, GLE_ENOMEM, "no memory for the evaluations");
     m->evaluations = longer;
-    longer[m->n_evaluations++] = (struct gle_evaluated){.step = step, .loss = loss, .accuracy = accuracy};
+    longer[m->n_evaluations++] = *evaluated;
     return 0;
 }
 
@@ -134,6 +167,7 @@ void gle_metrics_clear(struct gle_metrics *m)
     for (size_t i = 0; i < m->n_diagnostics; i++)
         gle_free(m->diagnostics[i].of);
     gle_free(m->diagnostics);
+    gle_free(m->traces.values);
     gle_free(m->evaluations);
     gle_free(m->phases);
     gle_free(m->epochs);

@@ -11,11 +11,31 @@
 
 enum gle_status { GLE_RUNNING, GLE_COMPLETED, GLE_INTERRUPTED, GLE_DIVERGED };
 
+/* The output as the input (training.evaluate.closed_loop), against the input all along: over the same steps, samples
+ * and outputs. smape: 200 mean of |y - r| / (|y| + |r|), in percent; nrmse: sqrt(mean of (y - r)^2 / variance of y).
+ * NaN: the network diverged, or it was not measured. */
+struct gle_closed {
+    double smape, nrmse, open_smape, open_nrmse;
+};
+extern const struct gle_closed gle_closed_unknown; /* not measured */
+
+/* The first test samples of the last such loop: targets, outputs of the open loop, and of the closed one, (3, n,
+ * n_steps, n_outputs); zero from the step on at which a network had diverged. */
+struct gle_traces {
+    float *values; /* NULL: there are none */
+    size_t n, n_steps, n_outputs;
+};
+enum { GLE_TRACES_MAX = 16 }; /* samples */
+
 /* One pass over a split. */
 struct gle_score {
     bool measured;
     double loss;     /* mean over steps with a target, and samples */
-    double accuracy; /* fraction of samples right; NaN when there are no labels */
+    double accuracy; /* fraction of answers right; NaN when there are no labels */
+    double top5;     /* fraction of answers whose label is among the five largest outputs; NaN when there are no labels,
+                        or ten classes or fewer */
+    double nrmse;    /* of a regression: see gle_metrics_nrmse(); else NaN */
+    struct gle_closed closed; /* of the test set, if that is asked for */
 };
 
 /* Under learning.clip: how often it acted. */
@@ -38,7 +58,8 @@ struct gle_phase_score {
     double loss;       /* mean over steps and sequences */
     double last_loss;  /* the same over the last steps */
     uint64_t last_steps; /* GLE_LAST_STEPS, or all if there are fewer */
-    double accuracy;   /* fraction of the samples played right; NaN without labels, or when none was played whole */
+    double accuracy;   /* fraction of the answers right; NaN without labels, or when none was given */
+    double top5, nrmse; /* as of a pass; over steps of the phase */
     struct gle_clipping clipping;
 };
 enum { GLE_LAST_STEPS = 10000 };
@@ -47,7 +68,9 @@ enum { GLE_LAST_STEPS = 10000 };
 struct gle_evaluated {
     uint64_t step; /* before which it was made */
     double loss;     /* mean over steps with a target, and samples */
-    double accuracy; /* fraction of samples right; NaN without labels */
+    double accuracy; /* fraction of answers right; NaN without labels */
+    double top5, nrmse; /* as of a pass */
+    struct gle_closed closed; /* likewise */
 };
 
 /* What a rule's update and an exact gradient have to do with each other: sums over the entries of one parameter. The
@@ -81,7 +104,9 @@ struct gle_metrics {
      * n_classes), rows: truth. NULL without labels, and in training by duration that is not evaluated. */
     uint64_t *confusion;
     size_t n_classes;
+    double variance[GLE_SPLITS]; /* of a regression, one with target values of its own: of the targets; else NaN */
     enum gle_split confusion_split; /* test if that epoch tested, or by an evaluation, else best_split */
+    struct gle_traces traces; /* of the closed loop */
     struct gle_clipping clipping; /* in all */
     /* Timing */
     uint64_t train_steps, eval_steps;
@@ -107,9 +132,18 @@ size_t gle_metrics_best(const struct gle_metrics *m, size_t n);
 /* Appends a diagnostic with all comparisons zero, in (*out)->of. Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_metrics_diagnose(struct gle_diagnostic **out, struct gle_metrics *m, uint64_t step,
                                         size_t n_parameters, struct gle_error *err);
+/* Room for traces, all zero, in place of those that there are. Errors: GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_metrics_make_traces(struct gle_metrics *m, size_t n_tests, size_t n_steps, size_t n_outputs,
+                                           struct gle_error *err);
+void gle_metrics_drop_traces(struct gle_metrics *m);
 /* Appends an evaluation. Errors: GLE_ENOMEM. */
-GLE_MUST_CHECK int gle_metrics_evaluate(struct gle_metrics *m, uint64_t step, double loss, double accuracy,
+GLE_MUST_CHECK int gle_metrics_evaluate(struct gle_metrics *m, const struct gle_evaluated *evaluated,
                                         struct gle_error *err);
+/* Whether five classes are few enough of all. */
+bool gle_metrics_has_top5(const struct gle_metrics *m);
+/* The normalised root of a mean squared error, over steps with a target, samples and outputs: sqrt(mse / variance of
+ * the targets of the split). R^2 is 1 - nrmse^2. NaN: it is no regression. */
+double gle_metrics_nrmse(const struct gle_metrics *m, enum gle_split split, double mse);
 /* That which came after the last step of the run; NULL: there is none, or not yet. */
 const struct gle_evaluated *gle_metrics_final_test(const struct gle_metrics *m, const struct gle_experiment *exp);
 /* Whether there is a confusion matrix: one that some pass or evaluation has been counted in. */

@@ -14,6 +14,7 @@ struct gle_progress {
     double done;            /* fraction of the whole run's work */
     double loss, accuracy;  /* of this pass, or lately; loss NaN where no step had a target, accuracy NaN before the
                                first batch is through, and without labels */
+    double nrmse;           /* likewise of a regression; NaN where it is none, or the loss does not tell it */
 };
 
 /* A step that has just been made. Variables and parameters of the net are those that it left, with the window that

@@ -48,6 +48,7 @@ static void show(struct gle_run *run)
         if (run->at.step == 0)
             gle_run_begin_batch(run, B);
         signal->play(signal->state, input, ld, run->at.step);
+        run->at.asked = (double)B;
     } else {
         const struct gle_batch batch = samples_played(run);
         const uint64_t t = run->at.step % run->data->n_steps;
@@ -138,17 +139,38 @@ uint64_t gle_run_progress_steps(const struct gle_run *run)
     return gle_net_is_on_device(run->net) ? GLE_QUEUE_STEPS : GLE_PROGRESS_STEPS;
 }
 
+/* Answers that all streams have given before step `step` of the run. */
+static uint64_t answers_before(const struct gle_run *run, uint64_t step)
+{
+    const uint64_t T = run->data->n_steps;
+    const struct gle_batch batch = samples_played(run);
+
+    return (step / T * gle_data_answers(run->data) + gle_run_answered(run, &batch, (size_t)(step % T))) * batch.B;
+}
+
+uint64_t gle_run_count_answers(const struct gle_run *run, uint64_t from, uint64_t to)
+{
+    return run->data->n_steps ? answers_before(run, to) - answers_before(run, from) : 0;
+}
+
+/* Of the answers that were given in the phase so far. */
+static double accuracy_so_far(const struct gle_run *run)
+{
+    const uint64_t answers = gle_run_count_answers(run, run->at.step - run->phase.t, run->at.step);
+
+    return answers && gle_run_labelled(run) ? (double)run->phase.right.first / (double)answers : (double)NAN;
+}
+
 /* Tells the losses of the steps since the last time. */
 static int tell(struct gle_run *run, struct gle_error *err)
 {
     struct gle_phase_state *phase = &run->phase;
     const uint64_t step = run->at.step;
-    const double rows = (double)run->graph->max_batch;
 
     if (gle_run_collect(run, err))
         return -1;
-    gle_run_tell(run, phase->recent / ((double)gle_run_count_asked(run, step - (phase->t - phase->told), step) * rows),
-                 phase->played && gle_run_labelled(run) ? (double)phase->right / (double)phase->played : (double)NAN);
+    gle_run_tell(run, phase->recent / gle_run_count_asked(run, step - (phase->t - phase->told), step),
+                 accuracy_so_far(run));
     phase->recent = 0.0;
     phase->told = phase->t;
     return 0;
@@ -163,12 +185,16 @@ static int count(struct gle_run *run, struct gle_error *err)
 
     gle_run_count_step(run);
     run->spent.work += (double)B;
-    if (run->data->n_steps && step % run->data->n_steps == 0) {
+    if (run->data->n_steps) {
         const struct gle_batch batch = samples_played(run);
-        if (gle_run_labelled(run) && gle_run_collect(run, err)) /* the output is waited for in any case */
+        const size_t t = (size_t)((step - 1) % run->data->n_steps);
+        const bool over = t + 1 == run->data->n_steps;
+        if (over && gle_run_labelled(run) && gle_run_collect(run, err)) /* the output is waited for in any case */
             return -1;
-        phase->right += gle_run_count_right(run, &batch);
-        phase->played += B;
+        gle_run_count_right(run, &phase->right, &batch, t);
+        phase->played += over ? B : 0;
+        if (gle_run_squares_due(run, t, run->data->n_steps) || phase->t == phase_of(run)->n_steps)
+            phase->squares += gle_run_take_squares(run);
     }
     if (step % gle_run_progress_steps(run) == 0 && tell(run, err))
         return -1;
@@ -190,19 +216,41 @@ static void take_back(struct gle_run *run)
     run->spent.work -= (double)late * (double)run->graph->max_batch;
 }
 
-/* Steps of the samples that are played before step `step` of the run that have a target. */
-static uint64_t asked_before(const struct gle_run *run, uint64_t step)
+/* Steps before step `end` of samples in which they have a target, summed over those that are played in a turn. */
+static double asked_in_turn(const struct gle_run *run, uint64_t turn, size_t end)
 {
-    const uint64_t unasked = gle_run_unasked(run), T = run->data->n_steps;
+    const size_t B = run->graph->max_batch, n = run->data->split[GLE_TRAIN].n;
+    double sum = 0.0;
 
-    if (!unasked)
-        return step;
-    return step / T * (T - unasked) + (step % T > unasked ? step % T - unasked : 0);
+    if (!gle_data_has_masks(run->data)) /* all alike */
+        return (double)B * (double)gle_run_asked_before(run, GLE_TRAIN, 0, end);
+    for (size_t b = 0; b < B; b++)
+        sum += (double)gle_run_asked_before(run, GLE_TRAIN, (uint32_t)((turn % n * B + b) % n), end);
+    return sum;
 }
 
-uint64_t gle_run_count_asked(const struct gle_run *run, uint64_t from, uint64_t to)
+/* Steps of the samples that are played before step `step` of the run that have a target, counting from step 0 of
+ * turn `first` on. */
+static double asked_before(const struct gle_run *run, uint64_t first, uint64_t step)
 {
-    return asked_before(run, to) - asked_before(run, from);
+    const uint64_t T = run->data->n_steps, turns = step / T - first;
+    double sum = 0.0;
+
+    if (!gle_data_has_masks(run->data))
+        sum = (double)turns * asked_in_turn(run, 0, T);
+    else
+        for (uint64_t turn = first; turn < first + turns; turn++)
+            sum += asked_in_turn(run, turn, T);
+    return sum + asked_in_turn(run, step / T, (size_t)(step % T));
+}
+
+double gle_run_count_asked(const struct gle_run *run, uint64_t from, uint64_t to)
+{
+    const uint64_t T = run->data->n_steps, first = T ? from / T : 0;
+
+    if (!T) /* a signal, with a teacher */
+        return (double)(to - from) * (double)run->graph->max_batch;
+    return asked_before(run, first, to) - asked_before(run, first, from);
 }
 
 /* Whether state is reset where a sample begins. */
@@ -316,8 +364,9 @@ static bool is_over(const struct gle_run *run)
 static void score_phase(struct gle_run *run, struct gle_phase_score *s)
 {
     const struct gle_phase_state *phase = &run->phase;
-    const double rows = (double)run->graph->max_batch;
     const uint64_t end = run->at.step;
+    const double asked = gle_run_count_asked(run, end - phase->t, end);
+    const double answers = (double)gle_run_count_answers(run, end - phase->t, end);
     double last = 0.0;
 
     s->steps = phase->t;
@@ -325,10 +374,12 @@ static void score_phase(struct gle_run *run, struct gle_phase_score *s)
     s->last_steps = s->steps < GLE_LAST_STEPS ? s->steps : GLE_LAST_STEPS;
     for (size_t i = 0; i < s->last_steps; i++)
         last += phase->last[i];
-    s->loss = phase->loss / ((double)gle_run_count_asked(run, end - s->steps, end) * rows);
-    s->last_loss = last / ((double)gle_run_count_asked(run, end - s->last_steps, end) * rows);
+    s->loss = phase->loss / asked;
+    s->last_loss = last / gle_run_count_asked(run, end - s->last_steps, end);
     s->clipping = gle_run_count_clipping(run);
-    s->accuracy = phase->played && gle_run_labelled(run) ? (double)phase->right / (double)phase->played : (double)NAN;
+    s->accuracy = accuracy_so_far(run);
+    s->top5 = gle_run_top5(run, phase->right.five, answers);
+    s->nrmse = gle_run_nrmse(run, GLE_TRAIN, s->loss, phase->squares, asked);
 }
 
 /* Whether it is over or was broken off. */

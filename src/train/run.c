@@ -1,6 +1,7 @@
 #include "train/run.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "parts/loss.h"
 #include "parts/optimizer.h"
 #include "parts/rule.h"
 
@@ -17,9 +18,14 @@ bool gle_run_labelled(const struct gle_run *run)
     return run->data->labelled && !run->exp->has_teacher;
 }
 
-size_t gle_run_unasked(const struct gle_run *run)
+bool gle_run_asks_at(const struct gle_run *run, size_t t)
 {
-    return run->exp->has_teacher ? 0 : run->data->n_unasked;
+    return run->exp->has_teacher || gle_data_asks_at(run->data, t);
+}
+
+size_t gle_run_asked_before(const struct gle_run *run, enum gle_split split, uint32_t row, size_t end)
+{
+    return run->exp->has_teacher ? end : gle_data_count_asked(run->data, split, row, end);
 }
 
 /* --- states --- */
@@ -156,7 +162,7 @@ static int make_parts(struct gle_run *run, struct gle_error *err)
         return -1;
     if (run->exp->diagnose.every && gle_diagnosis_open(&run->diagnosis, run->graph, err))
         return -1;
-    return run->exp->evaluate_steps ? gle_evaluation_open(&run->evaluation, run, err) : 0;
+    return run->exp->evaluate_steps || run->exp->closed.n_steps ? gle_evaluation_open(&run->evaluation, run, err) : 0;
 }
 
 /* Puts the run to its beginning. */
@@ -241,6 +247,7 @@ int gle_run_pause(struct gle_run *run, enum gle_pause when, struct gle_error *er
 
 void gle_run_tell(const struct gle_run *run, double loss, double accuracy)
 {
+    const double nrmse = run->exp->loss->squared ? gle_metrics_nrmse(run->metrics, run->at.split, loss) : (double)NAN;
     const struct gle_progress p = {
         .by_phases = run->exp->phases != NULL,
         .stage = run->at.stage,
@@ -249,6 +256,7 @@ void gle_run_tell(const struct gle_run *run, double loss, double accuracy)
         .done = run->spent.work / run->spent.total_work,
         .loss = loss,
         .accuracy = accuracy,
+        .nrmse = nrmse,
     };
 
     if (run->observer->progress)
@@ -273,9 +281,16 @@ void gle_run_show(struct gle_run *run, const struct gle_batch *batch, size_t t)
 
     if (t == 0 || !data->held)
         gle_data_input(input, ld_input, data, batch, t);
-    if (!run->teacher && (t == 0 || data->target_moves))
+    if (!run->teacher && (t == 0 || gle_data_target_moves(data)))
         gle_data_target(target, ld_target, data, batch, t);
-    run->at.unasked = t < gle_run_unasked(run);
+    gle_run_begin_sums(run, batch, t);
+    run->at.unasked = !gle_run_asks_at(run, t);
+    run->at.asked = run->at.unasked ? 0.0 : (double)batch->B;
+    for (size_t b = 0; !run->at.unasked && !run->teacher && data->split[batch->split].asked && b < batch->B; b++)
+        if (!gle_data_asks(data, batch->split, batch->rows[b], t)) {
+            gle_net_unask(run->net, b);
+            run->at.asked -= 1.0;
+        }
 }
 
 bool gle_run_without_errors(const struct gle_experiment *exp, bool last)
@@ -285,30 +300,6 @@ bool gle_run_without_errors(const struct gle_experiment *exp, bool last)
     for (size_t i = 0; i < exp->n_layers; i++)
         feedback = feedback || exp->layers[i].gamma > 0.0;
     return exp->reset_state || (last && !feedback);
-}
-
-size_t gle_run_count_right(struct gle_run *run, const struct gle_batch *batch)
-{
-    const int32_t *labels = run->data->split[batch->split].labels;
-    const size_t K = run->data->n_targets;
-    uint64_t *confusion = batch->split == run->scores.confusion_split ? run->scores.confusion : NULL;
-    size_t right = 0;
-
-    if (!gle_run_labelled(run))
-        return 0;
-    gle_net_get_output_sum(run->net, run->output_sum);
-    for (size_t b = 0; b < batch->B; b++) {
-        const float *sum = run->output_sum + b * K;
-        const size_t label = (size_t)labels[batch->rows[b]];
-        size_t best = 0;
-        for (size_t k = 1; k < K; k++)
-            if (sum[k] > sum[best])
-                best = k;
-        right += best == label;
-        if (confusion)
-            confusion[label * K + best]++;
-    }
-    return right;
 }
 
 /* --- windows --- */
@@ -358,7 +349,7 @@ static int tell_moment(const struct gle_run *run, const struct gle_stride *strid
         .stage = run->at.stage,
         .split = run->at.split,
         .B = stride->B,
-        .loss = run->at.unasked ? (double)NAN : loss / (double)stride->B,
+        .loss = run->at.asked > 0.0 ? loss / run->at.asked : (double)NAN,
         .unasked = run->at.unasked,
         .in_window = run->at.window.open,
         .learned = learned,

@@ -51,6 +51,13 @@ enum gle_run_state {
 
 enum { GLE_PROGRESS_STEPS = 16 }; /* between two calls of the progress hook */
 
+/* Answers that are right, and those whose label is among the five largest outputs; NaN: that is not known, of runs that
+ * were begun by a program that did not count it. */
+struct gle_right {
+    size_t first;
+    double five;
+};
+
 /* A pass over a split that is going on, and where it is. */
 struct gle_pass_state {
     size_t done;    /* samples of the batches that are over */
@@ -58,7 +65,10 @@ struct gle_pass_state {
     uint64_t steps;
     double shown;   /* steps, each as often as there were samples in it */
     double loss;    /* summed over steps with a target, and samples */
-    size_t right;   /* samples */
+    struct gle_right right;
+    double squares; /* errors, where the net sums them */
+    double asked;   /* steps with a target, each as often as there were samples of which it was asked. Not saved: it
+                       follows from the samples */
 };
 
 /* Which pass of a run. */
@@ -84,17 +94,20 @@ struct gle_phase_state {
     double recent; /* of the steps since progress was told, */
     uint64_t told; /* which were so many before that */
     double seconds;
-    size_t played, right; /* samples */
+    size_t played; /* samples */
+    struct gle_right right;
+    double squares; /* as in a pass */
     double *last;  /* losses of the last steps, a ring of GLE_LAST_STEPS */
     float **kept;  /* values of the parameters that the phase puts to others; NULL: no phase is going on */
 };
 
-/* Where a run is. All of it is saved, but for `unasked`. */
+/* Where a run is. All of it is saved, but for `unasked` and `asked`. */
 struct gle_place {
     uint64_t stage; /* epoch or phase */
     enum gle_split split;
     uint64_t step;  /* of the run: the one that comes next, or is being made */
     bool unasked;   /* the step that is being shown has no target */
+    double asked;   /* the rows in it that have one; a teacher asks all of them */
     struct {
         bool open;
         uint64_t first; /* the step with which it began, also once it is closed */
@@ -189,8 +202,10 @@ void gle_run_free_kept(struct gle_run *run);
 size_t gle_run_param(const struct gle_run *run, const struct gle_setting *s);
 /* Whether right and wrong answers can be told apart. */
 bool gle_run_labelled(const struct gle_run *run);
-/* Steps that a sample begins with in which no target is there; a teacher has one at every step. */
-size_t gle_run_unasked(const struct gle_run *run);
+/* Whether step t of samples may have a target: a teacher has one at every step. Steps before `end` in which a sample
+ * has one. */
+bool gle_run_asks_at(const struct gle_run *run, size_t t);
+size_t gle_run_asked_before(const struct gle_run *run, enum gle_split split, uint32_t row, size_t end);
 void gle_run_tell(const struct gle_run *run, double loss, double accuracy);
 
 /* A batch, or a sample of a stream, begins, with B rows. */
@@ -202,9 +217,22 @@ void gle_run_show(struct gle_run *run, const struct gle_batch *batch, size_t t);
  * state begins at zero and no target drives it, all of them are zero; and those of a pass from whose state nothing
  * learns (last), which change nothing but each other, unless they feed back into membranes. */
 bool gle_run_without_errors(const struct gle_experiment *exp, bool last);
-/* Right answers among the samples of the batch, all of whose steps were shown since gle_run_begin_batch(); they are
- * also counted in run->scores.confusion when it is the matrix of their split. */
-size_t gle_run_count_right(struct gle_run *run, const struct gle_batch *batch);
+/* Answers that each sample of a batch has given before step t, which may be the one after its last. */
+size_t gle_run_answered(const struct gle_run *run, const struct gle_batch *batch, size_t t);
+/* Before step t of a batch: outputs are summed anew if an answer, or the part of it that decides, begins with it. */
+void gle_run_begin_sums(struct gle_run *run, const struct gle_batch *batch, size_t t);
+/* After step t of a batch, all of whose steps up to it were shown since gle_run_begin_batch(): adds the right ones
+ * among the answers that end with it, one of each sample if there are any; they are also counted in
+ * run->scores.confusion when it is the matrix of their split. */
+void gle_run_count_right(struct gle_run *run, struct gle_right *right, const struct gle_batch *batch, size_t t);
+/* The fraction of answers whose label was among the five largest outputs; NaN where that says nothing. */
+double gle_run_top5(const struct gle_run *run, double five, double answers);
+/* Squared errors, where the net sums them: whether they are to be taken after step t of n_steps, before single
+ * precision is too coarse for their sum; and takes them, summed over rows and outputs. 0: it does not. */
+bool gle_run_squares_due(const struct gle_run *run, size_t t, size_t n_steps);
+double gle_run_take_squares(struct gle_run *run);
+/* gle_metrics_nrmse(), from the mean loss if that tells, else from squared errors over `asked` rows and steps. */
+double gle_run_nrmse(const struct gle_run *run, enum gle_split split, double loss, double squares, double asked);
 
 /* A step of a run. */
 struct gle_stride {
@@ -252,8 +280,24 @@ void gle_run_hold_params(struct gle_run *run, bool hold);
  * run, which is step t of the phase. */
 bool gle_run_has_windows(const struct gle_run *run);
 bool gle_run_window_ends(const struct gle_run *run, uint64_t step, uint64_t t);
-/* Steps from step `from` of the run on, and before step `to`, that have a target. */
-uint64_t gle_run_count_asked(const struct gle_run *run, uint64_t from, uint64_t to);
+/* Answers that are given by samples that are played, from step `from` of the run on and before step `to`. */
+uint64_t gle_run_count_answers(const struct gle_run *run, uint64_t from, uint64_t to);
+/* Steps from step `from` of the run on, and before step `to`, that have a target, each as often as there are rows of
+ * which it is asked. */
+double gle_run_count_asked(const struct gle_run *run, uint64_t from, uint64_t to);
+
+/* --- archive_metrics.c: parts of gle_run_archive(), whose errors they have --- */
+
+/* All that has been measured; n epochs, as columns; which split. */
+GLE_MUST_CHECK int gle_run_archive_metrics(struct gle_run *run, struct gle_archive *a, struct gle_error *err);
+GLE_MUST_CHECK int gle_run_archive_epochs(const struct gle_run *run, struct gle_archive *a, struct gle_epoch *e,
+                                          size_t n, struct gle_error *err);
+GLE_MUST_CHECK int gle_run_archive_split(struct gle_archive *a, const char *name, enum gle_split *split,
+                                         struct gle_error *err);
+/* A column of numbers 0 ... high, or NaN where that is not known: checkpoints did not always have it. x: in the first
+ * of n structs of that size. */
+GLE_MUST_CHECK int gle_run_archive_late(struct gle_archive *a, const char *name, double *x, size_t n, size_t size,
+                                        double high, struct gle_error *err);
 
 /* Restoring, once all but the networks is there: whether it goes together, and with the config. Then, whether the
  * networks go with it. Errors: GLE_EDATA names the entry. */

@@ -76,6 +76,34 @@ static int check_sets(const struct gle_experiment *exp, const struct gle_data *d
     return 0;
 }
 
+/* Whether the output can stand for the input. */
+static int check_closed(const struct gle_experiment *exp, const struct gle_data *data, struct gle_error *err)
+{
+    const struct gle_closed_cfg *c = &exp->closed;
+    const char *why = NULL;
+
+    if (!c->n_steps)
+        return 0;
+    if (data->n_channels != data->n_targets || data->labelled)
+        why = "as many target values as inputs are wanted, which are what inputs will be";
+    else if (data->held || data->maker.make)
+        why = "the data set has no inputs that move";
+    else if (data->split[GLE_TEST].lengths)
+        why = "the data set has sequences of several lengths";
+    else if (!data->split[GLE_TEST].n)
+        why = "the data set has no test set";
+    if (why)
+        return gle_node_fail(err, GLE_ECONFIG, gle_node_get(exp->training_src, "evaluate"), "closed_loop", "%s", why);
+    if (c->after + c->n_steps > data->n_steps)
+        return gle_node_fail(err, GLE_ERANGE, c->src, "for", "after %llu steps, %llu are more than a sample has (%zu)",
+                             (unsigned long long)c->after, (unsigned long long)c->n_steps, data->n_steps);
+    for (uint32_t row = 0; row < data->split[GLE_TEST].n; row++)
+        if (gle_data_count_asked(data, GLE_TEST, row, (size_t)(c->after + c->n_steps)) >
+            gle_data_count_asked(data, GLE_TEST, row, (size_t)c->after))
+            return 0;
+    return gle_node_fail(err, GLE_ERANGE, c->src, "for", "nothing is asked for then: there is no target");
+}
+
 int gle_train_check(const struct gle_experiment *exp, const struct gle_data *data, struct gle_error *err)
 {
     const struct gle_layer_cfg *top = gle_experiment_top(exp);
@@ -96,7 +124,12 @@ int gle_train_check(const struct gle_experiment *exp, const struct gle_data *dat
                              "%s wants labels, and the data set has target values", exp->loss->row.name);
     if (!data->signal.play && !data->split[GLE_TRAIN].n && (exp->epochs || exp->phases))
         return gle_node_fail(err, GLE_ESHAPE, exp->dataset.src, NULL, "the training set is empty");
-    if (check_record(exp, data, err) || check_test_set(exp, data, err) || check_sets(exp, data, err))
+    if (exp->decide.row && (!data->labelled || exp->has_teacher))
+        return gle_node_fail(err, GLE_ECONFIG, exp->training_src, "decide",
+                             "says how one of several classes is decided on, and there are none: %s",
+                             exp->has_teacher ? "the teacher's output is the target" : "the data set has no labels");
+    if (check_record(exp, data, err) || check_test_set(exp, data, err) || check_sets(exp, data, err) ||
+        check_closed(exp, data, err))
         return -1;
     if (metric && ((metric->metric == GLE_METRIC_VALIDATION_LOSS && !data->split[GLE_VALIDATION].n) ||
                    (metric->metric == GLE_METRIC_TEST_LOSS && !data->split[GLE_TEST].n)))
@@ -114,6 +147,7 @@ struct gle_graph_options gle_train_options(const struct gle_experiment *exp, con
         .batch = rows_max(exp, data),
         .train_rows = gle_train_rows(exp, data),
         .e_inst = exp->record.variables[GLE_RECORD_E_INST],
+        .sums_squares = !exp->has_teacher && data->n_targets && !data->labelled && !exp->loss->squared,
     };
 
     for (int v = 0; v < GLE_RECORD_VARS; v++) {

@@ -4,6 +4,7 @@ The program is the one that GLESIM names. Standard library only.
 
 import os
 import pty
+import re
 import signal
 import struct
 import subprocess
@@ -76,8 +77,8 @@ class Files(DataCase):
     def test_arrays_that_nothing_uses_are_told_once(self):
         self.npz(**FOUR, files=["README.txt"], mean=("f4", (2,), [0, 0]))
         done = self.run_glesim(self.config(), "--output", "out")
-        self.assertEqual(done.err.count("d.npz: nothing uses 'mean' (x, y or targets, and the same with _validation and "
-                                        "_test are used)\n"), 1)
+        self.assertEqual(done.err.count("d.npz: nothing uses 'mean' (x, y or targets, mask and lengths, and the same with "
+                                        "_validation and _test are used)\n"), 1)
         self.assertNotIn("README", done.err)
         done = self.run_glesim(self.config(), "--output", "out", "--force", "--quiet")
         self.assertEqual(done.err, "")
@@ -129,6 +130,44 @@ class Settings(DataCase):
         for test in "epochs", "end":
             config = self.config("{type: yinyang, train: 50, test: 0}", 4, 3, training=f"epochs: 1, test: {test}")
             self.assertRegex(self.refused(config), r"small\.yaml:12:\d+: training\.test: the data set has no test set\n$")
+
+    def test_what_only_the_data_can_refuse(self):
+        series = "{type: mackey_glass, train: 50, test: 50, length: 20, discard: 10}"
+        loop = "epochs: 1, evaluate: {closed_loop: {after: 10, for: 5}}"
+        for dataset, inputs, outputs, loss, training, words in (
+                (series, 1, 1, "mse", "epochs: 1, decide: last",
+                 "training.decide: says how one of several classes is decided on, and there are none: the data set has no "
+                 "labels"),
+                ("{type: xor}", 2, 2, "cross_entropy", loop,
+                 "training.evaluate.closed_loop: as many target values as inputs are wanted, which are what inputs will be"),
+                (series.replace("test: 50", "test: 0"), 1, 1, "mse", loop,
+                 "training.evaluate.closed_loop: the data set has no test set"),
+                (series, 1, 1, "mse", loop.replace("for: 5", "for: 11"),
+                 "training.evaluate.closed_loop.for: after 100 steps, 110 are more than a sample has (200)"),
+                (series[:-1] + ", washout: 16}", 1, 1, "mse", loop,
+                 "training.evaluate.closed_loop.for: nothing is asked for then: there is no target")):
+            config = self.config(dataset, inputs, outputs, loss=loss, training=training)
+            self.assertRegex(self.refused(config), r"/small\.yaml:12:\d+: " + re.escape(words) + "\n$")
+
+    def test_scores_of_a_regression(self):
+        config = self.config("{type: mackey_glass, train: 50, test: 50, length: 20, discard: 10}", 1, 1, loss="mse",
+                             training="epochs: 1, evaluate: {closed_loop: {after: 10, for: 5}}")
+        done = self.run_glesim(config, "--output", "out", "--seed", "3")
+        self.assertRegex(done.err, r"epoch 1/1 .* train \S+ \(NRMSE \S+\)  test \S+ \(NRMSE \S+\)\n")
+        self.assertRegex(done.out, r"test loss \S+, test NRMSE \S+, closed loop sMAPE \S+ %, NRMSE \S+, ")
+        test = load(self.folder / "out" / "seed_3" / "metrics.json")["final"]["test"]
+        self.assertEqual(list(test), ["loss", "accuracy", "nrmse", "r2", "closed_loop"])
+        self.assertIsNone(test["accuracy"])
+        self.assertAlmostEqual(test["r2"], 1 - test["nrmse"] ** 2)
+        self.assertEqual(set(test["closed_loop"]), {"smape", "nrmse", "open_loop"})
+        traces = self.folder / "out" / "seed_3" / "closed_loop.npz"
+        with zipfile.ZipFile(traces) as archive:
+            self.assertEqual(archive.namelist(), ["time.npy", "target.npy", "open.npy", "closed.npy"])
+            for name, shape in ("time", "(50,)"), ("target", "(2, 50, 1)"), ("closed", "(2, 50, 1)"):
+                self.assertIn(f"'shape': {shape}".encode(), archive.read(name + ".npy"))
+        self.run_glesim(config, "--output", "out", "--seed", "3", "--force", "--set",
+                        "training={epochs: 1, batch_size: 4}")
+        self.assertFalse(traces.exists())
 
     def test_a_batch_beyond_the_set_is_told(self):
         self.npz(**FOUR)

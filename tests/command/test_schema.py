@@ -100,6 +100,8 @@ UNSEEN = {
         speech_window_longest speech_split tau_below_dt tau_below_dt_in_group tau_below_dt_in_list
         tau_below_dt_repeated window_below_dt window_of_one_step xor_low_above_high phases_window speech_window
         phases_window_of_signal evaluate_below_dt record_offset step_width_no_multiple time_no_multiple_of_dt
+        adding_item closed_loop_for decide_length npz_target_window
+        evidence_cues mackey_glass_length mackey_glass_washout
         delayed_xor_pulse delayed_xor_pause delayed_xor_answer delayed_xor_samples delayed_xor_test_samples
         from_delays input_size_fraction tau_r_values activation_low_above_high
         tau_below_a_hundredth""",
@@ -109,7 +111,7 @@ UNSEEN = {
     "the shapes that links make and want, and which of their settings go together": """
         channels_without_conv conv_count conv_of_neurons conv_one_in_a_list conv_sizes links_that_do_not_fit""",
     "that sizes of the network must be those of the data set": """
-        input_and_dataset readout_and_dataset signal_two_channels speech_sizes""",
+        copy_sizes input_and_dataset readout_and_dataset signal_two_channels speech_sizes""",
     "which layers, neurons and sequences there are, and that names are given once": """
         from_twice from_unknown_layer layer_called_input layer_name_of_repeat layer_name_twice output_unknown
         record_neuron_of_small_layer record_twice record_unknown_layer
@@ -117,11 +119,13 @@ UNSEEN = {
     "that every layer leads to the output, and that the adjoint equations know neither loops nor delays": """
         adjoint_delay adjoint_loop diagnose_loop layer_unread output_not_last""",
     "that a key needs another one, or excludes it": """
+        npz_hold_and_upsample closed_loop_every closed_loop_without_every evaluate_without_every
         feedback_to_input from_repeat
         adjoint_without_window bptt_without_window epochs_and_phases neither_epochs_nor_phases no_count
         speech_one_class""",
     "that a name goes only with certain other names, or needs a teacher, epochs or phases": """
-        adjoint_gamma diagnose_gradient errors_from errors_from_exact errors_of_a_run feedback_that_moves feedback_under_bptt
+        adjoint_gamma closed_loop_teacher diagnose_gradient errors_from errors_from_exact errors_of_a_run
+        feedback_that_moves feedback_under_bptt
         record_no_feedback log_softmax_hidden log_softmax_without_nll
         nll_without_log_softmax phases_schedule record_lambda signal_alone signal_by_epochs signal_cross_entropy
         signal_without_teacher speech_phases speech_validation teacher_labels test_at_the_end

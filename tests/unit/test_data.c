@@ -708,7 +708,8 @@ static void assert_note(const struct stored *arrays, const struct gle_data_conte
 
 static void npz_notes_what_nothing_uses(void **state)
 {
-    static const char usual[] = "x, y or targets, and the same with _validation and _test are used";
+    static const char usual[] =
+        "x, y or targets, mask and lengths, and the same with _validation and _test are used";
     static const char taught[] = "x, x_validation and x_test are used; the teacher's output is the target";
     static const struct stored none[] = {{"x", 3, {3, 2, 1}, NULL}, {"y", 1, {3}, NULL},
                                          {"x_test", 3, {3, 2, 1}, NULL}, {"y_test", 1, {3}, NULL}, {0}};
@@ -739,8 +740,8 @@ static void npz_notes_end_in_time(void **state)
     (void)state;
     for (int i = 0; i < 4; i++)
         snprintf(names[i], sizeof names[i], long_name, i);
-    snprintf(want, sizeof want, "'%s', '%s', '%s' and 1 more (x, y or targets, and the same with _validation and _test "
-             "are used)", names[0], names[1], names[2]);
+    snprintf(want, sizeof want, "'%s', '%s', '%s' and 1 more (x, y or targets, mask and lengths, and the same with "
+             "_validation and _test are used)", names[0], names[1], names[2]);
     assert_note(arrays, &ctx, want);
 }
 
@@ -947,17 +948,23 @@ static void every_failed_allocation_is_survived(void **state)
     static const struct stored arrays[] = {{"x", 3, {3, 2, 1}, NULL}, {"y", 1, {3}, three_labels},
                                            {"x_test", 3, {2, 2, 1}, NULL}, {"y_test", 1, {2}, two_labels}, {0}};
     static const struct stored inputs[] = {{"x", 3, {3, 2, 1}, NULL}, {0}};
+    static const double ones[] = {1, 1, 1, 1, 1, 1};
+    static const struct stored masked[] = {{"x", 3, {3, 2, 1}, NULL}, {"y", 1, {3}, three_labels},
+                                           {"mask", 2, {3, 2}, ones}, {"lengths", 1, {3}, ones}, {0}};
     static const struct stored images[] = {{"x", 2, {3, 3}, templates}, {"y", 1, {3}, template_labels}, {0}};
     static const struct {
         const char *name, *yaml;
         const struct stored *arrays;
     } sets[] = {{"npz", "{file: %s}", arrays},
                 {"npz", "{file: %s}", inputs},
+                {"npz", "{file: %s, upsample: 2}", masked},
                 {"mnist1d", template_settings, images},
                 {"mnist1d", "{samples: 20, length: 5}", NULL},
                 {"yinyang", "{train: 20, test: 5, validation: 0}", NULL},
                 {"xor", "{repeat: 2}", NULL},
                 {"delayed_xor", "{samples: 8, test_samples: 4}", NULL}};
+
+    static const struct gle_data_context alone = {.dt = 0.5};
 
     (void)state;
     for (size_t i = 0; i < COUNT(sets); i++) {
@@ -974,7 +981,8 @@ static void every_failed_allocation_is_survived(void **state)
             int status;
             err = (struct gle_error){0};
             gle_memory_fail_after(k);
-            status = gle_data_open(&data, c.set, c.params, 0.4, &with_teacher, &err);
+            status = gle_data_open(&data, c.set, c.params, 0.4, sets[i].arrays == masked ? &alone : &with_teacher,
+                                   &err);
             gle_memory_fail_after((size_t)-1);
             assert_int_equal(status, data ? 0 : -1);
             assert_int_equal(err.code, data ? GLE_OK : GLE_ENOMEM);

@@ -103,12 +103,20 @@ static void without_labels_the_loss_stands_for_it(void **state)
 {
     struct gle_bar bar = terminal_bar("speech seed 1");
     const struct gle_progress p = {
-        .stage = 3, .stages = 9, .split = GLE_TRAIN, .done = 0.3, .loss = 0.5, .accuracy = (double)NAN};
+        .stage = 3, .stages = 9, .split = GLE_TRAIN, .done = 0.3, .loss = 0.5, .accuracy = (double)NAN,
+        .nrmse = (double)NAN};
     char line[TEXT_MAX];
 
     (void)state;
-    bar.newest[GLE_VALIDATION] = (struct gle_score){.measured = true, .loss = 0.25, .accuracy = (double)NAN};
+    bar.newest[GLE_VALIDATION] =
+        (struct gle_score){.measured = true, .loss = 0.25, .accuracy = (double)NAN, .nrmse = (double)NAN};
     line_of(line, &bar, &p, NULL);
+    assert_non_null(strstr(line, "train 0.5"));
+    assert_non_null(strstr(line, "validation 0.25"));
+    assert_null(strstr(line, "NRMSE")); /* unknown */
+    bar.newest[GLE_VALIDATION].nrmse = 0.125;
+    line_of(line, &bar, &p, NULL);
+    assert_true(strlen(line) < COLUMNS);
     assert_non_null(strstr(line, "train 0.5"));
     assert_non_null(strstr(line, "validation 0.25"));
 }
@@ -117,7 +125,8 @@ static void without_labels_the_loss_stands_for_it(void **state)
 static void time_left_is_by_what_this_process_has_done(void **state)
 {
     struct gle_bar bar = terminal_bar("xor seed 1");
-    struct gle_progress p = {.stage = 9, .stages = 10, .done = 0.90, .loss = 1.0, .accuracy = (double)NAN};
+    struct gle_progress p = {.stage = 9, .stages = 10, .done = 0.90, .loss = 1.0, .accuracy = (double)NAN,
+                             .nrmse = (double)NAN};
     char line[TEXT_MAX];
     const char *at;
 
@@ -163,7 +172,7 @@ static void many_runs_show_means_under_the_names_of_their_sets(void **state)
     assert_non_null(strstr(line, "  mean test 50.0 %"));
     p.by_phases = true;
     p.score[GLE_TEST].measured = false;
-    p.score[GLE_TRAIN].accuracy = (double)NAN;
+    p.score[GLE_TRAIN].accuracy = p.score[GLE_TRAIN].nrmse = (double)NAN;
     line_of(line, &bar, NULL, &p);
     assert_non_null(strstr(line, "  mean loss 0.5"));
 }

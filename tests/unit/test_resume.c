@@ -1,8 +1,10 @@
 /* Runs that are stopped, saved, and gone on with: to the bits that they would have had. */
+#include "../support/stored.h"
 #include "../support/trial.h"
 #include "base/archive.h"
 #include "base/memory.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,10 +175,23 @@ static struct trial run_part(struct part *p, const char *yaml, size_t threads, b
     return t;
 }
 
+static bool same_number(double a, double b)
+{
+    return a == b || (isnan(a) && isnan(b));
+}
+
+static bool same_closed(const struct gle_closed *a, const struct gle_closed *b)
+{
+    return same_number(a->smape, b->smape) && same_number(a->nrmse, b->nrmse) &&
+           same_number(a->open_smape, b->open_smape) && same_number(a->open_nrmse, b->open_nrmse);
+}
+
 static bool same_score(const struct gle_score *a, const struct gle_score *b)
 {
     return a->measured == b->measured && !memcmp(&a->loss, &b->loss, sizeof a->loss) &&
-           !memcmp(&a->accuracy, &b->accuracy, sizeof a->accuracy);
+           !memcmp(&a->accuracy, &b->accuracy, sizeof a->accuracy) &&
+           (!a->measured || (same_number(a->top5, b->top5) && same_number(a->nrmse, b->nrmse) &&
+                            same_closed(&a->closed, &b->closed)));
 }
 
 static bool same_metrics(const struct trial *x, const struct trial *y)
@@ -201,13 +216,22 @@ static bool same_metrics(const struct trial *x, const struct trial *y)
                !memcmp(&a->phases[i].clipping, &b->phases[i].clipping, sizeof a->clipping) &&
                !memcmp(&a->phases[i].loss, &b->phases[i].loss, sizeof(double)) &&
                !memcmp(&a->phases[i].last_loss, &b->phases[i].last_loss, sizeof(double)) &&
-               !memcmp(&a->phases[i].accuracy, &b->phases[i].accuracy, sizeof(double));
+               !memcmp(&a->phases[i].accuracy, &b->phases[i].accuracy, sizeof(double)) &&
+               same_number(a->phases[i].top5, b->phases[i].top5) &&
+               same_number(a->phases[i].nrmse, b->phases[i].nrmse);
     for (size_t i = 0; same && i < a->n_evaluations; i++)
         same = a->evaluations[i].step == b->evaluations[i].step && a->evaluations[i].loss == b->evaluations[i].loss &&
-               a->evaluations[i].accuracy == b->evaluations[i].accuracy;
+               same_number(a->evaluations[i].accuracy, b->evaluations[i].accuracy) &&
+               same_number(a->evaluations[i].top5, b->evaluations[i].top5) &&
+               same_number(a->evaluations[i].nrmse, b->evaluations[i].nrmse) &&
+               same_closed(&a->evaluations[i].closed, &b->evaluations[i].closed);
     for (size_t i = 0; same && i < a->n_diagnostics; i++)
         same = a->diagnostics[i].step == b->diagnostics[i].step &&
                !memcmp(a->diagnostics[i].of, b->diagnostics[i].of, each * sizeof *a->diagnostics[i].of);
+    same = same && (a->traces.values != NULL) == (b->traces.values != NULL) &&
+           (!a->traces.values ||
+            !memcmp(a->traces.values, b->traces.values,
+                    3 * a->traces.n * a->traces.n_steps * a->traces.n_outputs * sizeof(float)));
     return same && (!a->confusion || !memcmp(a->confusion, b->confusion, n_classes * n_classes * sizeof *a->confusion));
 }
 
@@ -230,6 +254,33 @@ static void temporary(char path[32])
     snprintf(path, 32, "/tmp/glesim_resume_XXXXXX");
     close(mkstemp(path));
 }
+
+/* Runs of other data: of several answers a sample, more than ten classes, target values whose squared errors the net
+ * sums. */
+static const char *const others[] = {
+    "glesim: 1\nname: many\ndt: 0.5\nseed: 5\n"
+    "dataset: {type: copy, symbols: 12, length: 2, item: 1, delay: 0, samples: 6, test_samples: 4}\n"
+    "network: {input: 13, layers: [{name: b, neurons: {count: 12, tau_m: 0.7, tau_r: 0.5}}]}\n"
+    "learning: {loss: cross_entropy}\ntraining: {epochs: 1, batch_size: 3, decide: last}\nrecord: {every: 1}\n",
+    "glesim: 1\nname: many\ndt: 0.5\nseed: 5\n"
+    "dataset: {type: copy, symbols: 12, length: 2, item: 1, delay: 0, samples: 6, test_samples: 4}\n"
+    "network: {input: 13, layers: [{name: b, neurons: {count: 12, tau_m: 0.7, tau_r: 0.5}}]}\n"
+    "learning: {loss: cross_entropy}\n"
+    "training: {batch_size: 2, evaluate: {every: 6}, phases: [{duration: 7}, {duration: 3.5}]}\n"
+    "record: {every: 1}\n",
+    "glesim: 1\nname: huber\ndt: 0.5\nseed: 5\n"
+    "dataset: {type: mackey_glass, train: 24, test: 12, length: 4, washout: 1, discard: 10}\n"
+    "network: {input: 1, layers: [{name: b, neurons: {count: 1, tau_m: 0.7, tau_r: 0.5}}]}\n"
+    "learning: {loss: {type: huber, delta: 0.3}}\n"
+    "training: {epochs: 1, batch_size: 4, evaluate: {closed_loop: {after: 2, for: 2}}}\nrecord: {every: 1}\n",
+    "glesim: 1\nname: huber\ndt: 0.5\nseed: 5\n"
+    "dataset: {type: mackey_glass, train: 24, test: 12, length: 4, washout: 1, discard: 10}\n"
+    "network: {input: 1, layers: [{name: b, neurons: {count: 1, tau_m: 0.7, tau_r: 0.5}}]}\n"
+    "learning: {loss: log_cosh}\n"
+    "training: {batch_size: 2, evaluate: {every: 5, closed_loop: {after: 1, for: 3, horizon: 1}}, "
+    "phases: [{duration: 7}, {duration: 3.5}]}\n"
+    "record: {every: 1}\n",
+};
 
 /* Stops after every step of a run in turn. */
 static void check_every_step(const char *text)
@@ -264,12 +315,43 @@ static void check_every_step(const char *text)
     unlink(path);
 }
 
+/* Sequences of several lengths, which ask for something now and then. */
+static void check_sequences(void)
+{
+    static const double labels[] = {0, 1, 1}, lengths[] = {5, 3, 4};
+    static const double mask[] = {1, 0, 1, 0, 1, 1, 0, 1, 0, 0, 0, 1, 0, 1, 0};
+    static const struct stored arrays[] = {{"x", 3, {3, 5, 1}, NULL},      {"y", 1, {3}, labels},
+                                           {"mask", 2, {3, 5}, mask},      {"lengths", 1, {3}, lengths},
+                                           {"x_test", 3, {3, 5, 1}, NULL}, {"y_test", 1, {3}, labels},
+                                           {"mask_test", 2, {3, 5}, mask}, {"lengths_test", 1, {3}, lengths}, {0}};
+    static const char *const trainings[] = {
+        "training: {epochs: 1, batch_size: 2, decide: {type: window, length: 0.2}}\n",
+        "training: {batch_size: 2, decide: last, evaluate: {every: 0.7}, "
+        "phases: [{duration: 1.4}, {duration: 0.9}]}\n"};
+    char path[32], yaml[YAML_BYTES];
+
+    temporary(path);
+    store_at(path, arrays);
+    for (size_t k = 0; k < 4; k++) {
+        snprintf(yaml, sizeof yaml,
+                 "glesim: 1\nname: own\ndt: 0.1\nseed: 5\ndataset: {type: npz, file: %s, upsample: 2}\n"
+                 "network: {input: 1, layers: [{name: b, neurons: {count: 2, tau_m: 0.7, tau_r: 0.5}}]}\n"
+                 "learning: {loss: cross_entropy%s}\n%srecord: {every: 1}\n",
+                 path, k / 2 ? ", rule: bptt, window: 0.3" : "", trainings[k % 2]);
+        check_every_step(yaml);
+    }
+    unlink(path);
+}
+
 static void a_run_may_be_stopped_after_any_step(void **state)
 {
     (void)state;
     for (size_t kind = 0; kind < KINDS; kind++)
         check_every_step(config(kind, noise));
     check_every_step(config(SIGNALS, sines));
+    for (size_t k = 0; k < sizeof others / sizeof *others; k++)
+        check_every_step(others[k]);
+    check_sequences();
 }
 
 static void a_run_may_be_stopped_after_all_steps(void **state)

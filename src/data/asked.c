@@ -1,0 +1,96 @@
+/* At which steps samples have a target, and what targets are like there. */
+#include "data/data.h"
+
+#include <math.h>
+
+static size_t frame_at(const struct gle_data *data, size_t t)
+{
+    return t / gle_data_repeat(data);
+}
+
+bool gle_data_asks_at(const struct gle_data *data, size_t t)
+{
+    return t >= data->n_unasked && (!data->asked_end || t < data->asked_end);
+}
+
+bool gle_data_asks(const struct gle_data *data, enum gle_split split, uint32_t row, size_t t)
+{
+    const unsigned char *asked = data->split[split].asked;
+    const size_t n_frames = data->n_steps / gle_data_repeat(data);
+
+    return gle_data_asks_at(data, t) && (!asked || asked[row * n_frames + frame_at(data, t)]);
+}
+
+bool gle_data_has_masks(const struct gle_data *data)
+{
+    return data->split[GLE_TRAIN].asked || data->split[GLE_VALIDATION].asked || data->split[GLE_TEST].asked;
+}
+
+size_t gle_data_count_asked(const struct gle_data *data, enum gle_split split, uint32_t row, size_t end)
+{
+    const size_t stop = data->asked_end && data->asked_end < end ? data->asked_end : end;
+    size_t n = 0;
+
+    if (!data->split[split].asked)
+        return stop > data->n_unasked ? stop - data->n_unasked : 0;
+    for (size_t t = data->n_unasked; t < stop; t++)
+        n += gle_data_asks(data, split, row, t);
+    return n;
+}
+
+size_t gle_data_asked_stop(const struct gle_data *data, enum gle_split split, uint32_t row, size_t n_steps)
+{
+    size_t stop = data->asked_end && data->asked_end < n_steps ? data->asked_end : n_steps;
+
+    while (data->split[split].asked && stop && !gle_data_asks(data, split, row, stop - 1))
+        stop--;
+    return stop;
+}
+
+/* Sums over the asked steps of a split, of one output; from `shift` on, which keeps digits. */
+struct spread {
+    double shift, sum, squares;
+};
+
+static void add(struct spread *s, double y, double weight)
+{
+    s->sum += weight * (y - s->shift);
+    s->squares += weight * (y - s->shift) * (y - s->shift);
+}
+
+/* Adds the targets of a sample; returns how many steps have one. */
+static double add_sample(struct spread *s, const struct gle_data *data, enum gle_split split, uint32_t row, size_t k)
+{
+    const size_t K = data->n_targets, repeat = gle_data_repeat(data), n_frames = data->n_steps / repeat;
+    const float *y = data->split[split].targets + (size_t)row * (data->target_moves ? n_frames : 1) * K;
+    double n = 0.0;
+
+    if (!data->target_moves) {
+        n = (double)gle_data_count_asked(data, split, row, data->n_steps);
+        add(s, (double)y[k], n);
+        return n;
+    }
+    for (size_t t = 0; t < data->n_steps; t++)
+        if (gle_data_asks(data, split, row, t)) {
+            add(s, (double)y[t / repeat * K + k], 1.0);
+            n += 1.0;
+        }
+    return n;
+}
+
+double gle_data_variance(const struct gle_data *data, enum gle_split split)
+{
+    const struct gle_samples *samples = &data->split[split];
+    double variance = 0.0;
+
+    if (!samples->targets || !samples->n)
+        return (double)NAN;
+    for (size_t k = 0; k < data->n_targets; k++) {
+        struct spread s = {.shift = (double)samples->targets[k]};
+        double n = 0.0;
+        for (uint32_t row = 0; row < samples->n; row++)
+            n += add_sample(&s, data, split, row, k);
+        variance += fmax(0.0, s.squares / n - s.sum / n * (s.sum / n)) / (double)data->n_targets;
+    }
+    return variance;
+}
