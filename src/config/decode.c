@@ -532,6 +532,7 @@ const struct gle_key gle_experiment_keys[] = {
     GLE_KEY_PART(struct gle_file_keys, dataset, NULL, &gle_dataset_table,
                  "data set or signal: where inputs and targets come from"),
     GLE_KEY_MAP(struct gle_file_keys, network, NULL, network_keys, "the network: its inputs and layers"),
+    GLE_HARDWARE_KEYS(struct gle_file_keys, "the same as under network"),
     GLE_KEY_CUSTOM(struct gle_file_keys, teacher, GLE_ABSENT, &gle_teacher_custom,
                    "a second network with these parameters instead, whose output is the target: layer: {parameter: "
                    "value, ...}"),

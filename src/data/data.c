@@ -63,9 +63,29 @@ const struct gle_dataset gle_datasets[] = {
          "Google Speech Commands (arXiv:1804.03209), or sounds of your own in folders like those, as spectrograms",
          gle_speech_commands_keys),
      .made = true,
+     .divides = true,
      .open = gle_speech_commands_open,
      .check = gle_speech_commands_check,
      .shape = gle_speech_commands_shape},
+    {ROW("idx", "images in files of MNIST's format, gzipped or not: MNIST, Fashion-MNIST, and others like them",
+         gle_idx_keys),
+     .made = true,
+     .open = gle_idx_open,
+     .check = gle_idx_check,
+     .shape = gle_idx_shape},
+    {ROW("cifar10", "CIFAR-10: photographs of 32 x 32 pixels in three colours, ten classes; the binary version's folder",
+         gle_cifar10_keys),
+     .made = true,
+     .open = gle_cifar10_open,
+     .shape = gle_cifar10_shape},
+    {ROW("events",
+         "spikes of sounds in HDF5 files, as Spiking Heidelberg Digits and Spiking Speech Commands have them "
+         "(arXiv:1910.07407), counted in bins of time and units",
+         gle_events_keys),
+     .made = true,
+     .open = gle_events_open,
+     .check = gle_events_check,
+     .shape = gle_events_shape},
     {.row = {.name = NULL}},
 };
 const struct gle_table gle_dataset_table = {"data set", gle_datasets, sizeof gle_datasets[0]};
@@ -90,9 +110,12 @@ int gle_data_room(struct gle_data *data, enum gle_split split, size_t n, struct 
 {
     struct gle_samples *s = &data->split[split];
     const size_t targets = target_size(data), larger = targets > input_size(data) ? targets : input_size(data);
+    size_t first = 0; /* number */
 
     assert(n && !s->x && (larger || data->labelled));
-    if (n > UINT32_MAX)
+    for (int i = 0; i < GLE_SPLITS; i++)
+        first += data->split[i].n;
+    if (n > UINT32_MAX || n > UINT32_MAX - first)
         return gle_fail(err, GLE_ERANGE, "%zu samples are more than %lu", n, (unsigned long)UINT32_MAX);
     if (larger && n > SIZE_MAX / sizeof(float) / 2 / larger)
         return gle_fail(err, GLE_ENOMEM, "no memory for %zu samples", n);
@@ -103,7 +126,12 @@ int gle_data_room(struct gle_data *data, enum gle_split split, size_t n, struct 
         s->labels = gle_calloc(n, sizeof *s->labels);
     else if (targets)
         s->targets = gle_calloc(n * targets, sizeof *s->targets);
-    if ((input_size(data) && !s->x) || (data->labelled && !s->labels) || (targets && !s->targets))
+    if (data->maker.numbered)
+        s->numbers = gle_calloc(n, sizeof *s->numbers);
+    for (size_t i = 0; s->numbers && i < n; i++)
+        s->numbers[i] = (uint32_t)(first + i);
+    if ((input_size(data) && !s->x) || (data->labelled && !s->labels) || (targets && !s->targets) ||
+        (data->maker.numbered && !s->numbers))
         return gle_fail(err, GLE_ENOMEM, "no memory for %zu samples", n);
     return 0;
 }
@@ -139,6 +167,7 @@ static void free_samples(struct gle_samples *s)
     gle_free(s->x);
     gle_free(s->labels);
     gle_free(s->targets);
+    gle_free(s->numbers);
     *s = (struct gle_samples){0};
 }
 
@@ -147,7 +176,10 @@ static void copy_sample(struct gle_samples *to, size_t i, const struct gle_sampl
 {
     const size_t inputs = input_size(data), targets = target_size(data);
 
-    memcpy(to->x + i * inputs, from->x + j * inputs, inputs * sizeof(float));
+    if (inputs)
+        memcpy(to->x + i * inputs, from->x + j * inputs, inputs * sizeof(float));
+    if (from->numbers)
+        to->numbers[i] = from->numbers[j];
     if (from->labels)
         to->labels[i] = from->labels[j];
     if (from->targets)
@@ -352,7 +384,7 @@ int gle_data_open(struct gle_data **out, const struct gle_dataset *set, const vo
         return gle_fail(err, GLE_ENOMEM, "no memory for the data set");
     status = set->open(data, params, ctx, err) || (!set->made && hash_data(data, ctx, err));
     data->own_validation = data->split[GLE_VALIDATION].n > 0;
-    if (!status && validation > 0.0 && !set->made && !data->own_validation)
+    if (!status && validation > 0.0 && (!set->made || data->maker.numbered) && !data->own_validation)
         status = split_validation(data, validation, ctx, err);
     if (status) {
         gle_data_close(data);
@@ -376,7 +408,7 @@ void gle_data_close(struct gle_data *data)
 }
 
 /* Row b of a batch of made samples at step t. */
-static void interpolate(float *x, const struct gle_data *data, const struct gle_batch *batch, size_t b, size_t t)
+static void take_frame(float *x, const struct gle_data *data, const struct gle_batch *batch, size_t b, size_t t)
 {
     const struct gle_maker *maker = &data->maker;
     const size_t C = data->n_channels, n = batch->n_frames[b];
@@ -388,6 +420,10 @@ static void interpolate(float *x, const struct gle_data *data, const struct gle_
 
     if (t >= n * maker->upsample) {
         memset(x, 0, C * sizeof *x);
+        return;
+    }
+    if (maker->holds) {
+        memcpy(x, frames + t / maker->upsample * C, C * sizeof *x);
         return;
     }
     for (size_t c = 0; c < C; c++)
@@ -403,7 +439,7 @@ void gle_data_input(float *x, size_t ld, const struct gle_data *data, const stru
     for (size_t b = 0; b < batch->B; b++) {
         assert(batch->rows[b] < s->n);
         if (batch->frames) {
-            interpolate(x + b * ld, data, batch, b, t);
+            take_frame(x + b * ld, data, batch, b, t);
             continue;
         }
         for (size_t c = 0; c < C; c++)
