@@ -29,7 +29,8 @@ static int inherit_when(struct gle_doc *doc, struct gle_node *kind, struct gle_e
     const struct gle_node *when = kind->parent ? gle_node_get(kind->parent, "when") : NULL;
     struct gle_node *copy;
 
-    if (!when || kind->kind != GLE_NODE_MAP || gle_node_get(kind, "when"))
+    if (!when || kind->kind != GLE_NODE_MAP || gle_node_get(kind, "when") || when->kind != GLE_NODE_SCALAR ||
+        !gle_table_find(&gle_when_table, when->text)) /* which is told where it stands */
         return 0;
     copy = gle_node_append(doc, kind, "when", gle_node_copy(doc, when));
     if (!copy)
@@ -62,7 +63,8 @@ const struct gle_key gle_noise_key_table[] = {
     GLE_KEY_CUSTOM(struct gle_noise_keys, membrane, GLE_ABSENT, &kind_custom,
                    "what is added to the potential u of each neuron after its step"),
     GLE_KEY_CUSTOM(struct gle_noise_keys, rate, GLE_ABSENT, &kind_custom, "what is added to the rate r of each neuron"),
-    GLE_KEY_NAME(struct gle_noise_keys, when, GLE_ABSENT, &gle_when_table, "when those are there that say nothing else"),
+    GLE_KEY_NAME(struct gle_noise_keys, when, GLE_ABSENT, &gle_when_table,
+                 "when those are there that say nothing else"),
     GLE_KEY_END,
 };
 

@@ -88,7 +88,8 @@ int gle_hardware_check(const struct gle_node *map, const struct gle_hardware_key
             rc = gle_node_error(errs, GLE_ERANGE, kind, "tau", "%g is below dt = %g", of[k]->tau, dt);
     }
     if (noise && !any && gle_node_get(noise, "when"))
-        rc = gle_node_error(errs, GLE_ECONFIG, noise, "when", "of no noise: there is no input, membrane or rate beside it");
+        rc = gle_node_error(errs, GLE_ECONFIG, noise, "when",
+                            "of no noise: there is no input, membrane or rate beside it");
     return rc;
 }
 
@@ -100,8 +101,8 @@ int gle_hardware_check_twice(const struct gle_node *file, struct gle_errors *err
 
     for (size_t i = 0; network && i < sizeof maps / sizeof *maps; i++)
         if (gle_node_get(file, maps[i]) && gle_node_get(network, maps[i]))
-            rc = gle_node_error(errs, GLE_ECONFIG, file, maps[i], "network.%s says the same of all layers: leave one of "
-                                "the two out", maps[i]);
+            rc = gle_node_error(errs, GLE_ECONFIG, file, maps[i],
+                                "network.%s says the same of all layers: leave one of the two out", maps[i]);
     return rc;
 }
 

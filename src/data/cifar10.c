@@ -41,8 +41,8 @@ static const struct gle_key augment_keys[] = {
 
 const struct gle_key gle_cifar10_keys[] = {
     GLE_KEY_PATH(struct cifar_params, path, NULL,
-                 "folder of the unpacked binary version, with data_batch_1.bin ... data_batch_5.bin and test_batch.bin; "
-                 "datasets/fetch_cifar10 fetches it"),
+                 "folder of the unpacked binary version, with data_batch_1.bin ... data_batch_5.bin and "
+                 "test_batch.bin; datasets/fetch_cifar10 fetches it"),
     GLE_IMAGES_KEYS(struct cifar_params),
     GLE_KEY_BOOL(struct cifar_params, standardize, "true",
                  "whether each colour is shown less its mean, over its standard deviation, both over all pixels of the "
@@ -101,8 +101,8 @@ static int read_records(struct gle_images_set *set, FILE *file, size_t n, const 
     return 0;
 }
 
-static const char *const train_files[] = {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin",
-                                          "data_batch_5.bin"};
+static const char *const train_files[] = {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
+                                          "data_batch_4.bin", "data_batch_5.bin"};
 static const char *const test_files[] = {"test_batch.bin"};
 enum { FILES_MAX = sizeof train_files / sizeof *train_files };
 

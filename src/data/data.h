@@ -116,9 +116,9 @@ extern const struct gle_table gle_dataset_table;
 
 #define GLE_DATA_VALIDATION "training.validation" /* where a config says the fraction */
 /* Opens a data set: generates or reads it, takes the fraction `validation` (0 <= f < 1) off the training set when its
- * samples are in memory, or numbered, and it has no validation set of its own (a random choice that depends on ctx->seed alone; the
- * order of both parts stays that of the training set), and hashes it; tells ctx->progress all the while. params have
- * passed set->check, where there is one.
+ * samples are in memory, or numbered, and it has no validation set of its own (a random choice that depends on
+ * ctx->seed alone; the order of both parts stays that of the training set), and hashes it; tells ctx->progress all the
+ * while. params have passed set->check, where there is one.
  * Owns:   *out belongs to the caller (gle_data_close).
  * Errors: those about the fraction have the path GLE_DATA_VALIDATION, and no file.
  *         GLE_EDATA (unreadable or wrong file), GLE_ECONFIG (settings that do not go with the file, a

@@ -6,6 +6,7 @@ int gle_events_read(const char *path, const struct gle_events_taker *taker, cons
 {
     (void)taker;
     (void)ctx;
-    return gle_fail_in(err, GLE_EDATA, path, NULL, "this glesim was built without HDF5, which reads such files: install "
-                       "it (Debian: tools/setup --packages libhdf5-dev), remove the build folder, and build it anew");
+    return gle_fail_in(err, GLE_EDATA, path, NULL,
+                       "this glesim was built without HDF5, which reads such files: install it (Debian: tools/setup "
+                       "--packages libhdf5-dev), remove the build folder, and build it anew");
 }

@@ -172,7 +172,8 @@ int gle_images_begin(struct gle_images **out, struct gle_data *data, struct gle_
     if (!*out)
         return gle_fail(err, GLE_ENOMEM, "no memory for the data set");
     data->maker = (struct gle_maker){.state = *out, .holds = true, .alike = true, .numbered = true, .length = length,
-                                     .make = make, .open_desk = open_desk, .close_desk = gle_free, .close = close_images};
+                                     .make = make, .open_desk = open_desk, .close_desk = gle_free,
+                                     .close = close_images};
     data->labelled = 1;
     return 0;
 }

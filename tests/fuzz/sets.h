@@ -2,8 +2,8 @@
 #ifndef GLE_TESTS_FUZZ_SETS_H
 #define GLE_TESTS_FUZZ_SETS_H
 
-/* Opens a data set by its name and settings, as a config has them; if it opens, makes every frame of every sample, which
- * must be finite, as must be its labels' being classes. */
+/* Opens a data set by its name and settings, as a config has them. If it opens, every sample is made: its frames must
+ * be finite, and its label must be one of the classes. */
 void fuzz_open(const char *name, const char *yaml);
 
 #endif

@@ -357,10 +357,10 @@ static void what_is_not_there_is_told_with_what_to_do(void **state)
                       "installs it)");
     assert_not_opened("idx", folder_text(folder, "{images: FOLDER, labels: FOLDER/labels, present: 1}"), 0.0, &plain,
                       GLE_EDATA, "is a folder, not a file");
-    assert_not_opened("idx", folder_text(folder, "{images: FOLDER/images, labels: FOLDER/labels, test_images: FOLDER/x, "
-                      "present: 1}"), 0.0, &plain, GLE_ERANGE, "needs test_labels beside it");
-    assert_not_opened("idx", folder_text(folder, "{images: FOLDER/images, labels: FOLDER/labels, test_labels: FOLDER/x, "
-                      "present: 1}"), 0.0, &plain, GLE_ERANGE, "needs test_images beside it");
+    assert_not_opened("idx", folder_text(folder, "{images: FOLDER/images, labels: FOLDER/labels, "
+                      "test_images: FOLDER/x, present: 1}"), 0.0, &plain, GLE_ERANGE, "needs test_labels beside it");
+    assert_not_opened("idx", folder_text(folder, "{images: FOLDER/images, labels: FOLDER/labels, "
+                      "test_labels: FOLDER/x, present: 1}"), 0.0, &plain, GLE_ERANGE, "needs test_images beside it");
     assert_not_opened("idx", settings("present: 1e8"), 0.0, &(struct gle_data_context){.dt = 0.01}, GLE_ERANGE,
                       "present = 1e+08 is 1e+10 steps of dt = 0.01 (1 to 1e+09 are possible)");
     assert_not_opened("idx", settings("present: 1e8, as: pixels"), 0.0, &(struct gle_data_context){.dt = 0.2},
