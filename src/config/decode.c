@@ -532,7 +532,6 @@ const struct gle_key gle_experiment_keys[] = {
     GLE_KEY_PART(struct gle_file_keys, dataset, NULL, &gle_dataset_table,
                  "data set or signal: where inputs and targets come from"),
     GLE_KEY_MAP(struct gle_file_keys, network, NULL, network_keys, "the network: its inputs and layers"),
-    GLE_HARDWARE_KEYS(struct gle_file_keys, "the same as under network"),
     GLE_KEY_CUSTOM(struct gle_file_keys, teacher, GLE_ABSENT, &gle_teacher_custom,
                    "a second network with these parameters instead, whose output is the target: layer: {parameter: "
                    "value, ...}"),
@@ -544,6 +543,7 @@ const struct gle_key gle_experiment_keys[] = {
                 "traces over time, into recording.npz: input, target, output, loss and what is listed here"),
     GLE_KEY_MAP(struct gle_file_keys, diagnose, GLE_ABSENT, gle_diagnose_key_table,
                 "how close the rule's updates are to an exact gradient, measured now and then"),
+    GLE_HARDWARE_KEYS(struct gle_file_keys, "the same as under network"),
     {.name = "variants", .kind = GLE_KEY_KIND_CUSTOM, .fallback = GLE_ABSENT, .unit = "",
      .help = "several runs of this file: name: {dotted.key: value, ...}", .more = &variants_custom},
     {.name = "sweep", .kind = GLE_KEY_KIND_CUSTOM, .fallback = GLE_ABSENT, .unit = "",

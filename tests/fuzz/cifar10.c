@@ -4,22 +4,24 @@
 #include "input.h"
 #include "sets.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { RECORD = 3073, FILES = 6, RECORDS_MAX = 3 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     static char folder[] = "/tmp/glesim_fuzz_XXXXXX";
+    static bool made;
     static uint8_t whole[RECORDS_MAX * RECORD];
     const size_t repeated = size > 2 ? bytes[0] % (RECORDS_MAX + 1) * RECORD : 0;
     struct gle_error err = {0};
     char yaml[200];
 
-    if (strchr(folder, 'X') && !mkdtemp(folder))
+    if (!made && !mkdtemp(folder))
         fuzz_fail("no folder");
+    made = true;
     for (size_t i = 0; i < repeated; i++)
         whole[i] = bytes[2 + i % (size - 2)];
     for (size_t k = 0; k < FILES; k++) {
