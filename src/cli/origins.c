@@ -16,7 +16,7 @@ static bool same_data(const struct gle_origin *a, const struct gle_origin *b)
 {
     const struct gle_experiment *x = a->exp, *y = b->exp;
     const struct gle_dataset *set = (const struct gle_dataset *)x->dataset.row;
-    const bool drawn = set->signal || set->made; /* such sets may read the run's seed */
+    const bool drawn = set->signal || set->divides; /* such sets may read the run's seed */
     char what[8];
 
     return a->hash == b->hash && x->dt == y->dt && x->n_steps == y->n_steps && x->has_teacher == y->has_teacher &&

@@ -138,7 +138,8 @@ static void show_data(const struct gle_experiment *exp, const struct gle_data *d
         printf("  data set %s: %zu training, %zu validation, %zu test samples of %s%zu steps x %zu channels, %zu "
                "targets",
                exp->dataset.row->name, split[GLE_TRAIN].n, split[GLE_VALIDATION].n, split[GLE_TEST].n,
-               data->maker.make ? "at most " : "", data->n_steps, data->n_channels, data->n_targets);
+               data->maker.make && !data->maker.alike ? "at most " : "", data->n_steps, data->n_channels,
+               data->n_targets);
     if (data->asked_end && !exp->has_teacher)
         printf(" in steps %zu to %zu", data->n_unasked, data->asked_end - 1);
     else if (data->n_unasked && !exp->has_teacher)

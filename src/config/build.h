@@ -30,7 +30,12 @@ GLE_MUST_CHECK int gle_layers_check_names(const struct gle_layer_list *list, str
 /* What the map of a network or of a layer (NULL: there is none) says of noise. Errors: GLE_ERANGE (a tau below dt). */
 GLE_MUST_CHECK int gle_hardware_check(const struct gle_node *map, const struct gle_hardware_keys *keys, double dt,
                                       struct gle_errors *errs);
-/* Noise, mismatch and quantized weights of a layer: its own words, else the network's. All were decoded. */
+/* The map `noise`, `mismatch` or `quantize` that is for all layers: the network's, or else the file's, which says the
+ * same; NULL: there is none. */
+const struct gle_node *gle_hardware_common(const struct gle_node *network, const char *map);
+/* Errors: GLE_ECONFIG: both say something. */
+GLE_MUST_CHECK int gle_hardware_check_twice(const struct gle_node *file, struct gle_errors *errs);
+/* Noise, mismatch and quantized weights of a layer: its own words, else those for all layers. All were decoded. */
 void gle_hardware_build(struct gle_layer_cfg *layer, const struct gle_layer_keys *keys,
                         const struct gle_file_keys *file);
 /* exp->layers, of which there are exp->n_layers; NULL if there are too many, or no memory.

@@ -548,6 +548,7 @@ const struct gle_key gle_experiment_keys[] = {
                 "traces over time, into recording.npz: input, target, output, loss and what is listed here"),
     GLE_KEY_MAP(struct gle_file_keys, diagnose, GLE_ABSENT, gle_diagnose_key_table,
                 "how close the rule's updates are to an exact gradient, measured now and then"),
+    GLE_HARDWARE_KEYS(struct gle_file_keys, "the same as under network"),
     {.name = "variants", .kind = GLE_KEY_KIND_CUSTOM, .fallback = GLE_ABSENT, .unit = "",
      .help = "several runs of this file: name: {dotted.key: value, ...}", .more = &variants_custom},
     {.name = "sweep", .kind = GLE_KEY_KIND_CUSTOM, .fallback = GLE_ABSENT, .unit = "",

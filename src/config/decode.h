@@ -42,6 +42,7 @@ struct gle_noise_kind_keys {
 };
 struct gle_noise_keys {
     struct gle_noise_kind_keys input, membrane, rate;
+    const struct gle_row *when; /* those that say nothing else have it already */
 };
 struct gle_mismatch_keys {
     double tau_m, tau_r, error_tau_m, error_tau_r;
@@ -201,6 +202,7 @@ struct gle_file_keys {
     double dt;
     struct gle_part dataset;
     struct gle_network_keys network;
+    struct gle_hardware_keys hardware;
     struct gle_setting_list teacher;
     struct gle_learning_keys learning;
     struct gle_training_keys training;
@@ -216,7 +218,7 @@ extern const struct gle_custom gle_from_custom, gle_errors_custom, gle_input_cus
 /* Of decode_hardware.c */
 extern const struct gle_key gle_noise_key_table[], gle_mismatch_key_table[], gle_quantize_key_table[];
 extern const struct gle_table gle_when_table;
-/* The keys of both: of struct S, which has a member `hardware`. */
+/* The keys of all three: of struct S, which has a member `hardware`. */
 #define GLE_HARDWARE_KEY(S, field, keys, help_)                                                                        \
     {.name = #field, .kind = GLE_KEY_KIND_MAP, .offset = offsetof(S, hardware.field), .fallback = GLE_ABSENT,          \
      .unit = "", .help = help_, .more = keys}

@@ -23,13 +23,29 @@ static const struct gle_key kind_keys[] = {
     GLE_KEY_END,
 };
 
+/* Gives a kind of noise the `when` that the map around it has for all of them, if it has none. */
+static int inherit_when(struct gle_doc *doc, struct gle_node *kind, struct gle_errors *errs)
+{
+    const struct gle_node *when = kind->parent ? gle_node_get(kind->parent, "when") : NULL;
+    struct gle_node *copy;
+
+    if (!when || kind->kind != GLE_NODE_MAP || gle_node_get(kind, "when") || when->kind != GLE_NODE_SCALAR ||
+        !gle_table_find(&gle_when_table, when->text)) /* which is told where it stands */
+        return 0;
+    copy = gle_node_append(doc, kind, "when", gle_node_copy(doc, when));
+    if (!copy)
+        return gle_node_error(errs, GLE_ENOMEM, kind, NULL, "no memory");
+    copy->filled_in = true;
+    return 0;
+}
+
 /* A number, or {std, tau, when}. */
 static int decode_kind(void *field, struct gle_doc *doc, struct gle_node *node, struct gle_errors *errs)
 {
     if (node->kind == GLE_NODE_LIST)
         return gle_node_error(errs, GLE_ECONFIG, node, NULL,
                               "a standard deviation, or {std, tau, when}, is wanted, not a list");
-    if (node->kind == GLE_NODE_SCALAR && gle_node_wrap(doc, node, "std", errs))
+    if ((node->kind == GLE_NODE_SCALAR && gle_node_wrap(doc, node, "std", errs)) || inherit_when(doc, node, errs))
         return -1;
     return gle_decode(field, kind_keys, doc, node, errs);
 }
@@ -47,6 +63,8 @@ const struct gle_key gle_noise_key_table[] = {
     GLE_KEY_CUSTOM(struct gle_noise_keys, membrane, GLE_ABSENT, &kind_custom,
                    "what is added to the potential u of each neuron after its step"),
     GLE_KEY_CUSTOM(struct gle_noise_keys, rate, GLE_ABSENT, &kind_custom, "what is added to the rate r of each neuron"),
+    GLE_KEY_NAME(struct gle_noise_keys, when, GLE_ABSENT, &gle_when_table,
+                 "when those are there that say nothing else"),
     GLE_KEY_END,
 };
 

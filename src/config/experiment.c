@@ -67,6 +67,7 @@ static int check_early(const struct gle_experiment *exp, const struct gle_file_k
         rc |= gle_hardware_check(list->item[i].src, &list->item[i].hardware, file->dt, errs);
     }
     rc |= gle_hardware_check(gle_node_get(exp->src, "network"), &file->network.hardware, file->dt, errs);
+    rc |= gle_hardware_check(exp->src, &file->hardware, file->dt, errs) | gle_hardware_check_twice(exp->src, errs);
     return rc | gle_layers_check_names(list, errs);
 }
 
@@ -226,20 +227,20 @@ static int check_signal(const struct gle_experiment *exp, struct gle_errors *err
                                              "by duration) and a teacher are wanted");
 }
 
-/* Samples that are made on demand have no common length, so they cannot play side by side one after another. Their data
- * set has a validation set of its own. */
+/* Samples that are made on demand may have no common length, and are made by epochs, so they cannot play side by side
+ * one after another. */
 static int check_made(const struct gle_experiment *exp, struct gle_errors *errs)
 {
     const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
     int rc = 0;
 
-    if (set->made && exp->validation > 0.0)
+    if (set->divides && exp->validation > 0.0)
         rc = gle_node_error(errs, GLE_ECONFIG, exp->training_src, "validation",
                             "the data set %s divides its samples itself (dataset.split)", set->row.name);
     if (!set->made || !gle_node_get(exp->training_src, "phases"))
         return rc;
     return gle_node_error(errs, GLE_ECONFIG, exp->training_src, "phases",
-                          "samples of %s differ in length: training by epochs is wanted, not by duration",
+                          "samples of %s are made epoch by epoch: training by epochs is wanted, not by duration",
                           set->row.name);
 }
 

@@ -288,10 +288,18 @@ static void tell_of_learning(const struct gle_experiment *exp, struct gle_errors
 
 /* --- hardware --- */
 
-/* A key of noise, mismatch or quantize, in the layer's own map or in that of the network. */
-static const struct gle_node *hardware_of(const struct gle_node *layer_or_network, const char *map, const char *key)
+/* A key of noise, mismatch or quantize, in the layer's own map. */
+static const struct gle_node *hardware_of(const struct gle_node *layer, const char *map, const char *key)
 {
-    const struct gle_node *of = gle_node_get(layer_or_network, map);
+    const struct gle_node *of = gle_node_get(layer, map);
+
+    return of ? gle_node_get(of, key) : NULL;
+}
+
+/* The same in the map that says it of all layers. */
+static const struct gle_node *common_hardware(const struct gle_experiment *exp, const char *map, const char *key)
+{
+    const struct gle_node *of = gle_hardware_common(exp->network_src, map);
 
     return of ? gle_node_get(of, key) : NULL;
 }
@@ -300,7 +308,7 @@ static const struct gle_node *hardware_of(const struct gle_node *layer_or_networ
 static void tell_of_common_hardware(const struct gle_experiment *exp, const char *map, const char *key,
                                     struct gle_errors *told)
 {
-    const struct gle_node *common = hardware_of(exp->network_src, map, key);
+    const struct gle_node *common = common_hardware(exp, map, key);
     bool own = true;
 
     for (size_t i = 0; i < exp->n_layers; i++)
@@ -313,7 +321,7 @@ static void tell_of_common_hardware(const struct gle_experiment *exp, const char
 static void tell_where(const struct gle_experiment *exp, const char *map, const char *key, const bool *idle,
                        struct gle_errors *told, const char *why)
 {
-    const struct gle_node *common = hardware_of(exp->network_src, map, key);
+    const struct gle_node *common = common_hardware(exp, map, key);
     bool any = false, all = true;
 
     for (size_t i = 0; i < exp->n_layers; i++) {
@@ -339,12 +347,9 @@ static bool cancels(const struct gle_layer_cfg *l)
     return same;
 }
 
-/* Settings beside a std of 0, in the map of the network or of a layer. */
-static void tell_of_silence(const struct gle_experiment *exp, const struct gle_node *of, const char *kind,
-                            struct gle_errors *told)
+/* Settings beside a std of 0. */
+static void tell_of_silence(const struct gle_experiment *exp, const struct gle_node *noise, struct gle_errors *told)
 {
-    const struct gle_node *noise = hardware_of(of, "noise", kind);
-
     if (!noise || gle_node_get(noise, "std")->number != 0.0)
         return;
     tell(told, given(exp, noise, "tau"), "std is 0");
@@ -358,10 +363,10 @@ static void tell_of_noise(const struct gle_experiment *exp, bool *idle, struct g
 
     for (size_t k = 0; k < GLE_NOISES; k++) {
         tell_of_common_hardware(exp, "noise", kinds[k], told);
-        tell_of_silence(exp, exp->network_src, kinds[k], told);
+        tell_of_silence(exp, common_hardware(exp, "noise", kinds[k]), told);
         for (size_t i = 0; i < exp->n_layers; i++)
             if (!i || exp->layers[i - 1].src != exp->layers[i].src) /* once for all repeats */
-                tell_of_silence(exp, exp->layers[i].src, kinds[k], told);
+                tell_of_silence(exp, hardware_of(exp->layers[i].src, "noise", kinds[k]), told);
         for (size_t i = 0; i < exp->n_layers; i++)
             idle[i] = exp->layers[i].noise[k].std > 0.0 && !exp->layers[i].noise[k].test && !trains;
         tell_where(exp, "noise", kinds[k], idle, told, "there is no training (epochs: 0)");

@@ -91,9 +91,30 @@ const struct gle_dataset gle_datasets[] = {
          "Google Speech Commands (arXiv:1804.03209), or sounds of your own in folders like those, as spectrograms",
          gle_speech_commands_keys),
      .made = true,
+     .divides = true,
      .open = gle_speech_commands_open,
      .check = gle_speech_commands_check,
      .shape = gle_speech_commands_shape},
+    {ROW("idx", "images in files of MNIST's format, gzipped or not: MNIST, Fashion-MNIST, and others like them",
+         gle_idx_keys),
+     .made = true,
+     .open = gle_idx_open,
+     .check = gle_idx_check,
+     .shape = gle_idx_shape},
+    {ROW("cifar10",
+         "CIFAR-10: photographs of 32 x 32 pixels in three colours, ten classes; the binary version's folder",
+         gle_cifar10_keys),
+     .made = true,
+     .open = gle_cifar10_open,
+     .shape = gle_cifar10_shape},
+    {ROW("events",
+         "spikes of sounds in HDF5 files, as Spiking Heidelberg Digits and Spiking Speech Commands have them "
+         "(arXiv:1910.07407), counted in bins of time and units",
+         gle_events_keys),
+     .made = true,
+     .open = gle_events_open,
+     .check = gle_events_check,
+     .shape = gle_events_shape},
     {.row = {.name = NULL}},
 };
 const struct gle_table gle_dataset_table = {"data set", gle_datasets, sizeof gle_datasets[0]};
@@ -137,9 +158,12 @@ int gle_data_room(struct gle_data *data, enum gle_split split, size_t n, struct 
 {
     struct gle_samples *s = &data->split[split];
     const size_t targets = target_size(data), larger = targets > input_size(data) ? targets : input_size(data);
+    size_t first = 0; /* number */
 
     assert(n && !s->x && (larger || data->labelled));
-    if (n > UINT32_MAX)
+    for (int i = 0; i < GLE_SPLITS; i++)
+        first += data->split[i].n;
+    if (n > UINT32_MAX || n > UINT32_MAX - first)
         return gle_fail(err, GLE_ERANGE, "%zu samples are more than %lu", n, (unsigned long)UINT32_MAX);
     if (larger && n > SIZE_MAX / sizeof(float) / 2 / larger)
         return gle_fail(err, GLE_ENOMEM, "no memory for %zu samples", n);
@@ -150,7 +174,12 @@ int gle_data_room(struct gle_data *data, enum gle_split split, size_t n, struct 
         s->labels = gle_calloc(n, label_size(data) * sizeof *s->labels);
     else if (targets)
         s->targets = gle_calloc(n * targets, sizeof *s->targets);
-    if ((input_size(data) && !s->x) || (data->labelled && !s->labels) || (targets && !s->targets))
+    if (data->maker.numbered)
+        s->numbers = gle_calloc(n, sizeof *s->numbers);
+    for (size_t i = 0; s->numbers && i < n; i++)
+        s->numbers[i] = (uint32_t)(first + i);
+    if ((input_size(data) && !s->x) || (data->labelled && !s->labels) || (targets && !s->targets) ||
+        (data->maker.numbered && !s->numbers))
         return gle_fail(err, GLE_ENOMEM, "no memory for %zu samples", n);
     return 0;
 }
@@ -220,6 +249,7 @@ static void free_samples(struct gle_samples *s)
     gle_free(s->targets);
     gle_free(s->lengths);
     gle_free(s->asked);
+    gle_free(s->numbers);
     *s = (struct gle_samples){0};
 }
 
@@ -228,7 +258,10 @@ static void copy_sample(struct gle_samples *to, size_t i, const struct gle_sampl
 {
     const size_t inputs = input_size(data), targets = target_size(data), labels = label_size(data);
 
-    memcpy(to->x + i * inputs, from->x + j * inputs, inputs * sizeof(float));
+    if (inputs)
+        memcpy(to->x + i * inputs, from->x + j * inputs, inputs * sizeof(float));
+    if (from->numbers)
+        to->numbers[i] = from->numbers[j];
     if (from->labels)
         memcpy(to->labels + i * labels, from->labels + j * labels, labels * sizeof *to->labels);
     if (from->targets)
@@ -452,7 +485,7 @@ int gle_data_open(struct gle_data **out, const struct gle_dataset *set, const vo
         return gle_fail(err, GLE_ENOMEM, "no memory for the data set");
     status = set->open(data, params, ctx, err) || (!set->made && hash_data(data, ctx, err));
     data->own_validation = data->split[GLE_VALIDATION].n > 0;
-    if (!status && validation > 0.0 && !set->made && !data->own_validation)
+    if (!status && validation > 0.0 && (!set->made || data->maker.numbered) && !data->own_validation)
         status = split_validation(data, validation, ctx, err);
     if (status) {
         gle_data_close(data);
@@ -491,6 +524,19 @@ static void interpolate(float *x, const float *series, size_t n, size_t C, size_
         x[c] = (1.0f - part) * series[i * C + c] + part * series[j * C + c];
 }
 
+/* Row b of a batch of made samples at step t. */
+static void take_frame(float *x, const struct gle_data *data, const struct gle_batch *batch, size_t b, size_t t)
+{
+    const struct gle_maker *maker = &data->maker;
+    const size_t C = data->n_channels, n = batch->n_frames[b];
+    const float *series = batch->frames + b * maker->frames_max * C;
+
+    if (!maker->holds || t >= n * maker->upsample)
+        interpolate(x, series, n, C, maker->upsample, t);
+    else
+        memcpy(x, series + t / maker->upsample * C, C * sizeof *x);
+}
+
 void gle_data_input(float *x, size_t ld, const struct gle_data *data, const struct gle_batch *batch, size_t t)
 {
     const struct gle_samples *s = &data->split[batch->split];
@@ -501,8 +547,7 @@ void gle_data_input(float *x, size_t ld, const struct gle_data *data, const stru
         const uint32_t row = batch->rows[b];
         assert(row < s->n);
         if (batch->frames)
-            interpolate(x + b * ld, batch->frames + b * data->maker.frames_max * C, batch->n_frames[b], C,
-                        data->maker.upsample, t);
+            take_frame(x + b * ld, data, batch, b, t);
         else if (data->interpolated)
             interpolate(x + b * ld, s->x + row * input_size(data), s->lengths ? s->lengths[row] : frames(data), C,
                         repeat, t);

@@ -31,7 +31,7 @@ struct gle_data_context {
  * x is (n, n_frames, n_channels) row-major, or, when held, (n, n_channels) with each row held constant for n_steps.
  * Targets: labels (n, answers) with classes 0 ... n_targets-1 if not NULL; else targets (n, n_targets), or
  * (n, n_frames, n_targets) if target_moves; both NULL if n_targets is 0.
- * Of samples that a maker makes, labels are all there is. */
+ * Of samples that a maker makes, labels are all there is, and their numbers if they have some. */
 struct gle_samples {
     size_t n;
     float *x;
@@ -40,6 +40,7 @@ struct gle_samples {
     uint32_t *lengths;    /* (n): frames of each, at least 1, after which its input is zero; NULL: all of them */
     unsigned char *asked; /* (n, n_frames): whether there is a target, which there is in one frame at least; NULL: in
                              all of them */
+    uint32_t *numbers; /* (n): by which the maker knows them; NULL: by their rows */
 };
 
 /* A signal without end, for training by duration: what data sets are made of that have no samples. */
@@ -53,14 +54,18 @@ struct gle_signal {
 };
 
 /* Samples that are made when they are wanted, each of its own length, where the inputs of all would not fit into
- * memory: sounds. A sample is a series of frames, and inputs are interpolated between them, `upsample` steps a frame;
- * a batch lasts as long as its longest sample, and the others are zero from their end on. All functions may be called
- * by several threads at once. */
+ * memory: sounds, pictures, spikes. A sample is a series of frames of `upsample` steps each, between which inputs are
+ * interpolated, or which are held; a batch lasts as long as its longest sample, and the others are zero from their end
+ * on. All functions may be called by several threads at once. */
 struct gle_maker {
     void *state;       /* owned by the data set */
     size_t frames_max; /* of any sample */
     size_t upsample;   /* steps of a frame, at least 1 */
-    /* The number of frames of a sample, 1 ... frames_max. */
+    bool holds;        /* a frame stays as it is for all of its steps, in place of going over into the next */
+    bool alike;        /* all samples have frames_max of them */
+    bool numbered;     /* samples of all splits are numbered through, as gle_data_room() is called for them, and keep
+                          their numbers when some are taken for validation */
+    /* The number of frames of a sample, 1 ... frames_max. row: its number (gle_data_number()). */
     size_t (*length)(const void *state, enum gle_split split, uint32_t row);
     /* Makes a sample: frames is (length, n_channels) row-major. A training sample is changed at random, in a way that
      * depends on `draw` alone (and on the run's seed): a number that no other training sample of the run has. desk: as
@@ -133,6 +138,7 @@ struct gle_dataset {
     struct gle_row row;
     bool signal; /* fills data->signal instead of samples: for training by duration, with a teacher */
     bool made;   /* fills data->maker and labels instead of samples: for training by epochs */
+    bool divides; /* divides its samples itself, as the run's seed says (dataset.split): training.validation does not */
     /* Fills *data (zeroed by the caller): sizes, splits. On error what was filled so far is freed by the caller
      * through gle_data_close(). params: the struct that row.keys decode. */
     int (*open)(struct gle_data *data, const void *params, const struct gle_data_context *ctx, struct gle_error *err);
@@ -147,9 +153,9 @@ extern const struct gle_table gle_dataset_table;
 
 #define GLE_DATA_VALIDATION "training.validation" /* where a config says the fraction */
 /* Opens a data set: generates or reads it, takes the fraction `validation` (0 <= f < 1) off the training set when its
- * samples are in memory and it has no validation set of its own (a random choice that depends on ctx->seed alone; the
- * order of both parts stays that of the training set), and hashes it; tells ctx->progress all the while. params have
- * passed set->check, where there is one.
+ * samples are in memory, or numbered, and it has no validation set of its own (a random choice that depends on
+ * ctx->seed alone; the order of both parts stays that of the training set), and hashes it; tells ctx->progress all the
+ * while. params have passed set->check, where there is one.
  * Owns:   *out belongs to the caller (gle_data_close).
  * Errors: those about the fraction have the path GLE_DATA_VALIDATION, and no file.
  *         GLE_EDATA (unreadable or wrong file), GLE_ECONFIG (settings that do not go with the file, a
@@ -170,9 +176,17 @@ struct gle_batch {
     const size_t *n_frames; /* (B) of them */
 };
 
+/* By which number the maker knows a row of a split. */
+static inline uint32_t gle_data_number(const struct gle_data *data, enum gle_split split, uint32_t row)
+{
+    const uint32_t *numbers = data->split[split].numbers;
+    return numbers ? numbers[row] : row;
+}
+
 /* Inputs of a batch at step t < batch->n_steps: x is (B, ld) row-major, ld >= n_channels; columns beyond are left
- * alone. Made samples: linear interpolation of the frames at (t + 1/2) / upsample - 1/2, where the first and the last
- * stand for what is beyond them, as torch.nn.functional.interpolate does. Not for a signal. */
+ * alone. Made samples: frame t / upsample, if the maker holds them; else linear interpolation of the frames at
+ * (t + 1/2) / upsample - 1/2, where the first and the last stand for what is beyond them, as
+ * torch.nn.functional.interpolate does. Not for a signal. */
 void gle_data_input(float *x, size_t ld, const struct gle_data *data, const struct gle_batch *batch, size_t t);
 /* Targets likewise, (B, ld), ld >= n_targets: one-hot for labels. They change with t only where
  * gle_data_target_moves().
@@ -196,7 +210,7 @@ size_t gle_data_longest(const struct gle_data *data, enum gle_split split, const
 GLE_MUST_CHECK int gle_data_make_mask(struct gle_data *data, enum gle_split split, struct gle_error *err);
 GLE_MUST_CHECK int gle_data_make_lengths(struct gle_data *data, enum gle_split split, struct gle_error *err);
 /* Room for n samples of one split, all zero, in the shapes that data says; its sizes and flags are set before, and its
- * maker, if it has one: then there is room for labels alone.
+ * maker, if it has one: then there is room for labels alone, and for numbers, which are filled in.
  * Owns:   the arrays belong to data (gle_data_close). Call it once per split; not at all for one that is not there.
  * Errors: GLE_ERANGE (more samples than a 32-bit row number can tell apart), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_data_room(struct gle_data *data, enum gle_split split, size_t n, struct gle_error *err);

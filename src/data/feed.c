@@ -89,7 +89,8 @@ static bool begin_batch(struct gle_feed *feed)
     slot->taken = slot->made = is_made(feed) ? 0 : B;
     if (is_made(feed)) {
         for (size_t b = 0; b < B; b++) {
-            slot->n_frames[b] = maker->length(maker->state, from->pass.split, slot->rows[b]);
+            slot->n_frames[b] = maker->length(maker->state, from->pass.split,
+                                              gle_data_number(feed->data, from->pass.split, slot->rows[b]));
             longest = slot->n_frames[b] > longest ? slot->n_frames[b] : longest;
         }
         slot->batch.frames = slot->frames;
@@ -132,7 +133,7 @@ static void *make_samples(void *arg)
         b = slot->taken++;
         pthread_mutex_unlock(&feed->lock);
         maker->make(maker->state, self->desk, slot->frames + b * sample_size(feed->data), slot->batch.split,
-                    slot->rows[b], slot->first_draw + b);
+                    gle_data_number(feed->data, slot->batch.split, slot->rows[b]), slot->first_draw + b);
         pthread_mutex_lock(&feed->lock);
         if (++slot->made == slot->batch.B)
             pthread_cond_signal(&feed->ready);

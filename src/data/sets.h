@@ -40,5 +40,11 @@ GLE_DATASET(sines);
 GLE_DATASET(ornstein_uhlenbeck);
 /* Words as sound files, one folder per word; see corpus.h and features.h. Samples are made when they are wanted. */
 GLE_DATASET(speech_commands);
+/* Images of unsigned bytes, see images.h and idx_file.h: 1 colour. Made when they are shown, as the next. */
+GLE_DATASET(idx);
+/* CIFAR-10 (Krizhevsky 2009), the binary version: 3 colours, 32 x 32 pixels, ten classes. */
+GLE_DATASET(cifar10);
+/* Spikes by time and unit, as those of Cramer et al. 2022 (arXiv:1910.07407), counted in bins; see events_file.h. */
+GLE_DATASET(events);
 
 #endif

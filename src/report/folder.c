@@ -219,7 +219,7 @@ bool gle_folder_changed_data(const json_t *a, const json_t *b, const struct gle_
     const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
     const json_t *one = json_object_get(json_object_get(a, "dataset"), "sha256");
     const json_t *other = json_object_get(json_object_get(b, "dataset"), "sha256");
-    bool alike = !set->signal && !set->made && one && other;
+    bool alike = !set->signal && !set->divides && one && other;
 
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
         alike = alike && json_equal(json_object_get(json_object_get(a, "config"), sources[i]),
@@ -235,5 +235,5 @@ bool gle_folder_same_data(const json_t *a, const json_t *b, const struct gle_exp
     const json_t *other = json_object_get(json_object_get(b, "dataset"), "sha256");
 
     return same_files(json_object_get(a, "init"), json_object_get(b, "init")) &&
-           (set->signal || set->made || !one || !other || json_equal(one, other));
+           (set->signal || set->divides || !one || !other || json_equal(one, other));
 }

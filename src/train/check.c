@@ -131,7 +131,8 @@ static size_t batch_steps(const struct gle_run *run, size_t done)
     if (!maker->make)
         return gle_data_longest(run->data, run->at.split, rows, batch_rows(run, done));
     for (size_t b = 0; b < batch_rows(run, done); b++) {
-        const size_t n = maker->length(maker->state, run->at.split, rows[b]);
+        const size_t n =
+            maker->length(maker->state, run->at.split, gle_data_number(run->data, run->at.split, rows[b]));
         longest = n > longest ? n : longest;
     }
     return longest * maker->upsample;

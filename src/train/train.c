@@ -135,7 +135,7 @@ int gle_train_check(const struct gle_experiment *exp, const struct gle_data *dat
                    (metric->metric == GLE_METRIC_TEST_LOSS && !data->split[GLE_TEST].n)))
         return gle_node_fail(err, GLE_ESHAPE, exp->schedule.src, "metric",
                              "%s cannot be watched: there is no such set%s", metric->row.name,
-                             data->maker.make                               ? " (dataset.split makes one)"
+                             ((const struct gle_dataset *)exp->dataset.row)->divides ? " (dataset.split makes one)"
                              : metric->metric == GLE_METRIC_VALIDATION_LOSS ? " (training.validation makes one)"
                                                                             : "");
     return 0;

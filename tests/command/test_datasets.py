@@ -18,6 +18,7 @@ import threading
 import time
 import unittest
 import wave
+import zipfile
 
 from case import InFolder, ROOT
 
@@ -49,13 +50,13 @@ class Case(InFolder):
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves one file, and breaks or ignores what it is told to."""
+    """Serves one file, or some by their names, and breaks or ignores what it is told to."""
 
     daemon_threads = True
 
     def __init__(self, content):
         super().__init__(("127.0.0.1", 0), Answer)
-        self.content = content
+        self.content = content # or path -> bytes
         self.length = None     # what it says, if not the truth
         self.ranges = True     # else it sends everything, always
         self.cuts = []         # of each answer in turn: how many bytes until the connection breaks
@@ -70,9 +71,11 @@ class Server(http.server.ThreadingHTTPServer):
 
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        server, whole = self.server, self.server.content
+        server = self.server
+        files = server.content if isinstance(server.content, dict) else {"/archive.tar.gz": server.content}
+        whole = files.get(self.path)
         server.asked.append(self.headers["Range"])
-        if self.path != "/archive.tar.gz":
+        if whole is None:
             self.send_error(404)
             return
         start = int(re.fullmatch(r"bytes=(\d+)-", self.headers["Range"])[1]) if self.headers["Range"] else 0
@@ -324,6 +327,92 @@ class Fetch(Case):
         self.assertIn("another call is at work on it", self.fetch(code=5)[1])
         process.terminate()
         self.finish(process, 143)
+
+
+class FetchCifar10(Case):
+    def test_the_batches_lie_in_the_folder_itself(self):
+        batches = {"data_batch_1.bin": b"1" * 3073, "test_batch.bin": b"2" * 3073, "readme.html": b"<html>"}
+        archive = archive_of([special("cifar-10-batches-bin", tarfile.DIRTYPE),
+                              *(("cifar-10-batches-bin/" + name, content) for name, content in batches.items())])
+        server = Server(archive)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        server.cuts = [200]
+        arguments = ["--url", server.url, "--sha256", hashlib.sha256(archive).hexdigest(), "--to", "set"]
+        out, err = self.call("fetch_cifar10", *arguments)
+        self.assertEqual(out, "set: 3 files, as the checksum wants them. Next: tools/glesim configs/cifar10_conv.yaml "
+                              f"--set dataset.path={self.folder}/set\n")
+        self.assertIn("trying again", err)
+        self.assertEqual(self.files(), {"set/" + name: content for name, content in batches.items()})
+        self.assertEqual(server.asked, [None, "bytes=200-"])
+        self.assertIn("set is there already", self.call("fetch_cifar10", *arguments)[0])
+
+
+class FetchEvents(Case):
+    CONTENT = {"ssc_train.h5": b"train" * 1000, "ssc_valid.h5": b"valid" * 10, "ssc_test.h5": b"test" * 10}
+
+    def setUp(self):
+        super().setUp()
+        self.zips = {}
+        for name, content in self.CONTENT.items():
+            out = io.BytesIO()
+            with zipfile.ZipFile(out, "w") as packed: # stored, so that there is something to cut
+                packed.writestr(name, content)
+            self.zips[f"/data/{name}.zip"] = out.getvalue()
+        self.server = Server(self.zips)
+        self.addCleanup(self.server.server_close)
+        self.addCleanup(self.server.shutdown)
+
+    def fetch(self, *more, code=0):
+        sums = ",".join(hashlib.md5(content).hexdigest() for content in self.zips.values())
+        return self.call("fetch_events", "ssc", "--url", f"http://127.0.0.1:{self.server.server_port}/data", "--md5",
+                         sums, "--to", "set", *more, code=code)
+
+    def test_all_files_come_one_after_the_other(self):
+        self.server.cuts = [3000]
+        out, _ = self.fetch()
+        wanted = {"set/" + name: content for name, content in self.CONTENT.items()}
+        self.assertEqual(self.files(), wanted)
+        self.assertEqual(out, "set: 3 files, as the checksums want them. Next: in a config, dataset: {type: events, "
+                              + ", ".join(f"{key}: {self.folder}/set/ssc_{end}.h5" for key, end in
+                                          (("train", "train"), ("validation", "valid"), ("test", "test"))) + "}\n")
+        self.assertEqual(self.server.asked, [None, "bytes=3000-", None, None])
+        self.assertIn("set is there already", self.fetch()[0])
+        (self.folder / "set/ssc_valid.h5").unlink()
+        self.fetch("--keep")
+        self.assertEqual(self.files(), {**wanted, "set/ssc_valid.h5.zip": self.zips["/data/ssc_valid.h5.zip"]})
+        (self.folder / "set/ssc_valid.h5").unlink()
+        self.fetch()
+        self.assertEqual(len(self.server.asked), 5)
+
+    def test_a_second_call_goes_on(self):
+        self.server.cuts = [3000, 0]
+        self.assertIn("a second call goes on", self.fetch(code=5)[1])
+        self.assertEqual(self.files(), {"set/ssc_train.h5.zip.part": self.zips["/data/ssc_train.h5.zip"][:3000]})
+        self.fetch()
+        self.assertEqual(sorted(self.files("set")), sorted(self.CONTENT))
+        self.assertEqual(self.server.asked[2], "bytes=3000-")
+
+    def test_what_is_wrong_leaves_nothing_that_looks_whole(self):
+        good = dict(self.zips)
+        self.server.content = {**good, "/data/ssc_train.h5.zip": b"x" * 100}
+        self.assertRegex(self.fetch(code=4)[1], "100 bytes with the MD5 [0-9a-f]{32}, where [0-9a-f]{32} is wanted; "
+                                                "deleted\n$")
+        for content, text in ((b"x" * 100, "cannot unpack: File is not a zip file"),
+                              (good["/data/ssc_test.h5.zip"], "0 files in it are called ssc_train.h5; one is wanted"),
+                              (good["/data/ssc_train.h5.zip"].replace(b"traintrain", b"traintrunk"),
+                               "cannot unpack: Bad CRC-32")):
+            self.zips["/data/ssc_train.h5.zip"] = content
+            self.server.content = self.zips
+            self.assertIn(text, self.fetch(code=4)[1])
+            self.assertEqual(list(self.files("set")), ["ssc_train.h5.zip.part"])
+            (self.folder / "set/ssc_train.h5.zip.part").unlink()
+        self.server.content = {}
+        self.assertIn("/data/ssc_train.h5.zip: the server says 404 Not Found", self.fetch(code=5)[1])
+
+    def test_options_that_make_no_sense_are_told(self):
+        self.assertIn("invalid choice", self.call("fetch_events", "mnist", code=2)[1])
+        self.assertIn("not 3 times 32 hexadecimal digits", self.fetch("--md5", "ab,cd", code=2)[1])
 
 
 def set_of(name):

@@ -35,6 +35,26 @@ class Hardware(Case):
         self.assertEqual((self.run_of("again") / "weights.npz").read_bytes(),
                          (self.run_of("first") / "weights.npz").read_bytes())
 
+    def test_beside_the_network_the_same_is_said(self):
+        self.run_glesim(XOR, *SHORT, "--output", "below", "--set", "network.mismatch.tau_m=0.2", "--set",
+                        "network.noise={input: {std: 0.1, when: train}, rate: {std: 0.2, when: always}}", "--set",
+                        "network.quantize.weight={bits: 5, range: 1.5}")
+        self.run_glesim(XOR, *SHORT, "--output", "beside", "--set", "mismatch.tau_m=0.2", "--set",
+                        "noise={input: 0.1, rate: {std: 0.2, when: always}, when: train}", "--set",
+                        "quantize.weight={bits: 5, range: 1.5}")
+        self.run_glesim(self.run_of("beside") / "config.yaml", "--output", "again", "--quiet")
+        self.run_glesim(XOR, *SHORT, "--output", "none", "--set", "mismatch={tau_m: 0.0, error_tau_m: 0.0}", "--set",
+                        "noise={membrane: 0.0, rate: 0.0, when: always}")
+        self.run_glesim(XOR, *SHORT, "--output", "plain")
+        below, beside, again, none, plain = (floats(self.run_of(output) / "weights.npz")
+                                             for output in ("below", "beside", "again", "none", "plain"))
+        self.assertEqual(below, beside)
+        self.assertEqual(beside, again)
+        self.assertNotEqual(beside, plain)
+        self.assertEqual({key: value for key, value in none.items() if key in plain}, plain)
+        self.assertEqual(load(self.run_of("beside") / "metrics.json")["network"],
+                         load(self.run_of("below") / "metrics.json")["network"])
+
     def test_the_report_says_what_there_was(self):
         self.run_glesim(XOR, *NOISE, *SHORT, "--output", "out")
         report = load(self.run_of("out") / "metrics.json")

@@ -104,14 +104,15 @@ UNSEEN = {
         evidence_cues mackey_glass_length mackey_glass_washout
         delayed_xor_pulse delayed_xor_pause delayed_xor_answer delayed_xor_samples delayed_xor_test_samples
         from_delays input_size_fraction tau_r_values activation_low_above_high
-        tau_below_a_hundredth""",
+        tau_below_a_hundredth spikes""",
     "how many numbers a list must have, and that rows must be of the same length": """
         bias_length padding_of_mnist1d signal_amplitudes signal_phases
         source_weights speech_levels tau_list_and_count taus_of_channels weight_ragged weight_rows""",
     "the shapes that links make and want, and which of their settings go together": """
         channels_without_conv conv_count conv_of_neurons conv_one_in_a_list conv_sizes links_that_do_not_fit""",
     "that sizes of the network must be those of the data set": """
-        copy_sizes input_and_dataset readout_and_dataset signal_two_channels speech_sizes""",
+        copy_sizes input_and_dataset readout_and_dataset signal_two_channels speech_sizes
+        photographs_sizes""",
     "which layers, neurons and sequences there are, and that names are given once": """
         from_twice from_unknown_layer layer_called_input layer_name_of_repeat layer_name_twice output_unknown
         record_neuron_of_small_layer record_twice record_unknown_layer
@@ -122,7 +123,7 @@ UNSEEN = {
         npz_hold_and_upsample closed_loop_every closed_loop_without_every evaluate_without_every
         feedback_to_input from_repeat
         adjoint_without_window bptt_without_window epochs_and_phases neither_epochs_nor_phases no_count
-        speech_one_class""",
+        speech_one_class images_without_labels""",
     "that a name goes only with certain other names, or needs a teacher, epochs or phases": """
         adjoint_gamma closed_loop_teacher diagnose_gradient errors_from errors_from_exact errors_of_a_run
         feedback_that_moves feedback_under_bptt

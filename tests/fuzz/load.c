@@ -1,6 +1,7 @@
 #include "load.h"
 #include "base/memory.h"
 #include "input.h"
+#include "yaml/node.h"
 
 #include <stdio.h>
 #include <string.h>

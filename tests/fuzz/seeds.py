@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Writes what the fuzzers start from: seeds.py NAME FOLDER GLESIM, NAME being config, set, npz or sound.
+"""Writes what the fuzzers start from: seeds.py NAME FOLDER GLESIM, NAME being config, set, npz, sound, idx, cifar10 or
+events.
 
 FOLDER/seeds gets small files, FOLDER/words a dictionary. Standard library only, so that nothing binary is kept.
 """
 
+import gzip
 import io
 import pathlib
 import re
@@ -79,6 +81,43 @@ def sounds():
         ((16000 << 44) | (15 << 36) | 8).to_bytes(8, "big") + bytes(16)
 
 
+def images():
+    for shape, data in (((2, 2, 3), bytes(range(12))), ((4,), b"\0\1\2\1"), ((1, 1, 1), b"\xff")):
+        file = b"\0\0\x08" + bytes([len(shape)]) + struct.pack(f">{len(shape)}I", *shape) + data
+        yield file
+        yield gzip.compress(file, mtime=0)
+
+
+def photographs():
+    for records in range(4):
+        for as_is in (0, 1, 9):
+            yield bytes([records, as_is]) + bytes(i * i % 11 for i in range(64))
+    yield bytes(3073)
+
+
+# For Debian's Python, which alone may have h5py: prints files as hexadecimal digits.
+SPIKES = '''
+import h5py, io
+for times, units in (("f2", "u2"), ("f8", "i8")):
+    out = io.BytesIO()
+    with h5py.File(out, "w") as file:
+        for name, kind in (("times", times), ("units", units)):
+            data = file.create_dataset("spikes/" + name, (3,), h5py.vlen_dtype(kind))
+            for i in range(3):
+                data[i] = [0, i][:i + 1]
+        file["labels"] = [0, 1, 1]
+    print(out.getvalue().hex())
+'''
+
+
+def spikes():
+    made = subprocess.run(["/usr/bin/python3", "-c", SPIKES], capture_output=True, text=True)
+    if made.returncode:
+        print("no seeds for events: h5py is not installed (tools/setup --packages python3-h5py)", file=sys.stderr)
+    for line in made.stdout.split():
+        yield bytes.fromhex(line)
+
+
 def words(name, glesim):
     if name in ("config", "set"):
         listed = subprocess.run([glesim, "--list"], check=True, capture_output=True, text=True).stdout
@@ -88,6 +127,12 @@ def words(name, glesim):
     if name == "npz":
         return ["descr", "fortran_order", "shape", "True", "False", "<f4", ">f8", "|b1", "|O", "<i8", "()", "(2,)",
                 "PK", "\\x93NUMPY", ".npy"]
+    if name == "idx":
+        return ["\\x1f\\x8b\\x08", "\\x00\\x00\\x08\\x03", "\\x00\\x00\\x08\\x01", "\\x00\\x00\\x00\\x02"]
+    if name == "cifar10":
+        return ["\\x0a"]
+    if name == "events":
+        return ["\\x89HDF\\x0d\\x0a\\x1a\\x0a", "TREE", "HEAP", "SNOD", "GCOL", "labels", "times", "units", "spikes"]
     return ["RIFF", "WAVE", "fmt ", "data", "LIST", "fact", "fLaC", "\\xff\\xff\\xff\\xff", "RF64", "ds64"]
 
 
@@ -95,7 +140,8 @@ def main():
     name, folder, glesim = sys.argv[1:]
     seeds = pathlib.Path(folder) / "seeds"
     seeds.mkdir(parents=True, exist_ok=True)
-    for i, data in enumerate({"config": configs, "set": sets, "npz": archives, "sound": sounds}[name]()):
+    for i, data in enumerate({"config": configs, "set": sets, "npz": archives, "sound": sounds, "idx": images,
+                               "cifar10": photographs, "events": spikes}[name]()):
         (seeds / f"{i:03}").write_bytes(data)
     (pathlib.Path(folder) / "words").write_text("".join(f'"{word}"\n' for word in words(name, glesim)))
 
