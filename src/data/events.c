@@ -19,7 +19,7 @@ enum { FRAMES_MAX = 65536, CHANNELS_MAX = 65536, CLASSES_MAX = 1000000 };
 
 const struct gle_key gle_events_keys[] = {
     GLE_KEY_PATH(struct events_params, train, NULL,
-                 "HDF5 file of the training samples: labels, spikes/times (seconds) and spikes/units; "
+                 "file of the training samples, in HDF5: labels, spikes/times (seconds) and spikes/units; "
                  "datasets/fetch_events fetches some"),
     GLE_KEY_PATH(struct events_params, validation, GLE_ABSENT,
                  "file of the validation samples; default: training.validation may take some"),

@@ -22,8 +22,8 @@ SHIM = os.path.abspath(os.environ["GLE_FAULTS"])
 RUN = [XOR, "--set", "training.epochs=1", "--threads", "1"]
 RECORD = ["--set", "record={every: 500, variables: [r], parameters: [weight]}"]
 # At most so many of a library's allocations, or of calls that are tried twice, fail, evenly spread over all.
-FIRST = 20
-MOST = 60 if "GLE_EVERY_ALLOCATION" not in os.environ else sys.maxsize
+FIRST = 10
+MOST = 40 if "GLE_EVERY_ALLOCATION" not in os.environ else sys.maxsize
 
 
 def flat(values):
