@@ -40,7 +40,7 @@ def draw(runs):
     ideal, spread, seeds = found[IDEAL]
     for letter, axes, (title, label, curves) in zip("abc", panels, PANELS):
         axes.axhspan(ideal - spread, ideal + spread, color=style.GREY, alpha=0.2, linewidth=0)
-        axes.axhline(ideal, color=style.GREY, linewidth=0.8, label=f"ideal: {ideal:.1f} ± {spread:.1f}")
+        axes.axhline(ideal, color=style.GREY, linewidth=0.8, label=f"ideal: {ideal:.1f}" + (f" ± {spread:.1f}" if seeds > 1 else ""))
         for name, colour, of in curves:
             values = np.array([found[variant] for variant in of.values()])
             axes.errorbar(list(of), values[:, 0], values[:, 1], color=colour, marker="o", markersize=3, capsize=2,
@@ -49,5 +49,5 @@ def draw(runs):
         axes.legend(loc="lower left" if letter != "c" else "lower right")
         style.panel(axes, letter, title)
     panels[1].set_xscale("log")
-    panels[0].set_ylabel(f"test accuracy (%), {seeds} seeds" if seeds > 1 else "test accuracy (%)")
+    panels[0].set_ylabel(f"test accuracy (%), {seeds} seeds" if seeds > 1 else "test accuracy (%), one seed")
     return figure
