@@ -18,7 +18,7 @@ struct adding_params {
     uint64_t numbers;
     double item, answer;
     const struct gle_row *target;
-    uint64_t samples, test_samples, seed;
+    struct gle_made made;
 };
 _Static_assert(sizeof(struct adding_params) <= GLE_DATASET_PARAMS_SIZE, "settings of adding");
 
@@ -31,9 +31,7 @@ const struct gle_key gle_adding_keys[] = {
                   "how long the target is there, from the end of the last number on; the input is 0. In the steps "
                   "before, nothing is asked for"),
     GLE_KEY_NAME(struct adding_params, target, "sum", &target_table, "what is asked for"),
-    GLE_KEY_COUNT(struct adding_params, samples, "4000", 1, 1e8, "samples", "size of the training set"),
-    GLE_KEY_COUNT(struct adding_params, test_samples, "1000", 0, 1e8, "samples", "size of the test set"),
-    GLE_KEY_COUNT(struct adding_params, seed, "0", 0, 4294967295.0, "", "seed of all draws"),
+    GLE_MADE_KEYS(struct adding_params),
     GLE_KEY_END,
 };
 
@@ -76,7 +74,6 @@ int gle_adding_open(struct gle_data *data, const void *params, const struct gle_
                     struct gle_error *err)
 {
     const struct adding_params *p = params;
-    const struct gle_made made = {p->samples, p->test_samples, p->seed};
     struct task task = {.numbers = (uint32_t)p->numbers, .scale = p->target == &target_rows[MEAN] ? 0.5 : 1.0};
     size_t answer;
 
@@ -87,5 +84,5 @@ int gle_adding_open(struct gle_data *data, const void *params, const struct gle_
     data->n_targets = 1;
     data->n_unasked = (size_t)p->numbers * task.item;
     data->n_steps = data->n_unasked + answer;
-    return gle_made_fill(data, &made, show, &task, ctx, err);
+    return gle_made_fill(data, &p->made, show, &task, ctx, err);
 }

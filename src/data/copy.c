@@ -9,7 +9,7 @@
 struct copy_params {
     uint64_t symbols, length;
     double item, delay;
-    uint64_t samples, test_samples, seed;
+    struct gle_made made;
 };
 _Static_assert(sizeof(struct copy_params) <= GLE_DATASET_PARAMS_SIZE, "settings of copy");
 
@@ -22,9 +22,7 @@ const struct gle_key gle_copy_keys[] = {
     GLE_KEY_STEPS(struct copy_params, delay, "5.0", 0.0, 1e9,
                   "from the end of the last symbol to the recall; the input is 0. Nothing is asked for before the "
                   "recall"),
-    GLE_KEY_COUNT(struct copy_params, samples, "4000", 1, 1e8, "samples", "size of the training set"),
-    GLE_KEY_COUNT(struct copy_params, test_samples, "1000", 0, 1e8, "samples", "size of the test set"),
-    GLE_KEY_COUNT(struct copy_params, seed, "0", 0, 4294967295.0, "", "seed of all draws"),
+    GLE_MADE_KEYS(struct copy_params),
     GLE_KEY_END,
 };
 
@@ -57,7 +55,6 @@ void gle_copy_shape(const void *params, size_t *n_channels, size_t *n_targets)
 int gle_copy_open(struct gle_data *data, const void *params, const struct gle_data_context *ctx, struct gle_error *err)
 {
     const struct copy_params *p = params;
-    const struct gle_made made = {p->samples, p->test_samples, p->seed};
     struct task task = {.symbols = (uint32_t)p->symbols, .length = (size_t)p->length};
     size_t delay = 0;
 
@@ -69,5 +66,5 @@ int gle_copy_open(struct gle_data *data, const void *params, const struct gle_da
     data->n_answers = task.length;
     data->n_unasked = task.length * task.item + delay;
     data->n_steps = data->n_unasked + task.length * task.item;
-    return gle_made_fill(data, &made, show, &task, ctx, err);
+    return gle_made_fill(data, &p->made, show, &task, ctx, err);
 }

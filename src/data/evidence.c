@@ -10,7 +10,7 @@
 struct evidence_params {
     uint64_t cues;
     double cue, gap, pause, answer, probability;
-    uint64_t samples, test_samples, seed;
+    struct gle_made made;
 };
 _Static_assert(sizeof(struct evidence_params) <= GLE_DATASET_PARAMS_SIZE, "settings of evidence");
 
@@ -27,9 +27,7 @@ const struct gle_key gle_evidence_keys[] = {
                   "for"),
     GLE_KEY_REAL(struct evidence_params, probability, "0.7", 0.5, 1.0, "",
                  "that a cue is on the sample's side; the label is the side that had more of them"),
-    GLE_KEY_COUNT(struct evidence_params, samples, "4000", 1, 1e8, "samples", "size of the training set"),
-    GLE_KEY_COUNT(struct evidence_params, test_samples, "1000", 0, 1e8, "samples", "size of the test set"),
-    GLE_KEY_COUNT(struct evidence_params, seed, "0", 0, 4294967295.0, "", "seed of all draws"),
+    GLE_MADE_KEYS(struct evidence_params),
     GLE_KEY_END,
 };
 
@@ -80,7 +78,6 @@ int gle_evidence_open(struct gle_data *data, const void *params, const struct gl
 {
     static const char *const names[] = {"left", "right"};
     const struct evidence_params *p = params;
-    const struct gle_made made = {p->samples, p->test_samples, p->seed};
     struct task task = {.cues = p->cues, .probability = p->probability};
 
     if (gle_data_steps(&task.cue, "cue", p->cue, ctx->dt, err) ||
@@ -94,5 +91,5 @@ int gle_evidence_open(struct gle_data *data, const void *params, const struct gl
     data->classes = names;
     data->n_unasked = (size_t)p->cues * task.cue + (size_t)(p->cues - 1) * task.gap + task.pause;
     data->n_steps = data->n_unasked + task.answer;
-    return gle_made_fill(data, &made, show, &task, ctx, err);
+    return gle_made_fill(data, &p->made, show, &task, ctx, err);
 }

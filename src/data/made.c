@@ -29,8 +29,8 @@ int gle_made_fill(struct gle_data *data, const struct gle_made *made, gle_made_s
     if (data->n_steps > steps_max)
         return gle_fail(err, GLE_ERANGE, "a sample has %zu steps of dt = %g, more than %zu", data->n_steps, ctx->dt,
                         steps_max);
-    return fill(data, GLE_TRAIN, made->train, made->seed, show, task, ctx, err) ||
-                   fill(data, GLE_TEST, made->test, made->seed, show, task, ctx, err)
+    return fill(data, GLE_TRAIN, made->samples, made->seed, show, task, ctx, err) ||
+                   fill(data, GLE_TEST, made->test_samples, made->seed, show, task, ctx, err)
                ? -1
                : 0;
 }

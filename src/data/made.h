@@ -5,10 +5,19 @@
 #include "base/rng.h"
 #include "data/data.h"
 
-/* How many samples, and their seed. */
+#include <stddef.h>
+
+/* How many samples, and their seed: the member `made` of a task's settings, and the keys that fill it in. */
 struct gle_made {
-    uint64_t train, test, seed;
+    uint64_t samples, test_samples, seed;
 };
+#define GLE_MADE_KEY(S, field, fallback_, low_, high_, unit_, help_) \
+    {.name = #field, .kind = GLE_KEY_KIND_COUNT, .offset = offsetof(S, made.field), .low = low_, .high = high_, \
+     .fallback = fallback_, .unit = unit_, .help = help_}
+#define GLE_MADE_KEYS(S)                                                                           \
+    GLE_MADE_KEY(S, samples, "4000", 1, 1e8, "samples", "size of the training set"),               \
+        GLE_MADE_KEY(S, test_samples, "1000", 0, 1e8, "samples", "size of the test set"),          \
+        GLE_MADE_KEY(S, seed, "0", 0, 4294967295.0, "", "seed of all draws")
 
 /* Fills sample i of s: its inputs, which are zero, and its target or labels. */
 typedef void gle_made_show(const void *task, const struct gle_data *data, struct gle_samples *s, size_t i,

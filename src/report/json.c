@@ -47,7 +47,7 @@ json_t *gle_json_real(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
-static json_t *count(uint64_t value)
+json_t *gle_json_count(uint64_t value)
 {
     return json_integer((json_int_t)value);
 }
@@ -55,7 +55,7 @@ static json_t *count(uint64_t value)
 /* Where 0 means that there is no such thing. */
 static json_t *count_or_null(uint64_t value)
 {
-    return value ? count(value) : json_null();
+    return value ? gle_json_count(value) : json_null();
 }
 
 /* Bytes that are no UTF-8, as a command line may hold them, become '?'. */
@@ -113,7 +113,7 @@ static json_t *config(const struct gle_node *node, const char *dir)
         return json_boolean(flag);
     if (node->as == GLE_SCALAR_NUMBER && strspn(node->text, "0123456789") == strlen(node->text) &&
         !gle_text_count(&whole, node->text) && whole <= INT64_MAX)
-        return count(whole);
+        return gle_json_count(whole);
     if (node->as == GLE_SCALAR_NUMBER && isfinite(node->number))
         return json_real(node->number);
     return json_string(node->text);
@@ -189,7 +189,7 @@ static json_t *provenance(const struct gle_provenance *p)
     json_object_set_new(out, "device", device(&p->device));
     json_object_set_new(out, "auto", p->looked_at.has_looked ? looked_at(&p->looked_at) : json_null());
     json_object_set_new(out, "instruction_set", json_string(p->isa));
-    json_object_set_new(out, "threads", count(p->threads));
+    json_object_set_new(out, "threads", gle_json_count(p->threads));
     json_object_set_new(out, "start", json_string(p->start));
     json_object_set_new(out, "resumed", resumed);
     json_object_set_new(out, "earlier", earlier);
@@ -214,7 +214,7 @@ static json_t *skipped(const struct gle_data *data)
     json_t *out = data->n_skipped ? json_object() : json_null();
 
     if (data->n_skipped) {
-        json_object_set_new(out, "files", count(data->n_skipped));
+        json_object_set_new(out, "files", gle_json_count(data->n_skipped));
         json_object_set_new(out, "first", text(data->skipped));
     }
     return out;
@@ -225,19 +225,19 @@ static json_t *dataset(const struct gle_report *r)
     json_t *out = json_object(), *sizes = json_object();
 
     for (int s = 0; s < GLE_SPLITS; s++)
-        json_object_set_new(sizes, gle_split_names[s], count(r->data->split[s].n));
+        json_object_set_new(sizes, gle_split_names[s], gle_json_count(r->data->split[s].n));
     json_object_set_new(out, "type", json_string(r->exp->dataset.row->name));
     json_object_set_new(out, "sha256", json_string(r->data->sha256));
     json_object_set_new(out, "sizes", sizes);
-    json_object_set_new(out, "sequences", r->exp->phases ? count(r->graph->train_rows) : json_null());
+    json_object_set_new(out, "sequences", r->exp->phases ? gle_json_count(r->graph->train_rows) : json_null());
     json_object_set_new(out, "steps", count_or_null(r->data->n_steps));
     if (r->data->n_unasked)
-        json_object_set_new(out, "unasked_steps", count(r->data->n_unasked));
+        json_object_set_new(out, "unasked_steps", gle_json_count(r->data->n_unasked));
     if (r->data->asked_end)
-        json_object_set_new(out, "asked_until_step", count(r->data->asked_end));
+        json_object_set_new(out, "asked_until_step", gle_json_count(r->data->asked_end));
     if (r->data->repeat)
-        json_object_set_new(out, "steps_a_frame", count(r->data->repeat));
-    json_object_set_new(out, "channels", count(r->data->n_channels));
+        json_object_set_new(out, "steps_a_frame", gle_json_count(r->data->repeat));
+    json_object_set_new(out, "channels", gle_json_count(r->data->n_channels));
     json_object_set_new(out, "targets", count_or_null(r->data->n_targets));
     json_object_set_new(out, "classes", classes(r->data));
     json_object_set_new(out, "skipped", skipped(r->data));
@@ -283,7 +283,7 @@ static json_t *sources(const struct gle_graph *g, const struct gle_population *l
         json_object_set_new(one, "connect", json_string(c->cfg->connect.row->name));
         json_object_set_new(one, "feedback", json_string(c->cfg->feedback->row.name));
         json_object_set_new(one, "delay", gle_json_real((double)c->delay * g->exp->dt));
-        json_object_set_new(one, "parameters", count(gle_field_size(&c->weight->field)));
+        json_object_set_new(one, "parameters", gle_json_count(gle_field_size(&c->weight->field)));
         json_array_append_new(out, one);
     }
     return out;
@@ -300,7 +300,7 @@ static json_t *errors_from(const struct gle_graph *g, size_t i)
             continue;
         one = json_object();
         json_object_set_new(one, "layer", json_string(g->directs[k].cfg->name));
-        json_object_set_new(one, "parameters", count(gle_field_size(&g->directs[k].weight->field)));
+        json_object_set_new(one, "parameters", gle_json_count(gle_field_size(&g->directs[k].weight->field)));
         json_array_append_new(out, one);
     }
     return out;
@@ -318,10 +318,10 @@ static json_t *network(const struct gle_graph *g, const struct gle_net *net)
             if (l->cfg->plastic[p])
                 json_array_append_new(plastic, json_string(gle_params[p].name));
         json_object_set_new(layer, "name", json_string(l->cfg->name));
-        json_object_set_new(layer, "inputs", count(gle_graph_inputs(g, i)));
-        json_object_set_new(layer, "neurons", count(l->n));
+        json_object_set_new(layer, "inputs", gle_json_count(gle_graph_inputs(g, i)));
+        json_object_set_new(layer, "neurons", gle_json_count(l->n));
         json_object_set_new(layer, "activation", json_string(l->cfg->act->row.name));
-        json_object_set_new(layer, "parameters", count(gle_graph_layer_parameters(g, i)));
+        json_object_set_new(layer, "parameters", gle_json_count(gle_graph_layer_parameters(g, i)));
         json_object_set_new(layer, "plastic", plastic);
         json_object_set_new(layer, "sources", sources(g, l));
         gle_json_add_hardware(layer, g, l, net);
@@ -329,118 +329,9 @@ static json_t *network(const struct gle_graph *g, const struct gle_net *net)
             json_object_set_new(layer, "errors_from", errors_from(g, i));
         json_array_append_new(layers, layer);
     }
-    json_object_set_new(out, "parameters", count(g->n_params));
-    json_object_set_new(out, "plastic", count(g->n_plastic));
+    json_object_set_new(out, "parameters", gle_json_count(g->n_params));
+    json_object_set_new(out, "plastic", gle_json_count(g->n_plastic));
     json_object_set_new(out, "layers", layers);
-    return out;
-}
-
-/* What is known beside the loss: of classes, or of target values. */
-static void add_quality(json_t *to, const struct gle_metrics *m, double accuracy, double top5, double nrmse)
-{
-    json_object_set_new(to, "accuracy", gle_json_real(accuracy));
-    if (gle_metrics_has_top5(m))
-        json_object_set_new(to, "top5_accuracy", gle_json_real(top5));
-    if (isnan(m->variance[GLE_TRAIN]))
-        return;
-    json_object_set_new(to, "nrmse", gle_json_real(nrmse));
-    json_object_set_new(to, "r2", gle_json_real(1.0 - nrmse * nrmse));
-}
-
-/* The closed loop, where it was asked for, and the open one beside it. */
-static void add_closed(json_t *to, const struct gle_experiment *exp, const struct gle_closed *c)
-{
-    json_t *out = json_object(), *open = json_object();
-
-    json_object_set_new(open, "smape", gle_json_real(c->open_smape));
-    json_object_set_new(open, "nrmse", gle_json_real(c->open_nrmse));
-    json_object_set_new(out, "smape", gle_json_real(c->smape));
-    json_object_set_new(out, "nrmse", gle_json_real(c->nrmse));
-    json_object_set_new(out, "open_loop", open);
-    if (exp->closed.n_steps)
-        json_object_set(to, "closed_loop", out);
-    json_decref(out);
-}
-
-static json_t *score(const struct gle_metrics *m, const struct gle_score *s)
-{
-    json_t *out;
-
-    if (!s->measured)
-        return json_null();
-    out = json_object();
-    json_object_set_new(out, "loss", gle_json_real(s->loss));
-    add_quality(out, m, s->accuracy, s->top5, s->nrmse);
-    return out;
-}
-
-/* How often gradients were clipped, where they may be. */
-static void add_clipping(json_t *to, const struct gle_experiment *exp, const struct gle_clipping *c)
-{
-    if (exp->clip > 0.0)
-        json_object_set_new(to, "clip",
-                            json_pack("{s:o, s:o}", "steps", count(c->steps), "clipped", count(c->clipped)));
-}
-
-static json_t *epoch(const struct gle_experiment *exp, const struct gle_metrics *m, const struct gle_epoch *e)
-{
-    json_t *out = json_object();
-
-    json_object_set_new(out, "epoch", count(e->epoch));
-    json_object_set_new(out, "lr", gle_json_real(e->lr));
-    json_object_set_new(out, "seconds", gle_json_real(e->seconds));
-    add_clipping(out, exp, &e->clipping);
-    for (int s = 0; s < GLE_SPLITS; s++)
-        json_object_set_new(out, gle_split_names[s], score(m, &e->score[s]));
-    if (e->score[GLE_TEST].measured)
-        add_closed(json_object_get(out, gle_split_names[GLE_TEST]), exp, &e->score[GLE_TEST].closed);
-    return out;
-}
-
-/* start: steps before it. */
-static json_t *phase(const struct gle_graph *g, const struct gle_metrics *m, size_t i, uint64_t start)
-{
-    const struct gle_experiment *exp = g->exp;
-    const struct gle_phase *cfg = &exp->phases[i];
-    const struct gle_phase_score *p = &m->phases[i];
-    json_t *out = json_object(), *set = json_array();
-
-    for (size_t k = 0; k < cfg->set.n; k++) {
-        const struct gle_setting *s = &cfg->set.item[k];
-        char name[GLE_FIELD_LABEL];
-        gle_field_label(name, sizeof name, &g->parameters[gle_graph_parameter(g, s->layer, s->source, s->param)].field);
-        json_array_append_new(set, json_string(name));
-    }
-    json_object_set_new(out, "phase", count(i + 1));
-    json_object_set_new(out, "start", gle_json_real((double)start * exp->dt));
-    json_object_set_new(out, "duration", gle_json_real((double)p->steps * exp->dt));
-    json_object_set_new(out, "steps", count(p->steps));
-    json_object_set_new(out, "learn", json_boolean(cfg->learn));
-    json_object_set_new(out, "set", set);
-    json_object_set_new(out, "seconds", gle_json_real(p->seconds));
-    json_object_set_new(out, "loss", gle_json_real(p->loss));
-    json_object_set_new(out, "last_loss", gle_json_real(p->last_loss));
-    json_object_set_new(out, "last_steps", count(p->last_steps));
-    add_quality(out, m, p->accuracy, p->top5, p->nrmse);
-    add_clipping(out, exp, &p->clipping);
-    return out;
-}
-
-static json_t *evaluations(const struct gle_experiment *exp, const struct gle_metrics *m)
-{
-    json_t *out = json_array();
-
-    for (size_t i = 0; i < m->n_evaluations; i++) {
-        const struct gle_evaluated *e = &m->evaluations[i];
-        json_t *one = json_object();
-        json_object_set_new(one, "time", gle_json_real((double)e->step * exp->dt));
-        json_object_set_new(one, "step", count(e->step));
-        json_object_set_new(one, "split", json_string(gle_split_names[GLE_TEST]));
-        json_object_set_new(one, "loss", gle_json_real(e->loss));
-        add_quality(one, m, e->accuracy, e->top5, e->nrmse);
-        add_closed(one, exp, &e->closed);
-        json_array_append_new(out, one);
-    }
     return out;
 }
 
@@ -496,22 +387,6 @@ static json_t *parameters(const struct gle_graph *g, const struct gle_net *net)
 
 /* --- the whole --- */
 
-/* The best epoch, and by what it was chosen. */
-static json_t *best(const struct gle_experiment *exp, const struct gle_metrics *m)
-{
-    const struct gle_epoch *e = &m->epochs[m->best];
-    const bool labelled = !isnan(e->score[m->best_split].accuracy);
-    char by[32];
-    json_t *out;
-
-    if (!e->score[m->best_split].measured)
-        return json_null();
-    out = epoch(exp, m, e);
-    snprintf(by, sizeof by, "%s_%s", gle_split_names[m->best_split], labelled ? "accuracy" : "loss");
-    json_object_set_new(out, "chosen_by", json_string(by));
-    return out;
-}
-
 bool gle_json_large_matrix(const struct gle_metrics *m)
 {
     return m->n_classes > CLASSES_MAX;
@@ -529,7 +404,7 @@ static json_t *matrix(const struct gle_metrics *m)
     for (size_t i = 0; i < m->n_classes; i++) {
         json_t *row = json_array();
         for (size_t j = 0; j < m->n_classes; j++)
-            json_array_append_new(row, count(m->confusion[i * m->n_classes + j]));
+            json_array_append_new(row, gle_json_count(m->confusion[i * m->n_classes + j]));
         json_array_append_new(out, row);
     }
     return out;
@@ -554,49 +429,14 @@ static json_t *timing(const struct gle_metrics *m)
 {
     json_t *out = json_object();
 
-    json_object_set_new(out, "train_steps", count(m->train_steps));
+    json_object_set_new(out, "train_steps", gle_json_count(m->train_steps));
     json_object_set_new(out, "train_seconds", gle_json_real(m->train_seconds));
     json_object_set_new(out, "train_steps_per_second", gle_json_real((double)m->train_steps / m->train_seconds));
     json_object_set_new(out, "train_gflops", gle_json_real(1e-9 * m->train_flops / m->train_seconds));
-    json_object_set_new(out, "eval_steps", count(m->eval_steps));
+    json_object_set_new(out, "eval_steps", gle_json_count(m->eval_steps));
     json_object_set_new(out, "eval_seconds", gle_json_real(m->eval_seconds));
     json_object_set_new(out, "eval_gflops", gle_json_real(1e-9 * m->eval_flops / m->eval_seconds));
     json_object_set_new(out, "waited_seconds", gle_json_real(m->waited_seconds));
-    return out;
-}
-
-/* Those that are over, and the last of them once more in *last, with the test set after it. */
-static json_t *phases(const struct gle_report *r, const struct gle_metrics *m, json_t **last)
-{
-    const struct gle_evaluated *e = gle_metrics_final_test(m, r->exp);
-    const struct gle_score tested = {
-        .measured = e != NULL, .loss = e ? e->loss : 0.0, .accuracy = e ? e->accuracy : 0.0,
-        .top5 = e ? e->top5 : 0.0, .nrmse = e ? e->nrmse : 0.0};
-    json_t *out = json_array();
-    uint64_t start = 0;
-
-    for (size_t i = 0; i < m->n_phases; i++) {
-        json_array_append_new(out, phase(r->graph, m, i, start));
-        if (i + 1 == m->n_phases)
-            *last = phase(r->graph, m, i, start);
-        start += r->exp->phases[i].n_steps;
-    }
-    if (m->n_phases && r->exp->evaluate_steps)
-        json_object_set_new(*last, gle_split_names[GLE_TEST], score(m, &tested));
-    if (m->n_phases && e)
-        add_closed(json_object_get(*last, gle_split_names[GLE_TEST]), r->exp, &e->closed);
-    return out;
-}
-
-/* Likewise, of epochs. */
-static json_t *epochs(const struct gle_experiment *exp, const struct gle_metrics *m, json_t **last)
-{
-    json_t *out = json_array();
-
-    for (size_t i = 0; i < m->n_epochs; i++)
-        json_array_append_new(out, epoch(exp, m, &m->epochs[i]));
-    if (m->n_epochs)
-        *last = epoch(exp, m, &m->epochs[m->n_epochs - 1]);
     return out;
 }
 
@@ -605,13 +445,13 @@ char *gle_report_json(const struct gle_report *r, const struct gle_metrics *m, c
     const size_t begun = gle_json_begin();
     json_t *root = json_object(), *last = NULL;
 
-    json_object_set_new(root, "schema", count(SCHEMA));
+    json_object_set_new(root, "schema", gle_json_count(SCHEMA));
     json_object_set_new(root, "status", json_string(gle_status_name(m->status)));
     json_object_set_new(root, "message", text_or_null(m->message));
     json_object_set_new(root, "diverged", json_boolean(m->status == GLE_DIVERGED));
     json_object_set_new(root, "name", json_string(r->exp->name));
     json_object_set_new(root, "variant", text_or_null(r->exp->variant));
-    json_object_set_new(root, "seed", count(r->exp->seed));
+    json_object_set_new(root, "seed", gle_json_count(r->exp->seed));
     json_object_set_new(root, "sweep", gle_json_sweep(&r->exp->sweep));
     json_object_set_new(root, "config", config(r->exp->src, r->dir));
     json_object_set_new(root, "config_sha256", json_string(r->config_sha256));
@@ -619,12 +459,12 @@ char *gle_report_json(const struct gle_report *r, const struct gle_metrics *m, c
     json_object_set_new(root, "dataset", dataset(r));
     json_object_set_new(root, "init", files(&r->inputs));
     json_object_set_new(root, "network", network(r->graph, net));
-    json_object_set_new(root, "epochs", epochs(r->exp, m, &last));
-    json_object_set_new(root, "phases", phases(r, m, &last));
-    json_object_set_new(root, "evaluations", evaluations(r->exp, m));
+    json_object_set_new(root, "epochs", gle_json_epochs(r, m, &last));
+    json_object_set_new(root, "phases", gle_json_phases(r, m, &last));
+    json_object_set_new(root, "evaluations", gle_json_evaluations(r, m));
     json_object_set_new(root, "final", last ? last : json_null());
-    json_object_set_new(root, "best", m->n_epochs ? best(r->exp, m) : json_null());
-    add_clipping(root, r->exp, &m->clipping);
+    json_object_set_new(root, "best", gle_json_best(r, m));
+    gle_json_add_clipping(root, r, &m->clipping);
     json_object_set_new(root, "confusion", confusion(m));
     json_object_set_new(root, "parameters", parameters(r->graph, net));
     json_object_set_new(root, "diagnostics", gle_json_diagnostics(r, m));

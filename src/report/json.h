@@ -19,6 +19,19 @@ char *gle_report_json(const struct gle_report *report, const struct gle_metrics 
 
 /* A number; null: it is not finite. Owns: the caller. */
 json_t *gle_json_real(double value);
+/* A whole number. Owns: the caller. */
+json_t *gle_json_count(uint64_t value);
+
+/* The epochs that are over, or the phases, as the report has them, with their scores; and the last of them once more in
+ * *last, which is left alone without any: of phases with the test set's score after it. Owns: both, the caller. */
+json_t *gle_json_epochs(const struct gle_report *report, const struct gle_metrics *metrics, json_t **last);
+json_t *gle_json_phases(const struct gle_report *report, const struct gle_metrics *metrics, json_t **last);
+/* Evaluations on the way, of training by duration. Owns: the caller. */
+json_t *gle_json_evaluations(const struct gle_report *report, const struct gle_metrics *metrics);
+/* The best epoch, and by what it was chosen; null: none was measured. Owns: the caller. */
+json_t *gle_json_best(const struct gle_report *report, const struct gle_metrics *metrics);
+/* How often gradients were clipped, where the config has them clipped. */
+void gle_json_add_clipping(json_t *to, const struct gle_report *report, const struct gle_clipping *clipping);
 
 /* What a rule's updates have in common with a gradient, as the report has it under "diagnostics"; null: the config does
  * not ask for it. Owns: the caller. */
