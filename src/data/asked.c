@@ -1,5 +1,6 @@
 /* At which steps samples have a target, and what targets are like there. */
 #include "data/data.h"
+#include "data/sets.h"
 
 #include <math.h>
 
@@ -46,6 +47,44 @@ size_t gle_data_asked_stop(const struct gle_data *data, enum gle_split split, ui
         stop--;
     return stop;
 }
+
+/* --- target_window --- */
+
+int gle_data_check_window(const struct gle_reals *window, const char **key, const char **why)
+{
+    *key = "target_window";
+    *why = "must be two numbers, [from, to], the first below the second";
+    return window->src && !(window->n == 2 && window->v[0] < window->v[1]) ? -1 : 0;
+}
+
+/* A time as a number of steps of dt. */
+static int steps_of(size_t *steps, double time, double dt, struct gle_error *err)
+{
+    const double n = round(time / dt);
+
+    if (fabs(time / dt - n) > 1e-6 * fmax(1.0, n))
+        return gle_fail(err, GLE_ERANGE, "target_window: %g is no whole number of steps of dt = %g", time, dt);
+    *steps = (size_t)n;
+    return 0;
+}
+
+int gle_data_ask_in(struct gle_data *data, const struct gle_reals *window, const struct gle_data_context *ctx,
+                    struct gle_error *err)
+{
+    if (!window->src)
+        return 0;
+    if (ctx->has_teacher)
+        return gle_fail(err, GLE_ECONFIG, "target_window does not go with a teacher: its output is the target at every "
+                                          "step");
+    if (steps_of(&data->n_unasked, window->v[0], ctx->dt, err) || steps_of(&data->asked_end, window->v[1], ctx->dt, err))
+        return -1;
+    if (data->asked_end > data->n_steps)
+        return gle_fail(err, GLE_ERANGE, "target_window ends at %g, where samples last for %g", window->v[1],
+                        (double)data->n_steps * ctx->dt);
+    return 0;
+}
+
+/* --- spread of targets --- */
 
 /* Sums over the asked steps of a split, of one output; from `shift` on, which keeps digits. */
 struct spread {

@@ -52,6 +52,13 @@ const struct gle_key gle_cifar10_keys[] = {
     GLE_KEY_END,
 };
 
+int gle_cifar10_check(const void *params, const char **key, const char **why)
+{
+    const struct cifar_params *p = params;
+
+    return gle_data_check_window(&p->shown.target_window, key, why);
+}
+
 void gle_cifar10_shape(const void *params, size_t *n_channels, size_t *n_targets)
 {
     const struct cifar_params *p = params;

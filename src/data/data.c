@@ -106,6 +106,7 @@ const struct gle_dataset gle_datasets[] = {
          gle_cifar10_keys),
      .made = true,
      .open = gle_cifar10_open,
+     .check = gle_cifar10_check,
      .shape = gle_cifar10_shape},
     {ROW("events",
          "spikes of sounds in HDF5 files, as Spiking Heidelberg Digits and Spiking Speech Commands have them "

@@ -83,12 +83,13 @@ struct gle_data {
     size_t n_targets;  /* classes, or length of a target vector; 0: there are no targets, a teacher has them */
     struct gle_signal signal; /* play NULL: there are samples */
     struct gle_maker maker;   /* make NULL: samples are in memory */
-    size_t n_unasked; /* steps that a sample begins with in which no target is there, fewer than n_steps. Of samples in
-                         memory */
+    size_t n_unasked; /* steps that a sample begins with in which no target is there, fewer than n_steps. Of samples
+                         that all have n_steps */
     size_t asked_end; /* the step from which on there is none, above n_unasked; 0: none such. Likewise */
     size_t n_answers; /* of a sample with labels: its steps with a target are so many equal parts one after another, and
                          each has a label of its own; 0: there is one */
     size_t horizon;    /* how many steps targets are ahead of inputs; 0: that is not known */
+    double origin, unit; /* a target y stands for origin + unit y of the series that it is made from; unit 0: for y */
     size_t repeat;     /* steps of a frame; 0: one. Not of held samples, nor beside a maker */
     bool interpolated; /* between frames, inputs are interpolated as those of a maker are; else each is held */
     int held, target_moves;

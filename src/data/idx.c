@@ -30,7 +30,7 @@ int gle_idx_check(const void *params, const char **key, const char **why)
     const struct idx_params *p = params;
 
     if (!p->test_images == !p->test_labels)
-        return 0;
+        return gle_data_check_window(&p->shown.target_window, key, why);
     *key = p->test_images ? "test_images" : "test_labels";
     *why = p->test_images ? "needs test_labels beside it" : "needs test_images beside it";
     return -1;

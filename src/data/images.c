@@ -214,7 +214,7 @@ static int size_frames(struct gle_data *data, struct gle_images *s, const struct
                         how->present, data->maker.upsample, frames, steps_max);
     data->n_steps = frames * data->maker.upsample;
     data->held = frames == 1;
-    return 0;
+    return gle_data_ask_in(data, &how->target_window, ctx, err);
 }
 
 static int take_labels(struct gle_data *data, struct gle_images *s, size_t n_classes, struct gle_error *err)

@@ -4,6 +4,7 @@
 #define GLE_DATA_IMAGES_H
 
 #include "data/data.h"
+#include "data/sets.h"
 #include "yaml/key.h"
 
 /* How images are shown: settings that all such data sets have. */
@@ -14,6 +15,7 @@ struct gle_images_params {
         uint64_t seed;
     } permute;
     double present; /* of each frame */
+    struct gle_reals target_window;
 };
 extern const struct gle_table gle_images_as_table;
 extern const struct gle_custom gle_images_permute_custom;
@@ -27,7 +29,8 @@ extern const struct gle_custom gle_images_permute_custom;
                          "torch.manual_seed(seed); none: as they stand", \
      .more = &gle_images_permute_custom}, \
     {.name = "present", .kind = GLE_KEY_KIND_REAL, .offset = offsetof(S, shown.present), .low = 1e-9, .high = 1e9, \
-     .unit = "time", .help = "how long each pixel, row or image is shown", .steps = true}
+     .unit = "time", .help = "how long each pixel, row or image is shown", .steps = true}, \
+    GLE_KEY_TARGET_WINDOW(S, shown.target_window)
 
 enum { GLE_IMAGES_CHANNELS = 3 }; /* at most */
 

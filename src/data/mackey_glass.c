@@ -180,8 +180,8 @@ static int make_values(double *values, size_t n_values, struct series *s, size_t
     return 0;
 }
 
-/* By the first n values. */
-static void normalise(double *values, size_t n_values, size_t n)
+/* By the first n values; data knows from then on what its values stand for. */
+static void normalise(struct gle_data *data, double *values, size_t n_values, size_t n)
 {
     double mean = 0.0, square = 0.0, scale;
 
@@ -193,6 +193,8 @@ static void normalise(double *values, size_t n_values, size_t n)
     scale = square > 0.0 ? sqrt((double)n / square) : 1.0;
     for (size_t i = 0; i < n_values; i++)
         values[i] = (values[i] - mean) * scale;
+    data->origin = mean;
+    data->unit = 1.0 / scale;
 }
 
 /* Sequences of a part of n steps that begins with `values`. */
@@ -223,7 +225,7 @@ static int fill(struct gle_data *data, double *values, const struct lengths *n, 
     if (make_values(values, n_values, series, n->discard, each, ctx, err))
         return -1;
     if (p->normalise)
-        normalise(values, n_values, n->train);
+        normalise(data, values, n_values, n->train);
     return cut(data, GLE_TRAIN, values, n->train, n, ctx, err) ||
                    cut(data, GLE_TEST, values + n->train + n->horizon, n->test, n, ctx, err)
                ? -1

@@ -28,8 +28,7 @@ const struct gle_key gle_npz_set_keys[] = {
     GLE_KEY_COUNT(struct npz_params, upsample, GLE_ABSENT, 1, STEPS_MAX, "steps",
                   "likewise, with inputs interpolated linearly between frames, as those of speech_commands are; "
                   "targets and mask are held all the same"),
-    GLE_KEY_SOME_REALS(struct npz_params, target_window, GLE_ABSENT, 0.0, 1e9, 2, 2, "time",
-                       "[from, to] in the time of a sample: only then is something asked for; default: all the time"),
+    GLE_KEY_TARGET_WINDOW(struct npz_params, target_window),
     GLE_KEY_END,
 };
 
@@ -50,9 +49,7 @@ int gle_npz_set_check(const void *params, const char **key, const char **why)
     *why = "excludes hold: inputs are either held or interpolated";
     if (p->hold && p->upsample)
         return -1;
-    *key = "target_window";
-    *why = "must be two numbers, [from, to], the first below the second";
-    return p->target_window.src && !(p->target_window.n == 2 && p->target_window.v[0] < p->target_window.v[1]) ? -1 : 0;
+    return gle_data_check_window(&p->target_window, key, why);
 }
 
 static const char *const *const x_names = gle_npz_names[GLE_NPZ_X];
@@ -144,34 +141,6 @@ static int shape_inputs(struct gle_data *data, const struct source *s, const str
         return gle_fail_in(err, GLE_ERANGE, s->file, NULL, "x has shape (%s), with more than %d steps a sample", shape,
                            STEPS_MAX);
     data->n_steps = x->shape[1] * gle_data_repeat(data);
-    return 0;
-}
-
-/* A time as a number of steps of dt. */
-static int steps_of(size_t *steps, double time, double dt, struct gle_error *err)
-{
-    const double n = round(time / dt);
-
-    if (fabs(time / dt - n) > 1e-6 * fmax(1.0, n))
-        return gle_fail(err, GLE_ERANGE, "target_window: %g is no whole number of steps of dt = %g", time, dt);
-    *steps = (size_t)n;
-    return 0;
-}
-
-static int shape_window(struct gle_data *data, const struct npz_params *p, double dt, bool has_teacher,
-                        struct gle_error *err)
-{
-    if (!p->target_window.src)
-        return 0;
-    if (has_teacher)
-        return gle_fail(err, GLE_ECONFIG, "target_window does not go with a teacher: its output is the target at every "
-                                          "step");
-    if (steps_of(&data->n_unasked, p->target_window.v[0], dt, err) ||
-        steps_of(&data->asked_end, p->target_window.v[1], dt, err))
-        return -1;
-    if (data->asked_end > data->n_steps)
-        return gle_fail(err, GLE_ERANGE, "target_window ends at %g, where samples last for %g", p->target_window.v[1],
-                        (double)data->n_steps * dt);
     return 0;
 }
 
@@ -469,7 +438,7 @@ static int check_beside(enum gle_split split, const struct source *s, struct gle
 static int read_train(struct gle_data *data, struct source *s, const struct npz_params *p, struct gle_error *err)
 {
     if (choose_targets(s, err) || gle_npz_read(&s->x, s->npz, x_names[GLE_TRAIN], err) ||
-        shape_inputs(data, s, p, s->ctx->dt, err) || shape_window(data, p, s->ctx->dt, s->ctx->has_teacher, err) ||
+        shape_inputs(data, s, p, s->ctx->dt, err) || gle_data_ask_in(data, &p->target_window, s->ctx, err) ||
         check_beside(GLE_TRAIN, s, err) ||
         (s->y_names && gle_npz_read(&s->y, s->npz, s->y_names[GLE_TRAIN], err)) || shape_targets(data, s, p, err))
         return -1;

@@ -9,6 +9,17 @@
  * own fits. */
 enum { GLE_DATASET_PARAMS_SIZE = 256 };
 
+/* A key that says when samples have a target; S has a member `member` of type gle_reals. */
+#define GLE_KEY_TARGET_WINDOW(S, member) \
+    {.name = "target_window", .kind = GLE_KEY_KIND_REALS, .offset = offsetof(S, member), .low = 0.0, .high = 1e9, \
+     .fallback = GLE_ABSENT, .unit = "time", .least = 2, .most = 2, \
+     .help = "[from, to] in the time of a sample: only then is something asked for; default: all the time"}
+/* asked.c: whether it can be one, as a check of settings; and puts it into data, whose n_steps, the same for all
+ * samples, are known. Errors: GLE_ECONFIG, GLE_ERANGE. */
+int gle_data_check_window(const struct gle_reals *window, const char **key, const char **why);
+GLE_MUST_CHECK int gle_data_ask_in(struct gle_data *data, const struct gle_reals *window,
+                                   const struct gle_data_context *ctx, struct gle_error *err);
+
 /* What a data set's file may define; its row in data.c names what it does. */
 #define GLE_DATASET(set) \
     extern const struct gle_key gle_##set##_keys[]; \

@@ -25,15 +25,17 @@ struct loop {
     float *output, *target; /* (most rows, K) */
 };
 
-static void add(struct sums *s, double y, double r)
+/* sMAPE, which depends on where 0 is, is that of the series itself. */
+static void add(struct sums *s, const struct gle_data *data, double y, double r)
 {
-    const double far = fabs(y - r), size = fabs(y) + fabs(r);
+    const double far = fabs(y - r), unit = data->unit != 0.0 ? data->unit : 1.0;
+    const double size = fabs(data->origin + unit * y) + fabs(data->origin + unit * r);
 
     if (s->n == 0.0)
         s->shift = y;
     s->n += 1.0;
     s->error += far * far;
-    s->smape += size > 0.0 ? far / size : 0.0;
+    s->smape += size > 0.0 ? unit * far / size : 0.0;
     s->y += y - s->shift;
     s->y2 += (y - s->shift) * (y - s->shift);
 }
@@ -79,7 +81,7 @@ static void compare(const struct loop *l, const struct gle_batch *batch, size_t 
     keep(l, batch, t, l->closed ? 2 : 1, l->output);
     for (size_t b = 0; b < batch->B; b++)
         for (size_t k = 0; gle_data_asks(l->copy->data, batch->split, batch->rows[b], t) && k < l->K; k++)
-            add(s, (double)l->target[b * l->K + k], (double)l->output[b * l->K + k]);
+            add(s, l->copy->data, (double)l->target[b * l->K + k], (double)l->output[b * l->K + k]);
 }
 
 static int show_batch(const struct loop *l, const struct gle_batch *batch, struct sums *s, struct gle_error *err)

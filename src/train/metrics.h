@@ -12,8 +12,8 @@
 enum gle_status { GLE_RUNNING, GLE_COMPLETED, GLE_INTERRUPTED, GLE_DIVERGED };
 
 /* The output as the input (training.evaluate.closed_loop), against the input all along: over the same steps, samples
- * and outputs. smape: 200 mean of |y - r| / (|y| + |r|), in percent; nrmse: sqrt(mean of (y - r)^2 / variance of y).
- * NaN: the network diverged, or it was not measured. */
+ * and outputs. smape: 200 mean of |y - r| / (|y| + |r|), in percent, of y and r as they were before a series was
+ * normalised; nrmse: sqrt(mean of (y - r)^2 / variance of y). NaN: the network diverged, or it was not measured. */
 struct gle_closed {
     double smape, nrmse, open_smape, open_nrmse;
 };

@@ -105,6 +105,23 @@ class Files(DataCase):
             self.assertEqual(struct.unpack("<6f", weights.read("hidden.weight.npy")[-24:]),
                              (0.5, 1, -2, 3, 0.25, -0.125))
 
+    def test_images_and_arrays_are_the_same_samples_in_the_same_window(self):
+        pixels = [7 * i % 256 for i in range(6 * 4 * 2)]
+        for name, dims, values in (("images", (6, 4, 2), pixels), ("labels", (6,), [0, 1, 1, 0, 1, 0])):
+            (self.folder / name).write_bytes(bytes([0, 0, 8, len(dims)]) + struct.pack(f">{len(dims)}I", *dims) +
+                                             bytes(values))
+        self.npz(x=("f4", (6, 4, 2), [p / 255 for p in pixels]), y=("i8", (6,), [0, 1, 1, 0, 1, 0]))
+        weights = []
+        for dataset in ("type: idx, images: images, labels: labels, as: rows, present: 0.3",
+                        "type: npz, file: d.npz, hold: 3"):
+            for more in (", target_window: [0.4, 1.1]", ""):
+                self.run_glesim(self.config(f"{{{dataset}{more}}}"), "--output", "out", "--force", "--quiet")
+                with zipfile.ZipFile(self.run_of("out", 3) / "weights.npz") as kept:
+                    weights.append({name: kept.read(name) for name in kept.namelist()})
+        self.assertEqual(weights[0], weights[2])
+        self.assertEqual(weights[1], weights[3])
+        self.assertNotEqual(weights[0], weights[1])
+
     def test_targets_of_a_regression_are_no_labels(self):
         self.npz(x=FOUR["x"], y=("f4", (4,), [0.5, 1, 1, 0]))
         self.assertIn("d.npz: y[0] = 0.5 is not a whole number, as labels are (targets of a regression are called "

@@ -100,7 +100,7 @@ UNSEEN = {
         speech_window_longest speech_split tau_below_dt tau_below_dt_in_group tau_below_dt_in_list
         tau_below_dt_repeated window_below_dt window_of_one_step xor_low_above_high phases_window speech_window
         phases_window_of_signal evaluate_below_dt record_offset step_width_no_multiple time_no_multiple_of_dt
-        adding_item closed_loop_for decide_length npz_target_window
+        adding_item closed_loop_for decide_length npz_target_window idx_target_window cifar10_target_window
         evidence_cues mackey_glass_length mackey_glass_washout
         delayed_xor_pulse delayed_xor_pause delayed_xor_answer delayed_xor_samples delayed_xor_test_samples
         from_delays input_size_fraction tau_r_values activation_low_above_high

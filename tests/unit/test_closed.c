@@ -36,6 +36,7 @@ static void by_hand(double *smape, double *nrmse, const struct trial *t, const s
     const float *trace = t->m.traces.values, *traced = trace + (closed ? 2u : 1u) * TESTS * l->n_steps;
     struct gle_rng rng;
     struct gle_net *net = net_again(t, &rng);
+    const double origin = t->data->origin, unit = t->data->unit;
     double n = 0.0, error = 0.0, ratio = 0.0, y1 = 0.0, y2 = 0.0;
 
     for (size_t i = 0; i < TESTS; i++) {
@@ -59,7 +60,8 @@ static void by_hand(double *smape, double *nrmse, const struct trial *t, const s
                 continue;
             n += 1.0;
             error += ((double)y[s] - (double)outputs[s]) * ((double)y[s] - (double)outputs[s]);
-            ratio += fabs((double)y[s] - (double)outputs[s]) / (fabs((double)y[s]) + fabs((double)outputs[s]));
+            ratio += unit * fabs((double)y[s] - (double)outputs[s]) /
+                     (fabs(origin + unit * (double)y[s]) + fabs(origin + unit * (double)outputs[s]));
             y1 += (double)y[s];
             y2 += (double)y[s] * (double)y[s];
         }

@@ -181,6 +181,24 @@ static void images_are_shown_whole_by_rows_or_by_pixels(void **state)
     check_shown("as: image, present: 0.2, permute: 0", PIXELS, permuted);
 }
 
+static void a_window_says_when_something_is_asked_for(void **state)
+{
+    struct gle_data *data = open_data("idx", settings("as: rows, present: 0.2, target_window: [0.1, 0.3]"), 0.0,
+                                      &plain);
+    struct gle_error err = {0};
+    struct chosen c;
+
+    (void)state;
+    for (size_t t = 0; t < data->n_steps; t++)
+        assert_int_equal(gle_data_asks(data, GLE_TEST, 1, t), t == 1 || t == 2);
+    gle_data_close(data);
+    assert_int_equal(choose(&c, "idx", settings("as: rows, present: 0.2, target_window: [0.1, 0.5]"), &err), 0);
+    assert_int_equal(gle_data_open(&data, c.set, c.params, 0.0, &plain, &err), -1);
+    assert_int_equal(err.code, GLE_ERANGE);
+    assert_non_null(strstr(err.text, "target_window ends at 0.5, where samples last for 0.4"));
+    forget(&c);
+}
+
 static void a_gzip_is_read_like_what_it_holds(void **state)
 {
     struct gle_data *one = open_data("idx", folder_text(folder, "{images: FOLDER/images, labels: FOLDER/labels.gz, "
@@ -658,6 +676,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         OF_FILES(images_are_shown_whole_by_rows_or_by_pixels),
+        OF_FILES(a_window_says_when_something_is_asked_for),
         OF_FILES(a_gzip_is_read_like_what_it_holds),
         OF_FILES(a_part_is_taken_for_validation_by_the_seed),
         OF_FILES(what_is_wrong_with_a_file_is_told),

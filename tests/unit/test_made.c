@@ -279,6 +279,7 @@ static void parts_follow_one_another(void **state)
         const double x = (double)(i < 100 ? train->x[i] : train->targets[i - 4]);
         square += (x - mean) * (x - mean) / 104.0;
     }
+    assert_true(fabs(normal->origin - mean) < 1e-6 && fabs(normal->unit - sqrt(square)) < 1e-6 && plain->unit == 0.0);
     for (size_t i = 0; i < 100; i++)
         assert_true(fabs((double)normal->split[GLE_TRAIN].x[i] - ((double)train->x[i] - mean) / sqrt(square)) < 1e-5);
     for (size_t i = 0; i < 60; i++)
