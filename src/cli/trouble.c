@@ -78,8 +78,8 @@ static void warn_of_series(struct gle_error *out, const struct gle_net *net)
         gle_node_fail(out, GLE_ECONFIG, g->exp->layers[series.item[0].population].src, "neurons",
                       "warning: errors look far ahead in %zu layers one behind the other, by a tau_m / tau_r (root "
                       "mean square of neurons) of %s: where they jump, they are multiplied by %.3g on the way, and "
-                      "updates may grow wild; ratios of up to 20 mend that, learning.clip or the rule eprop may", series.n,
-                      layers, series.gain);
+                      "updates may grow wild; ratios of up to 20 mend that, learning.clip or the rule eprop may",
+                      series.n, layers, series.gain);
     }
     gle_ahead_clear(&series);
 }

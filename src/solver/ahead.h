@@ -22,8 +22,8 @@ struct gle_ahead_series {
 };
 
 /* Finds the series with the largest gain, from the output on, of layers whose errors something learns from; layers
- * among which errors go round follow one another, each once. n is 0 where no layer looks so far, or errors of the rule do
- * not look ahead. Parameters are those of now.
+ * among which errors go round follow one another, each once. n is 0 where no layer looks so far, or errors of the rule
+ * do not look ahead. Parameters are those of now.
  * Owns:   *out belongs to the caller (gle_ahead_clear(), also after an error).
  * Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_ahead_find(struct gle_ahead_series *out, const struct gle_net *net, struct gle_error *err);
