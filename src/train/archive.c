@@ -43,7 +43,24 @@ static int visit_loss(struct gle_archive *a, const char *name, double *x, struct
     return gle_archive_real(a, name, x, -INFINITY, INFINITY, err);
 }
 
-/* Answers so far, and squared errors. */
+/* What a teacher asked for, which checkpoints did not always have. */
+static int visit_spread(const struct gle_run *run, struct gle_archive *a, struct gle_error *err)
+{
+    const struct gle_spread *s = &run->spread;
+    struct gle_error missing = {0};
+    size_t there;
+
+    if (!s->samples)
+        return 0;
+    if (gle_archive_restores(a) && gle_archive_length(&there, a, "teacher_spread", &missing)) {
+        *s->samples = (double)NAN;
+        return 0;
+    }
+    return gle_archive_spread(a, "teacher_spread", GLE_NPY_F64, s->samples, 1 + 3 * s->n_outputs, sizeof *s->samples,
+                              err);
+}
+
+/* Answers so far, squared errors, and what was asked for. */
 static int visit_right(const struct gle_run *run, struct gle_archive *a, struct gle_right *right, size_t most,
                        double *squares, struct gle_error *err)
 {
@@ -51,9 +68,9 @@ static int visit_right(const struct gle_run *run, struct gle_archive *a, struct 
         (gle_metrics_has_top5(run->metrics) &&
          gle_run_archive_late(a, "top5", &right->five, 1, sizeof right->five, (double)most, err)))
         return -1;
-    if (!run->graph->sums_squares)
-        return 0;
-    return gle_run_archive_late(a, "squares", squares, 1, sizeof *squares, INFINITY, err);
+    if (run->graph->sums_squares && gle_run_archive_late(a, "squares", squares, 1, sizeof *squares, INFINITY, err))
+        return -1;
+    return visit_spread(run, a, err);
 }
 
 /* --- by epochs --- */

@@ -9,6 +9,7 @@
 struct gle_evaluation {
     struct gle_graph *graph, *teacher_graph;
     struct gle_net *net, *teacher; /* teacher NULL: none */
+    struct gle_spread spread;
     float *output_sum;             /* (batch, n of the last layer) */
     uint32_t *rows;                /* the samples of the test set, in order */
     struct gle_observer listener;  /* of the copies' runs */
@@ -83,7 +84,7 @@ static int build_all(struct gle_evaluation *e, const struct gle_run *run, struct
         return gle_fail(err, GLE_ENOMEM, "no memory for the test set");
     for (size_t i = 0; i < n; i++)
         e->rows[i] = (uint32_t)i;
-    if (build(&e->graph, &e->net, run, &options, run->net, err))
+    if (gle_spread_make(&e->spread, run, err) || build(&e->graph, &e->net, run, &options, run->net, err))
         return -1;
     options.passive = true;
     return run->teacher ? build(&e->teacher_graph, &e->teacher, run, &options, run->teacher, err) : 0;
@@ -113,6 +114,7 @@ void gle_evaluation_close(struct gle_evaluation *e)
     gle_net_destroy(e->net);
     gle_graph_destroy(e->graph);
     gle_free(e->output_sum);
+    gle_free(e->spread.samples);
     gle_free(e->rows);
     gle_free(e);
 }
@@ -210,6 +212,7 @@ struct gle_run gle_evaluation_copy(struct gle_evaluation *e, const struct gle_ru
                             .stop = run->stop,
                             .teacher = e->teacher,
                             .output_sum = e->output_sum,
+                            .spread = e->spread,
                             .state = GLE_RUN_ASIDE,
                             .at = {.stage = run->at.stage, .split = GLE_TEST, .step = run->at.step},
                             .scores = {.confusion = run->scores.confusion, .confusion_split = GLE_TEST},
@@ -232,6 +235,7 @@ int gle_evaluation_make(struct gle_evaluation *e, struct gle_run *run, bool own_
         return -1;
     run->spent.clock = gle_clock(); /* closed loops count for no steps, and no time */
     copy = gle_evaluation_copy(e, run, own_values);
+    gle_spread_clear(&copy.spread);
     if (show_all(&copy, e, &s, err))
         return -1;
     m->eval_seconds += gle_clock() - run->spent.clock;
@@ -250,7 +254,7 @@ int gle_evaluation_make(struct gle_evaluation *e, struct gle_run *run, bool own_
                                    .loss = s.loss / s.asked,
                                    .accuracy = accuracy(&copy, &s),
                                    .top5 = gle_run_top5(run, s.right.five, (double)s.answered),
-                                   .nrmse = gle_run_nrmse(run, GLE_TEST, s.loss / s.asked, s.squares, s.asked),
+                                   .nrmse = gle_run_nrmse(&copy, GLE_TEST, s.loss / s.asked, s.squares, s.asked),
                                    .closed = closed};
     return gle_metrics_evaluate(m, &found, err);
 }

@@ -104,6 +104,7 @@ static int open_phase(struct gle_run *run, struct gle_error *err)
         return -1;
     for (size_t i = 0; i < set->n; i++)
         gle_net_get_param(run->net, gle_run_param(run, &set->item[i]), run->phase.kept[i]);
+    gle_spread_clear(&run->spread);
     gle_run_enter(run, GLE_RUN_WITHIN);
     if (gle_net_apply(run->net, set, &run->rng, err))
         return -1;
@@ -180,22 +181,22 @@ static int tell(struct gle_run *run, struct gle_error *err)
 static int count(struct gle_run *run, struct gle_error *err)
 {
     struct gle_phase_state *phase = &run->phase;
-    const size_t B = run->graph->max_batch;
+    const size_t B = run->graph->max_batch, T = run->data->n_steps;
     const uint64_t step = run->at.step;
 
     gle_run_count_step(run);
     run->spent.work += (double)B;
-    if (run->data->n_steps) {
+    if (T) {
         const struct gle_batch batch = samples_played(run);
-        const size_t t = (size_t)((step - 1) % run->data->n_steps);
-        const bool over = t + 1 == run->data->n_steps;
+        const size_t t = (size_t)((step - 1) % T);
+        const bool over = t + 1 == T;
         if (over && gle_run_labelled(run) && gle_run_collect(run, err)) /* the output is waited for in any case */
             return -1;
         gle_run_count_right(run, &phase->right, &batch, t);
         phase->played += over ? B : 0;
-        if (gle_run_squares_due(run, t, run->data->n_steps) || phase->t == phase_of(run)->n_steps)
-            phase->squares += gle_run_take_squares(run);
     }
+    if (gle_run_squares_due(run, (size_t)(T ? (step - 1) % T : step - 1), T) || phase->t == phase_of(run)->n_steps)
+        phase->squares += gle_run_take_squares(run);
     if (step % gle_run_progress_steps(run) == 0 && tell(run, err))
         return -1;
     return step % GLE_PROGRESS_STEPS ? 0 : gle_run_pause(run, GLE_PAUSE_STEP, err);
@@ -389,6 +390,8 @@ static void end_phase(struct gle_run *run)
     const bool learn = phase_of(run)->learn;
     const uint64_t steps = run->phase.t;
 
+    if (!run->rc) /* of a phase that was broken off */
+        run->phase.squares += gle_run_take_squares(run);
     if (steps)
         score_phase(run, &m->phases[m->n_phases++]);
     *(learn ? &m->train_steps : &m->eval_steps) += steps;

@@ -148,7 +148,7 @@ static int make_room(struct gle_run *run, struct gle_error *err)
 /* All that a run needs, whether it begins or goes on. */
 static int make_parts(struct gle_run *run, struct gle_error *err)
 {
-    if (make_room(run, err))
+    if (make_room(run, err) || gle_spread_make(&run->spread, run, err))
         return -1;
     gle_rng_seed(&run->rng, run->exp->seed);
     if (gle_net_init(run->net, &run->rng, err))
@@ -198,6 +198,7 @@ void gle_run_finish(struct gle_run *run)
 {
     gle_diagnosis_close(run->diagnosis);
     gle_evaluation_close(run->evaluation);
+    gle_free(run->spread.samples);
     gle_feed_close(run->reading.feed);
     gle_net_destroy(run->teacher);
     gle_graph_destroy(run->teacher_graph);
@@ -368,6 +369,17 @@ static int tell_window(const struct gle_run *run, const struct gle_stride *strid
     return run->observer->window(run->observer->ctx, &closed, err);
 }
 
+/* The target of the step, from the teacher's output. */
+static void aim(struct gle_run *run, size_t B)
+{
+    size_t ld;
+    const float *target = gle_net_target(run->net, &ld);
+
+    gle_net_aim(run->net, run->teacher);
+    if (run->spread.samples)
+        gle_spread_add(&run->spread, target, ld, B);
+}
+
 static int step_teacher(struct gle_run *run, struct gle_error *err)
 {
     struct gle_error own = {0};
@@ -483,7 +495,7 @@ int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *s
 
     assert(run->state == GLE_RUN_WITHIN || run->state == GLE_RUN_ASIDE);
     if (run->teacher)
-        gle_net_aim(run->net, run->teacher);
+        aim(run, stride->B);
     if (run->diagnosis && stride->learn)
         gle_diagnosis_before(run->diagnosis, run->net, run->at.step, stride->steps_left,
                              stride->on_grid && run->at.window.open && run->at.window.first == run->at.step);

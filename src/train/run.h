@@ -71,6 +71,14 @@ struct gle_pass_state {
                        follows from the samples */
 };
 
+/* What a teacher's output was like in the pass or phase that is going on, or in an evaluation: sums over steps and
+ * samples, of each output from its first value on, which keeps digits. */
+struct gle_spread {
+    size_t n_outputs;
+    double *samples; /* how many there were, NaN: that is not known; */
+    double *first, *sum, *squares; /* (n_outputs) each, behind it */
+};
+
 /* Which pass of a run. */
 struct gle_pass_id {
     uint64_t epoch;
@@ -155,6 +163,7 @@ struct gle_run {
     struct gle_diagnosis *diagnosis;   /* NULL: none */
     struct gle_evaluation *evaluation; /* of phases; NULL: none */
     float *output_sum;                 /* (max_batch, n_targets) */
+    struct gle_spread spread;          /* samples NULL: it is not wanted */
 
     /* Changed by the run. */
     enum gle_run_state state;
@@ -231,7 +240,14 @@ double gle_run_top5(const struct gle_run *run, double five, double answers);
  * precision is too coarse for their sum; and takes them, summed over rows and outputs. 0: it does not. */
 bool gle_run_squares_due(const struct gle_run *run, size_t t, size_t n_steps);
 double gle_run_take_squares(struct gle_run *run);
-/* gle_metrics_nrmse(), from the mean loss if that tells, else from squared errors over `asked` rows and steps. */
+/* Room for a spread, without any samples yet, where a score asks for it. Owns: spread->samples, gle_free().
+ * Errors: GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_spread_make(struct gle_spread *spread, const struct gle_run *run, struct gle_error *err);
+void gle_spread_clear(struct gle_spread *spread); /* no samples */
+/* The target of a step, of B samples, each ld floats behind the one before. */
+void gle_spread_add(struct gle_spread *spread, const float *target, size_t ld, size_t B);
+/* The normalised root of the mean squared error, from the mean loss if that tells, else from squared errors over
+ * `asked` rows and steps: by the variance of the split's targets or, beside a teacher, of those that there were. */
 double gle_run_nrmse(const struct gle_run *run, enum gle_split split, double loss, double squares, double asked);
 
 /* A step of a run. */
