@@ -72,6 +72,10 @@ float *gle_net_target(struct gle_net *net, size_t *ld);
  * target error and no loss then, and its output is not added to the sum. */
 void gle_net_unask(struct gle_net *net, size_t row);
 
+/* Multiplies the target error and the loss of a row, and what it adds to the sum of outputs or squares, from the next
+ * step on. For a graph whose targets are weighted; at first all weights are 1. */
+void gle_net_weigh(struct gle_net *net, size_t row, float weight);
+
 struct gle_step {
     bool learn; /* driven by the target error, gradients are found, and the optimizer steps, or, under learning.update,
                    steps once there are enough */

@@ -87,8 +87,7 @@ static double count_asked(const struct gle_run *run)
     if (run->data->maker.make) /* at every step */
         return pass->shown;
     for (size_t i = 0; i < pass->done + (pass->t ? B : 0); i++)
-        asked += (double)gle_run_asked_before(run, run->at.split, rows[i],
-                                              i < pass->done ? run->data->n_steps : pass->t);
+        asked += gle_run_asked_before(run, run->at.split, rows[i], i < pass->done ? run->data->n_steps : pass->t);
     return asked;
 }
 
@@ -101,7 +100,8 @@ static int visit_pass(struct gle_run *run, struct gle_archive *a, struct gle_err
                    gle_archive_count(a, "t", &pass->t, 0, run->data->n_steps, err) ||
                    gle_archive_u64(a, "steps", &pass->steps, 1, err) ||
                    visit_sum(a, "shown", &pass->shown, err) || visit_loss(a, "loss", &pass->loss, err) ||
-                   visit_right(run, a, &pass->right, n * gle_data_answers(run->data), &pass->squares, err)
+                   visit_right(run, a, &pass->right, n * gle_data_answers(run->data), &pass->squares, err) ||
+                   (run->graph->weighted && visit_sum(a, "asked", &pass->asked, err))
                ? -1
                : 0;
 }
@@ -304,7 +304,7 @@ static int visit_all(struct gle_run *run, struct gle_archive *a, struct gle_erro
         return -1;
     if (gle_archive_restores(a) && gle_run_check_place(run, a, err))
         return -1;
-    if (gle_archive_restores(a) && !run->exp->phases && run->reading.n_planned)
+    if (gle_archive_restores(a) && !run->exp->phases && run->reading.n_planned && !run->graph->weighted)
         run->pass.asked = count_asked(run);
     if (gle_archive_restores(a))
         replay(run);

@@ -48,7 +48,8 @@ struct gle_graph_options gle_evaluation_options(const struct gle_graph *graph, c
     const size_t B = gle_evaluation_rows(graph->exp, data), rows = graph->max_batch;
 
     return (struct gle_graph_options){
-        .batch = B > rows ? B : rows, .train_rows = graph->train_rows, .sums_squares = graph->sums_squares};
+        .batch = B > rows ? B : rows, .train_rows = graph->train_rows, .sums_squares = graph->sums_squares,
+        .weighted = graph->weighted};
 }
 
 uint64_t gle_evaluation_steps_each(const struct gle_run *run)

@@ -224,9 +224,9 @@ static double asked_in_turn(const struct gle_run *run, uint64_t turn, size_t end
     double sum = 0.0;
 
     if (!gle_data_has_masks(run->data)) /* all alike */
-        return (double)B * (double)gle_run_asked_before(run, GLE_TRAIN, 0, end);
+        return (double)B * gle_run_asked_before(run, GLE_TRAIN, 0, end);
     for (size_t b = 0; b < B; b++)
-        sum += (double)gle_run_asked_before(run, GLE_TRAIN, (uint32_t)((turn % n * B + b) % n), end);
+        sum += gle_run_asked_before(run, GLE_TRAIN, (uint32_t)((turn % n * B + b) % n), end);
     return sum;
 }
 

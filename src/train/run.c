@@ -23,9 +23,9 @@ bool gle_run_asks_at(const struct gle_run *run, size_t t)
     return run->exp->has_teacher || gle_data_asks_at(run->data, t);
 }
 
-size_t gle_run_asked_before(const struct gle_run *run, enum gle_split split, uint32_t row, size_t end)
+double gle_run_asked_before(const struct gle_run *run, enum gle_split split, uint32_t row, size_t end)
 {
-    return run->exp->has_teacher ? end : gle_data_count_asked(run->data, split, row, end);
+    return run->exp->has_teacher ? (double)end : gle_data_sum_weights(run->data, split, row, end);
 }
 
 /* --- states --- */
@@ -274,6 +274,17 @@ void gle_run_begin_batch(struct gle_run *run, size_t B)
     gle_net_begin_batch(run->teacher, run->exp->reset_state);
 }
 
+/* What the targets of the step count. */
+static void weigh(struct gle_run *run, const struct gle_batch *batch, size_t t)
+{
+    run->at.asked = 0.0;
+    for (size_t b = 0; b < batch->B; b++) {
+        const float weight = gle_data_weight(run->data, batch->split, batch->rows[b], t);
+        gle_net_weigh(run->net, b, weight);
+        run->at.asked += (double)weight;
+    }
+}
+
 void gle_run_show(struct gle_run *run, const struct gle_batch *batch, size_t t)
 {
     const struct gle_data *data = run->data;
@@ -292,6 +303,8 @@ void gle_run_show(struct gle_run *run, const struct gle_batch *batch, size_t t)
             gle_net_unask(run->net, b);
             run->at.asked -= 1.0;
         }
+    if (gle_net_graph(run->net)->weighted)
+        weigh(run, batch, t);
 }
 
 bool gle_run_without_errors(const struct gle_experiment *exp, bool last)

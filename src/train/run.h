@@ -67,8 +67,8 @@ struct gle_pass_state {
     double loss;    /* summed over steps with a target, and samples */
     struct gle_right right;
     double squares; /* errors, where the net sums them */
-    double asked;   /* steps with a target, each as often as there were samples of which it was asked. Not saved: it
-                       follows from the samples */
+    double asked;   /* steps with a target, each as often as there were samples of which it was asked, times their
+                       weights. Saved where these are not 1; else it follows from the samples */
 };
 
 /* What a teacher's output was like in the pass or phase that is going on, or in an evaluation: sums over steps and
@@ -115,7 +115,7 @@ struct gle_place {
     enum gle_split split;
     uint64_t step;  /* of the run: the one that comes next, or is being made */
     bool unasked;   /* the step that is being shown has no target */
-    double asked;   /* the rows in it that have one; a teacher asks all of them */
+    double asked;   /* the rows in it that have one, times their weights; a teacher asks all of them */
     struct {
         bool open;
         uint64_t first; /* the step with which it began, also once it is closed */
@@ -212,9 +212,9 @@ size_t gle_run_param(const struct gle_run *run, const struct gle_setting *s);
 /* Whether right and wrong answers can be told apart. */
 bool gle_run_labelled(const struct gle_run *run);
 /* Whether step t of samples may have a target: a teacher has one at every step. Steps before `end` in which a sample
- * has one. */
+ * has one, each times its weight. */
 bool gle_run_asks_at(const struct gle_run *run, size_t t);
-size_t gle_run_asked_before(const struct gle_run *run, enum gle_split split, uint32_t row, size_t end);
+double gle_run_asked_before(const struct gle_run *run, enum gle_split split, uint32_t row, size_t end);
 void gle_run_tell(const struct gle_run *run, double loss, double accuracy);
 
 /* A batch, or a sample of a stream, begins, with B rows. */
@@ -299,7 +299,7 @@ bool gle_run_window_ends(const struct gle_run *run, uint64_t step, uint64_t t);
 /* Answers that are given by samples that are played, from step `from` of the run on and before step `to`. */
 uint64_t gle_run_count_answers(const struct gle_run *run, uint64_t from, uint64_t to);
 /* Steps from step `from` of the run on, and before step `to`, that have a target, each as often as there are rows of
- * which it is asked. */
+ * which it is asked, times their weights. */
 double gle_run_count_asked(const struct gle_run *run, uint64_t from, uint64_t to);
 
 /* --- archive_metrics.c: parts of gle_run_archive(), whose errors they have --- */

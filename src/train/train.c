@@ -151,6 +151,7 @@ struct gle_graph_options gle_train_options(const struct gle_experiment *exp, con
                         (exp->has_teacher ? !exp->loss->classes : data->n_targets && !data->labelled),
     };
 
+    options.weighted = gle_data_has_weights(data);
     for (int v = 0; v < GLE_RECORD_VARS; v++) {
         options.observed = options.observed || (exp->record.variables[v] && gle_variables[v].derived);
         options.errors = options.errors || (exp->record.variables[v] && gle_variables[v].of_errors);

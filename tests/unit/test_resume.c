@@ -315,15 +315,12 @@ static void check_every_step(const char *text)
     unlink(path);
 }
 
-/* Sequences of several lengths, which ask for something now and then. */
+/* Sequences of several lengths, which ask for something now and then, or for some of it more than for the rest. */
 static void check_sequences(void)
 {
     static const double labels[] = {0, 1, 1}, lengths[] = {5, 3, 4};
-    static const double mask[] = {1, 0, 1, 0, 1, 1, 0, 1, 0, 0, 0, 1, 0, 1, 0};
-    static const struct stored arrays[] = {{"x", 3, {3, 5, 1}, NULL},      {"y", 1, {3}, labels},
-                                           {"mask", 2, {3, 5}, mask},      {"lengths", 1, {3}, lengths},
-                                           {"x_test", 3, {3, 5, 1}, NULL}, {"y_test", 1, {3}, labels},
-                                           {"mask_test", 2, {3, 5}, mask}, {"lengths_test", 1, {3}, lengths}, {0}};
+    static const double masks[2][15] = {{1, 0, 1, 0, 1, 1, 0, 1, 0, 0, 0, 1, 0, 1, 0},
+                                        {0.3, 0, 1, 0, 7.7, 0.1, 0, 1, 0, 0, 0, 1.9, 0, 0.6, 0}};
     static const char *const trainings[] = {
         "training: {epochs: 1, batch_size: 2, decide: {type: window, length: 0.2}}\n",
         "training: {batch_size: 2, decide: last, evaluate: {every: 0.7}, "
@@ -331,8 +328,13 @@ static void check_sequences(void)
     char path[32], yaml[YAML_BYTES];
 
     temporary(path);
-    store_at(path, arrays);
     for (size_t k = 0; k < 4; k++) {
+        const double *mask = masks[k == 0 || k == 3];
+        const struct stored arrays[] = {{"x", 3, {3, 5, 1}, NULL},      {"y", 1, {3}, labels},
+                                        {"mask", 2, {3, 5}, mask},      {"lengths", 1, {3}, lengths},
+                                        {"x_test", 3, {3, 5, 1}, NULL}, {"y_test", 1, {3}, labels},
+                                        {"mask_test", 2, {3, 5}, mask}, {"lengths_test", 1, {3}, lengths}, {0}};
+        store_at(path, arrays);
         snprintf(yaml, sizeof yaml,
                  "glesim: 1\nname: own\ndt: 0.1\nseed: 5\ndataset: {type: npz, file: %s, upsample: 2}\n"
                  "network: {input: 1, layers: [{name: b, neurons: {count: 2, tau_m: 0.7, tau_r: 0.5}}]}\n"
