@@ -144,7 +144,9 @@ size_t gle_data_answer_at(const struct gle_data *data, size_t t);
 struct gle_dataset {
     struct gle_row row;
     bool signal; /* fills data->signal instead of samples: for training by duration, with a teacher */
-    bool made;   /* fills data->maker and labels instead of samples: for training by epochs */
+    bool made;   /* fills data->maker and labels instead of samples */
+    bool alike;  /* beside that: they all last as long, so that they can be played side by side, one after another, in
+                    training by duration */
     bool divides; /* divides its samples itself, as the run's seed says (dataset.split): training.validation does not */
     /* Fills *data (zeroed by the caller): sizes, splits. On error what was filled so far is freed by the caller
      * through gle_data_close(). params: the struct that row.keys decode. */

@@ -50,12 +50,13 @@ static void show(struct gle_run *run)
         signal->play(signal->state, input, ld, run->at.step);
         run->at.asked = (double)B;
     } else {
-        const struct gle_batch batch = samples_played(run);
-        const uint64_t t = run->at.step % run->data->n_steps;
+        struct gle_batch batch = samples_played(run);
+        const uint64_t t = run->at.step % run->data->n_steps, turn = run->at.step / run->data->n_steps;
         if (t == 0) {
-            choose_samples(run, run->at.step / run->data->n_steps);
+            choose_samples(run, turn);
             gle_run_begin_batch(run, B);
         }
+        gle_shown_fill(&run->reading.shown, &batch, turn * B);
         gle_run_show(run, &batch, (size_t)t);
     }
 }

@@ -158,7 +158,8 @@ static int make_parts(struct gle_run *run, struct gle_error *err)
         return -1;
     if (run->exp->has_teacher && start_teacher(run, err))
         return -1;
-    if (!run->exp->phases && gle_run_open_feed(run, err))
+    if (run->exp->phases ? gle_shown_open(&run->reading.shown, run->data, run->graph->max_batch, err)
+                         : gle_run_open_feed(run, err))
         return -1;
     if (run->exp->diagnose.every && gle_diagnosis_open(&run->diagnosis, run->graph, err))
         return -1;
@@ -205,6 +206,7 @@ void gle_run_finish(struct gle_run *run)
     gle_run_free_kept(run);
     gle_free(run->phase.last);
     gle_free(run->reading.rows);
+    gle_shown_close(&run->reading.shown);
     for (size_t i = 0; i < GLE_FEED_PASSES; i++)
         gle_free(run->reading.planned[i].rows);
     gle_free(run->output_sum);

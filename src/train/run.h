@@ -3,6 +3,7 @@
 #define GLE_TRAIN_RUN_H
 
 #include "data/feed.h"
+#include "data/shown.h"
 #include "parts/schedule.h"
 #include "train/diagnosis.h"
 #include "train/evaluation.h"
@@ -130,7 +131,8 @@ struct gle_reading {
     size_t n_planned;
     struct gle_pass_id ahead; /* the pass that was planned last */
     /* By phases */
-    uint32_t *rows; /* samples being played (max_batch) */
+    uint32_t *rows; /* samples being played (max_batch), */
+    struct gle_shown shown; /* and their frames, where they are made */
 };
 
 /* What is known of the stage that is going on. */

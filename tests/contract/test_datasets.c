@@ -175,6 +175,7 @@ static void check_made(const struct gle_dataset *set, const void *params, struct
 
     (void)params;
     assert_int_equal(set->made, maker->make != NULL);
+    assert_true(!set->alike || maker->alike);
     if (!set->made)
         return;
     assert_true(maker->frames_max * maker->upsample == data->n_steps);
