@@ -116,7 +116,7 @@ static void for_each_opened(void (*check)(const struct gle_dataset *set, const v
     for (const struct gle_dataset *set = gle_datasets; set->row.name; set++) {
         const struct gle_data_context context = context_of(set);
         struct gle_error err = {0};
-        struct gle_data *data;
+        struct gle_data *data = NULL;
         struct chosen c;
         char folder[FOLDER_SIZE];
         folder_make(folder);
