@@ -14,6 +14,7 @@
 #include "cli/session.h"
 #include "cli/show.h"
 #include "cli/signals.h"
+#include "cli/trouble.h"
 #include "schema/schema.h"
 
 #include <fcntl.h>
@@ -131,8 +132,10 @@ static int run_plan(struct gle_plan *plan)
     if (gle_limits_processors(&processors, &err) || gle_plan_place(plan, &err) ||
         (o->action == GLE_RUN && gle_plan_check(plan, threads_started ? 1 : processors, &err)))
         return gle_show_error(stderr, &err);
-    if (!o->quiet)
+    if (!o->quiet) {
         gle_notes_print_settings(&plan->lists[0]);
+        gle_trouble_warn(&plan->lists[0]);
+    }
     if (o->action == GLE_RUN && (o->n_seeds || o->jobs || plan->runs[0].exp->sweep.label))
         return run_side_by_side(plan, processors);
     return run_one_by_one(plan, processors);
@@ -173,6 +176,7 @@ static int run_config(const char *path, const struct gle_options *o, const char 
         code = look_at_networks(&plan);
     if (!code && o->action == GLE_CHECK && !o->quiet) {
         gle_notes_print_settings(&plan.lists[0]); /* seeds make no difference to them */
+        gle_trouble_warn(&plan.lists[0]);         /* and factors alone to these, which are drawn */
         printf("%s: ok\n", path);
     }
     else if (!code && o->action != GLE_CHECK && !o->graph)

@@ -163,6 +163,7 @@ static int work(void *ctx, size_t i, const struct gle_job_pipes *pipes)
                                         .out = pipes->out,
                                         .err = pipes->err,
                                         .progress = pipes->progress,
+                                        .again = i % plan->n_lists > 0,
                                         .stop = plan->stop,
                                         .accelerator = &plan->accelerator};
     struct gle_error err = {0};

@@ -1,5 +1,6 @@
 #include "cli/notes.h"
 #include "cli/initial.h"
+#include "cli/trouble.h"
 #include "data/npz_names.h"
 #include "train/measure.h"
 #include "yaml/node.h"
@@ -223,7 +224,7 @@ void gle_notes_print_settings(const struct gle_experiments *list)
     print_told(stderr, &told);
 }
 
-void gle_notes_print(FILE *to, const struct gle_experiment *exp, const struct gle_data *data)
+void gle_notes_print(FILE *to, const struct gle_experiment *exp, const struct gle_data *data, bool again)
 {
     struct gle_errors told = {0};
 
@@ -231,6 +232,8 @@ void gle_notes_print(FILE *to, const struct gle_experiment *exp, const struct gl
     note_diagnose(exp, data, &told);
     note_update(exp, data, &told);
     note_delays(exp, data, &told);
+    if (!again)
+        gle_trouble_note_steps(&told, exp, data);
     print_told(to, &told);
     note_skipped(to, data);
     if (data->note[0])

@@ -1,5 +1,6 @@
 #include "cli/outcome.h"
 #include "cli/progress.h"
+#include "cli/trouble.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -79,7 +80,7 @@ static bool first_and_last(double *first, double *last, const char **of, const s
     return true;
 }
 
-void gle_outcome_warn(FILE *to, const struct gle_report *report, const struct gle_metrics *m)
+void gle_outcome_warn(FILE *to, const struct gle_report *report, const struct gle_metrics *m, const struct gle_net *net)
 {
     double first, last;
     const char *of;
@@ -87,4 +88,5 @@ void gle_outcome_warn(FILE *to, const struct gle_report *report, const struct gl
     if (m->status == GLE_COMPLETED && first_and_last(&first, &last, &of, m) && last > FAR_ABOVE * first)
         fprintf(to, "glesim: %s: the training loss is %.4g at the end, far above the %.4g of the %s; a smaller "
                     "learning rate may help\n", report->dir, last, first, of);
+    gle_trouble_note_learned(to, report->dir, net);
 }

@@ -8,7 +8,8 @@
 
 /* A line with the report's name, how far the run came and what it came to, and seconds that it took. */
 void gle_outcome_print(FILE *out, const struct gle_report *report, const struct gle_metrics *m, double seconds);
-/* A word on a run that came to its end, and to nothing. */
-void gle_outcome_warn(FILE *to, const struct gle_report *report, const struct gle_metrics *m);
+/* Words on a run that came to its end, and to nothing, and on time constants that it has made the shortest. */
+void gle_outcome_warn(FILE *to, const struct gle_report *report, const struct gle_metrics *m,
+                      const struct gle_net *net);
 
 #endif

@@ -231,7 +231,7 @@ static int open_session(struct session *s, struct gle_error *err)
     if (s->fleet && gle_net_move(s->net, s->fleet, err))
         return -1;
     if (!s->how->options->quiet)
-        gle_notes_print(s->how->err, exp, s->data);
+        gle_notes_print(s->how->err, exp, s->data, s->how->again);
     return 0;
 }
 
@@ -366,7 +366,7 @@ static int train(struct session *s, struct gle_provenance *provenance, struct gl
     }
     if (!quiet)
         gle_outcome_print(s->how->out, &s->report, &s->metrics, gle_clock() - start);
-    gle_outcome_warn(s->how->err, &s->report, &s->metrics);
+    gle_outcome_warn(s->how->err, &s->report, &s->metrics, s->net);
     return rc;
 }
 

@@ -20,6 +20,7 @@ struct gle_session_how {
     int progress; /* where a run among many writes struct gle_job_progress (jobs.h); -1: the bar shows it */
     const volatile sig_atomic_t *stop; /* the signal that asks for the end; NULL: none will */
     struct gle_accelerator *accelerator; /* what it may run on */
+    bool again; /* a run of another seed goes before it, which says what is so whatever the seed */
     bool races; /* no other run goes on beside it, so that the backend `auto` can measure which one is faster */
 };
 

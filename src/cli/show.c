@@ -6,6 +6,7 @@
 #include "cli/tables.h"
 #include "config/keys.h"
 #include "data/feed.h"
+#include "data/shown.h"
 #include "parts/optimizer.h"
 #include "report/provenance.h"
 #include "train/evaluation.h"
@@ -158,7 +159,8 @@ static double data_bytes(const struct gle_graph *graph, const struct gle_data *d
     const double n = (double)(data->split[GLE_TRAIN].n + data->split[GLE_VALIDATION].n + data->split[GLE_TEST].n);
 
     if (data->maker.make)
-        return data->bytes + gle_feed_bytes(data, graph->max_batch);
+        return data->bytes + (graph->exp->phases ? gle_shown_bytes(data, graph->max_batch)
+                                                 : gle_feed_bytes(data, graph->max_batch));
     return 4.0 * n * (double)data->n_channels * (data->held ? 1.0 : (double)(data->n_steps / gle_data_repeat(data)));
 }
 

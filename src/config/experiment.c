@@ -227,8 +227,8 @@ static int check_signal(const struct gle_experiment *exp, struct gle_errors *err
                                              "by duration) and a teacher are wanted");
 }
 
-/* Samples that are made on demand may have no common length, and are made by epochs, so they cannot play side by side
- * one after another. */
+/* Samples that are made on demand may have no common length, so that they cannot be played side by side, one after
+ * another. */
 static int check_made(const struct gle_experiment *exp, struct gle_errors *errs)
 {
     const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
@@ -237,10 +237,10 @@ static int check_made(const struct gle_experiment *exp, struct gle_errors *errs)
     if (set->divides && exp->validation > 0.0)
         rc = gle_node_error(errs, GLE_ECONFIG, exp->training_src, "validation",
                             "the data set %s divides its samples itself (dataset.split)", set->row.name);
-    if (!set->made || !gle_node_get(exp->training_src, "phases"))
+    if (!set->made || set->alike || !gle_node_get(exp->training_src, "phases"))
         return rc;
     return gle_node_error(errs, GLE_ECONFIG, exp->training_src, "phases",
-                          "samples of %s are made epoch by epoch: training by epochs is wanted, not by duration",
+                          "samples of %s last differently long: training by epochs is wanted, not by duration",
                           set->row.name);
 }
 

@@ -27,6 +27,32 @@ bool gle_data_has_masks(const struct gle_data *data)
     return data->split[GLE_TRAIN].asked || data->split[GLE_VALIDATION].asked || data->split[GLE_TEST].asked;
 }
 
+bool gle_data_has_weights(const struct gle_data *data)
+{
+    return data->split[GLE_TRAIN].weights || data->split[GLE_VALIDATION].weights || data->split[GLE_TEST].weights;
+}
+
+float gle_data_weight(const struct gle_data *data, enum gle_split split, uint32_t row, size_t t)
+{
+    const float *weights = data->split[split].weights;
+    const size_t n_frames = data->n_steps / gle_data_repeat(data);
+
+    if (!gle_data_asks(data, split, row, t))
+        return 0.0f;
+    return weights ? weights[row * n_frames + frame_at(data, t)] : 1.0f;
+}
+
+double gle_data_sum_weights(const struct gle_data *data, enum gle_split split, uint32_t row, size_t end)
+{
+    double sum = 0.0;
+
+    if (!data->split[split].weights)
+        return (double)gle_data_count_asked(data, split, row, end);
+    for (size_t t = 0; t < end; t++)
+        sum += (double)gle_data_weight(data, split, row, t);
+    return sum;
+}
+
 size_t gle_data_count_asked(const struct gle_data *data, enum gle_split split, uint32_t row, size_t end)
 {
     const size_t stop = data->asked_end && data->asked_end < end ? data->asked_end : end;
@@ -97,7 +123,7 @@ static void add(struct spread *s, double y, double weight)
     s->squares += weight * (y - s->shift) * (y - s->shift);
 }
 
-/* Adds the targets of a sample; returns how many steps have one. */
+/* Adds the targets of a sample; returns what the steps that have one count. */
 static double add_sample(struct spread *s, const struct gle_data *data, enum gle_split split, uint32_t row, size_t k)
 {
     const size_t K = data->n_targets, repeat = gle_data_repeat(data), n_frames = data->n_steps / repeat;
@@ -105,14 +131,15 @@ static double add_sample(struct spread *s, const struct gle_data *data, enum gle
     double n = 0.0;
 
     if (!data->target_moves) {
-        n = (double)gle_data_count_asked(data, split, row, data->n_steps);
+        n = gle_data_sum_weights(data, split, row, data->n_steps);
         add(s, (double)y[k], n);
         return n;
     }
     for (size_t t = 0; t < data->n_steps; t++)
         if (gle_data_asks(data, split, row, t)) {
-            add(s, (double)y[t / repeat * K + k], 1.0);
-            n += 1.0;
+            const double weight = (double)gle_data_weight(data, split, row, t);
+            add(s, (double)y[t / repeat * K + k], weight);
+            n += weight;
         }
     return n;
 }

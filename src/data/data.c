@@ -64,8 +64,8 @@ const struct gle_dataset gle_datasets[] = {
     {ROW("npz",
          "your own arrays from an .npz file: x (samples, steps, channels) or (samples, channels), with labels y "
          "(samples) or targets (samples, outputs) or (samples, steps, outputs), or neither beside a teacher; lengths "
-         "(samples) where samples end earlier, and mask (samples, steps), 1 where something is asked for, as it is not "
-         "where targets are NaN; likewise x_test, y_test, x_validation",
+         "(samples) where samples end earlier, and mask (samples, steps), the weight of each step, 0 where nothing is "
+         "asked for, as it is not where targets are NaN; likewise x_test, y_test, x_validation",
          gle_npz_set_keys),
      .open = gle_npz_set_open,
      .check = gle_npz_set_check},
@@ -98,6 +98,7 @@ const struct gle_dataset gle_datasets[] = {
     {ROW("idx", "images in files of MNIST's format, gzipped or not: MNIST, Fashion-MNIST, and others like them",
          gle_idx_keys),
      .made = true,
+     .alike = true,
      .open = gle_idx_open,
      .check = gle_idx_check,
      .shape = gle_idx_shape},
@@ -105,6 +106,7 @@ const struct gle_dataset gle_datasets[] = {
          "CIFAR-10: photographs of 32 x 32 pixels in three colours, ten classes; the binary version's folder",
          gle_cifar10_keys),
      .made = true,
+     .alike = true,
      .open = gle_cifar10_open,
      .check = gle_cifar10_check,
      .shape = gle_cifar10_shape},
@@ -197,6 +199,19 @@ int gle_data_make_mask(struct gle_data *data, enum gle_split split, struct gle_e
     return 0;
 }
 
+int gle_data_make_weights(struct gle_data *data, enum gle_split split, struct gle_error *err)
+{
+    struct gle_samples *s = &data->split[split];
+    const size_t n = s->n * frames(data);
+
+    s->weights = gle_calloc(n, sizeof *s->weights);
+    if (!s->weights)
+        return gle_fail(err, GLE_ENOMEM, "no memory for the weights of %zu samples", s->n);
+    for (size_t i = 0; i < n; i++)
+        s->weights[i] = 1.0f;
+    return 0;
+}
+
 int gle_data_make_lengths(struct gle_data *data, enum gle_split split, struct gle_error *err)
 {
     struct gle_samples *s = &data->split[split];
@@ -250,6 +265,7 @@ static void free_samples(struct gle_samples *s)
     gle_free(s->targets);
     gle_free(s->lengths);
     gle_free(s->asked);
+    gle_free(s->weights);
     gle_free(s->numbers);
     *s = (struct gle_samples){0};
 }
@@ -271,6 +287,8 @@ static void copy_sample(struct gle_samples *to, size_t i, const struct gle_sampl
         to->lengths[i] = from->lengths[j];
     if (from->asked)
         memcpy(to->asked + i * frames(data), from->asked + j * frames(data), frames(data));
+    if (from->weights)
+        memcpy(to->weights + i * frames(data), from->weights + j * frames(data), frames(data) * sizeof(float));
 }
 
 /* Marks the samples that the first n_chosen of a random order take. */
@@ -307,7 +325,8 @@ static int divide(struct gle_data *data, const struct gle_samples *all, const un
         const enum gle_split split = (enum gle_split)part;
         if (gle_data_room(data, split, split == GLE_TRAIN ? all->n - n_chosen : n_chosen, err) ||
             (all->lengths && gle_data_make_lengths(data, split, err)) ||
-            (all->asked && gle_data_make_mask(data, split, err)))
+            (all->asked && gle_data_make_mask(data, split, err)) ||
+            (all->weights && gle_data_make_weights(data, split, err)))
             return -1;
     }
     for (size_t i = 0; i < all->n; i++) {
@@ -406,6 +425,8 @@ static int hash_samples(struct hashing *h, const struct gle_data *data)
             return -1;
         if (s->asked)
             gle_sha256_add(h->sha, s->asked, s->n * frames(data));
+        if (s->weights && hash_words(h, s->weights, s->n * frames(data)))
+            return -1;
     }
     return 0;
 }

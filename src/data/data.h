@@ -40,6 +40,8 @@ struct gle_samples {
     uint32_t *lengths;    /* (n): frames of each, at least 1, after which its input is zero; NULL: all of them */
     unsigned char *asked; /* (n, n_frames): whether there is a target, which there is in one frame at least; NULL: in
                              all of them */
+    float *weights; /* (n, n_frames): of what is asked for, above 0: its errors and losses are multiplied by it; 1
+                       elsewhere. NULL: 1 everywhere. Beside `asked` */
     uint32_t *numbers; /* (n): by which the maker knows them; NULL: by their rows */
 };
 
@@ -103,7 +105,7 @@ struct gle_data {
     double bytes;         /* memory that a maker's state takes */
     struct gle_samples split[GLE_SPLITS]; /* n == 0: there is none */
     char sha256[65]; /* of shapes (those from n_unasked to `interpolated` only where one is not 0), x, labels, targets,
-                        lengths and asked of all splits, in order, as little-endian bytes, before
+                        lengths, asked and weights of all splits, in order, as little-endian bytes, before
                         training.validation takes a part; of a signal: of its sizes and first 1,000 steps; of samples
                         that a maker makes: as the data set says */
 };
@@ -123,8 +125,13 @@ bool gle_data_has_masks(const struct gle_data *data);
 /* Steps before `end` at which a sample has a target; and the step after the last of its n_steps that has one. */
 size_t gle_data_count_asked(const struct gle_data *data, enum gle_split split, uint32_t row, size_t end);
 size_t gle_data_asked_stop(const struct gle_data *data, enum gle_split split, uint32_t row, size_t n_steps);
-/* The variance of the targets of a split over its steps with a target and samples, the mean over outputs: of each
- * output about its own mean. NaN: there are none. */
+/* Whether some steps count more than others; what a step counts of which a sample has a target, else 0; and what all
+ * such steps before `end` count together. */
+bool gle_data_has_weights(const struct gle_data *data);
+float gle_data_weight(const struct gle_data *data, enum gle_split split, uint32_t row, size_t t);
+double gle_data_sum_weights(const struct gle_data *data, enum gle_split split, uint32_t row, size_t end);
+/* The variance of the targets of a split over its steps with a target, by their weights, and samples, the mean over
+ * outputs: of each output about its own mean. NaN: there are none. */
 double gle_data_variance(const struct gle_data *data, enum gle_split split);
 
 /* Labels of a sample of a labelled set; and which of them is asked for at step t, as far as there is a target. */
@@ -138,7 +145,9 @@ size_t gle_data_answer_at(const struct gle_data *data, size_t t);
 struct gle_dataset {
     struct gle_row row;
     bool signal; /* fills data->signal instead of samples: for training by duration, with a teacher */
-    bool made;   /* fills data->maker and labels instead of samples: for training by epochs */
+    bool made;   /* fills data->maker and labels instead of samples */
+    bool alike;  /* beside that: they all last as long, so that they can be played side by side, one after another, in
+                    training by duration */
     bool divides; /* divides its samples itself, as the run's seed says (dataset.split): training.validation does not */
     /* Fills *data (zeroed by the caller): sizes, splits. On error what was filled so far is freed by the caller
      * through gle_data_close(). params: the struct that row.keys decode. */
@@ -209,6 +218,8 @@ size_t gle_data_longest(const struct gle_data *data, enum gle_split split, const
 /* Room for what is asked of the samples of a split, at first everything; and for their lengths. Once each, after
  * gle_data_room(). Owns: likewise. Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_data_make_mask(struct gle_data *data, enum gle_split split, struct gle_error *err);
+/* Room for weights, at first 1, beside such a mask. Likewise. */
+GLE_MUST_CHECK int gle_data_make_weights(struct gle_data *data, enum gle_split split, struct gle_error *err);
 GLE_MUST_CHECK int gle_data_make_lengths(struct gle_data *data, enum gle_split split, struct gle_error *err);
 /* Room for n samples of one split, all zero, in the shapes that data says; its sizes and flags are set before, and its
  * maker, if it has one: then there is room for labels alone, and for numbers, which are filled in.

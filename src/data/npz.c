@@ -224,10 +224,14 @@ static int read_mask(struct gle_data *data, enum gle_split split, const struct s
             rc = -1;
         else if (value == 0.0)
             to->asked[i] = 0;
-        else if (value != 1.0)
+        else if (!((float)value > 0.0f) || !isfinite((float)value))
             rc = gle_fail_in(err, GLE_EDATA, s->file, NULL,
-                             "%s[%s] = %g, where 0 (nothing is asked for) or 1 is wanted: other weights of steps are "
-                             "not known", name, index_of(text, &a, i), value);
+                             "%s[%s] = %g is no weight of a step, which is 0 (nothing is asked for) or a positive "
+                             "number of single precision", name, index_of(text, &a, i), value);
+        else if (value != 1.0 && !to->weights && gle_data_make_weights(data, split, err))
+            rc = -1;
+        else if (to->weights)
+            to->weights[i] = (float)value;
     }
     gle_array_clear(&a);
     return rc ? -1 : 0;

@@ -314,6 +314,7 @@ int gle_graph_build(struct gle_graph **out, const struct gle_experiment *exp, co
     g->observed = options->observed;
     g->e_inst = options->e_inst;
     g->sums_squares = options->sums_squares;
+    g->weighted = options->weighted;
     g->passive = options->passive;
     g->eligible = exp->rule->eligible && !g->passive;
     g->ideal = options->ideal;

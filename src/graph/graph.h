@@ -191,9 +191,11 @@ struct gle_graph {
     struct gle_field tape_input;  /* tape (B, n_input), input_past copies more: step t reads copy
                                      t + input_past - delay */
     struct gle_field tape_target; /* tape (B, n of the output) */
+    struct gle_field tape_weight; /* tape (B, 1): of targets, where they are weighted */
     bool observed; /* derived variables are kept for each population */
     bool e_inst;   /* instantaneous errors are found, too */
     bool sums_squares; /* squares of how far outputs are from targets are summed, not outputs */
+    bool weighted; /* targets of samples have weights, which their errors and losses are multiplied by */
     bool passive;  /* nothing learns, no errors flow */
     bool eligible; /* errors meet eligibilities */
     bool ideal;    /* there is no noise, factors of time constants are 1, and weights are read as they are */
@@ -212,6 +214,7 @@ struct gle_graph_options {
     bool errors;       /* errors can be looked at under a windowed rule, too, whose steps may do without */
     bool e_inst;       /* observed: instantaneous errors can be looked at, too */
     bool sums_squares; /* of a regression: outputs are not summed, but squares of how far they are from targets */
+    bool weighted;     /* targets have weights (gle_net_weigh) */
     bool passive;      /* nothing learns, no errors flow */
     bool ideal;        /* a teacher: without noise and mismatch, and with weights that are read as they are */
 };

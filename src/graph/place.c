@@ -9,7 +9,7 @@ enum { LINE = 16 };
 /* --- fields --- */
 
 /* At most, with those of parameters. */
-enum { FIELDS_POPULATION = 59, FIELDS_PROJECTION = 20, FIELDS_DIRECT = 4, FIELDS_GRAPH = 3 };
+enum { FIELDS_POPULATION = 59, FIELDS_PROJECTION = 20, FIELDS_DIRECT = 4, FIELDS_GRAPH = 4 };
 
 size_t gle_most_fields(size_t n_populations, size_t n_projections, size_t n_directs)
 {
@@ -365,8 +365,12 @@ static void add_tapes(struct gle_graph *g, struct gle_population *p)
 /* What a window keeps of what comes from outside. */
 static void add_ends(struct gle_graph *g)
 {
+    struct gle_field weight = batch_of(g, &g->populations[g->output], GLE_TAPE, "target_weight");
+
+    weight.cols = 1;
     place(g, &g->tape_input, input_of(g, GLE_TAPE), g->tape_steps + g->input_past);
     place(g, &g->tape_target, batch_of(g, &g->populations[g->output], GLE_TAPE, "target"), g->tape_steps);
+    place(g, &g->tape_weight, weight, g->weighted ? g->tape_steps : 0);
 }
 
 static void add_adjoints(struct gle_graph *g, struct gle_population *p)

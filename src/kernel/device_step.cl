@@ -68,7 +68,7 @@ static inline struct network network_of(__global float *params, __global float *
     w.tape = tape + slot * shape->slab_tape;
     w.input = inputs + (first + w.step->input) * shape->slab_input;
     w.target = targets + (first + w.step->target) * shape->slab_target;
-    w.output_sum = output_sums + slot * shape->slab_target;
+    w.output_sum = output_sums + slot * shape->slab_sum;
     w.loss = losses + turn * shape->max_batch;
     w.wild = wild + turn * shape->n_populations;
     w.populations = populations;
@@ -252,6 +252,12 @@ CALLED void add_run(uint n, __global float *RESTRICT to, __global const float *R
         to[k] += more[k];
 }
 
+/* What the target of a sample counts. */
+static inline float weight_of(const struct network *w, population *p, uint sample)
+{
+    return w->shape->weighted ? w->target[w->shape->max_batch * p->ld + sample] : 1.0f;
+}
+
 /* e (+)= the target errors of a row. */
 CALLED void add_target_errors(uint n, __global float *RESTRICT e, __global const float *RESTRICT r,
                               __global const float *RESTRICT y, float most, float scale, float parameter, float beta,
@@ -280,7 +286,7 @@ CALLED bool sum_errors_above(const struct network *w, population *p, uint at, ui
         return any;
     if (!does(w, GLE_DEVICE_UNASKED))
         add_target_errors(n, e, past_of(w, &p->r, 0) + at, w->target + at, of_row[0], of_row[1],
-                          w->shape->loss_parameter, w->step->beta, any);
+                          w->shape->loss_parameter, w->step->beta * weight_of(w, p, at / p->ld), any);
     else if (!any)
         for (uint k = 0; k < n; k++)
             e[k] = 0.0f;
@@ -534,10 +540,14 @@ CALLED void step_row(const struct network *w, uint b)
     __global const float *x = w->input + b * shape->ld_input;
     const bool asked = !does(w, GLE_DEVICE_UNASKED), tapes = does(w, GLE_DEVICE_TAPING);
 
-    w->loss[b] = asked ? loss_of_row(w, p, r, y) : 0.0f;
+    const float weight = weight_of(w, p, b);
+
+    w->loss[b] = asked ? weight * loss_of_row(w, p, r, y) : 0.0f;
+    if (tapes && shape->weighted)
+        w->tape[shape->tape_weight.place + (w->step->taped * shape->B + b) * shape->ld_weight] = weight;
     for (uint i = 0; i < p->n; i++) {
         if (asked && gle_is_asked(y[i]))
-            w->output_sum[b * p->ld + i] += shape->sums_squares ? (y[i] - r[i]) * (y[i] - r[i]) : r[i];
+            w->output_sum[b * p->ld + i] += weight * (shape->sums_squares ? (y[i] - r[i]) * (y[i] - r[i]) : r[i]);
         if (tapes)
             w->tape[shape->tape_target.place + (w->step->taped * shape->B + b) * p->ld + i] = y[i];
     }

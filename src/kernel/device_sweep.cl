@@ -115,15 +115,23 @@ static inline void sum_taped_rows(population *p, const struct tile *t, uint item
     }
 }
 
-/* bar = the target errors of a row and, with `curved`, += beta times their slope along x. */
+/* What the target of a sample counted in the step after t. */
+static inline float taped_weight(const struct network *w, uint t, uint sample)
+{
+    const struct gle_device_shape *s = w->shape;
+
+    return s->weighted ? w->tape[s->tape_weight.place + ((t + 1) * s->B + sample) * s->ld_weight] : 1.0f;
+}
+
+/* bar = the target errors of a row and, with `curved`, += beta times their slope along x, all times its weight. */
 CALLED void bar_of_loss(uint n, __global float *RESTRICT bar, __global const float *RESTRICT r,
                         __global const float *RESTRICT y, __global const float *RESTRICT x, float most, float scale,
-                        float mean, float parameter, float beta, bool curved)
+                        float mean, float parameter, float beta, float weight, bool curved)
 {
     for (uint k = 0; k < n; k++) {
-        bar[k] = TARGET_ERROR(r[k], y[k], most, scale);
+        bar[k] = weight * TARGET_ERROR(r[k], y[k], most, scale);
         if (curved)
-            bar[k] += beta * LOSS_CURVATURE(r[k], y[k], x[k], most, scale, mean);
+            bar[k] += beta * weight * LOSS_CURVATURE(r[k], y[k], x[k], most, scale, mean);
     }
 }
 
@@ -207,7 +215,7 @@ CALLED uint sweep_run(const struct network *w, const struct sweep *v, population
         bar_of_loss(n, a, tape_of(w, &p->tape_r, t + p->past) + at,
                     w->tape + w->shape->tape_target.place + (size_t)(t + 1) * w->shape->B * p->ld + at,
                     feeds ? tape_of(w, &p->tape_above_bar, t + 1) + at : lambda, of_row[0], of_row[1], of_row[2],
-                    w->shape->loss_parameter, v->window->beta, feeds);
+                    w->shape->loss_parameter, v->window->beta, taped_weight(w, t, at / p->ld), feeds);
     for (uint j = 0; j < p->n_out; j++) {
         projection *c = &w->projections[w->lists[p->first_out + j]];
         if (!w->populations[c->target].swept || !has_reader(v->window, c, t))

@@ -124,9 +124,12 @@ struct gle_device_shape {
     gle_u32 B, max_batch;
     gle_u32 input_past, observed;
     gle_u32 sums_squares; /* outputs are not summed, but squares of how far they are from targets */
-    struct gle_device_field input, tape_input, tape_target;
+    gle_u32 weighted;     /* targets have weights, of all rows of the batch behind them */
+    struct gle_device_field input, tape_input, tape_target, tape_weight;
+    gle_u32 ld_weight;    /* from one row to the next of those that are kept */
     gle_u32 slab_params, slab_coefs, slab_state, slab_derived, slab_tape; /* floats of one network's */
-    gle_u32 slab_input, slab_target;  /* of one step's input and target of one network */
+    gle_u32 slab_input, slab_target;  /* of one step's input and target of one network, with weights */
+    gle_u32 slab_sum;                 /* of its summed outputs */
     gle_u32 turns;                    /* steps that there is room for, of one network */
     gle_u32 steps_apart;              /* from what one network does in its first step, to the next network's */
     float dt, tau_least;  /* the shortest time constant */

@@ -323,6 +323,8 @@ static json_t *network(const struct gle_graph *g, const struct gle_net *net)
         json_object_set_new(layer, "activation", json_string(l->cfg->act->row.name));
         json_object_set_new(layer, "parameters", gle_json_count(gle_graph_layer_parameters(g, i)));
         json_object_set_new(layer, "plastic", plastic);
+        if (l->cfg->plastic[GLE_TAU_M])
+            json_object_set_new(layer, "tau_m_at_shortest", gle_json_count(gle_net_count_shortest(net, i)));
         json_object_set_new(layer, "sources", sources(g, l));
         gle_json_add_hardware(layer, g, l, net);
         if (l->cfg->n_errors_from)

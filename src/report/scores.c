@@ -10,7 +10,7 @@ static void add_quality(json_t *to, const struct gle_metrics *m, double accuracy
     json_object_set_new(to, "accuracy", gle_json_real(accuracy));
     if (gle_metrics_has_top5(m))
         json_object_set_new(to, "top5_accuracy", gle_json_real(top5));
-    if (isnan(m->variance[GLE_TRAIN]))
+    if (!m->valued)
         return;
     json_object_set_new(to, "nrmse", gle_json_real(nrmse));
     json_object_set_new(to, "r2", gle_json_real(1.0 - nrmse * nrmse));

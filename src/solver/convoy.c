@@ -231,7 +231,7 @@ static int allocate(struct gle_convoy *c, struct gle_error *err)
     c->losses = gle_calloc(turns * shape->max_batch, sizeof *c->losses);
     c->wild = gle_calloc(turns * shape->n_populations, sizeof *c->wild);
     c->clipped = gle_calloc(turns, sizeof *c->clipped);
-    c->sums = gle_floats(n * shape->slab_target);
+    c->sums = gle_floats(n * shape->slab_sum);
     c->slots = gle_calloc(LISTS_OF_PLACES * n, sizeof *c->slots);
     c->served = gle_calloc(2 * n, sizeof(struct gle_net *));
     if (!c->inputs || !c->targets || !c->steps || !c->updates || !c->losses || !c->wild || !c->clipped || !c->sums ||

@@ -171,7 +171,7 @@ static void fetch_losses(struct gle_convoy *c, const struct crowd *crowd)
 /* Summed outputs are what nets want next: for many of them, they come together. */
 static void fetch_sums(struct gle_convoy *c, const struct crowd *crowd)
 {
-    const size_t n = c->tables.shape.slab_target;
+    const size_t n = c->tables.shape.slab_sum;
     const struct gle_byte_rows rows = rows_of(crowd, n * sizeof(float), n * sizeof(float));
     struct gle_error err = {0};
 

@@ -255,7 +255,8 @@ static void queue(struct gle_net *net, const struct gle_step *step)
     const gle_u32 input = put_down(c->inputs + first * shape->slab_input, shape->slab_input, &d->n_inputs, net->input,
                                    net->B * g->ld_input);
     const gle_u32 target = put_down(c->targets + first * shape->slab_target, shape->slab_target, &d->n_targets,
-                                    net->target, net->B * gle_top_of(net)->ld);
+                                    net->target,
+                                    g->weighted ? shape->slab_target : net->B * gle_top_of(net)->ld);
 
     c->steps[d->slot * shape->steps_apart + q] = (struct gle_device_step){
         .steps = net->steps,

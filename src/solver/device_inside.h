@@ -88,7 +88,7 @@ struct gle_convoy {
     float *losses;                     /* (n, turns, max_batch) */
     gle_u32 *wild;                     /* (n, turns, n_populations) */
     gle_u32 *clipped;                  /* (n, turns) */
-    float *sums;                       /* (n, slab_target) */
+    float *sums;                       /* (n, slab_sum) */
     gle_u32 *slots;         /* (LISTS_OF_PLACES, n): lists of places, */
     size_t listed[LISTS_OF_PLACES]; /* whose first ones are on the device */
     struct gle_net **served; /* (2 n): room for those who serve */

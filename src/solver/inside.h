@@ -41,6 +41,7 @@ struct gle_net {
     float share;              /* of it that is left where it was clipped; else 1 */
     float *moments[GLE_MOMENTS_MAX];
     float *input, *target, *top_error, *output_sum;
+    float *weights; /* (max_batch): of targets, behind them; 1 where they are not weighted */
     bool *learns;     /* per parameter: it learns now */
     bool *held;       /* per parameter: it is kept from moving */
     uint64_t *missed; /* per parameter: optimizer steps that passed while it was held, though plastic */
@@ -339,9 +340,11 @@ void gle_net_tape(struct gle_net *net, size_t i, struct gle_range rows, size_t t
 const float *gle_net_errors_above(struct gle_net *net, const struct gle_population *p, float *sum, size_t first,
                                   size_t n);
 
-/* The target errors e of n rows of outputs r, times beta, and their loss, summed; none of rows that nothing is asked
- * of, whose targets are GLE_UNASKED. e, r, target: the first of the rows. */
-double gle_net_find_target_errors(const struct gle_net *net, float *e, const float *r, const float *target, float beta,
+/* The target errors e of n rows of outputs r, times beta, and their loss, summed, each times the weight of its row;
+ * none of rows that nothing is asked of, whose targets are GLE_UNASKED. e, r, target: the first of the rows. weights:
+ * theirs, `apart` floats from one to the next; of a net whose targets are weighted. */
+double gle_net_find_target_errors(const struct gle_net *net, float *e, const float *r, const float *target,
+                                  const float *weights, size_t apart, float beta,
                                   size_t n);
 
 /* --- hardware.c --- */

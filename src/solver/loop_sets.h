@@ -15,7 +15,7 @@ struct gle_error_edge {
 struct gle_loop_sets {
     struct gle_error_edge *edges; /* by the population that they come from */
     size_t n_edges, *starts;      /* (n_populations + 1): where those of one begin */
-    size_t *of;                   /* (n_populations): the number of its set */
+    size_t *of;                   /* (n_populations): the number of its set; errors go on to lower ones alone */
 };
 
 /* Owns:   *sets belongs to the caller (gle_loop_sets_clear(), also after an error).

@@ -114,7 +114,8 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
     net->grads = gle_floats(graph->floats[GLE_PARAMETER] + GLE_SLACK);
     net->kept = gle_floats(graph->floats[GLE_PARAMETER]);
     net->input = gle_floats(B * graph->ld_input + GLE_SLACK);
-    net->target = gle_floats(B * gle_top_of(net)->ld);
+    net->target = gle_floats(B * gle_top_of(net)->ld + B);
+    net->weights = net->target ? net->target + B * gle_top_of(net)->ld : NULL;
     net->top_error = gle_floats(B * gle_top_of(net)->ld);
     net->output_sum = gle_floats(B * gle_top_of(net)->ld);
     net->rooms = gle_floats(net->split.n_threads * gle_room_apart(graph));
@@ -146,6 +147,8 @@ int gle_net_build(struct gle_net **out, const struct gle_graph *graph, size_t n_
     }
     for (size_t i = 0; i < graph->n_parameters; i++)
         net->learns[i] = graph->parameters[i].plastic;
+    for (size_t b = 0; b < B; b++)
+        net->weights[b] = 1.0f;
     gle_net_scale_noise(net);
     if (gle_team_create(&net->team, net->split.n_threads, err)) {
         gle_net_destroy(net);
@@ -536,14 +539,6 @@ void gle_net_begin_batch(struct gle_net *net, bool reset_all)
     }
 }
 
-void gle_net_unask(struct gle_net *net, size_t row)
-{
-    const struct gle_population *top = gle_top_of(net);
-
-    for (size_t i = 0; i < top->n; i++)
-        net->target[row * top->ld + i] = GLE_UNASKED;
-}
-
 /* --- other nets --- */
 
 void gle_net_aim(struct gle_net *net, const struct gle_net *teacher)
@@ -558,6 +553,7 @@ void gle_net_copy_read(struct gle_net *net, const struct gle_net *from)
 {
     memcpy(net->input, from->input, from->B * from->graph->ld_input * sizeof *net->input);
     memcpy(net->target, from->target, from->B * gle_top_of(from)->ld * sizeof *net->target);
+    memcpy(net->weights, from->weights, from->B * sizeof *net->weights);
 }
 
 void gle_net_copy(struct gle_net *net, const struct gle_net *from)

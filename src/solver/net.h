@@ -72,6 +72,10 @@ float *gle_net_target(struct gle_net *net, size_t *ld);
  * target error and no loss then, and its output is not added to the sum. */
 void gle_net_unask(struct gle_net *net, size_t row);
 
+/* Multiplies the target error and the loss of a row, and what it adds to the sum of outputs or squares, from the next
+ * step on. For a graph whose targets are weighted; at first all weights are 1. */
+void gle_net_weigh(struct gle_net *net, size_t row, float weight);
+
 struct gle_step {
     bool learn; /* driven by the target error, gradients are found, and the optimizer steps, or, under learning.update,
                    steps once there are enough */
@@ -142,6 +146,9 @@ void gle_net_get_output_sum(const struct gle_net *net, float *sum);
 /* A parameter, in the shape of its field. */
 void gle_net_get_param(const struct gle_net *net, size_t param, float *values);
 void gle_net_set_param(struct gle_net *net, size_t param, const float *values);
+/* Neurons of a layer that have the shortest tau_m there is (exp->tau_least), by what they have learned or by their
+ * factor of mismatch: with Euler's steps, their potential keeps nothing of the step before. */
+size_t gle_net_count_shortest(const struct gle_net *net, size_t layer);
 /* The gradient that the last learning step followed, or that the last window found, likewise; zero if the parameter is
  * not plastic or is held. Of B that follows W, that of W; of B that aligns itself, what the last learning step moved it
  * along, the mean of hp xi^T. */

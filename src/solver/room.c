@@ -74,7 +74,7 @@ void gle_device_count_bytes(size_t bytes[BUFFERS], const struct gle_device_table
         [TAPE] = shape->slab_tape * sizeof(float),
         [INPUTS] = most * shape->slab_input * sizeof(float),
         [TARGETS] = most * shape->slab_target * sizeof(float),
-        [OUTPUT_SUM] = shape->slab_target * sizeof(float),
+        [OUTPUT_SUM] = shape->slab_sum * sizeof(float),
         [LOSSES] = most * g->max_batch * sizeof(float),
         [WILD] = most * g->n_populations * sizeof(gle_u32),
         [POPULATIONS] = g->n_populations * sizeof *tables->populations,

@@ -195,6 +195,20 @@ static size_t loss_rows(const struct gle_net *net)
     return net->split.shared ? 1 : net->B;
 }
 
+void gle_net_unask(struct gle_net *net, size_t row)
+{
+    const struct gle_population *top = gle_top_of(net);
+
+    for (size_t i = 0; i < top->n; i++)
+        net->target[row * top->ld + i] = GLE_UNASKED;
+}
+
+void gle_net_weigh(struct gle_net *net, size_t row, float weight)
+{
+    assert(net->graph->weighted && row < net->B);
+    net->weights[row] = weight;
+}
+
 /* Whether something is asked of all rows of targets. */
 static bool asks_all(const float *target, size_t rows, size_t ld)
 {
@@ -204,20 +218,23 @@ static bool asks_all(const float *target, size_t rows, size_t ld)
     return true;
 }
 
-double gle_net_find_target_errors(const struct gle_net *net, float *e, const float *r, const float *target, float beta,
-                                  size_t rows)
+double gle_net_find_target_errors(const struct gle_net *net, float *e, const float *r, const float *target,
+                                  const float *weights, size_t apart, float beta, size_t rows)
 {
+    const bool weighted = net->graph->weighted;
     const struct gle_population *l = gle_top_of(net);
     const void *params = net->graph->exp->loss_params;
     double loss = 0.0;
 
-    if (asks_all(target, rows, l->ld))
+    if (!weighted && asks_all(target, rows, l->ld))
         return net->loss->eval(e, r, target, beta, params, rows, l->n, l->ld);
     for (size_t b = 0, at = 0; b < rows; b++, at += l->ld)
-        if (gle_is_asked(target[at]))
-            loss += net->loss->eval(e + at, r + at, target + at, beta, params, 1, l->n, l->ld);
-        else
+        if (gle_is_asked(target[at])) {
+            const float w = weighted ? weights[b * apart] : 1.0f;
+            loss += (double)w * net->loss->eval(e + at, r + at, target + at, beta * w, params, 1, l->n, l->ld);
+        } else {
             memset(e + at, 0, l->n * sizeof *e);
+        }
     return loss;
 }
 
@@ -229,14 +246,14 @@ static void sum_outputs(struct gle_net *net, const float *output, size_t first, 
     const float *target = net->target + first * l->ld;
     float *sum = net->output_sum + first * l->ld;
 
-    if (!squares && asks_all(target, n_rows, l->ld)) {
+    if (!squares && !net->graph->weighted && asks_all(target, n_rows, l->ld)) {
         net->kernels->add(sum, output + first * l->ld, n_rows * l->ld);
         return;
     }
     for (size_t b = 0; b < n_rows; b++)
         for (size_t i = 0; i < l->n && gle_is_asked(target[b * l->ld]); i++) {
             const float y = target[b * l->ld + i], r = output[(first + b) * l->ld + i];
-            sum[b * l->ld + i] += squares ? (y - r) * (y - r) : r;
+            sum[b * l->ld + i] += net->weights[first + b] * (squares ? (y - r) * (y - r) : r);
         }
 }
 
@@ -256,7 +273,7 @@ static void find_top_error(struct gle_net *net, struct gle_range rows)
     }
     for (size_t b = rows.first; b < rows.first + rows.n; b += together)
         net->row_loss[b] = gle_net_find_target_errors(net, net->top_error + b * l->ld, output + b * l->ld,
-                                                      net->target + b * l->ld, beta, together);
+                                                      net->target + b * l->ld, net->weights + b, 1, beta, together);
     sum_outputs(net, output, rows.first, rows.n);
 }
 

@@ -80,3 +80,15 @@ void gle_net_follow_taus(struct gle_net *net, const struct gle_population *p, si
         gle_field_of(net, &p->slope_v, 0)[i] = (float)(dt / of_errors_r * exp(-dt / of_errors_r));
     }
 }
+
+size_t gle_net_count_shortest(const struct gle_net *net, size_t layer)
+{
+    const struct gle_population *p = gle_population_of(net, layer);
+    const float *tau_m = gle_param_of(net, p->tau_m), least = (float)net->graph->exp->tau_least;
+    size_t n = 0;
+
+    gle_net_see(net, GLE_PART_PARAMETERS);
+    for (size_t i = 0; i < p->n; i++)
+        n += (float)gle_net_used_tau(net, p, GLE_MISMATCH_TAU_M, i, (double)tau_m[i]) <= least;
+    return n;
+}

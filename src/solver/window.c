@@ -85,6 +85,8 @@ void gle_net_tape(struct gle_net *net, size_t i, struct gle_range rows, size_t t
                rows.n * g->ld_input * sizeof(float));
     if (p->is_output)
         memcpy(gle_tape_of(net, &g->tape_target, t) + at, net->target + at, bytes);
+    for (size_t b = rows.first; p->is_output && g->weighted && b < rows.first + rows.n; b++)
+        gle_tape_of(net, &g->tape_weight, t)[b * g->tape_weight.ld] = net->weights[b];
     if (p->swept)
         memcpy(gle_tape_of(net, &tape->dr, t + 1) + at, gle_old_of(net, &p->dr) + at, bytes);
     if (tape->s.copies)
@@ -151,12 +153,17 @@ static const float *rate_bar(struct gle_net *net, size_t i, struct gle_range row
     if (p->is_output && t + 1 < net->taped && !net->tape_unasked[t + 1]) {
         const float *r = gle_tape_of(net, &p->tape.r, t + p->past) + at;
         const float *y = gle_tape_of(net, &net->graph->tape_target, t + 1) + at;
-        (void)gle_net_find_target_errors(net, bar, r, y, 1.0f, rows.n);
+        const size_t apart = net->graph->tape_weight.ld;
+        const float *weights = net->graph->weighted
+                                   ? gle_tape_of(net, &net->graph->tape_weight, t + 1) + rows.first * apart
+                                   : NULL;
+        (void)gle_net_find_target_errors(net, bar, r, y, weights, apart, 1.0f, rows.n);
         for (size_t b = 0; feeds_back(net, p) && b < rows.n; b++) /* each row is found by itself in any case */
             if (gle_is_asked(y[b * p->ld]))
                 net->loss->curvature(bar + b * p->ld, r + b * p->ld, y + b * p->ld,
-                                     gle_tape_of(net, &p->tape.above_bar, t + 1) + at + b * p->ld, (float)exp->beta,
-                                     exp->loss_params, 1, p->n, p->ld);
+                                     gle_tape_of(net, &p->tape.above_bar, t + 1) + at + b * p->ld,
+                                     (float)exp->beta * (weights ? weights[b * apart] : 1.0f), exp->loss_params, 1,
+                                     p->n, p->ld);
         first = false;
     }
     for (size_t j = 0; j < p->n_out; j++) {

@@ -1,9 +1,11 @@
 /* What a network answers: to what has labels, over which steps its outputs are summed, and whether they are right; and
  * how far outputs are from target values. */
+#include "base/memory.h"
 #include "parts/loss.h"
 #include "train/run.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Steps of one answer of a batch. */
 static size_t answer_length(const struct gle_run *run, const struct gle_batch *batch)
@@ -105,9 +107,58 @@ bool gle_run_squares_due(const struct gle_run *run, size_t t, size_t n_steps)
     return gle_net_graph(run->net)->sums_squares && ((t + 1) % GLE_QUEUE_STEPS == 0 || t + 1 == n_steps);
 }
 
+/* --- what a teacher asks for --- */
+
+int gle_spread_make(struct gle_spread *spread, const struct gle_run *run, struct gle_error *err)
+{
+    const size_t n = gle_experiment_top(run->exp)->n;
+
+    *spread = (struct gle_spread){.n_outputs = n};
+    if (!run->exp->has_teacher || !run->metrics->valued)
+        return 0;
+    spread->samples = gle_calloc(1 + 3 * n, sizeof *spread->samples);
+    if (!spread->samples)
+        return gle_fail(err, GLE_ENOMEM, "no memory for what the teacher asks for");
+    spread->first = spread->samples + 1;
+    spread->sum = spread->first + n;
+    spread->squares = spread->sum + n;
+    return 0;
+}
+
+void gle_spread_clear(struct gle_spread *spread)
+{
+    if (spread->samples)
+        memset(spread->samples, 0, (1 + 3 * spread->n_outputs) * sizeof *spread->samples);
+}
+
+void gle_spread_add(struct gle_spread *s, const float *target, size_t ld, size_t B)
+{
+    for (size_t k = 0; k < s->n_outputs && *s->samples == 0.0; k++)
+        s->first[k] = (double)target[k];
+    for (size_t b = 0; b < B; b++, target += ld)
+        for (size_t k = 0; k < s->n_outputs; k++) {
+            const double y = (double)target[k] - s->first[k];
+            s->sum[k] += y;
+            s->squares[k] += y * y;
+        }
+    *s->samples += (double)B;
+}
+
+/* The mean over outputs, of each about its own mean. */
+static double variance_of(const struct gle_spread *s)
+{
+    const double n = *s->samples;
+    double variance = 0.0;
+
+    for (size_t k = 0; k < s->n_outputs; k++)
+        variance += fmax(0.0, s->squares[k] / n - s->sum[k] / n * (s->sum[k] / n)) / (double)s->n_outputs;
+    return isnan(n) ? n : variance;
+}
+
 double gle_run_nrmse(const struct gle_run *run, enum gle_split split, double loss, double squares, double asked)
 {
     const double outputs = (double)gle_experiment_top(run->exp)->n;
+    const double mse = run->exp->loss->squared ? loss : squares / asked / outputs;
 
-    return gle_metrics_nrmse(run->metrics, split, run->exp->loss->squared ? loss : squares / asked / outputs);
+    return run->spread.samples ? sqrt(mse / variance_of(&run->spread)) : gle_metrics_nrmse(run->metrics, split, mse);
 }

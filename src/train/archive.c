@@ -43,7 +43,24 @@ static int visit_loss(struct gle_archive *a, const char *name, double *x, struct
     return gle_archive_real(a, name, x, -INFINITY, INFINITY, err);
 }
 
-/* Answers so far, and squared errors. */
+/* What a teacher asked for, which checkpoints did not always have. */
+static int visit_spread(const struct gle_run *run, struct gle_archive *a, struct gle_error *err)
+{
+    const struct gle_spread *s = &run->spread;
+    struct gle_error missing = {0};
+    size_t there;
+
+    if (!s->samples)
+        return 0;
+    if (gle_archive_restores(a) && gle_archive_length(&there, a, "teacher_spread", &missing)) {
+        *s->samples = (double)NAN;
+        return 0;
+    }
+    return gle_archive_spread(a, "teacher_spread", GLE_NPY_F64, s->samples, 1 + 3 * s->n_outputs, sizeof *s->samples,
+                              err);
+}
+
+/* Answers so far, squared errors, and what was asked for. */
 static int visit_right(const struct gle_run *run, struct gle_archive *a, struct gle_right *right, size_t most,
                        double *squares, struct gle_error *err)
 {
@@ -51,9 +68,9 @@ static int visit_right(const struct gle_run *run, struct gle_archive *a, struct 
         (gle_metrics_has_top5(run->metrics) &&
          gle_run_archive_late(a, "top5", &right->five, 1, sizeof right->five, (double)most, err)))
         return -1;
-    if (!run->graph->sums_squares)
-        return 0;
-    return gle_run_archive_late(a, "squares", squares, 1, sizeof *squares, INFINITY, err);
+    if (run->graph->sums_squares && gle_run_archive_late(a, "squares", squares, 1, sizeof *squares, INFINITY, err))
+        return -1;
+    return visit_spread(run, a, err);
 }
 
 /* --- by epochs --- */
@@ -70,8 +87,7 @@ static double count_asked(const struct gle_run *run)
     if (run->data->maker.make) /* at every step */
         return pass->shown;
     for (size_t i = 0; i < pass->done + (pass->t ? B : 0); i++)
-        asked += (double)gle_run_asked_before(run, run->at.split, rows[i],
-                                              i < pass->done ? run->data->n_steps : pass->t);
+        asked += gle_run_asked_before(run, run->at.split, rows[i], i < pass->done ? run->data->n_steps : pass->t);
     return asked;
 }
 
@@ -84,7 +100,8 @@ static int visit_pass(struct gle_run *run, struct gle_archive *a, struct gle_err
                    gle_archive_count(a, "t", &pass->t, 0, run->data->n_steps, err) ||
                    gle_archive_u64(a, "steps", &pass->steps, 1, err) ||
                    visit_sum(a, "shown", &pass->shown, err) || visit_loss(a, "loss", &pass->loss, err) ||
-                   visit_right(run, a, &pass->right, n * gle_data_answers(run->data), &pass->squares, err)
+                   visit_right(run, a, &pass->right, n * gle_data_answers(run->data), &pass->squares, err) ||
+                   (run->graph->weighted && visit_sum(a, "asked", &pass->asked, err))
                ? -1
                : 0;
 }
@@ -287,7 +304,7 @@ static int visit_all(struct gle_run *run, struct gle_archive *a, struct gle_erro
         return -1;
     if (gle_archive_restores(a) && gle_run_check_place(run, a, err))
         return -1;
-    if (gle_archive_restores(a) && !run->exp->phases && run->reading.n_planned)
+    if (gle_archive_restores(a) && !run->exp->phases && run->reading.n_planned && !run->graph->weighted)
         run->pass.asked = count_asked(run);
     if (gle_archive_restores(a))
         replay(run);

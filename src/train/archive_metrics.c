@@ -52,7 +52,8 @@ int gle_run_archive_late(struct gle_archive *a, const char *name, double *x, siz
     return 0;
 }
 
-/* What a score of a split has beside loss and accuracy. NRMSE follows from the loss where that is the squared error. */
+/* What a score of a split has beside loss and accuracy. NRMSE follows from the loss where that is the squared error,
+ * and targets are not a teacher's. */
 static int visit_others(const struct gle_run *run, struct gle_archive *a, double *top5, double *nrmse,
                         const double *loss, enum gle_split split, size_t n, size_t size, struct gle_error *err)
 {
@@ -63,7 +64,9 @@ static int visit_others(const struct gle_run *run, struct gle_archive *a, double
     }
     if (gle_metrics_has_top5(run->metrics) && gle_run_archive_late(a, "top5", top5, n, size, 1.0, err))
         return -1;
-    return run->graph->sums_squares ? gle_run_archive_late(a, "nrmse", nrmse, n, size, INFINITY, err) : 0;
+    if (!run->graph->sums_squares && !run->spread.samples)
+        return 0;
+    return gle_run_archive_late(a, "nrmse", nrmse, n, size, INFINITY, err);
 }
 
 static int visit_closed(const struct gle_run *run, struct gle_archive *a, struct gle_closed *c, enum gle_split split,

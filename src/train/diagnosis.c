@@ -22,7 +22,8 @@ int gle_diagnosis_open(struct gle_diagnosis **out, const struct gle_graph *graph
 {
     const struct gle_experiment *exp = graph->exp;
     const struct gle_graph_options options = {
-        .batch = graph->train_rows, .train_rows = graph->train_rows, .tape_steps = exp->diagnose.n_steps};
+        .batch = graph->train_rows, .train_rows = graph->train_rows, .tape_steps = exp->diagnose.n_steps,
+        .weighted = graph->weighted};
     struct gle_diagnosis *d = gle_calloc(1, sizeof *d);
     size_t most = 0, n = 0;
 

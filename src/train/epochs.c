@@ -238,6 +238,7 @@ static void begin_pass(struct gle_run *run)
 
     if (run->at.split == run->scores.confusion_split && run->scores.confusion)
         memset(run->scores.confusion, 0, n_classes * n_classes * sizeof *run->scores.confusion);
+    gle_spread_clear(&run->spread);
     gle_run_enter(run, GLE_RUN_WITHIN);
 }
 

@@ -9,6 +9,8 @@
 struct gle_evaluation {
     struct gle_graph *graph, *teacher_graph;
     struct gle_net *net, *teacher; /* teacher NULL: none */
+    struct gle_spread spread;      /* of the teacher's output */
+    struct gle_shown shown;        /* frames of samples that are made */
     float *output_sum;             /* (batch, n of the last layer) */
     uint32_t *rows;                /* the samples of the test set, in order */
     struct gle_observer listener;  /* of the copies' runs */
@@ -47,7 +49,8 @@ struct gle_graph_options gle_evaluation_options(const struct gle_graph *graph, c
     const size_t B = gle_evaluation_rows(graph->exp, data), rows = graph->max_batch;
 
     return (struct gle_graph_options){
-        .batch = B > rows ? B : rows, .train_rows = graph->train_rows, .sums_squares = graph->sums_squares};
+        .batch = B > rows ? B : rows, .train_rows = graph->train_rows, .sums_squares = graph->sums_squares,
+        .weighted = graph->weighted};
 }
 
 uint64_t gle_evaluation_steps_each(const struct gle_run *run)
@@ -83,7 +86,8 @@ static int build_all(struct gle_evaluation *e, const struct gle_run *run, struct
         return gle_fail(err, GLE_ENOMEM, "no memory for the test set");
     for (size_t i = 0; i < n; i++)
         e->rows[i] = (uint32_t)i;
-    if (build(&e->graph, &e->net, run, &options, run->net, err))
+    if (gle_spread_make(&e->spread, run, err) || gle_shown_open(&e->shown, run->data, options.batch, err) ||
+        build(&e->graph, &e->net, run, &options, run->net, err))
         return -1;
     options.passive = true;
     return run->teacher ? build(&e->teacher_graph, &e->teacher, run, &options, run->teacher, err) : 0;
@@ -113,6 +117,8 @@ void gle_evaluation_close(struct gle_evaluation *e)
     gle_net_destroy(e->net);
     gle_graph_destroy(e->graph);
     gle_free(e->output_sum);
+    gle_free(e->spread.samples);
+    gle_shown_close(&e->shown);
     gle_free(e->rows);
     gle_free(e);
 }
@@ -173,7 +179,7 @@ static int show_batch(struct gle_run *copy, const struct gle_batch *batch, bool 
     return 0;
 }
 
-static int show_all(struct gle_run *copy, const struct gle_evaluation *e, struct sums *s, struct gle_error *err)
+static int show_all(struct gle_run *copy, struct gle_evaluation *e, struct sums *s, struct gle_error *err)
 {
     const size_t n = copy->data->split[GLE_TEST].n, B = gle_evaluation_rows(copy->exp, copy->data);
     const bool forward_only = gle_run_without_errors(copy->exp, true);
@@ -181,11 +187,12 @@ static int show_all(struct gle_run *copy, const struct gle_evaluation *e, struct
     struct gle_error own = {0};
 
     while (s->done < n && !gle_run_stopped(copy)) {
-        const struct gle_batch batch = {.split = GLE_TEST,
-                                        .rows = e->rows + s->done,
-                                        .B = n - s->done < B ? n - s->done : B,
-                                        .n_steps = gle_data_longest(copy->data, GLE_TEST, e->rows + s->done,
-                                                                    n - s->done < B ? n - s->done : B)};
+        struct gle_batch batch = {.split = GLE_TEST,
+                                  .rows = e->rows + s->done,
+                                  .B = n - s->done < B ? n - s->done : B,
+                                  .n_steps = gle_data_longest(copy->data, GLE_TEST, e->rows + s->done,
+                                                              n - s->done < B ? n - s->done : B)};
+        gle_shown_fill(&e->shown, &batch, 0);
         if (show_batch(copy, &batch, forward_only, s, &own))
             return gle_fail(err, own.code, "%s (counted on through the evaluation at time %g)", own.text, time);
     }
@@ -210,6 +217,7 @@ struct gle_run gle_evaluation_copy(struct gle_evaluation *e, const struct gle_ru
                             .stop = run->stop,
                             .teacher = e->teacher,
                             .output_sum = e->output_sum,
+                            .spread = e->spread,
                             .state = GLE_RUN_ASIDE,
                             .at = {.stage = run->at.stage, .split = GLE_TEST, .step = run->at.step},
                             .scores = {.confusion = run->scores.confusion, .confusion_split = GLE_TEST},
@@ -232,6 +240,7 @@ int gle_evaluation_make(struct gle_evaluation *e, struct gle_run *run, bool own_
         return -1;
     run->spent.clock = gle_clock(); /* closed loops count for no steps, and no time */
     copy = gle_evaluation_copy(e, run, own_values);
+    gle_spread_clear(&copy.spread);
     if (show_all(&copy, e, &s, err))
         return -1;
     m->eval_seconds += gle_clock() - run->spent.clock;
@@ -250,7 +259,7 @@ int gle_evaluation_make(struct gle_evaluation *e, struct gle_run *run, bool own_
                                    .loss = s.loss / s.asked,
                                    .accuracy = accuracy(&copy, &s),
                                    .top5 = gle_run_top5(run, s.right.five, (double)s.answered),
-                                   .nrmse = gle_run_nrmse(run, GLE_TEST, s.loss / s.asked, s.squares, s.asked),
+                                   .nrmse = gle_run_nrmse(&copy, GLE_TEST, s.loss / s.asked, s.squares, s.asked),
                                    .closed = closed};
     return gle_metrics_evaluate(m, &found, err);
 }

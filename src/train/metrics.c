@@ -1,5 +1,6 @@
 #include "train/metrics.h"
 #include "base/memory.h"
+#include "parts/loss.h"
 #include "parts/schedule.h"
 
 #include <math.h>
@@ -27,6 +28,7 @@ int gle_metrics_init(struct gle_metrics *m, const struct gle_experiment *exp, co
     m->confusion_split = m->best_split;
     for (int s = 0; s < GLE_SPLITS; s++)
         m->variance[s] = exp->has_teacher ? (double)NAN : gle_data_variance(data, (enum gle_split)s);
+    m->valued = exp->has_teacher ? !exp->loss->classes : !isnan(m->variance[GLE_TRAIN]);
     m->n_classes = data->labelled && !exp->has_teacher ? data->n_targets : 0;
     matrix = m->n_classes && (!exp->phases || exp->evaluate_steps);
     m->phases = gle_calloc(exp->n_phases + 1, sizeof *m->phases);

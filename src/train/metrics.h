@@ -104,7 +104,8 @@ struct gle_metrics {
      * n_classes), rows: truth. NULL without labels, and in training by duration that is not evaluated. */
     uint64_t *confusion;
     size_t n_classes;
-    double variance[GLE_SPLITS]; /* of a regression, one with target values of its own: of the targets; else NaN */
+    bool valued; /* of a regression, on target values of its own or of a teacher: scores have an NRMSE */
+    double variance[GLE_SPLITS]; /* of target values of its own; else NaN */
     enum gle_split confusion_split; /* test if that epoch tested, or by an evaluation, else best_split */
     struct gle_traces traces; /* of the closed loop */
     struct gle_clipping clipping; /* in all */
@@ -142,7 +143,7 @@ GLE_MUST_CHECK int gle_metrics_evaluate(struct gle_metrics *m, const struct gle_
 /* Whether five classes are few enough of all. */
 bool gle_metrics_has_top5(const struct gle_metrics *m);
 /* The normalised root of a mean squared error, over steps with a target, samples and outputs: sqrt(mse / variance of
- * the targets of the split). R^2 is 1 - nrmse^2. NaN: it is no regression. */
+ * the targets of the split). R^2 is 1 - nrmse^2. NaN: the split has no target values of its own. */
 double gle_metrics_nrmse(const struct gle_metrics *m, enum gle_split split, double mse);
 /* That which came after the last step of the run; NULL: there is none, or not yet. */
 const struct gle_evaluated *gle_metrics_final_test(const struct gle_metrics *m, const struct gle_experiment *exp);

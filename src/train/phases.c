@@ -50,12 +50,13 @@ static void show(struct gle_run *run)
         signal->play(signal->state, input, ld, run->at.step);
         run->at.asked = (double)B;
     } else {
-        const struct gle_batch batch = samples_played(run);
-        const uint64_t t = run->at.step % run->data->n_steps;
+        struct gle_batch batch = samples_played(run);
+        const uint64_t t = run->at.step % run->data->n_steps, turn = run->at.step / run->data->n_steps;
         if (t == 0) {
-            choose_samples(run, run->at.step / run->data->n_steps);
+            choose_samples(run, turn);
             gle_run_begin_batch(run, B);
         }
+        gle_shown_fill(&run->reading.shown, &batch, turn * B);
         gle_run_show(run, &batch, (size_t)t);
     }
 }
@@ -104,6 +105,7 @@ static int open_phase(struct gle_run *run, struct gle_error *err)
         return -1;
     for (size_t i = 0; i < set->n; i++)
         gle_net_get_param(run->net, gle_run_param(run, &set->item[i]), run->phase.kept[i]);
+    gle_spread_clear(&run->spread);
     gle_run_enter(run, GLE_RUN_WITHIN);
     if (gle_net_apply(run->net, set, &run->rng, err))
         return -1;
@@ -180,22 +182,22 @@ static int tell(struct gle_run *run, struct gle_error *err)
 static int count(struct gle_run *run, struct gle_error *err)
 {
     struct gle_phase_state *phase = &run->phase;
-    const size_t B = run->graph->max_batch;
+    const size_t B = run->graph->max_batch, T = run->data->n_steps;
     const uint64_t step = run->at.step;
 
     gle_run_count_step(run);
     run->spent.work += (double)B;
-    if (run->data->n_steps) {
+    if (T) {
         const struct gle_batch batch = samples_played(run);
-        const size_t t = (size_t)((step - 1) % run->data->n_steps);
-        const bool over = t + 1 == run->data->n_steps;
+        const size_t t = (size_t)((step - 1) % T);
+        const bool over = t + 1 == T;
         if (over && gle_run_labelled(run) && gle_run_collect(run, err)) /* the output is waited for in any case */
             return -1;
         gle_run_count_right(run, &phase->right, &batch, t);
         phase->played += over ? B : 0;
-        if (gle_run_squares_due(run, t, run->data->n_steps) || phase->t == phase_of(run)->n_steps)
-            phase->squares += gle_run_take_squares(run);
     }
+    if (gle_run_squares_due(run, (size_t)(T ? (step - 1) % T : step - 1), T) || phase->t == phase_of(run)->n_steps)
+        phase->squares += gle_run_take_squares(run);
     if (step % gle_run_progress_steps(run) == 0 && tell(run, err))
         return -1;
     return step % GLE_PROGRESS_STEPS ? 0 : gle_run_pause(run, GLE_PAUSE_STEP, err);
@@ -223,9 +225,9 @@ static double asked_in_turn(const struct gle_run *run, uint64_t turn, size_t end
     double sum = 0.0;
 
     if (!gle_data_has_masks(run->data)) /* all alike */
-        return (double)B * (double)gle_run_asked_before(run, GLE_TRAIN, 0, end);
+        return (double)B * gle_run_asked_before(run, GLE_TRAIN, 0, end);
     for (size_t b = 0; b < B; b++)
-        sum += (double)gle_run_asked_before(run, GLE_TRAIN, (uint32_t)((turn % n * B + b) % n), end);
+        sum += gle_run_asked_before(run, GLE_TRAIN, (uint32_t)((turn % n * B + b) % n), end);
     return sum;
 }
 
@@ -389,6 +391,8 @@ static void end_phase(struct gle_run *run)
     const bool learn = phase_of(run)->learn;
     const uint64_t steps = run->phase.t;
 
+    if (!run->rc) /* of a phase that was broken off */
+        run->phase.squares += gle_run_take_squares(run);
     if (steps)
         score_phase(run, &m->phases[m->n_phases++]);
     *(learn ? &m->train_steps : &m->eval_steps) += steps;

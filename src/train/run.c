@@ -23,9 +23,9 @@ bool gle_run_asks_at(const struct gle_run *run, size_t t)
     return run->exp->has_teacher || gle_data_asks_at(run->data, t);
 }
 
-size_t gle_run_asked_before(const struct gle_run *run, enum gle_split split, uint32_t row, size_t end)
+double gle_run_asked_before(const struct gle_run *run, enum gle_split split, uint32_t row, size_t end)
 {
-    return run->exp->has_teacher ? end : gle_data_count_asked(run->data, split, row, end);
+    return run->exp->has_teacher ? (double)end : gle_data_sum_weights(run->data, split, row, end);
 }
 
 /* --- states --- */
@@ -148,7 +148,7 @@ static int make_room(struct gle_run *run, struct gle_error *err)
 /* All that a run needs, whether it begins or goes on. */
 static int make_parts(struct gle_run *run, struct gle_error *err)
 {
-    if (make_room(run, err))
+    if (make_room(run, err) || gle_spread_make(&run->spread, run, err))
         return -1;
     gle_rng_seed(&run->rng, run->exp->seed);
     if (gle_net_init(run->net, &run->rng, err))
@@ -158,7 +158,8 @@ static int make_parts(struct gle_run *run, struct gle_error *err)
         return -1;
     if (run->exp->has_teacher && start_teacher(run, err))
         return -1;
-    if (!run->exp->phases && gle_run_open_feed(run, err))
+    if (run->exp->phases ? gle_shown_open(&run->reading.shown, run->data, run->graph->max_batch, err)
+                         : gle_run_open_feed(run, err))
         return -1;
     if (run->exp->diagnose.every && gle_diagnosis_open(&run->diagnosis, run->graph, err))
         return -1;
@@ -198,12 +199,14 @@ void gle_run_finish(struct gle_run *run)
 {
     gle_diagnosis_close(run->diagnosis);
     gle_evaluation_close(run->evaluation);
+    gle_free(run->spread.samples);
     gle_feed_close(run->reading.feed);
     gle_net_destroy(run->teacher);
     gle_graph_destroy(run->teacher_graph);
     gle_run_free_kept(run);
     gle_free(run->phase.last);
     gle_free(run->reading.rows);
+    gle_shown_close(&run->reading.shown);
     for (size_t i = 0; i < GLE_FEED_PASSES; i++)
         gle_free(run->reading.planned[i].rows);
     gle_free(run->output_sum);
@@ -273,6 +276,17 @@ void gle_run_begin_batch(struct gle_run *run, size_t B)
     gle_net_begin_batch(run->teacher, run->exp->reset_state);
 }
 
+/* What the targets of the step count. */
+static void weigh(struct gle_run *run, const struct gle_batch *batch, size_t t)
+{
+    run->at.asked = 0.0;
+    for (size_t b = 0; b < batch->B; b++) {
+        const float weight = gle_data_weight(run->data, batch->split, batch->rows[b], t);
+        gle_net_weigh(run->net, b, weight);
+        run->at.asked += (double)weight;
+    }
+}
+
 void gle_run_show(struct gle_run *run, const struct gle_batch *batch, size_t t)
 {
     const struct gle_data *data = run->data;
@@ -291,6 +305,8 @@ void gle_run_show(struct gle_run *run, const struct gle_batch *batch, size_t t)
             gle_net_unask(run->net, b);
             run->at.asked -= 1.0;
         }
+    if (gle_net_graph(run->net)->weighted)
+        weigh(run, batch, t);
 }
 
 bool gle_run_without_errors(const struct gle_experiment *exp, bool last)
@@ -366,6 +382,17 @@ static int tell_window(const struct gle_run *run, const struct gle_stride *strid
                                              .B = stride->B};
 
     return run->observer->window(run->observer->ctx, &closed, err);
+}
+
+/* The target of the step, from the teacher's output. */
+static void aim(struct gle_run *run, size_t B)
+{
+    size_t ld;
+    const float *target = gle_net_target(run->net, &ld);
+
+    gle_net_aim(run->net, run->teacher);
+    if (run->spread.samples)
+        gle_spread_add(&run->spread, target, ld, B);
 }
 
 static int step_teacher(struct gle_run *run, struct gle_error *err)
@@ -483,7 +510,7 @@ int gle_run_step(struct gle_run *run, const struct gle_stride *stride, double *s
 
     assert(run->state == GLE_RUN_WITHIN || run->state == GLE_RUN_ASIDE);
     if (run->teacher)
-        gle_net_aim(run->net, run->teacher);
+        aim(run, stride->B);
     if (run->diagnosis && stride->learn)
         gle_diagnosis_before(run->diagnosis, run->net, run->at.step, stride->steps_left,
                              stride->on_grid && run->at.window.open && run->at.window.first == run->at.step);

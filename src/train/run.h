@@ -3,6 +3,7 @@
 #define GLE_TRAIN_RUN_H
 
 #include "data/feed.h"
+#include "data/shown.h"
 #include "parts/schedule.h"
 #include "train/diagnosis.h"
 #include "train/evaluation.h"
@@ -67,8 +68,16 @@ struct gle_pass_state {
     double loss;    /* summed over steps with a target, and samples */
     struct gle_right right;
     double squares; /* errors, where the net sums them */
-    double asked;   /* steps with a target, each as often as there were samples of which it was asked. Not saved: it
-                       follows from the samples */
+    double asked;   /* steps with a target, each as often as there were samples of which it was asked, times their
+                       weights. Saved where these are not 1; else it follows from the samples */
+};
+
+/* What a teacher's output was like in the pass or phase that is going on, or in an evaluation: sums over steps and
+ * samples, of each output from its first value on, which keeps digits. */
+struct gle_spread {
+    size_t n_outputs;
+    double *samples; /* how many there were, NaN: that is not known; */
+    double *first, *sum, *squares; /* (n_outputs) each, behind it */
 };
 
 /* Which pass of a run. */
@@ -107,7 +116,7 @@ struct gle_place {
     enum gle_split split;
     uint64_t step;  /* of the run: the one that comes next, or is being made */
     bool unasked;   /* the step that is being shown has no target */
-    double asked;   /* the rows in it that have one; a teacher asks all of them */
+    double asked;   /* the rows in it that have one, times their weights; a teacher asks all of them */
     struct {
         bool open;
         uint64_t first; /* the step with which it began, also once it is closed */
@@ -122,7 +131,8 @@ struct gle_reading {
     size_t n_planned;
     struct gle_pass_id ahead; /* the pass that was planned last */
     /* By phases */
-    uint32_t *rows; /* samples being played (max_batch) */
+    uint32_t *rows; /* samples being played (max_batch), */
+    struct gle_shown shown; /* and their frames, where they are made */
 };
 
 /* What is known of the stage that is going on. */
@@ -155,6 +165,7 @@ struct gle_run {
     struct gle_diagnosis *diagnosis;   /* NULL: none */
     struct gle_evaluation *evaluation; /* of phases; NULL: none */
     float *output_sum;                 /* (max_batch, n_targets) */
+    struct gle_spread spread;          /* samples NULL: it is not wanted */
 
     /* Changed by the run. */
     enum gle_run_state state;
@@ -203,9 +214,9 @@ size_t gle_run_param(const struct gle_run *run, const struct gle_setting *s);
 /* Whether right and wrong answers can be told apart. */
 bool gle_run_labelled(const struct gle_run *run);
 /* Whether step t of samples may have a target: a teacher has one at every step. Steps before `end` in which a sample
- * has one. */
+ * has one, each times its weight. */
 bool gle_run_asks_at(const struct gle_run *run, size_t t);
-size_t gle_run_asked_before(const struct gle_run *run, enum gle_split split, uint32_t row, size_t end);
+double gle_run_asked_before(const struct gle_run *run, enum gle_split split, uint32_t row, size_t end);
 void gle_run_tell(const struct gle_run *run, double loss, double accuracy);
 
 /* A batch, or a sample of a stream, begins, with B rows. */
@@ -231,7 +242,14 @@ double gle_run_top5(const struct gle_run *run, double five, double answers);
  * precision is too coarse for their sum; and takes them, summed over rows and outputs. 0: it does not. */
 bool gle_run_squares_due(const struct gle_run *run, size_t t, size_t n_steps);
 double gle_run_take_squares(struct gle_run *run);
-/* gle_metrics_nrmse(), from the mean loss if that tells, else from squared errors over `asked` rows and steps. */
+/* Room for a spread, without any samples yet, where a score asks for it. Owns: spread->samples, gle_free().
+ * Errors: GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_spread_make(struct gle_spread *spread, const struct gle_run *run, struct gle_error *err);
+void gle_spread_clear(struct gle_spread *spread); /* no samples */
+/* The target of a step, of B samples, each ld floats behind the one before. */
+void gle_spread_add(struct gle_spread *spread, const float *target, size_t ld, size_t B);
+/* The normalised root of the mean squared error, from the mean loss if that tells, else from squared errors over
+ * `asked` rows and steps: by the variance of the split's targets or, beside a teacher, of those that there were. */
 double gle_run_nrmse(const struct gle_run *run, enum gle_split split, double loss, double squares, double asked);
 
 /* A step of a run. */
@@ -283,7 +301,7 @@ bool gle_run_window_ends(const struct gle_run *run, uint64_t step, uint64_t t);
 /* Answers that are given by samples that are played, from step `from` of the run on and before step `to`. */
 uint64_t gle_run_count_answers(const struct gle_run *run, uint64_t from, uint64_t to);
 /* Steps from step `from` of the run on, and before step `to`, that have a target, each as often as there are rows of
- * which it is asked. */
+ * which it is asked, times their weights. */
 double gle_run_count_asked(const struct gle_run *run, uint64_t from, uint64_t to);
 
 /* --- archive_metrics.c: parts of gle_run_archive(), whose errors they have --- */

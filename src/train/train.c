@@ -147,9 +147,11 @@ struct gle_graph_options gle_train_options(const struct gle_experiment *exp, con
         .batch = rows_max(exp, data),
         .train_rows = gle_train_rows(exp, data),
         .e_inst = exp->record.variables[GLE_RECORD_E_INST],
-        .sums_squares = !exp->has_teacher && data->n_targets && !data->labelled && !exp->loss->squared,
+        .sums_squares = !exp->loss->squared &&
+                        (exp->has_teacher ? !exp->loss->classes : data->n_targets && !data->labelled),
     };
 
+    options.weighted = gle_data_has_weights(data);
     for (int v = 0; v < GLE_RECORD_VARS; v++) {
         options.observed = options.observed || (exp->record.variables[v] && gle_variables[v].derived);
         options.errors = options.errors || (exp->record.variables[v] && gle_variables[v].of_errors);

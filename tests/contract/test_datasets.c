@@ -1,7 +1,8 @@
 /* Every row of gle_datasets, whatever it is. */
+#include "../support/dataset.h"
+#include "../support/folder.h"
+#include "../support/tiny.h"
 #include "base/memory.h"
-#include "data/data.h"
-#include "yaml/key.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -41,14 +42,15 @@ static int needs_a_file(const struct gle_key *keys)
     return 0;
 }
 
-/* Settings as the shortest map in a config gives them: required numbers as near to 1 as their range allows. They live
- * as long as doc. */
-static void *defaults(struct gle_doc **doc, const struct gle_dataset *set)
+/* The shortest map that a config needs to have: required numbers as near to 1 as their range allows; of sets that are
+ * read from files, the settings of those in the folder. Static buffer. */
+static const char *shortest(const struct gle_dataset *set, const char *folder)
 {
-    struct gle_errors errs = {0};
-    char yaml[512] = "{";
-    void *params;
+    static char yaml[512];
 
+    if (needs_a_file(set->row.keys))
+        return folder_text(folder, tiny_find(set->row.name)->settings);
+    strcpy(yaml, "{");
     for (const struct gle_key *key = set->row.keys; key->name; key++) {
         const size_t len = strlen(yaml);
         if (!key->fallback)
@@ -56,29 +58,21 @@ static void *defaults(struct gle_doc **doc, const struct gle_dataset *set)
     }
     assert_true(strlen(yaml) + 2 < sizeof yaml);
     strcat(yaml, "}");
-    assert_int_equal(gle_doc_parse(doc, yaml, strlen(yaml), "test.yaml", &errs), 0);
-    params = gle_calloc(1, set->row.params_size);
-    assert_non_null(params);
-    if (gle_decode(params, set->row.keys, *doc, (*doc)->root, &errs))
-        fail_msg("%s: %s: %s", set->row.name, errs.item[0].path, errs.item[0].text);
-    return params;
+    return yaml;
 }
 
-static void defaults_pass_the_check(void **state)
+/* Whether there are files, or none are needed. */
+static bool prepare(const struct gle_dataset *set, const char *folder)
 {
-    (void)state;
-    for (const struct gle_dataset *set = gle_datasets; set->row.name; set++) {
-        const char *key = NULL, *why = NULL;
-        struct gle_doc *doc;
-        void *params;
-        if (needs_a_file(set->row.keys))
-            continue;
-        params = defaults(&doc, set);
-        if (set->check && set->check(params, &key, &why))
-            fail_msg("%s: %s %s", set->row.name, key, why);
-        gle_free(params);
-        gle_doc_destroy(doc);
-    }
+    const struct tiny *tiny = tiny_find(set->row.name);
+
+    if (!needs_a_file(set->row.keys))
+        return true;
+    if (!tiny)
+        fail_msg("%s: there are no tiny files of it (support/tiny.c)", set->row.name);
+    if (tiny->make)
+        tiny->make(folder);
+    return tiny->make != NULL;
 }
 
 static void assert_whole_samples(const struct gle_data *data)
@@ -89,7 +83,7 @@ static void assert_whole_samples(const struct gle_data *data)
         const struct gle_samples *s = &data->split[i];
         if (!s->n)
             continue;
-        assert_non_null(s->x);
+        assert_int_equal(s->x == NULL, data->maker.make != NULL);
         assert_int_equal(s->labels != NULL, data->labelled);
         assert_int_equal(s->targets != NULL, !data->labelled);
         for (size_t k = 0; s->labels && k < s->n * gle_data_answers(data); k++)
@@ -115,29 +109,27 @@ static void assert_sizes_foreseen(const struct gle_dataset *set, const void *par
     assert_int_equal(n_targets, data->n_targets);
 }
 
-/* Calls check(set, params, data) with every data set that opens without files, opened by its defaults. */
+/* Calls check(set, params, data) with every data set, opened by its defaults; on tiny files, where it is read from
+ * files. Their settings pass the check. */
 static void for_each_opened(void (*check)(const struct gle_dataset *set, const void *params, struct gle_data *data))
 {
-    size_t found = 0;
-
     for (const struct gle_dataset *set = gle_datasets; set->row.name; set++) {
         const struct gle_data_context context = context_of(set);
         struct gle_error err = {0};
-        struct gle_data *data;
-        struct gle_doc *doc;
-        void *params;
-        if (needs_a_file(set->row.keys))
-            continue;
-        params = defaults(&doc, set);
-        if (gle_data_open(&data, set, params, 0.0, &context, &err))
-            fail_msg("%s: %s", set->row.name, err.text);
-        check(set, params, data);
-        gle_data_close(data);
-        gle_free(params);
-        gle_doc_destroy(doc);
-        found++;
+        struct gle_data *data = NULL;
+        struct chosen c;
+        char folder[FOLDER_SIZE];
+        folder_make(folder);
+        if (prepare(set, folder)) {
+            if (choose(&c, set->row.name, shortest(set, folder), &err) ||
+                gle_data_open(&data, set, c.params, 0.0, &context, &err))
+                fail_msg("%s: %s: %s", set->row.name, err.path, err.text);
+            check(set, c.params, data);
+            gle_data_close(data);
+            forget(&c);
+        }
+        folder_remove(folder);
     }
-    assert_true(found > 5);
 }
 
 static void check_repeated(const struct gle_dataset *set, const void *params, struct gle_data *data)
@@ -171,6 +163,46 @@ static void every_data_set_is_whole(void **state)
 {
     (void)state;
     for_each_opened(check_whole);
+}
+
+/* Made samples have frames, which are finite, and the same whenever they are made for the same draw. */
+static void check_made(const struct gle_dataset *set, const void *params, struct gle_data *data)
+{
+    const struct gle_maker *maker = &data->maker;
+    const size_t room = maker->frames_max * data->n_channels;
+    float *frames, *again;
+    void *desk;
+
+    (void)params;
+    assert_int_equal(set->made, maker->make != NULL);
+    assert_true(!set->alike || maker->alike);
+    if (!set->made)
+        return;
+    assert_true(maker->frames_max * maker->upsample == data->n_steps);
+    frames = gle_floats(room);
+    again = gle_floats(room);
+    desk = maker->open_desk(maker->state);
+    assert_true(frames && again && desk);
+    for (int split = 0; split < GLE_SPLITS; split++)
+        for (uint32_t row = 0; row < data->split[split].n; row++) {
+            const uint32_t number = gle_data_number(data, (enum gle_split)split, row);
+            const size_t n = maker->length(maker->state, (enum gle_split)split, number);
+            assert_in_range(n, maker->alike ? maker->frames_max : 1, maker->frames_max);
+            maker->make(maker->state, desk, frames, (enum gle_split)split, number, 5);
+            maker->make(maker->state, desk, again, (enum gle_split)split, number, 5);
+            for (size_t i = 0; i < n * data->n_channels; i++)
+                assert_true(isfinite(frames[i]));
+            assert_memory_equal(frames, again, n * data->n_channels * sizeof *frames);
+        }
+    maker->close_desk(desk);
+    gle_free(again);
+    gle_free(frames);
+}
+
+static void every_made_sample_is_whole(void **state)
+{
+    (void)state;
+    for_each_opened(check_made);
 }
 
 /* Step after step with one column to spare, begun anew half way. */
@@ -284,9 +316,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_data_set_is_explained),
-        cmocka_unit_test(defaults_pass_the_check),
         cmocka_unit_test(the_same_settings_give_the_same_data),
         cmocka_unit_test(every_data_set_is_whole),
+        cmocka_unit_test(every_made_sample_is_whole),
         cmocka_unit_test(every_signal_begins_anew_and_stays_in_its_columns),
         cmocka_unit_test(every_data_set_stops_when_it_is_told_to),
         cmocka_unit_test(signals_are_for_training_by_duration_only),

@@ -1,6 +1,8 @@
 /* The data sets idx and cifar10, on images of a few pixels: what is shown when, and what is said of bad files. */
 #include "../support/dataset.h"
 #include "../support/folder.h"
+#include "../support/stored.h"
+#include "../support/trial.h"
 #include "base/memory.h"
 #include "base/rng.h"
 #include "data/feed.h"
@@ -386,6 +388,44 @@ static void what_is_not_there_is_told_with_what_to_do(void **state)
                       "present = 1e+08 is 500000000 steps of each of 6 frames (1000000000 are possible in all)");
 }
 
+/* Images that are played by duration are to the bit what their frames in memory are. */
+static void images_are_played_as_frames_in_memory_are(void **state)
+{
+    static const char network[] = "glesim: 1\nname: played\ndt: 0.1\nseed: 5\nnetwork: {input: 3, layers: [{name: b, "
+                                  "neurons: {count: 4, tau_m: 0.7, tau_r: 0.5}}]}\nlearning: {loss: cross_entropy}\n"
+                                  "training: {batch_size: 3, test_batch_size: 3, evaluate: {every: 1.1}, "
+                                  "phases: [{duration: 2.5}, {duration: 1.7}]}\n";
+    double x[2][TRAIN * PIXELS], y[2][TRAIN];
+    const struct stored arrays[] = {{"x", 3, {TRAIN, H, W}, x[0]},     {"y", 1, {TRAIN}, y[0]},
+                                    {"x_test", 3, {TEST, H, W}, x[1]}, {"y_test", 1, {TEST}, y[1]}, {0}};
+    char yaml[2048];
+    struct trial t[2];
+
+    (void)state;
+    for (int s = 0; s < 2; s++)
+        for (size_t i = 0; i < (s ? TEST : TRAIN); i++) {
+            y[s][i] = label(s ? GLE_TEST : GLE_TRAIN, i);
+            for (size_t p = 0; p < PIXELS; p++)
+                x[s][i * PIXELS + p] = (double)((float)pixel(s ? GLE_TEST : GLE_TRAIN, i, p) / 255.0f);
+        }
+    store_at(folder_path(folder, "frames.npz"), arrays);
+    snprintf(yaml, sizeof yaml, "%sdataset: {type: npz, hold: 2, file: FOLDER/frames.npz, classes: 4}\n", network);
+    t[0] = trial_of(folder_text(folder, yaml), 1);
+    snprintf(yaml, sizeof yaml, "%sdataset: {type: idx, images: FOLDER/images, labels: FOLDER/labels, test_images: "
+             "FOLDER/test_images, test_labels: FOLDER/test_labels, classes: 4, as: rows, present: 0.2}\n", network);
+    t[1] = trial_of(folder_text(folder, yaml), 2);
+    assert_true(same_params(&t[0].b, &t[1].b));
+    for (size_t i = 0; i < 2; i++)
+        assert_true(t[0].m.phases[i].loss == t[1].m.phases[i].loss &&
+                    t[0].m.phases[i].accuracy == t[1].m.phases[i].accuracy);
+    assert_int_equal(t[0].m.n_evaluations, 5);
+    for (size_t i = 0; i < 5; i++)
+        assert_true(t[0].m.evaluations[i].loss == t[1].m.evaluations[i].loss &&
+                    t[0].m.evaluations[i].accuracy == t[1].m.evaluations[i].accuracy);
+    trial_close(&t[1]);
+    trial_close(&t[0]);
+}
+
 /* --- CIFAR-10 --- */
 
 enum { SIDE = 32, PLANE = SIDE * SIDE, IMAGE = 3 * PLANE, RECORD = 1 + IMAGE, BATCHES = 5, EACH = 2 };
@@ -683,6 +723,7 @@ int main(void)
         OF_FILES(files_that_do_not_fit_each_other_are_told),
         OF_FILES(a_damaged_gzip_is_told),
         OF_FILES(what_is_not_there_is_told_with_what_to_do),
+        OF_FILES(images_are_played_as_frames_in_memory_are),
         OF_FILES(photographs_are_shown_in_three_colours),
         OF_FILES(colours_are_standardized_over_the_training_batches),
         OF_FILES(training_samples_are_turned_and_moved_by_the_draw),

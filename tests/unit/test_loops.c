@@ -1,4 +1,5 @@
-/* Loops that errors go round: which there are, and what they gain. */
+/* Loops that errors go round: which there are, and what they gain; and layers in series that look far ahead. */
+#include "solver/ahead.h"
 #include "solver/loops.h"
 #include "../support/build.h"
 
@@ -202,6 +203,61 @@ static void test_errors_of_exponential_steps_grow_likewise(void **state)
     integration = "euler";
 }
 
+/* Layers of 2 neurons, with a ratio tau_m / tau_r of 30, of 40 and 10, or of 20. */
+#define FAR(name) "{name: " name ", neurons: {count: 2, tau_m: 3.0, tau_r: 0.1}"
+#define WIDE(name) "{name: " name ", neurons: {count: 2, tau_m: [4.0, 1.0], tau_r: 0.1}"
+#define NEAR(name) "{name: " name ", neurons: {count: 2, tau_m: 2.0, tau_r: 0.1}"
+static const double wide = 29.154759474226502; /* sqrt((40^2 + 10^2) / 2) */
+
+struct series_case {
+    const char *rule, *layers, *names; /* the layers of the series, first the one nearest the output */
+    double gain;
+};
+
+static const struct series_case series_cases[] = {
+    {"gle", FAR("a") "}, " WIDE("out") "}", "out a ", 30.0 * 29.154759474226502},
+    {"bp", FAR("a") "}, " FAR("out") "}", "", 0.0},
+    {"eprop", FAR("a") "}, " FAR("out") "}", "", 0.0},
+    {"gle", NEAR("a") "}, " NEAR("out") "}", "", 1.0},
+    {"gle", FAR("a") "}, " NEAR("b") "}, " FAR("out") "}", "out a ", 900.0},
+    /* errors of a layer that nothing learns from are not found */
+    {"gle", FAR("a") ", plastic: []}, " FAR("out") "}", "out ", 30.0},
+    /* no errors come back, or they do directly */
+    {"gle", FAR("a") "}, " FAR("out") ", from: [{layer: a, feedback: none}]}", "out ", 30.0},
+    {"gle", FAR("a") ", errors_from: [out]}, " FAR("out") ", from: [{layer: a, feedback: none}]}", "out a ", 900.0},
+    /* side by side; the wide one and the near one are the worse way, or a third layer makes it the better one */
+    {"gle", FAR("a") ", from: [input]}, " WIDE("b") ", from: [input]}, " FAR("out") ", from: [a, b]}", "out a ", 900.0},
+    {"gle", FAR("a") ", from: [input]}, " WIDE("b") ", from: [input]}, " WIDE("c") ", from: [b]}, "
+            FAR("out") ", from: [a, c]}", "out c b ", 30.0 * 29.154759474226502 * 29.154759474226502},
+    /* round a loop each counts once, and so does a layer that reads itself */
+    {"gle", FAR("a") ", from: [input, out]}, " FAR("out") ", from: [a, out]}", "out a ", 900.0},
+    /* the order of the config is not that of errors */
+    {"gle", FAR("out") ", from: [b]}, " FAR("b") ", from: [input]}", "out b ", 900.0},
+};
+
+static void test_series_that_look_far_ahead(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof series_cases / sizeof *series_cases; i++) {
+        const struct series_case *c = &series_cases[i];
+        struct built b = build_layers(c->rule, c->layers);
+        struct gle_ahead_series series;
+        struct gle_error err = {0};
+        char names[64] = "";
+        if (gle_ahead_find(&series, b.net, &err))
+            fail_msg("%s", err.text);
+        for (size_t k = 0; k < series.n; k++) {
+            const char *name = b.exp->layers[series.item[k].population].name;
+            snprintf(names + strlen(names), sizeof names - strlen(names), "%s ", name);
+            assert_true(fabs(series.item[k].ratio - 30.0) < 1e-4 || fabs(series.item[k].ratio - wide) < 1e-4);
+        }
+        if (strcmp(names, c->names) || !(fabs(series.gain - c->gain) <= 1e-5 * c->gain))
+            fail_msg("%s: %s%g, not %s%g", c->layers, names, series.gain, c->names, c->gain);
+        gle_ahead_clear(&series);
+        built_clear(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +266,7 @@ int main(void)
         cmocka_unit_test(test_loops_grow_together),
         cmocka_unit_test(test_errors_grow_from_a_gain_of_1_on),
         cmocka_unit_test(test_errors_of_exponential_steps_grow_likewise),
+        cmocka_unit_test(test_series_that_look_far_ahead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -133,15 +133,50 @@ static void only_what_is_asked_for_varies(void **state)
     gle_data_close(data);
 }
 
+/* Weights are of frames, as the mask is; of what is asked for, 1, 3, 4 and 5, by 0.5, 1, 3 and 0.25. */
+static void what_counts_more_varies_more(void **state)
+{
+    static const double weights[] = {0.5, 0, 1, 3, 2, 0.25, 0, 1};
+    static const struct stored arrays[] = {{"x", 3, {2, 4, 1}, NULL},     {"targets", 3, {2, 4, 1}, moving},
+                                           {"mask", 2, {2, 4}, weights},  {"lengths", 1, {2}, two_lengths},
+                                           {0}};
+    static const double y[] = {1, 3, 4, 5}, w[] = {0.5, 1, 3, 0.25};
+    struct gle_data *data = open_stored(arrays, "hold: 2", 0.0);
+    double n = 0.0, sum = 0.0, squares = 0.0;
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        n += w[i];
+        sum += w[i] * y[i];
+        squares += w[i] * y[i] * y[i];
+    }
+    assert_true(fabs(gle_data_variance(data, GLE_TRAIN) - (squares / n - sum / n * (sum / n))) < 1e-12);
+    assert_true(gle_data_has_weights(data));
+    for (size_t t = 0; t < 8; t++) {
+        assert_true((double)gle_data_weight(data, GLE_TRAIN, 0, t) == weights[t / 2]);
+        assert_true((double)gle_data_weight(data, GLE_TRAIN, 1, t) == (t / 2 == 1 ? 0.25 : 0.0));
+    }
+    assert_true(gle_data_sum_weights(data, GLE_TRAIN, 0, 5) == 2.0 * 0.5 + 1.0);
+    assert_int_equal(gle_data_count_asked(data, GLE_TRAIN, 0, 5), 3);
+    gle_data_close(data);
+}
+
 /* Samples keep their lengths and what is asked of them when some are taken for validation. */
 static void a_validation_set_takes_all_of_a_sample(void **state)
 {
     static const double long_as[] = {1, 2, 3, 4, 1, 2, 3, 4};
-    static const struct stored arrays[] = {
-        {"x", 3, {8, 4, 1}, NULL}, {"targets", 3, {8, 4, 1}, NULL}, {"lengths", 1, {8}, long_as}, {0}};
-    struct gle_data *data = open_stored(arrays, "", 0.5);
+    double weights[32];
+    const struct stored arrays[] = {{"x", 3, {8, 4, 1}, NULL},
+                                    {"targets", 3, {8, 4, 1}, NULL},
+                                    {"lengths", 1, {8}, long_as},
+                                    {"mask", 2, {8, 4}, weights},
+                                    {0}};
+    struct gle_data *data;
 
     (void)state;
+    for (size_t i = 0; i < 32; i++)
+        weights[i] = 1.0 + (double)(i / 4);
+    data = open_stored(arrays, "", 0.5);
     for (int split = GLE_TRAIN; split <= GLE_VALIDATION; split++) {
         const struct gle_samples *s = &data->split[split];
         assert_int_equal(s->n, 4);
@@ -149,6 +184,7 @@ static void a_validation_set_takes_all_of_a_sample(void **state)
             const size_t sample = (size_t)s->x[4 * i] / 4; /* x is 0, 1, 2, ... */
             assert_true(s->lengths[i] == (uint32_t)long_as[sample]);
             assert_int_equal(gle_data_count_asked(data, (enum gle_split)split, i, 4), s->lengths[i]);
+            assert_true(gle_data_weight(data, (enum gle_split)split, i, 0) == 1.0f + (float)sample);
         }
     }
     gle_data_close(data);
@@ -156,13 +192,14 @@ static void a_validation_set_takes_all_of_a_sample(void **state)
 
 static void the_checksum_knows_lengths_masks_and_frames(void **state)
 {
-    static const double whole[] = {4, 4}, ones[] = {1, 1, 1, 1, 1, 1, 1, 1};
+    static const double whole[] = {4, 4}, ones[] = {1, 1, 1, 1, 1, 1, 1, 1}, half[] = {1, 1, 1, 1, 1, 1, 0.5, 1};
     static const struct stored sets[][5] = {
         {{"x", 3, {2, 4, 1}, NULL}, {"y", 1, {2}, classes}, {0}},
         {{"x", 3, {2, 4, 1}, NULL}, {"y", 1, {2}, classes}, {"lengths", 1, {2}, two_lengths}, {0}},
         {{"x", 3, {2, 4, 1}, NULL}, {"y", 1, {2}, classes}, {"lengths", 1, {2}, whole}, {0}},
         {{"x", 3, {2, 4, 1}, NULL}, {"y", 1, {2}, classes}, {"mask", 2, {2, 4}, ones}, {0}},
         {{"x", 3, {2, 4, 1}, NULL}, {"y", 1, {2}, classes}, {"mask", 2, {2, 4}, mask}, {0}},
+        {{"x", 3, {2, 4, 1}, NULL}, {"y", 1, {2}, classes}, {"mask", 2, {2, 4}, half}, {0}},
     };
     static const char *const more[] = {"", "hold: 2", "upsample: 2", "target_window: [0, 1]", "target_window: [1, 2]"};
     enum { SETS = sizeof sets / sizeof *sets, MORE = sizeof more / sizeof *more };
@@ -180,7 +217,9 @@ static void the_checksum_knows_lengths_masks_and_frames(void **state)
 
 static void what_is_wrong_is_refused(void **state)
 {
-    static const double wrong_lengths[] = {4, 5}, zero_length[] = {0, 4}, half[] = {1, 1, 1, 1, 1, 0.5, 1, 1};
+    static const double wrong_lengths[] = {4, 5}, zero_length[] = {0, 4}, below[] = {1, 1, 1, 1, 1, -0.5, 1, 1};
+    static const double no_number[] = {1, 1, 1, 1, 1, NAN, 1, 1}, endless[] = {1, 1, 1, INFINITY, 1, 1, 1, 1};
+    static const double too_small[] = {1, 1, 1e-60, 1, 1, 1, 1, 1};
     static const double nothing[] = {1, 1, 1, 1, 0, 0, 0, 0};
     static const double partly[] = {1, 2, 3, NAN, 5, 6, 7, 8}, infinite[] = {1, 2, 3, 4, 5, INFINITY, 7, 8};
     static const struct {
@@ -197,9 +236,18 @@ static void what_is_wrong_is_refused(void **state)
          "lengths has shape (3), where one number for each of 2 samples is wanted", false, GLE_EDATA},
         {{{"x", 2, {2, 4}, NULL}, {"y", 1, {2}, classes}, {"lengths", 1, {2}, two_lengths}, {0}}, "present: 1",
          "has lengths, where x has no frames that could be counted", false, GLE_EDATA},
-        {{{"x", 3, {2, 4, 1}, NULL}, {"y", 1, {2}, classes}, {"mask", 2, {2, 4}, half}, {0}}, "",
-         "mask[1, 1] = 0.5, where 0 (nothing is asked for) or 1 is wanted: other weights of steps are not known", false,
-         GLE_EDATA},
+        {{{"x", 3, {2, 4, 1}, NULL}, {"y", 1, {2}, classes}, {"mask", 2, {2, 4}, below}, {0}}, "",
+         "mask[1, 1] = -0.5 is no weight of a step, which is 0 (nothing is asked for) or a positive number of single "
+         "precision", false, GLE_EDATA},
+        {{{"x", 3, {2, 4, 1}, NULL}, {"y", 1, {2}, classes}, {"mask", 2, {2, 4}, no_number}, {0}}, "",
+         "mask[1, 1] = nan is no weight of a step, which is 0 (nothing is asked for) or a positive number of single "
+         "precision", false, GLE_EDATA},
+        {{{"x", 3, {2, 4, 1}, NULL}, {"y", 1, {2}, classes}, {"mask", 2, {2, 4}, endless}, {0}}, "",
+         "mask[0, 3] = inf is no weight of a step, which is 0 (nothing is asked for) or a positive number of single "
+         "precision", false, GLE_EDATA},
+        {{{"x", 3, {2, 4, 1}, NULL}, {"y", 1, {2}, classes}, {"mask", 2, {2, 4}, too_small}, {0}}, "",
+         "mask[0, 2] = 1e-60 is no weight of a step, which is 0 (nothing is asked for) or a positive number of single "
+         "precision", false, GLE_EDATA},
         {{{"x", 3, {2, 4, 1}, NULL}, {"y", 1, {2}, classes}, {"mask", 2, {4, 2}, mask}, {0}}, "",
          "mask has shape (4, 2), where (2 samples, 4 steps) is wanted", false, GLE_EDATA},
         {{{"x", 3, {2, 4, 1}, NULL}, {"y", 1, {2}, classes}, {"mask", 2, {2, 8}, NULL}, {0}}, "hold: 2",
@@ -256,10 +304,23 @@ enum { T = 6, N = 4 };
 static const double run_labels[N] = {0, 1, 1, 0};
 static const double run_mask[N * T] = {0, 1, 1, 0, 1, 0, 1, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1};
 static const double run_lengths[N] = {6, 5, 3, 6};
+static const double run_weights[N * T] = {0, 0.3, 1, 0, 2, 0, 7.5, 0, 0, 1, 0.125, 1,
+                                          1, 3,   0, 0, 0, 0, 0.6, 0, 0, 0.5, 0, 1};
 static const struct stored run_set[] = {{"x", 3, {N, T, COLS}, NULL},    {"y", 1, {N}, run_labels},
                                         {"mask", 2, {N, T}, run_mask},   {"lengths", 1, {N}, run_lengths},
                                         {"x_test", 3, {N, T, COLS}, NULL}, {"y_test", 1, {N}, run_labels},
                                         {"mask_test", 2, {N, T}, run_mask}, {"lengths_test", 1, {N}, run_lengths}, {0}};
+static const struct stored weighted_set[] = {{"x", 3, {N, T, COLS}, NULL},    {"y", 1, {N}, run_labels},
+                                             {"mask", 2, {N, T}, run_weights}, {"lengths", 1, {N}, run_lengths},
+                                             {"x_test", 3, {N, T, COLS}, NULL}, {"y_test", 1, {N}, run_labels},
+                                             {"mask_test", 2, {N, T}, run_weights},
+                                             {"lengths_test", 1, {N}, run_lengths}, {0}};
+/* What is put into the archive, and what its steps count. */
+static const struct {
+    const struct stored *arrays;
+    const double *weights;
+} run_sets[] = {{run_set, run_mask}, {weighted_set, run_weights}};
+enum { SETS_OF_RUNS = sizeof run_sets / sizeof *run_sets };
 
 static const char *config(const char *dataset, const char *learning, const char *training, const char *sections)
 {
@@ -277,9 +338,9 @@ static const char *config(const char *dataset, const char *learning, const char 
     return yaml;
 }
 
-static bool asks(size_t sample, size_t t)
+static double weight(size_t set, size_t sample, size_t t)
 {
-    return run_mask[sample * T + t] == 1.0 && (double)t < run_lengths[sample];
+    return (double)t < run_lengths[sample] ? (double)(float)run_sets[set].weights[sample * T + t] : 0.0;
 }
 
 /* Which sample a row shows: x begins with 0, 1, 2, ... */
@@ -303,24 +364,25 @@ struct sums {
 };
 
 /* One batch, from its first sight on, of n_steps; decides: how many steps before the last that asks; 0: all. */
-static void count_batch(struct sums *sums, const struct sight *first, size_t n_steps, size_t decides)
+static void count_batch(struct sums *sums, size_t set, const struct sight *first, size_t n_steps, size_t decides)
 {
     for (size_t b = 0; b < first->moment.B; b++) {
         const size_t sample = sample_of(first, b);
         double sum[2] = {0};
         size_t stop = 0;
         for (size_t t = 0; t < n_steps; t++)
-            stop = asks(sample, t) ? t + 1 : stop;
+            stop = weight(set, sample, t) > 0.0 ? t + 1 : stop;
         for (size_t t = 0; t < n_steps; t++) {
-            assert_int_equal(isnan(first[t].target[2 * b]) != 0, !asks(sample, t));
+            const double counts = weight(set, sample, t);
+            assert_int_equal(isnan(first[t].target[2 * b]) != 0, counts == 0.0);
             if (t >= (size_t)run_lengths[sample])
                 assert_true(first[t].input[2 * b] == 0.0f && first[t].input[2 * b + 1] == 0.0f);
-            if (!asks(sample, t))
+            if (counts == 0.0)
                 continue;
-            sums->loss += loss_of(&first[t], b);
-            sums->asked += 1.0;
+            sums->loss += counts * loss_of(&first[t], b);
+            sums->asked += counts;
             for (size_t k = 0; (!decides || t + decides >= stop) && k < 2; k++)
-                sum[k] += (double)first[t].output[2 * b + k];
+                sum[k] += counts * (double)first[t].output[2 * b + k];
         }
         sums->right += (sum[1] > sum[0]) == (run_labels[sample] == 1.0);
         sums->done++;
@@ -344,13 +406,14 @@ static const char *const rules[] = {"loss: cross_entropy", "loss: cross_entropy,
 static void epochs_count_what_is_asked_for(void **state)
 {
     (void)state;
-    store_at(archive, run_set);
-    for (size_t k = 0; k < 2 * DECIDES; k++) {
+    for (size_t i = 0; i < 2 * DECIDES * SETS_OF_RUNS; i++) {
+        const size_t k = i / SETS_OF_RUNS, set = i % SETS_OF_RUNS;
         char training[200];
         struct witness w;
         struct trial t;
         struct sums sums[3][GLE_SPLITS] = {0};
         size_t s = 0;
+        store_at(archive, run_sets[set].arrays);
         snprintf(training, sizeof training, "epochs: 2, batch_size: 3, test_batch_size: 2%s", decides[k / 2].text);
         witness_run(&w, &t, config("", rules[k % 2], training, ""), 1 + k % 2);
         while (s < w.n_steps) { /* a batch is as long as the longest of its samples */
@@ -360,7 +423,7 @@ static void epochs_count_what_is_asked_for(void **state)
                 const size_t length = (size_t)run_lengths[sample_of(&w.steps[s], b)];
                 longest = length > longest ? length : longest;
             }
-            count_batch(&sums[m->stage][m->split], &w.steps[s], longest, decides[k / 2].steps);
+            count_batch(&sums[m->stage][m->split], set, &w.steps[s], longest, decides[k / 2].steps);
             s += longest;
         }
         assert_int_equal(s, w.n_steps);
@@ -379,18 +442,19 @@ static void epochs_count_what_is_asked_for(void **state)
 static void phases_and_evaluations_count_it_too(void **state)
 {
     (void)state;
-    store_at(archive, run_set);
-    for (size_t k = 0; k < 2 * DECIDES; k++) {
+    for (size_t i = 0; i < 2 * DECIDES * SETS_OF_RUNS; i++) {
+        const size_t k = i / SETS_OF_RUNS, set = i % SETS_OF_RUNS;
         char training[250];
         struct witness w;
         struct trial t, by_epochs;
         struct sums sums = {0};
+        store_at(archive, run_sets[set].arrays);
         snprintf(training, sizeof training,
                  "batch_size: 3, test_batch_size: 4, state: reset, evaluate: {every: 1.2}, phases: [{duration: 2.4}]%s",
                  decides[k / 2].text);
         witness_run(&w, &t, config("", rules[k % 2], training, ""), 1);
         for (size_t s = 0; s < w.n_steps; s += T)
-            count_batch(&sums, &w.steps[s], T, decides[k / 2].steps);
+            count_batch(&sums, set, &w.steps[s], T, decides[k / 2].steps);
         assert_int_equal(sums.done, 12);
         assert_near(t.m.phases[0].loss, sums.loss / sums.asked);
         assert_near(t.m.phases[0].last_loss, sums.loss / sums.asked);
@@ -490,6 +554,128 @@ static void samples_are_asked_each_for_its_own(void **state)
     }
 }
 
+/* --- gradients of weighted steps --- */
+
+static const double all_weights[T] = {0.5, 2, 0, 1, 3, 0.25};
+
+/* Puts away one sample whose steps have these weights. */
+static void store_weighted(const double weights[T])
+{
+    const struct stored one[] = {{"x", 3, {1, T, COLS}, NULL}, {"y", 1, {1}, run_labels},
+                                 {"mask", 2, {1, T}, weights}, {0}};
+
+    store_at(archive, one);
+}
+
+/* What one step of an optimizer without memory makes of the parameters. Owns: free(). */
+static float *change_by(size_t *n, const char *text)
+{
+    static const char training[] = "epochs: %d, batch_size: 1, state: reset";
+    char epochs[64];
+    float *p[2];
+
+    for (int e = 0; e < 2; e++) {
+        struct trial t;
+        snprintf(epochs, sizeof epochs, training, e);
+        t = trial_of(config(", classes: 2", text, epochs, ""), 1);
+        p[e] = all_params(&t.b, n);
+        trial_close(&t);
+    }
+    for (size_t i = 0; i < *n; i++)
+        p[1][i] -= p[0][i];
+    free(p[0]);
+    return p[1];
+}
+
+/* Where errors do not feed back, gradients are sums over the steps that ask, each times its weight. */
+static void gradients_of_weighted_steps_add_up(void **state)
+{
+    static const char *const of[] = {"loss: cross_entropy, update: {every: 6}",
+                                     "loss: mse, rule: bp, update: {every: 6}",
+                                     "loss: {type: huber, delta: 0.2}, rule: eprop, update: {every: 6}",
+                                     "loss: cross_entropy, rule: bptt, window: 0.6",
+                                     "loss: log_cosh, rule: adjoint, window: 0.6"};
+
+    (void)state;
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
+        char text[200];
+        size_t n;
+        float *whole, *part;
+        double *sums, most = 0.0;
+        snprintf(text, sizeof text, "%s, optimizer: {type: sgd, lr: 0.5}", of[k]);
+        store_weighted(all_weights);
+        whole = change_by(&n, text);
+        sums = calloc(n, sizeof *sums);
+        for (size_t t = 0; t < T; t++) {
+            double only[T] = {0};
+            only[t] = 1.0;
+            store_weighted(only);
+            part = change_by(&n, text);
+            for (size_t i = 0; i < n; i++)
+                sums[i] += all_weights[t] * (double)part[i];
+            free(part);
+        }
+        for (size_t i = 0; i < n; i++)
+            most = fmax(most, fabs(sums[i]));
+        for (size_t i = 0; i < n; i++)
+            if (!(fabs((double)whole[i] - sums[i]) <= 3e-5 * most))
+                fail_msg("%s: parameter %zu: %g, not %g", of[k], i, (double)whole[i], sums[i]);
+        assert_true(most > 0.01);
+        free(sums);
+        free(whole);
+    }
+}
+
+/* The weighted loss of the sample, summed over its steps, with a bias of the first layer that is off by h. */
+static double loss_at(const char *text, double h)
+{
+    char bias[100];
+    struct trial t;
+    double loss, asked = 0.0;
+
+    snprintf(bias, sizeof bias, "variants: {it: {\"network.layers[0].bias\": [0.1, %.9g, 0.3, -0.2]}}\n", -0.1 + h);
+    t = trial_of(config(", classes: 2", text, "epochs: 1, batch_size: 1, state: reset", bias), 1);
+    loss = t.m.epochs[1].score[GLE_TRAIN].loss;
+    for (size_t i = 0; i < T; i++)
+        asked += all_weights[i];
+    trial_close(&t);
+    return loss * asked;
+}
+
+/* Exact gradients of weighted steps, through errors that feed back into membranes: the slope of the weighted loss. */
+static void exact_gradients_are_the_slope_of_the_weighted_loss(void **state)
+{
+    static const char *const losses[] = {"cross_entropy", "mse", "log_cosh"};
+    static const double h = 0.02, lr = 0.01;
+
+    (void)state;
+    store_weighted(all_weights);
+    for (size_t k = 0; k < sizeof losses / sizeof *losses; k++) {
+        char text[200];
+        double slope, gradient;
+        struct trial t;
+        float *before, *after;
+        size_t n;
+        snprintf(text, sizeof text, "loss: %s, rule: bptt, window: 0.6, gamma: 0.3, optimizer: {type: sgd, lr: %g}",
+                 losses[k], lr);
+        slope = (loss_at(text, h) - loss_at(text, -h)) / (2.0 * h);
+        for (int e = 0; e < 2; e++) {
+            char epochs[64];
+            snprintf(epochs, sizeof epochs, "epochs: %d, batch_size: 1, state: reset", e);
+            t = trial_of(config(", classes: 2", text, epochs,
+                                "variants: {it: {\"network.layers[0].bias\": [0.1, -0.1, 0.3, -0.2]}}\n"), 1);
+            *(e ? &after : &before) = all_params(&t.b, &n);
+            trial_close(&t);
+        }
+        gradient = ((double)before[4 * COLS + 1] - (double)after[4 * COLS + 1]) / lr; /* behind the weights of a */
+        assert_true(fabs(slope) > 0.01);
+        if (!(fabs(gradient - slope) <= 3e-3 * fabs(slope)))
+            fail_msg("%s: %g, not %g", losses[k], gradient, slope);
+        free(before);
+        free(after);
+    }
+}
+
 static int make_archive(void **state)
 {
     (void)state;
@@ -509,6 +695,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_are_held_or_interpolated),
         cmocka_unit_test(masks_lengths_windows_and_nan_say_what_is_asked_for),
+        cmocka_unit_test(what_counts_more_varies_more),
         cmocka_unit_test(only_what_is_asked_for_varies),
         cmocka_unit_test(a_validation_set_takes_all_of_a_sample),
         cmocka_unit_test(the_checksum_knows_lengths_masks_and_frames),
@@ -516,6 +703,8 @@ int main(void)
         cmocka_unit_test(epochs_count_what_is_asked_for),
         cmocka_unit_test(phases_and_evaluations_count_it_too),
         cmocka_unit_test(a_common_mask_is_a_window),
+        cmocka_unit_test(gradients_of_weighted_steps_add_up),
+        cmocka_unit_test(exact_gradients_are_the_slope_of_the_weighted_loss),
         cmocka_unit_test(samples_are_asked_each_for_its_own),
     };
     return cmocka_run_group_tests(tests, make_archive, remove_archive);

@@ -104,6 +104,84 @@ static void phases_and_evaluations_do_as_well(void **state)
     }
 }
 
+/* Sequences, or a signal, beside a teacher, who asks for something at every step. */
+static const char *taught(const char *loss, bool signal, const char *training)
+{
+    static const char layers[] = "network: {input: 1, layers: [{name: a, neurons: {count: 5, tau_m: 1.0, tau_r: 0.6}, "
+                                 "activation: tanh}, {name: b, neurons: {count: 2, tau_m: 0.5, tau_r: 0.5}}]}\n"
+                                 "teacher: {a: {tau_m: 0.7}, b: {bias: [0.5, -3.0]}}\n";
+    static char yaml[YAML_BYTES];
+    const int n = snprintf(yaml, sizeof yaml,
+                           "glesim: 1\nname: taught\ndt: 0.5\nseed: 5\ndataset: %s\n%s"
+                           "learning: {rule: gle, loss: %s, optimizer: {type: adam, lr: 0.01}}\n"
+                           "training: {%s}\nrecord: {every: 1}\n",
+                           signal ? "{type: sines, omega: [1.0, 0.3], sequences: 3}"
+                                  : "{type: mackey_glass, train: 60, test: 21, length: 3, washout: 1, discard: 50}",
+                           layers, loss, training);
+
+    assert_in_range(n, 1, YAML_BYTES - 1);
+    return yaml;
+}
+
+/* Of each of two outputs. */
+static void count_taught(struct sums s[2], const struct sight *seen)
+{
+    for (size_t i = 0; i < 2 * seen->moment.B; i++) {
+        const double y = (double)seen->target[i], d = y - (double)seen->output[i];
+        s[i % 2].n += 1.0;
+        s[i % 2].y += y;
+        s[i % 2].y2 += y * y;
+        s[i % 2].error += d * d;
+    }
+}
+
+static double nrmse_of(const struct sums s[2])
+{
+    return sqrt((s[0].error + s[1].error) / s[0].n / (variance(&s[0]) + variance(&s[1])));
+}
+
+static void beside_a_teacher_it_is_by_what_the_teacher_asked_for(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < LOSSES; k++) {
+        struct witness w;
+        struct trial t, by_phases;
+        struct sums passes[3][GLE_SPLITS][2] = {0};
+        witness_run(&w, &t, taught(losses[k], false, "epochs: 2, batch_size: 8, test_batch_size: 5, state: reset"),
+                    1 + k % 2);
+        for (size_t s = 0; s < w.n_steps; s++)
+            count_taught(passes[w.steps[s].moment.stage][w.steps[s].moment.split], &w.steps[s]);
+        for (size_t e = 0; e < 3; e++)
+            for (int split = e ? GLE_TRAIN : GLE_TEST; split < GLE_SPLITS; split += GLE_TEST)
+                assert_near(t.m.epochs[e].score[split].nrmse, nrmse_of(passes[e][split]));
+        by_phases = trial_of(taught(losses[k], false, "batch_size: 6, test_batch_size: 5, state: reset, "
+                                                      "evaluate: {every: 3}, phases: [{duration: 4}]"), 1);
+        assert_near(by_phases.m.evaluations[0].nrmse, t.m.epochs[0].score[GLE_TEST].nrmse);
+        trial_close(&by_phases);
+        witness_clear(&w);
+        trial_close(&t);
+    }
+}
+
+/* A signal is longer than single precision sums squares for. */
+static void beside_a_teacher_phases_have_it_as_well(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < LOSSES; k++) {
+        struct witness w;
+        struct trial t;
+        struct sums phases[4][2] = {0};
+        witness_run(&w, &t, taught(losses[k], true, "phases: [{duration: 40, learn: false}, {duration: 33.5}, "
+                                                    "{duration: 1}]"), 1);
+        for (size_t s = 0; s < w.n_steps; s++)
+            count_taught(phases[w.steps[s].moment.stage], &w.steps[s]);
+        for (size_t i = 0; i < 3; i++)
+            assert_near(t.m.phases[i].nrmse, nrmse_of(phases[i + 1]));
+        witness_clear(&w);
+        trial_close(&t);
+    }
+}
+
 /* More steps than squared errors are summed in single precision for. */
 static void long_sequences_lose_no_digits(void **state)
 {
@@ -190,6 +268,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(epochs_tell_how_far_outputs_are_from_targets),
         cmocka_unit_test(phases_and_evaluations_do_as_well),
+        cmocka_unit_test(beside_a_teacher_it_is_by_what_the_teacher_asked_for),
+        cmocka_unit_test(beside_a_teacher_phases_have_it_as_well),
         cmocka_unit_test(long_sequences_lose_no_digits),
         cmocka_unit_test(of_many_classes_the_label_may_be_among_five),
     };

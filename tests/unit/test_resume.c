@@ -1,5 +1,7 @@
 /* Runs that are stopped, saved, and gone on with: to the bits that they would have had. */
+#include "../support/folder.h"
 #include "../support/stored.h"
+#include "../support/tiny.h"
 #include "../support/trial.h"
 #include "base/archive.h"
 #include "base/memory.h"
@@ -315,15 +317,12 @@ static void check_every_step(const char *text)
     unlink(path);
 }
 
-/* Sequences of several lengths, which ask for something now and then. */
+/* Sequences of several lengths, which ask for something now and then, or for some of it more than for the rest. */
 static void check_sequences(void)
 {
     static const double labels[] = {0, 1, 1}, lengths[] = {5, 3, 4};
-    static const double mask[] = {1, 0, 1, 0, 1, 1, 0, 1, 0, 0, 0, 1, 0, 1, 0};
-    static const struct stored arrays[] = {{"x", 3, {3, 5, 1}, NULL},      {"y", 1, {3}, labels},
-                                           {"mask", 2, {3, 5}, mask},      {"lengths", 1, {3}, lengths},
-                                           {"x_test", 3, {3, 5, 1}, NULL}, {"y_test", 1, {3}, labels},
-                                           {"mask_test", 2, {3, 5}, mask}, {"lengths_test", 1, {3}, lengths}, {0}};
+    static const double masks[2][15] = {{1, 0, 1, 0, 1, 1, 0, 1, 0, 0, 0, 1, 0, 1, 0},
+                                        {0.3, 0, 1, 0, 7.7, 0.1, 0, 1, 0, 0, 0, 1.9, 0, 0.6, 0}};
     static const char *const trainings[] = {
         "training: {epochs: 1, batch_size: 2, decide: {type: window, length: 0.2}}\n",
         "training: {batch_size: 2, decide: last, evaluate: {every: 0.7}, "
@@ -331,8 +330,13 @@ static void check_sequences(void)
     char path[32], yaml[YAML_BYTES];
 
     temporary(path);
-    store_at(path, arrays);
     for (size_t k = 0; k < 4; k++) {
+        const double *mask = masks[k == 0 || k == 3];
+        const struct stored arrays[] = {{"x", 3, {3, 5, 1}, NULL},      {"y", 1, {3}, labels},
+                                        {"mask", 2, {3, 5}, mask},      {"lengths", 1, {3}, lengths},
+                                        {"x_test", 3, {3, 5, 1}, NULL}, {"y_test", 1, {3}, labels},
+                                        {"mask_test", 2, {3, 5}, mask}, {"lengths_test", 1, {3}, lengths}, {0}};
+        store_at(path, arrays);
         snprintf(yaml, sizeof yaml,
                  "glesim: 1\nname: own\ndt: 0.1\nseed: 5\ndataset: {type: npz, file: %s, upsample: 2}\n"
                  "network: {input: 1, layers: [{name: b, neurons: {count: 2, tau_m: 0.7, tau_r: 0.5}}]}\n"
@@ -341,6 +345,31 @@ static void check_sequences(void)
         check_every_step(yaml);
     }
     unlink(path);
+}
+
+/* Images that are made as they are shown, by duration: photographs are turned and moved as the draw says. */
+static void check_images(void)
+{
+    static const struct {
+        const char *name, *files;
+        size_t channels, classes;
+    } sets[] = {{"idx", "images: FOLDER/images, labels: FOLDER/labels, test_images: FOLDER/test_images, "
+                        "test_labels: FOLDER/test_labels, as: pixels", 1, 3},
+                {"cifar10", "path: FOLDER, as: rows, augment: {flip: true, shift: 2}", 96, 10}};
+    char folder[FOLDER_SIZE], yaml[YAML_BYTES];
+
+    for (size_t k = 0; k < sizeof sets / sizeof *sets; k++) {
+        folder_make(folder);
+        tiny_find(sets[k].name)->make(folder);
+        snprintf(yaml, sizeof yaml,
+                 "glesim: 1\nname: images\ndt: 0.1\nseed: 5\ndataset: {type: %s, %s, present: 0.1}\n"
+                 "network: {input: %zu, layers: [{name: b, neurons: {count: %zu, tau_m: 0.7, tau_r: 0.5}}]}\n"
+                 "learning: {loss: cross_entropy}\n"
+                 "training: {batch_size: 2, evaluate: {every: 0.7}, phases: [{duration: 0.9}, {duration: 1.3}]}\n"
+                 "record: {every: 1}\n", sets[k].name, sets[k].files, sets[k].channels, sets[k].classes);
+        check_every_step(folder_text(folder, yaml));
+        folder_remove(folder);
+    }
 }
 
 static void a_run_may_be_stopped_after_any_step(void **state)
@@ -352,6 +381,7 @@ static void a_run_may_be_stopped_after_any_step(void **state)
     for (size_t k = 0; k < sizeof others / sizeof *others; k++)
         check_every_step(others[k]);
     check_sequences();
+    check_images();
 }
 
 static void a_run_may_be_stopped_after_all_steps(void **state)
