@@ -25,8 +25,9 @@ MAY_INCLUDE = {
     "train": ["base", "solver", "parts", "data", "config"],
     "report": ["base", "config", "train/metrics.h", "train/observer.h"],
     "schema": ["base", "yaml", "config"],
-    "cli": ["base", "yaml", "kernel", "backend", "parts", "data", "config", "graph", "solver", "train", "report"],
-    "main.c": ["base", "yaml", "kernel", "parts", "data", "config", "graph", "solver", "train", "report", "schema", "cli"],
+    "comm": ["base"],
+    "cli": ["base", "yaml", "kernel", "comm", "backend", "parts", "data", "config", "graph", "solver", "train", "report"],
+    "main.c": ["base", "yaml", "kernel", "comm", "parts", "data", "config", "graph", "solver", "train", "report", "schema", "cli"],
 }
 
 # Single headers beyond these lines, each with what it is needed for. All point downwards.
@@ -81,11 +82,12 @@ LIBRARIES = {
     "sndfile.h": ["data/sound.c"],
     "samplerate.h": ["data/sound.c"],
     "kiss_fftr.h": ["data/features.c"],
-    "poll.h": ["cli/accelerator.c", "cli/jobs.c", "data/events_hdf5.c", "main.c"],
+    "mpi.h": ["comm/mpi.c"],
+    "poll.h": ["cli/accelerator.c", "cli/crews.c", "data/events_hdf5.c", "main.c"],
     "sys/mman.h": ["cli/origins.c"],
-    "sys/wait.h": ["cli/accelerator.c", "cli/jobs.c", "cli/limits.c", "data/events_hdf5.c"],
-    "sys/prctl.h": ["cli/jobs.c"],
-    "pthread.h": ["base/npz_write.c", "cli/accelerator.h", "cli/jobs.c", "cli/limits.c", "data/feed.c", "solver/device_inside.h"],
+    "sys/wait.h": ["cli/accelerator.c", "cli/apart.c", "cli/crews.c", "cli/limits.c", "data/events_hdf5.c"],
+    "sys/prctl.h": ["cli/apart.c", "cli/crews.c"],
+    "pthread.h": ["base/npz_write.c", "cli/accelerator.h", "cli/crews.c", "cli/limits.c", "data/feed.c", "solver/device_inside.h"],
     "dirent.h": ["backend/cache.c", "base/file.c", "data/corpus_files.c", "report/folder.c"],
     "sys/file.h": ["report/report.c"],
     "blis.h": ["kernel/gemm.c"],
