@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/merge.h"
 #include "cli/options.h"
 #include "cli/ranks.h"
 #include "cli/show.h"
@@ -127,7 +128,9 @@ static int act(const struct gle_options *o, const char *command, struct gle_comm
         code = show_schema();
     atexit(on_exit_within);
     runs_under_way = true;
-    if (o->action <= GLE_DRY_RUN)
+    if (o->action == GLE_SUMMARISE)
+        code = gle_merge(o);
+    else if (o->action <= GLE_DRY_RUN)
         code = gle_command_run(o, command, comm, stop);
     runs_under_way = false;
     gle_ranks_dismiss(comm);

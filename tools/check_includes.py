@@ -59,6 +59,7 @@ BEYOND = {
         "parts/feedback.h": "names of rows",
     },
     "schema/schema.c": {"report/json.h": "how a document is begun and ended"},
+    "report/collect.c": {"yaml/node.h": "values of swept keys"},
     "report/inputs.c": {
         "parts/feedback.h": "its weights are parameters",
         "parts/init.h": "which initialisers read a file",
@@ -88,7 +89,7 @@ LIBRARIES = {
     "sys/wait.h": ["cli/accelerator.c", "cli/apart.c", "cli/crews.c", "cli/limits.c", "data/events_hdf5.c"],
     "sys/prctl.h": ["cli/apart.c", "cli/crews.c"],
     "pthread.h": ["base/npz_write.c", "cli/accelerator.h", "cli/crews.c", "cli/limits.c", "data/feed.c", "solver/device_inside.h"],
-    "dirent.h": ["backend/cache.c", "base/file.c", "data/corpus_files.c", "report/folder.c"],
+    "dirent.h": ["backend/cache.c", "base/file.c", "data/corpus_files.c", "report/collect.c", "report/folder.c"],
     "sys/file.h": ["report/report.c"],
     "blis.h": ["kernel/gemm.c"],
     "CL/cl.h": ["backend"],

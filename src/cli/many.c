@@ -216,10 +216,8 @@ static void folder_above(char dir[DIR_SIZE], const struct gle_seed_run *run, int
         *strrchr(dir, '/') = '\0';
 }
 
-static void tell(const struct gle_plan *plan, const char *dir, const struct gle_summary *came)
+void gle_plan_tell_summary(const char *dir, const struct gle_summary *came)
 {
-    if (plan->options.quiet)
-        return;
     printf("%s/summary.json", dir);
     if (came->was_richer)
         printf(": left as it is, since it has runs of another config or other data than these; --force replaces it");
@@ -244,7 +242,8 @@ static int summarise_seeds(struct gle_plan *plan, struct gle_error *err)
         folder_above(dir, &plan->runs[i], 1);
         if (gle_summary_write(&came, dir, plan->runs + i, n, plan->options.force, err))
             return -1;
-        tell(plan, dir, &came);
+        if (!plan->options.quiet)
+            gle_plan_tell_summary(dir, &came);
     }
     return 0;
 }
@@ -252,21 +251,26 @@ static int summarise_seeds(struct gle_plan *plan, struct gle_error *err)
 /* A summary of the sweep of each variant, beside the folders of its points. */
 static int summarise_sweeps(struct gle_plan *plan, struct gle_error *err)
 {
+    struct gle_summary_point *points = gle_calloc(plan->n_runs, sizeof *points);
     struct gle_summary came;
     char dir[DIR_SIZE];
+    int rc = points ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the summary");
 
-    for (size_t i = 0, next; i < plan->n_runs; i = next) {
+    for (size_t i = 0, next; i < plan->n_runs && !rc; i = next) {
         const char *variant = plan->runs[i].exp->variant;
+        size_t n = 0;
         for (next = i; next < plan->n_runs; next++)
             if (variant && strcmp(plan->runs[next].exp->variant, variant))
                 break;
+        for (size_t k = i; k < next; k += plan->n_lists)
+            points[n++] = (struct gle_summary_point){.runs = plan->runs + k, .n = plan->n_lists};
         folder_above(dir, &plan->runs[i], 2);
-        if (gle_summary_write_sweep(&came, dir, plan->runs + i, (next - i) / plan->n_lists, plan->n_lists,
-                                    plan->options.force, err))
-            return -1;
-        tell(plan, dir, &came);
+        rc = gle_summary_write_sweep(&came, dir, points, n, plan->options.force, err);
+        if (!rc && !plan->options.quiet)
+            gle_plan_tell_summary(dir, &came);
     }
-    return 0;
+    gle_free(points);
+    return rc;
 }
 
 static int summarise(struct gle_plan *plan, struct gle_error *err)
