@@ -247,7 +247,7 @@ static int merge_sweep(size_t *n, const struct merge *m, size_t first, struct gl
             points[n_points++] = (struct gle_summary_point){.runs = f->runs, .n = f->n_runs};
     }
     rc = gle_summary_write_sweep(&came, dir, points, n_points, m->options->force, err);
-    if (!rc) {
+    if (!rc && !m->options->quiet) {
         gle_plan_tell_summary(dir, &came);
         say_combinations(dir, points, n_points);
     }
@@ -265,9 +265,11 @@ static int merge_folder(const struct merge *m, const struct gle_collected *f, st
     if (f->n_runs && (!label_of(f) || m->n_seeds > 1)) {
         if (gle_summary_write(&came, f->dir, f->runs, f->n_runs, m->options->force, err))
             return -1;
-        gle_plan_tell_summary(f->dir, &came);
+        if (!m->options->quiet)
+            gle_plan_tell_summary(f->dir, &came);
     }
-    say_folder(m, f);
+    if (!m->options->quiet)
+        say_folder(m, f);
     return 0;
 }
 

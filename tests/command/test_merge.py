@@ -78,6 +78,7 @@ class Merge(Case):
     def test_seeds_that_lie_far_apart_miss_none(self):
         self.run_glesim(XOR, *SHORT, "--seeds", "12,34,56")
         self.assertEqual(self.merged("results/xor")[1], "results/xor: 3 of 3 runs completed")
+        self.assertEqual(self.merged("results/xor", "--quiet"), [])
 
     def test_missing_points_and_seeds_of_points_are_said(self):
         config = self.write("small.yaml", SMALL_CONFIG + SWEEP)

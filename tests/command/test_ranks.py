@@ -120,6 +120,12 @@ class Ranks(Case):
         _, err = self.run_ranks(2, XOR, "--seedz", "0", code=2)
         self.assertEqual(err.count("did you mean --seeds?"), 1, err)
 
+    def test_sums_and_messages(self):
+        done = subprocess.run([*MPIRUN, "-n", "3", os.environ["GLE_COMM_TEST"]], cwd=self.folder, timeout=PATIENCE,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                              env={**os.environ, "GLE_RANKS": "3"}, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_different_commands_are_no_ranks_of_each_other(self):
         run = subprocess.run([*MPIRUN, "-n", "1", GLESIM, XOR, *SHORT, "--seed", "1", ":",
                               "-n", "1", GLESIM, XOR, *SHORT, "--seed", "2"], cwd=self.folder, stdin=subprocess.DEVNULL,
