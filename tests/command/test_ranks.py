@@ -181,12 +181,12 @@ class Ranks(Case):
 
     @unittest.skipUnless(LONG_ONES, "one of tests/long")
     def test_ranks_that_are_killed_anywhere_can_be_gone_on_with(self):
-        args = [XOR, "--seeds", "0-4", "--set", "training.epochs=1500", "--set", "checkpoint.minutes=0.001"]
+        args = [XOR, "--seeds", "0-4", "--set", "training.epochs=400", "--set", "checkpoint.minutes=0.005"]
         self.run_glesim(*args, "--output", "alone")
         for i in range(20):
             run = self.start_ranks(3, *args, "--output", f"killed_{i}", options=["--enable-recovery"] * (i % 2))
             self.wait_for(lambda: len(self.processes(run)[0]) >= 1, run)
-            time.sleep(0.15 * i)
+            time.sleep(0.07 * i)
             ranks = [pid for pid in children(run.pid) if pathlib.Path(f"/proc/{pid}/comm").read_text() == "glesim\n"]
             if ranks:
                 os.kill(ranks[i % len(ranks)], signal.SIGKILL)
