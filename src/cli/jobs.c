@@ -1,292 +1,105 @@
 #include "cli/jobs.h"
 #include "base/memory.h"
+#include "cli/crews.h"
+#include "cli/ranks.h"
 #include "cli/signals.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
-#include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-#ifdef __linux__
-#include <sys/prctl.h>
-#endif
 
-/* What comes from a run: its output, its errors, and how far it is. */
-enum { OUT, ERR, PROGRESS, PIPES = GLE_JOB_PIPES };
-enum { POLL_MS = 200 };
+enum { POLL_MS = 200, POLL_MS_RANKS = 20 };
 
 struct text {
     char *bytes;
     size_t n;
 };
 
-/* A process, with the runs of a crew. */
-struct process {
-    pid_t pid;
-    size_t n_left; /* runs that have not ended; 0: it is free */
-    bool waited;   /* for its end, which came with this status; */
-    int status, number; /* number: why nobody can tell, or 0 */
-};
-
-/* A run that is going on. */
+/* A run that is going on, here or on another rank. */
 struct child {
-    struct process *process; /* NULL: none */
-    size_t job;
-    int fd[PIPES]; /* -1: closed */
-    struct text text[PROGRESS];
+    bool used;
+    size_t job, rank;
+    struct text out, err;
     struct gle_job_progress progress; /* the latest */
     bool told;                        /* there is one */
-    bool over;                        /* it has ended, with this exit code */
-    int code;
     struct gle_score score[GLE_SPLITS]; /* the latest of each split */
-    size_t partial; /* bytes of it that have come */
-    unsigned char bytes[sizeof(struct gle_job_progress)];
+};
+
+/* What a rank is busy with. */
+struct place {
+    size_t at_once;   /* as in the jobs, or fewer, where the system does not give more */
+    size_t n_running;
 };
 
 struct state {
     const struct gle_jobs *jobs;
     struct gle_job_end *ends;
     struct gle_bar *bar;
-    struct process *processes; /* (most) */
+    struct gle_crews *crews;
+    struct gle_ranks *ranks; /* NULL: there are no others */
+    size_t n_places;
+    struct place *places;   /* (n_places) */
     struct child *children; /* (most) */
-    struct pollfd *polls;   /* (most * PIPES) */
-    struct child **of;      /* (most * PIPES): whose they are */
-    size_t most;    /* at_once, or the largest crew */
-    size_t at_once; /* as there, or fewer, where the system does not give more */
+    size_t most;
+    size_t n; /* runs that are not left out */
     size_t next, n_done, n_failed, n_running;
     double made; /* of all work, by runs that are over; what was there before does not count */
     bool told; /* the signal has been handed on */
     bool broken;
 };
 
-/* --- a crew's own process --- */
-
-/* What a thread of a crew needs to know. */
-struct crew {
-    const struct gle_jobs *jobs;
-    size_t first, n;
-    atomic_size_t next; /* run of it */
-    struct gle_job_pipes *pipes; /* (n) */
-};
-
-/* It has no hold on what comes from others, or nobody could tell when that ends. */
-static void close_others(const struct state *s)
-{
-    for (size_t i = 0; i < s->most; i++)
-        for (int p = 0; p < PIPES && s->children[i].process; p++)
-            if (s->children[i].fd[p] >= 0)
-                close(s->children[i].fd[p]);
-}
-
-static int be_run(const struct crew *crew, size_t i)
-{
-    struct gle_job_pipes *pipes = &crew->pipes[i];
-    struct gle_job_progress last;
-    int code = crew->jobs->work(crew->jobs->ctx, crew->first + i, pipes);
-
-    if (fflush(pipes->out) && !code)
-        code = 3;
-    (void)fflush(pipes->err);
-    memset(&last, 0, sizeof last); /* also what lies between its members */
-    last.over = true;
-    last.code = code;
-    if (write(pipes->progress, &last, sizeof last) < 0)
-        return code; /* nobody listens any more */
-    if (pipes->out != stdout) {
-        fclose(pipes->out);
-        fclose(pipes->err);
-    }
-    close(pipes->progress);
-    return code;
-}
-
-static void leave(const struct crew *crew)
-{
-    if (crew->jobs->leave)
-        crew->jobs->leave(crew->jobs->ctx);
-}
-
-static void *be_thread(void *ctx)
-{
-    struct crew *crew = ctx;
-    size_t i;
-
-    while ((i = crew->next++) < crew->n)
-        (void)be_run(crew, i);
-    leave(crew);
-    return NULL;
-}
-
-/* Runs all of a crew, so many at a time; this thread takes part. */
-static void be_crew(struct crew *crew, size_t width)
-{
-    pthread_t *threads = gle_calloc(width, sizeof *threads);
-    size_t n = 0;
-
-    while (threads && n + 1 < width && !pthread_create(&threads[n], NULL, be_thread, crew))
-        n++;
-    for (size_t i = n + 1; i < width; i++) /* there are no more */
-        leave(crew);
-    be_thread(crew);
-    for (size_t i = 0; i < n; i++)
-        pthread_join(threads[i], NULL);
-    gle_free(threads);
-}
-
-static void become_child(const struct state *s, pid_t parent)
-{
-    gle_signals_from(parent);
-    gle_signals_remember_stops(false);
-    setpgid(0, 0); /* a terminal's Ctrl-C goes to the parent alone, which hands it on */
-#ifdef __linux__
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-#endif
-    close_others(s);
-    if (getppid() != parent)
-        _exit(5);
-}
-
-/* A run by itself writes to this process' own output. */
-static void open_streams(struct gle_job_pipes *to, int pipes[PIPES][2], bool alone)
-{
-    for (int p = 0; p < PIPES; p++)
-        close(pipes[p][0]);
-    to->progress = pipes[PROGRESS][1];
-    if (!alone) {
-        to->out = fdopen(pipes[OUT][1], "w");
-        to->err = fdopen(pipes[ERR][1], "w");
-        if (!to->out || !to->err || setvbuf(to->err, NULL, _IOLBF, 0))
-            _exit(5);
-        return;
-    }
-    if (dup2(pipes[OUT][1], STDOUT_FILENO) < 0 || dup2(pipes[ERR][1], STDERR_FILENO) < 0)
-        _exit(5);
-    close(pipes[OUT][1]);
-    close(pipes[ERR][1]);
-    to->out = stdout;
-    to->err = stderr;
-}
-
-static _Noreturn void be_child(const struct state *s, size_t first, size_t n, int (*pipes)[PIPES][2], pid_t parent)
-{
-    const struct gle_jobs *jobs = s->jobs;
-    struct crew crew = {.jobs = jobs, .first = first, .n = n, .pipes = gle_calloc(n, sizeof *crew.pipes)};
-    size_t width;
-    int code = 0;
-
-    become_child(s, parent);
-    if (!crew.pipes)
-        _exit(5);
-    for (size_t i = 0; i < n; i++)
-        open_streams(&crew.pipes[i], pipes[i], n == 1);
-    width = jobs->begin ? jobs->begin(jobs->ctx, first, n, crew.pipes[0].err) : n;
-    if (n == 1) {
-        code = be_run(&crew, 0);
-        leave(&crew);
-    } else {
-        be_crew(&crew, width);
-    }
-    if (jobs->end)
-        jobs->end(jobs->ctx);
-    _exit(code);
-}
-
-static void close_pipes(int (*pipes)[PIPES][2], size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        close(pipes[i / PIPES][i % PIPES][0]);
-        close(pipes[i / PIPES][i % PIPES][1]);
-    }
-}
+/* --- beginning --- */
 
 /* Where the system has no room for another process, beside those that are running, these go on, and no more than so
  * many from then on. */
 static int refuse_start(struct state *s, int number, struct gle_error *err)
 {
+    struct place *here = &s->places[0];
+
     if (!s->n_running)
         return gle_fail(err, GLE_ENOMEM, "no process for another run: %s", strerror(number));
-    s->at_once = s->n_running;
+    here->at_once = here->n_running;
     gle_bar_clear(s->bar);
-    fprintf(stderr, "glesim: %zu run%s at a time from here on, no process for another: %s\n", s->at_once,
-            s->at_once > 1 ? "s" : "", strerror(number));
+    fprintf(stderr, "glesim: %zu run%s at a time from here on, no process for another: %s\n", here->at_once,
+            here->at_once == 1 ? "" : "s", strerror(number));
     return 0;
-}
-
-static struct process *free_process(const struct state *s)
-{
-    size_t i = 0;
-
-    while (s->processes[i].n_left)
-        i++;
-    return &s->processes[i];
 }
 
 static struct child *free_child(const struct state *s)
 {
     size_t i = 0;
 
-    while (s->children[i].process)
+    while (s->children[i].used)
         i++;
     return &s->children[i];
 }
 
-/* Those n runs that come next are a process' now. */
-static void take_on(struct state *s, pid_t pid, size_t n, int (*pipes)[PIPES][2])
+/* The next n runs are made by a rank. */
+static int start(struct state *s, size_t rank, size_t n, struct gle_error *err)
 {
-    struct process *process = free_process(s);
+    const int number = rank ? 0 : gle_crews_start(s->crews, s->next, n);
 
-    *process = (struct process){.pid = pid, .n_left = n};
-    for (size_t i = 0; i < n; i++) {
-        struct child *c = free_child(s);
-        *c = (struct child){.process = process, .job = s->next++};
-        for (int p = 0; p < PIPES; p++) {
-            close(pipes[i][p][1]);
-            c->fd[p] = pipes[i][p][0];
-            fcntl(c->fd[p], F_SETFL, O_NONBLOCK);
-        }
-    }
+    if (number)
+        return refuse_start(s, number, err);
+    if (rank && gle_ranks_start(s->ranks, rank, s->next, n, err))
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        *free_child(s) = (struct child){.used = true, .job = s->next++, .rank = rank};
+    s->places[rank].n_running += n;
     s->n_running += n;
+    return 0;
 }
 
-/* A process for n runs. */
-static int start(struct state *s, size_t n, struct gle_error *err)
+/* --- what comes of it --- */
+
+/* Nobody tells of a run that has ended. */
+static struct child *child_of(const struct state *s, size_t job)
 {
-    const pid_t parent = getpid();
-    int (*pipes)[PIPES][2] = gle_calloc(n, sizeof *pipes);
-    size_t n_pipes = 0;
-    pid_t pid = -1;
-    int number = 0, rc = 0;
-
-    if (!pipes)
-        return gle_fail(err, GLE_ENOMEM, "no memory for another run");
-    while (n_pipes < n * PIPES && !number)
-        if (!pipe(pipes[n_pipes / PIPES][n_pipes % PIPES]))
-            n_pipes++;
-        else
-            number = errno;
-    fflush(stdout);
-    fflush(stderr);
-    if (!number && (pid = fork()) < 0)
-        number = errno;
-    if (!pid)
-        be_child(s, s->next, n, pipes, parent);
-    if (pid > 0) {
-        take_on(s, pid, n, pipes);
-    } else {
-        close_pipes(pipes, n_pipes);
-        rc = refuse_start(s, number, err);
-    }
-    gle_free(pipes);
-    return rc;
+    for (size_t i = 0; i < s->most; i++)
+        if (s->children[i].used && s->children[i].job == job)
+            return &s->children[i];
+    return NULL;
 }
-
-/* --- what comes from it --- */
 
 /* Kept for the end of the run; what there is no room for is shown at once. */
 static void add_text(struct text *t, const char *bytes, size_t n, FILE *shown)
@@ -304,49 +117,25 @@ static void add_text(struct text *t, const char *bytes, size_t n, FILE *shown)
     longer[t->n] = '\0';
 }
 
-static void take_progress(struct child *c)
+static void on_text(void *ctx, size_t job, bool is_error, const char *bytes, size_t n)
 {
-    struct gle_job_progress told;
+    struct child *c = child_of(ctx, job);
 
-    memcpy(&told, c->bytes, sizeof told);
-    if (told.over) {
-        c->over = true;
-        c->code = told.code;
+    if (c)
+        add_text(is_error ? &c->err : &c->out, bytes, n, is_error ? stderr : stdout);
+}
+
+static void on_progress(void *ctx, size_t job, const struct gle_job_progress *told)
+{
+    struct child *c = child_of(ctx, job);
+
+    if (!c)
         return;
-    }
-    c->progress = told;
+    c->progress = *told;
     c->told = true;
     for (int split = 0; split < GLE_SPLITS; split++)
-        if (told.score[split].measured)
-            c->score[split] = told.score[split];
-}
-
-static void add_progress(struct child *c, const char *bytes, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        c->bytes[c->partial++] = (unsigned char)bytes[i];
-        if (c->partial == sizeof c->progress) {
-            take_progress(c);
-            c->partial = 0;
-        }
-    }
-}
-
-static void receive(struct child *c, int p)
-{
-    char bytes[4096];
-    const ssize_t n = read(c->fd[p], bytes, sizeof bytes);
-
-    if (n < 0 && (errno == EINTR || errno == EAGAIN))
-        return;
-    if (n <= 0) {
-        close(c->fd[p]);
-        c->fd[p] = -1;
-    } else if (p == PROGRESS) {
-        add_progress(c, bytes, (size_t)n);
-    } else {
-        add_text(&c->text[p], bytes, (size_t)n, p == ERR ? stderr : stdout);
-    }
+        if (told->score[split].measured)
+            c->score[split] = told->score[split];
 }
 
 /* Shows lines, each after the run's name. */
@@ -359,62 +148,82 @@ static void show_lines(FILE *to, const char *name, const char *lines)
     }
 }
 
-/* Waits for a process that has nothing more to say. */
-static void wait_for(struct process *process)
-{
-    pid_t pid;
-
-    if (process->waited)
-        return;
-    while ((pid = waitpid(process->pid, &process->status, 0)) < 0 && errno == EINTR)
-        continue;
-    process->waited = true;
-    process->number = pid < 0 ? errno : 0;
-}
-
-/* How a run ended; errors: what it has written of them. */
-static void conclude(struct gle_job_end *end, const struct child *c, const char *errors)
-{
-    const struct process *process = c->process;
-    const bool killed = !c->over && !process->number && WIFSIGNALED(process->status);
-
-    end->code = c->over ? c->code
-                : process->number ? 5
-                : killed ? 128 + WTERMSIG(process->status)
-                         : WEXITSTATUS(process->status);
-    if (!c->over && process->number)
-        snprintf(end->message, sizeof end->message, "nobody can tell how it ended: %s", strerror(process->number));
-    else if (killed)
-        snprintf(end->message, sizeof end->message, "killed by signal %d", WTERMSIG(process->status));
-    else if (end->code)
-        snprintf(end->message, sizeof end->message, "%.*s", (int)strcspn(errors, "\n"), errors);
-}
-
-static void finish(struct state *s, struct child *c)
+/* The end of a run; why: what it could not say itself, "": nothing. */
+static void finish(struct state *s, struct child *c, int code, const char *why)
 {
     struct gle_job_end *end = &s->ends[c->job];
-    const char *errors = c->text[ERR].bytes ? c->text[ERR].bytes : "";
+    const char *errors = c->err.bytes ? c->err.bytes : "";
     char name[160];
 
-    if (!c->over || c->process->n_left == 1)
-        wait_for(c->process);
-    conclude(end, c, errors);
+    end->code = code;
+    if (why[0])
+        snprintf(end->message, sizeof end->message, "%s", why);
+    else if (code)
+        snprintf(end->message, sizeof end->message, "%.*s", (int)strcspn(errors, "\n"), errors);
     s->jobs->name(s->jobs->ctx, c->job, name, sizeof name);
     gle_bar_clear(s->bar);
     show_lines(stderr, name, errors);
-    if (!c->over && (c->process->number || WIFSIGNALED(c->process->status)))
-        fprintf(stderr, "%s: %s\n", name, end->message);
+    if (why[0])
+        fprintf(stderr, "%s: %s\n", name, why);
     if (!s->bar->quiet)
-        show_lines(stdout, name, c->text[OUT].bytes);
+        show_lines(stdout, name, c->out.bytes);
     fflush(stdout);
-    gle_free(c->text[OUT].bytes);
-    gle_free(c->text[ERR].bytes);
+    gle_free(c->out.bytes);
+    gle_free(c->err.bytes);
     s->made += c->told ? 1.0 - c->progress.begun : 0.0;
-    c->process->n_left--;
-    c->process = NULL;
+    s->places[c->rank].n_running--;
     s->n_running--;
-    s->n_done++;
-    s->n_failed += end->code != 0;
+    s->n_done += code >= 0;
+    s->n_failed += code > 0;
+    *c = (struct child){.used = false};
+}
+
+static void on_end(void *ctx, size_t job, const struct gle_run_end *end)
+{
+    struct state *s = ctx;
+    struct child *c = child_of(s, job);
+    char why[128] = "";
+
+    if (end->number)
+        snprintf(why, sizeof why, "nobody can tell how it ended: %s", strerror(end->number));
+    else if (end->killed)
+        snprintf(why, sizeof why, "killed by signal %d", end->killed);
+    if (c)
+        finish(s, c, end->code, why);
+}
+
+static void on_refused(void *ctx, size_t rank, const char *why)
+{
+    const struct state *s = ctx;
+
+    gle_bar_clear(s->bar);
+    fprintf(stderr, "glesim: rank %zu on %s takes no runs: %s\n", rank, s->jobs->comm->peers[rank].host, why);
+}
+
+/* What it was making may be gone on with later. */
+static void on_lost(void *ctx, size_t rank)
+{
+    enum { CODE = 5 };
+    struct state *s = ctx;
+    const char *host = s->jobs->comm->peers[rank].host;
+    char why[160];
+
+    snprintf(why, sizeof why, "rank %zu on %s was lost; --resume goes on", rank, host);
+    if (!s->places[rank].n_running) {
+        gle_bar_clear(s->bar);
+        fprintf(stderr, "glesim: rank %zu on %s was lost, which was making no run\n", rank, host);
+    }
+    for (size_t i = 0; i < s->most; i++)
+        if (s->children[i].used && s->children[i].rank == rank)
+            finish(s, &s->children[i], CODE, why);
+}
+
+static void on_stopped(void *ctx, int number)
+{
+    const struct state *s = ctx;
+
+    if (!*s->jobs->stop)
+        raise(number);
 }
 
 /* --- all of them --- */
@@ -427,7 +236,7 @@ static struct gle_score mean_score(const struct state *s, int split)
 
     for (size_t i = 0; i < s->most; i++) {
         const struct gle_score *of = &s->children[i].score[split];
-        if (!s->children[i].process || !of->measured)
+        if (!s->children[i].used || !of->measured)
             continue;
         mean.measured = true;
         mean.loss += of->loss;
@@ -449,19 +258,19 @@ static struct gle_score mean_score(const struct state *s, int split)
 
 static void show(struct state *s)
 {
-    struct gle_jobs_progress p = {.n = s->jobs->n, .n_done = s->n_done, .n_failed = s->n_failed,
+    struct gle_jobs_progress p = {.n = s->n, .n_done = s->n_done, .n_failed = s->n_failed,
                                   .n_running = s->n_running, .done = (double)s->n_done, .made = s->made};
 
     for (size_t i = 0; i < s->most; i++) {
         const struct gle_job_progress *of = &s->children[i].progress;
-        if (!s->children[i].process || !s->children[i].told)
+        if (!s->children[i].told)
             continue;
         p.done += of->done;
         p.made += of->done - of->begun;
         p.by_phases = of->by_phases;
     }
-    p.done /= (double)s->jobs->n;
-    p.made /= (double)s->jobs->n;
+    p.done /= (double)s->n;
+    p.made /= (double)s->n;
     for (int split = 0; split < GLE_SPLITS; split++)
         p.score[split] = mean_score(s, split);
     gle_bar_jobs(s->bar, &p);
@@ -469,53 +278,25 @@ static void show(struct state *s)
 
 static void hand_on(const struct state *s, int number)
 {
-    for (size_t i = 0; i < s->most; i++)
-        if (s->processes[i].n_left && !s->processes[i].waited)
-            kill(s->processes[i].pid, number);
+    gle_crews_signal(s->crews, number);
+    if (s->ranks)
+        gle_ranks_signal(s->ranks, number);
 }
 
-/* Ctrl-Z and its end. */
-static void hand_on_stops(const struct state *s)
-{
-    if (gle_signals_came(SIGTSTP)) {
-        gle_bar_clear(s->bar);
-        hand_on(s, SIGTSTP);
-        gle_signals_stop_here();
-        hand_on(s, SIGCONT);
-    }
-    if (gle_signals_came(SIGCONT))
-        hand_on(s, SIGCONT);
-}
-
-/* Waits a little for whatever comes first. Where that cannot be done, it is looked for now and then. */
+/* Waits a little for whatever comes first. */
 static void listen_to_all(struct state *s)
 {
-    const struct timespec nap = {0, POLL_MS * 1000000L};
-    size_t n = 0;
-    bool polled;
+    const struct gle_crews_events runs = {.text = on_text, .progress = on_progress, .end = on_end, .ctx = s};
+    const struct gle_ranks_events ranks = {
+        .runs = &runs, .refused = on_refused, .lost = on_lost, .stopped = on_stopped, .ctx = s};
 
-    for (size_t i = 0; i < s->most; i++)
-        for (int p = 0; p < PIPES && s->children[i].process; p++)
-            if (s->children[i].fd[p] >= 0) {
-                s->of[n] = &s->children[i];
-                s->polls[n++] = (struct pollfd){.fd = s->children[i].fd[p], .events = POLLIN};
-            }
-    polled = poll(s->polls, (nfds_t)n, POLL_MS) >= 0;
-    if (!polled && errno == EINTR)
-        return;
-    if (!polled)
-        nanosleep(&nap, NULL);
-    for (size_t i = 0; i < n; i++)
-        for (int p = 0; p < PIPES; p++)
-            if (s->of[i]->fd[p] == s->polls[i].fd && (!polled || s->polls[i].revents)) {
-                receive(s->of[i], p);
-                break;
-            }
-}
-
-static bool closed(const struct child *c)
-{
-    return c->fd[OUT] < 0 && c->fd[ERR] < 0 && c->fd[PROGRESS] < 0;
+    if (gle_crews_must_rest(s->crews)) { /* Ctrl-Z */
+        gle_bar_clear(s->bar);
+        gle_crews_rest(s->crews);
+    }
+    gle_crews_listen(s->crews, &runs, s->ranks ? POLL_MS_RANKS : POLL_MS);
+    if (s->ranks)
+        gle_ranks_listen(s->ranks, &ranks);
 }
 
 /* The runs that begin together with the next one. */
@@ -530,16 +311,42 @@ static bool may_start(const struct state *s)
     return s->next < s->jobs->n && !*s->jobs->stop && !s->broken;
 }
 
+/* The rank with the least to do of those that have room for a crew; n_places: none has. */
+static size_t find_place(const struct state *s, size_t crew)
+{
+    size_t found = s->n_places;
+
+    for (size_t r = 0; r < s->n_places; r++) {
+        const struct place *p = &s->places[r];
+        if (p->at_once && (!p->n_running || p->n_running + crew <= p->at_once) &&
+            (!r || gle_ranks_ready(s->ranks, r)) && (found == s->n_places || p->n_running < s->places[found].n_running))
+            found = r;
+    }
+    return found;
+}
+
+static bool is_skipped(const struct gle_jobs *jobs, size_t i)
+{
+    return jobs->skip && jobs->skip(jobs->ctx, i);
+}
+
+static void pass_skipped(struct state *s)
+{
+    while (s->next < s->jobs->n && is_skipped(s->jobs, s->next))
+        s->next++;
+}
+
 /* Starts as much as there is room for. */
 static void start_some(struct state *s, struct gle_error *err)
 {
     size_t before;
 
     do {
-        const size_t crew = may_start(s) ? crew_of(s->jobs, s->next) : 0;
+        const size_t crew = may_start(s) ? crew_of(s->jobs, s->next) : 0, place = find_place(s, crew);
         before = s->n_running;
-        if (crew && (!s->n_running || s->n_running + crew <= s->at_once))
-            s->broken = start(s, crew, err);
+        if (crew && place < s->n_places)
+            s->broken = start(s, place, crew, err);
+        pass_skipped(s);
     } while (s->n_running > before);
 }
 
@@ -547,38 +354,48 @@ static int run_all(struct state *s, struct gle_error *err)
 {
     const struct gle_jobs *jobs = s->jobs;
 
+    for (size_t i = 0; i < jobs->n; i++)
+        s->n += !is_skipped(jobs, i);
+    pass_skipped(s);
     while (s->n_running || may_start(s)) {
         start_some(s, err);
         if ((*jobs->stop || s->broken) && !s->told) {
             hand_on(s, *jobs->stop ? (int)*jobs->stop : SIGTERM);
             s->told = true;
         }
-        hand_on_stops(s);
         listen_to_all(s);
-        for (size_t i = 0; i < s->most; i++)
-            if (s->children[i].process && closed(&s->children[i]))
-                finish(s, &s->children[i]);
         show(s);
     }
     return s->broken ? -1 : 0;
 }
 
-int gle_jobs_run(const struct gle_jobs *jobs, struct gle_job_end *ends, struct gle_bar *bar, struct gle_error *err)
+/* How many runs can be going on at a time. */
+static size_t count_most(const struct gle_jobs *jobs, size_t n_places)
 {
-    struct state s = {.jobs = jobs, .ends = ends, .bar = bar, .at_once = jobs->at_once, .most = jobs->at_once};
-    int rc;
+    size_t each = jobs->at_once;
 
     for (size_t i = 0, crew; i < jobs->n; i += crew) {
         crew = crew_of(jobs, i);
-        s.most = crew > s.most ? crew : s.most;
+        each = crew > each ? crew : each;
     }
+    return each * n_places;
+}
+
+int gle_jobs_run(const struct gle_jobs *jobs, struct gle_job_end *ends, struct gle_bar *bar, struct gle_error *err)
+{
+    const size_t n_places = jobs->comm ? jobs->comm->size : 1, most = count_most(jobs, n_places);
+    struct state s = {.jobs = jobs, .ends = ends, .bar = bar, .n_places = n_places, .most = most};
+    int rc;
+
     for (size_t i = 0; i < jobs->n; i++)
         ends[i] = (struct gle_job_end){.code = -1};
-    s.processes = gle_calloc(s.most, sizeof *s.processes);
-    s.children = gle_calloc(s.most, sizeof *s.children);
-    s.polls = gle_calloc(s.most * PIPES, sizeof *s.polls);
-    s.of = gle_calloc(s.most * PIPES, sizeof(struct child *));
-    if (s.processes && s.children && s.polls && s.of) {
+    s.crews = gle_crews_create(jobs, most);
+    s.ranks = n_places > 1 ? gle_ranks_create(jobs) : NULL;
+    s.places = gle_calloc(n_places, sizeof *s.places);
+    s.children = gle_calloc(most, sizeof *s.children);
+    if (s.crews && (s.ranks || n_places == 1) && s.places && s.children) {
+        for (size_t r = 0; r < n_places; r++)
+            s.places[r].at_once = jobs->at_once;
         gle_signals_remember_stops(true);
         rc = run_all(&s, err);
         gle_signals_remember_stops(false);
@@ -586,9 +403,9 @@ int gle_jobs_run(const struct gle_jobs *jobs, struct gle_job_end *ends, struct g
         rc = gle_fail(err, GLE_ENOMEM, "no memory for %zu runs side by side", jobs->at_once);
     }
     gle_bar_clear(bar);
-    gle_free(s.processes);
+    gle_crews_destroy(s.crews);
+    gle_ranks_destroy(s.ranks);
+    gle_free(s.places);
     gle_free(s.children);
-    gle_free(s.polls);
-    gle_free((void *)s.of);
     return rc;
 }

@@ -1,9 +1,11 @@
 /* jobs.h - runs side by side, each in a process of its own, so that one that fails takes nothing along. Runs that share
- * a device are a crew: they are threads of one process. */
+ * a device are a crew: they are threads of one process. Where there are several ranks (comm.h), each takes runs as it
+ * becomes free. */
 #ifndef GLE_CLI_JOBS_H
 #define GLE_CLI_JOBS_H
 
 #include "cli/progress.h"
+#include "comm/comm.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -30,7 +32,9 @@ struct gle_job_pipes {
 /* What is to be run. Nothing may have started threads before. */
 struct gle_jobs {
     size_t n;       /* runs */
-    size_t at_once; /* of them, at most; at least 1. A crew may be larger when nothing else is running */
+    size_t at_once; /* of each rank, at most; at least 1. A crew may be larger when nothing else is running */
+    /* Whether run i is left out: it is never begun. NULL: none is. */
+    bool (*skip)(void *ctx, size_t i);
     /* How many runs, from i on, are a crew; at least 1. NULL: each is one by itself. */
     size_t (*crew)(void *ctx, size_t i);
     /* In the process of a crew, before its threads begin. Returns how many of its n runs, from i on, can be going on at
@@ -46,6 +50,8 @@ struct gle_jobs {
     void (*name)(void *ctx, size_t i, char *buf, size_t size);
     void *ctx;
     const volatile sig_atomic_t *stop; /* the signal that asks for the end: it is handed on, and no run starts then */
+    struct gle_comm *comm; /* its other ranks have got the same runs, and serve (ranks.h); NULL: all are made here */
+    uint64_t plan;         /* a hash of what the runs are, by which ranks know that they mean the same */
 };
 
 /* How a run ended. */
@@ -54,8 +60,9 @@ struct gle_job_end {
     char message[512]; /* why it failed: first line of its standard error; "" if it did not */
 };
 
-/* Runs all and waits for them. The bar shows them as one.
- * ends: (n), the caller's. Errors: GLE_ENOMEM (no process, no pipe); runs that had begun are then told to end. */
+/* Runs all and waits for them. The bar shows them as one. On rank 0, or where there is but one.
+ * ends: (n), the caller's. Errors: GLE_ENOMEM (no process, no pipe), GLE_EDEVICE (no message to another rank); runs
+ * that had begun are then told to end. */
 GLE_MUST_CHECK int gle_jobs_run(const struct gle_jobs *jobs, struct gle_job_end *ends, struct gle_bar *bar,
                                 struct gle_error *err);
 

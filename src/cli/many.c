@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "cli/jobs.h"
 #include "cli/limits.h"
+#include "cli/ranks.h"
 #include "cli/session.h"
 #include "cli/show.h"
 #include "report/report.h"
@@ -9,6 +10,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 void gle_plan_clear(struct gle_plan *plan)
 {
@@ -89,10 +91,32 @@ static bool want_same_device(const struct gle_experiment *a, const struct gle_ex
     return a->backend == b->backend && !strcmp(a->device ? a->device : "", b->device ? b->device : "");
 }
 
+/* All runs of a command, as one list. */
+struct pool {
+    struct gle_plan *plans; /* (n) */
+    size_t n;
+    struct gle_plan *begun; /* in a process of a crew: the plan that it is of */
+};
+
+/* The plan of run *i of all; *i becomes its place there. */
+static struct gle_plan *plan_of(const struct pool *pool, size_t *i)
+{
+    struct gle_plan *plan = pool->plans;
+
+    for (; *i >= plan->n_runs; plan++)
+        *i -= plan->n_runs;
+    return plan;
+}
+
+static bool skip(void *ctx, size_t i)
+{
+    return plan_of(ctx, &i)->code != 0;
+}
+
 /* Runs on one device step side by side. */
 static size_t crew(void *ctx, size_t i)
 {
-    const struct gle_plan *plan = ctx;
+    const struct gle_plan *plan = plan_of(ctx, &i);
     size_t n = 1;
 
     while (wants_device(plan->runs[i].exp) && n < plan->crew && i + n < plan->n_runs &&
@@ -129,9 +153,11 @@ static size_t count_fitting(struct gle_plan *plan, size_t i, size_t n)
 
 static size_t begin(void *ctx, size_t i, size_t n, FILE *err)
 {
-    struct gle_plan *plan = ctx;
+    struct pool *pool = ctx;
+    struct gle_plan *plan = plan_of(pool, &i);
     size_t fit = n;
 
+    pool->begun = plan;
     gle_accelerator_start(&plan->accelerator, n);
     if (n > 1)
         fit = count_fitting(plan, i, n);
@@ -145,17 +171,17 @@ static size_t begin(void *ctx, size_t i, size_t n, FILE *err)
 
 static void leave(void *ctx)
 {
-    gle_accelerator_leave(&((struct gle_plan *)ctx)->accelerator);
+    gle_accelerator_leave(&((struct pool *)ctx)->begun->accelerator);
 }
 
 static void end(void *ctx)
 {
-    gle_accelerator_close(&((struct gle_plan *)ctx)->accelerator);
+    gle_accelerator_close(&((struct pool *)ctx)->begun->accelerator);
 }
 
 static int work(void *ctx, size_t i, const struct gle_job_pipes *pipes)
 {
-    struct gle_plan *plan = ctx;
+    struct gle_plan *plan = plan_of(ctx, &i);
     const struct gle_session_how how = {.options = &plan->options,
                                         .command = plan->command,
                                         .threads = threads_of(plan, i),
@@ -173,9 +199,11 @@ static int work(void *ctx, size_t i, const struct gle_job_pipes *pipes)
 
 static void name_run(void *ctx, size_t i, char *buf, size_t size)
 {
-    const struct gle_experiment *exp = ((const struct gle_plan *)ctx)->runs[i].exp;
+    const struct pool *pool = ctx;
+    const struct gle_experiment *exp = plan_of(pool, &i)->runs[i].exp;
 
-    snprintf(buf, size, "%s%s%s%sseed %llu", exp->variant ? exp->variant : "", exp->variant ? " " : "",
+    snprintf(buf, size, "%s%s%s%s%s%sseed %llu", pool->n > 1 ? exp->name : "", pool->n > 1 ? " " : "",
+             exp->variant ? exp->variant : "", exp->variant ? " " : "",
              exp->sweep.label ? exp->sweep.label : "", exp->sweep.label ? " " : "", (unsigned long long)exp->seed);
 }
 
@@ -189,10 +217,8 @@ static void folder_above(char dir[DIR_SIZE], const struct gle_seed_run *run, int
         *strrchr(dir, '/') = '\0';
 }
 
-static void tell(const struct gle_plan *plan, const char *dir, const struct gle_summary *came)
+void gle_plan_tell_summary(const char *dir, const struct gle_summary *came)
 {
-    if (plan->options.quiet)
-        return;
     printf("%s/summary.json", dir);
     if (came->was_richer)
         printf(": left as it is, since it has runs of another config or other data than these; --force replaces it");
@@ -217,7 +243,8 @@ static int summarise_seeds(struct gle_plan *plan, struct gle_error *err)
         folder_above(dir, &plan->runs[i], 1);
         if (gle_summary_write(&came, dir, plan->runs + i, n, plan->options.force, err))
             return -1;
-        tell(plan, dir, &came);
+        if (!plan->options.quiet)
+            gle_plan_tell_summary(dir, &came);
     }
     return 0;
 }
@@ -225,21 +252,26 @@ static int summarise_seeds(struct gle_plan *plan, struct gle_error *err)
 /* A summary of the sweep of each variant, beside the folders of its points. */
 static int summarise_sweeps(struct gle_plan *plan, struct gle_error *err)
 {
+    struct gle_summary_point *points = gle_calloc(plan->n_runs, sizeof *points);
     struct gle_summary came;
     char dir[DIR_SIZE];
+    int rc = points ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the summary");
 
-    for (size_t i = 0, next; i < plan->n_runs; i = next) {
+    for (size_t i = 0, next; i < plan->n_runs && !rc; i = next) {
         const char *variant = plan->runs[i].exp->variant;
+        size_t n = 0;
         for (next = i; next < plan->n_runs; next++)
             if (variant && strcmp(plan->runs[next].exp->variant, variant))
                 break;
+        for (size_t k = i; k < next; k += plan->n_lists)
+            points[n++] = (struct gle_summary_point){.runs = plan->runs + k, .n = plan->n_lists};
         folder_above(dir, &plan->runs[i], 2);
-        if (gle_summary_write_sweep(&came, dir, plan->runs + i, (next - i) / plan->n_lists, plan->n_lists,
-                                    plan->options.force, err))
-            return -1;
-        tell(plan, dir, &came);
+        rc = gle_summary_write_sweep(&came, dir, points, n, plan->options.force, err);
+        if (!rc && !plan->options.quiet)
+            gle_plan_tell_summary(dir, &came);
     }
-    return 0;
+    gle_free(points);
+    return rc;
 }
 
 static int summarise(struct gle_plan *plan, struct gle_error *err)
@@ -276,8 +308,8 @@ static int fit_in(size_t *n, size_t threads, size_t files, bool quiet, struct gl
     return 0;
 }
 
-/* How large crews may be. */
-static int size_crews(struct gle_plan *plan, struct gle_error *err)
+/* How large crews may be. Ranks share out what there is for devices. */
+static int size_crews(struct gle_plan *plan, size_t n_ranks, struct gle_error *err)
 {
     enum {
         MOST = 256,
@@ -287,44 +319,120 @@ static int size_crews(struct gle_plan *plan, struct gle_error *err)
 
     for (size_t i = 0; i < plan->n_runs; i++)
         n += wants_device(plan->runs[i].exp);
+    n = (n + n_ranks - 1) / n_ranks;
     plan->crew = plan->options.jobs ? plan->options.jobs : MOST;
     plan->crew = plan->crew < n ? plan->crew : n;
     return plan->crew > 1 ? fit_in(&plan->crew, 1, FILES, plan->options.quiet, err) : 0;
 }
 
-int gle_plan_run(int *code, struct gle_plan *plan, size_t processors, struct gle_error *err)
+/* What each of several ranks does at a time; those of one machine share its processors. */
+static struct gle_share share_of_rank(const struct gle_options *o, const struct gle_comm *comm, size_t processors)
 {
-    const struct gle_options *o = &plan->options;
-    struct gle_share share = gle_plan_share(plan, plan->n_runs, processors);
-    struct gle_jobs jobs = {.n = plan->n_runs,
-                            .crew = crew,
-                            .begin = begin,
-                            .work = work,
-                            .leave = leave,
-                            .end = end,
-                            .name = name_run,
-                            .ctx = plan,
-                            .stop = plan->stop};
+    const long there = sysconf(_SC_NPROCESSORS_ONLN);
+    const size_t each = there > 0 ? (size_t)there / comm->n_here : 1;
+    struct gle_share share = {.at_once = o->jobs ? o->jobs : 1, .threads = o->threads};
+
+    processors = processors < each ? processors : each;
+    if (!share.threads)
+        share.threads = processors > share.at_once ? processors / share.at_once : 1;
+    return share;
+}
+
+/* A hash of what the runs are and where they go. */
+static uint64_t hash_plans(const struct pool *pool)
+{
+    enum { PRIME = 31 };
+    uint64_t hash = pool->n;
+
+    for (size_t p = 0; p < pool->n; p++)
+        for (size_t i = 0; i < pool->plans[p].n_runs; i++) {
+            const struct gle_seed_run *run = &pool->plans[p].runs[i];
+            hash = hash * PRIME + gle_node_hash(run->exp->src);
+            for (const char *c = run->dir; *c; c++)
+                hash = hash * PRIME + (unsigned char)*c;
+        }
+    return hash;
+}
+
+/* Fits the runs into what the system allows, and describes them as jobs. */
+static int prepare(struct gle_jobs *jobs, struct pool *pool, size_t processors, struct gle_comm *comm,
+                   struct gle_error *err)
+{
+    struct gle_share share = {.at_once = 1, .threads = 1};
+
+    *jobs = (struct gle_jobs){.skip = skip, .crew = crew, .begin = begin, .work = work, .leave = leave, .end = end,
+                              .name = name_run, .ctx = pool, .comm = comm->size > 1 ? comm : NULL};
+    for (size_t p = 0; p < pool->n; p++)
+        jobs->n += pool->plans[p].n_runs;
+    if (!jobs->n)
+        return 0;
+    jobs->stop = pool->plans->stop;
+    share = comm->size > 1 ? share_of_rank(&pool->plans->options, comm, processors)
+                           : gle_plan_share(pool->plans, jobs->n, processors);
+    if (fit_in(&share.at_once, share.threads, GLE_JOB_PIPES, pool->plans->options.quiet, err))
+        return -1;
+    for (size_t p = 0; p < pool->n; p++) {
+        pool->plans[p].options.threads = share.threads;
+        if (size_crews(&pool->plans[p], comm->size, err))
+            return -1;
+    }
+    jobs->at_once = share.at_once;
+    jobs->plan = comm->size > 1 ? hash_plans(pool) : 0;
+    return 0;
+}
+
+/* Puts the ends of runs into their plans. Returns the exit code of the first that failed. */
+static int take_ends(const struct pool *pool, const struct gle_job_end *ends)
+{
+    int code = 0;
+
+    for (size_t p = 0; p < pool->n; p++)
+        for (size_t i = 0; i < pool->plans[p].n_runs; i++, ends++) {
+            struct gle_seed_run *run = &pool->plans[p].runs[i];
+            run->code = ends->code;
+            snprintf(run->message, sizeof run->message, "%s", ends->message);
+            code = code || ends->code < 0 ? code : ends->code;
+        }
+    return code;
+}
+
+int gle_plans_run(int *code, struct gle_plan *plans, size_t n, size_t processors, struct gle_comm *comm,
+                  struct gle_error *err)
+{
+    struct pool pool = {.plans = plans, .n = n};
     struct gle_job_end *ends;
+    struct gle_jobs jobs;
     struct gle_bar bar;
     int rc;
 
     *code = 0;
-    if (fit_in(&share.at_once, share.threads, GLE_JOB_PIPES, o->quiet, err) || size_crews(plan, err))
+    if (prepare(&jobs, &pool, processors, comm, err))
         return -1;
-    ends = gle_calloc(plan->n_runs, sizeof *ends);
+    ends = gle_calloc(jobs.n, sizeof *ends);
     if (!ends)
         return gle_fail(err, GLE_ENOMEM, "no memory for the runs");
-    jobs.at_once = share.at_once;
-    plan->options.threads = share.threads;
-    gle_bar_start(&bar, plan->runs[0].exp, o->quiet);
-    snprintf(bar.label, sizeof bar.label, "%.100s", plan->runs[0].exp->name);
+    gle_bar_start(&bar, plans->runs[0].exp, plans->options.quiet);
+    if (n > 1)
+        snprintf(bar.label, sizeof bar.label, "%zu configs", n);
+    else
+        snprintf(bar.label, sizeof bar.label, "%.100s", plans->runs[0].exp->name);
     rc = gle_jobs_run(&jobs, ends, &bar, err);
-    for (size_t i = 0; i < plan->n_runs; i++) {
-        plan->runs[i].code = ends[i].code;
-        snprintf(plan->runs[i].message, sizeof plan->runs[i].message, "%s", ends[i].message);
-        *code = *code || ends[i].code < 0 ? *code : ends[i].code;
-    }
+    *code = take_ends(&pool, ends);
     gle_free(ends);
-    return rc || summarise(plan, err) ? -1 : 0;
+    for (size_t p = 0; p < n && !rc; p++)
+        rc = plans[p].code ? 0 : summarise(&plans[p], err);
+    return rc ? -1 : 0;
+}
+
+int gle_plans_serve(struct gle_plan *plans, size_t n, size_t processors, struct gle_comm *comm, const char *problem,
+                    const volatile sig_atomic_t *stop, struct gle_error *err)
+{
+    struct pool pool = {.plans = plans, .n = n};
+    struct gle_error hindrance = {0};
+    struct gle_jobs jobs;
+
+    if (prepare(&jobs, &pool, processors, comm, &hindrance))
+        problem = hindrance.text;
+    jobs.stop = stop;
+    return gle_ranks_serve(comm, &jobs, problem, err);
 }

@@ -5,6 +5,7 @@
 #include "cli/accelerator.h"
 #include "cli/options.h"
 #include "cli/origins.h"
+#include "comm/comm.h"
 #include "report/summary.h"
 
 #include <signal.h>
@@ -22,6 +23,7 @@ struct gle_plan {
     size_t crew;                        /* runs on one device, of one process (jobs.h), at most */
     struct gle_accelerator accelerator; /* theirs, in that process */
     struct gle_origins origins; /* of runs that are there, by gle_plan_check(); of the others nobody has looked */
+    int code; /* not 0: none of its runs is made, since something is in the way, by this exit code */
 };
 
 /* Loads the config for every seed; for the first alone if nothing is to be run.
@@ -43,10 +45,21 @@ struct gle_share gle_plan_share(const struct gle_plan *plan, size_t n_runs, size
 /* Whether all runs go to a device, where those of one process step side by side. */
 bool gle_plan_on_device(const struct gle_plan *plan);
 
-/* Makes all runs side by side, as gle_plan_share() says, fewer at a time where the system allows no more, which is
- * told; and summaries: of the seeds of each variant and combination, and of the sweep of each variant. *code: the exit
- * code of the first that failed. The runs have their directories.
- * Errors: GLE_ENOMEM (also: not even one process is allowed), GLE_EWRITE (a summary). */
-GLE_MUST_CHECK int gle_plan_run(int *code, struct gle_plan *plan, size_t processors, struct gle_error *err);
+/* Makes all runs of n plans side by side, as gle_plan_share() says, fewer at a time where the system allows no more,
+ * which is told; and summaries: of the seeds of each variant and combination, and of the sweep of each variant. *code:
+ * the exit code of the first that failed. The runs have their directories; where a plan has a code, they are left out.
+ * comm: with several ranks, of which this is the first, each makes as many at a time as options.jobs says, or one.
+ * Errors: GLE_ENOMEM (also: not even one process is allowed), GLE_EDEVICE (see gle_jobs_run()), GLE_EWRITE (a
+ * summary). */
+GLE_MUST_CHECK int gle_plans_run(int *code, struct gle_plan *plans, size_t n, size_t processors, struct gle_comm *comm,
+                                 struct gle_error *err);
+
+/* The same on a rank that is not the first: makes those runs that it is given, of the same plans. problem: why it takes
+ * none; "": it does. stop: as in the plans. Parts from the other ranks. Errors: as gle_ranks_serve(). */
+GLE_MUST_CHECK int gle_plans_serve(struct gle_plan *plans, size_t n, size_t processors, struct gle_comm *comm,
+                                   const char *problem, const volatile sig_atomic_t *stop, struct gle_error *err);
+
+/* Says on standard output what became of the summary in dir. */
+void gle_plan_tell_summary(const char *dir, const struct gle_summary *came);
 
 #endif

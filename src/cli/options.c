@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum { CHECK = 256, DRY_RUN, SET, SEED, VARIANT, OUTPUT, FORCE, THREADS, QUIET, LIST, SCHEMA, VERSION, HELP, SEEDS,
-       JOBS, RESUME, ANYWHERE, GRAPH };
+       JOBS, RESUME, ANYWHERE, GRAPH, SUMMARY };
 
 /* All there is to know of an option, in the order of --help; the manual and the completions of shells are made of that
  * text. */
@@ -28,6 +28,8 @@ static const struct entry entries[] = {
     {"variant", "A,B", "run these variants of the config only", VARIANT},
     {"output", "DIR", "use DIR in place of results/<name>", OUTPUT},
     {"force", NULL, "replace a run that is there already", FORCE},
+    {"summary", NULL, "write summary.json of the runs that lie in folders, say what is missing, run nothing",
+     SUMMARY},
     {"resume", NULL, "go on with a run that was broken off, from its last checkpoint", RESUME},
     {"anywhere", NULL, "with --resume: also on another backend or device, whose bits are others", ANYWHERE},
     {"threads", "N", "use N threads; the results are the same with any number", THREADS},
@@ -42,6 +44,7 @@ enum { N_ENTRIES = sizeof entries / sizeof *entries };
 void gle_options_help(FILE *file)
 {
     fputs("usage: glesim CONFIG.yaml... [options]\n"
+          "       glesim --summary FOLDER...\n"
           "\n"
           "Trains the network that a config describes and leaves metrics.json, weights.npz and the resolved "
           "config.yaml in\n"
@@ -234,6 +237,9 @@ static int parse_option(struct gle_options *o, int option, const char *name, str
     case GRAPH:
         o->graph = true;
         return 0;
+    case SUMMARY:
+        o->action = GLE_SUMMARISE;
+        return 0;
     case LIST:
         o->action = GLE_LIST;
         return 0;
@@ -310,6 +316,11 @@ int gle_options_parse(struct gle_options *o, int argc, char **argv, struct gle_e
         return gle_fail(err, GLE_EUSAGE, "--anywhere goes with --resume");
     if (o->graph && o->action != GLE_DRY_RUN)
         return gle_fail(err, GLE_EUSAGE, "--graph goes with --dry-run");
+    if (!o->n_configs && o->action == GLE_SUMMARISE)
+        return gle_fail(err, GLE_EUSAGE, "--summary: folders with runs are wanted, as in glesim --summary results/xor");
+    if (o->action == GLE_SUMMARISE && (o->n_overrides || o->n_seeds || o->n_variants || o->output || o->resume ||
+                                       o->jobs || o->threads))
+        return gle_fail(err, GLE_EUSAGE, "--summary takes folders, --force and --quiet alone: nothing is run");
     if (!o->n_configs && o->action <= GLE_DRY_RUN)
         return gle_fail(err, GLE_EUSAGE, "a config file is wanted; glesim --help tells more");
     return 0;

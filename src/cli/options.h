@@ -9,11 +9,20 @@
 #include <stddef.h>
 #include <stdio.h>
 
-enum gle_action { GLE_RUN, GLE_CHECK, GLE_DRY_RUN, GLE_LIST, GLE_SHOW_SCHEMA, GLE_SHOW_VERSION, GLE_HELP };
+enum gle_action {
+    GLE_RUN,
+    GLE_CHECK,
+    GLE_DRY_RUN,
+    GLE_SUMMARISE,
+    GLE_LIST,
+    GLE_SHOW_SCHEMA,
+    GLE_SHOW_VERSION,
+    GLE_HELP,
+};
 
 struct gle_options {
     enum gle_action action;
-    const char **configs;
+    const char **configs; /* of GLE_SUMMARISE: folders */
     size_t n_configs;
     struct gle_override *overrides; /* --set and --seed */
     size_t n_overrides;

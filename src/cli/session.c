@@ -502,6 +502,9 @@ static int hold(struct session *s, struct gle_error *err)
         nanosleep(&NAP, NULL);
         held = (struct gle_error){0};
     }
+    if (!held.code && s->report.stale[0] && !s->how->options->quiet)
+        fprintf(s->how->err, "glesim: %s: its file lock is that of %s, which is no more: taken away\n", s->report.dir,
+                s->report.stale);
     return held.code ? gle_fail(err, held.code, "%s", held.text) : 0;
 }
 

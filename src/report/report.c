@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -111,46 +110,6 @@ char *gle_report_config(const struct gle_report *report, struct gle_error *err)
     if (!text)
         gle_fail(err, GLE_ENOMEM, "no memory for the config");
     return text;
-}
-
-/* --- the directory --- */
-
-static void let_go(struct gle_report *report)
-{
-    if (report->lock >= 0)
-        close(report->lock);
-    report->lock = -1;
-}
-
-int gle_report_hold(struct gle_report *report, struct gle_error *err)
-{
-    if (report->lock >= 0)
-        return 0;
-    report->lock = open(report->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (report->lock < 0 || !flock(report->lock, LOCK_EX | LOCK_NB))
-        return 0;
-    if (errno == EWOULDBLOCK) {
-        let_go(report);
-        return gle_fail(err, GLE_EWRITE, "%s: another process is at work on this run", report->dir);
-    }
-    let_go(report);
-    return 0;
-}
-
-void gle_report_release(struct gle_report *report)
-{
-    let_go(report);
-    gle_inputs_clear(&report->inputs);
-}
-
-bool gle_report_is_held(const char *dir)
-{
-    const int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const bool held = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
-
-    if (fd >= 0)
-        close(fd);
-    return held;
 }
 
 /* --- what is there already --- */

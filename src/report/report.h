@@ -57,6 +57,8 @@ struct gle_report {
     /* Where it is. */
     enum gle_report_state state;
     int lock; /* the directory, held against other processes; -1: it is not */
+    bool lock_file;  /* held by a file, which goes with it */
+    char stale[128]; /* whose file was found that is no more, "process 7 on node3"; "": nobody's */
 
     /* What the run was made from. */
     char config_sha256[65];   /* of config.yaml, but with relative paths as the config given has them; set by
@@ -83,8 +85,9 @@ GLE_MUST_CHECK int gle_report_dir(char *dir, size_t size, const char *output, co
                                   struct gle_error *err);
 
 /* Takes hold of the run's directory, if there is one, until gle_report_release(): no two processes work in it at once.
- * Where the file system knows no locks (flock), or the directory cannot be opened, nothing is held.
- * Errors: GLE_EWRITE (another process holds it). */
+ * Where the file system knows no locks (flock), or none that other machines see, a file `lock` in the directory holds
+ * it, which says who does; that of a process of this machine that is no more is taken away (`stale`). Where the
+ * directory cannot be opened, nothing is held. Errors: GLE_EWRITE (another process holds it). */
 GLE_MUST_CHECK int gle_report_hold(struct gle_report *report, struct gle_error *err);
 /* Lets it go, and frees what report owns. */
 void gle_report_release(struct gle_report *report);

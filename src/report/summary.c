@@ -434,11 +434,11 @@ static void keep_points(json_t *points, json_t *others, struct gle_summary *out,
     }
 }
 
-int gle_summary_write_sweep(struct gle_summary *out, const char *dir, const struct gle_seed_run *runs, size_t n_points,
-                            size_t n, bool replaces, struct gle_error *err)
+int gle_summary_write_sweep(struct gle_summary *out, const char *dir, const struct gle_summary_point *named, size_t n,
+                            bool replaces, struct gle_error *err)
 {
     const size_t begun = gle_json_begin();
-    const struct gle_experiment *exp = runs->exp;
+    const struct gle_experiment *exp = named->runs->exp;
     json_t *root = json_object(), *points = json_array(), *others = json_array(), *same = NULL;
     json_t *summary = gle_folder_summary(dir), *before = json_object_get(summary, "points");
     int rc = 0;
@@ -449,12 +449,13 @@ int gle_summary_write_sweep(struct gle_summary *out, const char *dir, const stru
     json_object_set_new(root, "variant", word_or_null(exp->variant));
     json_object_set_new(root, "points", points);
     json_object_set_new(root, "others", others);
-    for (size_t p = 0; p < n_points && !rc; p++, runs += n) {
+    for (size_t p = 0; p < n && !rc; p++) {
+        const struct gle_seed_run *runs = named[p].runs;
         char of_point[DIR_SIZE];
         struct making m = {.dir = of_point, .exp = runs->exp};
         snprintf(of_point, sizeof of_point, "%.3800s/%.200s", dir, runs->exp->sweep.label);
-        find_reference(&m, runs, n);
-        rc = add_point(points, out, &m, runs, n, before, replaces, err);
+        find_reference(&m, runs, named[p].n);
+        rc = add_point(points, out, &m, runs, named[p].n, before, replaces, err);
         if (!same && m.came)
             same = json_incref(m.same);
         json_decref(m.same);

@@ -28,12 +28,18 @@ struct gle_summary {
  * Errors: GLE_EWRITE, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_summary_write(struct gle_summary *out, const char *dir, const struct gle_seed_run *runs,
                                      size_t n, bool replaces, struct gle_error *err);
-/* The same of the points of a sweep, n seeds each, one after the other in `runs` (n_points * n): a list "points" that
+/* The runs of a point of a sweep. */
+struct gle_summary_point {
+    const struct gle_seed_run *runs; /* (n), n > 0 */
+    size_t n;
+};
+/* The same of the points of a sweep: a list "points" that
  * has the values of the keys, as the runs had them, how the runs ended, final, best and diagnostics of each. Points of
  * a summary that was there, and whose folders still are, stay in the list; or, of a config that differs in more than
  * swept keys, or of data that have changed, in a list "others". */
-GLE_MUST_CHECK int gle_summary_write_sweep(struct gle_summary *out, const char *dir, const struct gle_seed_run *runs,
-                                           size_t n_points, size_t n, bool replaces, struct gle_error *err);
+GLE_MUST_CHECK int gle_summary_write_sweep(struct gle_summary *out, const char *dir,
+                                           const struct gle_summary_point *named, size_t n, bool replaces,
+                                           struct gle_error *err);
 
 /* What the summary in dir is of, as far as its runs are still there: none that are completed; such as exp would make
  * (but for the seed); some of another config, or of other data or files. */

@@ -271,12 +271,34 @@ class Sweeps(Many):
         self.run_glesim(self.config(self.SWEEP), "--set", "sweep={learning.beta: [2]}")
         self.assertEqual(sorted(os.listdir(self.folder / "results/small")), ["beta=2", "summary.json"])
 
-    def test_a_sweep_does_not_follow_a_single_run(self):
-        done = self.run_glesim(XOR, *SHORT, self.config(self.SWEEP), code=2)
-        self.assertIn("glesim: small: runs side by side must come first on the command line, or alone\n", done.err)
-        shutil.rmtree(self.folder / "results")
-        self.run_glesim(self.folder / "small.yaml", XOR, *SHORT)
-        self.assertTrue((self.run_of("results/xor", 1) / "metrics.json").exists())
+    def test_sweeps_stand_among_single_runs(self):
+        config = self.config("sweep: {learning.beta: [1, 0.5]}\n")
+        labels = ("beta=1", "beta=0.5")
+        self.run_glesim(XOR, *SHORT, "--output", "alone")
+        self.run_glesim(config, *SHORT, "--output", "alone")
+        other = self.write("other.yaml", SMALL_CONFIG.replace("small", "other"))
+        done = self.run_glesim(XOR, config, other, *SHORT)
+        said = [line.split(":")[0] for line in done.out.splitlines() if "seed_" in line]
+        self.assertEqual([said[0], *sorted(said[1:3], reverse=True), said[3]],
+                         ["results/xor/seed_1/metrics.json", *(f"{label} seed 0" for label in labels),
+                          "results/other/seed_0/metrics.json"])
+        self.assert_same_run(self.run_of("alone", 1), self.run_of("results/xor", 1))
+        for label in labels:
+            self.assert_same_run(self.folder / f"alone/{label}/seed_0", self.folder / f"results/small/{label}/seed_0")
+
+    def test_a_single_run_that_fails_before_a_sweep_counts(self):
+        config = self.config(self.SWEEP)
+        broken = self.write("broken.yaml", SMALL_CONFIG.replace("small", "broken"))
+        self.run_glesim(broken)
+        done = self.run_glesim(broken, config, code=3)
+        self.assertIn("results/broken/seed_0 holds a run already", done.err)
+        self.assertTrue((self.folder / "results/small/summary.json").exists())
+
+    def test_a_signal_reaches_a_config_before_another_one(self):
+        said = self.interrupted(XOR, self.config(self.SWEEP), "--set", "training.epochs=1000000")
+        self.assertEqual(said.count("--resume goes on"), 1, said)
+        self.assertEqual(load(self.run_of("out") / "metrics.json")["status"], "interrupted")
+        self.assertEqual(os.listdir(self.folder / "out"), ["seed_1"])
 
     def test_there_may_not_be_too_many(self):
         values = ", ".join(str(0.001 * i) for i in range(1, 101))

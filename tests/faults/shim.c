@@ -7,6 +7,7 @@
  * GLE_FAULT_CALL     number of the call that fails, from 1; 0: none
  * GLE_FAULT_ONWARD   set: all calls from there on fail
  * GLE_FAULT_ERRNO    how it fails (allocations: ENOMEM)
+ * GLE_FAULT_NO_LOCKS set: the file system knows no locks
  * GLE_FAULT_LOG      a file that gets a line for every call that counts: its name and path; allocations: just their
  *                    number, in the end
  */
@@ -97,6 +98,14 @@ __attribute__((destructor)) static void end(void)
     snprintf(text, sizeof text, "%ld", atomic_load(&n_allocations));
     if (library_begin)
         tell("allocations", text);
+}
+
+int flock(int fd, int operation)
+{
+    if (!getenv("GLE_FAULT_NO_LOCKS"))
+        return (int)syscall(SYS_flock, fd, operation);
+    errno = ENOLCK;
+    return -1;
 }
 
 /* --- files --- */

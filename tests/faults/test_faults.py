@@ -10,8 +10,10 @@ import math
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "command"))
@@ -194,6 +196,31 @@ class Faults(InFolder):
         if isinstance(value, dict):
             return [(key, self.all_keys(item)) for key, item in value.items()]
         return [self.all_keys(item) for item in value] if isinstance(value, list) else None
+
+    def test_a_file_holds_a_run_where_there_are_no_locks(self):
+        lock, host = self.folder / "out/seed_1/lock", socket.gethostname()
+        env = {**os.environ, "LD_PRELOAD": SHIM, "GLE_FAULT_NO_LOCKS": "1"}
+        run = subprocess.Popen([GLESIM, XOR, "--output", "out", "--quiet", "--set", "training.epochs=1000000"],
+                               cwd=self.folder, env=env, stderr=subprocess.PIPE)
+        self.addCleanup(run.kill)
+        end = time.monotonic() + 60
+        while not (self.folder / "out/seed_1/metrics.json").exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        self.assertEqual(lock.read_text(encoding="utf-8"), f"{host} {run.pid}\n")
+        code, err = self.run_glesim("out", XOR, "--force", no_locks=1)
+        self.assertEqual((code, err.count(f"out/seed_1: process {run.pid} on {host} is at work on this run")), (3, 1), err)
+        run.kill()
+        run.communicate(timeout=60)
+        done = subprocess.run([GLESIM, XOR, "--output", "out", "--force", "--set", "training.epochs=1"], timeout=60,
+                              cwd=self.folder, env=env, capture_output=True, text=True, check=True)
+        self.assertIn(f"out/seed_1: its file lock is that of process {run.pid} on {host}, which is no more: taken away\n",
+                      done.stderr)
+        self.assertEqual(sorted(os.listdir(lock.parent)), ["config.yaml", "metrics.json", "weights.npz"])
+        lock.write_text("elsewhere 12\n", encoding="utf-8")
+        code, err = self.run_glesim("out", XOR, "--force", no_locks=1)
+        self.assertEqual((code, err.count("out/seed_1: process 12 on elsewhere is at work on this run, by the file lock "
+                                          "there; remove that file if it is not any more\n")), (3, 1), err)
+        self.assertTrue(lock.exists())
 
     def test_memory_that_libyaml_lacks(self):
         self.check_library("libyaml", *RUN)

@@ -1,0 +1,314 @@
+#include "cli/command.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "cli/apart.h"
+#include "cli/initial.h"
+#include "cli/limits.h"
+#include "cli/loops.h"
+#include "cli/many.h"
+#include "cli/notes.h"
+#include "cli/obstacles.h"
+#include "cli/picture.h"
+#include "cli/progress.h"
+#include "cli/session.h"
+#include "cli/show.h"
+#include "cli/trouble.h"
+#include "yaml/node.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* All of them, in the order of the file; the exit code is that of the first. */
+static int print_errors(struct gle_errors *errs)
+{
+    gle_errors_sort(errs);
+    for (size_t i = 0; i < errs->n; i++)
+        gle_show_error(stderr, &errs->item[i]);
+    if (errs->dropped)
+        fprintf(stderr, "glesim: and %zu more error%s\n", errs->dropped, errs->dropped > 1 ? "s" : "");
+    return errs->n ? gle_code_exit(errs->item[0].code) : 5;
+}
+
+/* What all runs of a dry run take, each point measured for a moment; beyond that time the others are taken to be like
+ * those. */
+static int show_all(const struct gle_plan *plan, const struct gle_session_how *how, struct gle_share share)
+{
+    static const double EACH = 0.05, AT_MOST = 10.0; /* seconds */
+    const size_t n_seeds = plan->options.n_seeds ? plan->options.n_seeds : 1, n = plan->n_runs * n_seeds;
+    const double start = gle_clock();
+    double all = 0.0, one;
+    char text[32], together[32];
+    size_t i = 0;
+
+    for (; i < plan->n_runs && !*plan->stop && (!i || gle_clock() - start < AT_MOST); i++) {
+        struct gle_error err = {0};
+        if (gle_session_estimate(&one, plan->runs[i].exp, how, EACH, &err))
+            return gle_show_error(stderr, &err);
+        all += one;
+    }
+    if (*plan->stop)
+        return 0;
+    all *= (double)n / (double)i;
+    gle_format_duration(text, sizeof text, all);
+    printf("  all %zu runs%*s %s one after the other", n, n < 10 ? 7 : n < 100 ? 6 : 5, "", text);
+    gle_format_duration(together, sizeof together, all / (double)share.at_once);
+    if (gle_plan_on_device(plan))
+        printf("; less side by side on the device");
+    else
+        printf(", %s with %zu at a time", together, share.at_once);
+    if (i < plan->n_runs)
+        printf(", by %zu of %zu combinations", i, plan->n_runs);
+    putchar('\n');
+    return 0;
+}
+
+static int run_one_by_one(const struct gle_plan *plan, size_t processors)
+{
+    const struct gle_options *o = &plan->options;
+    const bool sweeps = plan->runs[0].exp->sweep.label != NULL, dry = o->action == GLE_DRY_RUN;
+    const bool many = dry && (o->n_seeds || o->jobs || sweeps);
+    const size_t n_seeds = o->n_seeds ? o->n_seeds : 1;
+    const struct gle_share share = gle_plan_share(plan, plan->n_runs * n_seeds, processors);
+    struct gle_accelerator accelerator;
+    struct gle_session_how how = {.options = o,
+                                  .command = plan->command,
+                                  .threads = many ? share.threads : o->threads ? o->threads : processors,
+                                  .out = stdout,
+                                  .err = stderr,
+                                  .progress = -1,
+                                  .stop = plan->stop,
+                                  .accelerator = &accelerator,
+                                  .races = !many};
+    int code = 0;
+
+    gle_accelerator_start(&accelerator, 1);
+    /* the first point of a sweep tells what all will take */
+    for (size_t i = 0; i < plan->n_runs && !*plan->stop && (!i || !sweeps); i++) {
+        struct gle_error err = {0};
+        how.inputs = gle_origins_of(&plan->origins, i);
+        if (gle_session_run(plan->runs[i].exp, &how, &err)) {
+            const int one = gle_show_error(stderr, &err);
+            code = code ? code : one;
+        }
+    }
+    if (dry && sweeps)
+        printf("  sweep             %zu combinations, of which this is the first, %s\n", plan->n_runs,
+               plan->runs[0].exp->sweep.label);
+    code = many && !code && plan->n_runs * n_seeds > 1 ? show_all(plan, &how, share) : code;
+    gle_accelerator_close(&accelerator);
+    return code;
+}
+
+static bool goes_side_by_side(const struct gle_plan *plan)
+{
+    const struct gle_options *o = &plan->options;
+
+    return o->action == GLE_RUN && (o->n_seeds || o->jobs || plan->runs[0].exp->sweep.label);
+}
+
+static int run_side_by_side(struct gle_plan *plans, size_t n, size_t processors, struct gle_comm *comm)
+{
+    struct gle_error err = {0};
+    int code;
+
+    return gle_plans_run(&code, plans, n, processors, comm, &err) ? gle_show_error(stderr, &err) : code;
+}
+
+/* Where the runs of a plan go, and whether anything is in the way. */
+static int make_way(struct gle_plan *plan, size_t *processors, struct gle_error *err)
+{
+    const struct gle_options *o = &plan->options;
+
+    if (gle_limits_processors(processors, err) || gle_plan_place(plan, err) ||
+        (o->action == GLE_RUN && gle_plan_check(plan, *processors, err)))
+        return -1;
+    if (!o->quiet) {
+        gle_notes_print_settings(&plan->lists[0]);
+        gle_trouble_warn(&plan->lists[0]);
+    }
+    return 0;
+}
+
+/* A plan whose runs are made one after the other. */
+struct series {
+    const struct gle_plan *plan;
+    size_t processors;
+};
+
+static int run_series(void *ctx)
+{
+    const struct series *series = ctx;
+
+    return run_one_by_one(series->plan, series->processors);
+}
+
+/* Runs, or a dry run, of a plan that is loaded. is_last: nothing follows that would have to start a process of its own,
+ * which it cannot after threads have been started here. */
+static int run_plan(struct gle_plan *plan, bool is_last)
+{
+    struct gle_comm alone = gle_comm_alone();
+    struct gle_error err = {0};
+    struct series series = {.plan = plan};
+    int code;
+
+    if (make_way(plan, &series.processors, &err))
+        return gle_show_error(stderr, &err);
+    if (goes_side_by_side(plan))
+        return run_side_by_side(plan, 1, series.processors, &alone);
+    if (is_last || plan->options.action != GLE_RUN)
+        return run_series(&series);
+    return gle_apart(&code, run_series, &series, plan->stop, &err) ? gle_show_error(stderr, &err) : code;
+}
+
+/* What each variant's network is like, by the first point of a sweep: a picture, or warnings. */
+static int look_at_networks(const struct gle_plan *plan)
+{
+    const struct gle_options *o = &plan->options;
+    const struct gle_experiment *before = NULL;
+
+    for (size_t i = 0; i < plan->n_runs && !*plan->stop; i++) {
+        const struct gle_experiment *exp = plan->runs[i].exp;
+        struct gle_error err = {0};
+        if (before && (!exp->variant || !strcmp(before->variant, exp->variant)))
+            continue;
+        before = exp;
+        if (o->graph ? gle_picture_write(exp, &err) : !o->quiet && gle_loops_warn(exp, &err))
+            return gle_show_error(stderr, &err);
+        if (o->action == GLE_CHECK && !o->quiet)
+            gle_initial_note_bounds(stderr, exp);
+    }
+    return 0;
+}
+
+static int run_config(const char *path, const struct gle_options *o, const char *command,
+                      const volatile sig_atomic_t *stop, bool is_last)
+{
+    struct gle_plan plan = {.options = *o, .command = command, .stop = stop};
+    struct gle_errors errs = {0};
+    int code = 0;
+
+    if (gle_plan_load(&plan, path, &errs)) {
+        gle_plan_clear(&plan);
+        return print_errors(&errs);
+    }
+    if (o->action != GLE_RUN)
+        code = look_at_networks(&plan);
+    if (!code && o->action == GLE_CHECK && !o->quiet) {
+        gle_notes_print_settings(&plan.lists[0]); /* seeds make no difference to them */
+        gle_trouble_warn(&plan.lists[0]);         /* and factors alone to these, which are drawn */
+        printf("%s: ok\n", path);
+    }
+    else if (!code && o->action != GLE_CHECK && !o->graph)
+        code = run_plan(&plan, is_last);
+    gle_plan_clear(&plan);
+    return code;
+}
+
+/* --- over ranks --- */
+
+/* All plans of a command; those that cannot be loaded are left out, with errors shown, unless somebody else does.
+ * Owns: *plans (*n), drop_plans(). *problem: the first error; "". Returns its exit code. */
+static int load_plans(struct gle_plan **plans, size_t *n, char *problem, size_t size, const struct gle_options *o,
+                      const char *command, const volatile sig_atomic_t *stop, bool shows)
+{
+    int code = 0;
+
+    *n = 0;
+    *plans = gle_calloc(o->n_configs + 1, sizeof **plans);
+    if (!*plans)
+        return gle_code_exit(GLE_ENOMEM);
+    for (size_t i = 0; i < o->n_configs && !*stop; i++) {
+        struct gle_plan *plan = &(*plans)[*n];
+        struct gle_errors errs = {0};
+        struct gle_error err = {0};
+        *plan = (struct gle_plan){.options = *o, .command = command, .stop = stop};
+        if (!gle_plan_load(plan, o->configs[i], &errs) && !gle_plan_place(plan, &err)) {
+            (*n)++;
+            continue;
+        }
+        if (err.code)
+            gle_errors_add(&errs, &err);
+        gle_plan_clear(plan);
+        if (!code && errs.n)
+            gle_error_format(problem, size, &errs.item[0]);
+        code = code ? code : errs.n ? gle_code_exit(errs.item[0].code) : gle_code_exit(GLE_ENOMEM);
+        if (shows)
+            print_errors(&errs);
+    }
+    return code;
+}
+
+static void drop_plans(struct gle_plan *plans, size_t n)
+{
+    for (size_t i = 0; i < n && plans; i++)
+        gle_plan_clear(&plans[i]);
+    gle_free(plans);
+}
+
+static void note_idle(const struct gle_plan *plans, size_t n, const struct gle_comm *comm)
+{
+    size_t n_runs = 0;
+
+    for (size_t i = 0; i < n; i++)
+        n_runs += plans[i].code ? 0 : plans[i].n_runs;
+    if (n_runs && n_runs < comm->size && !plans->options.quiet)
+        fprintf(stderr, "glesim: %zu run%s for %zu ranks: %zu of these %s nothing to do\n", n_runs,
+                n_runs > 1 ? "s" : "", comm->size, comm->size - n_runs, comm->size - n_runs > 1 ? "have" : "has");
+}
+
+/* The runs of all configs are one list, so that no rank waits for the end of a config. */
+static int run_over_ranks(const struct gle_options *o, const char *command, struct gle_comm *comm,
+                          const volatile sig_atomic_t *stop)
+{
+    char problem[512] = "";
+    struct gle_plan *plans;
+    size_t n, processors = 1;
+    int code = load_plans(&plans, &n, problem, sizeof problem, o, command, stop, true), one;
+    bool any = false;
+
+    for (size_t i = 0; i < n; i++) {
+        struct gle_error err = {0};
+        plans[i].code = make_way(&plans[i], &processors, &err) ? gle_show_error(stderr, &err) : 0;
+        code = code ? code : plans[i].code;
+        any = any || !plans[i].code;
+    }
+    if (any && !*stop) {
+        note_idle(plans, n, comm);
+        one = run_side_by_side(plans, n, processors, comm);
+        code = code ? code : one;
+    }
+    drop_plans(plans, n);
+    return code;
+}
+
+int gle_command_serve(const struct gle_options *o, const char *command, struct gle_comm *comm, const char *problem,
+                      const volatile sig_atomic_t *stop)
+{
+    char unread[512] = "";
+    struct gle_error err = {0};
+    struct gle_plan *plans = NULL;
+    size_t n = 0, processors = 1;
+    int rc;
+
+    if (!problem[0] && o->action == GLE_RUN)
+        (void)load_plans(&plans, &n, unread, sizeof unread, o, command, stop, false);
+    if (gle_limits_processors(&processors, &err))
+        problem = err.text;
+    rc = gle_plans_serve(plans, n, processors, comm, problem[0] ? problem : n ? "" : unread, stop, &err);
+    drop_plans(plans, n);
+    return rc ? gle_show_error(stderr, &err) : 0;
+}
+
+int gle_command_run(const struct gle_options *o, const char *command, struct gle_comm *comm,
+                    const volatile sig_atomic_t *stop)
+{
+    int code = 0;
+
+    if (comm->size > 1 && o->action == GLE_RUN)
+        return run_over_ranks(o, command, comm, stop);
+    for (size_t i = 0; i < o->n_configs && !*stop; i++) {
+        const int one = run_config(o->configs[i], o, command, stop, i + 1 == o->n_configs);
+        code = code ? code : one;
+    }
+    return code;
+}
