@@ -102,7 +102,8 @@ int gle_data_ask_in(struct gle_data *data, const struct gle_reals *window, const
     if (ctx->has_teacher)
         return gle_fail(err, GLE_ECONFIG, "target_window does not go with a teacher: its output is the target at every "
                                           "step");
-    if (steps_of(&data->n_unasked, window->v[0], ctx->dt, err) || steps_of(&data->asked_end, window->v[1], ctx->dt, err))
+    if (steps_of(&data->n_unasked, window->v[0], ctx->dt, err) ||
+        steps_of(&data->asked_end, window->v[1], ctx->dt, err))
         return -1;
     if (data->asked_end > data->n_steps)
         return gle_fail(err, GLE_ERANGE, "target_window ends at %g, where samples last for %g", window->v[1],
