@@ -62,8 +62,8 @@ struct adamw_params {
 static const struct gle_key adamw_keys[] = {
     ADAM_KEYS,
     GLE_KEY_REAL(struct adamw_params, weight_decay, "1e-2", 0.0, 1e6, "",
-                 "what weights lose of themselves in front of a step, times the learning rate that the schedule has; biases "
-                 "and time constants lose nothing"),
+                 "what weights lose of themselves in front of a step, times the learning rate that the schedule has; "
+                 "biases and time constants lose nothing"),
     GLE_KEY_END,
 };
 

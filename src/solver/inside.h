@@ -58,7 +58,7 @@ struct gle_net {
     int *wild;        /* per thread and population: NaN or Inf in this step, or in this sweep */
     double *row_loss; /* of the output before the step, of each row, or, if none is shared, of all in the first */
     const struct gle_step *step; /* the one being taken */
-    struct gle_optimizer_step optimizer_step[2]; /* of parameters that were never held: of weights [1], and others [0] */
+    struct gle_optimizer_step optimizer_step[2]; /* of parameters that were never held: [1] of weights */
 
     bool taping;         /* a window is open */
     size_t taped;        /* steps in it; after the window was closed, those that it had */

@@ -321,7 +321,12 @@ static void the_plateau_schedule_is_torchs_reduce_lr_on_plateau(void **state)
     /* a threshold of a tenth: 0.9 of the best is not enough, less is */
     static const double slow[] = {1.0, 0.91, 0.9, 0.89, 0.81, 0.8}, slow_lr[] = {1, .5, .25, .25, .125, .125};
 
+    /* mode max: an accuracy rises, by more than a tenth */
+    static const double rising[] = {0.0, 0.5, 0.55, 0.56, 0.6, 0.9}, rising_lr[] = {1, 1, .5, .5, .25, .25};
+
     (void)state;
+    CHECK_SCHEDULE("plateau", "{metric: test_accuracy, patience: 0, factor: 0.5, threshold: 0.1}", 1.0, rising,
+                   rising_lr);
     CHECK_SCHEDULE("plateau", "{patience: 2, factor: 0.5}", 1.0, losses, want);
     CHECK_SCHEDULE("plateau", "{patience: 0, factor: 0.5, min_lr: 0.3}", 1.0, flat, floors);
     CHECK_SCHEDULE("plateau", "{patience: 0, factor: 0.5}", 1.5e-8, flat, tiny);

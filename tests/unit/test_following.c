@@ -235,14 +235,14 @@ static void gradients_are_no_longer_than_the_limit(void **state)
     }
 }
 
-/* Where nothing is learned from, weights that learn lose lr weight_decay of themselves in each of the optimizer's steps,
- * and nothing else moves: biases, time constants, and weights that do not learn, or are held. */
+/* Where nothing is learned from, weights that learn lose lr weight_decay of themselves in each of the optimizer's
+ * steps, and nothing else moves: biases, time constants, and weights that do not learn, or are held. */
 static void weights_alone_decay(void **state)
 {
     static const char yaml[] =
         "glesim: 1\nname: tiny\ndt: 0.1\nseed: 5\ndataset: {type: xor, present: 0.7}\n"
-        "network: {input: 2, layers: [{name: a, neurons: {count: 3, tau_m: 1.0, tau_r: 0.6}, activation: tanh, bias: 0.3},"
-        " {name: c, neurons: {count: 2, tau_m: 1.0, tau_r: 0.5}, bias: 0.3}, "
+        "network: {input: 2, layers: [{name: a, neurons: {count: 3, tau_m: 1.0, tau_r: 0.6}, activation: tanh, bias: "
+        "0.3}, {name: c, neurons: {count: 2, tau_m: 1.0, tau_r: 0.5}, bias: 0.3}, "
         "{name: d, plastic: [bias], neurons: {count: 2, tau_m: 1.0, tau_r: 0.5}}]}\n"
         "learning: {loss: mse, beta: 0, plastic: [weight, bias, tau_m, tau_r], update: {every: 2}, "
         "optimizer: {type: adamw, lr: 0.25, weight_decay: 0.4}}\ntraining: {epochs: 1}\n";
