@@ -54,8 +54,8 @@ const struct gle_table gle_state_table = {"state", states, sizeof *states};
 
 static const struct gle_row tests[] = {
     [GLE_TEST_AUTO] = {.name = "auto",
-                       .help = "at the end where there is a validation set and no schedule watches the test loss, else "
-                               "epochs"},
+                       .help = "at the end where there is a validation set and neither the schedule nor best goes by "
+                               "the test set, else epochs"},
     [GLE_TEST_EPOCHS] = {.name = "epochs", .help = "after every epoch, and before the first"},
     [GLE_TEST_END] = {.name = "end", .help = "after the last epoch alone"},
     {.name = NULL},
@@ -480,6 +480,9 @@ static const struct gle_key training_keys[] = {
      .help = "which outputs an answer is told from, and so what accuracy means: the class of the largest sum; default: "
              "sum",
      .more = &gle_decide_table, .bare = true},
+    GLE_KEY_NAME(struct gle_training_keys, best, GLE_ABSENT, &gle_metric_table,
+                 "by what the best epoch is chosen, whose parameters are then kept in best_weights.npz; default: none "
+                 "are kept"),
     GLE_KEY_END,
 };
 

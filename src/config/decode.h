@@ -180,7 +180,7 @@ struct gle_decide_keys {
 struct gle_training_keys {
     uint64_t epochs, batch_size, test_batch_size;
     double validation;
-    const struct gle_row *state, *test;
+    const struct gle_row *state, *test, *best;
     struct gle_part decide;
     struct gle_phase_list phases;
     struct gle_evaluate_keys evaluate;

@@ -173,9 +173,18 @@ static int build_training(struct gle_experiment *exp, const struct gle_training_
         rc = gle_node_error(errs, GLE_ECONFIG, exp->schedule.src, "warmup",
                             "goes by epochs: with training.phases (training by duration) the learning rate is "
                             "constant");
-    if (exp->test == GLE_TEST_END && watched && watched->metric == GLE_METRIC_TEST_LOSS)
+    exp->best = (const struct gle_metric_row *)keys->best;
+    if (exp->test == GLE_TEST_END && watched && watched->set == GLE_METRIC_TEST)
         rc = gle_node_error(errs, GLE_ECONFIG, src, "test",
-                            "the schedule watches test_loss, so the test set is wanted after every epoch: epochs");
+                            "the schedule watches %s, so the test set is wanted after every epoch: epochs",
+                            watched->row.name);
+    if (exp->test == GLE_TEST_END && exp->best && exp->best->set == GLE_METRIC_TEST)
+        rc = gle_node_error(errs, GLE_ECONFIG, src, "test",
+                            "the best epoch is chosen by %s, so the test set is wanted after every epoch: epochs",
+                            exp->best->row.name);
+    if (phases && exp->best)
+        rc = gle_node_error(errs, GLE_ECONFIG, src, "best",
+                            "training by duration (phases) has no epochs of which one is the best");
     if (phases && exp->validation > 0.0)
         rc = gle_node_error(errs, GLE_ECONFIG, src, "validation",
                             "training by duration (phases) has no training set to take a part of");

@@ -272,6 +272,7 @@ struct gle_experiment {
     double validation; /* fraction taken off the training set */
     bool reset_state;  /* training.state: reset */
     enum gle_test test;
+    const struct gle_metric_row *best; /* training.best; NULL: the file does not say, and no weights are kept */
     struct gle_part decide; /* training.decide; row NULL: the file does not say */
     uint64_t decide_steps;  /* the last steps of an answer over which outputs are summed; 0: all of it */
 
@@ -334,7 +335,7 @@ static inline const struct gle_layer_cfg *gle_experiment_top(const struct gle_ex
     return &exp->layers[exp->output];
 }
 
-/* The loss that the schedule watches; NULL: none. */
+/* What the schedule watches; NULL: nothing. */
 const struct gle_metric_row *gle_experiment_watches(const struct gle_experiment *exp);
 
 /* Adds what was written in the file, or on the command line, and changes nothing in this experiment, each at its place

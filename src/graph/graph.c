@@ -498,3 +498,12 @@ double gle_graph_bytes(const struct gle_graph *graph, size_t n_moments)
         floats += (double)graph->floats[role];
     return sizeof(float) * floats;
 }
+
+size_t gle_graph_given(const struct gle_graph *graph)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < graph->n_parameters; i++)
+        n += graph->parameters[i].given ? gle_field_size(&graph->parameters[i].field) : 0;
+    return n;
+}

@@ -264,6 +264,8 @@ size_t gle_graph_layer_parameters(const struct gle_graph *graph, size_t populati
 double gle_graph_flops(const struct gle_graph *graph, bool learn);
 /* The same of a step that leaves errors out. */
 double gle_graph_forward_flops(const struct gle_graph *graph);
+/* Numbers in all parameters that a run leaves behind (`given`), one after the other. */
+size_t gle_graph_given(const struct gle_graph *graph);
 /* Whether what the optimizer follows is not the gradient of one step, and has a slab of its own. */
 static inline bool gle_graph_has_followed(const struct gle_graph *graph)
 {

@@ -116,6 +116,11 @@ static inline float optimize_adam(float p, float g, __global float *m_0, __globa
     return gle_adam(p, *m_0, *m_1, c[4], c[5], c[6]);
 }
 
+static inline float optimize_adamw(float p, float g, __global float *m_0, __global float *m_1, __global const float *c)
+{
+    return optimize_adam(gle_decay(p, c[7]), g, m_0, m_1, c);
+}
+
 static inline float optimize_sgd(float p, float g, __global float *m_0, __global float *m_1, __global const float *c)
 {
     *m_0 = gle_sgd_sum(*m_0, g, c[0]);

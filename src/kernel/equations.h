@@ -332,6 +332,13 @@ static inline float gle_adam(float p, float m, float v, float scale, float eps, 
     return p - step * (m / (gle_sqrtf(v) * scale + eps));
 }
 
+/* Loshchilov & Hutter, arXiv:1711.05101: what a weight loses of itself in front of Adam's step, as by
+ * torch.optim.AdamW:  w <- w - decay w,  decay = lr weight_decay */
+static inline float gle_decay(float w, float decay)
+{
+    return w - decay * w;
+}
+
 /* As torch.optim.SGD: m <- momentum m + g;  p <- p - lr m. The first step (m = 0) is plain descent. */
 static inline float gle_sgd_sum(float m, float g, float momentum)
 {

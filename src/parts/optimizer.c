@@ -10,11 +10,15 @@ struct adam_params {
     double lr, beta1, beta2, eps;
 };
 
+/* Keys of settings that begin with struct adam_params. */
+#define ADAM_KEYS                                                                                                    \
+    GLE_KEY_REAL(struct adam_params, lr, "1e-3", 0.0, 1e6, "1/step", "learning rate"),                               \
+    GLE_KEY_REAL(struct adam_params, beta1, "0.9", 0.0, 0.999999, "", "decay of the mean gradient"),                 \
+    GLE_KEY_REAL(struct adam_params, beta2, "0.999", 0.0, 0.99999999, "", "decay of the mean squared gradient"),     \
+    GLE_KEY_REAL(struct adam_params, eps, "1e-8", 0.0, 1.0, "", "added to the root of the mean squared gradient")
+
 static const struct gle_key adam_keys[] = {
-    GLE_KEY_REAL(struct adam_params, lr, "1e-3", 0.0, 1e6, "1/step", "learning rate"),
-    GLE_KEY_REAL(struct adam_params, beta1, "0.9", 0.0, 0.999999, "", "decay of the mean gradient"),
-    GLE_KEY_REAL(struct adam_params, beta2, "0.999", 0.0, 0.99999999, "", "decay of the mean squared gradient"),
-    GLE_KEY_REAL(struct adam_params, eps, "1e-8", 0.0, 1.0, "", "added to the root of the mean squared gradient"),
+    ADAM_KEYS,
     GLE_KEY_END,
 };
 
@@ -23,11 +27,12 @@ static double lr_adam(const void *params)
     return ((const struct adam_params *)params)->lr;
 }
 
-static struct gle_optimizer_step prepare_adam(const void *params, double lr, uint64_t t)
+static struct gle_optimizer_step prepare_adam(const void *params, double lr, uint64_t t, bool weights)
 {
     const struct adam_params *a = params;
     const double step = lr / (1.0 - pow(a->beta1, (double)t)), root = sqrt(1.0 - pow(a->beta2, (double)t));
 
+    (void)weights;
     return (struct gle_optimizer_step){{(float)a->beta1, (float)(1.0 - a->beta1), (float)a->beta2,
                                         (float)(1.0 - a->beta2), (float)(1.0 / root), (float)a->eps, (float)step}};
 }
@@ -48,6 +53,43 @@ static void update_adam(float *restrict p, const float *restrict g, float *const
     }
 }
 
+/* Loshchilov & Hutter, arXiv:1711.05101: weights decay beside Adam's step, not through its moments. */
+struct adamw_params {
+    struct adam_params adam;
+    double weight_decay;
+};
+
+static const struct gle_key adamw_keys[] = {
+    ADAM_KEYS,
+    GLE_KEY_REAL(struct adamw_params, weight_decay, "1e-2", 0.0, 1e6, "",
+                 "what weights lose of themselves in front of a step, times the learning rate that the schedule has; "
+                 "biases and time constants lose nothing"),
+    GLE_KEY_END,
+};
+
+/* The number after Adam's: what is lost in the step. */
+static struct gle_optimizer_step prepare_adamw(const void *params, double lr, uint64_t t, bool weights)
+{
+    const struct adamw_params *a = params;
+    struct gle_optimizer_step step = prepare_adam(&a->adam, lr, t, weights);
+
+    step.c[7] = weights ? (float)(lr * a->weight_decay) : 0.0f;
+    return step;
+}
+
+static void update_adamw(float *restrict p, const float *restrict g, float *const *moments, size_t n,
+                         const struct gle_optimizer_step *s)
+{
+    const float decay = s->c[7];
+
+    if (decay > 0.0f) {
+#pragma omp simd
+        for (size_t i = 0; i < n; i++)
+            p[i] = gle_decay(p[i], decay);
+    }
+    update_adam(p, g, moments, n, s);
+}
+
 struct sgd_params {
     double lr, momentum;
 };
@@ -64,9 +106,10 @@ static double lr_sgd(const void *params)
     return ((const struct sgd_params *)params)->lr;
 }
 
-static struct gle_optimizer_step prepare_sgd(const void *params, double lr, uint64_t t)
+static struct gle_optimizer_step prepare_sgd(const void *params, double lr, uint64_t t, bool weights)
 {
     (void)t;
+    (void)weights;
     return (struct gle_optimizer_step){{(float)((const struct sgd_params *)params)->momentum, (float)lr}};
 }
 
@@ -97,5 +140,12 @@ const struct gle_optimizer GLE_ISA_NAME(gle_optimizers)[] = {
      .lr = lr_sgd,
      .prepare = prepare_sgd,
      .update = update_sgd},
+    {{.name = "adamw", .help = "Adam with weights that decay, as torch.optim.AdamW with a group for the weights",
+      .keys = adamw_keys, .params_size = sizeof(struct adamw_params)},
+     .n_moments = 2,
+     .squares = {false, true},
+     .lr = lr_adam,
+     .prepare = prepare_adamw,
+     .update = update_adamw},
     {.row = {.name = NULL}},
 };

@@ -20,8 +20,8 @@ struct gle_optimizer {
     size_t n_moments;             /* arrays kept per parameter, starting at zero */
     bool squares[GLE_MOMENTS_MAX]; /* which of them are never negative */
     double (*lr)(const void *params); /* the learning rate that the schedule starts from */
-    /* What step t = 1, 2, ... with learning rate lr needs. */
-    struct gle_optimizer_step (*prepare)(const void *params, double lr, uint64_t t);
+    /* What step t = 1, 2, ... with learning rate lr needs; for weights, which alone may decay, or other parameters. */
+    struct gle_optimizer_step (*prepare)(const void *params, double lr, uint64_t t, bool weights);
     /* Moves n parameters p along their gradient g; m holds n_moments arrays, n each. */
     void (*update)(float *p, const float *g, float *const *m, size_t n, const struct gle_optimizer_step *step);
 };

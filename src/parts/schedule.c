@@ -4,11 +4,25 @@
 #include <math.h>
 
 static const struct gle_metric_row metrics[] = {
-    {{.name = "train_loss", .help = "mean loss over the epoch's training steps"}, GLE_METRIC_TRAIN_LOSS},
-    {{.name = "validation_loss", .help = "loss on the validation set"}, GLE_METRIC_VALIDATION_LOSS},
+    {{.name = "train_loss", .help = "mean loss over the epoch's training steps"},
+     GLE_METRIC_TRAIN, GLE_QUALITY_LOSS},
+    {{.name = "validation_loss", .help = "loss on the validation set"},
+     GLE_METRIC_VALIDATION, GLE_QUALITY_LOSS},
     {{.name = "test_loss", .help = "loss on the test set (as published; it then is no unseen set)"},
-     GLE_METRIC_TEST_LOSS},
-    {{.name = NULL}, 0},
+     GLE_METRIC_TEST, GLE_QUALITY_LOSS},
+    {{.name = "train_accuracy", .help = "fraction of answers that are right, over the epoch's training steps"},
+     GLE_METRIC_TRAIN, GLE_QUALITY_ACCURACY},
+    {{.name = "validation_accuracy", .help = "fraction of answers that are right, of the validation set"},
+     GLE_METRIC_VALIDATION, GLE_QUALITY_ACCURACY},
+    {{.name = "test_accuracy", .help = "fraction of answers that are right, of the test set"},
+     GLE_METRIC_TEST, GLE_QUALITY_ACCURACY},
+    {{.name = "train_nrmse", .help = "normalised error of a regression, over the epoch's training steps"},
+     GLE_METRIC_TRAIN, GLE_QUALITY_NRMSE},
+    {{.name = "validation_nrmse", .help = "normalised error of a regression, of the validation set"},
+     GLE_METRIC_VALIDATION, GLE_QUALITY_NRMSE},
+    {{.name = "test_nrmse", .help = "normalised error of a regression, of the test set"},
+     GLE_METRIC_TEST, GLE_QUALITY_NRMSE},
+    {{.name = NULL}, GLE_METRIC_TRAIN, GLE_QUALITY_LOSS},
 };
 const struct gle_table gle_metric_table = {"metric", metrics, sizeof *metrics};
 
@@ -18,12 +32,12 @@ static const struct gle_metric_row *no_metric(const void *params)
     return NULL;
 }
 
-static void next_constant(struct gle_schedule_state *s, const void *params, uint64_t epoch, double loss)
+static void next_constant(struct gle_schedule_state *s, const void *params, uint64_t epoch, double value)
 {
     (void)s;
     (void)params;
     (void)epoch;
-    (void)loss;
+    (void)value;
 }
 
 /* The first key of every row. */
@@ -56,11 +70,11 @@ static const struct gle_key step_keys[] = {
 };
 
 /* As torch.optim.lr_scheduler.StepLR. */
-static void next_step(struct gle_schedule_state *s, const void *params, uint64_t epoch, double loss)
+static void next_step(struct gle_schedule_state *s, const void *params, uint64_t epoch, double value)
 {
     const struct step_params *p = params;
 
-    (void)loss;
+    (void)value;
     s->lr = s->base * pow(p->factor, (double)(epoch / p->every));
 }
 
@@ -73,12 +87,12 @@ struct plateau_params {
 
 static const struct gle_key plateau_keys[] = {
     WARMUP(struct plateau_params),
-    GLE_KEY_NAME(struct plateau_params, metric, "validation_loss", &gle_metric_table, "loss that is watched"),
+    GLE_KEY_NAME(struct plateau_params, metric, "validation_loss", &gle_metric_table, "what is watched"),
     GLE_KEY_REAL(struct plateau_params, factor, "0.1", 0.0, 1.0, "", "factor by which the learning rate is multiplied"),
     GLE_KEY_COUNT(struct plateau_params, patience, "10", 0, 1e9, "epochs",
                   "number of epochs without improvement that are accepted"),
     GLE_KEY_REAL(struct plateau_params, threshold, "1e-4", 0.0, 1.0, "",
-                 "smallest relative fall of the loss that counts as an improvement"),
+                 "smallest relative change of it, a fall or, of accuracies, a rise, that counts as an improvement"),
     GLE_KEY_REAL(struct plateau_params, min_lr, "0", 0.0, 1e6, "1/step", "lowest learning rate"),
     GLE_KEY_REAL(struct plateau_params, eps, "1e-8", 0.0, 1.0, "1/step",
                  "smallest change of the learning rate that is made"),
@@ -90,14 +104,21 @@ static const struct gle_metric_row *metric_plateau(const void *params)
     return (const struct gle_metric_row *)((const struct plateau_params *)params)->metric;
 }
 
-/* As torch.optim.lr_scheduler.ReduceLROnPlateau, mode min, relative threshold, no cooldown. */
-static void next_plateau(struct gle_schedule_state *s, const void *params, uint64_t epoch, double loss)
+static bool improves(const struct plateau_params *p, double best, double value)
+{
+    if (((const struct gle_metric_row *)p->metric)->quality != GLE_QUALITY_ACCURACY)
+        return value < best * (1.0 - p->threshold);
+    return isinf(best) ? !isnan(value) : value > best * (1.0 + p->threshold);
+}
+
+/* As torch.optim.lr_scheduler.ReduceLROnPlateau, mode min, or max for accuracies, relative threshold, no cooldown. */
+static void next_plateau(struct gle_schedule_state *s, const void *params, uint64_t epoch, double value)
 {
     const struct plateau_params *p = params;
 
     (void)epoch;
-    if (loss < s->best * (1.0 - p->threshold)) {
-        s->best = loss;
+    if (improves(p, s->best, value)) {
+        s->best = value;
         s->bad = 0;
     } else {
         s->bad++;
@@ -126,13 +147,13 @@ static const struct gle_key cosine_keys[] = {
 };
 
 /* Half a cosine from base to min_lr, where it stays (Loshchilov & Hutter, arXiv:1608.03983, without restarts). */
-static void next_cosine(struct gle_schedule_state *s, const void *params, uint64_t epoch, double loss)
+static void next_cosine(struct gle_schedule_state *s, const void *params, uint64_t epoch, double value)
 {
     const struct cosine_params *p = params;
     const double pi = 3.14159265358979323846;
     const double x = epoch < p->period ? (double)epoch / (double)p->period : 1.0;
 
-    (void)loss;
+    (void)value;
     s->lr = p->min_lr + (s->base - p->min_lr) * 0.5 * (1.0 + cos(pi * x));
 }
 
@@ -150,12 +171,12 @@ struct gle_schedule_state gle_schedule_start(const void *params, double lr)
 }
 
 void gle_schedule_next(const struct gle_schedule *schedule, struct gle_schedule_state *state, const void *params,
-                       uint64_t epoch, double loss)
+                       uint64_t epoch, double value)
 {
     const struct gle_schedule_params *p = params;
 
     if (epoch > p->warmup)
-        schedule->next(state, params, epoch - p->warmup, loss);
+        schedule->next(state, params, epoch - p->warmup, value);
     else
         state->lr = epoch < p->warmup ? rising(p, state->base, epoch + 1) : state->base;
 }
@@ -170,7 +191,8 @@ const struct gle_schedule gle_schedules[] = {
      next_step,
      no_metric},
     {{.name = "plateau",
-      .help = "the learning rate is multiplied by factor when a loss stops falling, as torch's ReduceLROnPlateau",
+      .help = "the learning rate is multiplied by factor when a loss stops falling, or an accuracy rising, as torch's "
+              "ReduceLROnPlateau",
       .keys = plateau_keys, .params_size = sizeof(struct plateau_params)},
      next_plateau,
      metric_plateau},

@@ -9,15 +9,17 @@
 /* What a schedule remembers. Starts by gle_schedule_start(). */
 struct gle_schedule_state {
     double lr, base;
-    double best;     /* lowest metric so far */
+    double best;     /* value so far: the lowest, or highest of what shall rise; infinite: none yet */
     uint64_t bad;    /* epochs since then */
 };
 
-/* Losses that a schedule can watch. */
-enum gle_metric { GLE_METRIC_TRAIN_LOSS, GLE_METRIC_VALIDATION_LOSS, GLE_METRIC_TEST_LOSS };
+/* What an epoch can be judged by: how good outputs are over one of the three sets of samples. */
+enum gle_metric_set { GLE_METRIC_TRAIN, GLE_METRIC_VALIDATION, GLE_METRIC_TEST }; /* in the order of enum gle_split */
+enum gle_quality { GLE_QUALITY_LOSS, GLE_QUALITY_ACCURACY, GLE_QUALITY_NRMSE };
 struct gle_metric_row {
     struct gle_row row;
-    enum gle_metric metric;
+    enum gle_metric_set set;
+    enum gle_quality quality; /* accuracy shall rise, the others fall */
 };
 extern const struct gle_table gle_metric_table;
 
@@ -30,17 +32,17 @@ struct gle_schedule_params {
 /* A row. */
 struct gle_schedule {
     struct gle_row row;
-    /* Called once after each epoch (1, 2, ...) but those of the warm-up, with the watched loss; sets state->lr for the
-     * next one. */
-    void (*next)(struct gle_schedule_state *state, const void *params, uint64_t epoch, double loss);
-    /* The watched loss, or NULL if it watches none. */
+    /* Called once after each epoch (1, 2, ...) but those of the warm-up, with the watched metric; sets state->lr for
+     * the next one. */
+    void (*next)(struct gle_schedule_state *state, const void *params, uint64_t epoch, double value);
+    /* The watched metric, or NULL if it watches none. */
     const struct gle_metric_row *(*metric)(const void *params);
 };
-/* With the learning rate that the optimizer has; and after each epoch, 1, 2, ..., with the watched loss. params: of a
+/* With the learning rate that the optimizer has; and after each epoch, 1, 2, ..., with the watched metric. params: of a
  * row; they begin with struct gle_schedule_params. state->lr is that of the epoch that comes next. */
 struct gle_schedule_state gle_schedule_start(const void *params, double lr);
 void gle_schedule_next(const struct gle_schedule *schedule, struct gle_schedule_state *state, const void *params,
-                       uint64_t epoch, double loss);
+                       uint64_t epoch, double value);
 
 extern const struct gle_schedule gle_schedules[];
 extern const struct gle_table gle_schedule_table;

@@ -290,7 +290,7 @@ static int refuse_old(struct gle_report *report, struct gle_error *err)
 static int check_dir(const struct gle_report *report, struct gle_error *err)
 {
     static const char *const names[] = {"metrics.json", "weights.npz", "config.yaml", GLE_FILE_RECORDING,
-                                        GLE_FILE_CONFUSION, GLE_FILE_CLOSED_LOOP, GLE_FILE_CHECKPOINT};
+                                        GLE_FILE_CONFUSION, GLE_FILE_CLOSED_LOOP, GLE_FILE_BEST, GLE_FILE_CHECKPOINT};
     char path[GLE_REPORT_PATH];
     struct gle_file_draft draft;
     struct stat st;
@@ -364,8 +364,9 @@ int gle_report_begin(struct gle_report *report, enum gle_start how, struct gle_e
 
 /* --- what is written --- */
 
+/* kept: its values; NULL: those of the net. */
 static int add_param(struct gle_npz_writer *npz, const struct gle_graph *graph, size_t param, const struct gle_net *net,
-                     struct gle_error *err)
+                     const float *kept, struct gle_error *err)
 {
     const struct gle_parameter *p = &graph->parameters[param];
     const struct gle_field *f = &p->field;
@@ -376,7 +377,10 @@ static int add_param(struct gle_npz_writer *npz, const struct gle_graph *graph, 
     values = gle_npz_room(npz, name, GLE_NPY_F32, p->n_shape, p->shape, err);
     if (!values)
         return -1;
-    gle_net_get_param(net, param, values);
+    if (kept)
+        memcpy(values, kept, gle_field_size(f) * sizeof *values);
+    else
+        gle_net_get_param(net, param, values);
     return 0;
 }
 
@@ -395,25 +399,28 @@ static int add_synapses(struct gle_npz_writer *npz, const struct gle_projection 
     return 0;
 }
 
-/* Owns: *bytes, gle_free(); NULL after an error. */
-static int pack_weights(unsigned char **bytes, size_t *size, const struct gle_report *report, const struct gle_net *net,
-                        struct gle_error *err)
+/* name: of the file. kept: the values of all parameters, one after the other; NULL: those of the net.
+ * Owns: *bytes, gle_free(); NULL after an error. */
+static int pack_weights(unsigned char **bytes, size_t *size, const char *name, const struct gle_report *report,
+                        const struct gle_net *net, const float *kept, struct gle_error *err)
 {
     struct gle_npz_writer *npz = gle_npz_create();
     struct gle_error unread = {0};
     char path[GLE_REPORT_PATH];
-    int rc = npz ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for weights.npz");
+    int rc = npz ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for %s", name);
 
     for (size_t i = 0; i < report->graph->n_parameters && !rc; i++)
-        if (report->graph->parameters[i].given)
-            rc = add_param(npz, report->graph, i, net, err);
+        if (report->graph->parameters[i].given) {
+            rc = add_param(npz, report->graph, i, net, kept, err);
+            kept = kept ? kept + gle_field_size(&report->graph->parameters[i].field) : NULL;
+        }
     if (!rc && gle_net_tell(net, &unread) && unread.code != GLE_EDIVERGED) /* which left finite ones */
         rc = gle_fail(err, unread.code, "%s", unread.text);
     for (size_t i = 0; i < report->graph->n_projections && !rc; i++)
         if (report->graph->projections[i].plan.starts)
             rc = add_synapses(npz, &report->graph->projections[i], err);
     *bytes = NULL;
-    gle_report_path(path, report, "weights.npz");
+    gle_report_path(path, report, name);
     rc = rc ? rc : gle_npz_pack(bytes, size, npz, path, err);
     gle_npz_destroy(npz);
     return rc;
@@ -464,8 +471,8 @@ bool gle_report_due(const struct gle_report *report)
 /* What goes into the files of a report; each NULL if it has none. */
 struct contents {
     char *config, *text;
-    unsigned char *weights, *confusion, *traces;
-    size_t weights_size, confusion_size, traces_size;
+    unsigned char *weights, *best, *confusion, *traces;
+    size_t weights_size, best_size, confusion_size, traces_size;
 };
 
 static int make_contents(struct contents *c, struct gle_report *report, const struct gle_metrics *metrics,
@@ -475,7 +482,9 @@ static int make_contents(struct contents *c, struct gle_report *report, const st
 
     if (!has_config(report) && !(c->config = gle_report_config(report, err)))
         return -1;
-    if (pack_weights(&c->weights, &c->weights_size, report, net, err) ||
+    if (pack_weights(&c->weights, &c->weights_size, "weights.npz", report, net, NULL, err) ||
+        (metrics->best_weights && metrics->n_epochs &&
+         pack_weights(&c->best, &c->best_size, GLE_FILE_BEST, report, net, metrics->best_weights, err)) ||
         (gle_json_names_matrix(metrics) && pack_confusion(&c->confusion, &c->confusion_size, report, metrics, err)))
         return -1;
     gle_report_path(path, report, GLE_FILE_CLOSED_LOOP);
@@ -496,6 +505,8 @@ static int write_contents(const struct contents *c, const struct gle_report *rep
     if (gle_report_replaces(report))
         add_file(&b, report, GLE_FILE_RECORDING, NULL, 0);
     add_file(&b, report, "weights.npz", c->weights, c->weights_size);
+    if (c->best || gle_report_replaces(report))
+        add_file(&b, report, GLE_FILE_BEST, c->best, c->best_size);
     if (c->confusion || gle_report_replaces(report) || gle_json_large_matrix(metrics))
         add_file(&b, report, GLE_FILE_CONFUSION, c->confusion, c->confusion_size);
     if (c->traces || gle_report_replaces(report))
@@ -515,6 +526,7 @@ int gle_report_write(struct gle_report *report, const struct gle_metrics *metric
         enter_written(report);
     gle_free(c.config);
     gle_free(c.weights);
+    gle_free(c.best);
     gle_free(c.confusion);
     gle_free(c.traces);
     gle_free(c.text);

@@ -117,7 +117,7 @@ json_t *gle_json_evaluations(const struct gle_report *r, const struct gle_metric
 json_t *gle_json_best(const struct gle_report *r, const struct gle_metrics *m)
 {
     const struct gle_epoch *e = m->n_epochs ? &m->epochs[m->best] : NULL;
-    char by[32];
+    char by[64];
     bool labelled;
     json_t *out;
 
@@ -126,7 +126,11 @@ json_t *gle_json_best(const struct gle_report *r, const struct gle_metrics *m)
     labelled = !isnan(e->score[m->best_split].accuracy);
     out = epoch(r, m, e);
     snprintf(by, sizeof by, "%s_%s", gle_split_names[m->best_split], labelled ? "accuracy" : "loss");
-    json_object_set_new(out, "chosen_by", json_string(by));
+    json_object_set_new(out, "chosen_by", json_string(m->best_by ? gle_metrics_best_by(m) : by));
+    if (m->best_by) {
+        json_object_set_new(out, "value", gle_json_real(gle_metrics_value(e, m->best_by)));
+        json_object_set_new(out, "weights", json_string(GLE_FILE_BEST));
+    }
     return out;
 }
 

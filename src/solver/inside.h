@@ -59,7 +59,7 @@ struct gle_net {
     int *wild;        /* per thread and population: NaN or Inf in this step, or in this sweep */
     double *row_loss; /* of the output before the step, of each row, or, if none is shared, of all in the first */
     const struct gle_step *step; /* the one being taken */
-    struct gle_optimizer_step optimizer_step; /* of parameters that were never held */
+    struct gle_optimizer_step optimizer_step[2]; /* of parameters that were never held: [1] of weights */
 
     bool taping;         /* a window is open */
     size_t taped;        /* steps in it; after the window was closed, those that it had */
@@ -286,6 +286,8 @@ struct gle_range gle_net_part_of(const struct gle_net *net, const struct gle_par
 /* The optimizer's step for a parameter that learns: the one that it takes with all, or, if it had been held, one of a
  * number of its own. */
 struct gle_optimizer_step gle_net_own_step(const struct gle_net *net, const struct gle_parameter *p);
+/* Counts a step of the optimizer, and finds what all have of it. */
+void gle_net_prepare_step(struct gle_net *net, double lr);
 
 /* --- follow.c: what the optimizer follows where that is not the gradient of one step --- */
 

@@ -16,9 +16,19 @@ void gle_net_bound(float *p, size_t n, const struct gle_bounds *bounds)
 struct gle_optimizer_step gle_net_own_step(const struct gle_net *net, const struct gle_parameter *p)
 {
     const uint64_t missed = net->missed[p - net->graph->parameters];
+    const bool weights = p->kind == GLE_WEIGHT;
 
-    return missed ? net->optimizer->prepare(net->graph->exp->optimizer.params, net->step->lr, net->updates - missed)
-                  : net->optimizer_step;
+    return missed ? net->optimizer->prepare(net->graph->exp->optimizer.params, net->step->lr, net->updates - missed,
+                                            weights)
+                  : net->optimizer_step[weights];
+}
+
+void gle_net_prepare_step(struct gle_net *net, double lr)
+{
+    net->updates++;
+    for (int weights = 0; weights < 2; weights++)
+        net->optimizer_step[weights] =
+            net->optimizer->prepare(net->graph->exp->optimizer.params, lr, net->updates, weights);
 }
 
 /* The optimizer's step for n of its parts, as one of the parameter `as`. */

@@ -526,8 +526,7 @@ int gle_net_queue(struct gle_net *net, const struct gle_step *step, double *loss
         net->tape_unasked[net->taped] = step->unasked;
     net->spends = step->learn && net->gathered + 1 == net->graph->exp->update_every;
     if (net->spends)
-        net->optimizer_step =
-            net->optimizer->prepare(net->graph->exp->optimizer.params, step->lr, ++net->updates);
+        gle_net_prepare_step(net, step->lr);
     net->errorless = step->forward_only;
     if (net->device) {
         rc = gle_net_device_queue(net, step, losses, n, err);

@@ -513,7 +513,7 @@ int gle_net_end_window(struct gle_net *net, const struct gle_rule *rule, bool le
     net->spends = learn;
     if (learn) {
         gle_net_drop_gathered(net);
-        net->optimizer_step = net->optimizer->prepare(g->exp->optimizer.params, lr, ++net->updates);
+        gle_net_prepare_step(net, lr);
     }
     if (net->device)
         return gle_net_device_end_window(net, scale_of(net), rounds, learn, err);

@@ -291,7 +291,8 @@ int gle_run_archive_metrics(struct gle_run *run, struct gle_archive *a, struct g
         gle_archive_count(a, "n_phases", &m->n_phases, 0, exp->phases ? exp->n_phases : 0, err) ||
         gle_archive_count(a, "best", &m->best, 0, m->n_epochs ? m->n_epochs - 1 : 0, err) ||
         gle_run_archive_split(a, "confusion_split", &m->confusion_split, err) || visit_sums(m, a, err) ||
-        visit_matrix(run, a, err) || visit_traces(run, a, err))
+        visit_matrix(run, a, err) || visit_traces(run, a, err) ||
+        (m->best_weights && gle_archive_f32(a, "best_weights", m->best_weights, gle_graph_given(run->graph), err)))
         return -1;
     gle_archive_enter(a, "epochs");
     rc = (gle_archive_restores(a) && make_room(m, a, err)) ||

@@ -284,16 +284,21 @@ static int run_pass(struct gle_run *run, bool *over, struct gle_error *err)
 
 /* --- epochs --- */
 
-static double watched_loss(const struct gle_run *run, const struct gle_epoch *e)
+/* Keeps the parameters of the epoch that has just been added, if it is the best one. */
+static int keep_best(struct gle_run *run, struct gle_error *err)
 {
-    const struct gle_metric_row *metric = gle_experiment_watches(run->exp);
+    const struct gle_graph *g = run->graph;
+    const struct gle_metrics *m = run->metrics;
+    float *to = m->best_weights;
 
-    if (!metric)
-        return 0.0;
-    return e->score[metric->metric == GLE_METRIC_TRAIN_LOSS        ? GLE_TRAIN
-                    : metric->metric == GLE_METRIC_VALIDATION_LOSS ? GLE_VALIDATION
-                                                                   : GLE_TEST]
-        .loss;
+    if (!to || m->best + 1 != m->n_epochs)
+        return 0;
+    for (size_t i = 0; i < g->n_parameters; i++)
+        if (g->parameters[i].given) {
+            gle_net_get_param(run->net, i, to);
+            to += gle_field_size(&g->parameters[i].field);
+        }
+    return gle_net_tell(run->net, err);
 }
 
 enum gle_split gle_run_confusion_split(const struct gle_run *run, uint64_t epoch)
@@ -315,13 +320,14 @@ void gle_run_begin_epoch(struct gle_run *run, uint64_t epoch)
 static int end_epoch(struct gle_run *run, struct gle_error *err)
 {
     const struct gle_schedule *schedule = (const struct gle_schedule *)run->exp->schedule.row;
+    const struct gle_metric_row *watched = gle_experiment_watches(run->exp);
     struct gle_metrics *m = run->metrics;
 
     run->scores.epoch.clipping = gle_run_count_clipping(run);
     if (run->at.stage)
         gle_schedule_next(schedule, &run->schedule, run->exp->schedule.params, run->at.stage,
-                          watched_loss(run, &run->scores.epoch));
-    if (gle_metrics_add_epoch(m, &run->scores.epoch, err))
+                          watched ? gle_metrics_value(&run->scores.epoch, watched) : 0.0);
+    if (gle_metrics_add_epoch(m, &run->scores.epoch, err) || keep_best(run, err))
         return -1;
     m->confusion_split = run->scores.confusion_split;
     if (m->confusion)

@@ -13,7 +13,8 @@ bool gle_metrics_test_always(const struct gle_experiment *exp, const struct gle_
 
     if (exp->test != GLE_TEST_AUTO)
         return exp->test == GLE_TEST_EPOCHS;
-    return !data->split[GLE_VALIDATION].n || (metric && metric->metric == GLE_METRIC_TEST_LOSS);
+    return !data->split[GLE_VALIDATION].n || (metric && metric->set == GLE_METRIC_TEST) ||
+           (exp->best && exp->best->set == GLE_METRIC_TEST);
 }
 
 int gle_metrics_init(struct gle_metrics *m, const struct gle_experiment *exp, const struct gle_data *data,
@@ -22,7 +23,9 @@ int gle_metrics_init(struct gle_metrics *m, const struct gle_experiment *exp, co
     bool matrix;
 
     *m = (struct gle_metrics){0};
-    m->best_split = data->split[GLE_VALIDATION].n                                       ? GLE_VALIDATION
+    m->best_by = exp->best;
+    m->best_split = exp->best                                                       ? (enum gle_split)exp->best->set
+                    : data->split[GLE_VALIDATION].n                                 ? GLE_VALIDATION
                     : data->split[GLE_TEST].n && gle_metrics_test_always(exp, data) ? GLE_TEST
                                                                                     : GLE_TRAIN;
     m->confusion_split = m->best_split;
@@ -55,10 +58,33 @@ int gle_metrics_make_room(struct gle_metrics *m, size_t n, struct gle_error *err
     return 0;
 }
 
-static bool is_better(const struct gle_score *a, const struct gle_score *b)
+double gle_metrics_value(const struct gle_epoch *epoch, const struct gle_metric_row *metric)
 {
+    const struct gle_score *s = &epoch->score[metric->set];
+
+    if (!s->measured)
+        return (double)NAN;
+    if (metric->quality == GLE_QUALITY_LOSS)
+        return s->loss;
+    return metric->quality == GLE_QUALITY_NRMSE ? s->nrmse : s->accuracy;
+}
+
+const char *gle_metrics_best_by(const struct gle_metrics *m)
+{
+    return m->best_by->row.name;
+}
+
+/* Epochs by their numbers. */
+static bool is_better(const struct gle_metrics *m, size_t i, size_t k)
+{
+    const struct gle_score *a = &m->epochs[i].score[m->best_split], *b = &m->epochs[k].score[m->best_split];
+
     if (!a->measured || !b->measured)
         return a->measured;
+    if (m->best_by) {
+        const double x = gle_metrics_value(&m->epochs[i], m->best_by), y = gle_metrics_value(&m->epochs[k], m->best_by);
+        return m->best_by->quality == GLE_QUALITY_ACCURACY ? x > y : x < y;
+    }
     return isnan(a->accuracy) ? a->loss < b->loss : a->accuracy > b->accuracy;
 }
 
@@ -70,7 +96,7 @@ int gle_metrics_add_epoch(struct gle_metrics *m, const struct gle_epoch *epoch, 
         gle_metrics_make_room(m, m->epochs_room ? 2 * m->epochs_room : FIRST_ROOM, err))
         return -1;
     m->epochs[m->n_epochs++] = *epoch;
-    if (is_better(&epoch->score[m->best_split], &m->epochs[m->best].score[m->best_split]))
+    if (is_better(m, m->n_epochs - 1, m->best))
         m->best = m->n_epochs - 1;
     return 0;
 }
@@ -80,7 +106,7 @@ size_t gle_metrics_best(const struct gle_metrics *m, size_t n)
     size_t best = 0;
 
     for (size_t i = 1; i < n; i++)
-        if (is_better(&m->epochs[i].score[m->best_split], &m->epochs[best].score[m->best_split]))
+        if (is_better(m, i, best))
             best = i;
     return best;
 }
@@ -170,6 +196,7 @@ void gle_metrics_clear(struct gle_metrics *m)
         gle_free(m->diagnostics[i].of);
     gle_free(m->diagnostics);
     gle_free(m->traces.values);
+    gle_free(m->best_weights);
     gle_free(m->evaluations);
     gle_free(m->phases);
     gle_free(m->epochs);

@@ -98,8 +98,11 @@ struct gle_metrics {
     size_t n_evaluations;
     struct gle_diagnostic *diagnostics;
     size_t n_diagnostics;
-    size_t best;               /* index of the best epoch, by best_split */
-    enum gle_split best_split; /* validation if there is one, else test, else training */
+    size_t best;               /* index of the best epoch, */
+    const struct gle_metric_row *best_by; /* by this (training.best), or if NULL by accuracy, or loss, over */
+    enum gle_split best_split; /* this split: that of best_by, else validation if there is one, else test, else training
+                                */
+    float *best_weights;       /* parameters of the best epoch so far, one after the other; NULL: they are not kept */
     /* Counts of the last epoch's pass over confusion_split, or of the last evaluation during phases, (n_classes,
      * n_classes), rows: truth. NULL without labels, and in training by duration that is not evaluated. */
     uint64_t *confusion;
@@ -127,9 +130,13 @@ GLE_MUST_CHECK int gle_metrics_make_room(struct gle_metrics *m, size_t n, struct
 /* Appends an epoch that is over, and sees whether it is the best so far. Memory grows with the epochs that come, not
  * with those that are planned. Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_metrics_add_epoch(struct gle_metrics *m, const struct gle_epoch *epoch, struct gle_error *err);
-/* Which of the first n >= 1 epochs is the best: higher accuracy is better, or lower loss where there are no labels, and
- * the earlier one of equals. */
+/* Which of the first n >= 1 epochs is the best: by best_by, or else higher accuracy is better, or lower loss where
+ * there are no labels; and the earlier one of equals. */
 size_t gle_metrics_best(const struct gle_metrics *m, size_t n);
+/* What a metric says of an epoch; NaN where it was not measured. */
+double gle_metrics_value(const struct gle_epoch *epoch, const struct gle_metric_row *metric);
+/* The name of best_by, which is not NULL. */
+const char *gle_metrics_best_by(const struct gle_metrics *m);
 /* Appends a diagnostic with all comparisons zero, in (*out)->of. Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_metrics_diagnose(struct gle_diagnostic **out, struct gle_metrics *m, uint64_t step,
                                         size_t n_parameters, struct gle_error *err);

@@ -142,6 +142,8 @@ static int make_room(struct gle_run *run, struct gle_error *err)
         ok = (run->reading.planned[i].rows = gle_calloc(most, sizeof *run->reading.planned->rows)) && ok;
     if (run->metrics->confusion)
         ok = (run->scores.confusion = gle_calloc(n_classes * n_classes, sizeof *run->scores.confusion)) && ok;
+    if (run->exp->best)
+        ok = (run->metrics->best_weights = gle_calloc(gle_graph_given(run->graph), sizeof(float))) && ok;
     return ok ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the order of samples");
 }
 

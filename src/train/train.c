@@ -76,6 +76,30 @@ static int check_sets(const struct gle_experiment *exp, const struct gle_data *d
     return 0;
 }
 
+/* Whether a metric that the key is about can be measured. src, key: where it stands. */
+static int check_metric(const struct gle_experiment *exp, const struct gle_data *data,
+                        const struct gle_metric_row *metric, const struct gle_node *src, const char *key,
+                        struct gle_error *err)
+{
+    const bool regression = !exp->has_teacher && !data->labelled;
+
+    if (!metric)
+        return 0;
+    if (metric->set != GLE_METRIC_TRAIN && !data->split[metric->set].n)
+        return gle_node_fail(err, GLE_ESHAPE, src, key, "%s cannot be watched: there is no such set%s",
+                             metric->row.name,
+                             ((const struct gle_dataset *)exp->dataset.row)->divides ? " (dataset.split makes one)"
+                             : metric->set == GLE_METRIC_VALIDATION ? " (training.validation makes one)"
+                                                                    : "");
+    if (metric->quality == GLE_QUALITY_ACCURACY && (exp->has_teacher || !data->labelled))
+        return gle_node_fail(err, GLE_ESHAPE, src, key, "%s cannot be watched: %s", metric->row.name,
+                             exp->has_teacher ? "the teacher's output is the target" : "the data set has no labels");
+    if (metric->quality == GLE_QUALITY_NRMSE && !regression)
+        return gle_node_fail(err, GLE_ESHAPE, src, key, "%s cannot be watched: %s", metric->row.name,
+                             exp->has_teacher ? "the teacher's output is the target" : "the data set has labels");
+    return 0;
+}
+
 /* Whether the output can stand for the input. */
 static int check_closed(const struct gle_experiment *exp, const struct gle_data *data, struct gle_error *err)
 {
@@ -107,7 +131,6 @@ static int check_closed(const struct gle_experiment *exp, const struct gle_data 
 int gle_train_check(const struct gle_experiment *exp, const struct gle_data *data, struct gle_error *err)
 {
     const struct gle_layer_cfg *top = gle_experiment_top(exp);
-    const struct gle_metric_row *metric = gle_experiment_watches(exp);
 
     if (data->n_channels != exp->n_input)
         return gle_node_fail(err, GLE_ESHAPE, exp->network_src, "input", "%zu, where the data set has %zu channel%s",
@@ -131,14 +154,10 @@ int gle_train_check(const struct gle_experiment *exp, const struct gle_data *dat
     if (check_record(exp, data, err) || check_test_set(exp, data, err) || check_sets(exp, data, err) ||
         check_closed(exp, data, err))
         return -1;
-    if (metric && ((metric->metric == GLE_METRIC_VALIDATION_LOSS && !data->split[GLE_VALIDATION].n) ||
-                   (metric->metric == GLE_METRIC_TEST_LOSS && !data->split[GLE_TEST].n)))
-        return gle_node_fail(err, GLE_ESHAPE, exp->schedule.src, "metric",
-                             "%s cannot be watched: there is no such set%s", metric->row.name,
-                             ((const struct gle_dataset *)exp->dataset.row)->divides ? " (dataset.split makes one)"
-                             : metric->metric == GLE_METRIC_VALIDATION_LOSS ? " (training.validation makes one)"
-                                                                            : "");
-    return 0;
+    return check_metric(exp, data, gle_experiment_watches(exp), exp->schedule.src, "metric", err) ||
+                   check_metric(exp, data, exp->best, exp->training_src, "best", err)
+               ? -1
+               : 0;
 }
 
 struct gle_graph_options gle_train_options(const struct gle_experiment *exp, const struct gle_data *data)

@@ -299,6 +299,31 @@ class Cost(Case):
         self.assertEqual((small.keys(), len(small["matrix"])), ({"split", "matrix"}, 100))
         self.assertNotIn("confusion.npz", self.files())
 
+    def test_best_weights_are_those_of_a_run_that_ends_there(self):
+        write_npz(self.folder / "own.npz", x=("f4", (40, 2), [(i * 7 % 11) / 5 - 1 for i in range(80)]),
+                  y=("i8", (40,), [i % 3 % 2 for i in range(40)]))
+        config = self.write("own.yaml", OWN.replace("epochs: 1", "epochs: 9, validation: 0.25"))
+        for metric in ("validation_loss", "validation_accuracy", "train_loss"):
+            self.run_glesim(config, "--set", f"training.best={metric}", "--output", self.folder / metric, "--quiet")
+            whole = self.run_of(metric, 0)
+            best, epochs = load(whole / "metrics.json")["best"], load(whole / "metrics.json")["epochs"]
+            split, of = metric.split("_")
+            values = [e[split][of] if e[split] else None for e in epochs]
+            known = [v for v in values if v is not None]
+            self.assertEqual(values[best["epoch"]], (max if of == "accuracy" else min)(known))
+            self.assertEqual((best["chosen_by"], best["value"], best["weights"]),
+                             (metric, values[best["epoch"]], "best_weights.npz"))
+            self.run_glesim(config, "--set", f"training.epochs={best['epoch']}", "--output", self.folder / f"{metric}_less",
+                        "--quiet")
+            less = self.run_of(f"{metric}_less", 0)
+            self.assertFalse((less / "best_weights.npz").exists())
+            self.assertEqual((whole / "best_weights.npz").read_bytes(), (less / "weights.npz").read_bytes())
+            # it is a file of initial values, and goes with the run that it was of
+            self.run_glesim(config, "--set", f"network.init.file={whole / 'best_weights.npz'}", "--set", "training.epochs=0",
+                        "--output", whole.parent, "--force", "--quiet")
+            self.assertFalse((whole / "best_weights.npz").exists())
+            self.assertEqual((whole / "weights.npz").read_bytes(), (less / "weights.npz").read_bytes())
+
     def test_evaluations_of_phases_have_the_matrix_of_the_last(self):
         n = 101
         write_npz(self.folder / "own.npz", x=("f4", (n, 2), [i / n for i in range(2 * n)]), y=("i8", (n,), range(n)),

@@ -131,6 +131,10 @@ class Resumed(Stopped):
     def test_xor(self):
         self.check(XOR, "--set", "training.epochs=60")
 
+    def test_best_weights(self):
+        self.check(XOR, "--set", "training.epochs=60", "--set", "training.best=train_loss", "--set",
+                   "learning.optimizer={type: adamw, lr: 0.05}")
+
     def test_training_by_epochs_on_threads(self):
         self.check(CONFIGS / "mnist1d_e2e.yaml", "--set", "training.epochs=2", "--set", "dataset.samples=200", "--set",
                    "dataset.length=50", "--set", "training.validation=0.2", kills=5)

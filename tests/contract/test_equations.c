@@ -357,6 +357,12 @@ static void one_adam(float *p, float g, float *m, const float *c)
     *p = gle_adam(*p, m[0], m[1], c[4], c[5], c[6]);
 }
 
+static void one_adamw(float *p, float g, float *m, const float *c)
+{
+    *p = gle_decay(*p, c[7]);
+    one_adam(p, g, m, c);
+}
+
 static void one_sgd(float *p, float g, float *m, const float *c)
 {
     m[0] = gle_sgd_sum(m[0], g, c[0]);
@@ -369,6 +375,7 @@ static const struct {
     void (*step)(float *p, float g, float *m, const float *c);
 } descents[] = {
     {"adam", "{lr: 0.02, beta1: 0.7, beta2: 0.9, eps: 1e-3}", one_adam},
+    {"adamw", "{lr: 0.02, beta1: 0.7, beta2: 0.9, eps: 1e-3, weight_decay: 0.5}", one_adamw},
     {"sgd", "{lr: 0.1, momentum: 0.6}", one_sgd},
 };
 
@@ -386,15 +393,17 @@ static void loops_of_optimizers_compute_their_equations(void **state)
     enum { STEPS = 5 };
 
     (void)state;
-    for (int isa = 0; isa < n_isas(); isa++)
+    for (int way = 0; way < 2 * n_isas(); way++)
         for (const struct gle_optimizer *row = gle_optimizer_table.rows; row->row.name; row++) {
+            const int isa = way / 2;
+            const bool weights = way % 2;
             const struct gle_optimizer *o = gle_optimizer_for(row, (enum gle_isa)isa);
             const size_t d = descent_of(row->row.name);
             struct settings s = settings_of(&row->row, descents[d].yaml);
             float p[N] = {0}, one[N] = {0}, g[N], m[GLE_MOMENTS_MAX][N] = {{0}}, moments[N][GLE_MOMENTS_MAX] = {{0}};
             float *const all[] = {m[0], m[1]};
             for (uint64_t t = 1; t <= STEPS; t++) {
-                const struct gle_optimizer_step step = o->prepare(s.part.params, o->lr(s.part.params), t);
+                const struct gle_optimizer_step step = o->prepare(s.part.params, o->lr(s.part.params), t, weights);
                 for (size_t i = 0; i < N; i++)
                     g[i] = sinf(0.1f * (float)(i * t));
                 o->update(p, g, all, N, &step);

@@ -170,11 +170,12 @@ struct descent {
     struct settings s;
     const struct gle_optimizer *o;
     float p[ROOM], g[ROOM], m[GLE_MOMENTS_MAX][ROOM];
+    bool weights; /* not other parameters */
 };
 
 static void descent_step(struct descent *d, double lr, uint64_t t)
 {
-    const struct gle_optimizer_step step = d->o->prepare(d->s.part.params, lr, t);
+    const struct gle_optimizer_step step = d->o->prepare(d->s.part.params, lr, t, d->weights);
     float *m[GLE_MOMENTS_MAX];
 
     for (size_t i = 0; i < GLE_MOMENTS_MAX; i++)
@@ -207,14 +208,17 @@ static void every_optimizer_finds_the_minimum_of_a_quadratic(void **state)
 }
 
 /* torch.optim's formulas in double, 200 steps of gradients that change. */
-static void follow_torch(const char *name, const char *yaml, double b1, double b2, double eps, bool adam)
+static void follow_torch(const char *name, const char *yaml, double b1, double b2, double eps, double decay, bool adam)
 {
     const struct gle_optimizer *row = (const struct gle_optimizer *)gle_table_find(&gle_optimizer_table, name);
 
-    for (int isa = 0; isa < n_isas(); isa++) {
-        struct descent d = {.s = settings_of(&row->row, yaml), .o = gle_optimizer_for(row, (enum gle_isa)isa)};
+    for (int k = 0; k < 2 * n_isas(); k++) {
+        struct descent d = {.s = settings_of(&row->row, yaml), .o = gle_optimizer_for(row, (enum gle_isa)(k / 2)),
+                            .weights = k % 2};
         const double lr = d.o->lr(d.s.part.params);
         double p[PARAMS] = {0}, m[PARAMS] = {0}, v[PARAMS] = {0};
+        for (size_t i = 0; decay > 0.0 && i < PARAMS; i++) /* there is something to lose */
+            p[i] = (double)(d.p[i] = 0.1f * (float)(i + 1));
         for (uint64_t t = 1; t <= 200; t++)
             for (size_t i = 0; i < PARAMS; i++) {
                 double g;
@@ -223,6 +227,7 @@ static void follow_torch(const char *name, const char *yaml, double b1, double b
                 if (adam) {
                     m[i] = b1 * m[i] + (1.0 - b1) * g;
                     v[i] = b2 * v[i] + (1.0 - b2) * g * g;
+                    p[i] -= d.weights ? lr * decay * p[i] : 0.0;
                     p[i] -= lr / (1.0 - pow(b1, (double)t)) * m[i] /
                             (sqrt(v[i]) / sqrt(1.0 - pow(b2, (double)t)) + eps);
                 } else {
@@ -239,13 +244,48 @@ static void follow_torch(const char *name, const char *yaml, double b1, double b
     }
 }
 
-static void adam_and_sgd_follow_the_formulas_of_torch(void **state)
+static void optimizers_follow_the_formulas_of_torch(void **state)
 {
     (void)state;
-    follow_torch("adam", "{}", 0.9, 0.999, 1e-8, true);
-    follow_torch("adam", "{lr: 0.02, beta1: 0.5, beta2: 0.9, eps: 1e-3}", 0.5, 0.9, 1e-3, true);
-    follow_torch("sgd", "{}", 0.0, 0.0, 0.0, false);
-    follow_torch("sgd", "{lr: 0.1, momentum: 0.9}", 0.9, 0.0, 0.0, false);
+    follow_torch("adam", "{}", 0.9, 0.999, 1e-8, 0.0, true);
+    follow_torch("adam", "{lr: 0.02, beta1: 0.5, beta2: 0.9, eps: 1e-3}", 0.5, 0.9, 1e-3, 0.0, true);
+    follow_torch("adamw", "{}", 0.9, 0.999, 1e-8, 1e-2, true);
+    follow_torch("adamw", "{lr: 0.02, beta1: 0.5, beta2: 0.9, eps: 1e-3, weight_decay: 0.7}", 0.5, 0.9, 1e-3, 0.7,
+                 true);
+    follow_torch("sgd", "{}", 0.0, 0.0, 0.0, 0.0, false);
+    follow_torch("sgd", "{lr: 0.1, momentum: 0.9}", 0.9, 0.0, 0.0, 0.0, false);
+}
+
+/* Without a decay it is Adam, to the bit, and so it is for what does not decay. */
+static void adamw_without_decay_is_adam(void **state)
+{
+    static const struct {
+        const char *yaml;
+        bool weights, same;
+    } cases[] = {{"{lr: 0.02, weight_decay: 0}", true, true}, {"{lr: 0.02, weight_decay: 0.7}", false, true},
+                 {"{lr: 0.02, weight_decay: 0.7}", true, false}};
+    const struct gle_row *adam = gle_table_find(&gle_optimizer_table, "adam");
+    const struct gle_row *adamw = gle_table_find(&gle_optimizer_table, "adamw");
+
+    (void)state;
+    for (int isa = 0; isa < n_isas(); isa++)
+        for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+            struct descent a = {.s = settings_of(adam, "{lr: 0.02}"), .weights = cases[c].weights}, b = a;
+            b.s = settings_of(adamw, cases[c].yaml);
+            a.o = gle_optimizer_for((const struct gle_optimizer *)adam, (enum gle_isa)isa);
+            b.o = gle_optimizer_for((const struct gle_optimizer *)adamw, (enum gle_isa)isa);
+            for (size_t i = 0; i < PARAMS; i++)
+                a.p[i] = b.p[i] = 0.1f * (float)(i + 1);
+            for (uint64_t t = 1; t <= 20; t++) {
+                for (size_t i = 0; i < PARAMS; i++)
+                    a.g[i] = b.g[i] = sinf((float)(i * t));
+                descent_step(&a, 0.02, t);
+                descent_step(&b, 0.02, t);
+            }
+            assert_int_equal(!memcmp(a.p, b.p, sizeof a.p), cases[c].same);
+            gle_doc_destroy(a.s.doc);
+            gle_doc_destroy(b.s.doc);
+        }
 }
 
 /* --- schedules --- */
@@ -281,7 +321,12 @@ static void the_plateau_schedule_is_torchs_reduce_lr_on_plateau(void **state)
     /* a threshold of a tenth: 0.9 of the best is not enough, less is */
     static const double slow[] = {1.0, 0.91, 0.9, 0.89, 0.81, 0.8}, slow_lr[] = {1, .5, .25, .25, .125, .125};
 
+    /* mode max: an accuracy rises, by more than a tenth */
+    static const double rising[] = {0.0, 0.5, 0.55, 0.56, 0.6, 0.9}, rising_lr[] = {1, 1, .5, .5, .25, .25};
+
     (void)state;
+    CHECK_SCHEDULE("plateau", "{metric: test_accuracy, patience: 0, factor: 0.5, threshold: 0.1}", 1.0, rising,
+                   rising_lr);
     CHECK_SCHEDULE("plateau", "{patience: 2, factor: 0.5}", 1.0, losses, want);
     CHECK_SCHEDULE("plateau", "{patience: 0, factor: 0.5, min_lr: 0.3}", 1.0, flat, floors);
     CHECK_SCHEDULE("plateau", "{patience: 0, factor: 0.5}", 1.5e-8, flat, tiny);
@@ -512,7 +557,8 @@ int main(void)
         cmocka_unit_test(every_row_has_all_functions),
         cmocka_unit_test(every_instruction_set_has_rows_of_its_own),
         cmocka_unit_test(every_optimizer_finds_the_minimum_of_a_quadratic),
-        cmocka_unit_test(adam_and_sgd_follow_the_formulas_of_torch),
+        cmocka_unit_test(optimizers_follow_the_formulas_of_torch),
+        cmocka_unit_test(adamw_without_decay_is_adam),
         cmocka_unit_test(the_plateau_schedule_is_torchs_reduce_lr_on_plateau),
         cmocka_unit_test(the_other_schedules_follow_their_formulas),
         cmocka_unit_test(every_schedule_may_begin_with_a_warm_up),

@@ -18,8 +18,8 @@ import sys
 import tempfile
 import time
 
-FILES = ("weights.npz", "recording.npz", "config.yaml")
-LEFT = {"weights.npz", "recording.npz", "config.yaml", "metrics.json"} # of a run that is over
+FILES = ("weights.npz", "best_weights.npz", "recording.npz", "config.yaml")
+LEFT = {*FILES, "metrics.json"} # of a run that is over
 
 
 def load(path):

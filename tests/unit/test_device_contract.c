@@ -245,6 +245,9 @@ static void every_optimizer_is_the_same_on_a_device(void **state)
         hold_against_each_other(&(struct parts){.optimizer = with_settings(row->name, text)}, "optimizer", row->name,
                                 "a new one has its lines in src/kernel/device_losses.cl");
     }
+    hold_against_each_other(&(struct parts){.optimizer = "{type: adamw, weight_decay: 5.0}",
+                                            .feedback = "{type: kolen_pollack, decay: 0.2}"},
+                            "optimizer", "adamw, of weights that lose much", "");
 }
 
 static void what_optimizers_follow_is_the_same_on_a_device(void **state)

@@ -98,6 +98,7 @@ static void take_steps(struct built *b, size_t n, double lr, struct gle_rng *rng
 /* --- Kolen-Pollack --- */
 
 static const char *const optimizers[] = {"optimizer: {type: sgd, lr: 0.1, momentum: 0.9}", "optimizer: adam",
+                                         "optimizer: {type: adamw, weight_decay: 2.0}",
                                          "optimizer: adam, bounds: {weight: [-0.1, 0.15]}"};
 enum { OPTIMIZERS = sizeof optimizers / sizeof *optimizers };
 
@@ -119,12 +120,14 @@ static void what_starts_as_the_transpose_stays_it_bit_by_bit(void **state)
         }
 }
 
-/* Whatever they learn, in each step the distance between B and W becomes 1 - dt decay of itself. */
+/* Whatever they learn, in each step the distance between B and W becomes 1 - dt decay of itself, and of that what the
+ * optimizer's own decay leaves. */
 static void distances_shrink_by_the_decay_alone(void **state)
 {
     (void)state;
     for (size_t link = 0; link < LINKS; link++)
         for (size_t o = 0; o + 1 < OPTIMIZERS; o++) {
+            const double lr = 2e-3, decay = strstr(optimizers[o], "weight_decay") ? lr * 2.0 : 0.0;
             struct built b = build(link, "{type: kolen_pollack, decay: 0.5}", optimizers[o]);
             const struct pair first = look(&b);
             double keep = 1.0, last = 0.0;
@@ -133,9 +136,9 @@ static void distances_shrink_by_the_decay_alone(void **state)
             assert_true(angle(&first) > 45.0);
             for (int stretch = 0; stretch < 8; stretch++) {
                 struct pair p;
-                take_steps(&b, 40, 2e-3, &rng);
+                take_steps(&b, 40, lr, &rng);
                 p = look(&b);
-                keep *= pow(1.0 - 0.1 * 0.5, 40.0);
+                keep *= pow((1.0 - 0.1 * 0.5) * (1.0 - decay), 40.0);
                 for (size_t k = 0; k < p.n; k++)
                     if (!(fabs((double)p.b[k] - (double)p.w[k] - keep * ((double)first.b[k] - (double)first.w[k])) <
                           1e-5))

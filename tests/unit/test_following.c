@@ -235,6 +235,41 @@ static void gradients_are_no_longer_than_the_limit(void **state)
     }
 }
 
+/* Where nothing is learned from, weights that learn lose lr weight_decay of themselves in each of the optimizer's
+ * steps, and nothing else moves: biases, time constants, and weights that do not learn, or are held. */
+static void weights_alone_decay(void **state)
+{
+    static const char yaml[] =
+        "glesim: 1\nname: tiny\ndt: 0.1\nseed: 5\ndataset: {type: xor, present: 0.7}\n"
+        "network: {input: 2, layers: [{name: a, neurons: {count: 3, tau_m: 1.0, tau_r: 0.6}, activation: tanh, bias: "
+        "0.3}, {name: c, neurons: {count: 2, tau_m: 1.0, tau_r: 0.5}, bias: 0.3}, "
+        "{name: d, plastic: [bias], neurons: {count: 2, tau_m: 1.0, tau_r: 0.5}}]}\n"
+        "learning: {loss: mse, beta: 0, plastic: [weight, bias, tau_m, tau_r], update: {every: 2}, "
+        "optimizer: {type: adamw, lr: 0.25, weight_decay: 0.4}}\ntraining: {epochs: 1}\n";
+    const struct gle_step step = {.learn = true, .lr = LR};
+    struct built b = build_text(yaml, 1);
+    float before[NUMBERS], after[NUMBERS];
+    struct gle_error err = {0};
+    double loss;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        for (int p = 0; p < GLE_PARAMS; p++) {
+            const bool decays = p == GLE_WEIGHT && i == 0; /* layer c is held, d does not learn */
+            layer_hold(b.net, 1, GLE_WEIGHT, true);
+            layer_get_param(b.net, i, (enum gle_param)p, before);
+            for (size_t t = 0; t < 6; t++)
+                assert_int_equal(gle_net_step(b.net, &step, &loss, &err), 0);
+            layer_get_param(b.net, i, (enum gle_param)p, after);
+            for (size_t k = 0; k < layer_param_size(b.graph, i, (enum gle_param)p); k++) {
+                const double want = (decays ? pow(1.0 - 0.25 * 0.4, 3.0) : 1.0) * (double)before[k];
+                if (!(fabs((double)after[k] - want) <= (decays ? 1e-6 * fabs(want) : 0.0)))
+                    fail_msg("layer %zu, parameter %d: %.9g of %.9g", i, p, (double)after[k], (double)before[k]);
+            }
+        }
+    built_clear(&b);
+}
+
 /* A limit beyond reach changes no bit. */
 static void a_limit_beyond_reach_is_as_none(void **state)
 {
@@ -257,6 +292,7 @@ int main(void)
         cmocka_unit_test(an_update_after_every_step_is_as_without_the_key),
         cmocka_unit_test(a_parameter_that_is_held_forgets_what_was_gathered),
         cmocka_unit_test(gradients_are_no_longer_than_the_limit),
+        cmocka_unit_test(weights_alone_decay),
         cmocka_unit_test(a_limit_beyond_reach_is_as_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
