@@ -153,7 +153,7 @@ class Figures(Case):
     def test_the_committed_reports_can_be_drawn(self):
         svg, = self.plot("fig10", "--output", ".", "--format", "svg")
         self.assertIn("glesim: 90.2 ± 0.6 (10 seeds)", text_of(svg))
-        for figure, words in (("gradients", "eprop: MNIST-1D"), ("hardware", "weights of a few bits")):
+        for figure, words in (("gradients", "eprop: MNIST-1D"), ("hardware", "test accuracy (%), 3 seeds")):
             svg, = self.plot(figure, "--output", ".", "--format", "svg")
             self.assertIn(words, text_of(svg))
 
