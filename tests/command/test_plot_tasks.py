@@ -1,4 +1,7 @@
-"""tools/plot tasks, closed loops and filters, from small runs of the program that GLESIM names. Standard library only."""
+"""tools/plot tasks, closed loops and filters, from small runs of the program that GLESIM names.
+
+Standard library only; skipped where tools/plot would have to install numpy or matplotlib first.
+"""
 
 import json
 import math
@@ -44,8 +47,12 @@ dataset: {type: xor}
 network:
   input: {channels: 1, size: [2]}
   layers:
-    - {name: few, neurons: {channels: 30, tau_m: 1.0, tau_r: 1.0}, from: [{layer: input, connect: {type: conv, kernel: 3, padding: 1}}]}
-    - {name: many, neurons: {channels: 12, tau_m: 1.0, tau_r: 1.0}, from: [{layer: few, connect: {type: conv, kernel: 3, padding: 1}}]}
+    - name: few
+      neurons: {channels: 30, tau_m: 1.0, tau_r: 1.0}
+      from: [{layer: input, connect: {type: conv, kernel: 3, padding: 1}}]
+    - name: many
+      neurons: {channels: 12, tau_m: 1.0, tau_r: 1.0}
+      from: [{layer: few, connect: {type: conv, kernel: 3, padding: 1}}]
     - {name: top, neurons: {count: 2, tau_m: 1.0, tau_r: 1.0}}
 learning: {loss: mse, optimizer: {type: adam, lr: 1e-3}}
 training: {epochs: 1, batch_size: 4}
@@ -55,7 +62,8 @@ TILES = f"""import sys
 sys.path.insert(0, {str(ROOT / "tools")!r})
 import numpy as np
 from figures.filters import GAP, MOST, WEIGHT, Filters
-for shape in ((3, 1, 5), (70, 1, 5, 4), (7, 1, 1, 1), (12, 30, 5), (2, 200, 3, 3), (200, 2, 3, 3), (64, 64, 40), (9, 3, 7, 7)):
+for shape in ((3, 1, 5), (70, 1, 5, 4), (7, 1, 1, 1), (12, 30, 5), (2, 200, 3, 3), (200, 2, 3, 3), (64, 64, 40),
+              (9, 3, 7, 7)):
     weights = np.random.default_rng(1).normal(size=shape)
     filters = Filters("layer.weight", weights)
     image, n = filters.image, 0
@@ -76,7 +84,7 @@ for shape in ((3, 1, 5), (70, 1, 5, 4), (7, 1, 1, 1), (12, 30, 5), (2, 200, 3, 3
 LINES = f"""import json, sys
 sys.path.insert(0, {str(ROOT / "tools")!r})
 import numpy as np
-from figures import run
+from figures import closed_loop, run
 from matplotlib.colors import to_hex
 figure, there = run.draw(sys.argv[1]), np.load(sys.argv[1] + "/closed_loop.npz")
 found = [axes for axes in figure.axes if axes.get_title(loc="left").startswith("sample ")]
@@ -88,6 +96,11 @@ for sample, axes in enumerate(found):
     low, high = axes.get_ylim()
     truth = there["target"][sample]
     assert low <= truth.min() and truth.max() <= high and high - low <= 2.3 * np.ptp(truth)
+truth = np.array([-1.0, 1.0, 0.0])
+for grown, limits in ((0.0, (-1.1, 1.1)), (1.5, (-1.125, 1.625)), (1e9, (-1.15, 2.15)), (-1e9, (-2.15, 1.15)),
+                      (np.nan, (-1.1, 1.1))):
+    lines = {{"target": truth, "open": truth, "closed": np.array([0, 0, grown])}}
+    assert np.allclose(closed_loop.limits(lines), limits), grown
 print(json.dumps([[axes.get_title(loc="left") for axes in found], there["target"].shape]))
 """
 
@@ -113,7 +126,8 @@ class Tasks(Case):
                                                   for line in out.splitlines() if line.startswith("| "))}
 
     def test_each_rule_is_told_at_its_best_rate_also_from_summaries(self):
-        self.make("adding", "--set", "sweep={learning.optimizer.lr: [1e-3, 3e-2, 0.1]}", "--seeds", "1-2", inputs=2, outputs=1)
+        rates = "sweep={learning.optimizer.lr: [1e-3, 3e-2, 0.1]}"
+        self.make("adding", "--set", rates, "--seeds", "1-2", inputs=2, outputs=1)
         self.make("delayed_xor", "--variant", "gle", "--set", "sweep={learning.optimizer.lr: [1e-2, 1e6]}", "--seeds",
                   "1-2", code=6, inputs=1, outputs=2)
         self.make("delayed_xor", "--variant", "bp", "--set", "sweep={learning.optimizer.lr: [1e6]}", code=6, inputs=1,
@@ -125,7 +139,8 @@ class Tasks(Case):
         (results / "tasks_adding/gle/lr=0.1/seed_7/metrics.json").write_text("{")
         (results / "tasks_adding/late/seed_1").mkdir(parents=True)
         (self.folder / "empty").mkdir()
-        calls = [["tasks", "results", "--format", "svg"], ["tasks", "points", "--format", "svg", "--output", "pictures"],
+        calls = [["tasks", "results", "--format", "svg"],
+                 ["tasks", "points", "--format", "svg", "--output", "pictures"],
                  ["tasks", "sweeps"], ["tasks", "sweeps", "results", "--output", "both"], ["tasks", "nothing"],
                  ["tasks", "empty"], ["tasks", "results", "--runs", "x"]]
         full, points, sweeps, both, *wrong = self.plot_each(calls)
@@ -145,14 +160,14 @@ class Tasks(Case):
                 self.assertRegex(cell, rf"^\d\.\d+ ± 0\.\d+ \(n 2, lr {rate:g}\)$")
                 mean, _, std, *_ = cell.split()
                 for told, value in ((mean, statistics.mean(values)), (std, statistics.pstdev(values))):
-                    self.assertTrue(math.isclose(float(told), value, abs_tol=0.51 * 10.0 ** -len(told.partition(".")[2])),
-                                    (cell, values))
+                    rounding = 0.51 * 10.0 ** -len(told.partition(".")[2])
+                    self.assertTrue(math.isclose(float(told), value, abs_tol=rounding), (cell, values))
             self.assertEqual(rows["adding"][3:], ["–"] * 3)
             self.assertRegex(rows["delayed_xor"][1], r"^\d+\.\d ± \d+\.\d \(n 2, lr 0\.01\)$")
             self.assertEqual(rows["delayed_xor"][2], "diverged")
             for line in ("- delayed_xor, gle, lr 1e+06: 2 of 2 seeds diverged: 1, 2",
                          "- delayed_xor, bp, lr 1e+06: 1 of 1 seeds diverged: 1",
-                         "- left out: mackey_glass: no runs; `tools/glesim configs/tasks_mackey_glass.yaml --seeds 1-3` makes them",
+                         "- left out: copy: no runs; `tools/glesim configs/tasks_copy.yaml --seeds 1-3` makes them",
                          "- left out: adding: no runs of eprop, bptt_short, bptt"):
                 self.assertIn(line + "\n", out)
             self.assertIn("the least mean loss on the validation set;", out)
@@ -160,14 +175,41 @@ class Tasks(Case):
             self.assertEqual("- no curve: adding, bp" in out, folder in ("sweeps", "both"))
         for folder in ("results", "pictures"):
             text = text_of(self.folder / folder / "tasks.svg")
-            for part in ("validation NRMSE", "mean of targets", "delayed XOR", "validation accuracy (%)", "chance",
-                         "bp: diverged", f"bp, lr {self.best(results / 'tasks_adding/bp', 'nrmse')[1]:g}", "adding", "gle, lr 0.01"):
+            bp = f"bp, lr {self.best(results / 'tasks_adding/bp', 'nrmse')[1]:g}"
+            for part in ("at the learning rate with the least mean loss on the validation set", "validation NRMSE", bp,
+                         "mean of targets", "delayed XOR", "validation accuracy (%)", "chance", "bp: diverged",
+                         "adding", "gle, lr 0.01"):
                 self.assertIn(part, text)
         for (code, out, err), expected, words in zip(wrong, (4, 2, 2), (
                 "nothing: no such folder", "tools/glesim configs/tasks_copy.yaml --seeds 1-3",
                 "--runs means nothing to tasks"), strict=True):
             self.assertEqual((code, out, err.count("\n")), (expected, "", 1), err)
             self.assertIn(words, err)
+
+
+    def test_points_that_diverged_and_tasks_without_a_validation_set(self):
+        rates = "sweep={learning.optimizer.lr: [3e-2, 0.1]}"
+        for where in ("good", "marred"):
+            self.make("adding", "--variant", "gle", "--set", rates, "--seeds", "1-2", "--output",
+                      where + "/tasks_adding", inputs=2, outputs=1)
+        self.make("adding", "--set", rates, "--set", "training.validation=0", "--output", "good/tasks_of_one's_$own",
+                  inputs=2, outputs=1)
+        rate = self.best(self.folder / "good/tasks_adding/gle", "nrmse")[1]
+        other, = {0.03, 0.1} - {rate}
+        path, = self.folder.glob(f"marred/tasks_adding/gle/lr={str(rate).replace('0.03', '3e-2')}/seed_2/metrics.json")
+        path.write_text(path.read_text(encoding="utf-8").replace('"completed"', '"diverged"', 1), encoding="utf-8")
+        good, marred = self.plot_each([["tasks", where, "--format", "svg"] for where in ("good", "marred")])
+        self.assertTrue(self.rows(good[1])["adding"][1].endswith(f"(n 2, lr {rate:g})"), good)
+        self.assertTrue(self.rows(marred[1])["adding"][1].endswith(f"(n 2, lr {other:g})"), marred)
+        self.assertIn(f"- adding, gle, lr {rate:g}: 1 of 2 seeds diverged: 2\n", marred[1])
+        self.assertIn("(of_one's_$own: NRMSE on the training set);", good[1])
+        own = {folder.name: self.reports(folder)[0]["final"] for folder in self.folder.glob("good/tasks_of*/bp/lr=*")}
+        best = min(own, key=lambda name: own[name]["train"]["nrmse"])
+        cell = self.rows(good[1])["of_one's_$own"][2]
+        self.assertTrue(cell.endswith(f"(n 1, lr {float(best.removeprefix('lr=')):g})"), cell)
+        self.assertAlmostEqual(float(cell.split()[0]), own[best]["test"]["nrmse"], places=3)
+        for part in ("of one's $own", "training NRMSE"):
+            self.assertIn(part, text_of(self.folder / "good/tasks.svg"))
 
 
 class Pages(Case):
@@ -180,7 +222,8 @@ class Pages(Case):
             self.glesim(self.folder / f"{name}.yaml")
         loop, filters = self.plot("run", "results/loop/seed_1", "results/convolutions/seed_1", "--format", "svg")
         scores = json.loads((loop.parent / "metrics.json").read_text())["final"]["test"]["closed_loop"]
-        closed, opened = (f"NRMSE {each['nrmse']:.3g}, sMAPE {each['smape']:.3g} %" for each in (scores, scores["open_loop"]))
+        closed, opened = (f"NRMSE {each['nrmse']:.3g}, sMAPE {each['smape']:.3g} %"
+                          for each in (scores, scores["open_loop"]))
         self.assertIn(f"Closed loop, test set: {closed}; open loop: {opened}", text_of(loop))
         titles, shape = json.loads(self.child(LINES, "results/loop/seed_1"))
         self.assertEqual(titles, [f"sample {i} of {shape[0]}" for i in range(1, 1 + min(3, shape[0]))])

@@ -68,7 +68,8 @@ def parse():
                              "datasets/fetch_speech_commands or make_speech_corpus left)")
     parser.add_argument("--output", metavar="DIR", type=pathlib.Path,
                         help="where the pictures go (default: results/figures/; of run: into the run directory; of "
-                             "compare, tasks and page: into the first of their folders; page takes a file NAME.html, too)")
+                             "compare, tasks and page: into the first of their folders; page takes a file NAME.html, "
+                             "too)")
     parser.add_argument("--format", metavar="A,B", type=formats_of,
                         help="svg, pdf, png (default: all three; of run, compare and tasks: png)")
     parser.add_argument("--version", action="version", version=f"glesim {version()}")

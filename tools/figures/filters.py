@@ -77,7 +77,8 @@ def draw(axes, filters, note=""):
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     beside = axes.inset_axes((1.02, 0, 0.025, 1)) # as high as the image, whatever its shape
-    bar = axes.figure.colorbar(image, cax=beside, ticks=[-filters.largest, 0, filters.largest], format="%.2g", label="weight")
+    bar = axes.figure.colorbar(image, cax=beside, ticks=[-filters.largest, 0, filters.largest], format="%.2g",
+                               label="weight")
     bar.outline.set_visible(False)
 
 
@@ -86,4 +87,5 @@ def panels_of(weights):
     names = layers_of(weights)
     few = names[:MOST_LAYERS]
     note = f" (layers 1 to {len(few)} of {len(names)})" if len(few) < len(names) else ""
-    return [lambda axes, name=name: draw(axes, Filters(name, weights[name]), note * (name == few[-1])) for name in few]
+    return [lambda axes, name=name: draw(axes, Filters(name, weights[name]), note * (name == few[-1]))
+            for name in few]

@@ -1,6 +1,6 @@
-"""Rules by tasks: learning curves, a panel a task, and a table of test scores in Markdown; each rule at the learning rate
-that the validation set prefers. Runs lie in <results>/tasks_<task>/<rule>/<point of the sweep>/seed_<n>/; where reports
-of single runs were not kept, their summaries count."""
+"""Rules by tasks: learning curves, a panel a task, and a table of test scores in Markdown; each rule at the learning
+rate that the validation set prefers. Runs lie in <results>/tasks_<task>/<rule>/<point of the sweep>/seed_<n>/; where
+reports of single runs were not kept, their summaries count."""
 
 import contextlib
 import dataclasses
@@ -30,8 +30,12 @@ ROW = 46 # mm, the height of a row of panels
 
 @dataclasses.dataclass
 class Point:
-    """The seeds of one rule at one point of a sweep. final: (mean, std over n, n) by split and key, after the last epoch;
-    curves: epochs, mean, least and largest value by split and key; ends: status by seed of all that did not complete."""
+    """The seeds of one rule at one point of a sweep.
+
+    final: mean, standard deviation (over n) and n by split and key, after the last epoch
+    curves: epochs, mean, least and largest value by split and key
+    ends: status by seed of all that did not complete
+    """
 
     label: str
     seeds: int
@@ -83,8 +87,8 @@ def point_of_runs(runs):
                 curves[split, key] = pairs[0][0][:least], y.mean(axis=0), y.min(axis=0), y.max(axis=0)
     first = runs[0].metrics
     values = first.get("sweep") or {"lr": first["config"]["learning"]["optimizer"]["lr"]}
-    return Point(label_of(values), len(runs), final, curves,
-                 {run.seed: run.metrics["status"] for run in runs if not run.completed}, first["dataset"].get("targets"))
+    ends = {run.seed: run.metrics["status"] for run in runs if not run.completed}
+    return Point(label_of(values), len(runs), final, curves, ends, first["dataset"].get("targets"))
 
 
 def over_seeds(value, seeds):
@@ -105,9 +109,12 @@ def point_of_summary(content):
             mean, _, least, most, _ = over_seeds(value, n)
             for values, each in zip(curves.setdefault(what, ([], [], [], [])), (e["epoch"], mean, least, most)):
                 values.append(each)
-    values = content.get("values") or dict(each.split("=", 1) for each in (content["sweep"] or "").split(",") if "=" in each)
-    return Point(label_of(values), len(content["runs"]), found, {what: tuple(map(np.array, curve)) for what, curve in curves.items()},
-                 {run["seed"]: run["status"] for run in content["runs"] if run["status"] != "completed"}, None)
+    values = content.get("values")
+    if not values: # of one point, as its folder is called: lr=1.0e-3
+        values = dict(each.split("=", 1) for each in (content["sweep"] or "").split(",") if "=" in each)
+    curves = {what: tuple(map(np.array, curve)) for what, curve in curves.items()}
+    ends = {run["seed"]: run["status"] for run in content["runs"] if run["status"] != "completed"}
+    return Point(label_of(values), len(content["runs"]), found, curves, ends, None)
 
 
 def points_of_summary(folder, left_out):
@@ -192,8 +199,8 @@ def written_score(value, score, std):
 
 
 def find(roots, left_out):
-    """The tasks that there are, those of TASKS first, with the rules that there are; each from the first root that has it.
-    And variants of other names."""
+    """The tasks that there are, those of TASKS first, with the rules that there are, each from the first root that has
+    it. And variants of other names."""
     for root in roots:
         if not root.is_dir():
             raise Failure(DATA, f"{shown(root)}: no such folder")
@@ -262,8 +269,8 @@ def table(tasks, others):
     lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     chosen = choice_in_words(tasks)
-    notes = [f"Mean ± standard deviation over n seeds after the last epoch, each rule at the learning rate with {chosen};",
-             "a rate at which a run diverged is taken only where there is no other."] if chosen else []
+    notes = ["Mean ± standard deviation over n seeds after the last epoch, each rule at the learning rate with",
+             f"{chosen}; a rate at which a run diverged is taken only where there is no other."] if chosen else []
     more = [*ends_of(tasks), *left_out_of(tasks, others)]
     return "\n".join(lines + [""] * bool(notes) + notes + [""] * bool(more) + more)
 
