@@ -6,7 +6,7 @@ import pathlib
 import signal
 import sys
 
-from . import arguments, compare, page, run, style
+from . import arguments, compare, page, run, style, tasks
 from .failure import DATA, USAGE, Failure, Missing
 from .runs import Runs, shown
 
@@ -72,6 +72,16 @@ def draw_comparison(folders, args):
     say(style.save(figure, (args.output or folders[0]) / "compare", args.format or ["png"]))
 
 
+def draw_tasks(folders, args):
+    roots = folders or RESULTS
+    with as_written("tasks: what a run holds"):
+        table, figure, left_out = tasks.draw(roots)
+    tell(left_out)
+    print(table + "\n")
+    say(style.save(figure, (args.output or (folders[0] if folders else RESULTS[0] / "figures")) / "tasks",
+                   args.format or ["png"]))
+
+
 def draw_page(folders, args):
     here = pathlib.Path("results")
     roots = folders or [here if here.is_dir() else RESULTS[0]]
@@ -89,6 +99,8 @@ def main():
             draw_runs([pathlib.Path(folder) for folder in args.what[1:]], args)
         elif args.what[0] == "compare":
             draw_comparison([pathlib.Path(folder) for folder in args.what[1:]], args)
+        elif args.what[0] == "tasks":
+            draw_tasks([pathlib.Path(folder) for folder in args.what[1:]], args)
         elif args.what[0] == "page":
             draw_page([pathlib.Path(folder) for folder in args.what[1:]], args)
         else:

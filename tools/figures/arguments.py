@@ -3,6 +3,7 @@
     tools/plot fig8 fig10                   # from results/ and, where there is none, results/reproduced/
     tools/plot run results/xor/seed_1       # curves, confusion matrix, recording, diagnostics, as far as there are any
     tools/plot compare results/xor          # variants, points of a sweep, seeds: a table here, and a picture there
+    tools/plot tasks                        # rules by tasks: a table in Markdown here, and a picture of learning curves
     tools/plot page                         # all runs in one HTML file: results/index.html
 """
 
@@ -28,7 +29,8 @@ FIGURES = {
     "hardware": "MNIST-1D on hardware that is not ideal: accuracy over mismatch, noise, and bits of weights",
 }
 # What takes folders in place of more figures, and the options that mean something to it.
-TAKE_FOLDERS = {"run": ("output", "format"), "compare": ("output", "format"), "page": ("output",)}
+TAKE_FOLDERS = {"run": ("output", "format"), "compare": ("output", "format"),
+                "tasks": ("output", "format"), "page": ("output",)}
 FORMATS = ("svg", "pdf", "png")
 
 
@@ -56,7 +58,8 @@ def parse():
         prog="plot", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="figures:\n" + "".join(f"  {name:10}{text}\n" for name, text in FIGURES.items()))
     parser.add_argument("what", metavar="FIGURE", nargs="+",
-                        help="one or several figures; or run DIR...; or compare DIR...; or page [DIR...]")
+                        help="one or several figures; or run DIR...; or compare DIR...; or "
+                             "tasks [DIR...]; or page [DIR...]")
     parser.add_argument("--runs", metavar="DIR", type=pathlib.Path, action="append",
                         help="where <name>/<variant>/seed_<n> are, in place of results/ and results/reproduced/; "
                              "more than once: the first that has a run")
@@ -65,9 +68,10 @@ def parse():
                              "datasets/fetch_speech_commands or make_speech_corpus left)")
     parser.add_argument("--output", metavar="DIR", type=pathlib.Path,
                         help="where the pictures go (default: results/figures/; of run: into the run directory; of "
-                             "compare and page: into the first of their folders; page takes a file NAME.html, too)")
+                             "compare, tasks and page: into the first of their folders; page takes a file NAME.html, "
+                             "too)")
     parser.add_argument("--format", metavar="A,B", type=formats_of,
-                        help="svg, pdf, png (default: all three; of run and compare: png)")
+                        help="svg, pdf, png (default: all three; of run, compare and tasks: png)")
     parser.add_argument("--version", action="version", version=f"glesim {version()}")
     args = parser.parse_args()
     if args.what == ["run"]:
@@ -76,7 +80,7 @@ def parse():
         refuse("which runs? tools/plot compare results/<name>, or several folders")
     unknown = [name for name in args.what if name not in FIGURES]
     if args.what[0] not in TAKE_FOLDERS and unknown:
-        refuse(f"no figure {unknown[0]!r}; there are {', '.join(FIGURES)}, and run DIR, compare DIR, page")
+        refuse(f"no figure {unknown[0]!r}; there are {', '.join(FIGURES)}, and run DIR, compare DIR, tasks, page")
     for option in ("runs", "speech", "output", "format"):
         if getattr(args, option) is not None and option not in TAKE_FOLDERS.get(args.what[0], (option,)):
             refuse(f"--{option} means nothing to {args.what[0]}")

@@ -7,7 +7,7 @@ import pathlib
 
 import numpy as np
 
-from . import style
+from . import closed_loop, filters, style
 from .failure import DATA, Failure
 from .runs import KEYS, NONE, Run, check_kinds, read_json, shown
 
@@ -33,7 +33,7 @@ ROW = 48 # mm, the height of a row of panels
 class Summary:
     """The folder above the seeds of a config. What is a number in a run has mean and std here."""
 
-    recording = weights = confusion = None
+    recording = weights = confusion = closed_loop = None
 
     def __init__(self, folder):
         self.metrics = read_json(folder / "summary.json")
@@ -145,6 +145,7 @@ def draw_learning_rate(axes, epochs):
     rates = np.array([mean_of(e["lr"]) for e in epochs])
     axes.step([e["epoch"] for e in epochs], rates, where="post", color=style.BLACK)
     axes.set(xlabel="epoch", ylabel="learning rate")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     style.set_scale(axes, [rates])
 
 
@@ -425,7 +426,7 @@ def panels_of(run):
             panels.append(functools.partial(draw_diagnostics, diagnostics=diagnostics, key=key))
         if angle_names(diagnostics):
             panels.append(functools.partial(draw_angles, diagnostics=diagnostics))
-    return panels
+    return panels + filters.panels_of(run.weights)
 
 
 def load(folder):
@@ -456,6 +457,9 @@ def blocks_of(run):
     if run.confusion and len(run.confusion["matrix"]) > SMALL_MATRIX:
         blocks.append((3 * ROW, lambda figure: draw_confusion(figure.subplots(), **run.confusion,
                                                               classes=m["dataset"].get("classes"))))
+    if run.closed_loop:
+        blocks.append((closed_loop.height(run.closed_loop),
+                       functools.partial(closed_loop.draw, traces=run.closed_loop, metrics=m)))
     if recording and len(recording["time"]) > 1:
         traces = traces_of(recording)
         blocks.append((8 + 0.6 * ROW * len(row_lengths(len(traces))),

@@ -153,6 +153,11 @@ class Run:
         return read_npz(self.folder / "weights.npz")
 
     @functools.cached_property
+    def closed_loop(self):
+        """The arrays of closed_loop.npz by name, or None."""
+        return read_npz(self.folder / "closed_loop.npz")
+
+    @functools.cached_property
     def experiment(self):
         """A text that is the same for runs that may be averaged."""
         config = {key: value for key, value in self.metrics["config"].items() if key not in NOT_THE_EXPERIMENT}

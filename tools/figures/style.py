@@ -21,7 +21,7 @@ CYCLE = [BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK]
 
 # What has the same name has the same colour in every figure.
 COLOURS = {
-    "gle": BLUE, "bp": VERMILLION, "bptt": GREEN, "adjoint": ORANGE,
+    "gle": BLUE, "bp": VERMILLION, "bptt": GREEN, "adjoint": ORANGE, "eprop": ORANGE, "bptt_short": PURPLE,
     "bptt_tw4": GREEN, "bptt_tw2": ORANGE, "bptt_tw1": PURPLE,
     "mnist1d_e2e": BLUE, "mnist1d_e2e_42k": VERMILLION, "published mnist1d_e2e": SKY,
     "published mnist1d_e2e_42k": ORANGE, "tcn": GREEN, "gru": PURPLE, "mlp": GREY,
