@@ -137,7 +137,7 @@ class Resumed(Stopped):
 
     def test_early_stopping(self):
         self.check(XOR, "--set", "training.epochs=100000", "--set",
-                   "training.stop={metric: train_loss, patience: 50, min_delta: 1}")
+                   "training.stop={metric: train_loss, patience: 400, min_delta: 1}")
 
     def test_training_by_epochs_on_threads(self):
         self.check(CONFIGS / "mnist1d_e2e.yaml", "--set", "training.epochs=2", "--set", "dataset.samples=200", "--set",
