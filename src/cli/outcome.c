@@ -27,6 +27,8 @@ void gle_outcome_print(FILE *out, const struct gle_report *report, const struct 
 
     gle_format_duration(spent, sizeof spent, seconds);
     fprintf(out, "%s/metrics.json: %s", report->dir, gle_status_name(m->status));
+    if (gle_metrics_stopped_early(m, exp))
+        fprintf(out, ", stopped early by %s", gle_metrics_stopped_by(exp));
     if (last && last->score[m->confusion_split].measured) {
         const struct gle_score *score = &last->score[m->confusion_split];
         const char *set = gle_split_names[m->confusion_split];

@@ -299,5 +299,5 @@ void gle_bar_stage(struct gle_bar *bar, const struct gle_metrics *m, const struc
     if (exp->phases)
         phase_over(bar, m, exp->n_phases);
     else
-        epoch_over(bar, m, exp->epochs);
+        epoch_over(bar, m, m->last_epoch);
 }

@@ -198,13 +198,19 @@ static void show_phases(const struct gle_experiment *exp, const struct gle_data 
         printf("  estimated time    %s\n", text);
 }
 
+/* In front of what early stopping may make less. */
+static const char *at_most(const struct gle_experiment *exp)
+{
+    return exp->stop.metric ? "at most " : "";
+}
+
 /* How large recording.npz will be, which only the disk limits. */
 static void show_recording(const struct gle_experiment *exp, const struct gle_data *data, double record)
 {
     const double steps = gle_train_steps(exp, data) - (double)exp->record.offset;
     const double records = ceil(fmax(0.0, steps) / (double)exp->record.every), bytes = records * record;
 
-    printf("  recording         %.16g records, about %.3g %cB\n", records, bytes < 1e9 ? 1e-6 * bytes : 1e-9 * bytes,
+    printf("  recording         %s%.16g records, about %.3g %cB\n", at_most(exp), records, bytes < 1e9 ? 1e-6 * bytes : 1e-9 * bytes,
            bytes < 1e9 ? 'M' : 'G');
 }
 
@@ -218,7 +224,8 @@ static void show_epochs(const struct gle_experiment *exp, const struct gle_data 
     end_with_time(costs, epoch);
     gle_format_duration(all, sizeof all, total);
     if (costs)
-        printf("  estimated time    %s for %llu epochs\n", all, (unsigned long long)exp->epochs);
+        printf("  estimated time    %s%s for %s%llu epochs\n", at_most(exp), all, at_most(exp),
+               (unsigned long long)exp->epochs);
 }
 
 /* A kind of step: its products, and the time measured; cost NULL: none was. */

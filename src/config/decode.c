@@ -54,8 +54,8 @@ const struct gle_table gle_state_table = {"state", states, sizeof *states};
 
 static const struct gle_row tests[] = {
     [GLE_TEST_AUTO] = {.name = "auto",
-                       .help = "at the end where there is a validation set and neither the schedule nor best goes by "
-                               "the test set, else epochs"},
+                       .help = "at the end where there is a validation set and neither the schedule, best nor stop "
+                               "goes by the test set, else epochs"},
     [GLE_TEST_EPOCHS] = {.name = "epochs", .help = "after every epoch, and before the first"},
     [GLE_TEST_END] = {.name = "end", .help = "after the last epoch alone"},
     {.name = NULL},
@@ -455,7 +455,24 @@ static const struct gle_note training_notes[] = {
     ELSEWHERE("lr", "learning.optimizer.lr"), ELSEWHERE("learning_rate", "learning.optimizer.lr"),
     ELSEWHERE("optimizer", "learning.optimizer"), ELSEWHERE("schedule", "learning.schedule"),
     ELSEWHERE("loss", "learning.loss"), ELSEWHERE("rule", "learning.rule"), AT_THE_TOP("seed"),
+    ELSEWHERE("early_stopping", "training.stop"),
     {NULL, NULL},
+};
+
+static const struct gle_note stop_notes[] = {
+    ELSEWHERE("monitor", "metric"),
+    {"mode", "is no key here: an accuracy shall rise, a loss and an NRMSE shall fall"},
+    {NULL, NULL},
+};
+
+static const struct gle_key stop_keys[] = {
+    GLE_KEY_NAME(struct gle_stop_keys, metric, "validation_loss", &gle_metric_table, "what is watched"),
+    GLE_KEY_COUNT(struct gle_stop_keys, patience, "10", 1, 1e9, "epochs",
+                  "number of epochs in a row without improvement after which training ends"),
+    GLE_KEY_REAL(struct gle_stop_keys, min_delta, "0", 0.0, 1e9, "",
+                 "a change of the metric is an improvement if it is larger than this: a fall or, of accuracies, a "
+                 "rise, from the last value that was one"),
+    GLE_KEY_END,
 };
 
 static const struct gle_key training_keys[] = {
@@ -483,6 +500,9 @@ static const struct gle_key training_keys[] = {
     GLE_KEY_NAME(struct gle_training_keys, best, GLE_ABSENT, &gle_metric_table,
                  "by what the best epoch is chosen, whose parameters are then kept in best_weights.npz; default: none "
                  "are kept"),
+    GLE_KEY_MAP_NOTED(struct gle_training_keys, stop, GLE_ABSENT, stop_keys,
+                      "early stopping: training ends before all epochs are over when a metric stops improving, as "
+                      "Keras's and Lightning's EarlyStopping; default: it does not", stop_notes),
     GLE_KEY_END,
 };
 

@@ -177,6 +177,12 @@ struct gle_decide_keys {
     double length;
 };
 
+struct gle_stop_keys {
+    const struct gle_row *metric;
+    uint64_t patience;
+    double min_delta;
+};
+
 struct gle_training_keys {
     uint64_t epochs, batch_size, test_batch_size;
     double validation;
@@ -184,6 +190,7 @@ struct gle_training_keys {
     struct gle_part decide;
     struct gle_phase_list phases;
     struct gle_evaluate_keys evaluate;
+    struct gle_stop_keys stop;
 };
 
 struct gle_checkpoint_keys {

@@ -174,6 +174,12 @@ static int build_training(struct gle_experiment *exp, const struct gle_training_
                             "goes by epochs: with training.phases (training by duration) the learning rate is "
                             "constant");
     exp->best = (const struct gle_metric_row *)keys->best;
+    exp->stop.src = gle_node_get(src, "stop");
+    if (exp->stop.src) {
+        exp->stop.metric = (const struct gle_metric_row *)keys->stop.metric;
+        exp->stop.patience = keys->stop.patience;
+        exp->stop.min_delta = keys->stop.min_delta;
+    }
     if (exp->test == GLE_TEST_END && watched && watched->set == GLE_METRIC_TEST)
         rc = gle_node_error(errs, GLE_ECONFIG, src, "test",
                             "the schedule watches %s, so the test set is wanted after every epoch: epochs",
@@ -182,6 +188,13 @@ static int build_training(struct gle_experiment *exp, const struct gle_training_
         rc = gle_node_error(errs, GLE_ECONFIG, src, "test",
                             "the best epoch is chosen by %s, so the test set is wanted after every epoch: epochs",
                             exp->best->row.name);
+    if (exp->test == GLE_TEST_END && exp->stop.metric && exp->stop.metric->set == GLE_METRIC_TEST)
+        rc = gle_node_error(errs, GLE_ECONFIG, src, "test",
+                            "early stopping watches %s, so the test set is wanted after every epoch: epochs",
+                            exp->stop.metric->row.name);
+    if (phases && exp->stop.src)
+        rc = gle_node_error(errs, GLE_ECONFIG, src, "stop",
+                            "training by duration (phases) has no epochs after which it could stop early");
     if (phases && exp->best)
         rc = gle_node_error(errs, GLE_ECONFIG, src, "best",
                             "training by duration (phases) has no epochs of which one is the best");

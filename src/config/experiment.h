@@ -231,6 +231,15 @@ struct gle_closed_cfg {
     const struct gle_node *src;
 };
 
+/* training.stop: an epoch improves if its metric is better than that of the last epoch that did by more than min_delta;
+ * the run ends after `patience` epochs in a row that do not. The untrained network does not count. */
+struct gle_stop_cfg {
+    const struct gle_metric_row *metric; /* NULL: the file does not say, and all epochs are made */
+    uint64_t patience;                   /* at least 1 */
+    double min_delta;                    /* in units of the metric */
+    const struct gle_node *src;
+};
+
 struct gle_experiment {
     const char *name, *description;
     const char *variant; /* NULL: the file has none */
@@ -273,6 +282,7 @@ struct gle_experiment {
     bool reset_state;  /* training.state: reset */
     enum gle_test test;
     const struct gle_metric_row *best; /* training.best; NULL: the file does not say, and no weights are kept */
+    struct gle_stop_cfg stop;
     struct gle_part decide; /* training.decide; row NULL: the file does not say */
     uint64_t decide_steps;  /* the last steps of an answer over which outputs are summed; 0: all of it */
 

@@ -61,6 +61,15 @@ static void tell_of_warmup(const struct gle_experiment *exp, struct gle_errors *
                        schedule->warmup);
 }
 
+/* The first epoch is an improvement on none before it; an end with the last epoch is not early. */
+static void tell_of_patience(const struct gle_experiment *exp, struct gle_errors *told)
+{
+    if (exp->stop.metric && !exp->phases && exp->stop.patience + 1 >= exp->epochs)
+        gle_node_error(told, GLE_ERANGE, exp->stop.src, "patience",
+                       "training never stops early: the first epoch that it could stop after is %" PRIu64
+                       ", of %" PRIu64, exp->stop.patience + 1, exp->epochs);
+}
+
 /* --- layers that no error reaches --- */
 
 /* Marks the layers that target errors come to, in some steps: from the output to what sends errors back, and to those
@@ -147,6 +156,7 @@ void gle_hints_add(struct gle_errors *told, const struct gle_experiment *exp)
         if (!exp->rule->windowed)
             tell_of_unreached(exp, told);
     }
+    tell_of_patience(exp, told);
     tell_of_names(exp, told);
     tell_of_recorded(exp, told);
 }

@@ -466,6 +466,8 @@ char *gle_report_json(const struct gle_report *r, const struct gle_metrics *m, c
     json_object_set_new(root, "evaluations", gle_json_evaluations(r, m));
     json_object_set_new(root, "final", last ? last : json_null());
     json_object_set_new(root, "best", gle_json_best(r, m));
+    if (r->exp->stop.metric)
+        json_object_set_new(root, "stopped_early", gle_json_stopped_early(r, m));
     gle_json_add_clipping(root, r, &m->clipping);
     json_object_set_new(root, "confusion", confusion(m));
     json_object_set_new(root, "parameters", parameters(r->graph, net));

@@ -28,6 +28,8 @@ json_t *gle_json_epochs(const struct gle_report *report, const struct gle_metric
 json_t *gle_json_phases(const struct gle_report *report, const struct gle_metrics *metrics, json_t **last);
 /* Evaluations on the way, of training by duration. Owns: the caller. */
 json_t *gle_json_evaluations(const struct gle_report *report, const struct gle_metrics *metrics);
+/* Where early stopping ended the run, and by what; null: it has not. Owns: the caller. */
+json_t *gle_json_stopped_early(const struct gle_report *report, const struct gle_metrics *metrics);
 /* The best epoch, and by what it was chosen; null: none was measured. Owns: the caller. */
 json_t *gle_json_best(const struct gle_report *report, const struct gle_metrics *metrics);
 /* How often gradients were clipped, where the config has them clipped. */

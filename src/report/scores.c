@@ -134,6 +134,15 @@ json_t *gle_json_best(const struct gle_report *r, const struct gle_metrics *m)
     return out;
 }
 
+json_t *gle_json_stopped_early(const struct gle_report *r, const struct gle_metrics *m)
+{
+    if (!gle_metrics_stopped_early(m, r->exp))
+        return json_null();
+    return json_pack("{s:o, s:s, s:o}", "epoch", gle_json_count(m->last_epoch), "metric",
+                     gle_metrics_stopped_by(r->exp), "improved_last",
+                     gle_json_count(gle_metrics_improved_last(m, r->exp)));
+}
+
 json_t *gle_json_phases(const struct gle_report *r, const struct gle_metrics *m, json_t **last)
 {
     const struct gle_evaluated *e = gle_metrics_final_test(m, r->exp);

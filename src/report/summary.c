@@ -11,8 +11,9 @@
 
 enum { SCHEMA = 1, DIR_SIZE = sizeof((struct gle_seed_run *)0)->dir };
 
-static const char *const parts[] = {"epochs", "phases", "evaluations", "final", "best", "parameters", "timing"};
-enum { N_PARTS = sizeof parts / sizeof *parts, DIAGNOSTICS = N_PARTS, N_TALLIES };
+static const char *const parts[] = {"epochs", "phases", "evaluations", "final", "best", "stopped_early", "parameters",
+                                    "timing"};
+enum { EPOCHS, STOPPED_EARLY = 5, N_PARTS = sizeof parts / sizeof *parts, DIAGNOSTICS = N_PARTS, N_TALLIES };
 
 static json_t *word_or_null(const char *word)
 {
@@ -160,6 +161,17 @@ static int add_all(struct making *m, const struct gle_seed_run *runs, size_t n, 
     return rc;
 }
 
+/* Each says over how many runs it is: some may have stopped before. */
+static json_t *epochs_of(const struct gle_tally *tally)
+{
+    json_t *out = gle_tally_json(tally), *epoch;
+    size_t i;
+
+    json_array_foreach (out, i, epoch)
+        json_object_set_new(epoch, "runs", json_integer((json_int_t)gle_tally_had(tally, i)));
+    return out;
+}
+
 static json_t *assemble(const struct making *m)
 {
     json_t *out = json_object();
@@ -172,7 +184,8 @@ static json_t *assemble(const struct making *m)
     json_object_set(out, "runs", m->runs);
     json_object_set(out, "left_out", m->left_out);
     for (size_t i = 0; i < N_PARTS; i++)
-        json_object_set_new(out, parts[i], gle_tally_json(m->tallies[i]));
+        if (i != STOPPED_EARLY || m->exp->stop.metric)
+            json_object_set_new(out, parts[i], i == EPOCHS ? epochs_of(m->tallies[i]) : gle_tally_json(m->tallies[i]));
     json_object_set_new(out, "diagnostics", gle_tally_json(m->tallies[DIAGNOSTICS]));
     return out;
 }

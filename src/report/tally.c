@@ -7,6 +7,7 @@
 
 struct gle_tally {
     size_t n;       /* values so far, those that are not there among them */
+    size_t there;   /* those that are */
     json_t *first;  /* the first that is; of lists and objects without what they hold. NULL: none yet */
     bool differs;   /* another one is not equal to it */
     size_t count;   /* numbers */
@@ -90,6 +91,21 @@ static int begin(struct gle_tally *t, json_t *value, struct gle_error *err)
     return json_is_object(value) || json_is_array(value) ? make_members(t, value, err) : 0;
 }
 
+/* A list that is longer than those before. */
+static int make_longer(struct gle_tally *t, size_t n, struct gle_error *err)
+{
+    struct gle_tally **longer = n > t->n_members ? gle_resize((void *)t->members, n, sizeof *longer) : t->members;
+
+    if (n && !longer)
+        return no_memory(err);
+    for (t->members = longer; t->n_members < n; t->n_members++) {
+        t->members[t->n_members] = gle_tally_create();
+        if (!t->members[t->n_members])
+            return no_memory(err);
+    }
+    return 0;
+}
+
 static void add_number(struct gle_tally *t, double x)
 {
     const double d = x - t->mean;
@@ -103,15 +119,17 @@ static void add_number(struct gle_tally *t, double x)
 
 int gle_tally_add(struct gle_tally *t, json_t *value, struct gle_error *err)
 {
-    int rc = 0;
+    const bool lists = json_is_array(t->first) && json_is_array(value);
+    int rc = lists ? make_longer(t, json_array_size(value), err) : 0;
 
     t->n++;
+    t->there += value && !json_is_null(value);
     if (!t->first && value && !json_is_null(value) && begin(t, value, err))
         return -1;
     t->differs = t->differs || (t->first && !t->members && !json_equal(t->first, value));
     if (json_is_number(value))
         add_number(t, json_number_value(value));
-    for (size_t i = 0; i < t->n_members && !rc; i++)
+    for (size_t i = 0; i < (lists ? json_array_size(value) : t->n_members) && !rc; i++)
         rc = gle_tally_add(t->members[i], t->keys ? json_object_get(value, t->keys[i]) : json_array_get(value, i), err);
     return rc;
 }
@@ -134,6 +152,11 @@ static json_t *statistics(const struct gle_tally *t)
     json_object_set_new(out, "max", number(t->high));
     json_object_set_new(out, "n", json_integer((json_int_t)t->count));
     return out;
+}
+
+size_t gle_tally_had(const struct gle_tally *t, size_t i)
+{
+    return t->members && !t->keys && i < t->n_members ? t->members[i]->there : 0;
 }
 
 json_t *gle_tally_json(const struct gle_tally *t)

@@ -302,6 +302,8 @@ static int visit_all(struct gle_run *run, struct gle_archive *a, struct gle_erro
         (run->exp->phases ? visit_by_phases(run, a, err) : visit_by_epochs(run, a, err)) ||
         gle_run_archive_metrics(run, a, err))
         return -1;
+    if (gle_archive_restores(a))
+        gle_run_recount_patience(run);
     if (gle_archive_restores(a) && gle_run_check_place(run, a, err))
         return -1;
     if (gle_archive_restores(a) && !run->exp->phases && run->reading.n_planned && !run->graph->weighted)

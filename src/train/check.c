@@ -253,11 +253,25 @@ static int check_confusion(const struct gle_run *run, const struct gle_archive *
                : 0;
 }
 
+/* Where early stopping has made an epoch the last one, none comes behind it. */
+static int check_last(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
+{
+    const uint64_t last = run->metrics->last_epoch;
+
+    if (run->at.stage > last)
+        return gle_archive_fail(a, "stage", err, "%llu, where training stops early after epoch %llu",
+                                (unsigned long long)run->at.stage, (unsigned long long)last);
+    if (run->spent.work > run->spent.total_work)
+        return gle_archive_fail(a, "work", err, "%g, where a run to epoch %llu has %g", run->spent.work,
+                                (unsigned long long)last, run->spent.total_work);
+    return 0;
+}
+
 static int check_by_epochs(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)
 {
-    return wants(a, "n_epochs", run->metrics->n_epochs, run->at.stage, err) || check_epochs(run, a, err) ||
-                   check_epoch(run, a, err) || check_plans(run, a, err) || check_pass(run, a, err) ||
-                   check_confusion(run, a, err)
+    return wants(a, "n_epochs", run->metrics->n_epochs, run->at.stage, err) || check_last(run, a, err) ||
+                   check_epochs(run, a, err) || check_epoch(run, a, err) || check_plans(run, a, err) ||
+                   check_pass(run, a, err) || check_confusion(run, a, err)
                ? -1
                : 0;
 }

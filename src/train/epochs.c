@@ -107,7 +107,7 @@ bool gle_run_has_pass(const struct gle_run *run, uint64_t epoch, enum gle_split 
         return false;
     if (split == GLE_TRAIN)
         return epoch > 0;
-    return split != GLE_TEST || epoch == run->exp->epochs || gle_metrics_test_always(run->exp, run->data);
+    return split != GLE_TEST || epoch == run->metrics->last_epoch || gle_metrics_test_always(run->exp, run->data);
 }
 
 /* Puts the numbers of the samples of a split into rows, in the order in which they come. */
@@ -159,7 +159,7 @@ bool gle_run_next_pass(const struct gle_run *run, struct gle_pass_id *at)
     do {
         at->epoch += at->split == GLE_TEST;
         at->split = (enum gle_split)((at->split + 1) % GLE_SPLITS);
-        if (at->epoch > run->exp->epochs)
+        if (at->epoch > run->metrics->last_epoch)
             return false;
     } while (!gle_run_has_pass(run, at->epoch, at->split));
     return true;
@@ -211,7 +211,7 @@ static bool without_errors(const struct gle_run *run)
 
     for (int v = 0; v < GLE_RECORD_VARS; v++)
         recorded = recorded || (run->exp->record.variables[v] && gle_variables[v].of_errors);
-    return !learns(run) && !recorded && gle_run_without_errors(run->exp, run->at.stage == run->exp->epochs);
+    return !learns(run) && !recorded && gle_run_without_errors(run->exp, run->at.stage == run->metrics->last_epoch);
 }
 
 static int run_batches(struct gle_run *run, size_t n, struct gle_error *err)
@@ -255,6 +255,19 @@ static void close_pass(struct gle_run *run)
     run->pass = (struct gle_pass_state){0};
 }
 
+/* The epoch that is going on has become the last one: what was planned behind it is dropped, and a pass over the test
+ * set may be due that was not planned. */
+static int plan_the_end(struct gle_run *run, struct gle_error *err)
+{
+    const struct gle_pass_id at = {.epoch = run->at.stage, .split = run->at.split};
+
+    run->spent.total_work = gle_run_total_by_epochs(run);
+    run->scores.confusion_split = gle_run_confusion_split(run, run->at.stage);
+    run->reading.n_planned = 0;
+    run->reading.ahead = at;
+    return gle_run_open_feed(run, err) || plan_pass(run, err) ? -1 : 0;
+}
+
 /* The pass that is the first of those planned, from where it is. *over: it was not broken off. */
 static int run_pass(struct gle_run *run, bool *over, struct gle_error *err)
 {
@@ -279,7 +292,7 @@ static int run_pass(struct gle_run *run, bool *over, struct gle_error *err)
     close_pass(run);
     pass_is_over(run);
     gle_run_enter(run, GLE_RUN_BETWEEN);
-    return 0;
+    return gle_run_stops_early(run) ? plan_the_end(run, err) : 0;
 }
 
 /* --- epochs --- */
@@ -378,7 +391,7 @@ static int run_epoch(struct gle_run *run, struct gle_error *err)
     }
     if (end_epoch(run, err))
         return -1;
-    return run->at.stage <= run->exp->epochs && !gle_run_stopped(run) ? pause_after_epoch(run, err) : 0;
+    return run->at.stage <= run->metrics->last_epoch && !gle_run_stopped(run) ? pause_after_epoch(run, err) : 0;
 }
 
 double gle_run_total_by_epochs(const struct gle_run *run)
@@ -386,7 +399,7 @@ double gle_run_total_by_epochs(const struct gle_run *run)
     double samples = 0.0;
 
     for (int split = 0; split < GLE_SPLITS; split++) {
-        const double n = (double)run->data->split[split].n, E = (double)run->exp->epochs;
+        const double n = (double)run->data->split[split].n, E = (double)run->metrics->last_epoch;
         samples += n * (split == GLE_TRAIN ? E : gle_run_has_pass(run, 0, (enum gle_split)split) ? E + 1.0 : 1.0);
     }
     return fmax(1.0, samples * (double)run->data->n_steps);
@@ -394,13 +407,13 @@ double gle_run_total_by_epochs(const struct gle_run *run)
 
 void gle_run_epochs(struct gle_run *run)
 {
-    const uint64_t epochs = run->exp->epochs;
+    const uint64_t *last = &run->metrics->last_epoch;
 
     run->spent.clock = gle_clock();
     run->rc = start_feed(run, run->err);
-    while (run->at.stage <= epochs && !run->rc && !gle_run_stopped(run))
+    while (run->at.stage <= *last && !run->rc && !gle_run_stopped(run))
         run->rc = run_epoch(run, run->err);
-    if (run->at.stage <= epochs && !run->rc)
+    if (run->at.stage <= *last && !run->rc)
         run->rc = gle_run_pause(run, GLE_PAUSE_STOP, run->err);
     if (run->state == GLE_RUN_WITHIN)
         close_pass(run);

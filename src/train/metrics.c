@@ -14,7 +14,8 @@ bool gle_metrics_test_always(const struct gle_experiment *exp, const struct gle_
     if (exp->test != GLE_TEST_AUTO)
         return exp->test == GLE_TEST_EPOCHS;
     return !data->split[GLE_VALIDATION].n || (metric && metric->set == GLE_METRIC_TEST) ||
-           (exp->best && exp->best->set == GLE_METRIC_TEST);
+           (exp->best && exp->best->set == GLE_METRIC_TEST) ||
+           (exp->stop.metric && exp->stop.metric->set == GLE_METRIC_TEST);
 }
 
 int gle_metrics_init(struct gle_metrics *m, const struct gle_experiment *exp, const struct gle_data *data,
@@ -23,6 +24,7 @@ int gle_metrics_init(struct gle_metrics *m, const struct gle_experiment *exp, co
     bool matrix;
 
     *m = (struct gle_metrics){0};
+    m->last_epoch = exp->epochs;
     m->best_by = exp->best;
     m->best_split = exp->best                                                       ? (enum gle_split)exp->best->set
                     : data->split[GLE_VALIDATION].n                                 ? GLE_VALIDATION
@@ -187,7 +189,22 @@ bool gle_metrics_has_matrix(const struct gle_metrics *m)
 
 bool gle_metrics_complete(const struct gle_metrics *m, const struct gle_experiment *exp)
 {
-    return exp->phases ? m->n_phases == exp->n_phases : m->n_epochs > exp->epochs;
+    return exp->phases ? m->n_phases == exp->n_phases : m->n_epochs > m->last_epoch;
+}
+
+bool gle_metrics_stopped_early(const struct gle_metrics *m, const struct gle_experiment *exp)
+{
+    return exp->stop.metric && m->last_epoch < exp->epochs && gle_metrics_complete(m, exp);
+}
+
+const char *gle_metrics_stopped_by(const struct gle_experiment *exp)
+{
+    return exp->stop.metric->row.name;
+}
+
+uint64_t gle_metrics_improved_last(const struct gle_metrics *m, const struct gle_experiment *exp)
+{
+    return m->last_epoch - exp->stop.patience;
 }
 
 void gle_metrics_clear(struct gle_metrics *m)

@@ -92,6 +92,7 @@ struct gle_metrics {
     char message[512]; /* why it ended early; "" if it did not */
     struct gle_epoch *epochs; /* of training by epochs: those that are over */
     size_t n_epochs, epochs_room;
+    uint64_t last_epoch; /* the run's: that of the config, until early stopping makes it the one that is going on */
     struct gle_phase_score *phases; /* of training by duration: those that are over, or were broken off */
     size_t n_phases;
     struct gle_evaluated *evaluations; /* likewise */
@@ -156,6 +157,12 @@ double gle_metrics_nrmse(const struct gle_metrics *m, enum gle_split split, doub
 const struct gle_evaluated *gle_metrics_final_test(const struct gle_metrics *m, const struct gle_experiment *exp);
 /* Whether there is a confusion matrix: one that some pass or evaluation has been counted in. */
 bool gle_metrics_has_matrix(const struct gle_metrics *m);
+/* Whether early stopping has ended the run, after last_epoch. */
+bool gle_metrics_stopped_early(const struct gle_metrics *m, const struct gle_experiment *exp);
+/* The name of the metric that early stopping watches, where there is one. */
+const char *gle_metrics_stopped_by(const struct gle_experiment *exp);
+/* Of a run that has ended so: the last epoch whose metric was an improvement; 0: there was none. */
+uint64_t gle_metrics_improved_last(const struct gle_metrics *m, const struct gle_experiment *exp);
 /* Whether all epochs or phases are over. */
 bool gle_metrics_complete(const struct gle_metrics *m, const struct gle_experiment *exp);
 void gle_metrics_clear(struct gle_metrics *m);

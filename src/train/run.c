@@ -32,7 +32,7 @@ double gle_run_asked_before(const struct gle_run *run, enum gle_split split, uin
 
 static uint64_t last_stage(const struct gle_run *run)
 {
-    return run->exp->phases ? run->exp->n_phases : run->exp->epochs;
+    return run->exp->phases ? run->exp->n_phases : run->metrics->last_epoch;
 }
 
 /* Whether what run.h says of a state is true. */
@@ -53,7 +53,7 @@ static bool holds(const struct gle_run *run, enum gle_run_state state)
     case GLE_RUN_OVER:
         if (by_phases)
             return run->at.step == run->exp->n_steps && m->n_evaluations == gle_evaluation_count(run->exp);
-        return m->n_epochs == run->exp->epochs + 1 && !run->reading.n_planned;
+        return m->n_epochs == m->last_epoch + 1 && !run->reading.n_planned;
     default:
         return true;
     }
@@ -174,6 +174,7 @@ static void begin(struct gle_run *run)
     const struct gle_optimizer *optimizer = (const struct gle_optimizer *)run->exp->optimizer.row;
 
     gle_order_start(&run->order, run->exp->seed);
+    run->patience = gle_patience_start;
     run->schedule = gle_schedule_start(run->exp->schedule.params, optimizer->lr(run->exp->optimizer.params));
     run->spent.total_work = run->exp->phases ? gle_run_total_by_phases(run) : gle_run_total_by_epochs(run);
     if (run->exp->phases)
@@ -256,7 +257,7 @@ void gle_run_tell(const struct gle_run *run, double loss, double accuracy)
     const struct gle_progress p = {
         .by_phases = run->exp->phases != NULL,
         .stage = run->at.stage,
-        .stages = run->exp->phases ? run->exp->n_phases : run->exp->epochs,
+        .stages = last_stage(run),
         .split = run->at.split,
         .done = run->spent.work / run->spent.total_work,
         .loss = loss,

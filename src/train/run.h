@@ -142,6 +142,13 @@ struct gle_scores {
     enum gle_split confusion_split; /* if it is over this split */
 };
 
+/* Of early stopping. It follows from the epochs that are measured, and is not saved beside them. */
+struct gle_patience {
+    double best;  /* the last value that was an improvement; infinite: none yet */
+    uint64_t bad; /* epochs since then */
+};
+extern const struct gle_patience gle_patience_start;
+
 /* What a run has taken so far. */
 struct gle_spent {
     double clock;            /* until when time was counted */
@@ -176,6 +183,7 @@ struct gle_run {
     struct gle_phase_state phase; /* by phases */
     struct gle_spent spent;
     struct gle_schedule_state schedule;
+    struct gle_patience patience; /* by epochs */
     struct gle_rng rng; /* of initial values */
     struct gle_order order;
 
@@ -288,6 +296,11 @@ enum gle_split gle_run_confusion_split(const struct gle_run *run, uint64_t epoch
 size_t gle_run_batch_size(const struct gle_run *run, enum gle_split split);
 /* Puts the run to the beginning of an epoch. */
 void gle_run_begin_epoch(struct gle_run *run, uint64_t epoch);
+/* Early stopping, after a pass that is over, and has its score: if its set is the one that is watched, counts the
+ * epoch, and makes it the run's last one if none shall follow. Returns whether it has. */
+bool gle_run_stops_early(struct gle_run *run);
+/* Restoring: counts the epochs that are measured anew, which may make one of them the last. */
+void gle_run_recount_patience(struct gle_run *run);
 /* All samples of the run times their steps. */
 double gle_run_total_by_epochs(const struct gle_run *run);
 double gle_run_total_by_phases(const struct gle_run *run);

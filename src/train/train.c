@@ -155,7 +155,8 @@ int gle_train_check(const struct gle_experiment *exp, const struct gle_data *dat
         check_closed(exp, data, err))
         return -1;
     return check_metric(exp, data, gle_experiment_watches(exp), exp->schedule.src, "metric", err) ||
-                   check_metric(exp, data, exp->best, exp->training_src, "best", err)
+                   check_metric(exp, data, exp->best, exp->training_src, "best", err) ||
+                   check_metric(exp, data, exp->stop.metric, exp->stop.src, "metric", err)
                ? -1
                : 0;
 }
@@ -196,6 +197,18 @@ static void run_all(void *ctx)
         gle_run_epochs(run);
 }
 
+static void say_early(struct gle_metrics *m, const struct gle_stop_cfg *stop)
+{
+    char by[48] = "";
+
+    if (stop->min_delta > 0.0)
+        snprintf(by, sizeof by, " by more than %g", stop->min_delta);
+    snprintf(m->message, sizeof m->message, "stopped early after epoch %llu: %s has not %s%s for %llu epoch%s",
+             (unsigned long long)m->last_epoch, stop->metric->row.name,
+             stop->metric->quality == GLE_QUALITY_ACCURACY ? "risen" : "fallen", by,
+             (unsigned long long)stop->patience, stop->patience == 1 ? "" : "s");
+}
+
 /* Says how the run ended. */
 static int conclude(struct gle_run *run, struct gle_error *err)
 {
@@ -206,6 +219,8 @@ static int conclude(struct gle_run *run, struct gle_error *err)
 
     if (run->state == GLE_RUN_OVER) {
         m->status = GLE_COMPLETED;
+        if (gle_metrics_stopped_early(m, run->exp))
+            say_early(m, &run->exp->stop);
         return 0;
     }
     if (run->state == GLE_RUN_STOPPED) {

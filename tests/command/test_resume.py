@@ -135,6 +135,10 @@ class Resumed(Stopped):
         self.check(XOR, "--set", "training.epochs=60", "--set", "training.best=train_loss", "--set",
                    "learning.optimizer={type: adamw, lr: 0.05}")
 
+    def test_early_stopping(self):
+        self.check(XOR, "--set", "training.epochs=100000", "--set",
+                   "training.stop={metric: train_loss, patience: 400, min_delta: 1}")
+
     def test_training_by_epochs_on_threads(self):
         self.check(CONFIGS / "mnist1d_e2e.yaml", "--set", "training.epochs=2", "--set", "dataset.samples=200", "--set",
                    "dataset.length=50", "--set", "training.validation=0.2", kills=5)

@@ -157,6 +157,8 @@ HINTS = [
     (EPOCHS, ["training.epochs=3", "learning.schedule={type: cosine, period: 1, warmup: 3}"],
      "learning.schedule.warmup", "the learning rate never comes to that of the optimizer: training has 3 epochs, of "
      "which none is left after a warm-up of 3", ["training.epochs=4"]),
+    (EPOCHS, ["training.epochs=6", "training.stop={metric: train_loss, patience: 5}"], "training.stop.patience",
+     "training never stops early: the first epoch that it could stop after is 6, of 6", ["training.epochs=7"]),
     (EPOCHS, [*FROM, CUT], "network.layers[0].name", UNREACHED, ["network.layers[0].errors_from=[readout]"]),
     (EPOCHS, [*FROM, CUT, "learning.rule=bp", "network.layers[0].plastic=[tau_m]"], "network.layers[0].plastic",
      UNREACHED, ["network.layers[0].plastic=[]"]),

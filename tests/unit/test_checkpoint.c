@@ -42,6 +42,10 @@ static const struct kind kinds[] = {
                        "training: {epochs: 1, batch_size: 3, test_batch_size: 3, validation: 0.4, state: reset}\n"
                        "record: {every: 1}\n",
      {2, 25}},
+    {"stopping", XOR "learning: {loss: cross_entropy}\n"
+                     "training: {epochs: 5, batch_size: 6, test_batch_size: 12, stop: {metric: train_loss, patience: "
+                     "1, min_delta: 9}}\nrecord: {every: 1, variables: [u]}\n",
+     {27, 45}}, /* between two epochs, and in the last test */
     {"windows", XOR "learning: {loss: mse, rule: bptt, window: 0.3, plastic: [weight, tau_m, tau_r]}\n"
                     "training: {epochs: 1, batch_size: 4}\ndiagnose: {window: 0.6, every: 6}\n"
                     "record: {every: 1, variables: [lambda]}\n",

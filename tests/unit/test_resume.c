@@ -56,6 +56,10 @@ static struct kind kinds[] = {
     {NULL, "loss: mse, plastic: [weight, bias, tau_m], update: {every: 4}, clip: 0.05",
      "phases: [{duration: 1.1, set: {a.weight: 0.3, c.tau_m: 2.0}}, {duration: 0.5, learn: false}, {duration: 1.3}]",
      "TEACHER"},
+    {NULL, "loss: cross_entropy", /* epoch 2 is the last; the test set is seen after it alone */
+     "epochs: 9, batch_size: 5, validation: 0.4, stop: {metric: validation_loss, patience: 1, min_delta: 9}", ""},
+    {NULL, "loss: cross_entropy", "epochs: 9, batch_size: 5, stop: {metric: train_accuracy, patience: 1, min_delta: 1}",
+     ""},
     {NULL, "loss: cross_entropy, rule: bptt, window: 0.4", "epochs: 2, batch_size: 3",
      "DELAYEDdiagnose: {window: 0.4, every: 4}\n"},
     {NULL, "loss: cross_entropy", "batch_size: 3, phases: [{duration: 0.6}, {duration: 1.7}, {duration: 0.5}]",

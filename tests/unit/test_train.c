@@ -234,6 +234,8 @@ static void the_test_set_is_seen_after_every_epoch_or_at_the_end(void **state)
         {"test: 20, validation: 10", "", ", test: epochs", true},
         {"test: 20, validation: 10", ", schedule: {type: plateau, metric: test_loss}", "", true},
         {"test: 20, validation: 10", ", schedule: {type: plateau, metric: validation_loss}", "", false},
+        {"test: 20, validation: 10", "", ", stop: {metric: test_loss, patience: 9}", true},
+        {"test: 20, validation: 10", "", ", stop: {metric: train_loss, patience: 9}", false},
         {"test: 20", "", ", test: end", false},
         {"test: 20", "", ", validation: 0.5", false},
     };
