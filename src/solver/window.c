@@ -446,7 +446,7 @@ static void gather_tau(struct gle_net *net, const struct gle_parameter *param, s
 /* The factor of gradients that undoes the scale of adjoints. */
 static float scale_of(const struct gle_net *net)
 {
-    const double of_row = net->loss->scale(gle_top_of(net)->n) / (double)net->B;
+    const double of_row = net->loss->scale(gle_top_of(net)->n) / (double)gle_whole_of(net);
 
     return (float)(net->sweep_rule->continuous ? of_row * net->graph->exp->dt : of_row);
 }
@@ -505,6 +505,7 @@ int gle_net_end_window(struct gle_net *net, const struct gle_rule *rule, bool le
     const struct gle_graph *g = net->graph;
     const struct gle_step step = {.learn = true, .lr = lr};
     const size_t rounds = net->taped ? net->taped + (rule->continuous ? g->depth : 0) : 0;
+    double unused = 0.0;
 
     assert(net->taping && rule->windowed);
     net->taping = false;
@@ -529,9 +530,13 @@ int gle_net_end_window(struct gle_net *net, const struct gle_rule *rule, bool le
         if (waits_for_taus(net))
             gle_net_share(net, add_tau_bars);
     }
-    if (gle_net_check(net, net->steps - 1, err))
+    if ((net->divided && gle_net_agree(net, &unused, err)) || gle_net_check(net, net->steps - 1, err))
         return -1;
+    net->waits = net->divided && learn;
     gle_net_share(net, gather_all);
+    if (net->waits && net->taped && gle_net_spend_together(net, err))
+        return -1;
+    net->waits = false;
     if (net->spends && net->squares)
         gle_net_follow_clipped(net);
     return 0;

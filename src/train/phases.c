@@ -200,7 +200,7 @@ static int count(struct gle_run *run, struct gle_error *err)
         phase->squares += gle_run_take_squares(run);
     if (step % gle_run_progress_steps(run) == 0 && tell(run, err))
         return -1;
-    return step % GLE_PROGRESS_STEPS ? 0 : gle_run_pause(run, GLE_PAUSE_STEP, err);
+    return gle_run_may_pause(run, step % GLE_PROGRESS_STEPS == 0) ? gle_run_pause(run, GLE_PAUSE_STEP, err) : 0;
 }
 
 /* Of steps that were made after one that diverged on a device, nothing stays: the losses before it are all that count.

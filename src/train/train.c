@@ -124,6 +124,10 @@ int gle_train_check(const struct gle_experiment *exp, const struct gle_data *dat
                              "%s wants labels, and the data set has target values", exp->loss->row.name);
     if (!data->signal.play && !data->split[GLE_TRAIN].n && (exp->epochs || exp->phases))
         return gle_node_fail(err, GLE_ESHAPE, exp->dataset.src, NULL, "the training set is empty");
+    if (exp->ranks == GLE_RANKS_MAKE_ROWS && data->signal.play)
+        return gle_node_fail(err, GLE_ECONFIG, exp->compute_src, "ranks",
+                             "rows cannot be spread over ranks yet together with a signal (%s)",
+                             exp->dataset.row->name);
     if (exp->decide.row && (!data->labelled || exp->has_teacher))
         return gle_node_fail(err, GLE_ECONFIG, exp->training_src, "decide",
                              "says how one of several classes is decided on, and there are none: %s",
@@ -138,6 +142,25 @@ int gle_train_check(const struct gle_experiment *exp, const struct gle_data *dat
                              ((const struct gle_dataset *)exp->dataset.row)->divides ? " (dataset.split makes one)"
                              : metric->metric == GLE_METRIC_VALIDATION_LOSS ? " (training.validation makes one)"
                                                                             : "");
+    return 0;
+}
+
+int gle_train_check_ranks(const struct gle_experiment *exp, const struct gle_data *data, size_t ranks,
+                          struct gle_error *err)
+{
+    static const char *const names[GLE_SPLITS] = {"training set", "validation set", "test set"};
+    const size_t together = rows_max(exp, data);
+
+    for (int s = 0; s < (exp->phases ? 1 : GLE_SPLITS); s++) {
+        const size_t n = data->split[s].n, limit = (size_t)(s ? exp->test_batch_size : exp->batch_size);
+        const size_t last = exp->phases ? together : n % limit;
+        const size_t least = last || !n ? last : limit;
+        if (n && least < ranks)
+            return gle_node_fail(err, GLE_ERANGE, exp->compute_src, "ranks",
+                                 "%zu ranks are more than a batch of the %s has rows (%zu): start fewer, or choose "
+                                 "another training.%s",
+                                 ranks, names[s], least, s ? "test_batch_size" : "batch_size");
+    }
     return 0;
 }
 
