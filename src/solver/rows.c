@@ -11,7 +11,11 @@ struct gle_net_spread {
     struct gle_comm *comm;
     float *rows;           /* (max_batch, widest row) */
     float *gradients;      /* of all parameters that learn, one after the other */
-    double *told;          /* (n_populations + 2): what a step adds up */
+    double *losses;        /* (GLE_LOSSES + 2 * ranks + 1): those of steps that were not given away yet, and room */
+    size_t n_losses, n_known; /* of these; the first so many are those of all ranks */
+    uint64_t before;          /* steps of the net before the first of them */
+    uint64_t wild_step; /* steps that were made when something was found wild for the first time; 0: nothing was */
+    size_t wild_layer;
     struct gle_error late; /* met where it could not be told */
 };
 
@@ -37,9 +41,9 @@ int gle_net_spread(struct gle_net *net, struct gle_comm *comm, struct gle_error 
         spread->comm = comm;
         spread->rows = gle_floats(g->max_batch * widest(g));
         spread->gradients = gle_floats(g->floats[GLE_PARAMETER]);
-        spread->told = gle_calloc(g->n_populations + 2, sizeof *spread->told);
+        spread->losses = gle_calloc(GLE_LOSSES + 2 * comm->size + 1, sizeof *spread->losses);
     }
-    return spread && spread->rows && spread->gradients && spread->told
+    return spread && spread->rows && spread->gradients && spread->losses
                ? 0
                : gle_fail(err, GLE_ENOMEM, "no memory for rows over ranks");
 }
@@ -50,7 +54,7 @@ void gle_net_free_spread(struct gle_net *net)
         return;
     gle_free(net->spread->rows);
     gle_free(net->spread->gradients);
-    gle_free(net->spread->told);
+    gle_free(net->spread->losses);
     gle_free(net->spread);
 }
 
@@ -113,7 +117,7 @@ int gle_net_unite(struct gle_net *net, struct gle_error *err)
 {
     if (!net->divided)
         return 0;
-    assert(!net->taping);
+    assert(!net->taping && !net->spread->n_losses);
     if (for_all_rows(net, unite_rows, err))
         return -1;
     net->divided = false;
@@ -141,6 +145,7 @@ void gle_net_divide(struct gle_net *net)
     net->first_row = own.first;
     net->B = own.n;
     net->divided = true;
+    net->spread->before = net->steps;
     (void)!for_all_rows(net, keep_rows, &none);
 }
 
@@ -187,24 +192,32 @@ void gle_net_gather_late(const struct gle_net *net, float *values, const float *
 
 /* --- a step --- */
 
-int gle_net_agree(struct gle_net *net, double *loss, struct gle_error *err)
+bool gle_net_tells_late(const struct gle_net *net)
 {
-    const struct gle_error *late = &net->spread->late;
-    const size_t n = net->graph->n_populations;
-    double *told = net->spread->told;
+    return net->device || net->divided;
+}
 
-    for (size_t i = 0; i < n; i++)
-        told[i] = gle_net_is_wild(net, i) ? 1.0 : 0.0;
-    told[n] = *loss;
-    told[n + 1] = late->code ? 1.0 : 0.0;
-    if (gle_comm_sum_doubles(net->spread->comm, told, n + 2, err))
-        return -1;
-    if (told[n + 1] > 0.0)
-        return gle_fail(err, GLE_EDEVICE, "%s", late->code ? late->text : "another rank has lost rows of its batch");
-    for (size_t i = 0; i < n; i++)
-        *gle_wild_of(net, i, 0) |= told[i] > 0.0;
-    *loss = told[n];
-    return 0;
+/* What has gone wild since ranks agreed last, for the first time. */
+static void note_wild(struct gle_net *net)
+{
+    struct gle_net_spread *spread = net->spread;
+
+    for (size_t i = 0; i < net->graph->n_populations && !spread->wild_step; i++)
+        if (gle_net_is_wild(net, i)) {
+            spread->wild_step = net->steps;
+            spread->wild_layer = i;
+        }
+}
+
+/* By the ranks, each with a step and a layer: the first step, of the first rank. NULL: nothing is wild. */
+static const double *find_wild(const struct gle_comm *comm, const double *wild)
+{
+    const double *found = NULL;
+
+    for (size_t r = 0; r < comm->size; r++)
+        if (wild[2 * r] > 0.0 && (!found || wild[2 * r] < *found))
+            found = &wild[2 * r];
+    return found;
 }
 
 /* Copies the gradients of what learns one after the other, or back; returns how many floats there are. */
@@ -226,6 +239,47 @@ static size_t pack(struct gle_net *net, bool back)
     return (size_t)(at - net->spread->gradients);
 }
 
+/* Losses become those of all ranks, and gradients, if they are to be followed now. */
+static int agree(struct gle_net *net, struct gle_error *err)
+{
+    struct gle_net_spread *spread = net->spread;
+    const struct gle_error *late = &spread->late;
+    const size_t size = spread->comm->size, mine = spread->comm->rank, n = spread->n_losses - spread->n_known;
+    double *told = spread->losses + spread->n_known, *wild = told + n, *is_late = wild + 2 * size;
+    const double *found;
+
+    note_wild(net);
+    memset(wild, 0, (2 * size + 1) * sizeof *wild);
+    wild[2 * mine] = (double)spread->wild_step;
+    wild[2 * mine + 1] = (double)spread->wild_layer;
+    *is_late = late->code ? 1.0 : 0.0;
+    spread->n_losses = spread->n_known; /* after an error */
+    if (gle_comm_sum_both(spread->comm, told, n + 2 * size + 1, spread->gradients,
+                          net->waits && net->spends ? pack(net, false) : 0, err))
+        return -1;
+    if (*is_late > 0.0)
+        return gle_fail(err, GLE_EDEVICE, "%s", late->code ? late->text : "another rank has lost rows of its batch");
+    found = find_wild(spread->comm, wild);
+    spread->n_known = found ? (size_t)((uint64_t)*found - spread->before) : spread->n_known + n;
+    spread->n_losses = spread->n_known;
+    if (!found)
+        return 0;
+    *gle_wild_of(net, (size_t)found[1], 0) = 1;
+    return gle_fail(err, GLE_EDIVERGED, "NaN or Inf in layer '%s' at step %.0f",
+                    gle_population_of(net, (size_t)found[1])->cfg->name, *found - 1.0);
+}
+
+/* Gives away the losses that are known. */
+static void hand_out(struct gle_net_spread *spread, double *losses, size_t *n)
+{
+    *n = spread->n_known;
+    memcpy(losses, spread->losses, *n * sizeof *losses);
+    spread->n_losses -= spread->n_losses < *n ? spread->n_losses : *n;
+    memmove(spread->losses, spread->losses + *n, spread->n_losses * sizeof *losses);
+    spread->before += *n;
+    spread->n_known = 0;
+}
+
 /* Populations that the sweep of a windowed rule leaves out have found nothing. */
 static void descend(struct gle_net *net, size_t i, struct gle_range neurons, size_t t)
 {
@@ -239,16 +293,49 @@ static void descend_all(void *net, size_t t)
     gle_net_learning_of(net, t, descend);
 }
 
-int gle_net_spend_together(struct gle_net *net, struct gle_error *err)
+/* What becomes of gradients, which are those of all ranks if they are to be followed. */
+static void spend(struct gle_net *net)
 {
-    if (net->spends) {
-        if (gle_comm_sum(net->spread->comm, net->spread->gradients, pack(net, false), err))
-            return -1;
+    if (net->spends)
         (void)pack(net, true);
-    }
     net->waits = false;
     net->summed = net->spends;
     gle_net_share(net, descend_all);
     net->summed = false;
+    if (net->spends && net->squares)
+        gle_net_follow_clipped(net);
+}
+
+int gle_net_end_own_step(struct gle_net *net, double *losses, size_t *n, struct gle_error *err)
+{
+    struct gle_net_spread *spread = net->spread;
+    int rc = 0;
+
+    note_wild(net);
+    spread->losses[spread->n_losses++] = *losses;
+    if (net->spends || spread->n_losses - spread->n_known == GLE_QUEUE_STEPS)
+        rc = agree(net, err);
+    hand_out(spread, losses, n);
+    if (!rc && net->waits)
+        spend(net);
+    return rc;
+}
+
+int gle_net_collect_own(struct gle_net *net, double *losses, size_t *n, struct gle_error *err)
+{
+    struct gle_net_spread *spread = net->spread;
+    const int rc = spread->n_losses > spread->n_known ? agree(net, err) : 0;
+
+    hand_out(spread, losses, n);
+    return rc;
+}
+
+int gle_net_end_own_window(struct gle_net *net, struct gle_error *err)
+{
+    if (agree(net, err))
+        return -1;
+    if (net->waits && net->taped)
+        spend(net);
+    net->waits = false;
     return 0;
 }

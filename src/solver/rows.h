@@ -15,12 +15,15 @@ struct gle_comm *gle_net_comm(const struct gle_net *net);
 
 /* Of the whole batch that the net has, keeps the rows of this rank. From then on all ranks make the same calls, with the
  * same numbers of rows, and of row: those of the whole batch, which has at least a row for each rank. But input and
- * target are those of the rows that gle_net_own_rows() tells. A step gives the loss of all rows, and diverges on all
+ * target are those of the rows that gle_net_own_rows() tells. Losses are of all rows, and come late; a net diverges on all
  * ranks if it does on one. A net that is not spread stays as it is. */
 void gle_net_divide(struct gle_net *net);
-/* The whole batch on every rank again, for gle_net_archive(); between two steps, when no window is open, and no gradient
- * waits for the optimizer. Errors: GLE_EDEVICE. */
+/* The whole batch on every rank again, for gle_net_archive(); between two steps, when no window is open, all losses
+ * are collected, and no gradient waits for the optimizer. Errors: GLE_EDEVICE. */
 GLE_MUST_CHECK int gle_net_unite(struct gle_net *net, struct gle_error *err);
+
+/* Whether steps tell their losses late: gle_net_collect() waits for them. */
+bool gle_net_tells_late(const struct gle_net *net);
 
 /* Rows of a batch of B that are this rank's, n from `first` on: all, if the net is not spread. */
 struct gle_net_rows {

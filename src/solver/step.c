@@ -507,7 +507,7 @@ int gle_net_check(const struct gle_net *net, uint64_t step, struct gle_error *er
 }
 
 /* A step on this machine's processors. */
-static int step_here(struct gle_net *net, double *loss, struct gle_error *err)
+static int step_here(struct gle_net *net, double *losses, size_t *n, struct gle_error *err)
 {
     if (net->graph->input_past)
         memcpy(gle_new_of(net, &net->graph->input), net->input,
@@ -517,12 +517,13 @@ static int step_here(struct gle_net *net, double *loss, struct gle_error *err)
     if (net->step->learn && net->split.shared)
         gle_net_share(net, learn_all);
     net->steps++;
-    *loss = 0.0;
+    *losses = 0.0;
     for (size_t b = 0; b < net->B; b += loss_rows(net))
-        *loss += net->row_loss[b];
-    if ((net->divided && gle_net_agree(net, loss, err)) || gle_net_check(net, net->steps - 1, err))
-        return -1;
-    if (net->waits && gle_net_spend_together(net, err))
+        *losses += net->row_loss[b];
+    if (net->divided)
+        return gle_net_end_own_step(net, losses, n, err);
+    *n = 1;
+    if (gle_net_check(net, net->steps - 1, err))
         return -1;
     if (net->spends && net->squares)
         gle_net_follow_clipped(net);
@@ -546,8 +547,7 @@ int gle_net_queue(struct gle_net *net, const struct gle_step *step, double *loss
         rc = gle_net_device_queue(net, step, losses, n, err);
         net->steps++;
     } else {
-        rc = step_here(net, losses, err);
-        *n = 1;
+        rc = step_here(net, losses, n, err);
     }
     net->taped += net->taping;
     net->gathered = net->spends ? 0 : net->gathered + step->learn;
@@ -557,6 +557,8 @@ int gle_net_queue(struct gle_net *net, const struct gle_step *step, double *loss
 int gle_net_collect(struct gle_net *net, double *losses, size_t *n, struct gle_error *err)
 {
     *n = 0;
+    if (net->divided)
+        return gle_net_collect_own(net, losses, n, err);
     return net->device ? gle_net_device_collect(net, losses, n, err) : 0;
 }
 

@@ -505,7 +505,6 @@ int gle_net_end_window(struct gle_net *net, const struct gle_rule *rule, bool le
     const struct gle_graph *g = net->graph;
     const struct gle_step step = {.learn = true, .lr = lr};
     const size_t rounds = net->taped ? net->taped + (rule->continuous ? g->depth : 0) : 0;
-    double unused = 0.0;
 
     assert(net->taping && rule->windowed);
     net->taping = false;
@@ -530,13 +529,12 @@ int gle_net_end_window(struct gle_net *net, const struct gle_rule *rule, bool le
         if (waits_for_taus(net))
             gle_net_share(net, add_tau_bars);
     }
-    if ((net->divided && gle_net_agree(net, &unused, err)) || gle_net_check(net, net->steps - 1, err))
+    if (!net->divided && gle_net_check(net, net->steps - 1, err))
         return -1;
     net->waits = net->divided && learn;
     gle_net_share(net, gather_all);
-    if (net->waits && net->taped && gle_net_spend_together(net, err))
-        return -1;
-    net->waits = false;
+    if (net->divided)
+        return gle_net_end_own_window(net, err);
     if (net->spends && net->squares)
         gle_net_follow_clipped(net);
     return 0;

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "parts/rule.h"
+#include "solver/rows.h"
 #include "train/run.h"
 
 #include <math.h>
@@ -138,7 +139,7 @@ static uint64_t fewer(uint64_t a, uint64_t b)
 /* Losses of a net on a device are waited for no more often than it hands steps over. */
 uint64_t gle_run_progress_steps(const struct gle_run *run)
 {
-    return gle_net_is_on_device(run->net) ? GLE_QUEUE_STEPS : GLE_PROGRESS_STEPS;
+    return gle_net_tells_late(run->net) ? GLE_QUEUE_STEPS : GLE_PROGRESS_STEPS;
 }
 
 /* Answers that all streams have given before step `step` of the run. */

@@ -244,7 +244,7 @@ int gle_run_pause(struct gle_run *run, enum gle_pause when, struct gle_error *er
 {
     if (run->ranks.said && when == GLE_PAUSE_STAGE && gle_net_get_place(run->net).gathered)
         return 0;
-    if (run->ranks.said && when != GLE_PAUSE_STOP && gle_run_agree(run, err))
+    if (run->ranks.said && (gle_run_collect(run, err) || (when != GLE_PAUSE_STOP && gle_run_agree(run, err))))
         return -1;
     assert(when == GLE_PAUSE_STEP ? run->state == GLE_RUN_WITHIN || run->state == GLE_RUN_ASIDE
            : when == GLE_PAUSE_STAGE ? run->state == GLE_RUN_BETWEEN
@@ -496,7 +496,7 @@ static int step_nets(struct gle_run *run, const struct gle_stride *stride, bool 
         return -1;
     }
     add_losses(run, sum, loss, losses, n);
-    if (at_once && gle_net_is_on_device(run->net)) {
+    if (at_once && gle_net_tells_late(run->net)) {
         const int rc = gle_net_collect(run->net, losses, &n, err);
         add_losses(run, sum, loss, losses, rc ? before_the_error(n, err) : n);
         if (rc)
