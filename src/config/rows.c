@@ -19,7 +19,7 @@ int gle_rows_check(const struct gle_experiment *exp, struct gle_errors *errs)
         const char *what;
     } refused[] = {
         {exp->backend == GLE_BACKEND_OPENCL, "the backend opencl (leave out backend, or say cpu)"},
-        {exp->has_teacher, "a teacher"},
+        {exp->has_teacher, "a teacher"}, /* and so with a signal, which has no target of its own */
         {gle_node_get(exp->src, "record"), "record"},
         {gle_node_get(exp->src, "diagnose"), "diagnose"},
         {exp->training_src && gle_node_get(exp->training_src, "evaluate"), "training.evaluate"},

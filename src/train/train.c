@@ -124,10 +124,6 @@ int gle_train_check(const struct gle_experiment *exp, const struct gle_data *dat
                              "%s wants labels, and the data set has target values", exp->loss->row.name);
     if (!data->signal.play && !data->split[GLE_TRAIN].n && (exp->epochs || exp->phases))
         return gle_node_fail(err, GLE_ESHAPE, exp->dataset.src, NULL, "the training set is empty");
-    if (exp->ranks == GLE_RANKS_MAKE_ROWS && data->signal.play)
-        return gle_node_fail(err, GLE_ECONFIG, exp->compute_src, "ranks",
-                             "rows cannot be spread over ranks yet together with a signal (%s)",
-                             exp->dataset.row->name);
     if (exp->decide.row && (!data->labelled || exp->has_teacher))
         return gle_node_fail(err, GLE_ECONFIG, exp->training_src, "decide",
                              "says how one of several classes is decided on, and there are none: %s",

@@ -4,13 +4,14 @@ MPI if GLE_MPI is 1.
 Standard library only.
 """
 
+import os
+import re
 import signal
-import time
 import unittest
 
-from case import PATIENCE, SMALL_CONFIG, floats, load, without_times
+from case import PATIENCE, floats, load, timeless, without_times
 from test_command import write_npz
-from test_ranks import UnderMpirun
+from test_ranks import UnderMpirun, children
 
 # Eleven samples in batches of four leave three for the last one, and the test set has another number: states are
 # carried from batches to larger ones and smaller ones.
@@ -84,3 +85,73 @@ class Rows(UnderMpirun):
                         if b[split]:
                             self.assertAlmostEqual(a[split]["loss"], b[split]["loss"], delta=1e-5 * b[split]["loss"])
                             self.assertEqual(a[split]["accuracy"], b[split]["accuracy"])
+
+    def test_the_same_number_of_ranks_gives_the_same_bits(self):
+        args = [self.config, "--variant", "gle", "--quiet", "--set", "training.epochs=1"]
+        for output, threads in (("one", 1), ("other", 2)):
+            self.run_ranks(2, *args, "--output", output, "--threads", threads)
+        self.assertEqual(self.result("one", "weights.npz").read_bytes(), self.result("other", "weights.npz").read_bytes())
+        self.assertEqual(without_times(load(self.result("one"))), without_times(load(self.result("other"))))
+
+    def start_endless(self, n, *args):
+        """A run to out/ that has made an epoch more, and the processes of its ranks."""
+        before = self.epochs("out") if list(self.folder.glob("out/**/metrics.json")) else []
+        run = self.start_ranks(n, self.steady, "--output", "out", "--threads", 1, *ENDLESS, *args)
+        self.wait_for(lambda: list(self.folder.glob("out/**/metrics.json")) and len(self.epochs("out")) > len(before) + 1,
+                      run)
+        return run, children(run.pid)
+
+    def epochs(self, output):
+        return timeless(load(self.result(output))["epochs"])
+
+    def test_what_was_broken_off_goes_on_with_any_number_of_ranks(self):
+        self.steady = self.write("steady.yaml", CONFIG.replace("type: adam, lr: 1e-2", "type: sgd, lr: 1e-3")
+                                 .partition("variants")[0] + "checkpoint: {minutes: 1e-4}\n")
+        run, ranks = self.start_endless(2)
+        os.kill(ranks[1], signal.SIGUSR1) # it reaches one that is not the first
+        _, err = self.end_of(run, 128 + signal.SIGUSR1)
+        self.assertIn("glesim: stopped; the same command with --resume goes on", err)
+        self.assertEqual(load(self.result("out"))["status"], "interrupted")
+        run, ranks = self.start_endless(2, "--resume")
+        os.kill(ranks[1], signal.SIGKILL)
+        run.communicate(timeout=PATIENCE)
+        self.assertNotEqual(run.returncode, 0)
+        made = self.epochs("out")
+        self.run_ranks(2, self.steady, "--output", "straight", "--quiet", "--set", f"training.epochs={len(made) - 1}")
+        self.assertEqual(self.epochs("straight"), made)
+        run, ranks = self.start_endless(3, "--resume")
+        os.kill(ranks[0], signal.SIGTERM)
+        _, err = self.end_of(run, 128 + signal.SIGTERM)
+        self.assertRegex(err, r"out/seed_0: another number of ranks goes on with it, so that its bits are those of "
+                              r"neither: .*, 3 ranks; before: .*, 2 ranks\n")
+        made = self.epochs("out")
+        self.run_glesim(self.steady, "--output", "alone", "--quiet", "--set", f"training.epochs={len(made) - 1}")
+        for a, b in zip(made, self.epochs("alone"), strict=True):
+            for split in ("train", "test"):
+                if b[split]:
+                    self.assertAlmostEqual(a[split]["loss"], b[split]["loss"], delta=1e-4 * b[split]["loss"])
+
+    def test_what_diverges_diverges_on_all_ranks(self):
+        self.config = self.write("wild.yaml", CONFIG.replace("loss: cross_entropy", "loss: mse")
+                                 .replace("type: adam, lr: 1e-2", "type: sgd, lr: 1e6"))
+        args = [self.config, "--variant", "gathered"]
+        self.run_glesim(*args, "--output", "alone", code=6)
+        _, err = self.run_ranks(2, *args, "--output", "out", code=6)
+        self.assertEqual(err.count("NaN or Inf in layer"), 1, err)
+        self.assertEqual(*(load(self.result(output))["message"] for output in ("out", "alone")))
+
+    def test_what_is_refused(self):
+        for n, more, why in (
+                (4, ["--variant", "gle"], r"rows\.yaml:11:18: compute\.ranks: 4 ranks are more than a batch of the "
+                 r"training set has rows \(3\): start fewer, or choose another training\.batch_size"),
+                (2, ["--variant", "gle", "--seeds", "0-1"], r"rows\.yaml:11:18: compute\.ranks: rows: the ranks make one "
+                 r"run together, and a command makes no more than that one"),
+                (2, [], r"a command makes no more than that one")):
+            with self.subTest(more):
+                _, err = self.run_ranks(n, self.config, *more, code=2)
+                self.assertEqual(len(re.findall(why, err)), 1, err)
+                self.assertFalse(list(self.folder.glob("results/**/metrics.json")))
+
+
+if __name__ == "__main__":
+    unittest.main()
