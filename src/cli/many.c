@@ -371,7 +371,8 @@ static int prepare(struct gle_jobs *jobs, struct pool *pool, size_t processors, 
     struct gle_share share = {.at_once = 1, .threads = 1};
 
     *jobs = (struct gle_jobs){.skip = skip, .crew = crew, .begin = begin, .work = work, .leave = leave, .end = end,
-                              .name = name_run, .together = together, .ctx = pool, .comm = comm->size > 1 ? comm : NULL};
+                              .name = name_run, .together = together, .ctx = pool,
+                              .comm = comm->size > 1 ? comm : NULL};
     for (size_t p = 0; p < pool->n; p++)
         jobs->n += pool->plans[p].n_runs;
     if (!jobs->n)

@@ -31,8 +31,8 @@ int gle_rows_check_plans(const struct gle_plan *plans, size_t n, struct gle_erro
     if (runs == 1 && !o->n_seeds && !o->jobs && o->n_configs == 1)
         return 0;
     return gle_node_fail(err, GLE_EUSAGE, exp->compute_src, "ranks",
-                         "rows: the ranks make one run together, and a command makes no more than that one, by a config, "
-                         "a --variant and a --seed; without --seeds, --jobs, a sweep or another config");
+                         "rows: the ranks make one run together, and a command makes no more than that one, by a "
+                         "config, a --variant and a --seed; without --seeds, --jobs, a sweep or another config");
 }
 
 int gle_rows_run(const struct gle_plan *plan, struct gle_comm *comm)

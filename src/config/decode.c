@@ -94,7 +94,8 @@ static const struct gle_note backend_notes[] = {
 #undef ON_GPUS
 
 static const struct gle_row ranks[] = {
-    [GLE_RANKS_MAKE_RUNS] = {.name = "runs", .help = "each makes runs by itself, which give the bits that they give alone"},
+    [GLE_RANKS_MAKE_RUNS] = {.name = "runs",
+                             .help = "each makes runs by itself, which give the bits that they give alone"},
     [GLE_RANKS_MAKE_ROWS] = {.name = "rows",
                              .help = "all make one run, each the steps of its part of the batch's rows; gradients are "
                                      "added in the order of ranks"},

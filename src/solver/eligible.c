@@ -163,8 +163,8 @@ static void find_neurons(struct gle_net *net, const struct gle_population *p, fl
 {
     const size_t at = neurons.first;
 
-    net->kernels->sum_products_of(grad + at, e + at, p->ld, gle_old_of(net, eps) + at, p->ld, -1.0f / (float)gle_whole_of(net),
-                                  net->B, neurons.n);
+    net->kernels->sum_products_of(grad + at, e + at, p->ld, gle_old_of(net, eps) + at, p->ld,
+                                  -1.0f / (float)gle_whole_of(net), net->B, neurons.n);
 }
 
 void gle_net_find_biases(struct gle_net *net, const struct gle_population *p, const float *e, size_t t)

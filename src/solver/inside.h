@@ -316,8 +316,9 @@ void gle_net_clip(struct gle_net *net, const struct gle_parameter *p, size_t fir
 void gle_net_free_spread(struct gle_net *net);
 /* All rows (whole, n) from those of this rank (B, ld); an error is told by the next step. */
 void gle_net_gather_late(const struct gle_net *net, float *values, const float *rows, size_t ld, size_t n);
-/* After a step of this rank's rows, whose loss is *losses. Ranks meet if the optimizer makes a step now, or if they have
- * not met for many steps. *losses (*n, at most GLE_LOSSES): of all rows, in the steps of which they are known by now.
+/* After a step of this rank's rows, whose loss is *losses. Ranks meet if the optimizer makes a step now, or if they
+ * have not met for many steps. *losses (*n, at most GLE_LOSSES): of all rows, in the steps of which they are known by
+ * now.
  * Errors: GLE_EDIVERGED, on all ranks, where anything was wild since they met last; GLE_EDEVICE. */
 GLE_MUST_CHECK int gle_net_end_own_step(struct gle_net *net, double *losses, size_t *n, struct gle_error *err);
 /* As gle_net_collect(); and after a sweep that has found gradients, or wild numbers. */

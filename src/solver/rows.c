@@ -1,4 +1,5 @@
-/* Rows of a batch: how many, and whose, where they are spread over ranks. What ranks tell each other in a step: losses, what has gone wild, and gradients. */
+/* Rows of a batch: how many, and whose, where they are spread over ranks. What ranks tell each other in a step: losses,
+ * what has gone wild, and gradients. */
 #include "solver/rows.h"
 #include "base/memory.h"
 #include "comm/comm.h"

@@ -208,8 +208,8 @@ bool gle_run_stopped(const struct gle_run *run);
 /* Whether there may be a pause after a step: where rows are spread, some steps after the last one, once no window is
  * open and no gradient waits for the optimizer; else if it is usual. */
 bool gle_run_may_pause(const struct gle_run *run, bool is_usual);
-/* Where rows are spread: room for what ranks say; has the feed make the samples of this one; tells all ranks whether one
- * is asked for the end. Errors: GLE_ENOMEM; GLE_EDEVICE. */
+/* Where rows are spread: room for what ranks say; has the feed make the samples of this one; tells all ranks whether
+ * one is asked for the end. Errors: GLE_ENOMEM; GLE_EDEVICE. */
 GLE_MUST_CHECK int gle_run_meet(struct gle_run *run, struct gle_error *err);
 void gle_run_share_feed(struct gle_run *run);
 GLE_MUST_CHECK int gle_run_agree(struct gle_run *run, struct gle_error *err);

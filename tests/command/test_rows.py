@@ -22,7 +22,8 @@ dataset: {type: npz, file: data.npz}
 network:
   input: 2
   layers:
-    - {name: hidden, neurons: {count: 7, tau_m: 1.0, tau_r: 0.5}, activation: tanh, plastic: [weight, bias, tau_m, tau_r]}
+    - {name: hidden, neurons: {count: 7, tau_m: 1.0, tau_r: 0.5}, activation: tanh,
+       plastic: [weight, bias, tau_m, tau_r]}
     - {name: readout, neurons: {count: 3, tau_m: 1.0, tau_r: 1.0}}
 learning: {loss: cross_entropy, optimizer: {type: adam, lr: 1e-2}}
 compute: {ranks: rows}
@@ -90,15 +91,16 @@ class Rows(UnderMpirun):
         args = [self.config, "--variant", "gle", "--quiet", "--set", "training.epochs=1"]
         for output, threads in (("one", 1), ("other", 2)):
             self.run_ranks(2, *args, "--output", output, "--threads", threads)
-        self.assertEqual(self.result("one", "weights.npz").read_bytes(), self.result("other", "weights.npz").read_bytes())
+        one, other = (self.result(output, "weights.npz").read_bytes() for output in ("one", "other"))
+        self.assertEqual(one, other)
         self.assertEqual(without_times(load(self.result("one"))), without_times(load(self.result("other"))))
 
     def start_endless(self, n, *args):
         """A run to out/ that has made an epoch more, and the processes of its ranks."""
         before = self.epochs("out") if list(self.folder.glob("out/**/metrics.json")) else []
         run = self.start_ranks(n, self.steady, "--output", "out", "--threads", 1, *ENDLESS, *args)
-        self.wait_for(lambda: list(self.folder.glob("out/**/metrics.json")) and len(self.epochs("out")) > len(before) + 1,
-                      run)
+        self.wait_for(lambda: list(self.folder.glob("out/**/metrics.json")) and
+                      len(self.epochs("out")) > len(before) + 1, run)
         return run, children(run.pid)
 
     def epochs(self, output):
@@ -142,10 +144,10 @@ class Rows(UnderMpirun):
 
     def test_what_is_refused(self):
         for n, more, why in (
-                (4, ["--variant", "gle"], r"rows\.yaml:11:18: compute\.ranks: 4 ranks are more than a batch of the "
+                (4, ["--variant", "gle"], r"rows\.yaml:12:18: compute\.ranks: 4 ranks are more than a batch of the "
                  r"training set has rows \(3\): start fewer, or choose another training\.batch_size"),
-                (2, ["--variant", "gle", "--seeds", "0-1"], r"rows\.yaml:11:18: compute\.ranks: rows: the ranks make one "
-                 r"run together, and a command makes no more than that one"),
+                (2, ["--variant", "gle", "--seeds", "0-1"], r"rows\.yaml:12:18: compute\.ranks: rows: the ranks make "
+                 r"one run together, and a command makes no more than that one"),
                 (2, [], r"a command makes no more than that one")):
             with self.subTest(more):
                 _, err = self.run_ranks(n, self.config, *more, code=2)

@@ -154,7 +154,8 @@ static void one_that_is_given_up_is_lost(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sums_are_in_the_order_of_ranks), cmocka_unit_test(sums_of_both_are_those_of_each), cmocka_unit_test(all_have_the_bytes_of_rank_0),
+        cmocka_unit_test(sums_are_in_the_order_of_ranks),
+        cmocka_unit_test(sums_of_both_are_those_of_each), cmocka_unit_test(all_have_the_bytes_of_rank_0),
         cmocka_unit_test(messages_come_in_their_order),   cmocka_unit_test(one_by_itself_sends_nothing),
         cmocka_unit_test(one_that_is_given_up_is_lost),
     };
