@@ -108,7 +108,7 @@ class Rows(UnderMpirun):
 
     def test_what_was_broken_off_goes_on_with_any_number_of_ranks(self):
         self.steady = self.write("steady.yaml", CONFIG.replace("type: adam, lr: 1e-2", "type: sgd, lr: 1e-3")
-                                 .partition("variants")[0] + "checkpoint: {minutes: 1e-4}\n")
+                                 .partition("variants")[0])
         run, ranks = self.start_endless(2)
         os.kill(ranks[1], signal.SIGUSR1) # it reaches one that is not the first
         _, err = self.end_of(run, 128 + signal.SIGUSR1)
@@ -131,7 +131,7 @@ class Rows(UnderMpirun):
         for a, b in zip(made, self.epochs("alone"), strict=True):
             for split in ("train", "test"):
                 if b[split]:
-                    self.assertAlmostEqual(a[split]["loss"], b[split]["loss"], delta=1e-4 * b[split]["loss"])
+                    self.assertAlmostEqual(a[split]["loss"], b[split]["loss"], delta=1e-3 * b[split]["loss"])
 
     def test_what_diverges_diverges_on_all_ranks(self):
         self.config = self.write("wild.yaml", CONFIG.replace("loss: cross_entropy", "loss: mse")
