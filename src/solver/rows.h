@@ -14,9 +14,9 @@ GLE_MUST_CHECK int gle_net_spread(struct gle_net *net, struct gle_comm *comm, st
 struct gle_comm *gle_net_comm(const struct gle_net *net);
 
 /* Of the whole batch that the net has, keeps the rows of this rank. From then on all ranks make the same calls, with
- * the same numbers of rows, and of a row: those of the whole batch, which has at least a row for each rank. But input and
- * target are those of the rows that gle_net_own_rows() tells. Losses are of all rows, and come late; a net diverges on
- * all ranks if it does on one. A net that is not spread stays as it is. */
+ * the same numbers of rows, and of a row: those of the whole batch, which has at least a row for each rank. But input
+ * and target are those of the rows that gle_net_own_rows() tells. Losses are of all rows, and come late; a net diverges
+ * on all ranks if it does on one. A net that is not spread stays as it is. */
 void gle_net_divide(struct gle_net *net);
 /* The whole batch on every rank again, for gle_net_archive(); between two steps, when no window is open, all losses are
  * collected, and no gradient waits for the optimizer. Errors: GLE_EDEVICE. */
