@@ -10,6 +10,7 @@
 #include "cli/obstacles.h"
 #include "cli/picture.h"
 #include "cli/progress.h"
+#include "cli/rows.h"
 #include "cli/session.h"
 #include "cli/show.h"
 #include "cli/trouble.h"
@@ -256,6 +257,19 @@ static void note_idle(const struct gle_plan *plans, size_t n, const struct gle_c
                 n_runs > 1 ? "s" : "", comm->size, comm->size - n_runs, comm->size - n_runs > 1 ? "have" : "has");
 }
 
+/* One run, of whose batches each rank has some rows. */
+static int run_together(struct gle_plan *plans, size_t n, struct gle_comm *comm)
+{
+    struct gle_error err = {0};
+    size_t processors;
+    int code;
+
+    if (gle_rows_check_plans(plans, n, &err) || make_way(plans, &processors, &err) ||
+        gle_plan_run_together(&code, plans, processors, comm, &err))
+        return gle_show_error(stderr, &err);
+    return code;
+}
+
 /* The runs of all configs are one list, so that no rank waits for the end of a config. */
 static int run_over_ranks(const struct gle_options *o, const char *command, struct gle_comm *comm,
                           const volatile sig_atomic_t *stop)
@@ -266,6 +280,11 @@ static int run_over_ranks(const struct gle_options *o, const char *command, stru
     int code = load_plans(&plans, &n, problem, sizeof problem, o, command, stop, true), one;
     bool any = false;
 
+    if (gle_rows_wanted(plans, n)) {
+        one = run_together(plans, n, comm);
+        drop_plans(plans, n);
+        return code ? code : one;
+    }
     for (size_t i = 0; i < n; i++) {
         struct gle_error err = {0};
         plans[i].code = make_way(&plans[i], &processors, &err) ? gle_show_error(stderr, &err) : 0;

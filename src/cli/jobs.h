@@ -43,6 +43,8 @@ struct gle_jobs {
     /* Run i, in one of so many threads of that process; other runs may follow in the same thread. Returns the exit
      * code. */
     int (*work)(void *ctx, size_t i, const struct gle_job_pipes *pipes);
+    /* Makes the only run together with all other ranks, on a rank that is not the first. */
+    void (*together)(void *ctx);
     /* A thread of it makes no more runs; and none does. NULL: nobody wants to know. */
     void (*leave)(void *ctx);
     void (*end)(void *ctx);

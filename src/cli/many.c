@@ -3,6 +3,7 @@
 #include "cli/jobs.h"
 #include "cli/limits.h"
 #include "cli/ranks.h"
+#include "cli/rows.h"
 #include "cli/session.h"
 #include "cli/show.h"
 #include "report/report.h"
@@ -96,6 +97,7 @@ struct pool {
     struct gle_plan *plans; /* (n) */
     size_t n;
     struct gle_plan *begun; /* in a process of a crew: the plan that it is of */
+    struct gle_comm *comm; /* of ranks that make its one run together */
 };
 
 /* The plan of run *i of all; *i becomes its place there. */
@@ -354,6 +356,14 @@ static uint64_t hash_plans(const struct pool *pool)
     return hash;
 }
 
+/* The one run of all plans. */
+static void together(void *ctx)
+{
+    const struct pool *pool = ctx;
+
+    (void)gle_rows_run(pool->plans, pool->comm);
+}
+
 /* Fits the runs into what the system allows, and describes them as jobs. */
 static int prepare(struct gle_jobs *jobs, struct pool *pool, size_t processors, struct gle_comm *comm,
                    struct gle_error *err)
@@ -361,7 +371,8 @@ static int prepare(struct gle_jobs *jobs, struct pool *pool, size_t processors, 
     struct gle_share share = {.at_once = 1, .threads = 1};
 
     *jobs = (struct gle_jobs){.skip = skip, .crew = crew, .begin = begin, .work = work, .leave = leave, .end = end,
-                              .name = name_run, .ctx = pool, .comm = comm->size > 1 ? comm : NULL};
+                              .name = name_run, .together = together, .ctx = pool,
+                              .comm = comm->size > 1 ? comm : NULL};
     for (size_t p = 0; p < pool->n; p++)
         jobs->n += pool->plans[p].n_runs;
     if (!jobs->n)
@@ -376,6 +387,7 @@ static int prepare(struct gle_jobs *jobs, struct pool *pool, size_t processors, 
         if (size_crews(&pool->plans[p], comm->size, err))
             return -1;
     }
+    pool->comm = comm;
     jobs->at_once = share.at_once;
     jobs->plan = comm->size > 1 ? hash_plans(pool) : 0;
     return 0;
@@ -422,6 +434,25 @@ int gle_plans_run(int *code, struct gle_plan *plans, size_t n, size_t processors
     for (size_t p = 0; p < n && !rc; p++)
         rc = plans[p].code ? 0 : summarise(&plans[p], err);
     return rc ? -1 : 0;
+}
+
+int gle_plan_run_together(int *code, struct gle_plan *plan, size_t processors, struct gle_comm *comm,
+                          struct gle_error *err)
+{
+    struct pool pool = {.plans = plan, .n = 1};
+    struct gle_ranks *ranks;
+    struct gle_jobs jobs;
+    int rc;
+
+    *code = 0;
+    if (prepare(&jobs, &pool, processors, comm, err))
+        return -1;
+    ranks = gle_ranks_create(&jobs);
+    rc = ranks ? gle_ranks_join(ranks, err) : gle_fail(err, GLE_ENOMEM, "no memory for %zu ranks", comm->size);
+    if (!rc)
+        *code = gle_rows_run(plan, comm);
+    gle_ranks_destroy(ranks);
+    return rc;
 }
 
 int gle_plans_serve(struct gle_plan *plans, size_t n, size_t processors, struct gle_comm *comm, const char *problem,

@@ -59,6 +59,11 @@ GLE_MUST_CHECK int gle_plans_run(int *code, struct gle_plan *plans, size_t n, si
 GLE_MUST_CHECK int gle_plans_serve(struct gle_plan *plans, size_t n, size_t processors, struct gle_comm *comm,
                                    const char *problem, const volatile sig_atomic_t *stop, struct gle_error *err);
 
+/* Makes the one run of a plan on all ranks together (compute.ranks: rows), of which this is the first; *code: its exit
+ * code. Errors: as gle_ranks_join(), GLE_ENOMEM. */
+GLE_MUST_CHECK int gle_plan_run_together(int *code, struct gle_plan *plan, size_t processors, struct gle_comm *comm,
+                                         struct gle_error *err);
+
 /* Says on standard output what became of the summary in dir. */
 void gle_plan_tell_summary(const char *dir, const struct gle_summary *came);
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* What a message is. */
 enum tag {
@@ -18,6 +19,7 @@ enum tag {
     START,    /* 0 to k: struct start */
     STOP,     /* int: the signal */
     LEAVE,    /* bool: whether all ranks part together */
+    TOGETHER, /* nothing more: the only run begins, on all ranks */
 };
 
 struct ready {
@@ -211,6 +213,48 @@ void gle_ranks_listen(struct gle_ranks *ranks, const struct gle_ranks_events *ev
             send_any(ranks->comm, r, ALIVE, NULL, 0);
 }
 
+/* Why the run cannot be made by all. */
+static void on_refused(void *ctx, size_t rank, const char *why)
+{
+    gle_fail(ctx, GLE_EUSAGE, "rank %zu does not take part: %s", rank, why);
+}
+
+static void on_lost(void *ctx, size_t rank)
+{
+    gle_fail(ctx, GLE_EDEVICE, "rank %zu was lost before the run began", rank);
+}
+
+static void on_stopped(void *ctx, int number)
+{
+    (void)ctx;
+    raise(number);
+}
+
+int gle_ranks_join(struct gle_ranks *ranks, struct gle_error *err)
+{
+    static const struct timespec NAP = {0, 2 * 1000000L};
+    const struct gle_crews_events none = {0}; /* nobody makes a run yet */
+    const struct gle_ranks_events events = {
+        .runs = &none, .refused = on_refused, .lost = on_lost, .stopped = on_stopped, .ctx = err};
+    size_t n_ready = 1;
+
+    while (n_ready < ranks->comm->size) {
+        gle_ranks_listen(ranks, &events);
+        if (err->code)
+            return -1;
+        if (*ranks->jobs->stop)
+            return gle_fail(err, GLE_ESTOPPED, "stopped by a signal before all ranks were there");
+        n_ready = 1;
+        for (size_t r = 1; r < ranks->comm->size; r++)
+            n_ready += gle_ranks_ready(ranks, r);
+        nanosleep(&NAP, NULL);
+    }
+    for (size_t r = 1; r < ranks->comm->size; r++)
+        if (gle_comm_send(ranks->comm, r, TOGETHER, NULL, 0, err))
+            return -1;
+    return 0;
+}
+
 void gle_ranks_signal(struct gle_ranks *ranks, int number)
 {
     for (size_t r = 1; r < ranks->comm->size; r++)
@@ -303,6 +347,14 @@ static void begin(struct server *s, const struct gle_jobs *jobs, const struct gl
         send_back(s, &start, number);
 }
 
+/* The steps of a run are this process's own, and Ctrl-Z stops it as any other. */
+static void join(const struct gle_jobs *jobs)
+{
+    gle_signals_remember_stops(false);
+    jobs->together(jobs->ctx);
+    gle_signals_remember_stops(true);
+}
+
 static void obey(struct server *s, const struct gle_jobs *jobs)
 {
     const bool is_lost = gle_comm_is_lost(s->comm, 0); /* though its last words may have come */
@@ -314,6 +366,8 @@ static void obey(struct server *s, const struct gle_jobs *jobs)
         s->silence = (struct silence){.last = gle_clock()};
         if (m.tag == START)
             begin(s, jobs, &m);
+        else if (m.tag == TOGETHER && jobs->together)
+            join(jobs);
         else if (m.tag == STOP && read_head(&number, sizeof number, &m) && !*jobs->stop)
             raise(number);
         else if (m.tag == LEAVE)

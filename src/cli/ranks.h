@@ -25,6 +25,10 @@ void gle_ranks_destroy(struct gle_ranks *ranks); /* NULL is fine */
 bool gle_ranks_ready(const struct gle_ranks *ranks, size_t rank);
 /* Has n runs, from `first` on, made there. Errors: GLE_ENOMEM, GLE_EDEVICE. */
 GLE_MUST_CHECK int gle_ranks_start(struct gle_ranks *ranks, size_t rank, size_t first, size_t n, struct gle_error *err);
+/* Waits until all ranks have said that they take runs, and has each make the only run together with this one
+ * (jobs->together), which makes its part next. Errors: GLE_EUSAGE (one takes none), GLE_EDEVICE (one is lost),
+ * GLE_ESTOPPED (a signal came before). */
+GLE_MUST_CHECK int gle_ranks_join(struct gle_ranks *ranks, struct gle_error *err);
 /* Takes in what has come; does not wait. To be called every second at least. */
 void gle_ranks_listen(struct gle_ranks *ranks, const struct gle_ranks_events *events);
 /* Hands a signal to the runs of all. */

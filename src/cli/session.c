@@ -8,10 +8,12 @@
 #include "cli/notes.h"
 #include "cli/outcome.h"
 #include "cli/show.h"
+#include "cli/together.h"
 #include "report/checkpoint.h"
 #include "report/recording.h"
 #include "report/report.h"
 #include "solver/fleet.h"
+#include "solver/rows.h"
 #include "train/measure.h"
 #include "train/train.h"
 #include "yaml/node.h"
@@ -42,20 +44,38 @@ struct session {
     struct gle_recorder *recorder; /* NULL: none */
     struct gle_checkpoint checkpoint;
     bool begun; /* steps were made, and metrics tell of them */
+    bool agreed; /* all ranks know of what has failed */
     struct gle_bar bar;
     const struct gle_session_how *how;
     int progress; /* as there, until nobody listens */
 };
 enum { NOBODY = -1 };
 
+/* Whether this process writes files: the only one, or the first of those that make the run together. */
+static bool leads(const struct session *s)
+{
+    return !s->how->comm || !s->how->comm->rank;
+}
+
+/* As gle_together(), within a run. */
+static int tell_all(struct session *s, int rc, struct gle_error *err)
+{
+    rc = gle_together(s->how->comm, rc, err);
+    s->agreed = rc && err->code != GLE_EDEVICE;
+    return rc;
+}
+
 static int on_stage(void *ctx, const struct gle_metrics *metrics, struct gle_error *err)
 {
     struct session *s = ctx;
+    int rc = 0;
 
     gle_bar_stage(&s->bar, metrics, s->report.exp);
     if (gle_metrics_complete(metrics, s->report.exp)) /* the last report comes with the end */
         return 0;
-    return gle_report_due(&s->report) ? gle_report_write(&s->report, metrics, s->net, err) : 0;
+    if (leads(s) && gle_report_due(&s->report))
+        rc = gle_report_write(&s->report, metrics, s->net, err);
+    return tell_all(s, rc, err);
 }
 
 static void on_evaluated(void *ctx, const struct gle_metrics *metrics)
@@ -79,28 +99,39 @@ static int on_window(void *ctx, const struct gle_closed_window *window, struct g
 static int on_pause(void *ctx, struct gle_run *training, enum gle_pause when, struct gle_error *err)
 {
     struct session *s = ctx;
+    bool due = gle_checkpoint_due(&s->checkpoint, when);
+    int rc = 0;
 
     s->begun = true;
-    if (!gle_checkpoint_due(&s->checkpoint, when))
-        return 0;
-    if (gle_report_replaces(&s->report) && gle_report_write(&s->report, &s->metrics, s->net, err))
+    if (gle_together_follow(s->how->comm, &due, err))
         return -1;
-    return gle_checkpoint_write(&s->checkpoint, training, err);
+    if (!due)
+        return 0;
+    if (gle_net_unite(s->net, err))
+        return -1;
+    if (leads(s))
+        rc = (gle_report_replaces(&s->report) && gle_report_write(&s->report, &s->metrics, s->net, err)) ||
+             gle_checkpoint_write(&s->checkpoint, training, err);
+    gle_net_divide(s->net);
+    return tell_all(s, rc ? -1 : 0, err);
 }
 
 static int on_resume(void *ctx, struct gle_run *training, struct gle_error *err)
 {
     struct session *s = ctx;
     const struct gle_provenance *p = s->report.provenance;
+    const int rc = leads(s) ? gle_checkpoint_read(&s->checkpoint, training, err)
+                            : gle_checkpoint_follow(&s->checkpoint, training, err);
     char now[GLE_MAKER];
 
-    if (gle_checkpoint_read(&s->checkpoint, training, err))
+    if (tell_all(s, rc, err))
         return -1;
     gle_provenance_maker(now, p);
-    if (p->changed)
-        fprintf(s->how->err, "glesim: %s: another device, instruction set or program goes on with it, so that its "
-                             "bits are those of neither: %s; before: %s\n",
-                s->report.dir, now, p->earlier[p->n_earlier - 1]);
+    if (leads(s) && p->changed)
+        fprintf(s->how->err, "glesim: %s: another %s goes on with it, so that its bits are those of neither: %s; "
+                             "before: %s\n",
+                s->report.dir, p->recounted ? "number of ranks" : "device, instruction set or program", now,
+                p->earlier[p->n_earlier - 1]);
     return 0;
 }
 
@@ -216,9 +247,10 @@ static int open_session(struct session *s, struct gle_error *err)
     const size_t threads = gle_limits_threads(s->how->threads);
     struct gle_graph_options options;
 
-    if (open_device(s, err) || open_data(s, err))
+    if ((!s->how->comm && open_device(s, err)) || open_data(s, err))
         return -1;
-    if (gle_train_check(exp, s->data, err))
+    if (gle_train_check(exp, s->data, err) ||
+        (s->how->comm && gle_train_check_ranks(exp, s->data, s->how->comm->size, err)))
         return -1;
     options = gle_train_options(exp, s->data);
     if (gle_graph_build(&s->graph, exp, &options, err) || choose_backend(s, threads, err))
@@ -229,6 +261,8 @@ static int open_session(struct session *s, struct gle_error *err)
         return gle_fail(err, GLE_ENOMEM, "only %zu of %zu threads can be made; --threads %zu does with so many",
                         threads, gle_net_threads(s->net), threads);
     if (s->fleet && gle_net_move(s->net, s->fleet, err))
+        return -1;
+    if (s->how->comm && gle_net_spread(s->net, s->how->comm, err))
         return -1;
     if (!s->how->options->quiet)
         gle_notes_print(s->how->err, exp, s->data, s->how->again);
@@ -306,8 +340,8 @@ static int open_run(struct session *s, struct gle_error *err)
     const struct gle_options *o = s->how->options;
     const enum gle_start how = o->resume ? GLE_START_RESUME : o->force ? GLE_START_REPLACE : GLE_START_NEW;
 
-    if (gle_metrics_init(&s->metrics, s->graph->exp, s->data, err) || gle_report_begin(&s->report, how, err) ||
-        open_recorder(s, err))
+    if (gle_metrics_init(&s->metrics, s->graph->exp, s->data, err) ||
+        (leads(s) && gle_report_begin(&s->report, how, err)) || open_recorder(s, err))
         return -1;
     gle_checkpoint_start(&s->checkpoint, &s->report, s->recorder);
     return 0;
@@ -339,13 +373,18 @@ static int train(struct session *s, struct gle_provenance *provenance, struct gl
                                     .pause = on_pause};
     struct gle_error write_err = {0};
     const double start = gle_clock();
+    bool resumes;
     int rc;
 
     s->report.graph = s->graph;
     s->report.provenance = provenance;
-    if (open_run(s, err))
+    rc = open_run(s, err);
+    if (gle_together(s->how->comm, rc, err))
         return -1;
-    if (gle_report_resumes(&s->report))
+    resumes = leads(s) && gle_report_resumes(&s->report);
+    if (gle_together_follow(s->how->comm, &resumes, err))
+        return -1;
+    if (resumes)
         observer.resume = on_resume;
     gle_bar_start(&s->bar, s->graph->exp, quiet || s->progress >= 0);
     rc = gle_train(&s->metrics, s->net, s->graph, s->data, s->fleet, &observer, s->how->stop, err);
@@ -353,9 +392,14 @@ static int train(struct session *s, struct gle_provenance *provenance, struct gl
     if (rc && err->code == GLE_EDIVERGED)
         name_loop(s, err);
     if (rc && err->code != GLE_EDIVERGED) {
-        report_failure(s, err);
+        if (s->how->comm && !s->agreed) /* the others wait in a step, and mpirun ends them */
+            gle_comm_end(s->how->comm, false);
+        if (leads(s))
+            report_failure(s, err);
         return -1;
     }
+    if (!leads(s))
+        return rc;
     gle_provenance_now(provenance->end);
     if (write_all(s, &write_err)) {
         if (rc)
@@ -508,6 +552,21 @@ static int hold(struct session *s, struct gle_error *err)
     return held.code ? gle_fail(err, held.code, "%s", held.text) : 0;
 }
 
+/* Before data are read: the run's directory is taken hold of. */
+static int begin(struct session *s, bool *there, struct gle_error *err)
+{
+    const struct gle_options *o = s->how->options;
+    const struct gle_experiment *exp = s->report.exp;
+    const bool trains = o->action == GLE_RUN;
+    int rc = 0;
+
+    if (leads(s))
+        rc = (trains && hold(s, err)) || is_there(there, s, o, err) ||
+             (trains && o->resume && exp->backend == GLE_BACKEND_AUTO && !s->how->comm &&
+              gle_checkpoint_maker(s->former, &s->report, err));
+    return gle_together(s->how->comm, rc ? -1 : 0, err) || gle_together_follow(s->how->comm, there, err) ? -1 : 0;
+}
+
 int gle_session_run(const struct gle_experiment *exp, const struct gle_session_how *how, struct gle_error *err)
 {
     struct session s = {.report = gle_report_of(exp), .how = how, .progress = how->progress};
@@ -518,12 +577,13 @@ int gle_session_run(const struct gle_experiment *exp, const struct gle_session_h
 
     gle_provenance_collect(&provenance, how->command);
     s.report.anywhere = how->options->anywhere;
-    rc = gle_report_dir(s.report.dir, sizeof s.report.dir, how->options->output, exp, err) ||
-         (trains && hold(&s, err)) || is_there(&there, &s, how->options, err) ||
-         (trains && how->options->resume && exp->backend == GLE_BACKEND_AUTO &&
-          gle_checkpoint_maker(s.former, &s.report, err));
-    if (!rc && !there)
+    if (how->comm)
+        provenance.ranks = how->comm->size;
+    rc = gle_report_dir(s.report.dir, sizeof s.report.dir, how->options->output, exp, err) || begin(&s, &there, err);
+    if (!rc && !there) {
         rc = open_session(&s, err);
+        rc = gle_together(how->comm, rc, err);
+    }
     if (!rc && !there) {
         provenance.threads = gle_net_threads(s.net);
         gle_choice_report(&provenance, &s.choice);

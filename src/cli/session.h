@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+struct gle_comm;
+
 /* Pointers are borrowed. */
 struct gle_session_how {
     const struct gle_options *options; /* its action: GLE_RUN, or GLE_DRY_RUN, which shows what a run would take */
@@ -21,6 +23,8 @@ struct gle_session_how {
     const volatile sig_atomic_t *stop; /* the signal that asks for the end; NULL: none will */
     struct gle_accelerator *accelerator; /* what it may run on */
     bool again; /* a run of another seed goes before it, which says what is so whatever the seed */
+    struct gle_comm *comm; /* the ranks that make it together (compute.ranks); NULL: this process does. One that fails
+                              where it cannot say so to the others parts from them */
     bool races; /* no other run goes on beside it, so that the backend `auto` can measure which one is faster */
 };
 

@@ -178,6 +178,12 @@ int gle_comm_sum_doubles(struct gle_comm *comm, double *values, size_t n, struct
     return comm->way ? gle_way_sum_doubles(comm, values, n, err) : 0;
 }
 
+int gle_comm_sum_both(struct gle_comm *comm, double *doubles, size_t n_doubles, float *values, size_t n,
+                      struct gle_error *err)
+{
+    return comm->way ? gle_way_sum_both(comm, doubles, n_doubles, values, n, err) : 0;
+}
+
 int gle_comm_share(struct gle_comm *comm, void *bytes, size_t n, struct gle_error *err)
 {
     return comm->way ? gle_way_share(comm, bytes, n, err) : 0;

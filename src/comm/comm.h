@@ -50,6 +50,9 @@ void gle_comm_give_up(struct gle_comm *comm, size_t rank);
  * bit. Errors: GLE_EDEVICE, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_comm_sum(struct gle_comm *comm, float *values, size_t n, struct gle_error *err);
 GLE_MUST_CHECK int gle_comm_sum_doubles(struct gle_comm *comm, double *values, size_t n, struct gle_error *err);
+/* The same of both at once, which waits for the others but once where there are few values. */
+GLE_MUST_CHECK int gle_comm_sum_both(struct gle_comm *comm, double *doubles, size_t n_doubles, float *values, size_t n,
+                                     struct gle_error *err);
 /* All have the bytes (n) of rank 0 then. Errors: GLE_EDEVICE. */
 GLE_MUST_CHECK int gle_comm_share(struct gle_comm *comm, void *bytes, size_t n, struct gle_error *err);
 

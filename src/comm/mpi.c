@@ -40,13 +40,13 @@ static int check(int rc, const char *what, struct gle_error *err)
 int gle_way_start(struct gle_comm *comm, struct gle_error *err)
 {
     struct way *way = gle_calloc(1, sizeof *way);
-    int rank, size;
+    int rank, size, threads; /* of a network make steps, while this one calls MPI */
 
     if (!way)
         return gle_fail(err, GLE_ENOMEM, "no memory for MPI");
     /* Runs are made in processes that call nothing of MPI, so there is nothing to be warned of. */
     setenv("OMPI_MCA_mpi_warn_on_fork", "0", 0);
-    if (check(MPI_Init(NULL, NULL), "start", err)) {
+    if (check(MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &threads), "start", err)) {
         gle_free(way);
         return -1;
     }
@@ -174,6 +174,37 @@ int gle_way_sum_doubles(struct gle_comm *comm, double *values, size_t n, struct 
     for (size_t done = 0; done < n; done += DOUBLES)
         if (sum_piece(comm, values + done, n - done < DOUBLES ? n - done : DOUBLES, err))
             return -1;
+    return 0;
+}
+
+int gle_way_sum_both(struct gle_comm *comm, double *doubles, size_t n_doubles, float *values, size_t n,
+                     struct gle_error *err)
+{
+    enum { TOGETHER = 1 << 16 }; /* bytes of all ranks, up to which waiting takes longer than the way */
+    struct way *way = comm->way;
+    const size_t first = n_doubles * sizeof *doubles, each = (first + n * sizeof *values + 7) / 8 * 8;
+    unsigned char *mine;
+
+    if (comm->size * each > TOGETHER)
+        return gle_way_sum_doubles(comm, doubles, n_doubles, err) || gle_way_sum(comm, values, n, err) ? -1 : 0;
+    if (make_room(way, (comm->size + 1) * each, err))
+        return -1;
+    mine = way->parts + comm->size * each;
+    memcpy(mine, doubles, first);
+    memcpy(mine + first, values, n * sizeof *values);
+    if (gle_way_gather(comm, way->parts, mine, each, err))
+        return -1;
+    for (size_t i = 0; i < n_doubles; i++) {
+        doubles[i] = 0.0;
+        for (size_t r = 0; r < comm->size; r++)
+            doubles[i] += ((const double *)(const void *)(way->parts + r * each))[i];
+    }
+    for (size_t i = 0; i < n; i++) {
+        double sum = 0.0;
+        for (size_t r = 0; r < comm->size; r++)
+            sum += (double)((const float *)(const void *)(way->parts + r * each + first))[i];
+        values[i] = (float)sum;
+    }
     return 0;
 }
 

@@ -46,6 +46,17 @@ int gle_way_sum_doubles(struct gle_comm *comm, double *values, size_t n, struct 
     return refuse(err);
 }
 
+int gle_way_sum_both(struct gle_comm *comm, double *doubles, size_t n_doubles, float *values, size_t n,
+                     struct gle_error *err)
+{
+    (void)comm;
+    (void)doubles;
+    (void)n_doubles;
+    (void)values;
+    (void)n;
+    return refuse(err);
+}
+
 int gle_way_share(struct gle_comm *comm, void *bytes, size_t n, struct gle_error *err)
 {
     (void)comm;

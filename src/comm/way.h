@@ -12,6 +12,8 @@ GLE_MUST_CHECK int gle_way_gather(struct gle_comm *comm, void *all, const void *
                                   struct gle_error *err);
 GLE_MUST_CHECK int gle_way_sum(struct gle_comm *comm, float *values, size_t n, struct gle_error *err);
 GLE_MUST_CHECK int gle_way_sum_doubles(struct gle_comm *comm, double *values, size_t n, struct gle_error *err);
+GLE_MUST_CHECK int gle_way_sum_both(struct gle_comm *comm, double *doubles, size_t n_doubles, float *values, size_t n,
+                                    struct gle_error *err);
 GLE_MUST_CHECK int gle_way_share(struct gle_comm *comm, void *bytes, size_t n, struct gle_error *err);
 GLE_MUST_CHECK int gle_way_send(struct gle_comm *comm, size_t to, int tag, const void *bytes, size_t n,
                                 struct gle_error *err);

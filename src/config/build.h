@@ -57,6 +57,8 @@ GLE_MUST_CHECK int gle_errors_from_build(struct gle_experiment *exp, const struc
                                          struct gle_errors *errs);
 /* Whether every layer leads to the output. Errors: GLE_ECONFIG, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_unheard_check(const struct gle_experiment *exp, struct gle_errors *errs);
+/* Whether rows of the batch can be spread over ranks, where that is asked for (compute.ranks). Errors: GLE_ECONFIG. */
+GLE_MUST_CHECK int gle_rows_check(const struct gle_experiment *exp, struct gle_errors *errs);
 /* Whether the network has neither loops nor delays where the adjoint equations are asked for. Left out where
  * exp->layers is NULL. Errors: GLE_ECONFIG, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_ways_check(const struct gle_experiment *exp, struct gle_errors *errs);

@@ -93,6 +93,16 @@ static const struct gle_note backend_notes[] = {
 };
 #undef ON_GPUS
 
+static const struct gle_row ranks[] = {
+    [GLE_RANKS_MAKE_RUNS] = {.name = "runs",
+                             .help = "each makes runs by itself, which give the bits that they give alone"},
+    [GLE_RANKS_MAKE_ROWS] = {.name = "rows",
+                             .help = "all make one run, each the steps of its part of the batch's rows; gradients are "
+                                     "added in the order of ranks"},
+    {.name = NULL},
+};
+const struct gle_table gle_ranks_table = {"ranks", ranks, sizeof *ranks};
+
 /* device: its number, or a part of its name */
 static const struct gle_key device_number_key = {
     .name = "number", .kind = GLE_KEY_KIND_COUNT, .low = 0, .high = 1e6, .unit = "", .help = "its number in --list"};
@@ -517,6 +527,8 @@ static const struct gle_key compute_keys[] = {
                        backend_notes),
     GLE_KEY_CUSTOM(struct gle_compute_keys, device, GLE_ABSENT, &device_custom,
                    "the device: its number, or a part of its name, in --list; default under opencl: the first one"),
+    GLE_KEY_NAME(struct gle_compute_keys, ranks, "runs", &gle_ranks_table,
+                 "what the ranks do that mpirun has started; one alone makes the run as ever"),
     GLE_KEY_END,
 };
 
@@ -585,6 +597,6 @@ const struct gle_key gle_experiment_keys[] = {
 const struct gle_table *const gle_tables[] = {
     &gle_dataset_table, &gle_act_table,  &gle_rule_table,  &gle_loss_table,  &gle_optimizer_table, &gle_schedule_table,
     &gle_metric_table,  &gle_init_table, &gle_param_table, &gle_variable_table, &gle_state_table, &gle_test_table,
-    &gle_reset_table,   &gle_backend_table, &gle_link_table, &gle_pool_table,
+    &gle_reset_table,   &gle_backend_table, &gle_ranks_table, &gle_link_table, &gle_pool_table,
     &gle_feedback_table, &gle_when_table, &gle_integration_table, &gle_decide_table, NULL,
 };

@@ -200,6 +200,7 @@ struct gle_checkpoint_keys {
 struct gle_compute_keys {
     const struct gle_row *backend;
     const char *device; /* NULL: absent */
+    const struct gle_row *ranks;
 };
 
 struct gle_file_keys {
@@ -245,5 +246,6 @@ extern const struct gle_table gle_variable_table, gle_decide_table;
 /* What people take for parameters. */
 extern const struct gle_table gle_param_table, gle_recorded_table, gle_state_table, gle_test_table, gle_reset_table;
 extern const struct gle_table gle_backend_table;
+extern const struct gle_table gle_ranks_table;
 
 #endif

@@ -332,6 +332,8 @@ static int build_sections(struct gle_experiment *exp, const struct gle_file_keys
     exp->device = file->compute.device;
     if (file->compute.backend)
         exp->backend = (enum gle_backend)(file->compute.backend - (const struct gle_row *)gle_backend_table.rows);
+    if (file->compute.ranks)
+        exp->ranks = (enum gle_ranks_make)(file->compute.ranks - (const struct gle_row *)gle_ranks_table.rows);
     rc |= check_early(exp, file, errs);
     if (dataset)
         rc |= check_dataset(exp, errs);
@@ -351,7 +353,7 @@ static int build_sections(struct gle_experiment *exp, const struct gle_file_keys
            gle_evaluate_build(exp, &file->training.evaluate, errs) |
            gle_decide_build(exp, &file->training.decide, errs) | gle_record_build(exp, &file->record, errs) |
            gle_diagnose_build(exp, &file->diagnose, errs) | gle_curvatures_check(exp, errs) |
-           gle_feedback_check(exp, errs) | gle_ways_check(exp, errs);
+           gle_feedback_check(exp, errs) | gle_ways_check(exp, errs) | gle_rows_check(exp, errs);
 }
 
 struct gle_experiment *gle_experiment_build(struct gle_doc *doc, const char *variant, const struct gle_sweep *sweep,

@@ -84,6 +84,9 @@ static inline float gle_quantize_levels(const struct gle_quantize_cfg *quantize)
 /* When the test set is evaluated (training.test); in the order of their rows. */
 enum gle_test { GLE_TEST_AUTO, GLE_TEST_EPOCHS, GLE_TEST_END };
 
+/* What several ranks do (compute.ranks); in the order of their rows. */
+enum gle_ranks_make { GLE_RANKS_MAKE_RUNS, GLE_RANKS_MAKE_ROWS };
+
 /* Where the network runs (compute.backend); in the order of their rows. */
 enum gle_backend { GLE_BACKEND_AUTO, GLE_BACKEND_CPU, GLE_BACKEND_OPENCL };
 
@@ -292,6 +295,7 @@ struct gle_experiment {
 
     enum gle_backend backend;
     const char *device; /* its number, or a part of its name; NULL: any */
+    enum gle_ranks_make ranks;
 
     struct gle_doc *doc;        /* the resolved tree; owns all of the above */
     const struct gle_node *src; /* its root */

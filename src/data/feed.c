@@ -18,7 +18,7 @@ struct slot {
     float *frames;
     size_t *n_frames;
     uint64_t first_draw;
-    size_t taken, made; /* samples that threads have begun, and finished */
+    size_t taken, made, end; /* samples that threads have begun, and finished; those before which they are to */
 };
 
 struct queued {
@@ -37,6 +37,7 @@ struct worker {
 struct gle_feed {
     const struct gle_data *data;
     size_t batch_max;
+    size_t part, parts; /* see gle_feed_share() */
     struct queued queue[GLE_FEED_PASSES]; /* queue[0] is the pass that batches come from */
     size_t n_queued;
     /* Batches follow each other round the slots: slots[first] is being shown, if `shown`, then those in the making. */
@@ -86,7 +87,8 @@ static bool begin_batch(struct gle_feed *feed)
         .split = from->pass.split, .rows = slot->rows, .B = B};
     slot->batch.n_steps = gle_data_longest(feed->data, from->pass.split, slot->rows, B);
     slot->first_draw = from->pass.first_draw + from->at;
-    slot->taken = slot->made = is_made(feed) ? 0 : B;
+    slot->end = is_made(feed) ? B * (feed->part + 1) / feed->parts : B;
+    slot->taken = slot->made = is_made(feed) ? B * feed->part / feed->parts : B;
     if (is_made(feed)) {
         for (size_t b = 0; b < B; b++) {
             slot->n_frames[b] = maker->length(maker->state, from->pass.split,
@@ -111,7 +113,7 @@ static struct slot *find_work(struct gle_feed *feed)
 {
     struct slot *last = feed->n_slots ? &feed->slots[(feed->first + feed->n_slots - 1) % SLOTS] : NULL;
 
-    if (last && last->taken < last->batch.B)
+    if (last && last->taken < last->end)
         return last;
     return begin_batch(feed) ? &feed->slots[(feed->first + feed->n_slots - 1) % SLOTS] : NULL;
 }
@@ -135,7 +137,7 @@ static void *make_samples(void *arg)
         maker->make(maker->state, self->desk, slot->frames + b * sample_size(feed->data), slot->batch.split,
                     gle_data_number(feed->data, slot->batch.split, slot->rows[b]), slot->first_draw + b);
         pthread_mutex_lock(&feed->lock);
-        if (++slot->made == slot->batch.B)
+        if (++slot->made == slot->end)
             pthread_cond_signal(&feed->ready);
     }
     pthread_mutex_unlock(&feed->lock);
@@ -204,6 +206,7 @@ int gle_feed_open(struct gle_feed **out, const struct gle_data *data, size_t bat
         return gle_fail(err, GLE_ENOMEM, "no memory for the feed of samples");
     feed->data = data;
     feed->batch_max = batch_max;
+    feed->parts = 1;
     pthread_mutex_init(&feed->lock, NULL);
     pthread_cond_init(&feed->work, NULL);
     pthread_cond_init(&feed->ready, NULL);
@@ -213,6 +216,14 @@ int gle_feed_open(struct gle_feed **out, const struct gle_data *data, size_t bat
     }
     *out = feed;
     return 0;
+}
+
+void gle_feed_share(struct gle_feed *feed, size_t part, size_t parts)
+{
+    pthread_mutex_lock(&feed->lock);
+    feed->part = part;
+    feed->parts = parts;
+    pthread_mutex_unlock(&feed->lock);
 }
 
 void gle_feed_close(struct gle_feed *feed)
@@ -265,7 +276,7 @@ const struct gle_batch *gle_feed_next(struct gle_feed *feed, double *waited)
         begin_batch(feed);
     assert(feed->n_slots);
     slot = &feed->slots[feed->first];
-    while (slot->made < slot->batch.B)
+    while (slot->made < slot->end)
         pthread_cond_wait(&feed->ready, &feed->lock);
     feed->shown = true;
     pthread_mutex_unlock(&feed->lock);

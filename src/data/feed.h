@@ -23,6 +23,10 @@ GLE_MUST_CHECK int gle_feed_open(struct gle_feed **out, const struct gle_data *d
                                  struct gle_error *err);
 void gle_feed_close(struct gle_feed *feed); /* NULL is fine; stops the threads, whatever they are at */
 
+/* Of the samples of each batch, those that are made are the ones of this part out of so many: the others are somebody
+ * else's, and their frames are anything. Before the first pass is added. */
+void gle_feed_share(struct gle_feed *feed, size_t part, size_t parts);
+
 /* Says which pass comes after those that were added before; at most GLE_FEED_PASSES may not be over yet. rows are
  * copied.
  * Errors: GLE_ENOMEM. */

@@ -156,6 +156,20 @@ int gle_checkpoint_read(struct gle_checkpoint *c, struct gle_run *run, struct gl
     return rc;
 }
 
+int gle_checkpoint_follow(const struct gle_checkpoint *c, struct gle_run *run, struct gle_error *err)
+{
+    char path[GLE_REPORT_PATH];
+    struct gle_archive *a;
+    int rc;
+
+    gle_report_path(path, c->report, GLE_FILE_CHECKPOINT);
+    if (gle_archive_open(&a, path, err))
+        return -1;
+    rc = gle_run_archive(run, a, err);
+    gle_archive_destroy(a);
+    return rc;
+}
+
 int gle_checkpoint_maker(char maker[GLE_MAKER], const struct gle_report *report, struct gle_error *err)
 {
     struct gle_error unread = {0};

@@ -190,6 +190,7 @@ static json_t *provenance(const struct gle_provenance *p)
     json_object_set_new(out, "auto", p->looked_at.has_looked ? looked_at(&p->looked_at) : json_null());
     json_object_set_new(out, "instruction_set", json_string(p->isa));
     json_object_set_new(out, "threads", gle_json_count(p->threads));
+    json_object_set_new(out, "ranks", gle_json_count(p->ranks));
     json_object_set_new(out, "start", json_string(p->start));
     json_object_set_new(out, "resumed", resumed);
     json_object_set_new(out, "earlier", earlier);

@@ -52,6 +52,7 @@ void gle_provenance_collect(struct gle_provenance *p, const char *command)
                                  .compiler = compiler,
                                  .backend = "cpu",
                                  .isa = gle_isa_name(gle_isa_best()),
+                                 .ranks = 1,
                                  .command = command};
     gle_blas_name(p->blas, sizeof p->blas);
     find_cpu(p->cpu, sizeof p->cpu);
@@ -90,9 +91,13 @@ void gle_provenance_maker(char maker[GLE_MAKER], const struct gle_provenance *p)
                           : snprintf(maker, GLE_MAKER, "%s, glesim %.40s%s%.40s, %.80s%s%.60s", p->isa, p->version,
                                      p->commit[0] ? " " : "", p->commit, p->compiler, blas ? ", " : "",
                                      blas ? p->blas : "");
+    char ranks[GLE_MAKER_RANKS];
 
     assert(n > 0 && n < GLE_MAKER);
-    (void)n;
+    if (p->ranks < 2)
+        return;
+    snprintf(ranks, sizeof ranks, ", %zu ranks", p->ranks); /* never cut off */
+    snprintf(maker + (n < GLE_MAKER - GLE_MAKER_RANKS ? n : GLE_MAKER - GLE_MAKER_RANKS), GLE_MAKER_RANKS, "%s", ranks);
 }
 
 /* How many letters of a maker name a device; 0: it was the processors. */
@@ -101,6 +106,16 @@ static size_t device_length(const char *maker)
     const char *end = strstr(maker, ", driver ");
 
     return end ? (size_t)(end - maker) : 0;
+}
+
+/* Of a maker that ends with the number of ranks, the letters before that; else of all. */
+static size_t program_length(const char *maker)
+{
+    static const char ranks[] = " ranks";
+    const size_t n = strlen(maker), end = sizeof ranks - 1;
+    const char *comma = strrchr(maker, ',');
+
+    return n > end && comma && !strcmp(maker + n - end, ranks) ? (size_t)(comma - maker) : n;
 }
 
 void gle_provenance_device_name(char name[GLE_MAKER_DEVICE + 1], const char *maker)
@@ -174,6 +189,8 @@ static int visit_makers(struct gle_provenance *p, struct gle_archive *a, struct 
         return -1;
     p->changed = gle_archive_restores(a) && strcmp(maker, now);
     p->moved = p->changed && (device_length(maker) != device_length(now) || memcmp(maker, now, device_length(now)));
+    p->recounted = p->changed && program_length(maker) == program_length(now) &&
+                   !memcmp(maker, now, program_length(now));
     return p->changed ? add_earlier(p, maker, err) : 0;
 }
 

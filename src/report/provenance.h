@@ -8,7 +8,8 @@
 #include <stddef.h>
 
 /* What the bits of a result depend on, beside config and data. */
-enum { GLE_MAKER = 256, GLE_MAKER_DEVICE = 60 /* letters of a device's name in it */ };
+enum { GLE_MAKER = 256, GLE_MAKER_DEVICE = 60, /* letters of a device's name in it */
+       GLE_MAKER_RANKS = 32 };
 
 /* The device of a backend; borrowed. name NULL: the processors. */
 struct gle_provenance_device {
@@ -31,6 +32,7 @@ struct gle_provenance {
     struct gle_provenance_auto looked_at;
     const char *isa;      /* instruction set of the kernels */
     size_t threads;
+    size_t ranks; /* over which the rows of batches were spread; 1: they were not */
     char start[32], end[32]; /* UTC, ISO 8601; end "" while running */
     const char *command;     /* the command line; borrowed */
     char (*resumed)[32];     /* when the run was resumed, likewise; owned (gle_provenance_clear) */
@@ -40,7 +42,8 @@ struct gle_provenance {
     char (*earlier)[GLE_MAKER];
     size_t n_earlier;
     bool changed; /* the last of them is what had written the checkpoint that this process went on from, */
-    bool moved;   /* on another backend or device */
+    bool moved;   /* on another backend or device; */
+    bool recounted; /* by another number of ranks, and nothing else is changed */
 };
 
 /* Everything but threads, and on the processors; start is now. */
@@ -50,7 +53,7 @@ void gle_provenance_now(char text[32]);
 
 /* The run is resumed now. Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_provenance_resume(struct gle_provenance *p, struct gle_error *err);
-/* The instruction set, or the device, and the program that are at work now. */
+/* The instruction set, or the device, the program, and the ranks that are at work now. */
 void gle_provenance_maker(char maker[GLE_MAKER], const struct gle_provenance *p);
 /* The name of the device that a maker tells of, cut to GLE_MAKER_DEVICE letters; "": the processors. */
 void gle_provenance_device_name(char name[GLE_MAKER_DEVICE + 1], const char *maker);

@@ -197,7 +197,7 @@ static int visit_window(struct gle_net *net, struct gle_archive *a, struct gle_e
 struct gle_net_place gle_net_get_place(const struct gle_net *net)
 {
     return (struct gle_net_place){
-        .B = net->B, .steps = net->steps, .updates = net->updates, .gathered = net->gathered,
+        .B = gle_whole_of(net), .steps = net->steps, .updates = net->updates, .gathered = net->gathered,
         .taping = net->taping, .taped = net->taped,
         .unasked = net->tape_unasked};
 }

@@ -101,7 +101,7 @@ static void find_parts(struct gle_net *net, const struct target *to, float *grad
     const struct gle_projection *c = to->c;
 
     c->plan.link->gradient(to->call, grad, e, to->ld, to->eps + group * c->ld_pool, c->eligibility.ld, net->B,
-                           -1.0f / (float)net->B, first, n);
+                           -1.0f / (float)gle_whole_of(net), first, n);
 }
 
 /* The gradient of a part that neurons of several groups share: the sum of what each group leads to, whose errors are
@@ -163,8 +163,8 @@ static void find_neurons(struct gle_net *net, const struct gle_population *p, fl
 {
     const size_t at = neurons.first;
 
-    net->kernels->sum_products_of(grad + at, e + at, p->ld, gle_old_of(net, eps) + at, p->ld, -1.0f / (float)net->B,
-                                  net->B, neurons.n);
+    net->kernels->sum_products_of(grad + at, e + at, p->ld, gle_old_of(net, eps) + at, p->ld,
+                                  -1.0f / (float)gle_whole_of(net), net->B, neurons.n);
 }
 
 void gle_net_find_biases(struct gle_net *net, const struct gle_population *p, const float *e, size_t t)
@@ -180,7 +180,7 @@ void gle_net_find_biases(struct gle_net *net, const struct gle_population *p, co
     sums = eligible_room_of(net, t);
     net->kernels->sum_products_of(sums, e + part.first * each, p->ld,
                                   gle_old_of(net, &p->traces.bias_eps) + part.first * each, p->ld,
-                                  -1.0f / (float)net->B, net->B, part.n * each);
+                                  -1.0f / (float)gle_whole_of(net), net->B, part.n * each);
     for (size_t i = part.first; i < part.first + part.n; i++)
         grad[i] = net->kernels->total(sums + (i - part.first) * each, each);
 }

@@ -68,7 +68,7 @@ void gle_net_gather(struct gle_net *net, const struct gle_parameter *p, size_t f
     float *to = gle_followed_of(net, p) + at;
     const float *found = gle_grad_of(net, p) + at;
 
-    if (net->gathered)
+    if (net->gathered && !net->summed)
         net->kernels->add(to, found, floats);
     else
         memcpy(to, found, floats * sizeof *to);

@@ -123,7 +123,7 @@ void gle_net_add_noise(struct gle_net *net, const struct gle_population *p, enum
 
     if (!cfg || !(training ? cfg->train : cfg->test))
         return;
-    net->kernels->normals(draws, p->ld, &draw, first, n);
+    net->kernels->normals(draws, p->ld, &draw, net->first_row + first, n);
     if (p->noise[k].state.copies) {
         float *state = gle_field_of(net, &p->noise[k].state, 0) + first * p->ld;
         net->kernels->run_noise(state, draws, step.keep, step.add, n * p->ld);

@@ -69,6 +69,12 @@ struct gle_net {
 
     struct gle_net_device *device; /* that steps run on; NULL: none */
 
+    struct gle_net_spread *spread; /* over ranks (rows.c); NULL: it is not */
+    bool divided;                  /* it has the rows of this rank alone, */
+    size_t whole, first_row;       /* of a batch of so many, from this one on; if not divided, first_row is 0 */
+    bool waits;                    /* gradients that are found are those of this rank: nothing is spent yet */
+    bool summed;                   /* those that are spent are of all ranks, and of all steps that were gathered */
+
     bool profiling;
     struct gle_laps *laps;                 /* per thread */
     double shared_seconds, thread_seconds; /* of what threads did side by side; the same, times their number */
@@ -123,6 +129,12 @@ static inline float *gle_past_of(const struct gle_net *net, const struct gle_fie
 static inline float *gle_old_of(const struct gle_net *net, const struct gle_field *f)
 {
     return gle_past_of(net, f, 0);
+}
+
+/* Rows of the whole batch, whose mean gradients are. */
+static inline size_t gle_whole_of(const struct gle_net *net)
+{
+    return net->divided ? net->whole : net->B;
 }
 
 /* How many copies of a field later steps depend on: none, but of states. */
@@ -300,6 +312,20 @@ void gle_net_gather(struct gle_net *net, const struct gle_parameter *p, size_t f
 /* Once all is gathered: sets net->share. Then leaves so much of n parts of a parameter. */
 void gle_net_find_share(struct gle_net *net);
 void gle_net_clip(struct gle_net *net, const struct gle_parameter *p, size_t first, size_t n);
+
+/* --- rows.c: of a net that is spread over ranks --- */
+
+void gle_net_free_spread(struct gle_net *net);
+/* All rows (whole, n) from those of this rank (B, ld); an error is told by the next step. */
+void gle_net_gather_late(const struct gle_net *net, float *values, const float *rows, size_t ld, size_t n);
+/* After a step of this rank's rows, whose loss is *losses. Ranks meet if the optimizer makes a step now, or if they
+ * have not met for many steps. *losses (*n, at most GLE_LOSSES): of all rows, in the steps of which they are known by
+ * now.
+ * Errors: GLE_EDIVERGED, on all ranks, where anything was wild since they met last; GLE_EDEVICE. */
+GLE_MUST_CHECK int gle_net_end_own_step(struct gle_net *net, double *losses, size_t *n, struct gle_error *err);
+/* As gle_net_collect(); and after a sweep that has found gradients, or wild numbers. */
+GLE_MUST_CHECK int gle_net_collect_own(struct gle_net *net, double *losses, size_t *n, struct gle_error *err);
+GLE_MUST_CHECK int gle_net_end_own_window(struct gle_net *net, struct gle_error *err);
 
 /* --- spend.c --- */
 

@@ -163,6 +163,7 @@ void gle_net_destroy(struct gle_net *net)
     if (!net)
         return;
     gle_net_device_destroy(net);
+    gle_net_free_spread(net);
     for (size_t m = 0; m < GLE_MOMENTS_MAX; m++)
         gle_free(net->moments[m]);
     if (!net->borrows)
@@ -466,29 +467,10 @@ void gle_net_get_output_sum(const struct gle_net *net, float *sum)
     const struct gle_population *top = gle_top_of(net);
 
     gle_net_see(net, GLE_PART_OUTPUT_SUM);
-    copy_rows(sum, top->n, net->output_sum, top->ld, net->B, top->n);
-}
-
-void gle_net_set_batch(struct gle_net *net, size_t B)
-{
-    const struct gle_graph *g = net->graph;
-    const size_t old = net->B;
-
-    if (B == old)
-        return;
-    gle_net_touch(net, GLE_PART_STATE);
-    gle_net_touch(net, GLE_PART_PARAMETERS);
-    net->B = B;
-    for (size_t i = 0; i < g->n_fields; i++) {
-        const struct gle_field *f = g->fields[i];
-        for (size_t ago = 0; ago < gle_past_copies(f); ago++) {
-            float *rows = gle_past_of(net, f, ago);
-            for (size_t b = old; b < B; b++)
-                memcpy(rows + b * f->ld, rows + b % old * f->ld, f->ld * sizeof *rows);
-        }
-    }
-    for (size_t i = 0; i < g->n_populations; i++) /* their means */
-        gle_net_follow(net, g->populations[i].tau_m, 0, g->populations[i].n);
+    if (net->divided)
+        gle_net_gather_late(net, sum, net->output_sum, top->ld, top->n);
+    else
+        copy_rows(sum, top->n, net->output_sum, top->ld, net->B, top->n);
 }
 
 /* Whether a state goes on where others are reset. */
@@ -510,12 +492,14 @@ void gle_net_clear_output_sum(struct gle_net *net, size_t first, size_t n)
 {
     const size_t ld = gle_top_of(net)->ld;
 
-    if (n == net->B) {
+    if (n == gle_whole_of(net)) {
         clear_output_sums(net);
         return;
     }
     gle_net_touch(net, GLE_PART_OUTPUT_SUM);
-    memset(net->output_sum + first * ld, 0, n * ld * sizeof *net->output_sum);
+    for (size_t b = first; b < first + n; b++)
+        if (b >= net->first_row && b - net->first_row < net->B)
+            memset(net->output_sum + (b - net->first_row) * ld, 0, ld * sizeof *net->output_sum);
 }
 
 void gle_net_begin_batch(struct gle_net *net, bool reset_all)

@@ -98,6 +98,8 @@ static void spend(struct gle_net *net, const struct gle_parameter *p, size_t fir
 
 void gle_net_spend_weights(struct gle_net *net, const struct gle_projection *c, size_t first, size_t n)
 {
+    if (net->waits)
+        return;
     if (net->followed)
         gle_net_gather(net, c->weight, first, n);
     if (gle_feedback_follows(net, c))
@@ -168,6 +170,8 @@ static void spend_part(struct gle_net *net, const struct gle_parameter *p, size_
 
 void gle_net_spend_others(struct gle_net *net, const struct gle_population *p, size_t t)
 {
+    if (net->waits)
+        return;
     spend_part(net, p->bias, t);
     spend_part(net, p->tau_m, t);
     spend_part(net, p->tau_r, t);
@@ -187,6 +191,8 @@ static void count_missed(struct gle_net *net, const struct gle_parameter *p, siz
 
 void gle_net_count_missed(struct gle_net *net, const struct gle_population *p, size_t t)
 {
+    if (net->waits)
+        return;
     for (size_t j = 0; j < p->n_in; j++)
         count_missed(net, gle_in_of(net, p, j)->weight, t);
     count_missed(net, p->bias, t);

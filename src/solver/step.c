@@ -81,7 +81,7 @@ static void learn_weights(struct gle_net *net, const struct gle_projection *c, c
             gle_net_find_weights(net, c, e, first, n, t);
         else
             c->plan.link->gradient(&call, gle_grad_of(net, c->weight) + first * wide, e, ld, x, c->ld_pool, net->B,
-                                   -1.0f / (float)net->B, first, n);
+                                   -1.0f / (float)gle_whole_of(net), first, n);
         gle_net_lap(net, t, GLE_LAP_PRODUCTS);
         gle_net_spend_weights(net, c, first, n);
         gle_net_lap(net, t, GLE_LAP_OPTIMIZER);
@@ -180,7 +180,7 @@ static void learn(struct gle_net *net, size_t i, struct gle_range neurons, size_
     if (gle_learns(net, p->bias) && p->traces.bias.copies)
         gle_net_find_biases(net, p, e, t);
     else if (gle_learns(net, p->bias))
-        gle_net_sum_biases(net, p, gle_grad_of(net, p->bias), e, net->B, -1.0f / (float)net->B, t);
+        gle_net_sum_biases(net, p, gle_grad_of(net, p->bias), e, net->B, -1.0f / (float)gle_whole_of(net), t);
     find_taus(net, p, neurons, place);
     gle_net_lap(net, t, GLE_LAP_ELEMENTWISE);
     gle_net_spend_others(net, p, t);
@@ -195,18 +195,28 @@ static size_t loss_rows(const struct gle_net *net)
     return net->split.shared ? 1 : net->B;
 }
 
+/* Puts the number of a row of the whole batch to that which it has here; false: another rank has it. */
+static bool has_row(const struct gle_net *net, size_t *row)
+{
+    *row -= net->first_row; /* or far beyond all */
+    return *row < net->B;
+}
+
 void gle_net_unask(struct gle_net *net, size_t row)
 {
     const struct gle_population *top = gle_top_of(net);
 
+    if (!has_row(net, &row))
+        return;
     for (size_t i = 0; i < top->n; i++)
         net->target[row * top->ld + i] = GLE_UNASKED;
 }
 
 void gle_net_weigh(struct gle_net *net, size_t row, float weight)
 {
-    assert(net->graph->weighted && row < net->B);
-    net->weights[row] = weight;
+    assert(net->graph->weighted && row < gle_whole_of(net));
+    if (has_row(net, &row))
+        net->weights[row] = weight;
 }
 
 /* Whether something is asked of all rows of targets. */
@@ -497,18 +507,22 @@ int gle_net_check(const struct gle_net *net, uint64_t step, struct gle_error *er
 }
 
 /* A step on this machine's processors. */
-static int step_here(struct gle_net *net, double *loss, struct gle_error *err)
+static int step_here(struct gle_net *net, double *losses, size_t *n, struct gle_error *err)
 {
     if (net->graph->input_past)
         memcpy(gle_new_of(net, &net->graph->input), net->input,
                net->B * net->graph->ld_input * sizeof *net->input);
+    net->waits = net->divided && net->step->learn;
     gle_net_share(net, step_all);
     if (net->step->learn && net->split.shared)
         gle_net_share(net, learn_all);
     net->steps++;
-    *loss = 0.0;
+    *losses = 0.0;
     for (size_t b = 0; b < net->B; b += loss_rows(net))
-        *loss += net->row_loss[b];
+        *losses += net->row_loss[b];
+    if (net->divided)
+        return gle_net_end_own_step(net, losses, n, err);
+    *n = 1;
     if (gle_net_check(net, net->steps - 1, err))
         return -1;
     if (net->spends && net->squares)
@@ -532,8 +546,7 @@ int gle_net_queue(struct gle_net *net, const struct gle_step *step, double *loss
         rc = gle_net_device_queue(net, step, losses, n, err);
         net->steps++;
     } else {
-        rc = step_here(net, losses, err);
-        *n = 1;
+        rc = step_here(net, losses, n, err);
     }
     net->taped += net->taping;
     net->gathered = net->spends ? 0 : net->gathered + step->learn;
@@ -543,6 +556,8 @@ int gle_net_queue(struct gle_net *net, const struct gle_step *step, double *loss
 int gle_net_collect(struct gle_net *net, double *losses, size_t *n, struct gle_error *err)
 {
     *n = 0;
+    if (net->divided)
+        return gle_net_collect_own(net, losses, n, err);
     return net->device ? gle_net_device_collect(net, losses, n, err) : 0;
 }
 

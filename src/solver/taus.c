@@ -41,7 +41,7 @@ static void follow_taus_of_device(struct gle_net *net, const struct gle_populati
         gle_field_of(net, &p->look_u, 0)[i] = r / m;
         gle_field_of(net, &p->leak_v, 0)[i] = exponential ? gle_faded(rate_v) : rate_v;
         gle_field_of(net, &p->look_v, 0)[i] = of_errors_m / of_errors_r;
-        gle_field_of(net, &p->mean, 0)[i] = 1.0f / ((float)net->B * m);
+        gle_field_of(net, &p->mean, 0)[i] = 1.0f / ((float)gle_whole_of(net) * m);
         if (!exponential)
             continue;
         gle_field_of(net, &p->rate_u, 0)[i] = rate_u;
@@ -71,7 +71,7 @@ void gle_net_follow_taus(struct gle_net *net, const struct gle_population *p, si
         gle_field_of(net, &p->look_u, 0)[i] = (float)(r / m);
         gle_field_of(net, &p->leak_v, 0)[i] = (float)(exponential ? -expm1(-dt / of_errors_r) : dt / of_errors_r);
         gle_field_of(net, &p->look_v, 0)[i] = (float)(of_errors_m / of_errors_r);
-        gle_field_of(net, &p->mean, 0)[i] = (float)(1.0 / ((double)net->B * m));
+        gle_field_of(net, &p->mean, 0)[i] = (float)(1.0 / ((double)gle_whole_of(net) * m));
         if (!exponential)
             continue;
         gle_field_of(net, &p->rate_u, 0)[i] = (float)(dt / m);

@@ -446,7 +446,7 @@ static void gather_tau(struct gle_net *net, const struct gle_parameter *param, s
 /* The factor of gradients that undoes the scale of adjoints. */
 static float scale_of(const struct gle_net *net)
 {
-    const double of_row = net->loss->scale(gle_top_of(net)->n) / (double)net->B;
+    const double of_row = net->loss->scale(gle_top_of(net)->n) / (double)gle_whole_of(net);
 
     return (float)(net->sweep_rule->continuous ? of_row * net->graph->exp->dt : of_row);
 }
@@ -529,9 +529,12 @@ int gle_net_end_window(struct gle_net *net, const struct gle_rule *rule, bool le
         if (waits_for_taus(net))
             gle_net_share(net, add_tau_bars);
     }
-    if (gle_net_check(net, net->steps - 1, err))
+    if (!net->divided && gle_net_check(net, net->steps - 1, err))
         return -1;
+    net->waits = net->divided && learn;
     gle_net_share(net, gather_all);
+    if (net->divided)
+        return gle_net_end_own_window(net, err);
     if (net->spends && net->squares)
         gle_net_follow_clipped(net);
     return 0;

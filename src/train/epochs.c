@@ -1,5 +1,6 @@
 /* Training by epochs: passes over the training set, and evaluation after each. */
 #include "base/clock.h"
+#include "solver/rows.h"
 #include "train/run.h"
 
 #include <math.h>
@@ -54,11 +55,9 @@ static int run_step(struct gle_run *run, const struct gle_batch *batch, bool for
     pass->shown += (double)batch->B;
     pass->asked += run->at.asked;
     run->spent.work += (double)batch->B;
-    if (t % GLE_PROGRESS_STEPS)
-        return 0;
-    if (!gle_net_is_on_device(run->net)) /* else losses come late: they are told after the batch */
+    if (t % GLE_PROGRESS_STEPS == 0 && !gle_net_tells_late(run->net)) /* else losses come late: after the batch */
         gle_run_tell(run, loss_so_far(run), accuracy_so_far(run, batch, t + 1 < T ? t + 1 : t));
-    return gle_run_pause(run, GLE_PAUSE_STEP, err);
+    return gle_run_may_pause(run, t % GLE_PROGRESS_STEPS == 0) ? gle_run_pause(run, GLE_PAUSE_STEP, err) : 0;
 }
 
 static int end_batch(struct gle_run *run, const struct gle_batch *batch, struct gle_error *err)
@@ -68,7 +67,7 @@ static int end_batch(struct gle_run *run, const struct gle_batch *batch, struct 
     if (gle_run_collect(run, err))
         return -1;
     gle_run_count_right(run, &pass->right, batch, pass->t - 1);
-    if (gle_net_is_on_device(run->net))
+    if (gle_net_tells_late(run->net))
         gle_run_tell(run, loss_so_far(run), accuracy_so_far(run, batch, pass->t));
 
     /* with the steps that its samples might have had */

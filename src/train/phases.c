@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "parts/rule.h"
+#include "solver/rows.h"
 #include "train/run.h"
 
 #include <math.h>
@@ -138,7 +139,7 @@ static uint64_t fewer(uint64_t a, uint64_t b)
 /* Losses of a net on a device are waited for no more often than it hands steps over. */
 uint64_t gle_run_progress_steps(const struct gle_run *run)
 {
-    return gle_net_is_on_device(run->net) ? GLE_QUEUE_STEPS : GLE_PROGRESS_STEPS;
+    return gle_net_tells_late(run->net) ? GLE_QUEUE_STEPS : GLE_PROGRESS_STEPS;
 }
 
 /* Answers that all streams have given before step `step` of the run. */
@@ -200,7 +201,7 @@ static int count(struct gle_run *run, struct gle_error *err)
         phase->squares += gle_run_take_squares(run);
     if (step % gle_run_progress_steps(run) == 0 && tell(run, err))
         return -1;
-    return step % GLE_PROGRESS_STEPS ? 0 : gle_run_pause(run, GLE_PAUSE_STEP, err);
+    return gle_run_may_pause(run, step % GLE_PROGRESS_STEPS == 0) ? gle_run_pause(run, GLE_PAUSE_STEP, err) : 0;
 }
 
 /* Of steps that were made after one that diverged on a device, nothing stays: the losses before it are all that count.

@@ -4,14 +4,10 @@
 #include "parts/loss.h"
 #include "parts/optimizer.h"
 #include "parts/rule.h"
+#include "solver/rows.h"
 
 #include <assert.h>
 #include <math.h>
-
-bool gle_run_stopped(const struct gle_run *run)
-{
-    return run->stop && *run->stop;
-}
 
 bool gle_run_labelled(const struct gle_run *run)
 {
@@ -121,8 +117,11 @@ int gle_run_open_feed(struct gle_run *run, struct gle_error *err)
     const size_t threads = gle_net_threads(run->net);
 
     gle_feed_close(run->reading.feed);
-    return gle_feed_open(&run->reading.feed, run->data, run->graph->max_batch,
-                         threads < MAKERS_MAX ? threads : MAKERS_MAX, err);
+    if (gle_feed_open(&run->reading.feed, run->data, run->graph->max_batch,
+                      threads < MAKERS_MAX ? threads : MAKERS_MAX, err))
+        return -1;
+    gle_run_share_feed(run);
+    return 0;
 }
 
 static int make_room(struct gle_run *run, struct gle_error *err)
@@ -150,7 +149,7 @@ static int make_room(struct gle_run *run, struct gle_error *err)
 /* All that a run needs, whether it begins or goes on. */
 static int make_parts(struct gle_run *run, struct gle_error *err)
 {
-    if (make_room(run, err) || gle_spread_make(&run->spread, run, err))
+    if (make_room(run, err) || gle_spread_make(&run->spread, run, err) || gle_run_meet(run, err))
         return -1;
     gle_rng_seed(&run->rng, run->exp->seed);
     if (gle_net_init(run->net, &run->rng, err))
@@ -193,6 +192,8 @@ int gle_run_start(struct gle_run *run, struct gle_error *err)
         rc = run->observer->resume(run->observer->ctx, run, err); /* gle_run_archive() enters the state */
     else if (!rc)
         gle_run_enter(run, GLE_RUN_BETWEEN);
+    if (!rc)
+        gle_net_divide(run->net);
     if (rc)
         gle_run_enter(run, GLE_RUN_FAILED);
     return rc;
@@ -203,6 +204,7 @@ void gle_run_finish(struct gle_run *run)
     gle_diagnosis_close(run->diagnosis);
     gle_evaluation_close(run->evaluation);
     gle_free(run->spread.samples);
+    gle_free(run->ranks.said);
     gle_feed_close(run->reading.feed);
     gle_net_destroy(run->teacher);
     gle_graph_destroy(run->teacher_graph);
@@ -243,6 +245,10 @@ struct gle_clipping gle_run_count_clipping(struct gle_run *run)
 
 int gle_run_pause(struct gle_run *run, enum gle_pause when, struct gle_error *err)
 {
+    if (run->ranks.said && when == GLE_PAUSE_STAGE && gle_net_get_place(run->net).gathered)
+        return 0;
+    if (run->ranks.said && (gle_run_collect(run, err) || (when != GLE_PAUSE_STOP && gle_run_agree(run, err))))
+        return -1;
     assert(when == GLE_PAUSE_STEP ? run->state == GLE_RUN_WITHIN || run->state == GLE_RUN_ASIDE
            : when == GLE_PAUSE_STAGE ? run->state == GLE_RUN_BETWEEN
                                      : run->state == GLE_RUN_BETWEEN || run->state == GLE_RUN_WITHIN);
@@ -290,16 +296,32 @@ static void weigh(struct gle_run *run, const struct gle_batch *batch, size_t t)
     }
 }
 
+/* The rows of a batch that the net has. */
+static struct gle_batch rows_here(const struct gle_run *run, const struct gle_batch *batch)
+{
+    const struct gle_net_rows own = gle_net_own_rows(run->net, batch->B);
+    struct gle_batch here = *batch;
+
+    here.rows += own.first;
+    here.B = own.n;
+    if (here.frames) {
+        here.frames += own.first * run->data->maker.frames_max * run->data->n_channels;
+        here.n_frames += own.first;
+    }
+    return here;
+}
+
 void gle_run_show(struct gle_run *run, const struct gle_batch *batch, size_t t)
 {
     const struct gle_data *data = run->data;
+    const struct gle_batch own = rows_here(run, batch);
     size_t ld_input, ld_target;
     float *input = gle_net_input(run->net, &ld_input), *target = gle_net_target(run->net, &ld_target);
 
     if (t == 0 || !data->held)
-        gle_data_input(input, ld_input, data, batch, t);
+        gle_data_input(input, ld_input, data, &own, t);
     if (!run->teacher && (t == 0 || gle_data_target_moves(data)))
-        gle_data_target(target, ld_target, data, batch, t);
+        gle_data_target(target, ld_target, data, &own, t);
     gle_run_begin_sums(run, batch, t);
     run->at.unasked = !gle_run_asks_at(run, t);
     run->at.asked = run->at.unasked ? 0.0 : (double)batch->B;
@@ -477,7 +499,7 @@ static int step_nets(struct gle_run *run, const struct gle_stride *stride, bool 
         return -1;
     }
     add_losses(run, sum, loss, losses, n);
-    if (at_once && gle_net_is_on_device(run->net)) {
+    if (at_once && gle_net_tells_late(run->net)) {
         const int rc = gle_net_collect(run->net, losses, &n, err);
         add_losses(run, sum, loss, losses, rc ? before_the_error(n, err) : n);
         if (rc)

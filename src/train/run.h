@@ -185,6 +185,11 @@ struct gle_run {
     struct gle_schedule_state schedule;
     struct gle_patience patience; /* by epochs */
     struct gle_rng rng; /* of initial values */
+    struct {
+        double *said; /* (ranks): signals; NULL: the rows are not spread over ranks */
+        uint64_t step; /* before which they were told last */
+        bool stops;    /* all ranks know that one of them is asked for the end */
+    } ranks;
     struct gle_order order;
 
     /* How it ended. */
@@ -206,7 +211,16 @@ void gle_run_finish(struct gle_run *run);
 /* A new feed in place of the one that there is: without any pass. Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_run_open_feed(struct gle_run *run, struct gle_error *err);
 
+/* Where rows are spread over ranks, all of them are stopped by the same pause. */
 bool gle_run_stopped(const struct gle_run *run);
+/* Whether there may be a pause after a step: where rows are spread, some steps after the last one, once no window is
+ * open and no gradient waits for the optimizer; else if it is usual. */
+bool gle_run_may_pause(const struct gle_run *run, bool is_usual);
+/* Where rows are spread: room for what ranks say; has the feed make the samples of this one; tells all ranks whether
+ * one is asked for the end. Errors: GLE_ENOMEM; GLE_EDEVICE. */
+GLE_MUST_CHECK int gle_run_meet(struct gle_run *run, struct gle_error *err);
+void gle_run_share_feed(struct gle_run *run);
+GLE_MUST_CHECK int gle_run_agree(struct gle_run *run, struct gle_error *err);
 /* Tells an observer that the run is between two steps and can be saved. Errors: the observer's. */
 GLE_MUST_CHECK int gle_run_pause(struct gle_run *run, enum gle_pause when, struct gle_error *err);
 /* What was clipped since it was counted last: in all that is counted in the metrics then. */

@@ -161,6 +161,25 @@ int gle_train_check(const struct gle_experiment *exp, const struct gle_data *dat
                : 0;
 }
 
+int gle_train_check_ranks(const struct gle_experiment *exp, const struct gle_data *data, size_t ranks,
+                          struct gle_error *err)
+{
+    static const char *const names[GLE_SPLITS] = {"training set", "validation set", "test set"};
+    const size_t together = rows_max(exp, data);
+
+    for (int s = 0; s < (exp->phases ? 1 : GLE_SPLITS); s++) {
+        const size_t n = data->split[s].n, limit = (size_t)(s ? exp->test_batch_size : exp->batch_size);
+        const size_t last = exp->phases ? together : n % limit;
+        const size_t least = last || !n ? last : limit;
+        if (n && least < ranks)
+            return gle_node_fail(err, GLE_ERANGE, exp->compute_src, "ranks",
+                                 "%zu ranks are more than a batch of the %s has rows (%zu): start fewer, or choose "
+                                 "another training.%s",
+                                 ranks, names[s], least, s ? "test_batch_size" : "batch_size");
+    }
+    return 0;
+}
+
 struct gle_graph_options gle_train_options(const struct gle_experiment *exp, const struct gle_data *data)
 {
     struct gle_graph_options options = {

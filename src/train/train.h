@@ -21,6 +21,11 @@ struct gle_graph_options gle_train_options(const struct gle_experiment *exp, con
 GLE_MUST_CHECK int gle_train_check(const struct gle_experiment *exp, const struct gle_data *data,
                                    struct gle_error *err);
 
+/* Whether batches, the last ones of their passes included, have a row for each of so many ranks. Errors: GLE_ERANGE,
+ * likewise. */
+GLE_MUST_CHECK int gle_train_check_ranks(const struct gle_experiment *exp, const struct gle_data *data, size_t ranks,
+                                         struct gle_error *err);
+
 /* Initialises the network from the experiment's seed, and a teacher, if there is one, as a copy of it with its own
  * values. By epochs: evaluates it untrained, then trains and evaluates for all epochs. By duration: goes through the
  * phases. Stops at the next step once *stop (may be NULL) is nonzero, with metrics->status interrupted and 0 returned.

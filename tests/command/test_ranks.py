@@ -41,7 +41,7 @@ def children(pid):
 
 @unittest.skipUnless(os.environ.get("GLE_MPI") == "1", "this build knows no MPI")
 @unittest.skipUnless(has_mpirun(), "mpirun is missing, or not Open MPI's")
-class Ranks(Case):
+class UnderMpirun(Case):
     def start_ranks(self, n, *args, options=()):
         run = subprocess.Popen([*MPIRUN, *options, "-n", str(n), GLESIM, *map(str, args)], cwd=self.folder,
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -81,6 +81,8 @@ class Ranks(Case):
             self.assertEqual((one / name).read_bytes(), (other / name).read_bytes())
         self.assertEqual(without_times(load(one / "metrics.json")), without_times(load(other / "metrics.json")))
 
+
+class Ranks(UnderMpirun):
     def test_runs_are_the_same_as_alone(self):
         sweep = self.write("small.yaml", SMALL_CONFIG + "sweep: {learning.beta: [1, 0.5]}\n"
                            "variants: {gle: {learning.rule: gle}, bp: {learning.rule: bp}}\n")

@@ -19,6 +19,37 @@ static float value_of(size_t rank, size_t i)
     return 0.1f * (float)(rank + 1) + 1e7f * (float)(i % 7) / (float)(rank + 2);
 }
 
+/* Few enough to go at once, and too many. */
+static void sums_of_both_are_those_of_each(void **state)
+{
+    static const size_t counts[] = {0, 3, 1000, 100000};
+    struct gle_error err = {0};
+
+    (void)state;
+    for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
+        enum { DOUBLES = 5 };
+        const size_t n = counts[c];
+        float *values = gle_calloc(n + 1, sizeof *values);
+        double doubles[DOUBLES];
+        assert_non_null(values);
+        for (size_t i = 0; i < n; i++)
+            values[i] = value_of(comm.rank, i);
+        for (size_t i = 0; i < DOUBLES; i++)
+            doubles[i] = (double)value_of(comm.rank, i) / 3.0;
+        assert_int_equal(gle_comm_sum_both(&comm, doubles, DOUBLES, values, n, &err), 0);
+        for (size_t i = 0; i < n || i < DOUBLES; i++) {
+            double sum = 0.0, of_doubles = 0.0;
+            for (size_t r = 0; r < comm.size; r++) {
+                sum += (double)value_of(r, i);
+                of_doubles += (double)value_of(r, i) / 3.0;
+            }
+            assert_true(i >= n || values[i] == (float)sum);
+            assert_true(i >= DOUBLES || doubles[i] == of_doubles);
+        }
+        gle_free(values);
+    }
+}
+
 /* More values than ranks, fewer, and none; the sum is that of the plain loop over ranks. */
 static void sums_are_in_the_order_of_ranks(void **state)
 {
@@ -123,7 +154,8 @@ static void one_that_is_given_up_is_lost(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sums_are_in_the_order_of_ranks), cmocka_unit_test(all_have_the_bytes_of_rank_0),
+        cmocka_unit_test(sums_are_in_the_order_of_ranks),
+        cmocka_unit_test(sums_of_both_are_those_of_each), cmocka_unit_test(all_have_the_bytes_of_rank_0),
         cmocka_unit_test(messages_come_in_their_order),   cmocka_unit_test(one_by_itself_sends_nothing),
         cmocka_unit_test(one_that_is_given_up_is_lost),
     };

@@ -1,0 +1,159 @@
+"""One run whose rows are spread over ranks (compute.ranks: rows). The program is the one that GLESIM names, built with
+MPI if GLE_MPI is 1.
+
+Standard library only.
+"""
+
+import os
+import re
+import signal
+import unittest
+
+from case import PATIENCE, floats, load, timeless, without_times
+from test_command import write_npz
+from test_ranks import UnderMpirun, children
+
+# Eleven samples in batches of four leave three for the last one, and the test set has another number: states are
+# carried from batches to larger ones and smaller ones.
+CONFIG = """glesim: 1
+name: rows
+dt: 0.2
+dataset: {type: npz, file: data.npz}
+network:
+  input: 2
+  layers:
+    - {name: hidden, neurons: {count: 7, tau_m: 1.0, tau_r: 0.5}, activation: tanh,
+       plastic: [weight, bias, tau_m, tau_r]}
+    - {name: readout, neurons: {count: 3, tau_m: 1.0, tau_r: 1.0}}
+learning: {loss: cross_entropy, optimizer: {type: adam, lr: 1e-2}}
+compute: {ranks: rows}
+training: {epochs: 2, batch_size: 4, test_batch_size: 5}
+variants:
+  gle: {learning.rule: gle, learning.clip: 0.5, noise: {input: {std: 0.1, when: always}}}
+  gathered: {learning.rule: bp, learning.update: {every: 3}}
+  eprop: {learning.rule: eprop, training.state: reset}
+  swept: {learning.rule: bptt, learning.window: 1.0, training.decide: last}
+"""
+PLAYED = CONFIG.replace("epochs: 2, batch_size: 4, test_batch_size: 5",
+                        "batch_size: 4, phases: [{duration: 4}, {duration: 2, learn: false}]")
+ENDLESS = ["--set", "training.epochs=1000000"]
+
+
+def spread(values, n):
+    """Numbers that differ, by a rule that stays."""
+    return [((i * 7919 + values) % 1013) / 506.0 - 1.0 for i in range(n)]
+
+
+class Rows(UnderMpirun):
+    def setUp(self):
+        super().setUp()
+        n, n_test, steps, inputs = 11, 5, 10, 2
+        write_npz(self.folder / "data.npz",
+                  x=("f4", (n, steps, inputs), spread(1, n * steps * inputs)),
+                  y=("i8", (n,), [i % 3 for i in range(n)]),
+                  x_test=("f4", (n_test, steps, inputs), spread(2, n_test * steps * inputs)),
+                  y_test=("i8", (n_test,), [i * 2 % 3 for i in range(n_test)]))
+        self.config = self.write("rows.yaml", CONFIG)
+
+    def result(self, output, name="metrics.json"):
+        """A file of the only run in a folder."""
+        return next((self.folder / output).glob(f"**/{name}"))
+
+    def weights(self, output):
+        return floats(self.result(output, "weights.npz"))
+
+    def assert_close(self, ours, theirs):
+        for name, values in theirs.items():
+            scale = max(map(abs, values)) or 1.0
+            off = max(abs(a - b) for a, b in zip(ours[name], values))
+            self.assertLess(off, 1e-5 * scale, name)
+
+    def test_ranks_make_the_run_of_one_process(self):
+        played = self.write("played.yaml", PLAYED)
+        for variant, n in (("gle", 3), ("gathered", 2), ("eprop", 2), ("swept", 3), ("played", 2)):
+            with self.subTest(variant):
+                args = [played, "--variant", "gle"] if variant == "played" else [self.config, "--variant", variant]
+                args.append("--quiet")
+                self.run_glesim(*args, "--output", f"{variant}_alone")
+                self.run_ranks(n, *args, "--output", f"{variant}_spread")
+                one, all_ = (load(self.result(f"{variant}_{of}")) for of in ("alone", "spread"))
+                self.assert_close(self.weights(f"{variant}_spread"), self.weights(f"{variant}_alone"))
+                self.assertEqual((one["provenance"]["ranks"], all_["provenance"]["ranks"]), (1, n))
+                self.assertEqual(all_["config"]["compute"]["ranks"], "rows")
+                self.assertEqual(all_.get("confusion"), one.get("confusion"))
+                for a, b in zip(all_.get("epochs", []), one.get("epochs", [])):
+                    for split in ("train", "test"):
+                        if b[split]:
+                            self.assertAlmostEqual(a[split]["loss"], b[split]["loss"], delta=1e-5 * b[split]["loss"])
+                            self.assertEqual(a[split]["accuracy"], b[split]["accuracy"])
+
+    def test_the_same_number_of_ranks_gives_the_same_bits(self):
+        args = [self.config, "--variant", "gle", "--quiet", "--set", "training.epochs=1"]
+        for output, threads in (("one", 1), ("other", 2)):
+            self.run_ranks(2, *args, "--output", output, "--threads", threads)
+        one, other = (self.result(output, "weights.npz").read_bytes() for output in ("one", "other"))
+        self.assertEqual(one, other)
+        self.assertEqual(without_times(load(self.result("one"))), without_times(load(self.result("other"))))
+
+    def start_endless(self, n, *args):
+        """A run to out/ that has made an epoch more, and the processes of its ranks."""
+        before = self.epochs("out") if list(self.folder.glob("out/**/metrics.json")) else []
+        run = self.start_ranks(n, self.steady, "--output", "out", "--threads", 1, *ENDLESS, *args)
+        self.wait_for(lambda: list(self.folder.glob("out/**/metrics.json")) and
+                      len(self.epochs("out")) > len(before) + 1, run)
+        return run, children(run.pid)
+
+    def epochs(self, output):
+        return timeless(load(self.result(output))["epochs"])
+
+    def test_what_was_broken_off_goes_on_with_any_number_of_ranks(self):
+        self.steady = self.write("steady.yaml", CONFIG.replace("type: adam, lr: 1e-2", "type: sgd, lr: 1e-3")
+                                 .partition("variants")[0])
+        run, ranks = self.start_endless(2)
+        os.kill(ranks[1], signal.SIGUSR1) # it reaches one that is not the first
+        _, err = self.end_of(run, 128 + signal.SIGUSR1)
+        self.assertIn("glesim: stopped; the same command with --resume goes on", err)
+        self.assertEqual(load(self.result("out"))["status"], "interrupted")
+        run, ranks = self.start_endless(2, "--resume")
+        os.kill(ranks[1], signal.SIGKILL)
+        run.communicate(timeout=PATIENCE)
+        self.assertNotEqual(run.returncode, 0)
+        made = self.epochs("out")
+        self.run_ranks(2, self.steady, "--output", "straight", "--quiet", "--set", f"training.epochs={len(made) - 1}")
+        self.assertEqual(self.epochs("straight"), made)
+        run, ranks = self.start_endless(3, "--resume")
+        os.kill(ranks[0], signal.SIGTERM)
+        _, err = self.end_of(run, 128 + signal.SIGTERM)
+        self.assertRegex(err, r"out/seed_0: another number of ranks goes on with it, so that its bits are those of "
+                              r"neither: .*, 3 ranks; before: .*, 2 ranks\n")
+        made = self.epochs("out")
+        self.run_glesim(self.steady, "--output", "alone", "--quiet", "--set", f"training.epochs={len(made) - 1}")
+        for a, b in zip(made, self.epochs("alone"), strict=True):
+            for split in ("train", "test"):
+                if b[split]:
+                    self.assertAlmostEqual(a[split]["loss"], b[split]["loss"], delta=1e-3 * b[split]["loss"])
+
+    def test_what_diverges_diverges_on_all_ranks(self):
+        self.config = self.write("wild.yaml", CONFIG.replace("loss: cross_entropy", "loss: mse")
+                                 .replace("type: adam, lr: 1e-2", "type: sgd, lr: 1e6"))
+        args = [self.config, "--variant", "gathered"]
+        self.run_glesim(*args, "--output", "alone", code=6)
+        _, err = self.run_ranks(2, *args, "--output", "out", code=6)
+        self.assertEqual(err.count("NaN or Inf in layer"), 1, err)
+        self.assertEqual(*(load(self.result(output))["message"] for output in ("out", "alone")))
+
+    def test_what_is_refused(self):
+        for n, more, why in (
+                (4, ["--variant", "gle"], r"rows\.yaml:12:18: compute\.ranks: 4 ranks are more than a batch of the "
+                 r"training set has rows \(3\): start fewer, or choose another training\.batch_size"),
+                (2, ["--variant", "gle", "--seeds", "0-1"], r"rows\.yaml:12:18: compute\.ranks: rows: the ranks make "
+                 r"one run together, and a command makes no more than that one"),
+                (2, [], r"a command makes no more than that one")):
+            with self.subTest(more):
+                _, err = self.run_ranks(n, self.config, *more, code=2)
+                self.assertEqual(len(re.findall(why, err)), 1, err)
+                self.assertFalse(list(self.folder.glob("results/**/metrics.json")))
+
+
+if __name__ == "__main__":
+    unittest.main()
