@@ -145,6 +145,11 @@ class Run:
         return read_npz(self.folder / "recording.npz")
 
     @functools.cached_property
+    def predictions(self):
+        """Likewise those of predictions.npz, which a config with `evaluate: {predictions: true}` leaves."""
+        return read_npz(self.folder / "predictions.npz")
+
+    @functools.cached_property
     def confusion(self):
         """The confusion matrix (rows: truth), or None."""
         found = self.metrics.get("confusion")

@@ -276,7 +276,8 @@ void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, c
 {
     const struct gle_experiment *exp = graph->exp;
     const struct gle_optimizer *optimizer = (const struct gle_optimizer *)exp->optimizer.row;
-    const double bytes = gle_graph_bytes(graph, optimizer->n_moments) + data_bytes(graph, data);
+    const double predictions = gle_predictions_bytes(exp, data);
+    const double bytes = gle_graph_bytes(graph, optimizer->n_moments) + data_bytes(graph, data) + 2.0 * predictions;
     const double traces = gle_graph_trace_bytes(graph);
 
     show_data(exp, data);
@@ -289,6 +290,9 @@ void gle_show_plan(const struct gle_graph *graph, const struct gle_data *data, c
                graph->max_batch);
     if (place->room)
         show_room(place);
+    if (exp->predictions)
+        printf("  predictions       predictions.npz of about %s, and twice as much of that memory\n",
+               gle_text_bytes(predictions).text);
     if (record > 0.0)
         show_recording(exp, data, record);
     show_steps(graph, data, place->device, place->threads, costs);

@@ -492,7 +492,8 @@ static const struct gle_key training_keys[] = {
                    "training by duration, in place of epochs: stretches of time, one after the other"),
     GLE_KEY_MAP(struct gle_training_keys, evaluate, GLE_ABSENT, gle_evaluate_key_table,
                 "evaluation of the test set during phases, on a copy of the network, so that it leaves no trace in "
-                "training; the first before, the last after all phases"),
+                "training; the first before, the last after all phases. What is kept or measured beside, also for "
+                "epochs"),
     GLE_KEY_COUNT(struct gle_training_keys, batch_size, "100", 1, GLE_BATCH_MAX, "samples",
                   "samples trained side by side"),
     GLE_KEY_COUNT(struct gle_training_keys, test_batch_size, GLE_ABSENT, 1, GLE_BATCH_MAX, "samples",

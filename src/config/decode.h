@@ -169,6 +169,7 @@ struct gle_closed_keys {
 
 struct gle_evaluate_keys {
     double every;
+    bool predictions;
     struct gle_closed_keys closed_loop;
 };
 

@@ -263,6 +263,9 @@ const struct gle_key gle_evaluate_key_table[] = {
     GLE_KEY_MAP(struct gle_evaluate_keys, closed_loop, GLE_ABSENT, closed_keys,
                 "whenever the test set is evaluated, it is also shown with the output in place of the input, on a copy "
                 "of the network"),
+    GLE_KEY_BOOL(struct gle_evaluate_keys, predictions, GLE_ABSENT,
+                 "the answer to each sample of the test and validation sets, of their last evaluations, into "
+                 "predictions.npz; default: false"),
     GLE_KEY_END,
 };
 

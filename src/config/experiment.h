@@ -280,6 +280,7 @@ struct gle_experiment {
     uint64_t n_steps; /* of all phases */
     uint64_t evaluate_steps; /* from one evaluation of the test set to the next, in training by duration; 0: none */
     struct gle_closed_cfg closed;
+    bool predictions; /* training.evaluate.predictions: what each sample of evaluated sets is answered is kept */
     uint64_t epochs, batch_size, test_batch_size;
     double validation; /* fraction taken off the training set */
     bool reset_state;  /* training.state: reset */

@@ -328,12 +328,15 @@ int gle_evaluate_build(struct gle_experiment *exp, const struct gle_evaluate_key
     const struct gle_dataset *set = (const struct gle_dataset *)exp->dataset.row;
     const struct gle_node *src = exp->training_src ? gle_node_get(exp->training_src, "evaluate") : NULL;
     const bool epochs = exp->training_src && gle_node_get(exp->training_src, "epochs");
+    bool beside;
     int rc = 0;
 
     if (!src)
         return 0;
     rc = build_closed(exp, &keys->closed_loop, src, errs);
-    if (epochs && (!exp->closed.src || gle_node_get(src, "every")))
+    exp->predictions = keys->predictions;
+    beside = gle_node_get(src, "closed_loop") || gle_node_get(src, "predictions");
+    if (epochs && (!beside || gle_node_get(src, "every")))
         rc = gle_node_error(errs, GLE_ECONFIG, exp->training_src, "evaluate",
                             "goes with phases (training by duration); in training by epochs the key 'test' says when "
                             "the test set is evaluated");

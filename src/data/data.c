@@ -267,6 +267,7 @@ static void free_samples(struct gle_samples *s)
     gle_free(s->asked);
     gle_free(s->weights);
     gle_free(s->numbers);
+    gle_free(s->origins);
     *s = (struct gle_samples){0};
 }
 
@@ -299,11 +300,9 @@ static int choose(unsigned char *chosen, size_t n, size_t n_chosen, const struct
     struct gle_rng rng;
     int rc = order ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the validation set");
 
-    if (order) {
-        for (size_t i = 0; i < n; i++)
-            order[i] = (uint32_t)i;
-        gle_rng_seed(&rng, ctx->seed);
-    }
+    gle_rng_seed(&rng, ctx->seed);
+    for (size_t i = 0; order && i < n; i++)
+        order[i] = (uint32_t)i;
     for (size_t i = 0; i < n_chosen && !rc; i++) { /* which no later draw changes */
         if (i % GLE_DATA_TELL == 0)
             rc = gle_data_tell(ctx, "choosing validation samples", i, n_chosen, err);
@@ -329,10 +328,14 @@ static int divide(struct gle_data *data, const struct gle_samples *all, const un
             (all->weights && gle_data_make_weights(data, split, err)))
             return -1;
     }
+    if (!(data->split[GLE_VALIDATION].origins = gle_calloc(n_chosen, sizeof(uint32_t))))
+        return gle_fail(err, GLE_ENOMEM, "no memory for the validation set");
     for (size_t i = 0; i < all->n; i++) {
         const enum gle_split part = chosen[i] ? GLE_VALIDATION : GLE_TRAIN;
         if (i % every == 0 && gle_data_tell(ctx, "taking samples for validation", i, all->n, err))
             return -1;
+        if (part == GLE_VALIDATION)
+            data->split[part].origins[to[part]] = (uint32_t)i;
         copy_sample(&data->split[part], to[part]++, all, i, data);
     }
     return 0;

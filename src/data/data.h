@@ -43,6 +43,8 @@ struct gle_samples {
     float *weights; /* (n, n_frames): of what is asked for, above 0: its errors and losses are multiplied by it; 1
                        elsewhere. NULL: 1 everywhere. Beside `asked` */
     uint32_t *numbers; /* (n): by which the maker knows them; NULL: by their rows */
+    uint32_t *origins; /* (n): of samples that training.validation took, their rows in the training set before; else
+                          NULL */
 };
 
 /* A signal without end, for training by duration: what data sets are made of that have no samples. */

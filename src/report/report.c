@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/npz.h"
 #include "report/json.h"
+#include "report/predictions.h"
 #include "report/traces.h"
 #include "yaml/node.h"
 
@@ -290,7 +291,8 @@ static int refuse_old(struct gle_report *report, struct gle_error *err)
 static int check_dir(const struct gle_report *report, struct gle_error *err)
 {
     static const char *const names[] = {"metrics.json", "weights.npz", "config.yaml", GLE_FILE_RECORDING,
-                                        GLE_FILE_CONFUSION, GLE_FILE_CLOSED_LOOP, GLE_FILE_BEST, GLE_FILE_CHECKPOINT};
+                                        GLE_FILE_CONFUSION, GLE_FILE_CLOSED_LOOP, GLE_FILE_PREDICTIONS, GLE_FILE_BEST,
+                                        GLE_FILE_CHECKPOINT};
     char path[GLE_REPORT_PATH];
     struct gle_file_draft draft;
     struct stat st;
@@ -471,8 +473,8 @@ bool gle_report_due(const struct gle_report *report)
 /* What goes into the files of a report; each NULL if it has none. */
 struct contents {
     char *config, *text;
-    unsigned char *weights, *best, *confusion, *traces;
-    size_t weights_size, best_size, confusion_size, traces_size;
+    unsigned char *weights, *best, *confusion, *traces, *predictions;
+    size_t weights_size, best_size, confusion_size, traces_size, predictions_size;
 };
 
 static int make_contents(struct contents *c, struct gle_report *report, const struct gle_metrics *metrics,
@@ -490,6 +492,10 @@ static int make_contents(struct contents *c, struct gle_report *report, const st
     gle_report_path(path, report, GLE_FILE_CLOSED_LOOP);
     if (metrics->traces.values && metrics->status != GLE_RUNNING &&
         gle_traces_pack(&c->traces, &c->traces_size, path, report->exp, &metrics->traces, err))
+        return -1;
+    gle_report_path(path, report, GLE_FILE_PREDICTIONS);
+    if (metrics->status != GLE_RUNNING &&
+        gle_predictions_pack(&c->predictions, &c->predictions_size, path, report->exp, report->data, metrics, err))
         return -1;
     c->text = gle_report_json(report, metrics, net);
     return c->text ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the report");
@@ -511,6 +517,8 @@ static int write_contents(const struct contents *c, const struct gle_report *rep
         add_file(&b, report, GLE_FILE_CONFUSION, c->confusion, c->confusion_size);
     if (c->traces || gle_report_replaces(report))
         add_file(&b, report, GLE_FILE_CLOSED_LOOP, c->traces, c->traces_size);
+    if (c->predictions || report->exp->predictions || gle_report_replaces(report)) /* older ones are not left */
+        add_file(&b, report, GLE_FILE_PREDICTIONS, c->predictions, c->predictions_size);
     add_file(&b, report, "metrics.json", c->text, strlen(c->text));
     return gle_file_write_together(b.files, b.n, err);
 }
@@ -529,6 +537,7 @@ int gle_report_write(struct gle_report *report, const struct gle_metrics *metric
     gle_free(c.best);
     gle_free(c.confusion);
     gle_free(c.traces);
+    gle_free(c.predictions);
     gle_free(c.text);
     report->tried = true;
     report->last = gle_clock();

@@ -157,6 +157,7 @@ void gle_report_path(char path[GLE_REPORT_PATH], const struct gle_report *report
 #define GLE_FILE_RECORDING "recording.npz"
 #define GLE_FILE_CONFUSION "confusion.npz" /* the confusion matrix of many classes */
 #define GLE_FILE_CLOSED_LOOP "closed_loop.npz"
+#define GLE_FILE_PREDICTIONS "predictions.npz"
 #define GLE_FILE_BEST "best_weights.npz" /* parameters of the best epoch, as weights.npz has those of the last */
 #define GLE_FILE_RECORDS "recording.part" /* the spool of the recording, while the run is not over */
 
@@ -164,8 +165,9 @@ void gle_report_path(char path[GLE_REPORT_PATH], const struct gle_report *report
 bool gle_report_due(const struct gle_report *report);
 /* Writes weights.npz, best_weights.npz if it is kept, and metrics.json, all or none, and with them this run's
  * config.yaml, if it is not there yet, and, once the run is over, a confusion matrix that is too large for
- * metrics.json, and the traces of a closed loop. The first time, the recording, the matrix, the traces and the best
- * weights of a run that is being replaced are removed. Valid JSON always: null where a number is not finite.
+ * metrics.json, the traces of a closed loop, and predictions. The first time, the recording, the matrix, the traces,
+ * the predictions and the best weights of a run that is being replaced are removed. Valid JSON always: null where a
+ * number is not finite.
  * Errors: GLE_EWRITE, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_report_write(struct gle_report *report, const struct gle_metrics *metrics,
                                     const struct gle_net *net, struct gle_error *err);

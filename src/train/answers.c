@@ -71,6 +71,7 @@ void gle_run_count_right(struct gle_run *run, struct gle_right *right, const str
         const float *sum = run->output_sum + b * K;
         const size_t label = (size_t)labels[batch->rows[b] * answers + answered - 1];
         size_t best = 0;
+        gle_predictions_keep_sum(run, batch, b, answered - 1, sum);
         for (size_t k = 1; k < K; k++)
             if (sum[k] > sum[best])
                 best = k;

@@ -265,6 +265,27 @@ static int visit_traces(const struct gle_run *run, struct gle_archive *a, struct
     return gle_archive_f32(a, "traces", t->values, 3 * t->n * t->n_steps * t->n_outputs, err);
 }
 
+/* Those of the last evaluations; by epochs, also those of the pass that is going on. Targets may be NaN. */
+static int visit_predictions(const struct gle_run *run, struct gle_archive *a, struct gle_error *err)
+{
+    int rc = 0;
+
+    gle_archive_enter(a, "predictions");
+    for (int s = 0; s < GLE_SPLITS && !rc; s++) {
+        struct gle_predictions *p = &run->metrics->predictions[s];
+        float *pass = run->exp->phases ? NULL : run->scores.predictions[s];
+        if (!p->values)
+            continue;
+        gle_archive_enter(a, gle_split_names[s]);
+        rc = gle_archive_bools(a, "there", &p->there, 1, err) ||
+             (p->there && gle_archive_spread(a, "values", GLE_NPY_F32, p->values, p->n, sizeof *p->values, err)) ||
+             (pass && gle_archive_spread(a, "pass", GLE_NPY_F32, pass, p->n, sizeof *pass, err));
+        gle_archive_leave(a);
+    }
+    gle_archive_leave(a);
+    return rc ? -1 : 0;
+}
+
 /* Checkpoints of training by duration did not have it always; the next evaluation, which is still to come in a run that
  * is not over, makes it. */
 static int visit_matrix(const struct gle_run *run, struct gle_archive *a, struct gle_error *err)
@@ -291,7 +312,7 @@ int gle_run_archive_metrics(struct gle_run *run, struct gle_archive *a, struct g
         gle_archive_count(a, "n_phases", &m->n_phases, 0, exp->phases ? exp->n_phases : 0, err) ||
         gle_archive_count(a, "best", &m->best, 0, m->n_epochs ? m->n_epochs - 1 : 0, err) ||
         gle_run_archive_split(a, "confusion_split", &m->confusion_split, err) || visit_sums(m, a, err) ||
-        visit_matrix(run, a, err) || visit_traces(run, a, err) ||
+        visit_matrix(run, a, err) || visit_traces(run, a, err) || visit_predictions(run, a, err) ||
         (m->best_weights && gle_archive_f32(a, "best_weights", m->best_weights, gle_graph_given(run->graph), err)))
         return -1;
     gle_archive_enter(a, "epochs");

@@ -38,7 +38,8 @@ static int run_step(struct gle_run *run, const struct gle_batch *batch, bool for
                                 .learn = learns(run),
                                 .forward_only = forward_only,
                                 .steps_left = T - 1 - t,
-                                .on_grid = true};
+                                .on_grid = true,
+                                .at_once = gle_predictions_look(run, batch->split)};
 
     gle_run_show(run, batch, t);
     if (stride.learn)
@@ -46,6 +47,7 @@ static int run_step(struct gle_run *run, const struct gle_batch *batch, bool for
     stride.end_window = run->at.window.open && ((t + 1) % run->exp->window_steps == 0 || t + 1 == T);
     if (gle_run_step(run, &stride, NULL, err))
         return -1;
+    gle_predictions_keep_step(run, batch, t);
     if (t + 1 < T)
         gle_run_count_right(run, &pass->right, batch, t);
     if (gle_run_squares_due(run, t, T))
@@ -341,6 +343,9 @@ static int end_epoch(struct gle_run *run, struct gle_error *err)
                           watched ? gle_metrics_value(&run->scores.epoch, watched) : 0.0);
     if (gle_metrics_add_epoch(m, &run->scores.epoch, err) || keep_best(run, err))
         return -1;
+    for (int s = 0; s < GLE_SPLITS; s++)
+        if (run->scores.epoch.score[s].measured)
+            gle_predictions_take(run, (enum gle_split)s);
     m->confusion_split = run->scores.confusion_split;
     if (m->confusion)
         memcpy(m->confusion, run->scores.confusion, m->n_classes * m->n_classes * sizeof *m->confusion);

@@ -161,9 +161,10 @@ static int show_batch(struct gle_run *copy, const struct gle_batch *batch, bool 
     gle_run_begin_batch(copy, batch->B);
     for (size_t t = 0; t < batch->n_steps && !gle_run_stopped(copy); t++) {
         gle_run_show(copy, batch, t);
-        stride.at_once = t + 1 == batch->n_steps;
+        stride.at_once = t + 1 == batch->n_steps || gle_predictions_look(copy, batch->split);
         if (gle_run_step(copy, &stride, &s->loss, err))
             return -1;
+        gle_predictions_keep_step(copy, batch, t);
         gle_run_count_right(copy, &s->right, batch, t);
         if (gle_run_squares_due(copy, t, batch->n_steps))
             s->squares += gle_run_take_squares(copy);
@@ -220,7 +221,9 @@ struct gle_run gle_evaluation_copy(struct gle_evaluation *e, const struct gle_ru
                             .spread = e->spread,
                             .state = GLE_RUN_ASIDE,
                             .at = {.stage = run->at.stage, .split = GLE_TEST, .step = run->at.step},
-                            .scores = {.confusion = run->scores.confusion, .confusion_split = GLE_TEST},
+                            .scores = {.confusion = run->scores.confusion,
+                                       .confusion_split = GLE_TEST,
+                                       .predictions = {[GLE_TEST] = run->scores.predictions[GLE_TEST]}},
                             .spent = run->spent};
 }
 
@@ -255,6 +258,7 @@ int gle_evaluation_make(struct gle_evaluation *e, struct gle_run *run, bool own_
         memcpy(m->confusion, run->scores.confusion, m->n_classes * m->n_classes * sizeof *m->confusion);
         m->confusion_split = GLE_TEST;
     }
+    gle_predictions_take(run, GLE_TEST);
     found = (struct gle_evaluated){.step = step,
                                    .loss = s.loss / s.asked,
                                    .accuracy = accuracy(&copy, &s),

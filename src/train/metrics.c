@@ -214,6 +214,8 @@ void gle_metrics_clear(struct gle_metrics *m)
     gle_free(m->diagnostics);
     gle_free(m->traces.values);
     gle_free(m->best_weights);
+    for (int s = 0; s < GLE_SPLITS; s++)
+        gle_free(m->predictions[s].values);
     gle_free(m->evaluations);
     gle_free(m->phases);
     gle_free(m->epochs);

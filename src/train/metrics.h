@@ -4,6 +4,7 @@
 
 #include "config/experiment.h"
 #include "data/data.h"
+#include "train/predictions.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -112,6 +113,7 @@ struct gle_metrics {
     double variance[GLE_SPLITS]; /* of target values of its own; else NaN */
     enum gle_split confusion_split; /* test if that epoch tested, or by an evaluation, else best_split */
     struct gle_traces traces; /* of the closed loop */
+    struct gle_predictions predictions[GLE_SPLITS]; /* of the last evaluation of each set that is in the scores */
     struct gle_clipping clipping; /* in all */
     /* Timing */
     uint64_t train_steps, eval_steps;

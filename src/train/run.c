@@ -149,7 +149,8 @@ static int make_room(struct gle_run *run, struct gle_error *err)
 /* All that a run needs, whether it begins or goes on. */
 static int make_parts(struct gle_run *run, struct gle_error *err)
 {
-    if (make_room(run, err) || gle_spread_make(&run->spread, run, err) || gle_run_meet(run, err))
+    if (make_room(run, err) || gle_predictions_open(run, err) || gle_spread_make(&run->spread, run, err) ||
+        gle_run_meet(run, err))
         return -1;
     gle_rng_seed(&run->rng, run->exp->seed);
     if (gle_net_init(run->net, &run->rng, err))
@@ -216,6 +217,7 @@ void gle_run_finish(struct gle_run *run)
         gle_free(run->reading.planned[i].rows);
     gle_free(run->output_sum);
     gle_free(run->scores.confusion);
+    gle_predictions_free(run);
 }
 
 /* --- between steps --- */

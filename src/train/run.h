@@ -140,6 +140,7 @@ struct gle_scores {
     struct gle_epoch epoch; /* by epochs */
     uint64_t *confusion;    /* of the pass so far, or of an evaluation during phases, as metrics->confusion, */
     enum gle_split confusion_split; /* if it is over this split */
+    float *predictions[GLE_SPLITS]; /* of the pass so far, as metrics->predictions; NULL: they are not kept */
 };
 
 /* Of early stopping. It follows from the epochs that are measured, and is not saved beside them. */

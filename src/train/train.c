@@ -1,4 +1,5 @@
 #include "train/train.h"
+#include "base/text.h"
 #include "parts/loss.h"
 #include "parts/rule.h"
 #include "parts/schedule.h"
@@ -128,6 +129,25 @@ static int check_closed(const struct gle_experiment *exp, const struct gle_data 
     return gle_node_fail(err, GLE_ERANGE, c->src, "for", "nothing is asked for then: there is no target");
 }
 
+/* Whether there is something to predict, and not too much. */
+static int check_predictions(const struct gle_experiment *exp, const struct gle_data *data, struct gle_error *err)
+{
+    const struct gle_node *src = gle_node_get(exp->training_src, "evaluate");
+    const double bytes = gle_predictions_bytes(exp, data);
+
+    if (!exp->predictions)
+        return 0;
+    if (!(bytes > 0.0))
+        return gle_node_fail(err, GLE_ESHAPE, src, "predictions", "the data set has neither a test nor a validation set"
+                             " (training.validation makes one)");
+    if (bytes <= (double)GLE_PREDICTIONS_MAX)
+        return 0;
+    return gle_node_fail(err, GLE_ERANGE, src, "predictions",
+                         "predictions.npz would have %s, and may have %s: fewer samples, or a shorter time in which "
+                         "something is asked for (dataset.target_window of npz), make it smaller",
+                         gle_text_bytes(bytes).text, gle_text_bytes((double)GLE_PREDICTIONS_MAX).text);
+}
+
 int gle_train_check(const struct gle_experiment *exp, const struct gle_data *data, struct gle_error *err)
 {
     const struct gle_layer_cfg *top = gle_experiment_top(exp);
@@ -152,7 +172,7 @@ int gle_train_check(const struct gle_experiment *exp, const struct gle_data *dat
                              "says how one of several classes is decided on, and there are none: %s",
                              exp->has_teacher ? "the teacher's output is the target" : "the data set has no labels");
     if (check_record(exp, data, err) || check_test_set(exp, data, err) || check_sets(exp, data, err) ||
-        check_closed(exp, data, err))
+        check_closed(exp, data, err) || check_predictions(exp, data, err))
         return -1;
     return check_metric(exp, data, gle_experiment_watches(exp), exp->schedule.src, "metric", err) ||
                    check_metric(exp, data, exp->best, exp->training_src, "best", err) ||

@@ -121,7 +121,7 @@ UNSEEN = {
         adjoint_delay adjoint_loop diagnose_loop layer_unread output_not_last""",
     "that a key needs another one, or excludes it": """
         npz_hold_and_upsample closed_loop_every closed_loop_without_every evaluate_without_every
-        feedback_to_input from_repeat
+        predictions_without_every feedback_to_input from_repeat
         adjoint_without_window bptt_without_window epochs_and_phases neither_epochs_nor_phases no_count
         speech_one_class images_without_labels""",
     "that a name goes only with certain other names, or needs a teacher, epochs or phases": """

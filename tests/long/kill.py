@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 
-FILES = ("weights.npz", "best_weights.npz", "recording.npz", "config.yaml")
+FILES = ("weights.npz", "best_weights.npz", "predictions.npz", "recording.npz", "config.yaml")
 LEFT = {*FILES, "metrics.json"} # of a run that is over
 
 

@@ -234,6 +234,10 @@ static bool same_metrics(const struct trial *x, const struct trial *y)
     for (size_t i = 0; same && i < a->n_diagnostics; i++)
         same = a->diagnostics[i].step == b->diagnostics[i].step &&
                !memcmp(a->diagnostics[i].of, b->diagnostics[i].of, each * sizeof *a->diagnostics[i].of);
+    for (int s = 0; same && s < GLE_SPLITS; s++) {
+        const struct gle_predictions *p = &a->predictions[s], *q = &b->predictions[s];
+        same = p->n == q->n && p->there == q->there && (!p->n || !memcmp(p->values, q->values, p->n * sizeof(float)));
+    }
     same = same && (a->traces.values != NULL) == (b->traces.values != NULL) &&
            (!a->traces.values ||
             !memcmp(a->traces.values, b->traces.values,
@@ -267,18 +271,20 @@ static const char *const others[] = {
     "glesim: 1\nname: many\ndt: 0.5\nseed: 5\n"
     "dataset: {type: copy, symbols: 12, length: 2, item: 1, delay: 0, samples: 6, test_samples: 4}\n"
     "network: {input: 13, layers: [{name: b, neurons: {count: 12, tau_m: 0.7, tau_r: 0.5}}]}\n"
-    "learning: {loss: cross_entropy}\ntraining: {epochs: 1, batch_size: 3, decide: last}\nrecord: {every: 1}\n",
+    "learning: {loss: cross_entropy}\n"
+    "training: {epochs: 1, batch_size: 3, decide: last, evaluate: {predictions: true}}\nrecord: {every: 1}\n",
     "glesim: 1\nname: many\ndt: 0.5\nseed: 5\n"
     "dataset: {type: copy, symbols: 12, length: 2, item: 1, delay: 0, samples: 6, test_samples: 4}\n"
     "network: {input: 13, layers: [{name: b, neurons: {count: 12, tau_m: 0.7, tau_r: 0.5}}]}\n"
     "learning: {loss: cross_entropy}\n"
-    "training: {batch_size: 2, evaluate: {every: 6}, phases: [{duration: 7}, {duration: 3.5}]}\n"
+    "training: {batch_size: 2, evaluate: {every: 6, predictions: true}, phases: [{duration: 7}, {duration: 3.5}]}\n"
     "record: {every: 1}\n",
     "glesim: 1\nname: huber\ndt: 0.5\nseed: 5\n"
     "dataset: {type: mackey_glass, train: 24, test: 12, length: 4, washout: 1, discard: 10}\n"
     "network: {input: 1, layers: [{name: b, neurons: {count: 1, tau_m: 0.7, tau_r: 0.5}}]}\n"
     "learning: {loss: {type: huber, delta: 0.3}}\n"
-    "training: {epochs: 1, batch_size: 4, evaluate: {closed_loop: {after: 2, for: 2}}}\nrecord: {every: 1}\n",
+    "training: {epochs: 1, batch_size: 4, evaluate: {predictions: true, closed_loop: {after: 2, for: 2}}}\n"
+    "record: {every: 1}\n",
     "glesim: 1\nname: huber\ndt: 0.5\nseed: 5\n"
     "dataset: {type: mackey_glass, train: 24, test: 12, length: 4, washout: 1, discard: 10}\n"
     "network: {input: 1, layers: [{name: b, neurons: {count: 1, tau_m: 0.7, tau_r: 0.5}}]}\n"
