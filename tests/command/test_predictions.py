@@ -34,7 +34,8 @@ class Predictions(DataCase):
     def labelled(self, wanted="true", epochs=3):
         return self.config("{type: yinyang, train: 16, test: 12, present: 1}", 4, 3,
                            training=f"epochs: {epochs}, batch_size: 4, test_batch_size: 3, validation: 0.25, "
-                                    f"test: epochs, evaluate: {{predictions: {wanted}}}")
+                                    f"test: epochs, evaluate: {{predictions: {wanted}}}",
+                           more="compute: {backend: cpu}\n")
 
     def assert_agrees(self, output="out", seed=3):
         """With accuracies and the confusion matrix."""
