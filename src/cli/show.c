@@ -210,8 +210,8 @@ static void show_recording(const struct gle_experiment *exp, const struct gle_da
     const double steps = gle_train_steps(exp, data) - (double)exp->record.offset;
     const double records = ceil(fmax(0.0, steps) / (double)exp->record.every), bytes = records * record;
 
-    printf("  recording         %s%.16g records, about %.3g %cB\n", at_most(exp), records, bytes < 1e9 ? 1e-6 * bytes : 1e-9 * bytes,
-           bytes < 1e9 ? 'M' : 'G');
+    printf("  recording         %s%.16g records, about %.3g %cB\n", at_most(exp), records,
+           bytes < 1e9 ? 1e-6 * bytes : 1e-9 * bytes, bytes < 1e9 ? 'M' : 'G');
 }
 
 static void show_epochs(const struct gle_experiment *exp, const struct gle_data *data, const struct gle_costs *costs)

@@ -1,5 +1,5 @@
-/* Early stopping: a run ends where a count over the epochs of a run that goes on says, and as one ends that is asked for
- * so many epochs. */
+/* Early stopping: a run ends where a count over the epochs of a run that goes on says, and as one ends that is asked
+ * for so many epochs. */
 #include "../support/trial.h"
 #include "parts/schedule.h"
 
