@@ -128,7 +128,8 @@ UNSEEN = {
         adjoint_gamma closed_loop_teacher diagnose_gradient errors_from errors_from_exact errors_of_a_run
         feedback_that_moves feedback_under_bptt
         record_no_feedback log_softmax_hidden log_softmax_without_nll
-        nll_without_log_softmax phases_schedule record_lambda signal_alone signal_by_epochs signal_cross_entropy
+        nll_without_log_softmax phases_schedule ranks_device ranks_pal ranks_record ranks_teacher
+        record_lambda signal_alone signal_by_epochs signal_cross_entropy
         signal_without_teacher speech_phases speech_validation teacher_labels test_at_the_end
         evaluate_by_epochs evaluate_signal test_by_duration update_of_windows
         phases_warmup""",
