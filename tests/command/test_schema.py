@@ -131,7 +131,7 @@ UNSEEN = {
         nll_without_log_softmax phases_schedule ranks_device ranks_pal ranks_record ranks_teacher
         record_lambda signal_alone signal_by_epochs signal_cross_entropy
         signal_without_teacher speech_phases speech_validation teacher_labels test_at_the_end
-        evaluate_by_epochs evaluate_signal test_by_duration update_of_windows
+        best_of_no_test phases_best phases_stop stop_of_no_test evaluate_by_epochs evaluate_signal test_by_duration update_of_windows
         phases_warmup""",
     "totals: steps of all phases, weights, combinations of a sweep": """
         phases_total size_layers sweep_equal_values sweep_many sweep_of_a_variants_key sweep_one_list_too_many
@@ -306,7 +306,7 @@ class Schema(unittest.TestCase):
                 ({"learning__optimizer": {"type": "sgd", "beta1": 0.5}}, "$.learning.optimizer",
                  "'beta1' was unexpected"),
                 ({"learning__optimizer": {"lr": 0.5}}, "$.learning.optimizer", "'type' is a required property"),
-                ({"learning__optimizer": "adm"}, "$.learning.optimizer", "'adm' is not one of ['adam', 'sgd']"),
+                ({"learning__optimizer": "adm"}, "$.learning.optimizer", "'adm' is not one of ['adam', 'sgd', 'adamw']"),
                 ({"learning__plastic": ["weight", "wieght"]}, "$.learning.plastic[1]", "'wieght' is not one of"),
                 ({"network__layers__2__neurons": {"count": 1, "tau_m": 1.0}},
                  "$.network.layers[2].neurons", "'tau_r' is a required property"),
