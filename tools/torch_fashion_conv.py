@@ -9,7 +9,10 @@ import argparse
 import gzip
 import time
 
-import torch
+try:
+    import torch
+except ModuleNotFoundError:
+    torch = None
 
 FOLDER = "/usr/share/datasets/fashion-mnist"
 HEAD = {3: 16, 1: 8}  # bytes before the data, by the number of dimensions
@@ -28,15 +31,11 @@ def images(folder, name):
     return pixels.float() / 255, idx(f"{folder}/{name}-labels-idx1-ubyte.gz", 1).long()
 
 
-class Clip(torch.nn.Module):
-    def forward(self, u):
-        return u.clamp(0, 1)
-
-
 def network():
     nn = torch.nn
-    return nn.Sequential(nn.Conv2d(1, 20, 5), Clip(), nn.MaxPool2d(2), nn.Conv2d(20, 50, 5), Clip(), nn.MaxPool2d(2),
-                         nn.Flatten(), nn.Linear(800, 500), Clip(), nn.Linear(500, 10))
+    return nn.Sequential(nn.Conv2d(1, 20, 5), nn.Hardtanh(0, 1), nn.MaxPool2d(2),
+                         nn.Conv2d(20, 50, 5), nn.Hardtanh(0, 1), nn.MaxPool2d(2),
+                         nn.Flatten(), nn.Linear(800, 500), nn.Hardtanh(0, 1), nn.Linear(500, 10))
 
 
 def accuracy(model, x, y):
@@ -51,16 +50,19 @@ def main():
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--updates", type=int, default=1, metavar="N",
                         help="steps of the optimizer on each batch; glesim makes one a step, 20 while an image is shown")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--threads", type=int, help="default: as PyTorch chooses")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
+    if torch is None:
+        parser.exit(1, "torch_fashion_conv.py: PyTorch is missing (pip install torch)\n")
     torch.manual_seed(given.seed)
-    torch.set_num_threads(given.threads)
+    if given.threads:
+        torch.set_num_threads(given.threads)
     (x, y), test = images(given.data, "train"), images(given.data, "t10k")
     kept = torch.randperm(len(x))[:len(x) * 9 // 10]
     model = network()
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-4)
-    print(f"PyTorch {torch.__version__}, {given.threads} threads, {sum(p.numel() for p in model.parameters())} parameters,"
+    print(f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads, {sum(p.numel() for p in model.parameters())} parameters,"
           f" {len(kept)} images, {given.updates} updates a batch")
     for epoch in range(1, given.epochs + 1):
         begin, total = time.monotonic(), 0.0
