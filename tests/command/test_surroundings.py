@@ -50,7 +50,8 @@ class Surroundings(Case):
 class Signals(Surroundings):
     def test_each_that_asks_for_the_end_leaves_a_checkpoint(self):
         for number in TOLD_TO_END:
-            with self.popen(XOR, *LONG, "--output", number.name) as run:
+            with self.popen(XOR, *LONG, "--output", number.name,
+                            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)) as run: # under nohup, too
                 self.until(lambda: self.has_report(number.name), "the run begins")
                 run.send_signal(number)
                 _, err = run.communicate(timeout=PATIENCE)
