@@ -11,7 +11,7 @@ import unittest
 
 from case import PATIENCE, floats, load, timeless, without_times
 from test_command import write_npz
-from test_ranks import UnderMpirun, children
+from test_ranks import LONG_ONES, UnderMpirun, children
 
 # Eleven samples in batches of four leave three for the last one, and the test set has another number: states are
 # carried from batches to larger ones and smaller ones.
@@ -106,6 +106,7 @@ class Rows(UnderMpirun):
     def epochs(self, output):
         return timeless(load(self.result(output))["epochs"])
 
+    @unittest.skipUnless(LONG_ONES, "one of tests/long")
     def test_what_was_broken_off_goes_on_with_any_number_of_ranks(self):
         self.steady = self.write("steady.yaml", CONFIG.replace("type: adam, lr: 1e-2", "type: sgd, lr: 1e-3")
                                  .partition("variants")[0])
