@@ -224,6 +224,10 @@ struct gle_file_keys {
 /* Of decode_from.c */
 extern const struct gle_custom gle_from_custom, gle_errors_custom, gle_input_custom;
 
+/* Of decode_compute.c */
+extern const struct gle_key gle_compute_key_table[];
+extern const struct gle_table gle_backend_table, gle_ranks_table;
+
 /* Of decode_hardware.c */
 extern const struct gle_key gle_noise_key_table[], gle_mismatch_key_table[], gle_quantize_key_table[];
 extern const struct gle_table gle_when_table;
@@ -246,7 +250,5 @@ extern const struct gle_table gle_variable_table, gle_decide_table;
 
 /* What people take for parameters. */
 extern const struct gle_table gle_param_table, gle_recorded_table, gle_state_table, gle_test_table, gle_reset_table;
-extern const struct gle_table gle_backend_table;
-extern const struct gle_table gle_ranks_table;
 
 #endif

@@ -142,7 +142,21 @@ int gle_checkpoint_write(struct gle_checkpoint *c, struct gle_run *run, struct g
     return rc;
 }
 
-int gle_checkpoint_read(struct gle_checkpoint *c, struct gle_run *run, struct gle_error *err)
+/* What is read of it: restore(...). */
+typedef int restorer(struct gle_checkpoint *c, struct gle_archive *a, struct gle_run *run, struct gle_error *err);
+
+static int restore_all(struct gle_checkpoint *c, struct gle_archive *a, struct gle_run *run, struct gle_error *err)
+{
+    return visit(c, a, run, err) ? -1 : gle_provenance_resume(c->report->provenance, err);
+}
+
+static int restore_run(struct gle_checkpoint *c, struct gle_archive *a, struct gle_run *run, struct gle_error *err)
+{
+    (void)c;
+    return gle_run_archive(run, a, err);
+}
+
+static int read_with(struct gle_checkpoint *c, restorer *restore, struct gle_run *run, struct gle_error *err)
 {
     char path[GLE_REPORT_PATH];
     struct gle_archive *a;
@@ -151,23 +165,19 @@ int gle_checkpoint_read(struct gle_checkpoint *c, struct gle_run *run, struct gl
     gle_report_path(path, c->report, GLE_FILE_CHECKPOINT);
     if (gle_archive_open(&a, path, err))
         return -1;
-    rc = visit(c, a, run, err) ? -1 : gle_provenance_resume(c->report->provenance, err);
+    rc = restore(c, a, run, err);
     gle_archive_destroy(a);
     return rc;
 }
 
-int gle_checkpoint_follow(const struct gle_checkpoint *c, struct gle_run *run, struct gle_error *err)
+int gle_checkpoint_read(struct gle_checkpoint *c, struct gle_run *run, struct gle_error *err)
 {
-    char path[GLE_REPORT_PATH];
-    struct gle_archive *a;
-    int rc;
+    return read_with(c, restore_all, run, err);
+}
 
-    gle_report_path(path, c->report, GLE_FILE_CHECKPOINT);
-    if (gle_archive_open(&a, path, err))
-        return -1;
-    rc = gle_run_archive(run, a, err);
-    gle_archive_destroy(a);
-    return rc;
+int gle_checkpoint_follow(struct gle_checkpoint *c, struct gle_run *run, struct gle_error *err)
+{
+    return read_with(c, restore_run, run, err);
 }
 
 int gle_checkpoint_maker(char maker[GLE_MAKER], const struct gle_report *report, struct gle_error *err)

@@ -27,8 +27,9 @@ GLE_MUST_CHECK int gle_checkpoint_write(struct gle_checkpoint *c, struct gle_run
  *         different), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_checkpoint_read(struct gle_checkpoint *c, struct gle_run *run, struct gle_error *err);
 
-/* The same of the run alone, on a rank that makes it together with another one, which looks at the rest. */
-GLE_MUST_CHECK int gle_checkpoint_follow(const struct gle_checkpoint *c, struct gle_run *run, struct gle_error *err);
+/* The same of the run alone, on a rank that makes it together with another one, which looks at the rest. Errors: as
+ * above. */
+GLE_MUST_CHECK int gle_checkpoint_follow(struct gle_checkpoint *c, struct gle_run *run, struct gle_error *err);
 
 /* Who has written the checkpoint that is there, as gle_provenance_maker() has it; "" if there is none that can be read.
  * Errors: GLE_ENOMEM. */

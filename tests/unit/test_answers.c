@@ -1,29 +1,12 @@
 /* Answers to what has labels, within runs: over which steps outputs are summed, how many there are, how many right. */
+#include "../support/symbols.h"
 #include "../support/witness.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Samples of fourteen steps: three symbols of two, a delay of two, three answers of two. */
-enum { YAML_BYTES = 4096, T = 14, UNASKED = 8, ANSWERS = 3, LENGTH = 2, SYMBOLS = 3, ROWS_MAX = 16 };
-
-static const char *config(const char *training)
-{
-    static char yaml[YAML_BYTES];
-    const int n = snprintf(yaml, sizeof yaml,
-                           "glesim: 1\nname: tiny\ndt: 0.1\nseed: 5\n"
-                           "dataset: {type: copy, symbols: 3, length: 3, item: 0.2, delay: 0.2, samples: 20, "
-                           "test_samples: 12}\n"
-                           "network: {input: 4, layers: [{name: a, neurons: {count: 6, tau_m: 1.0, tau_r: 0.4}, "
-                           "activation: tanh}, {name: b, neurons: {count: 3, tau_m: 0.3, tau_r: 0.1}}]}\n"
-                           "learning: {rule: gle, loss: cross_entropy, optimizer: {type: adam, lr: 0.1}}\n"
-                           "training: {%s}\nrecord: {every: 1}\n",
-                           training);
-
-    assert_in_range(n, 1, YAML_BYTES - 1);
-    return yaml;
-}
+enum { ROWS_MAX = 16 };
 
 struct sums {
     size_t right, given;
@@ -76,7 +59,7 @@ static void epochs_count_every_answer(void **state)
         struct trial t;
         struct sums sums[3][GLE_SPLITS] = {0};
         snprintf(training, sizeof training, "epochs: 2, batch_size: 8, test_batch_size: 5%s", decides[k].text);
-        witness_run(&w, &t, config(training), 1 + k % 2);
+        witness_run(&w, &t, symbols(training), 1 + k % 2);
         for (size_t s = 0; s < w.n_steps; s++)
             count_step(&sums[w.steps[s].moment.stage][w.steps[s].moment.split], &w.steps[s], s % T, decides[k].steps);
         for (size_t e = 0; e < 3; e++) {
@@ -107,7 +90,7 @@ static void phases_count_every_answer(void **state)
         snprintf(training, sizeof training,
                  "batch_size: 6, test_batch_size: 12, state: reset, evaluate: {every: 1.4}, "
                  "phases: [{duration: 0.8}, {duration: 0.3}, {duration: 2.2}, {duration: 1.1}]%s", decides[k].text);
-        witness_run(&w, &t, config(training), 1);
+        witness_run(&w, &t, symbols(training), 1);
         for (size_t s = 0; s < w.n_steps; s++)
             count_step(&sums[w.steps[s].moment.stage], &w.steps[s], s % T, decides[k].steps);
         assert_true(sums[2].given == 6 && sums[3].given == 6 * 5);
@@ -128,10 +111,10 @@ static void evaluations_count_as_epochs_do(void **state)
         struct trial by_epochs, by_phases;
         snprintf(training, sizeof training, "epochs: 0, batch_size: 6, test_batch_size: 12, state: reset%s",
                  decides[k].text);
-        by_epochs = trial_of(config(training), 1);
+        by_epochs = trial_of(symbols(training), 1);
         snprintf(training, sizeof training, "batch_size: 6, test_batch_size: 12, state: reset, evaluate: {every: 1.4}, "
                                             "phases: [{duration: 1.4}]%s", decides[k].text);
-        by_phases = trial_of(config(training), 1);
+        by_phases = trial_of(symbols(training), 1);
         assert_true(by_phases.m.evaluations[0].accuracy == by_epochs.m.epochs[0].score[GLE_TEST].accuracy);
         trial_close(&by_epochs);
         trial_close(&by_phases);

@@ -1,5 +1,6 @@
 /* What a network answers to each sample: against what a run shows step by step, and what is told of it. */
 #include "../support/folder.h"
+#include "../support/symbols.h"
 #include "../support/witness.h"
 
 #include <math.h>
@@ -9,26 +10,6 @@
 enum { YAML_BYTES = 4096 };
 
 /* --- labels --- */
-
-/* Samples of fourteen steps, three answers of two steps each at their end. */
-enum { T = 14, UNASKED = 8, ANSWERS = 3, LENGTH = 2, SYMBOLS = 3, TESTS = 12 };
-
-static const char *symbols(const char *training)
-{
-    static char yaml[YAML_BYTES];
-    const int n = snprintf(yaml, sizeof yaml,
-                           "glesim: 1\nname: tiny\ndt: 0.1\nseed: 5\n"
-                           "dataset: {type: copy, symbols: 3, length: 3, item: 0.2, delay: 0.2, samples: 20, "
-                           "test_samples: 12}\n"
-                           "network: {input: 4, layers: [{name: a, neurons: {count: 6, tau_m: 1.0, tau_r: 0.4}, "
-                           "activation: tanh}, {name: b, neurons: {count: 3, tau_m: 0.3, tau_r: 0.1}}]}\n"
-                           "learning: {rule: gle, loss: cross_entropy, optimizer: {type: adam, lr: 0.1}}\n"
-                           "training: {batch_size: 8, %s}\nrecord: {every: 1}\n",
-                           training);
-
-    assert_in_range(n, 1, YAML_BYTES - 1);
-    return yaml;
-}
 
 /* What follows from what was kept, held against the report's counts. */
 static void agrees_with_the_matrix(const struct trial *t, double accuracy)
@@ -64,8 +45,8 @@ static void sums_are_those_that_answers_are_told_from(void **state)
         struct witness w;
         struct trial t;
         size_t first = 0, step = 0; /* of the batch */
-        snprintf(training, sizeof training, "epochs: 2, test_batch_size: %d, evaluate: {predictions: true}%s", ROWS,
-                 decides[k].text);
+        snprintf(training, sizeof training, "epochs: 2, batch_size: 8, test_batch_size: %d, "
+                 "evaluate: {predictions: true}%s", ROWS, decides[k].text);
         witness_run(&w, &t, symbols(training), 1 + k);
         assert_true(t.m.predictions[GLE_TEST].there && !t.m.predictions[GLE_TRAIN].values);
         for (size_t s = 0; s < w.n_steps; s++) {
@@ -94,7 +75,7 @@ static void sums_are_those_that_answers_are_told_from(void **state)
 
 static void evaluations_by_duration_keep_the_last(void **state)
 {
-    struct trial t = trial_of(symbols("test_batch_size: 5, evaluate: {every: 2, predictions: true}, "
+    struct trial t = trial_of(symbols("batch_size: 8, test_batch_size: 5, evaluate: {every: 2, predictions: true}, "
                                       "phases: [{duration: 5}]"), 1);
     const double accuracy = t.m.evaluations[t.m.n_evaluations - 1].accuracy;
 
@@ -115,7 +96,7 @@ static void batches_and_threads_change_nothing(void **state)
     (void)state;
     for (size_t k = 0; k < 3; k++) {
         char training[128];
-        snprintf(training, sizeof training, "epochs: 0, state: reset, test_batch_size: %s, "
+        snprintf(training, sizeof training, "epochs: 0, batch_size: 8, state: reset, test_batch_size: %s, "
                  "evaluate: {predictions: true}", sizes[k]);
         t[k] = trial_of(symbols(training), 1 + k);
         for (size_t i = 0; i < t[k].m.predictions[GLE_TEST].n; i++)
