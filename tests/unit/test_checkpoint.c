@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { YAML_SIZE = 2048, ENTRIES_MAX = 400, NAME_MAX_SIZE = 192, SECONDS = 60 };
+enum { YAML_SIZE = 2048, ENTRIES_MAX = 400, NAME_MAX_SIZE = 192, SECONDS = 60, SEEN_MAX = 1000 };
 
 static const char *const layers =
     "layers: [{name: a, neurons: {tau_m: [1.0, 0.5, 2.0], tau_r: [0.4, 0.5, 0.1]}, activation: "
@@ -336,10 +336,21 @@ static size_t next_number(size_t i, size_t n)
     return i ? n : n / 2;
 }
 
-/* Real numbers are seen one by one where they are read, the same way wherever the run stops. */
-static bool is_tried(const struct gle_array *x, size_t stop)
+/* Real numbers are seen one by one where they are read, which is the same place in all kinds of runs and wherever these
+ * stop: the entries of each name are tried once. */
+static bool is_tried(const struct gle_array *x, const char *name)
 {
-    return !stop || !is_real(x->type) || getenv("GLE_EVERY_NUMBER");
+    static char *seen[SEEN_MAX];
+    static size_t n;
+
+    if (!is_real(x->type) || getenv("GLE_EVERY_NUMBER"))
+        return true;
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(seen[i], name))
+            return false;
+    assert_true(n < SEEN_MAX);
+    assert_non_null(seen[n++] = strdup(name));
+    return true;
 }
 
 static size_t edit_entry(const char *yaml, const char *folder, const char *kind, struct copy *c, size_t of)
@@ -419,7 +430,7 @@ static void check_kind(const struct kind *kind, const char *folder)
             fail_msg("%s, stop %zu: %s: %s", kind->name, i, w.t.err.path, w.t.err.text);
         close_world(&w);
         for (size_t of = 0; of < c->n; of++)
-            tried += is_tried(&c->arrays[of], i) ? edit_entry(yaml, folder, kind->name, c, of) : 0;
+            tried += is_tried(&c->arrays[of], c->names[of]) ? edit_entry(yaml, folder, kind->name, c, of) : 0;
         edit_window(yaml, folder, kind->name, c);
         free_copy(c);
     }
