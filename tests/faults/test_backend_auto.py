@@ -63,8 +63,8 @@ class Auto(InPlace):
         self.assertEqual(self.weights("out"), self.on("cpu", *args))
 
     def test_rules_with_windows_are_measured(self):
-        args = [*SHORT, "--set", "learning.rule=bptt", "--set", "learning.window=0.5", "--set",
-                "record={every: 7, variables: [r]}"]
+        args = [*WIDE, "--set", "training.epochs=1", "--set", "dataset.repeat=100", "--set", "learning.rule=bptt", "--set",
+                "learning.window=0.5", "--set", "record={every: 7, variables: [r]}"]
         self.assertRegex(self.run_glesim(*args, "--output", "out", env=FAST).err, MEASURED)
         self.assertEqual(self.weights("out"), self.on(self.provenance("out")["backend"], *args, output="asked for"))
 
