@@ -171,7 +171,7 @@ struct gle_run {
     struct gle_graph *teacher_graph;
     struct gle_net *teacher;           /* NULL: none */
     struct gle_diagnosis *diagnosis;   /* NULL: none */
-    struct gle_evaluation *evaluation; /* of phases; NULL: none */
+    struct gle_evaluation *evaluation; /* NULL: none */
     float *output_sum;                 /* (max_batch, n_targets) */
     struct gle_spread spread;          /* samples NULL: it is not wanted */
 
@@ -311,9 +311,9 @@ enum gle_split gle_run_confusion_split(const struct gle_run *run, uint64_t epoch
 size_t gle_run_batch_size(const struct gle_run *run, enum gle_split split);
 /* Puts the run to the beginning of an epoch. */
 void gle_run_begin_epoch(struct gle_run *run, uint64_t epoch);
-/* Early stopping, after a pass that is over, and has its score: if its set is the one that is watched, counts the
- * epoch, and makes it the run's last one if none shall follow. Returns whether it has. */
-bool gle_run_stops_early(struct gle_run *run);
+/* Early stopping, after a pass or a measurement that is over, and has its score: if that is the one that is watched,
+ * counts the epoch, and makes it the run's last one if none shall follow. Returns whether it has. */
+bool gle_run_stops_early(struct gle_run *run, enum gle_split scored);
 /* Restoring: counts the epochs that are measured anew, which may make one of them the last. */
 void gle_run_recount_patience(struct gle_run *run);
 /* All samples of the run times their steps. */
@@ -334,12 +334,12 @@ double gle_run_count_asked(const struct gle_run *run, uint64_t from, uint64_t to
 
 /* --- archive_metrics.c: parts of gle_run_archive(), whose errors they have --- */
 
-/* All that has been measured; n epochs, as columns; which split. */
+/* All that has been measured; n epochs, as columns; which split, of those up to `last`. */
 GLE_MUST_CHECK int gle_run_archive_metrics(struct gle_run *run, struct gle_archive *a, struct gle_error *err);
 GLE_MUST_CHECK int gle_run_archive_epochs(const struct gle_run *run, struct gle_archive *a, struct gle_epoch *e,
                                           size_t n, struct gle_error *err);
 GLE_MUST_CHECK int gle_run_archive_split(struct gle_archive *a, const char *name, enum gle_split *split,
-                                         struct gle_error *err);
+                                         enum gle_split last, struct gle_error *err);
 /* A column of numbers 0 ... high, or NaN where that is not known: checkpoints did not always have it. x: in the first
  * of n structs of that size. */
 GLE_MUST_CHECK int gle_run_archive_late(struct gle_archive *a, const char *name, double *x, size_t n, size_t size,
