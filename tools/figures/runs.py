@@ -164,8 +164,8 @@ class Run:
         return json.dumps(config, sort_keys=True)
 
     def curve(self, split, key="accuracy"):
-        """Epochs and values of a key of "train", "validation" or "test", where there are any."""
-        pairs = [(e["epoch"], e[split][key]) for e in self.metrics["epochs"] if e[split]]
+        """Epochs and values of a key of "train", "train_after", "validation" or "test", where there are any."""
+        pairs = [(e["epoch"], e[split][key]) for e in self.metrics["epochs"] if e.get(split)]
         pairs = [(epoch, value) for epoch, value in pairs if value is not None]
         return np.array([epoch for epoch, _ in pairs]), np.array([value for _, value in pairs], dtype=float)
 
