@@ -3,6 +3,7 @@
 #include "cli/trouble.h"
 #include "data/npz_names.h"
 #include "train/measure.h"
+#include "train/metrics.h"
 #include "yaml/node.h"
 
 #include <stdio.h>

@@ -264,6 +264,7 @@ static const struct gle_key train_first_keys[] = {
 };
 
 static const struct gle_row train_parts[] = {
+    {.name = "none", .help = "nothing of it"},
     {.name = "all", .help = "the whole training set"},
     {.name = "first", .help = "its first samples, in the order in which the data set has them",
      .keys = train_first_keys, .params_size = sizeof(struct gle_train_first_keys)},
@@ -273,9 +274,9 @@ const struct gle_table gle_train_part_table = {"part of the training set", train
 
 void gle_train_part_build(struct gle_experiment *exp, const struct gle_part *part)
 {
-    exp->train_after.row = part->row;
+    exp->train_after.row = part->row == &train_parts[0] ? NULL : part->row;
     exp->train_after.src = part->src;
-    if (part->row == &train_parts[1])
+    if (part->row == &train_parts[2])
         exp->train_after.samples = ((const struct gle_train_first_keys *)part->params)->samples;
 }
 
@@ -292,7 +293,7 @@ const struct gle_key gle_evaluate_key_table[] = {
      .fallback = GLE_ABSENT,
      .help = "training by epochs: this part of the training set is measured after each epoch, and before the first, as "
              "the validation and test sets are, on a copy of the network; the score is called train_after, beside "
-             "train, which is measured while weights change; default: it is not",
+             "train, which is measured while weights change; default: none",
      .more = &gle_train_part_table, .bare = true},
     GLE_KEY_END,
 };
