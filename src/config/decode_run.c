@@ -272,9 +272,14 @@ static const struct gle_row train_parts[] = {
 };
 const struct gle_table gle_train_part_table = {"part of the training set", train_parts, sizeof *train_parts};
 
+bool gle_train_part_measured(const struct gle_part *part)
+{
+    return part->row && part->row != &train_parts[0];
+}
+
 void gle_train_part_build(struct gle_experiment *exp, const struct gle_part *part)
 {
-    exp->train_after.row = part->row == &train_parts[0] ? NULL : part->row;
+    exp->train_after.row = gle_train_part_measured(part) ? part->row : NULL;
     exp->train_after.src = part->src;
     if (part->row == &train_parts[2])
         exp->train_after.samples = ((const struct gle_train_first_keys *)part->params)->samples;

@@ -109,6 +109,8 @@ int gle_run_archive_epochs(const struct gle_run *run, struct gle_archive *a, str
         gle_archive_spread(a, "lr", GLE_NPY_F64, &e->lr, n, size, err) ||
         gle_archive_spread(a, "seconds", GLE_NPY_F64, &e->seconds, n, size, err))
         return -1;
+    for (size_t i = 0; gle_archive_restores(a) && i < n; i++)
+        e[i].score[GLE_TRAIN_AFTER] = (struct gle_score){.closed = gle_closed_unknown};
     for (int s = 0; s < (run->exp->train_after.row ? GLE_SCORES : GLE_SPLITS); s++) {
         struct gle_score *score = &e->score[s];
         int rc;

@@ -75,7 +75,7 @@ uint64_t gle_evaluation_steps_each(const struct gle_run *run, enum gle_split spl
     const size_t B = gle_evaluation_rows(run->exp, run->data, split);
     uint64_t steps = 0;
 
-    for (size_t done = 0; done < n; done += B)
+    for (size_t done = 0; run->evaluation && done < n; done += B)
         steps += gle_data_longest(run->data, split_of(split), run->evaluation->rows + done,
                                   n - done < B ? n - done : B);
     return steps;

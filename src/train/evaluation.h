@@ -19,7 +19,7 @@ uint64_t gle_evaluation_step(const struct gle_experiment *exp, uint64_t k);
 
 /* Whether a run makes any, or closed loops. */
 bool gle_evaluation_wanted(const struct gle_experiment *exp);
-/* Steps that an evaluation of GLE_TEST or GLE_TRAIN_AFTER makes. */
+/* Steps that an evaluation of GLE_TEST or GLE_TRAIN_AFTER makes, if the run makes any. */
 uint64_t gle_evaluation_steps_each(const struct gle_run *run, enum gle_split split);
 
 /* What the graph of the copy of a network is built for. */

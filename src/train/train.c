@@ -86,10 +86,6 @@ static int check_metric(const struct gle_experiment *exp, const struct gle_data 
 
     if (!metric)
         return 0;
-    if (metric->set == GLE_METRIC_TRAIN_AFTER && !exp->train_after.row)
-        return gle_node_fail(err, GLE_ECONFIG, src, key,
-                             "%s cannot be watched: the training set is not measured after epochs "
-                             "(training.evaluate.train: all)", metric->row.name);
     if (metric->set != GLE_METRIC_TRAIN && !gle_metrics_samples(exp, data, (enum gle_split)metric->set))
         return gle_node_fail(err, GLE_ESHAPE, src, key, "%s cannot be watched: there is no such set%s",
                              metric->row.name,
