@@ -104,8 +104,8 @@ class Run:
 
     @property
     def accuracy(self):
-        """At the end, from 0 to 1: of the test set, or else the validation set, or else the training set: after the epoch
-        where it was measured then, or else in training. None without any."""
+        """At the end, from 0 to 1: of the test set, or else the validation set, or else the training set, after the
+        epoch where it was measured then, or else in training. None without any."""
         return self._judged(self.final, "accuracy")[0]
 
     @property
@@ -121,10 +121,10 @@ class Run:
         return sum(timing.get(key) or 0 for key in ("train_seconds", "eval_seconds"))
 
     def curve(self, key="accuracy", split=None):
-        """x and y of "loss" or "accuracy" of "train", "train_after", "validation" or "test" (default: the first of test,
-        validation, train_after, train that there is): over epochs; by duration over time, the evaluations of "test", or
-        the means of phases of "train" at their ends. "train" is measured while weights change, "train_after" after each
-        epoch (training.evaluate.train)."""
+        """x and y of "loss" or "accuracy" of "train", "train_after", "validation" or "test" (default: the first of
+        test, validation, train_after, train that there is): over epochs; by duration over time, the evaluations of
+        "test", or the means of phases of "train" at their ends. "train" is measured while weights change, "train_after"
+        after each epoch (training.evaluate.train)."""
         for each in (split,) if split else SPLITS:
             pairs = [(e["epoch"], e[each][key]) for e in self.epochs if e.get(each)]
             if not self.epochs and each == "test":

@@ -10,7 +10,7 @@ import numpy as np
 from . import closed_loop, filters, style
 from .collect import TRAINING
 from .failure import DATA, Failure
-from .runs import KEYS, NONE, Run, check_kinds, read_json, shown
+from .runs import KEYS, NONE, Run, check_kinds, read_json, score_of, shown
 
 PARAMETERS = ("weight", "bias", "tau_m", "tau_r")
 SPLITS = ("train", "train_after", "validation", "test")
@@ -113,7 +113,7 @@ def draw_epochs(axes, epochs, key, loss):
     drawn = []
     names = TRAINING if any(e.get("train_after") for e in epochs) else {}
     for split in SPLITS:
-        points = [(e["epoch"], e[split][key]) for e in epochs if e.get(split) and e[split][key] is not None]
+        points = [(e["epoch"], e[split][key]) for e in epochs if score_of(e, split) and e[split][key] is not None]
         if not points:
             continue
         scale = 100 if key == "accuracy" else 1
@@ -401,7 +401,7 @@ def panels_of(run):
     panels, loss = [], loss_of(config)
     if epochs:
         panels.append(functools.partial(draw_epochs, epochs=epochs, key="loss", loss=loss))
-        if any(e.get(split) and e[split]["accuracy"] is not None for e in epochs for split in SPLITS):
+        if any(score_of(e, split) and e[split]["accuracy"] is not None for e in epochs for split in SPLITS):
             panels.append(functools.partial(draw_epochs, epochs=epochs, key="accuracy", loss=loss))
         if len({mean_of(e["lr"]) for e in epochs}) > 1:
             panels.append(functools.partial(draw_learning_rate, epochs=epochs))

@@ -165,9 +165,14 @@ class Run:
 
     def curve(self, split, key="accuracy"):
         """Epochs and values of a key of "train", "train_after", "validation" or "test", where there are any."""
-        pairs = [(e["epoch"], e[split][key]) for e in self.metrics["epochs"] if e.get(split)]
+        pairs = [(e["epoch"], e[split][key]) for e in self.metrics["epochs"] if score_of(e, split)]
         pairs = [(epoch, value) for epoch, value in pairs if value is not None]
         return np.array([epoch for epoch, _ in pairs]), np.array([value for _, value in pairs], dtype=float)
+
+
+def score_of(epoch, split):
+    """That of an epoch, or None. Not all reports have "train_after"; they have all others."""
+    return epoch.get(split) if split == "train_after" else epoch[split]
 
 
 class Runs:

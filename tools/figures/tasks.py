@@ -11,7 +11,7 @@ import numpy as np
 from . import style
 from .collect import number, points, written
 from .failure import DATA, Failure, Missing
-from .runs import Run, read_json, shown
+from .runs import Run, read_json, score_of, shown
 
 PREFIX = "tasks_"
 # What a panel is called, and how many classes there are where only summaries are left, which do not say.
@@ -82,7 +82,8 @@ def point_of_runs(runs):
             values = np.array([value for value in values if value is not None])
             if len(values):
                 final[split, key] = values.mean(), values.std(), len(values)
-            pairs = [points((e["epoch"], number((e.get(split) or {}).get(key))) for e in m["epochs"]) for m in completed]
+            pairs = [points((e["epoch"], number((score_of(e, split) or {}).get(key))) for e in m["epochs"])
+                     for m in completed]
             least = min((len(x) for x, _ in pairs), default=0)
             if least:
                 y = np.array([y[:least] for _, y in pairs])
