@@ -314,7 +314,8 @@ int gle_run_archive_metrics(struct gle_run *run, struct gle_archive *a, struct g
     if (gle_archive_count(a, "n_epochs", &m->n_epochs, 0, exp->phases ? 0 : exp->epochs, err) ||
         gle_archive_count(a, "n_phases", &m->n_phases, 0, exp->phases ? exp->n_phases : 0, err) ||
         gle_archive_count(a, "best", &m->best, 0, m->n_epochs ? m->n_epochs - 1 : 0, err) ||
-        gle_run_archive_split(a, "confusion_split", &m->confusion_split, GLE_TRAIN_AFTER, err) || visit_sums(m, a, err) ||
+        gle_run_archive_split(a, "confusion_split", &m->confusion_split, GLE_TRAIN_AFTER, err) ||
+        visit_sums(m, a, err) ||
         visit_matrix(run, a, err) || visit_traces(run, a, err) || visit_predictions(run, a, err) ||
         (m->best_weights && gle_archive_f32(a, "best_weights", m->best_weights, gle_graph_given(run->graph), err)))
         return -1;

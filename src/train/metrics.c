@@ -46,10 +46,11 @@ int gle_metrics_init(struct gle_metrics *m, const struct gle_experiment *exp, co
                     : gle_metrics_train_after(exp, data)                            ? GLE_TRAIN_AFTER
                                                                                     : GLE_TRAIN;
     m->confusion_split = m->best_split;
-    for (int s = 0; s < GLE_SCORES; s++)
-        m->variance[s] = exp->has_teacher ? (double)NAN
-                                          : gle_data_variance(data, s == GLE_TRAIN_AFTER ? GLE_TRAIN : (enum gle_split)s,
-                                                              gle_metrics_samples(exp, data, (enum gle_split)s));
+    for (int s = 0; s < GLE_SCORES; s++) {
+        const enum gle_split split = s == GLE_TRAIN_AFTER ? GLE_TRAIN : (enum gle_split)s;
+        const size_t n = gle_metrics_samples(exp, data, (enum gle_split)s);
+        m->variance[s] = exp->has_teacher ? (double)NAN : gle_data_variance(data, split, n);
+    }
     m->valued = exp->has_teacher ? !exp->loss->classes : !isnan(m->variance[GLE_TRAIN]);
     m->n_classes = data->labelled && !exp->has_teacher ? data->n_targets : 0;
     matrix = m->n_classes && (!exp->phases || exp->evaluate_steps);

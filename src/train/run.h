@@ -29,7 +29,8 @@
  * 1. The run can be saved in BETWEEN and in WITHIN, and in no other state. What is saved in BETWEEN goes on in BETWEEN,
  *    what is saved in WITHIN in WITHIN; but a pass of which no step was made goes on in BETWEEN.
  * 2. In BETWEEN, no window is open, `pass` and the counts of `phase` are zero, and no parameter is put to a phase's
- *    value. `at` says which leg comes next; at.stage is the one after the last if the run is about to be over.
+ *    value. `at` says which leg comes next; at.stage is the one after the last if the run is about to be over. Where
+ *    at.split has its score already, the training set is about to be measured after its pass.
  * 3. In WITHIN by epochs, the pass that is going on is that of at.stage and at.split, and the first of those planned.
  * 4. In WITHIN by phases, the phase is at.stage, its parameters have its values and are held against learning, and
  *    phase.kept has those that they had before.

@@ -1,5 +1,5 @@
-/* The training set, or its first samples, measured after each epoch: against a test set of the same samples, and against
- * runs that do not measure it. */
+/* The training set, or its first samples, measured after each epoch: against a test set of the same samples, and
+ * against runs that do not measure it. */
 #include "../support/dataset.h"
 #include "../support/folder.h"
 #include "../support/stored.h"
@@ -74,8 +74,10 @@ static void the_score_is_that_of_a_test_set_of_the_same_samples(void **state)
 {
     static const char *const sets[][2] = {
         {"{type: yinyang, train: 17, test: 17, seed: 7, test_seed: 7, present: 0.7}", "train: all"},
-        {"{type: yinyang, train: 23, test: 8, seed: 7, test_seed: 7, present: 0.7}", "train: {type: first, samples: 8}"},
-        {"{type: yinyang, train: 23, test: 1, seed: 7, test_seed: 7, present: 0.7}", "train: {type: first, samples: 1}"},
+        {"{type: yinyang, train: 23, test: 8, seed: 7, test_seed: 7, present: 0.7}",
+         "train: {type: first, samples: 8}"},
+        {"{type: yinyang, train: 23, test: 1, seed: 7, test_seed: 7, present: 0.7}",
+         "train: {type: first, samples: 1}"},
     };
     static const char *const learnings[] = {
         "loss: cross_entropy", "loss: mse, rule: bp", "loss: cross_entropy, rule: bptt, window: 0.4",
@@ -113,7 +115,8 @@ static void sequences_count_as_in_a_test_set(void **state)
         {1, 2, "loss: mse", "epochs: 3, batch_size: 2, evaluate: {train: {type: first, samples: 3}}", "", ""},
         {1, 2, "loss: {type: huber, delta: 0.3}",
          "epochs: 3, batch_size: 2, state: reset, evaluate: {train: {type: first, samples: 3}}", "", ""},
-        {1, 12, "loss: cross_entropy", "epochs: 3, batch_size: 3, evaluate: {train: {type: first, samples: 3}}", "", ""},
+        {1, 12, "loss: cross_entropy", "epochs: 3, batch_size: 3, evaluate: {train: {type: first, samples: 3}}", "",
+         ""},
     };
     char dataset[PATH_SIZE], path[PATH_SIZE];
 
@@ -255,7 +258,7 @@ static void whatever_the_data_set_is(void **state)
         for (size_t i = 0; i < sizeof made / sizeof *made; i++)
             if (!strcmp(made[i][0], set->row.name))
                 settings = made[i][1];
-        if (set->signal || !strcmp(set->row.name, "mnist1d")) /* which has 5,000 samples: see the tests of the command */
+        if (set->signal || !strcmp(set->row.name, "mnist1d")) /* the tests of the command have it, and its samples */
             continue;
         n++;
         if (!settings && !tiny)
