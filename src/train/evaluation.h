@@ -32,8 +32,8 @@ GLE_MUST_CHECK int gle_evaluation_open(struct gle_evaluation **out, struct gle_r
 void gle_evaluation_close(struct gle_evaluation *e); /* NULL is fine */
 
 /* Rows of a batch of GLE_TEST or GLE_TRAIN_AFTER, and the numbers of samples, in order. A run ASIDE of the copies,
- * which become what the run's networks are; own_values: see gle_evaluation_make(). It has to be over before the next one
- * is asked for. */
+ * which become what the run's networks are; own_values: see gle_evaluation_make(). It has to be over before the next
+ * one is asked for. */
 size_t gle_evaluation_rows(const struct gle_experiment *exp, const struct gle_data *data, enum gle_split split);
 const uint32_t *gle_evaluation_samples(const struct gle_evaluation *e);
 struct gle_run gle_evaluation_copy(struct gle_evaluation *e, const struct gle_run *run, enum gle_split split,
