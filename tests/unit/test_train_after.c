@@ -222,19 +222,14 @@ static void training_goes_on_as_if_nothing_had_happened(void **state)
 static void check_set(const struct gle_dataset *set, const char *settings)
 {
     const struct gle_data_context context = {.dt = 0.1, .seed = 5};
-    struct gle_error err = {0};
-    struct gle_data *data;
-    struct chosen c;
+    struct gle_data *data = open_data(set->row.name, settings, 0.0, &context);
     struct around around = {.training = "epochs: 2, batch_size: 3, test_batch_size: 4, test: epochs"};
     char dataset[YAML_BYTES];
 
-    if (choose(&c, set->row.name, settings, &err) || gle_data_open(&data, set, c.params, 0.0, &context, &err))
-        fail_msg("%s: %s", set->row.name, err.text);
     around.n_inputs = data->n_channels;
     around.n_outputs = data->n_targets;
     around.learning = data->labelled ? "loss: cross_entropy" : "loss: mse";
     gle_data_close(data);
-    forget(&c);
     snprintf(dataset, sizeof dataset, "{type: %s, %s", set->row.name, settings + 1);
     check_alike(dataset, around);
 }
