@@ -32,7 +32,7 @@ import numpy as np
 
 __all__ = ["ConfigError", "Diverged", "Error", "Run", "load", "run", "runs", "summary", "to_dataframe"]
 
-SPLITS = ("test", "validation", "train")  # the first that a run has is what it is judged by
+SPLITS = ("test", "validation", "train_after", "train")  # the first that a run has is what it is judged by
 CONFIG, DIVERGED = 2, 6                   # exit codes
 PROGRESS = re.compile(r"  (?:epoch|phase) \d+/\d+  ")
 CLOSING = re.compile(r"^(?:.*? seed -?\d+: |seed -?\d+: )?(?P<folder>.+)/metrics\.json: ")
@@ -104,7 +104,8 @@ class Run:
 
     @property
     def accuracy(self):
-        """At the end, from 0 to 1: of the test set, or else the validation set, or else training. None without any."""
+        """At the end, from 0 to 1: of the test set, or else the validation set, or else the training set, after the
+        epoch where it was measured then, or else in training. None without any."""
         return self._judged(self.final, "accuracy")[0]
 
     @property
@@ -120,11 +121,12 @@ class Run:
         return sum(timing.get(key) or 0 for key in ("train_seconds", "eval_seconds"))
 
     def curve(self, key="accuracy", split=None):
-        """x and y of "loss" or "accuracy" of "train", "validation" or "test" (default: the first of test, validation,
-        train that there is): over epochs; by duration over time, the evaluations of "test", or the means of phases of
-        "train" at their ends."""
+        """x and y of "loss" or "accuracy" of "train", "train_after", "validation" or "test" (default: the first of
+        test, validation, train_after, train that there is): over epochs; by duration over time, the evaluations of
+        "test", or the means of phases of "train" at their ends. "train" is measured while weights change, "train_after"
+        after each epoch (training.evaluate.train)."""
         for each in (split,) if split else SPLITS:
-            pairs = [(e["epoch"], e[each][key]) for e in self.epochs if e[each]]
+            pairs = [(e["epoch"], e[each][key]) for e in self.epochs if e.get(each)]
             if not self.epochs and each == "test":
                 pairs = [(e["time"], e[key]) for e in self.metrics.get("evaluations") or []]
             if not self.epochs and each == "train":

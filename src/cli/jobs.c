@@ -22,7 +22,7 @@ struct child {
     struct text out, err;
     struct gle_job_progress progress; /* the latest */
     bool told;                        /* there is one */
-    struct gle_score score[GLE_SPLITS]; /* the latest of each split */
+    struct gle_score score[GLE_SCORES]; /* the latest of each */
 };
 
 /* What a rank is busy with. */
@@ -133,7 +133,7 @@ static void on_progress(void *ctx, size_t job, const struct gle_job_progress *to
         return;
     c->progress = *told;
     c->told = true;
-    for (int split = 0; split < GLE_SPLITS; split++)
+    for (int split = 0; split < GLE_SCORES; split++)
         if (told->score[split].measured)
             c->score[split] = told->score[split];
 }
@@ -271,7 +271,7 @@ static void show(struct state *s)
     }
     p.done /= (double)s->n;
     p.made /= (double)s->n;
-    for (int split = 0; split < GLE_SPLITS; split++)
+    for (int split = 0; split < GLE_SCORES; split++)
         p.score[split] = mean_score(s, split);
     gle_bar_jobs(s->bar, &p);
 }

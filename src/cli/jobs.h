@@ -17,7 +17,7 @@ struct gle_job_progress {
     double done;  /* fraction of its work */
     double begun; /* the fraction that it began with, where it was resumed */
     bool by_phases;
-    struct gle_score score[GLE_SPLITS]; /* what is known of the splits by now */
+    struct gle_score score[GLE_SCORES]; /* what is known by now */
 };
 
 enum { GLE_JOB_PIPES = 3 }; /* open files that a run takes here: for its output, its errors, and how far it is */

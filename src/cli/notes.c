@@ -3,6 +3,7 @@
 #include "cli/trouble.h"
 #include "data/npz_names.h"
 #include "train/measure.h"
+#include "train/metrics.h"
 #include "yaml/node.h"
 
 #include <stdio.h>
@@ -122,19 +123,24 @@ static void note_batch(FILE *to, const struct gle_experiment *exp, const struct 
                 "one batch\n", (unsigned long long)exp->batch_size, n, n == 1 ? "" : "s");
 }
 
-/* Samples of the larger one of the sets that are evaluated. */
-static size_t evaluated(const struct gle_experiment *exp, const struct gle_data *data)
+/* The largest one of the sets that are evaluated, the test set first. */
+static enum gle_split evaluated(const struct gle_experiment *exp, const struct gle_data *data)
 {
-    const size_t test = data->split[GLE_TEST].n, validation = exp->phases ? 0 : data->split[GLE_VALIDATION].n;
+    static const enum gle_split others[] = {GLE_VALIDATION, GLE_TRAIN_AFTER};
+    enum gle_split largest = GLE_TEST;
 
-    return test > validation ? test : validation;
+    for (size_t i = 0; !exp->phases && i < sizeof others / sizeof *others; i++)
+        if (gle_metrics_samples(exp, data, others[i]) > gle_metrics_samples(exp, data, largest))
+            largest = others[i];
+    return largest;
 }
 
 /* That of an evaluation, if it was written. In training by duration that is not evaluated, it is told anyway. */
 static void note_test_batch(const struct gle_experiment *exp, const struct gle_data *data, struct gle_errors *told)
 {
     const struct gle_node *size = gle_node_get(exp->training_src, "test_batch_size");
-    const size_t n = evaluated(exp, data);
+    const enum gle_split largest = evaluated(exp, data);
+    const size_t n = gle_metrics_samples(exp, data, largest);
 
     if (!size || (exp->phases && !exp->evaluate_steps) || exp->test_batch_size <= n)
         return;
@@ -142,7 +148,8 @@ static void note_test_batch(const struct gle_experiment *exp, const struct gle_d
         gle_node_error(told, GLE_ECONFIG, size, NULL, "has no effect: there is neither a test nor a validation set");
     else
         gle_node_error(told, GLE_ECONFIG, size, NULL, "is larger than the %s set (%zu sample%s), which makes one batch",
-                       n > data->split[GLE_TEST].n ? "validation" : "test", n, n == 1 ? "" : "s");
+                       largest == GLE_TRAIN_AFTER ? "measured part of the training" : gle_split_names[largest], n,
+                       n == 1 ? "" : "s");
 }
 
 /* The longest series of learning steps in which the state runs on. */

@@ -58,6 +58,9 @@ static size_t add_score(char *buf, size_t size, size_t at, const char *name, dou
     return n > 0 && at + (size_t)n < size ? at + (size_t)n : at;
 }
 
+/* The order in which scores of an epoch are shown. */
+static const enum gle_split shown_in_order[GLE_SCORES] = {GLE_TRAIN, GLE_TRAIN_AFTER, GLE_VALIDATION, GLE_TEST};
+
 /* Whose score it is. By duration the samples of the training set are played; a signal has none. */
 static const char *name_of(const struct gle_progress *p)
 {
@@ -258,10 +261,12 @@ static void epoch_over(struct gle_bar *bar, const struct gle_metrics *m, uint64_
     if (!line_due(bar, !e->epoch, e->epoch == epochs))
         return;
     at = begin_line(line, sizeof line, bar, "epoch", e->epoch, epochs);
-    for (int s = 0; s < GLE_SPLITS; s++)
+    for (size_t i = 0; i < GLE_SCORES; i++) {
+        const enum gle_split s = shown_in_order[i];
         if (e->score[s].measured)
             at = add_score(line, sizeof line, at, gle_split_names[s], e->score[s].loss, e->score[s].accuracy,
                            e->score[s].nrmse);
+    }
     fprintf(stderr, "%s\n", line);
 }
 

@@ -12,7 +12,7 @@ struct gle_bar {
     double start, last; /* seconds */
     double begun;       /* the fraction of the work that was done when work began, */
     double begun_at;    /* at this time; 0: it has not */
-    struct gle_score newest[GLE_SPLITS];
+    struct gle_score newest[GLE_SCORES];
 };
 
 /* Looks whether standard error is a terminal. */
@@ -28,7 +28,7 @@ struct gle_jobs_progress {
     size_t n, n_done, n_failed, n_running; /* runs; those that failed are done, too */
     double done, made; /* fraction of all work; and what of it this command has done, by which time is counted */
     bool by_phases;
-    struct gle_score score[GLE_SPLITS]; /* what those running have now, on average; accuracy NaN: no labels */
+    struct gle_score score[GLE_SCORES]; /* what those running have now, on average; accuracy NaN: no labels */
 };
 void gle_bar_jobs(struct gle_bar *bar, const struct gle_jobs_progress *p);
 /* Removes the bar, so that a line can be written. */

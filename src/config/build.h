@@ -85,6 +85,9 @@ GLE_MUST_CHECK int gle_diagnose_build(struct gle_experiment *exp, const struct g
  * GLE_ENOMEM. */
 void gle_hints_add(struct gle_errors *told, const struct gle_experiment *exp);
 
+/* What of the training set is measured after each epoch: training.evaluate.train; whether anything is. */
+bool gle_train_part_measured(const struct gle_part *part);
+void gle_train_part_build(struct gle_experiment *exp, const struct gle_part *part);
 /* Which outputs an answer is told from: training.decide. Errors: GLE_ERANGE. */
 GLE_MUST_CHECK int gle_decide_build(struct gle_experiment *exp, const struct gle_part *decide, struct gle_errors *errs);
 

@@ -531,5 +531,6 @@ const struct gle_table *const gle_tables[] = {
     &gle_dataset_table, &gle_act_table,  &gle_rule_table,  &gle_loss_table,  &gle_optimizer_table, &gle_schedule_table,
     &gle_metric_table,  &gle_init_table, &gle_param_table, &gle_variable_table, &gle_state_table, &gle_test_table,
     &gle_reset_table,   &gle_backend_table, &gle_ranks_table, &gle_link_table, &gle_pool_table,
-    &gle_feedback_table, &gle_when_table, &gle_integration_table, &gle_decide_table, NULL,
+    &gle_feedback_table, &gle_when_table, &gle_integration_table, &gle_decide_table, &gle_train_part_table,
+    NULL,
 };

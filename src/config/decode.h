@@ -170,7 +170,13 @@ struct gle_closed_keys {
 struct gle_evaluate_keys {
     double every;
     bool predictions;
+    struct gle_part train;
     struct gle_closed_keys closed_loop;
+};
+
+/* Of evaluate.train: first. */
+struct gle_train_first_keys {
+    uint64_t samples;
 };
 
 /* Of decide: window. */
@@ -246,7 +252,7 @@ extern const struct gle_table gle_when_table;
 /* Of decode_run.c */
 extern const struct gle_custom gle_teacher_custom, gle_phases_custom;
 extern const struct gle_key gle_evaluate_key_table[], gle_record_key_table[], gle_diagnose_key_table[];
-extern const struct gle_table gle_variable_table, gle_decide_table;
+extern const struct gle_table gle_variable_table, gle_decide_table, gle_train_part_table;
 
 /* What people take for parameters. */
 extern const struct gle_table gle_param_table, gle_recorded_table, gle_state_table, gle_test_table, gle_reset_table;

@@ -257,6 +257,34 @@ static const struct gle_key closed_keys[] = {
     GLE_KEY_END,
 };
 
+static const struct gle_key train_first_keys[] = {
+    GLE_KEY_COUNT(struct gle_train_first_keys, samples, NULL, 1, 1e9, "samples",
+                  "how many; no more than the training set has, without what validation took"),
+    GLE_KEY_END,
+};
+
+static const struct gle_row train_parts[] = {
+    {.name = "none", .help = "nothing of it"},
+    {.name = "all", .help = "the whole training set"},
+    {.name = "first", .help = "its first samples, in the order in which the data set has them",
+     .keys = train_first_keys, .params_size = sizeof(struct gle_train_first_keys)},
+    {.name = NULL},
+};
+const struct gle_table gle_train_part_table = {"part of the training set", train_parts, sizeof *train_parts};
+
+bool gle_train_part_measured(const struct gle_part *part)
+{
+    return part->row && part->row != &train_parts[0];
+}
+
+void gle_train_part_build(struct gle_experiment *exp, const struct gle_part *part)
+{
+    exp->train_after.row = gle_train_part_measured(part) ? part->row : NULL;
+    exp->train_after.src = part->src;
+    if (part->row == &train_parts[2])
+        exp->train_after.samples = ((const struct gle_train_first_keys *)part->params)->samples;
+}
+
 const struct gle_key gle_evaluate_key_table[] = {
     GLE_KEY_REAL(struct gle_evaluate_keys, every, GLE_ABSENT, 1e-9, 1e12, "time",
                  "time from one evaluation to the next, a whole number of dt; needed with phases, and not for epochs"),
@@ -266,6 +294,12 @@ const struct gle_key gle_evaluate_key_table[] = {
     GLE_KEY_BOOL(struct gle_evaluate_keys, predictions, GLE_ABSENT,
                  "the answer to each sample of the test and validation sets, of their last evaluations, into "
                  "predictions.npz; default: false"),
+    {.name = "train", .kind = GLE_KEY_KIND_PART, .offset = offsetof(struct gle_evaluate_keys, train), .unit = "",
+     .fallback = GLE_ABSENT,
+     .help = "training by epochs: this part of the training set is measured after each epoch, and before the first, as "
+             "the validation and test sets are, on a copy of the network; the score is called train_after, beside "
+             "train, which is measured while weights change; default: none",
+     .more = &gle_train_part_table, .bare = true},
     GLE_KEY_END,
 };
 

@@ -151,6 +151,27 @@ const struct gle_metric_row *gle_experiment_watches(const struct gle_experiment 
     return schedule ? schedule->metric(exp->schedule.params) : NULL;
 }
 
+/* What goes by the training set after the epoch, which is measured where evaluate.train says so. */
+static int check_train_after(const struct gle_experiment *exp, const struct gle_part *part, const struct gle_node *src,
+                             struct gle_errors *errs)
+{
+    const struct {
+        const struct gle_metric_row *metric;
+        const struct gle_node *src;
+        const char *key;
+    } watched[] = {{gle_experiment_watches(exp), exp->schedule.src, "metric"},
+                   {exp->best, src, "best"},
+                   {exp->stop.metric, exp->stop.src, "metric"}};
+    int rc = 0;
+
+    for (size_t i = 0; i < sizeof watched / sizeof *watched; i++)
+        if (watched[i].metric && watched[i].metric->set == GLE_METRIC_TRAIN_AFTER && !gle_train_part_measured(part))
+            rc = gle_node_error(errs, GLE_ECONFIG, watched[i].src, watched[i].key,
+                                "%s is not measured without evaluate: {train: all} under training",
+                                watched[i].metric->row.name);
+    return rc;
+}
+
 static int build_training(struct gle_experiment *exp, const struct gle_training_keys *keys, const struct gle_node *src,
                           struct gle_errors *errs)
 {
@@ -180,6 +201,7 @@ static int build_training(struct gle_experiment *exp, const struct gle_training_
         exp->stop.patience = keys->stop.patience;
         exp->stop.min_delta = keys->stop.min_delta;
     }
+    rc |= check_train_after(exp, &keys->evaluate.train, src, errs);
     if (exp->test == GLE_TEST_END && watched && watched->set == GLE_METRIC_TEST)
         rc = gle_node_error(errs, GLE_ECONFIG, src, "test",
                             "the schedule watches %s, so the test set is wanted after every epoch: epochs",

@@ -234,6 +234,13 @@ struct gle_closed_cfg {
     const struct gle_node *src;
 };
 
+/* training.evaluate.train: the training set, or its first samples, after each epoch. */
+struct gle_train_after_cfg {
+    const struct gle_row *row; /* NULL: it is not measured */
+    uint64_t samples;          /* 0: all */
+    const struct gle_node *src;
+};
+
 /* training.stop: an epoch improves if its metric is better than that of the last epoch that did by more than min_delta;
  * the run ends after `patience` epochs in a row that do not. The untrained network does not count. */
 struct gle_stop_cfg {
@@ -280,6 +287,7 @@ struct gle_experiment {
     uint64_t n_steps; /* of all phases */
     uint64_t evaluate_steps; /* from one evaluation of the test set to the next, in training by duration; 0: none */
     struct gle_closed_cfg closed;
+    struct gle_train_after_cfg train_after;
     bool predictions; /* training.evaluate.predictions: what each sample of evaluated sets is answered is kept */
     uint64_t epochs, batch_size, test_batch_size;
     double validation; /* fraction taken off the training set */

@@ -335,7 +335,8 @@ int gle_evaluate_build(struct gle_experiment *exp, const struct gle_evaluate_key
         return 0;
     rc = build_closed(exp, &keys->closed_loop, src, errs);
     exp->predictions = keys->predictions;
-    beside = gle_node_get(src, "closed_loop") || gle_node_get(src, "predictions");
+    gle_train_part_build(exp, &keys->train);
+    beside = gle_node_get(src, "closed_loop") || gle_node_get(src, "predictions") || gle_node_get(src, "train");
     if (epochs && (!beside || gle_node_get(src, "every")))
         rc = gle_node_error(errs, GLE_ECONFIG, exp->training_src, "evaluate",
                             "goes with phases (training by duration); in training by epochs the key 'test' says when "
@@ -345,6 +346,9 @@ int gle_evaluate_build(struct gle_experiment *exp, const struct gle_evaluate_key
                             "the data set %s is a signal, which has no test set", set->row.name);
     if (epochs)
         return rc;
+    if (gle_node_get(src, "train"))
+        rc = gle_node_error(errs, GLE_ECONFIG, src, "train",
+                            "training by duration (phases) has no epochs after which the training set is measured");
     if (!gle_node_get(src, "every"))
         return gle_node_error(errs, GLE_ECONFIG, exp->training_src, "evaluate",
                               "needs the key 'every' (time from one evaluation to the next, a whole number of dt)");

@@ -145,17 +145,17 @@ static double add_sample(struct spread *s, const struct gle_data *data, enum gle
     return n;
 }
 
-double gle_data_variance(const struct gle_data *data, enum gle_split split)
+double gle_data_variance(const struct gle_data *data, enum gle_split split, size_t n_samples)
 {
     const struct gle_samples *samples = &data->split[split];
     double variance = 0.0;
 
-    if (!samples->targets || !samples->n)
+    if (!samples->targets || !n_samples)
         return (double)NAN;
     for (size_t k = 0; k < data->n_targets; k++) {
         struct spread s = {.shift = (double)samples->targets[k]};
         double n = 0.0;
-        for (uint32_t row = 0; row < samples->n; row++)
+        for (uint32_t row = 0; row < n_samples; row++)
             n += add_sample(&s, data, split, row, k);
         variance += fmax(0.0, s.squares / n - s.sum / n * (s.sum / n)) / (double)data->n_targets;
     }

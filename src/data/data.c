@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-const char *const gle_split_names[GLE_SPLITS] = {"train", "validation", "test"};
+const char *const gle_split_names[GLE_SCORES] = {"train", "validation", "test", "train_after"};
 
 #define ROW(word, text, set_keys) \
     .row = {.name = word, .help = text, .keys = set_keys, .params_size = GLE_DATASET_PARAMS_SIZE}
@@ -223,13 +223,17 @@ int gle_data_make_lengths(struct gle_data *data, enum gle_split split, struct gl
 size_t gle_data_longest(const struct gle_data *data, enum gle_split split, const uint32_t *rows, size_t B)
 {
     const uint32_t *lengths = data->split[split].lengths;
+    const struct gle_maker *maker = &data->maker;
     size_t longest = 0;
 
-    if (!lengths)
+    if (!lengths && !maker->make)
         return data->n_steps;
-    for (size_t b = 0; b < B; b++)
-        longest = lengths[rows[b]] > longest ? lengths[rows[b]] : longest;
-    return longest * gle_data_repeat(data);
+    for (size_t b = 0; b < B; b++) {
+        const size_t n = maker->make ? maker->length(maker->state, split, gle_data_number(data, split, rows[b]))
+                                     : lengths[rows[b]];
+        longest = n > longest ? n : longest;
+    }
+    return longest * (maker->make ? maker->upsample : gle_data_repeat(data));
 }
 
 int gle_data_steps(size_t *n_steps, const char *key, double duration, double dt, struct gle_error *err)

@@ -9,9 +9,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum gle_split { GLE_TRAIN, GLE_VALIDATION, GLE_TEST, GLE_SPLITS };
-/* "train", "validation", "test" */
-extern const char *const gle_split_names[GLE_SPLITS];
+/* GLE_TRAIN_AFTER is no split of the data: so the score of the training set is called that is measured after the epoch
+ * (training.evaluate.train), beside the one of GLE_TRAIN. */
+enum gle_split {
+    GLE_TRAIN,
+    GLE_VALIDATION,
+    GLE_TEST,
+    GLE_SPLITS,
+    GLE_TRAIN_AFTER = GLE_SPLITS,
+    GLE_SCORES
+};
+/* "train", "validation", "test", "train_after" */
+extern const char *const gle_split_names[GLE_SCORES];
 
 /* What a data set needs to know of the experiment. */
 struct gle_data_context {
@@ -57,6 +66,8 @@ struct gle_signal {
     void (*close)(void *state); /* frees state; called for NULL, too */
 };
 
+#define GLE_NO_DRAW UINT64_MAX
+
 /* Samples that are made when they are wanted, each of its own length, where the inputs of all would not fit into
  * memory: sounds, pictures, spikes. A sample is a series of frames of `upsample` steps each, between which inputs are
  * interpolated, or which are held; a batch lasts as long as its longest sample, and the others are zero from their end
@@ -72,8 +83,8 @@ struct gle_maker {
     /* The number of frames of a sample, 1 ... frames_max. row: its number (gle_data_number()). */
     size_t (*length)(const void *state, enum gle_split split, uint32_t row);
     /* Makes a sample: frames is (length, n_channels) row-major. A training sample is changed at random, in a way that
-     * depends on `draw` alone (and on the run's seed): a number that no other training sample of the run has. desk: as
-     * open_desk() gave it, used by one thread at a time. */
+     * depends on `draw` alone (and on the run's seed): a number that no other training sample of the run has. Under
+     * GLE_NO_DRAW it is not changed. desk: as open_desk() gave it, used by one thread at a time. */
     void (*make)(const void *state, void *desk, float *frames, enum gle_split split, uint32_t row, uint64_t draw);
     void *(*open_desk)(const void *state); /* working memory of one thread; NULL: no memory */
     void (*close_desk)(void *desk);        /* NULL is fine */
@@ -132,9 +143,9 @@ size_t gle_data_asked_stop(const struct gle_data *data, enum gle_split split, ui
 bool gle_data_has_weights(const struct gle_data *data);
 float gle_data_weight(const struct gle_data *data, enum gle_split split, uint32_t row, size_t t);
 double gle_data_sum_weights(const struct gle_data *data, enum gle_split split, uint32_t row, size_t end);
-/* The variance of the targets of a split over its steps with a target, by their weights, and samples, the mean over
- * outputs: of each output about its own mean. NaN: there are none. */
-double gle_data_variance(const struct gle_data *data, enum gle_split split);
+/* The variance of the targets of the first n samples of a split over their steps with a target, by their weights, the
+ * mean over outputs: of each output about its own mean. NaN: there are none. */
+double gle_data_variance(const struct gle_data *data, enum gle_split split, size_t n);
 
 /* Labels of a sample of a labelled set; and which of them is asked for at step t, as far as there is a target. */
 static inline size_t gle_data_answers(const struct gle_data *data)
@@ -215,7 +226,7 @@ void gle_data_target(float *y, size_t ld, const struct gle_data *data, const str
 GLE_MUST_CHECK int gle_data_tell(const struct gle_data_context *ctx, const char *what, size_t done, size_t total,
                                  struct gle_error *err);
 enum { GLE_DATA_TELL = 1 << 14 }; /* values between two words on the progress */
-/* Steps of a batch of samples in memory: those of the longest of B rows. */
+/* Steps of a batch: those of the longest of B rows. */
 size_t gle_data_longest(const struct gle_data *data, enum gle_split split, const uint32_t *rows, size_t B);
 /* Room for what is asked of the samples of a split, at first everything; and for their lengths. Once each, after
  * gle_data_room(). Owns: likewise. Errors: GLE_ENOMEM. */

@@ -18,6 +18,7 @@ struct slot {
     float *frames;
     size_t *n_frames;
     uint64_t first_draw;
+    bool plain;
     size_t taken, made, end; /* samples that threads have begun, and finished; those before which they are to */
 };
 
@@ -77,7 +78,7 @@ static bool begin_batch(struct gle_feed *feed)
     struct queued *from = &feed->queue[0];
     struct slot *slot = &feed->slots[(feed->first + feed->n_slots) % SLOTS];
     const struct gle_maker *maker = &feed->data->maker;
-    size_t B, longest = 0;
+    size_t B;
 
     if (!feed->n_queued || feed->n_slots == SLOTS)
         return false;
@@ -87,17 +88,15 @@ static bool begin_batch(struct gle_feed *feed)
         .split = from->pass.split, .rows = slot->rows, .B = B};
     slot->batch.n_steps = gle_data_longest(feed->data, from->pass.split, slot->rows, B);
     slot->first_draw = from->pass.first_draw + from->at;
+    slot->plain = from->pass.plain;
     slot->end = is_made(feed) ? B * (feed->part + 1) / feed->parts : B;
     slot->taken = slot->made = is_made(feed) ? B * feed->part / feed->parts : B;
     if (is_made(feed)) {
-        for (size_t b = 0; b < B; b++) {
+        for (size_t b = 0; b < B; b++)
             slot->n_frames[b] = maker->length(maker->state, from->pass.split,
                                               gle_data_number(feed->data, from->pass.split, slot->rows[b]));
-            longest = slot->n_frames[b] > longest ? slot->n_frames[b] : longest;
-        }
         slot->batch.frames = slot->frames;
         slot->batch.n_frames = slot->n_frames;
-        slot->batch.n_steps = longest * maker->upsample;
     }
     feed->n_slots++;
     from->at += B;
@@ -135,7 +134,8 @@ static void *make_samples(void *arg)
         b = slot->taken++;
         pthread_mutex_unlock(&feed->lock);
         maker->make(maker->state, self->desk, slot->frames + b * sample_size(feed->data), slot->batch.split,
-                    gle_data_number(feed->data, slot->batch.split, slot->rows[b]), slot->first_draw + b);
+                    gle_data_number(feed->data, slot->batch.split, slot->rows[b]),
+                    slot->plain ? GLE_NO_DRAW : slot->first_draw + b);
         pthread_mutex_lock(&feed->lock);
         if (++slot->made == slot->end)
             pthread_cond_signal(&feed->ready);

@@ -12,6 +12,7 @@ struct gle_pass {
     size_t n;
     size_t batch_size;
     uint64_t first_draw;  /* maker's draw of the first sample; the others count on from there */
+    bool plain;           /* if so, there are no draws: training samples are shown as they are */
 };
 
 struct gle_feed;

@@ -132,7 +132,7 @@ static void make(const void *state, void *desk, float *frames, enum gle_split sp
     const size_t by_y = s->as->by_row ? W * C : W, by_x = s->as->by_pixel ? C : 1;
     const unsigned char *image = image_at(s, row);
 
-    if (split == GLE_TRAIN && (s->flip || s->shift)) {
+    if (split == GLE_TRAIN && draw != GLE_NO_DRAW && (s->flip || s->shift)) {
         augment(desk, s, image, draw);
         image = desk;
     }

@@ -388,7 +388,7 @@ static void make(const void *state, void *desk_, float *frames, enum gle_split s
 
     for (size_t i = 0; i < x->n; i++)
         desk->wave[i] = (float)value(x, i);
-    if (split == GLE_TRAIN)
+    if (split == GLE_TRAIN && draw != GLE_NO_DRAW)
         augment(desk->wave, s, x, draw);
     gle_features_make(frames, s->features, desk->features, desk->wave, x->n);
 }

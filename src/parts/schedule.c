@@ -22,6 +22,13 @@ static const struct gle_metric_row metrics[] = {
      GLE_METRIC_VALIDATION, GLE_QUALITY_NRMSE},
     {{.name = "test_nrmse", .help = "normalised error of a regression, of the test set"},
      GLE_METRIC_TEST, GLE_QUALITY_NRMSE},
+    {{.name = "train_after_loss", .help = "loss on the training set after the epoch (training.evaluate.train)"},
+     GLE_METRIC_TRAIN_AFTER, GLE_QUALITY_LOSS},
+    {{.name = "train_after_accuracy",
+      .help = "fraction of answers that are right, of the training set after the epoch"},
+     GLE_METRIC_TRAIN_AFTER, GLE_QUALITY_ACCURACY},
+    {{.name = "train_after_nrmse", .help = "normalised error of a regression, of the training set after the epoch"},
+     GLE_METRIC_TRAIN_AFTER, GLE_QUALITY_NRMSE},
     {{.name = NULL}, GLE_METRIC_TRAIN, GLE_QUALITY_LOSS},
 };
 const struct gle_table gle_metric_table = {"metric", metrics, sizeof *metrics};

@@ -13,8 +13,9 @@ struct gle_schedule_state {
     uint64_t bad;    /* epochs since then */
 };
 
-/* What an epoch can be judged by: how good outputs are over one of the three sets of samples. */
-enum gle_metric_set { GLE_METRIC_TRAIN, GLE_METRIC_VALIDATION, GLE_METRIC_TEST }; /* in the order of enum gle_split */
+/* What an epoch can be judged by: how good outputs are over one of the three sets of samples; of the training set while
+ * the epoch went on, or after it. In the order of enum gle_split. */
+enum gle_metric_set { GLE_METRIC_TRAIN, GLE_METRIC_VALIDATION, GLE_METRIC_TEST, GLE_METRIC_TRAIN_AFTER };
 enum gle_quality { GLE_QUALITY_LOSS, GLE_QUALITY_ACCURACY, GLE_QUALITY_NRMSE };
 struct gle_metric_row {
     struct gle_row row;

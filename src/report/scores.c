@@ -61,6 +61,8 @@ static json_t *epoch(const struct gle_report *r, const struct gle_metrics *m, co
     gle_json_add_clipping(out, r, &e->clipping);
     for (int s = 0; s < GLE_SPLITS; s++)
         json_object_set_new(out, gle_split_names[s], score(m, &e->score[s]));
+    if (r->exp->train_after.row)
+        json_object_set_new(out, gle_split_names[GLE_TRAIN_AFTER], score(m, &e->score[GLE_TRAIN_AFTER]));
     if (e->score[GLE_TEST].measured)
         add_closed(json_object_get(out, gle_split_names[GLE_TEST]), r->exp, &e->score[GLE_TEST].closed);
     return out;

@@ -112,7 +112,7 @@ static int visit_planned(struct gle_run *run, struct gle_planned *planned, struc
     size_t n;
 
     if (gle_archive_u64(a, "epoch", &planned->of.epoch, 1, err) ||
-        gle_run_archive_split(a, "split", &planned->of.split, err))
+        gle_run_archive_split(a, "split", &planned->of.split, GLE_TEST, err))
         return -1;
     n = run->data->split[planned->of.split].n;
     if (gle_archive_u32(a, "rows", planned->rows, n, err))
@@ -129,7 +129,7 @@ static int visit_plans(struct gle_run *run, struct gle_archive *a, struct gle_er
     struct gle_reading *reading = &run->reading;
     int rc = gle_archive_count(a, "n_planned", &reading->n_planned, 0, GLE_FEED_PASSES, err) ||
              gle_archive_u64(a, "ahead_epoch", &reading->ahead.epoch, 1, err) ||
-             gle_run_archive_split(a, "ahead_split", &reading->ahead.split, err);
+             gle_run_archive_split(a, "ahead_split", &reading->ahead.split, GLE_TEST, err);
 
     for (size_t i = 0; i < reading->n_planned && !rc; i++) {
         gle_archive_enter(a, names[i]);
@@ -145,8 +145,8 @@ static int visit_by_epochs(struct gle_run *run, struct gle_archive *a, struct gl
     struct gle_scores *scores = &run->scores;
     int rc;
 
-    if (gle_run_archive_split(a, "split", &run->at.split, err) || visit_plans(run, a, err) ||
-        gle_run_archive_split(a, "pass_confusion_split", &scores->confusion_split, err) ||
+    if (gle_run_archive_split(a, "split", &run->at.split, GLE_TEST, err) || visit_plans(run, a, err) ||
+        gle_run_archive_split(a, "pass_confusion_split", &scores->confusion_split, GLE_TRAIN_AFTER, err) ||
         (scores->confusion && gle_archive_u64(a, "pass_confusion", scores->confusion, n_classes * n_classes, err)))
         return -1;
     gle_archive_enter(a, "epoch");

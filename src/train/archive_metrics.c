@@ -7,11 +7,12 @@
 #include <math.h>
 #include <string.h>
 
-int gle_run_archive_split(struct gle_archive *a, const char *name, enum gle_split *split, struct gle_error *err)
+int gle_run_archive_split(struct gle_archive *a, const char *name, enum gle_split *split, enum gle_split last,
+                          struct gle_error *err)
 {
     size_t number = (size_t)*split;
 
-    if (gle_archive_count(a, name, &number, 0, GLE_SPLITS - 1, err))
+    if (gle_archive_count(a, name, &number, 0, (size_t)last, err))
         return -1;
     *split = (enum gle_split)number;
     return 0;
@@ -108,7 +109,9 @@ int gle_run_archive_epochs(const struct gle_run *run, struct gle_archive *a, str
         gle_archive_spread(a, "lr", GLE_NPY_F64, &e->lr, n, size, err) ||
         gle_archive_spread(a, "seconds", GLE_NPY_F64, &e->seconds, n, size, err))
         return -1;
-    for (int s = 0; s < GLE_SPLITS; s++) {
+    for (size_t i = 0; gle_archive_restores(a) && i < n; i++)
+        e[i].score[GLE_TRAIN_AFTER] = (struct gle_score){.closed = gle_closed_unknown};
+    for (int s = 0; s < (run->exp->train_after.row ? GLE_SCORES : GLE_SPLITS); s++) {
         struct gle_score *score = &e->score[s];
         int rc;
         gle_archive_enter(a, gle_split_names[s]);
@@ -311,7 +314,8 @@ int gle_run_archive_metrics(struct gle_run *run, struct gle_archive *a, struct g
     if (gle_archive_count(a, "n_epochs", &m->n_epochs, 0, exp->phases ? 0 : exp->epochs, err) ||
         gle_archive_count(a, "n_phases", &m->n_phases, 0, exp->phases ? exp->n_phases : 0, err) ||
         gle_archive_count(a, "best", &m->best, 0, m->n_epochs ? m->n_epochs - 1 : 0, err) ||
-        gle_run_archive_split(a, "confusion_split", &m->confusion_split, err) || visit_sums(m, a, err) ||
+        gle_run_archive_split(a, "confusion_split", &m->confusion_split, GLE_TRAIN_AFTER, err) ||
+        visit_sums(m, a, err) ||
         visit_matrix(run, a, err) || visit_traces(run, a, err) || visit_predictions(run, a, err) ||
         (m->best_weights && gle_archive_f32(a, "best_weights", m->best_weights, gle_graph_given(run->graph), err)))
         return -1;

@@ -90,8 +90,20 @@ static int check_epochs(const struct gle_run *run, const struct gle_archive *a, 
             if (check_score(run, a, "epochs", i, &e->score[s], (enum gle_split)s,
                             gle_run_has_pass(run, i, (enum gle_split)s), err))
                 return -1;
+        if (run->exp->train_after.row &&
+            check_score(run, a, "epochs", i, &e->score[GLE_TRAIN_AFTER], GLE_TRAIN_AFTER, true, err))
+            return -1;
     }
     return wants(a, "best", m->best, m->n_epochs ? gle_metrics_best(m, m->n_epochs) : 0, err);
+}
+
+/* Whether the run was stopped while the training set was measured after its pass. */
+static bool stopped_after_training(const struct gle_run *run)
+{
+    const struct gle_score *score = run->scores.epoch.score;
+
+    return run->exp->train_after.row && run->at.split == GLE_TRAIN && score[GLE_TRAIN].measured &&
+           !score[GLE_TRAIN_AFTER].measured;
 }
 
 /* The epoch that is going on, or comes next: the splits before the present one are over. */
@@ -105,11 +117,14 @@ static int check_epoch(const struct gle_run *run, const struct gle_archive *a, s
         return gle_archive_fail(a, "epoch.lr", err, "%g, where the schedule has %g", e->lr, run->schedule.lr);
     for (int s = 0; s < GLE_SPLITS; s++) {
         const enum gle_split split = (enum gle_split)s;
-        const bool over = split < run->at.split && gle_run_has_pass(run, run->at.stage, split);
-        if (check_score(run, a, "epoch", 0, &e->score[s], split, over, err))
+        const bool over = split < run->at.split || (split == run->at.split && stopped_after_training(run));
+        if (check_score(run, a, "epoch", 0, &e->score[s], split, over && gle_run_has_pass(run, run->at.stage, split),
+                        err))
             return -1;
     }
-    return 0;
+    return run->exp->train_after.row ? check_score(run, a, "epoch", 0, &e->score[GLE_TRAIN_AFTER], GLE_TRAIN_AFTER,
+                                                   run->at.split > GLE_TRAIN, err)
+                                     : 0;
 }
 
 /* --- the pass that is going on, and those that are planned --- */
@@ -124,18 +139,7 @@ static size_t batch_rows(const struct gle_run *run, size_t done)
 
 static size_t batch_steps(const struct gle_run *run, size_t done)
 {
-    const struct gle_maker *maker = &run->data->maker;
-    const uint32_t *rows = run->reading.planned[0].rows + done;
-    size_t longest = 0;
-
-    if (!maker->make)
-        return gle_data_longest(run->data, run->at.split, rows, batch_rows(run, done));
-    for (size_t b = 0; b < batch_rows(run, done); b++) {
-        const size_t n =
-            maker->length(maker->state, run->at.split, gle_data_number(run->data, run->at.split, rows[b]));
-        longest = n > longest ? n : longest;
-    }
-    return longest * maker->upsample;
+    return gle_data_longest(run->data, run->at.split, run->reading.planned[0].rows + done, batch_rows(run, done));
 }
 
 /* Answers that were given in the pass that is going on. */
@@ -193,8 +197,9 @@ static int check_plans(const struct gle_run *run, const struct gle_archive *a, s
 {
     static const char *const names[GLE_FEED_PASSES][2] = {{"now.epoch", "now.split"}, {"next.epoch", "next.split"}};
     const struct gle_reading *reading = &run->reading;
-    struct gle_pass_id at = {.epoch = run->at.stage, .split = run->at.split}, last = {.epoch = 0};
-    bool there = gle_run_has_pass(run, at.epoch, at.split) || gle_run_next_pass(run, &at);
+    const bool over = stopped_after_training(run);
+    struct gle_pass_id at = {.epoch = run->at.stage, .split = run->at.split}, last = {.epoch = over ? at.epoch : 0};
+    bool there = (!over && gle_run_has_pass(run, at.epoch, at.split)) || gle_run_next_pass(run, &at);
     size_t possible = 0, needed;
 
     for (; there && possible < GLE_FEED_PASSES; possible++) {
@@ -236,7 +241,8 @@ static int check_confusion(const struct gle_run *run, const struct gle_archive *
     const struct gle_metrics *m = run->metrics;
     const enum gle_split split = run->scores.confusion_split, before = m->confusion_split;
     const size_t answers = gle_data_answers(run->data);
-    const uint64_t n = run->data->split[split].n * answers, old = run->data->split[before].n * answers;
+    const uint64_t n = gle_metrics_samples(run->exp, run->data, split) * answers;
+    const uint64_t old = gle_metrics_samples(run->exp, run->data, before) * answers;
     const bool measured = m->n_epochs && m->epochs[m->n_epochs - 1].score[before].measured;
     const bool over = run->scores.epoch.score[split].measured, going_on = run->pass.steps && run->at.split == split;
     const uint64_t low = over ? n : going_on ? answered(run) : 0, high = over ? n : going_on ? low : old;
@@ -372,10 +378,14 @@ static uint64_t learned(const struct gle_run *run)
     return run->metrics->train_steps + (learns(run) ? steps_of_stage(run) : 0);
 }
 
-/* Steps of evaluations during phases, which stand beside those of the run. */
+/* Steps of evaluations on a copy of the network, which stand beside those of the run. */
 static uint64_t evaluated(const struct gle_run *run)
 {
-    return run->exp->phases ? run->metrics->n_evaluations * gle_evaluation_steps_each(run) : 0;
+    const uint64_t n_after = run->metrics->n_epochs + run->scores.epoch.score[GLE_TRAIN_AFTER].measured;
+
+    if (run->exp->phases)
+        return run->metrics->n_evaluations * gle_evaluation_steps_each(run, GLE_TEST);
+    return run->exp->train_after.row ? n_after * gle_evaluation_steps_each(run, GLE_TRAIN_AFTER) : 0;
 }
 
 static int check_sums(const struct gle_run *run, const struct gle_archive *a, struct gle_error *err)

@@ -112,7 +112,7 @@ static int show_batch(const struct loop *l, const struct gle_batch *batch, struc
 /* A network that its own output drives out of all bounds says nothing of the run. */
 static int show_all(const struct loop *l, const struct gle_evaluation *e, struct sums *s, struct gle_error *err)
 {
-    const size_t n = l->copy->data->split[GLE_TEST].n, B = gle_evaluation_rows(l->copy->exp, l->copy->data);
+    const size_t n = l->copy->data->split[GLE_TEST].n, B = gle_evaluation_rows(l->copy->exp, l->copy->data, GLE_TEST);
     const uint32_t *rows = gle_evaluation_samples(e);
     struct gle_error own = {0};
 
@@ -165,11 +165,11 @@ int gle_closed_measure(struct gle_evaluation *e, const struct gle_run *run, bool
                      .K = run->data->n_targets,
                      .traces = &run->metrics->traces};
     struct sums sums[2] = {{.n = 0.0}, {.n = 0.0}};
-    int rc = make_room(&l, gle_evaluation_rows(run->exp, run->data), err) ||
+    int rc = make_room(&l, gle_evaluation_rows(run->exp, run->data, GLE_TEST), err) ||
              gle_metrics_make_traces(run->metrics, run->data->split[GLE_TEST].n, l.n_steps, l.K, err);
 
     for (int closed = 0; closed < 2 && !rc && !gle_run_stopped(run); closed++) {
-        struct gle_run copy = gle_evaluation_copy(e, run, own_values);
+        struct gle_run copy = gle_evaluation_copy(e, run, GLE_TEST, own_values);
         l.copy = &copy;
         l.closed = closed;
         rc = show_all(&l, e, &sums[closed], err);

@@ -1,6 +1,7 @@
 /* Training by epochs: passes over the training set, and evaluation after each. */
 #include "base/clock.h"
 #include "solver/rows.h"
+#include "train/measure.h"
 #include "train/run.h"
 
 #include <math.h>
@@ -293,7 +294,7 @@ static int run_pass(struct gle_run *run, bool *over, struct gle_error *err)
     close_pass(run);
     pass_is_over(run);
     gle_run_enter(run, GLE_RUN_BETWEEN);
-    return gle_run_stops_early(run) ? plan_the_end(run, err) : 0;
+    return gle_run_stops_early(run, run->at.split) ? plan_the_end(run, err) : 0;
 }
 
 /* --- epochs --- */
@@ -325,7 +326,7 @@ void gle_run_begin_epoch(struct gle_run *run, uint64_t epoch)
     run->at.stage = epoch;
     run->at.split = GLE_TRAIN;
     run->scores.epoch = (struct gle_epoch){.epoch = epoch, .lr = run->schedule.lr};
-    for (int s = 0; s < GLE_SPLITS; s++)
+    for (int s = 0; s < GLE_SCORES; s++)
         run->scores.epoch.score[s].closed = gle_closed_unknown;
     run->scores.confusion_split = gle_run_confusion_split(run, epoch);
 }
@@ -377,19 +378,35 @@ static int measure_closed_loop(struct gle_run *run, struct gle_error *err)
     return gle_closed_measure(run->evaluation, run, false, found, err);
 }
 
+/* The training set once more, behind its pass. *over: it was measured, if it is to be; else it will be later. */
+static int measure_training_set(struct gle_run *run, bool *over, struct gle_error *err)
+{
+    const struct gle_score *score = &run->scores.epoch.score[GLE_TRAIN_AFTER];
+
+    *over = run->at.split != GLE_TRAIN || !run->exp->train_after.row;
+    if (*over)
+        return 0;
+    if (gle_evaluation_after_training(run->evaluation, run, err))
+        return -1;
+    *over = score->measured;
+    return *over && gle_run_stops_early(run, GLE_TRAIN_AFTER) ? plan_the_end(run, err) : 0;
+}
+
 /* From where it is. */
 static int run_epoch(struct gle_run *run, struct gle_error *err)
 {
     for (int split = (int)run->at.split; split < GLE_SPLITS; split++) {
         bool over = true;
         run->at.split = (enum gle_split)split;
-        if (gle_run_has_pass(run, run->at.stage, run->at.split)) {
+        if (gle_run_has_pass(run, run->at.stage, run->at.split) && !run->scores.epoch.score[split].measured) {
             if (measure_closed_loop(run, err))
                 return -1;
             over = !run->exp->closed.n_steps || !gle_run_stopped(run);
             if (over && run_pass(run, &over, err))
                 return -1;
         }
+        if (over && measure_training_set(run, &over, err))
+            return -1;
         if (!over)
             return 0;
     }
@@ -400,7 +417,7 @@ static int run_epoch(struct gle_run *run, struct gle_error *err)
 
 double gle_run_total_by_epochs(const struct gle_run *run)
 {
-    double samples = 0.0;
+    double samples = (double)gle_metrics_train_after(run->exp, run->data) * ((double)run->metrics->last_epoch + 1.0);
 
     for (int split = 0; split < GLE_SPLITS; split++) {
         const double n = (double)run->data->split[split].n, E = (double)run->metrics->last_epoch;
@@ -459,8 +476,10 @@ int gle_run_measure_epochs(struct gle_meter *meter, struct gle_run *run, bool le
 
     if (!order.n)
         return 0;
+    if (!learn)
+        order.batch_size = gle_train_eval_rows(run->graph, run->data);
     order.n -= order.n > order.batch_size ? order.n % order.batch_size : 0; /* whole batches */
-    run->at.split = split;
+    run->at.split = learn ? GLE_TRAIN : GLE_TEST; /* whatever is shown */
     run->pass = (struct gle_pass_state){0};
     forward_only = without_errors(run);
     run->spent.total_work = 1.0;

@@ -1,12 +1,12 @@
-/* evaluation.h - the test set during training by duration: shown to a copy of the network, which leaves no trace in the
- * one that learns. */
+/* evaluation.h - the test set during training by duration, and the training set after epochs: shown to a copy of the
+ * network, which leaves no trace in the one that learns. */
 #ifndef GLE_TRAIN_EVALUATION_H
 #define GLE_TRAIN_EVALUATION_H
 
 #include "config/experiment.h"
+#include "data/data.h"
 
 struct gle_closed;
-struct gle_data;
 struct gle_evaluation;
 struct gle_graph;
 struct gle_graph_options;
@@ -17,8 +17,10 @@ struct gle_run;
 uint64_t gle_evaluation_count(const struct gle_experiment *exp);
 uint64_t gle_evaluation_step(const struct gle_experiment *exp, uint64_t k);
 
-/* Steps that an evaluation makes. */
-uint64_t gle_evaluation_steps_each(const struct gle_run *run);
+/* Whether a run makes any, or closed loops. */
+bool gle_evaluation_wanted(const struct gle_experiment *exp);
+/* Steps that an evaluation of GLE_TEST or GLE_TRAIN_AFTER makes, if the run makes any. */
+uint64_t gle_evaluation_steps_each(const struct gle_run *run, enum gle_split split);
 
 /* What the graph of the copy of a network is built for. */
 struct gle_graph_options gle_evaluation_options(const struct gle_graph *graph, const struct gle_data *data);
@@ -29,11 +31,13 @@ struct gle_graph_options gle_evaluation_options(const struct gle_graph *graph, c
 GLE_MUST_CHECK int gle_evaluation_open(struct gle_evaluation **out, struct gle_run *run, struct gle_error *err);
 void gle_evaluation_close(struct gle_evaluation *e); /* NULL is fine */
 
-/* Rows of a batch of it, and the numbers of its samples, in order. A run ASIDE of the copies, which become what the
- * run's networks are; own_values: see gle_evaluation_make(). It has to be over before the next one is asked for. */
-size_t gle_evaluation_rows(const struct gle_experiment *exp, const struct gle_data *data);
+/* Rows of a batch of GLE_TEST or GLE_TRAIN_AFTER, and the numbers of samples, in order. A run ASIDE of the copies,
+ * which become what the run's networks are; own_values: see gle_evaluation_make(). It has to be over before the next
+ * one is asked for. */
+size_t gle_evaluation_rows(const struct gle_experiment *exp, const struct gle_data *data, enum gle_split split);
 const uint32_t *gle_evaluation_samples(const struct gle_evaluation *e);
-struct gle_run gle_evaluation_copy(struct gle_evaluation *e, const struct gle_run *run, bool own_values);
+struct gle_run gle_evaluation_copy(struct gle_evaluation *e, const struct gle_run *run, enum gle_split split,
+                                   bool own_values);
 
 /* --- closed.c --- */
 
@@ -56,5 +60,9 @@ bool gle_evaluation_due(const struct gle_run *run);
  * Errors: GLE_EDIVERGED, GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_evaluation_make(struct gle_evaluation *e, struct gle_run *run, bool own_values,
                                        struct gle_error *err);
+/* Between two passes: shows the part of the training set that training.evaluate.train names, as it is, in order,
+ * likewise. The score goes to that of the epoch that is going on, the matrix to run->scores.confusion, if it is of this
+ * set. Errors: likewise. */
+GLE_MUST_CHECK int gle_evaluation_after_training(struct gle_evaluation *e, struct gle_run *run, struct gle_error *err);
 
 #endif

@@ -101,7 +101,7 @@ int gle_train_measure_room(struct gle_net_room *room, const struct gle_graph *gr
 
     if (gle_net_measure_room(room, graph, device, err))
         return -1;
-    if (!graph->exp->evaluate_steps && !graph->exp->closed.n_steps)
+    if (!gle_evaluation_wanted(graph->exp))
         return 0;
     if (gle_graph_build(&copy, graph->exp, &options, err))
         return -1;
@@ -132,7 +132,7 @@ size_t gle_train_eval_rows(const struct gle_graph *graph, const struct gle_data 
 
     if (graph->exp->phases)
         return graph->train_rows;
-    return n < most ? n : most;
+    return n < most ? n : most < graph->max_batch ? most : graph->max_batch;
 }
 
 static double passes(size_t n, uint64_t batch)
@@ -158,8 +158,9 @@ struct gle_step_counts gle_train_count_steps(const struct gle_experiment *exp, c
 
     if (exp->phases)
         return count_phases(exp);
+    counts.aside = T * passes(gle_metrics_train_after(exp, data), exp->test_batch_size);
     counts.learn = T * passes(split[GLE_TRAIN].n, exp->batch_size);
-    counts.eval = T * passes(split[GLE_VALIDATION].n, exp->test_batch_size) + (always ? test : 0.0);
+    counts.eval = counts.aside + T * passes(split[GLE_VALIDATION].n, exp->test_batch_size) + (always ? test : 0.0);
     counts.further_eval = counts.eval + (always ? 0.0 : test);
     return counts;
 }
@@ -167,8 +168,10 @@ struct gle_step_counts gle_train_count_steps(const struct gle_experiment *exp, c
 double gle_train_steps(const struct gle_experiment *exp, const struct gle_data *data)
 {
     const struct gle_step_counts n = gle_train_count_steps(exp, data);
+    const double epochs = (double)exp->epochs;
 
-    return exp->phases ? (double)exp->n_steps : (double)exp->epochs * (n.learn + n.eval) + n.further_eval;
+    return exp->phases ? (double)exp->n_steps
+                       : epochs * (n.learn + n.eval - n.aside) + n.further_eval - n.aside;
 }
 
 double gle_train_estimate_evaluations(const struct gle_costs *costs, const struct gle_experiment *exp,

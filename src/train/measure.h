@@ -36,8 +36,8 @@ GLE_MUST_CHECK int gle_train_measure(struct gle_costs *costs, struct gle_net *ne
                                      const struct gle_data *data, struct gle_fleet *fleet, double seconds,
                                      double profile_seconds, struct gle_error *err);
 
-/* What the networks of a run take of a device together: the one that learns and, in training by duration, the copy that
- * evaluations are made with. Teachers and exact gradients to compare with stay on the processors.
+/* What the networks of a run take of a device together: the one that learns, and the copy that evaluations are made
+ * with, if there are any. Teachers and exact gradients to compare with stay on the processors.
  * Errors: as gle_net_measure_room(). */
 GLE_MUST_CHECK int gle_train_measure_room(struct gle_net_room *room, const struct gle_graph *graph,
                                           const struct gle_data *data, const struct gle_device_info *device,
@@ -50,11 +50,12 @@ size_t gle_train_eval_rows(const struct gle_graph *graph, const struct gle_data 
 /* How many steps training has: in every epoch, and beyond those of epochs; or in all phases together. */
 struct gle_step_counts {
     double learn, eval;  /* of an epoch, or of all phases */
+    double aside;        /* of these, those of a copy of the network: the training set after an epoch */
     double further_eval; /* by epochs: of the untrained network, and of a test that only the end has */
 };
 struct gle_step_counts gle_train_count_steps(const struct gle_experiment *exp, const struct gle_data *data);
 
-/* Of a whole run, as records count them: evaluations in training by duration are no part of it. Made samples: at
+/* Of a whole run, as records count them: what a copy of the network is shown is no part of it. Made samples: at
  * most. */
 double gle_train_steps(const struct gle_experiment *exp, const struct gle_data *data);
 /* Seconds that all evaluations of training by duration take; 0 if there are none. */

@@ -18,6 +18,20 @@ bool gle_metrics_test_always(const struct gle_experiment *exp, const struct gle_
            (exp->stop.metric && exp->stop.metric->set == GLE_METRIC_TEST);
 }
 
+size_t gle_metrics_train_after(const struct gle_experiment *exp, const struct gle_data *data)
+{
+    const size_t n = data->split[GLE_TRAIN].n;
+
+    if (!exp->train_after.row)
+        return 0;
+    return exp->train_after.samples && exp->train_after.samples < n ? (size_t)exp->train_after.samples : n;
+}
+
+size_t gle_metrics_samples(const struct gle_experiment *exp, const struct gle_data *data, enum gle_split split)
+{
+    return split == GLE_TRAIN_AFTER ? gle_metrics_train_after(exp, data) : data->split[split].n;
+}
+
 int gle_metrics_init(struct gle_metrics *m, const struct gle_experiment *exp, const struct gle_data *data,
                      struct gle_error *err)
 {
@@ -29,10 +43,14 @@ int gle_metrics_init(struct gle_metrics *m, const struct gle_experiment *exp, co
     m->best_split = exp->best                                                       ? (enum gle_split)exp->best->set
                     : data->split[GLE_VALIDATION].n                                 ? GLE_VALIDATION
                     : data->split[GLE_TEST].n && gle_metrics_test_always(exp, data) ? GLE_TEST
+                    : gle_metrics_train_after(exp, data)                            ? GLE_TRAIN_AFTER
                                                                                     : GLE_TRAIN;
     m->confusion_split = m->best_split;
-    for (int s = 0; s < GLE_SPLITS; s++)
-        m->variance[s] = exp->has_teacher ? (double)NAN : gle_data_variance(data, (enum gle_split)s);
+    for (int s = 0; s < GLE_SCORES; s++) {
+        const enum gle_split split = s == GLE_TRAIN_AFTER ? GLE_TRAIN : (enum gle_split)s;
+        const size_t n = gle_metrics_samples(exp, data, (enum gle_split)s);
+        m->variance[s] = exp->has_teacher ? (double)NAN : gle_data_variance(data, split, n);
+    }
     m->valued = exp->has_teacher ? !exp->loss->classes : !isnan(m->variance[GLE_TRAIN]);
     m->n_classes = data->labelled && !exp->has_teacher ? data->n_targets : 0;
     matrix = m->n_classes && (!exp->phases || exp->evaluate_steps);

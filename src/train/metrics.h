@@ -48,7 +48,7 @@ struct gle_epoch {
     uint64_t epoch; /* 0: the untrained network */
     double lr;      /* with which it was trained; the first learning rate for epoch 0 */
     double seconds;
-    struct gle_score score[GLE_SPLITS];
+    struct gle_score score[GLE_SCORES];
     struct gle_clipping clipping; /* in its training */
 };
 
@@ -102,15 +102,15 @@ struct gle_metrics {
     size_t n_diagnostics;
     size_t best;               /* index of the best epoch, */
     const struct gle_metric_row *best_by; /* by this (training.best), or if NULL by accuracy, or loss, over */
-    enum gle_split best_split; /* this split: that of best_by, else validation if there is one, else test, else training
-                                */
+    enum gle_split best_split; /* this score: that of best_by, else validation if there is one, else test, else training
+                                  after the epoch, else while it went on */
     float *best_weights;       /* parameters of the best epoch so far, one after the other; NULL: they are not kept */
     /* Counts of the last epoch's pass over confusion_split, or of the last evaluation during phases, (n_classes,
      * n_classes), rows: truth. NULL without labels, and in training by duration that is not evaluated. */
     uint64_t *confusion;
     size_t n_classes;
     bool valued; /* of a regression, on target values of its own or of a teacher: scores have an NRMSE */
-    double variance[GLE_SPLITS]; /* of target values of its own; else NaN */
+    double variance[GLE_SCORES]; /* of target values of its own; else NaN */
     enum gle_split confusion_split; /* test if that epoch tested, or by an evaluation, else best_split */
     struct gle_traces traces; /* of the closed loop */
     struct gle_predictions predictions[GLE_SPLITS]; /* of the last evaluation of each set that is in the scores */
@@ -124,6 +124,11 @@ struct gle_metrics {
 
 /* Whether the test set is evaluated after every epoch, epoch 0 included, or after the last one alone. */
 bool gle_metrics_test_always(const struct gle_experiment *exp, const struct gle_data *data);
+
+/* Samples of the training set that are measured after each epoch (training.evaluate.train). 0: it is not. */
+size_t gle_metrics_train_after(const struct gle_experiment *exp, const struct gle_data *data);
+/* Samples that a score is of, where it is measured. */
+size_t gle_metrics_samples(const struct gle_experiment *exp, const struct gle_data *data, enum gle_split split);
 
 /* Zeroes everything and makes room for the phases of exp. Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_metrics_init(struct gle_metrics *m, const struct gle_experiment *exp,

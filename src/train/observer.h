@@ -10,7 +10,7 @@
 struct gle_progress {
     bool by_phases;         /* stages are phases 1 ... stages, else epochs 0 ... stages */
     uint64_t stage, stages;
-    enum gle_split split;   /* being passed over */
+    enum gle_split split;   /* being passed over, or GLE_TRAIN_AFTER */
     double done;            /* fraction of the whole run's work */
     double loss, accuracy;  /* of this pass, or lately; loss NaN where no step had a target, accuracy NaN before the
                                first batch is through, and without labels */

@@ -165,7 +165,7 @@ static int make_parts(struct gle_run *run, struct gle_error *err)
         return -1;
     if (run->exp->diagnose.every && gle_diagnosis_open(&run->diagnosis, run->graph, err))
         return -1;
-    return run->exp->evaluate_steps || run->exp->closed.n_steps ? gle_evaluation_open(&run->evaluation, run, err) : 0;
+    return gle_evaluation_wanted(run->exp) ? gle_evaluation_open(&run->evaluation, run, err) : 0;
 }
 
 /* Puts the run to its beginning. */

@@ -29,7 +29,8 @@
  * 1. The run can be saved in BETWEEN and in WITHIN, and in no other state. What is saved in BETWEEN goes on in BETWEEN,
  *    what is saved in WITHIN in WITHIN; but a pass of which no step was made goes on in BETWEEN.
  * 2. In BETWEEN, no window is open, `pass` and the counts of `phase` are zero, and no parameter is put to a phase's
- *    value. `at` says which leg comes next; at.stage is the one after the last if the run is about to be over.
+ *    value. `at` says which leg comes next; at.stage is the one after the last if the run is about to be over. Where
+ *    at.split has its score already, the training set is about to be measured after its pass.
  * 3. In WITHIN by epochs, the pass that is going on is that of at.stage and at.split, and the first of those planned.
  * 4. In WITHIN by phases, the phase is at.stage, its parameters have its values and are held against learning, and
  *    phase.kept has those that they had before.
@@ -171,7 +172,7 @@ struct gle_run {
     struct gle_graph *teacher_graph;
     struct gle_net *teacher;           /* NULL: none */
     struct gle_diagnosis *diagnosis;   /* NULL: none */
-    struct gle_evaluation *evaluation; /* of phases; NULL: none */
+    struct gle_evaluation *evaluation; /* NULL: none */
     float *output_sum;                 /* (max_batch, n_targets) */
     struct gle_spread spread;          /* samples NULL: it is not wanted */
 
@@ -311,9 +312,9 @@ enum gle_split gle_run_confusion_split(const struct gle_run *run, uint64_t epoch
 size_t gle_run_batch_size(const struct gle_run *run, enum gle_split split);
 /* Puts the run to the beginning of an epoch. */
 void gle_run_begin_epoch(struct gle_run *run, uint64_t epoch);
-/* Early stopping, after a pass that is over, and has its score: if its set is the one that is watched, counts the
- * epoch, and makes it the run's last one if none shall follow. Returns whether it has. */
-bool gle_run_stops_early(struct gle_run *run);
+/* Early stopping, after a pass or a measurement that is over, and has its score: if that is the one that is watched,
+ * counts the epoch, and makes it the run's last one if none shall follow. Returns whether it has. */
+bool gle_run_stops_early(struct gle_run *run, enum gle_split scored);
 /* Restoring: counts the epochs that are measured anew, which may make one of them the last. */
 void gle_run_recount_patience(struct gle_run *run);
 /* All samples of the run times their steps. */
@@ -334,12 +335,12 @@ double gle_run_count_asked(const struct gle_run *run, uint64_t from, uint64_t to
 
 /* --- archive_metrics.c: parts of gle_run_archive(), whose errors they have --- */
 
-/* All that has been measured; n epochs, as columns; which split. */
+/* All that has been measured; n epochs, as columns; which split, of those up to `last`. */
 GLE_MUST_CHECK int gle_run_archive_metrics(struct gle_run *run, struct gle_archive *a, struct gle_error *err);
 GLE_MUST_CHECK int gle_run_archive_epochs(const struct gle_run *run, struct gle_archive *a, struct gle_epoch *e,
                                           size_t n, struct gle_error *err);
 GLE_MUST_CHECK int gle_run_archive_split(struct gle_archive *a, const char *name, enum gle_split *split,
-                                         struct gle_error *err);
+                                         enum gle_split last, struct gle_error *err);
 /* A column of numbers 0 ... high, or NaN where that is not known: checkpoints did not always have it. x: in the first
  * of n structs of that size. */
 GLE_MUST_CHECK int gle_run_archive_late(struct gle_archive *a, const char *name, double *x, size_t n, size_t size,

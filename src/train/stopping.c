@@ -32,11 +32,11 @@ static bool is_measured(const struct gle_run *run, const struct gle_epoch *epoch
     return number && epoch->score[run->exp->stop.metric->set].measured;
 }
 
-bool gle_run_stops_early(struct gle_run *run)
+bool gle_run_stops_early(struct gle_run *run, enum gle_split scored)
 {
     const uint64_t before = run->metrics->last_epoch;
 
-    if (!run->exp->stop.metric || (int)run->at.split != (int)run->exp->stop.metric->set ||
+    if (!run->exp->stop.metric || (int)scored != (int)run->exp->stop.metric->set ||
         !is_measured(run, &run->scores.epoch, run->at.stage))
         return false;
     count(run, &run->scores.epoch, run->at.stage);

@@ -86,7 +86,7 @@ static int check_metric(const struct gle_experiment *exp, const struct gle_data 
 
     if (!metric)
         return 0;
-    if (metric->set != GLE_METRIC_TRAIN && !data->split[metric->set].n)
+    if (metric->set != GLE_METRIC_TRAIN && !gle_metrics_samples(exp, data, (enum gle_split)metric->set))
         return gle_node_fail(err, GLE_ESHAPE, src, key, "%s cannot be watched: there is no such set%s",
                              metric->row.name,
                              ((const struct gle_dataset *)exp->dataset.row)->divides ? " (dataset.split makes one)"
@@ -127,6 +127,21 @@ static int check_closed(const struct gle_experiment *exp, const struct gle_data 
             gle_data_count_asked(data, GLE_TEST, row, (size_t)c->after))
             return 0;
     return gle_node_fail(err, GLE_ERANGE, c->src, "for", "nothing is asked for then: there is no target");
+}
+
+/* Whether there is as much of the training set as is to be measured after epochs. */
+static int check_train_after(const struct gle_experiment *exp, const struct gle_data *data, struct gle_error *err)
+{
+    const struct gle_train_after_cfg *c = &exp->train_after;
+    const size_t n = data->split[GLE_TRAIN].n;
+
+    if (c->row && !n)
+        return gle_node_fail(err, GLE_ESHAPE, gle_node_get(exp->training_src, "evaluate"), "train",
+                             "the training set is empty");
+    if (c->samples > n)
+        return gle_node_fail(err, GLE_ERANGE, c->src, "samples", "%llu, where the training set has %zu sample%s",
+                             (unsigned long long)c->samples, n, n == 1 ? "" : "s");
+    return 0;
 }
 
 /* Whether there is something to predict, and not too much. */
@@ -172,7 +187,7 @@ int gle_train_check(const struct gle_experiment *exp, const struct gle_data *dat
                              "says how one of several classes is decided on, and there are none: %s",
                              exp->has_teacher ? "the teacher's output is the target" : "the data set has no labels");
     if (check_record(exp, data, err) || check_test_set(exp, data, err) || check_sets(exp, data, err) ||
-        check_closed(exp, data, err) || check_predictions(exp, data, err))
+        check_closed(exp, data, err) || check_train_after(exp, data, err) || check_predictions(exp, data, err))
         return -1;
     return check_metric(exp, data, gle_experiment_watches(exp), exp->schedule.src, "metric", err) ||
                    check_metric(exp, data, exp->best, exp->training_src, "best", err) ||

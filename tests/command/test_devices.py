@@ -354,6 +354,7 @@ class Runs(Devices):
 variants:
   usual: {}
   fast: {learning.optimizer.lr: 0.05, training.epochs: 1}
+  after: {training.evaluate: {train: all}}
   wide: {"network.layers[0].neurons.count": 20}
   window: {learning: {rule: bptt, window: 0.5, loss: cross_entropy, optimizer: {type: sgd, lr: 0.1}}}
   wild: {learning: {loss: mse, gamma: 50, optimizer: {type: sgd, lr: 1e6}}, "network.layers[0].activation": linear}

@@ -193,6 +193,17 @@ class Pages(Case):
         png, = self.plot("run", "xor/seed_0", "--output", "pictures")
         self.assertEqual(png.parent, self.folder / "pictures")
 
+    def test_the_two_scores_of_the_training_set(self):
+        self.glesim("xor.yaml", "--set", "training.epochs=2", "--set", "training.evaluate={train: all}", "--output",
+                    "xor", "--seeds", "0-1")
+        (run, seeds), _ = self.look("xor/seed_0", "xor")
+        for page in run, seeds:
+            for axes in page[:2]:
+                lines = {line["label"]: line for line in axes["lines"]}
+                self.assertEqual(list(lines), ["training, on the way", "training, after the epoch", "test"])
+                self.assertEqual([line["points"] for line in lines.values()], [2, 3, 3])
+                self.assertEqual(len({line["colour"] for line in lines.values()}), 3)
+
     def test_recordings_diagnostics_and_teachers(self):
         self.glesim("lagline.yaml", "--variant", "gle", "--output", "lagline",
                     "--set", "training.phases[2].duration=20",

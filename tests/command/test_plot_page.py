@@ -204,6 +204,18 @@ class Compare(ManyRuns):
         self.assertIn("loss in the last steps of training", rows[0])
         self.assertIn("train loss", text)
 
+    def test_the_two_scores_of_the_training_set(self):
+        self.glesim("xor.yaml", *SHORT, "--seeds", "0-1", "--set", "training.evaluate={train: all}")
+        self.glesim("xor.yaml", *SHORT, "--output", "results/other")
+        rows, text, _ = self.compare("results", "--output", ".")
+        self.assertEqual(len(rows), 3)
+        for words in "training, on the way", "training, after the epoch", "training loss", "test loss":
+            self.assertIn(words, text)
+        _, parts, data, _ = self.page("results")
+        self.assertEqual(sorted({curve[1] for run in data["runs"] for curve in run["curves"]}),
+                         ["test", "train", "train_after"])
+        self.assertIn("training, after the epoch", parts.texts["script"])
+
     def test_nothing_to_compare(self):
         self.glesim("xor.yaml", *SHORT)
         self.edit("results/xor/seed_1", status="diverged")

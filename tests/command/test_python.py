@@ -75,6 +75,9 @@ class Runs(Python):
         self.assertRegex(repr(run), r"^<glesim.Run xor, seed 1: completed, accuracy .* %, loss .*; results/xor/seed_1>$")
         again = self.glesim.load("results/xor/seed_1")
         self.assertEqual((again.metrics, again.final), (run.metrics, run.final))
+        run = self.glesim.run(XOR, set={**SHORT, "training.evaluate.train": "all"}, output="after")
+        self.assertEqual(run.curve("loss", "train_after")[1].tolist(), [e["train_after"]["loss"] for e in run.epochs])
+        self.assertEqual([len(again.curve("loss", "train_after")[0]), len(run.curve("loss", "train")[0])], [0, 2])
         told = self.glesim.load(ROOT / "results/reproduced/mnist1d_e2e/seed_12")
         self.assertTrue(told.recording is None and told.predictions is None)
 
@@ -164,6 +167,10 @@ class Runs(Python):
         table = self.glesim.to_dataframe("results")
         self.assertEqual(table.groupby("learning.beta")["test_accuracy"].count().to_dict(), {0.5: 2, 1.0: 2})
         self.assertEqual(table["test_loss"].tolist(), [run.loss for run in runs])
+        self.assertNotIn("train_after_loss", table)
+        measured = self.glesim.run(XOR, set={**SHORT, "training.evaluate.train": "all"}, output="after")
+        self.assertEqual(self.glesim.to_dataframe([measured])["train_after_loss"].tolist(),
+                         [measured.final["train_after"]["loss"]])
         epochs = self.glesim.to_dataframe(runs[0], epochs=True)
         self.assertEqual(epochs["train_loss"].tolist()[1:], [e["train"]["loss"] for e in runs[0].epochs[1:]])
 

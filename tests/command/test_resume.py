@@ -139,6 +139,10 @@ class Resumed(Stopped):
         self.check(XOR, "--set", "training.epochs=100000", "--set",
                    "training.stop={metric: train_loss, patience: 400, min_delta: 1}")
 
+    def test_the_training_set_measured_after_epochs(self):
+        self.check(XOR, "--set", "training.epochs=60", "--set", "training.evaluate={train: all}", "--set",
+                   "training.best=train_after_loss")
+
     def test_training_by_epochs_on_threads(self):
         self.check(CONFIGS / "mnist1d_e2e.yaml", "--set", "training.epochs=2", "--set", "dataset.samples=200", "--set",
                    "dataset.length=50", "--set", "training.validation=0.2", kills=5)
@@ -160,6 +164,10 @@ class Resumed(Stopped):
     def test_made_samples(self):
         write_corpus(self.folder / "corpus")
         self.check(self.write("speech.yaml", SPEECH), kills=5)
+
+    def test_made_samples_measured_after_epochs(self):
+        write_corpus(self.folder / "corpus")
+        self.check(self.write("speech.yaml", SPEECH), "--set", "training.evaluate={train: all}")
 
     def test_many_runs_side_by_side(self):
         some = [XOR, "--set", "training.epochs=300", *OFTEN, "--seeds", "0-3"]

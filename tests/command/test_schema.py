@@ -131,7 +131,8 @@ UNSEEN = {
         nll_without_log_softmax phases_schedule ranks_device ranks_pal ranks_record ranks_teacher
         record_lambda signal_alone signal_by_epochs signal_cross_entropy
         signal_without_teacher speech_phases speech_validation teacher_labels test_at_the_end
-        best_of_no_test phases_best phases_stop stop_of_no_test evaluate_by_epochs evaluate_signal test_by_duration update_of_windows
+        best_of_no_test phases_best phases_stop stop_of_no_test evaluate_by_epochs evaluate_signal
+        evaluate_train_by_phases evaluate_train_nothing_watched evaluate_train_ranks test_by_duration update_of_windows
         phases_warmup""",
     "totals: steps of all phases, weights, combinations of a sweep": """
         phases_total size_layers sweep_equal_values sweep_many sweep_of_a_variants_key sweep_one_list_too_many

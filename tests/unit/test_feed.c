@@ -92,7 +92,7 @@ static struct gle_feed *feed_of(const struct gle_data *data, size_t batch_max, s
 static void add(struct gle_feed *feed, enum gle_split split, const uint32_t *rows, size_t n, size_t batch_size,
                 uint64_t first_draw)
 {
-    const struct gle_pass pass = {split, rows, n, batch_size, first_draw};
+    const struct gle_pass pass = {split, rows, n, batch_size, first_draw, false};
     struct gle_error err = {0};
 
     if (gle_feed_add(feed, &pass, &err))
@@ -251,7 +251,7 @@ static void without_memory_there_is_no_feed(void **state)
     assert_true(k > 10);
     for (k = 0;; k++) {
         const uint32_t row = 0;
-        const struct gle_pass pass = {GLE_TRAIN, &row, 1, 1, 0};
+        const struct gle_pass pass = {.split = GLE_TRAIN, .rows = &row, .n = 1, .batch_size = 1};
         struct gle_error err = {0};
         gle_memory_fail_after(k);
         if (!gle_feed_add(feed, &pass, &err))

@@ -129,7 +129,7 @@ static void only_what_is_asked_for_varies(void **state)
     struct gle_data *data = open_stored(arrays, "", 0.0);
 
     (void)state;
-    assert_true(fabs(gle_data_variance(data, GLE_TRAIN) - 2.1875) < 1e-12);
+    assert_true(fabs(gle_data_variance(data, GLE_TRAIN, data->split[GLE_TRAIN].n) - 2.1875) < 1e-12);
     gle_data_close(data);
 }
 
@@ -150,7 +150,8 @@ static void what_counts_more_varies_more(void **state)
         sum += w[i] * y[i];
         squares += w[i] * y[i] * y[i];
     }
-    assert_true(fabs(gle_data_variance(data, GLE_TRAIN) - (squares / n - sum / n * (sum / n))) < 1e-12);
+    assert_true(fabs(gle_data_variance(data, GLE_TRAIN, data->split[GLE_TRAIN].n) -
+                     (squares / n - sum / n * (sum / n))) < 1e-12);
     assert_true(gle_data_has_weights(data));
     for (size_t t = 0; t < 8; t++) {
         assert_true((double)gle_data_weight(data, GLE_TRAIN, 0, t) == weights[t / 2]);

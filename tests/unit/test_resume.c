@@ -60,6 +60,11 @@ static struct kind kinds[] = {
      "epochs: 9, batch_size: 5, validation: 0.4, stop: {metric: validation_loss, patience: 1, min_delta: 9}", ""},
     {NULL, "loss: cross_entropy", "epochs: 9, batch_size: 5, stop: {metric: train_accuracy, patience: 1, min_delta: 1}",
      ""},
+    {NULL, "loss: cross_entropy", /* the last epoch is known before the validation set is seen */
+     "epochs: 9, batch_size: 5, validation: 0.4, evaluate: {train: all}, "
+     "stop: {metric: train_after_loss, patience: 1, min_delta: 9}", ""},
+    {NULL, "loss: mse, rule: bptt, window: 0.4", "epochs: 2, batch_size: 5, test_batch_size: 3, validation: 0.4, "
+     "test: end, best: train_after_accuracy, evaluate: {train: {type: first, samples: 4}}", ""},
     {NULL, "loss: cross_entropy, rule: bptt, window: 0.4", "epochs: 2, batch_size: 3",
      "DELAYEDdiagnose: {window: 0.4, every: 4}\n"},
     {NULL, "loss: cross_entropy", "batch_size: 3, phases: [{duration: 0.6}, {duration: 1.7}, {duration: 0.5}]",
@@ -98,7 +103,7 @@ enum { TOLD = 256 };
 struct part {
     uint64_t stop_after; /* this step; UINT64_MAX: never */
     volatile sig_atomic_t stop;
-    size_t stop_in;      /* this evaluation, counted from 1; 0: none */
+    size_t stop_in;      /* this evaluation, or measurement of the training set, counted from 1; 0: none */
     uint64_t steps;      /* of the run, so far */
     size_t evaluated;
     const char *path;
@@ -131,6 +136,8 @@ static void on_progress(void *ctx, const struct gle_progress *progress)
     struct part *p = ctx;
 
     if (progress->by_phases && progress->split == GLE_TEST && p->stop_in == p->evaluated + 1)
+        p->stop = 1;
+    if (progress->split == GLE_TRAIN_AFTER && p->stop_in == progress->stage + 1)
         p->stop = 1;
     assert_in_range(p->n_told, 0, TOLD - 1);
     p->told[p->n_told++] = progress->loss;
@@ -214,7 +221,7 @@ static bool same_metrics(const struct trial *x, const struct trial *y)
     for (size_t i = 0; same && i < a->n_epochs; i++) {
         same = a->epochs[i].epoch == b->epochs[i].epoch && a->epochs[i].lr == b->epochs[i].lr &&
                !memcmp(&a->epochs[i].clipping, &b->epochs[i].clipping, sizeof a->clipping);
-        for (int s = 0; s < GLE_SPLITS; s++)
+        for (int s = 0; s < GLE_SCORES; s++)
             same = same && same_score(&a->epochs[i].score[s], &b->epochs[i].score[s]);
     }
     for (size_t i = 0; same && i < a->n_phases; i++)
@@ -293,6 +300,13 @@ static const char *const others[] = {
     "phases: [{duration: 7}, {duration: 3.5}]}\n"
     "record: {every: 1}\n",
 };
+
+/* Neither a validation nor a test set: what is stopped in the last epoch has no pass before it. */
+static const char *const alone = "glesim: 1\nname: alone\ndt: 0.1\nseed: 5\n"
+                                 "dataset: {type: yinyang, train: 12, test: 0, present: 0.4}\n"
+                                 "network: {input: 4, layers: [{name: b, neurons: {count: 3, tau_m: 0.7, tau_r: 0.5}, "
+                                 "noise: {rate: 0.1}}]}\nlearning: {loss: cross_entropy}\n"
+                                 "training: {epochs: 2, batch_size: 5, evaluate: {train: all}}\nrecord: {every: 1}\n";
 
 /* Stops after every step of a run in turn. */
 static void check_every_step(const char *text)
@@ -388,6 +402,7 @@ static void a_run_may_be_stopped_after_any_step(void **state)
     for (size_t kind = 0; kind < KINDS; kind++)
         check_every_step(config(kind, noise));
     check_every_step(config(SIGNALS, sines));
+    check_every_step(alone);
     for (size_t k = 0; k < sizeof others / sizeof *others; k++)
         check_every_step(others[k]);
     check_sequences();
@@ -465,6 +480,55 @@ static void a_run_may_be_stopped_within_any_evaluation(void **state)
         trial_close(&whole);
         unlink(path);
     }
+}
+
+static void check_stops_after_training(const char *text)
+{
+    char path[32], yaml[YAML_BYTES];
+    struct part all = {.stop_after = UINT64_MAX};
+    struct trial whole;
+
+    snprintf(yaml, sizeof yaml, "%s", text);
+    temporary(path);
+    whole = run_part(&all, yaml, 1, false);
+    assert_int_equal(whole.m.status, GLE_COMPLETED);
+    for (size_t k = 1; k <= whole.m.n_epochs; k++) {
+        struct part first = {.stop_after = UINT64_MAX, .stop_in = k, .path = path};
+        struct part again = {.stop_after = UINT64_MAX, .stop_in = k, .path = path};
+        struct part rest = {.stop_after = UINT64_MAX, .path = path};
+        struct trial t = run_part(&first, yaml, 2, false);
+        const uint64_t steps = first.steps;
+        assert_int_equal(t.m.status, GLE_INTERRUPTED);
+        assert_int_equal(t.m.n_epochs, k - 1);
+        trial_close(&t);
+        t = run_part(&again, yaml, 1, true);
+        if (t.rc)
+            fail_msg("in epoch %zu: %s: %s", k - 1, t.err.path, t.err.text);
+        assert_int_equal(t.m.status, GLE_INTERRUPTED);
+        assert_int_equal(again.steps, 0); /* none of the run's own was made */
+        trial_close(&t);
+        t = run_part(&rest, yaml, 1 + k % 3, true);
+        assert_int_equal(t.m.status, GLE_COMPLETED);
+        assert_true(same_params(&whole.b, &t.b) && same_metrics(&whole, &t));
+        assert_true(rest.steps > steps || k == whole.m.n_epochs);
+        trial_close(&t);
+    }
+    trial_close(&whole);
+    unlink(path);
+}
+
+static void a_run_may_be_stopped_while_the_training_set_is_measured(void **state)
+{
+    size_t n = 0;
+
+    (void)state;
+    for (size_t kind = 0; kind < KINDS; kind++)
+        if (strstr(kinds[kind].training, "train: ")) {
+            check_stops_after_training(config(kind, noise));
+            n++;
+        }
+    assert_int_equal(n, 2);
+    check_stops_after_training(alone);
 }
 
 /* Goes on from what `first` has left, and compares the end with that of the whole run. */
@@ -621,6 +685,7 @@ int main(void)
         cmocka_unit_test(a_run_may_be_stopped_after_any_step),
         cmocka_unit_test(a_run_may_be_stopped_after_all_steps),
         cmocka_unit_test(a_run_may_be_stopped_within_any_evaluation),
+        cmocka_unit_test(a_run_may_be_stopped_while_the_training_set_is_measured),
         cmocka_unit_test(a_run_may_go_on_from_any_pause),
         cmocka_unit_test(other_shapes_are_refused),
         cmocka_unit_test(evaluations_of_another_time_are_refused),

@@ -68,6 +68,10 @@ static const struct row {
     {untested, "train_loss", "", 1, 0.1, true},
     {series, "test_nrmse", "", 1, 0.1, true},
     {series, "train_nrmse", ", test: end", 1, 0.1, true},
+    {divided, "train_after_loss", ", evaluate: {train: all}", 1, 0.05, true},
+    {yinyang, "train_after_accuracy", ", test: end, evaluate: {train: {type: first, samples: 10}}", 2, 0.1, true},
+    {untested, "train_after_loss", ", evaluate: {train: all}", 1, 0.05, true},
+    {series, "train_after_nrmse", ", evaluate: {train: all}", 1, 0.1, true},
     {yinyang, "train_loss", "", EPOCHS - 1, 1e9, false}, /* the last epoch by the config makes the count full */
     {yinyang, "train_loss", "", EPOCHS + 5, 0.0, false},
 };
@@ -113,7 +117,7 @@ static void assert_same_epochs(const struct gle_metrics *a, const struct gle_met
 {
     assert_int_equal(a->n_epochs, b->n_epochs);
     for (size_t i = 0; i < a->n_epochs; i++)
-        for (int s = 0; s < GLE_SPLITS; s++) {
+        for (int s = 0; s < GLE_SCORES; s++) {
             const struct gle_score *x = &a->epochs[i].score[s], *y = &b->epochs[i].score[s];
             assert_int_equal(x->measured, y->measured);
             assert_true(!x->measured || (x->loss == y->loss && (isnan(x->accuracy) || x->accuracy == y->accuracy)));
@@ -149,7 +153,8 @@ static void check_row(const struct row *row)
     if (stopped.m.n_epochs != last + 1)
         fail_msg("%s, patience %u: ended with epoch %zu, where %llu is wanted", row->metric, row->patience,
                  stopped.m.n_epochs - 1, (unsigned long long)last);
-    goes_on = metric->set == GLE_METRIC_TRAIN ? stopped.data->split[GLE_VALIDATION].n + stopped.data->split[GLE_TEST].n
+    goes_on = metric->set == GLE_METRIC_TRAIN || metric->set == GLE_METRIC_TRAIN_AFTER
+                  ? stopped.data->split[GLE_VALIDATION].n + stopped.data->split[GLE_TEST].n
                                               : metric->set == GLE_METRIC_VALIDATION;
     assert_int_equal(told.stages, goes_on ? last : EPOCHS);
     assert_true(!goes_on || told.done == wanted.done);

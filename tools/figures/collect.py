@@ -14,9 +14,11 @@ import re
 import numpy as np
 
 from .failure import DATA, Failure
-from .runs import NOT_THE_EXPERIMENT, Run, shown
+from .runs import NOT_THE_EXPERIMENT, Run, score_of, shown
 
-SPLITS = ("test", "validation", "train") # the first that a run has is what it is judged by
+SPLITS = ("test", "validation", "train_after", "train") # the first that a run has is what it is judged by
+# What the two scores of the training set are called where both are drawn.
+TRAINING = {"train": "training, on the way", "train_after": "training, after the epoch"}
 LAST_STEPS = "training, last steps"
 NUMBER = re.compile(r"((?<==)-?\d+(?:\.\d+)?(?:e[-+]?\d+)?|\d+)", re.ASCII)
 NO_DIFFERENCE = ("name", "glesim", *NOT_THE_EXPERIMENT)
@@ -98,7 +100,8 @@ def curves_of(metrics):
     """What there is over epochs, or over time: there phases have their means, and losses those of their last steps."""
     for key in ("loss", "accuracy"):
         for split in SPLITS:
-            x, y = points((number(e["epoch"]), number(e[split][key])) for e in metrics["epochs"] if e[split])
+            x, y = points((number(e["epoch"]), number(e[split][key])) for e in metrics["epochs"]
+                          if score_of(e, split))
             if y:
                 yield key, split, "epoch", x, y
         x, y = points((number(e["time"]), number(e[key])) for e in metrics.get("evaluations") or [])

@@ -80,15 +80,22 @@ def text_of(rows):
 
 # --- The picture
 
-def draw_curves(axes, groups, key, split, over):
+def draw_curves(axes, groups, key, splits, over):
+    """Of one split; or the two scores of the training set, told apart by kinds of lines."""
     scale = 100 if key == "accuracy" else 1
     drawn = []
-    for group, colour in zip(groups, style.colours(len(groups))):
-        curve = group.curve(key, split, over)
-        if curve:
-            style.band(axes, curve[0], scale * curve[1], scale * curve[2], colour, linewidth=1.2)
-            drawn.append(curve[1])
-    axes.set(xlabel="epoch" if over == "epoch" else style.TIME, ylabel=f"{split} {key}" + " (%)" * (scale > 1))
+    for split, dashes in zip(splits, ("-", style.DASHED)):
+        for group, colour in zip(groups, style.colours(len(groups))):
+            curve = group.curve(key, split, over)
+            if curve:
+                style.band(axes, curve[0], scale * curve[1], scale * curve[2], colour, linewidth=1.2, linestyle=dashes)
+                drawn.append(curve[1])
+        if len(splits) > 1:
+            axes.plot([], [], color=style.GREY, linestyle=dashes, label=collect.TRAINING[split])
+    if len(splits) > 1:
+        style.legend_outside(axes)
+    what = "training" if len(splits) > 1 else splits[0]
+    axes.set(xlabel="epoch" if over == "epoch" else style.TIME, ylabel=f"{what} {key}" + " (%)" * (scale > 1))
     axes.margins(x=0.01)
     if over == "epoch":
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -122,8 +129,13 @@ def panels_of(groups):
                               for kind, *what, _, _ in entry.curves if kind == key)
         for over in ("epoch", "time"):
             split = next((split for split in collect.SPLITS if (split, over) in there), None)
-            if split:
-                curves.append(lambda axes, what=(key, split, over): draw_curves(axes, few, *what))
+            both = ("train_after", "train")
+            if split and split not in both:
+                curves.append(lambda axes, what=(key, (split,), over): draw_curves(axes, few, *what))
+            if ("train_after", over) in there:
+                curves.append(lambda axes, what=(key, both, over): draw_curves(axes, few, *what))
+            elif split == "train":
+                curves.append(lambda axes, what=(key, (split,), over): draw_curves(axes, few, *what))
         for of in judged_by(groups, key):
             final.append(lambda axes, what=(key, of): draw_final(axes, groups[:MOST_DOTS], *what))
     return curves, final

@@ -3,7 +3,7 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const runs = data.runs;
-const SPLITS = { test: "", validation: "6 3", train: "2 3" }; // dashes of curves
+const SPLITS = { test: "", validation: "6 3", train_after: "8 2 2 2", train: "2 3" }; // dashes of curves
 const NAMED_COLOURS = 8; // in the style; others are made
 const CHUNK = 200;       // rows that are made at a time
 const MOST_NAMES = 30;   // in the legend
@@ -19,6 +19,13 @@ function titleOf(run) {
 
 function differencesOf(run) {
   return run.differences.map(([key, , value]) => `${key}=${value}`).join(", ");
+}
+
+// The two scores of the training set, where there are both.
+const TRAINING = runs.some((run) => run.curves.some((curve) => curve[1] === "train_after"))
+  ? { train: "training, on the way", train_after: "training, after the epoch" } : {};
+function splitName(split) {
+  return TRAINING[split] || split;
 }
 
 // --- Colours and curves that are drawn
@@ -233,8 +240,8 @@ function draw() {
     box.parentNode.hidden = !there.has(box.value);
     if (box.checked) wanted.add(box.value);
   }
-  const charts = chartsOf(numbers, wanted, colourOf, (i, split) => `${nameOf(runs[i])}, ${split}`, byId("scale").value,
-    true);
+  const charts = chartsOf(numbers, wanted, colourOf, (i, split) => `${nameOf(runs[i])}, ${splitName(split)}`,
+    byId("scale").value, true);
   byId("charts").replaceChildren(...(charts.length ? charts
     : [element("p", { className: "quiet", textContent: "These runs have no curves of this kind." })]));
   const names = new Map(), byRun = byId("colours").value === "run";
@@ -277,14 +284,14 @@ function showRun(run) {
     ["accuracy", of(run.accuracy, percent)], ["loss", of(run.loss, short)],
     ["best accuracy", of(run.best_accuracy, percent)], ["its loss", of(run.best_loss, short)],
     ["time", duration(run.seconds)], ["folder", run.folder]]);
-  const names = ["test", "validation", "train"];
-  const charts = chartsOf([i], new Set(names), (_, split) => paint(names.indexOf(split)), (_, split) => split, "auto",
-    false);
+  const names = ["test", "validation", "train", "train_after"];
+  const charts = chartsOf([i], new Set(names), (_, split) => paint(names.indexOf(split)), (_, split) => splitName(split),
+    "auto", false);
   const there = names.filter((split) => run.curves.some((curve) => curve[1] === split));
   const legend = element("ul", { className: "legend" }, ...there.map((split) => {
     const swatch = element("span", { className: "swatch" });
     swatch.style.background = paint(names.indexOf(split));
-    return element("li", {}, swatch, split);
+    return element("li", {}, swatch, splitName(split));
   }));
   const files = element("ul", { className: "files" }, ...run.files.map((name) =>
     element("li", {}, element("a", { href: place(name), textContent: name }))));
@@ -377,7 +384,7 @@ for (const split of Object.keys(SPLITS)) {
   line.style.strokeWidth = 2;
   dash.append(line);
   box.addEventListener("change", draw);
-  byId("splits").append(element("label", {}, box, split, dash));
+  byId("splits").append(element("label", {}, box, splitName(split), dash));
 }
 for (const column of columns) {
   column.button = element("button", { type: "button", textContent: column.head,

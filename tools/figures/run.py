@@ -8,11 +8,12 @@ import pathlib
 import numpy as np
 
 from . import closed_loop, filters, style
+from .collect import TRAINING
 from .failure import DATA, Failure
-from .runs import KEYS, NONE, Run, check_kinds, read_json, shown
+from .runs import KEYS, NONE, Run, check_kinds, read_json, score_of, shown
 
 PARAMETERS = ("weight", "bias", "tau_m", "tau_r")
-SPLITS = ("train", "validation", "test")
+SPLITS = ("train", "train_after", "validation", "test")
 GRADIENTS = tuple(f"grad_{name}" for name in PARAMETERS)
 # What every summary has, and of which kind.
 SUMMARY = {**{key: KEYS[key] for key in ("name", "variant", "final", "parameters")}, "sweep": (str, NONE),
@@ -68,7 +69,8 @@ def outcome(final):
         value = ((final or {}).get(split) or {}).get("accuracy")
         if value is not None:
             spread = f" ± {100 * std_of(value):.1f}" if isinstance(value, dict) else ""
-            return f"{words}; {split} accuracy {100 * mean_of(value):.1f}{spread} %"
+            what = f"accuracy ({TRAINING[split]})" if split == "train_after" else f"{split} accuracy"
+            return f"{words}; {what} {100 * mean_of(value):.1f}{spread} %"
     return words
 
 
@@ -109,13 +111,15 @@ def thinned(n, most=MOST_POINTS):
 
 def draw_epochs(axes, epochs, key, loss):
     drawn = []
+    names = TRAINING if any(e.get("train_after") for e in epochs) else {}
     for split in SPLITS:
-        points = [(e["epoch"], e[split][key]) for e in epochs if e[split] and e[split][key] is not None]
+        points = [(e["epoch"], e[split][key]) for e in epochs if score_of(e, split) and e[split][key] is not None]
         if not points:
             continue
         scale = 100 if key == "accuracy" else 1
         mean, std = (scale * np.array([of(value) for _, value in points]) for of in (mean_of, std_of))
-        style.band(axes, [epoch for epoch, _ in points], mean, std, style.COLOURS[split], label=split,
+        style.band(axes, [epoch for epoch, _ in points], mean, std, style.COLOURS[split],
+                   label=names.get(split, split),
                    marker="o" if len(points) < 20 else None, markersize=2.5)
         drawn.append(mean)
     last = max(1, epochs[-1]["epoch"])
@@ -397,7 +401,7 @@ def panels_of(run):
     panels, loss = [], loss_of(config)
     if epochs:
         panels.append(functools.partial(draw_epochs, epochs=epochs, key="loss", loss=loss))
-        if any(e[split] and e[split]["accuracy"] is not None for e in epochs for split in SPLITS):
+        if any(score_of(e, split) and e[split]["accuracy"] is not None for e in epochs for split in SPLITS):
             panels.append(functools.partial(draw_epochs, epochs=epochs, key="accuracy", loss=loss))
         if len({mean_of(e["lr"]) for e in epochs}) > 1:
             panels.append(functools.partial(draw_learning_rate, epochs=epochs))

@@ -164,10 +164,15 @@ class Run:
         return json.dumps(config, sort_keys=True)
 
     def curve(self, split, key="accuracy"):
-        """Epochs and values of a key of "train", "validation" or "test", where there are any."""
-        pairs = [(e["epoch"], e[split][key]) for e in self.metrics["epochs"] if e[split]]
+        """Epochs and values of a key of "train", "train_after", "validation" or "test", where there are any."""
+        pairs = [(e["epoch"], e[split][key]) for e in self.metrics["epochs"] if score_of(e, split)]
         pairs = [(epoch, value) for epoch, value in pairs if value is not None]
         return np.array([epoch for epoch, _ in pairs]), np.array([value for _, value in pairs], dtype=float)
+
+
+def score_of(epoch, split):
+    """That of an epoch, or None. Not all reports have "train_after"; they have all others."""
+    return epoch.get(split) if split == "train_after" else epoch[split]
 
 
 class Runs:

@@ -27,7 +27,7 @@ COLOURS = {
     "published mnist1d_e2e_42k": ORANGE, "tcn": GREEN, "gru": PURPLE, "mlp": GREY,
     "transpose": BLUE, "kolen_pollack": GREEN, "pal": VERMILLION, "fixed": ORANGE, "frozen": GREY,
     "gsc_mel_gle": BLUE, "synthetic_speech": VERMILLION, "spoken_digits": GREEN,
-    "train": SKY, "validation": ORANGE, "test": BLUE,
+    "train": SKY, "train_after": GREEN, "validation": ORANGE, "test": BLUE,
     "input": GREY, "target": BLACK, "teacher": BLACK, "published": "#505050",
 }
 DASHED = (0, (3, 1.5))

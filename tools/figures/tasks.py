@@ -11,7 +11,7 @@ import numpy as np
 from . import style
 from .collect import number, points, written
 from .failure import DATA, Failure, Missing
-from .runs import Run, read_json, shown
+from .runs import Run, read_json, score_of, shown
 
 PREFIX = "tasks_"
 # What a panel is called, and how many classes there are where only summaries are left, which do not say.
@@ -20,10 +20,12 @@ TASKS = {"rows": ("rows of Fashion-MNIST", 10), "pixels": ("permuted pixels of F
          "adding": ("adding", None), "mackey_glass": ("Mackey-Glass", None)}
 RULES = ("gle", "bp", "eprop", "bptt_short", "bptt")
 # Split and key, the first that there is: what learning rates are chosen by, the less the better; and what is told.
-CHOICES = (("validation", "loss"), ("train", "nrmse"), ("train", "loss"))
+CHOICES = (("validation", "loss"), ("train_after", "nrmse"), ("train_after", "loss"), ("train", "nrmse"),
+           ("train", "loss"))
 SCORES = ("accuracy", "nrmse")
 KEYS = {"accuracy": "accuracy (%)", "nrmse": "NRMSE", "loss": "loss"}
-SPLITS = {"train": "training", "validation": "validation", "test": "test"}
+SPLITS = {"train": "training", "train_after": "training", "validation": "validation", "test": "test"}
+AFTER = {"train_after": " after the epoch"}
 WIDTHS = dict(zip(RULES, (2.4, 2.0, 1.6, 1.2, 0.8))) # points; what lies on others leaves them to be seen
 ROW = 46 # mm, the height of a row of panels
 
@@ -80,7 +82,8 @@ def point_of_runs(runs):
             values = np.array([value for value in values if value is not None])
             if len(values):
                 final[split, key] = values.mean(), values.std(), len(values)
-            pairs = [points((e["epoch"], number((e[split] or {}).get(key))) for e in m["epochs"]) for m in completed]
+            pairs = [points((e["epoch"], number((score_of(e, split) or {}).get(key))) for e in m["epochs"])
+                     for m in completed]
             least = min((len(x) for x, _ in pairs), default=0)
             if least:
                 y = np.array([y[:least] for _, y in pairs])
@@ -226,7 +229,7 @@ def choice_in_words(tasks):
     for task in tasks:
         if task.choice:
             split, key = task.choice
-            words.setdefault(f"{KEYS[key]} on the {SPLITS[split]} set", []).append(task.name)
+            words.setdefault(f"{KEYS[key]} on the {SPLITS[split]} set{AFTER.get(split, '')}", []).append(task.name)
     most = max(words, key=lambda each: len(words[each]), default=None)
     rest = "; ".join(f"{', '.join(names)}: {each}" for each, names in words.items() if each != most)
     return f"the least mean {most}" + (f" ({rest})" if rest else "") if most else ""
@@ -308,8 +311,8 @@ def draw_task(axes, task):
     if task.chance:
         axes.axhline(task.chance, color=style.GREY, linewidth=0.9, linestyle=style.DASHED, zorder=1,
                      label="chance" if task.score == "accuracy" else "mean of targets")
-    split = SPLITS[task.choice[0]] if task.choice else ""
-    axes.set(xlabel="epoch", ylabel=f"{split} {KEYS.get(task.score, '')}".strip())
+    split, after = (SPLITS[task.choice[0]], AFTER.get(task.choice[0], "")) if task.choice else ("", "")
+    axes.set(xlabel="epoch", ylabel=f"{split} {KEYS.get(task.score, '')}{after}".strip())
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.margins(x=0.02)
     if task.score == "accuracy":
