@@ -204,7 +204,7 @@ class Scenario:
     def told(self):
         """What the jobs have written, without the lines that say how far runs are."""
         for path in sorted(self.folder.glob("slurm-*.out"), key=lambda path: path.stat().st_mtime):
-            lines = path.read_text(encoding="utf-8").split("\n")
+            lines = path.read_text(encoding="utf-8").splitlines()
             say(f"{path.name}:\n" + "\n".join("  " + line for line in lines if " done, " not in line))
 
     def compare(self):
