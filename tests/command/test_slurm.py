@@ -1,5 +1,5 @@
-"""Job scripts of tools/slurm: what they are made of, and what they do when Slurm starts and signals them, with stand-ins
-for Slurm's commands. tests/long/slurm.py has a real one. The program is the one that GLESIM names.
+"""Job scripts of tools/slurm: what they are made of, and what they do when Slurm starts and signals them, with
+stand-ins for Slurm's commands. tests/long/slurm.py has a real one. The program is the one that GLESIM names.
 
 Standard library only.
 """
@@ -45,7 +45,8 @@ class Slurm(Case):
         for folder in (self.folder, self.bin, self.calls):
             folder.mkdir()
         self.config = self.write("a small one.yaml", SMALL_CONFIG).name
-        self.stand_in("sbatch", 'case " $* " in *" --wrap"*) echo "8;cluster" ;; *) cat >"$CALLS/job"; echo "7;cluster" ;; esac')
+        self.stand_in("sbatch", 'case " $* " in *" --wrap"*) echo "8;here" ;; *) cat >"$CALLS/job"; echo "7;here" ;; '
+                      'esac')
         self.stand_in("squeue", "echo RUNNING")
         self.stand_in("scontrol")
         self.env = {**os.environ, "PATH": f"{self.bin}:{os.environ['PATH']}", "CALLS": str(self.calls)}
@@ -114,9 +115,9 @@ class Slurm(Case):
 
 class Scripts(Slurm):
     def test_directives_are_what_was_asked_for(self):
-        text = self.tool(self.config, *TIME, "--seeds", "0-8,12", "--each", "4", "--at-once", "2", "--partition", "short",
-                         "--account", "me", "--cpus", "4", "--mem", "8G", "--glesim", GLESIM, "--", "--gres=gpu:1",
-                         "--comment", 'two "words" \\ here', "-x", "node[1-3]")
+        text = self.tool(self.config, *TIME, "--seeds", "0-8,12", "--each", "4", "--at-once", "2",
+                         "--partition", "short", "--account", "me", "--cpus", "4", "--mem", "8G", "--glesim", GLESIM,
+                         "--", "--gres=gpu:1", "--comment", 'two "words" \\ here', "-x", "node[1-3]")
         lines = text.split("\n")
         self.assertEqual(lines[0], "#!/bin/sh")
         self.assertEqual([line.partition(" ")[2] for line in lines if line.startswith("#SBATCH")],
@@ -135,7 +136,8 @@ class Scripts(Slurm):
             paths.append(path.rename(self.folder / str(len(paths))))
         if shutil.which("shellcheck"):
             # SC2016: a $ in a name is meant as it stands
-            done = subprocess.run(["shellcheck", "--exclude=SC2016", *paths], stdout=subprocess.PIPE, text=True, check=False)
+            done = subprocess.run(["shellcheck", "--exclude=SC2016", *paths], stdout=subprocess.PIPE, text=True,
+                                  check=False)
             self.assertEqual((done.returncode, done.stdout), (0, ""))
 
     def test_tasks_are_all_runs(self):
@@ -159,27 +161,29 @@ class Scripts(Slurm):
                 (["--time", "soon"], "argument --time: 'soon': a time is wanted, as 90 (minutes), 2:00:00 or 1-12"),
                 (["--time", "0:30", "--stop-before", "30"], "--time 0:30 is over before --stop-before 30 has come"),
                 ([*TIME, "--each", "2"], "--each goes with --seeds"),
-                ([*TIME, "--seeds", "0-1", "--each", "0"], "argument --each: '0': a whole number of at least 1 is wanted"),
+                ([*TIME, "--seeds", "0-1", "--each", "0"], "argument --each: '0': a whole number of at least 1"),
                 ([*TIME, "--mpi", "2", "--at-once", "2"], "--at-once is of an array, not of one job of ranks (--mpi)"),
                 ([*TIME, "--start", "mpirun"], "--start goes with --mpi"),
                 ([*TIME, "--mpi", "2", "--start", ""], "--start: a command is wanted"),
                 ([*TIME, "--output", "a\tb"], "--output 'a\\tb': a folder without tabs and line ends is wanted"),
                 ([*TIME, "--partition", "a b"], "argument --partition: 'a b' is no name that Slurm could have"),
                 ([*TIME, "--sedes", "1"], "unrecognized arguments: --sedes 1"),
-                ([*TIME, "--glesim", GLESIM, "--", "--array=1-2"], "--array=1-2 cannot be given to sbatch: it is made of"),
-                ([*TIME, "--glesim", GLESIM, "--", "-a1-2"], "-a1-2 cannot be given to sbatch"),
-                ([*TIME, "--glesim", GLESIM, "--", "--signal=TERM"], "see --stop-before"),
-                ([*TIME, "--glesim", GLESIM, "--", "gpu:1"], "'gpu:1' is no option of sbatch")):
+                ([*TIME, "--", "--array=1-2"], "--array=1-2 cannot be given to sbatch: it is made of the runs"),
+                ([*TIME, "--", "-a1-2"], "-a1-2 cannot be given to sbatch"),
+                ([*TIME, "--", "--signal=TERM"], "see --stop-before"),
+                ([*TIME, "--", "gpu:1"], "'gpu:1' is no option of sbatch")):
             err = self.refused("--submit", self.config, *args)
             self.assertTrue(err.startswith("tools/slurm: ") and message in err, err)
-        self.assertIn("nowhere is no program: build it by tools/setup", self.tool(self.config, *TIME, code=2, glesim="nowhere"))
+        self.assertIn("nowhere is no program: build it by tools/setup",
+                      self.tool(self.config, *TIME, code=2, glesim="nowhere"))
         self.assertIn("was built without MPI", self.tool(self.config, *TIME, "--mpi", "2", code=2,
                                                          glesim=self.with_mpi("no MPI")))
         self.assertEqual(self.called("sbatch"), [])
 
     def test_what_glesim_refuses_is_not_submitted(self):
         bad = self.write("bad.yaml", SMALL_CONFIG + "trainin: {}\n").name
-        for args, message in (([bad], "bad.yaml:12:1"), ([self.config, "--seeds", "3-1"], "--seeds 3-1: seeds and ranges"),
+        for args, message in (([bad], "bad.yaml:12:1"),
+                              ([self.config, "--seeds", "3-1"], "--seeds 3-1: seeds and ranges"),
                               ([self.config, "--set", "seed=1", "--point", "beta=1"], "the file has no sweep")):
             err = self.tool(*args, *TIME, "--submit", code=2)
             self.assertIn(message, err)
@@ -208,8 +212,9 @@ class Scripts(Slurm):
         self.assertEqual(self.tool(self.config, *TIME, "--submit", code=5), "tools/slurm: nothing was submitted\n")
         args = TOOL.arguments([self.config, *TIME])
         said = io.StringIO()
-        with unittest.mock.patch.dict(os.environ, self.env), contextlib.redirect_stderr(said), self.assertRaises(SystemExit):
-            TOOL.submit(args, "", [], 1001, [])
+        with unittest.mock.patch.dict(os.environ, self.env), contextlib.redirect_stderr(said):
+            with self.assertRaises(SystemExit):
+                TOOL.submit(args, "", [], 1001, [])
         self.assertEqual(said.getvalue(), "tools/slurm: nothing was submitted; --each N makes fewer tasks\n")
 
 
@@ -217,8 +222,8 @@ class Tasks(Slurm):
     def test_a_task_makes_its_runs(self):
         path = self.job(self.config, *TIME, "--seeds", "0-4", "--each", "2")
         out, err = self.end_of(self.start_task(path, 1))
-        self.assertIn("job 7_1 on this machine, started again 0 times: glesim a small one.yaml --seeds 2-3 --resume\n", out)
-        self.assertEqual(err, "")
+        self.assertEqual((out.split("\n")[0], err), ("job 7_1 on this machine, started again 0 times: glesim "
+                                                     "a small one.yaml --seeds 2-3 --resume", ""))
         self.assertEqual(sorted(path.name for path in self.folder.glob("results/small/seed_*")), ["seed_2", "seed_3"])
         _, err = self.end_of(self.start_task(path, 3), 2)
         self.assertEqual(err, "job 7_3: there is no task 3\n")
@@ -264,7 +269,8 @@ class Tasks(Slurm):
         self.wait_for_run(run)
         run.send_signal(signal.SIGUSR1)
         _, err = self.end_of(run, 128 + signal.SIGUSR2)
-        self.assertIn("job 7_0: stopped, and has begun again 3 times, which is the most; submitted again, it goes on\n", err)
+        self.assertIn("job 7_0: stopped, and has begun again 3 times, which is the most; submitted again, it goes on\n",
+                      err)
         self.assertEqual((self.status(), self.called("scontrol")), ("interrupted", []))
 
     def test_what_fails_is_not_begun_again(self):
@@ -275,11 +281,13 @@ class Tasks(Slurm):
 
     def test_ranks_are_started_by_srun(self):
         self.stand_in("srun", "shift 4; exec \"$@\"")
-        path = self.job(self.config, *TIME, "--mpi", "3", "--cpus", "2", "--seeds", "0-1", *ENDLESS, glesim=self.with_mpi())
+        path = self.job(self.config, *TIME, "--mpi", "3", "--cpus", "2", "--seeds", "0-1", *ENDLESS,
+                        glesim=self.with_mpi())
         run = self.start_task(path)
         self.wait_for_run(run)
         self.assertEqual(self.called("srun"), [f"[--mpi=pmix][-n][3][--cpus-per-task=2][{self.bin}/glesim of ranks]"
-                                               "[a small one.yaml][--seeds][0-1][--set][training.epochs=1000000][--resume]"])
+                                               "[a small one.yaml][--seeds][0-1][--set][training.epochs=1000000]"
+                                               "[--resume]"])
         for child in pathlib.Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text(encoding="ascii").split():
             os.kill(int(child), signal.SIGTERM) # to ranks alone, before a job is preempted
         out, _ = self.end_of(run)

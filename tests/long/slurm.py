@@ -4,16 +4,16 @@
 usage: slurm.py GLESIM [--keep]
 
 Slurm of one node is started here as root, without systemd and control groups: munged, slurmctld and slurmd (Debian:
-slurm-wlm, munge), with their configuration (CONFIGURATION, below) and all that they write in a new folder. Another Slurm
-on this machine is not touched. Then tools/slurm submits
+slurm-wlm, munge), with their configuration (CONFIGURATION) and all that they write in a new folder. Another Slurm on
+this machine is not touched. Then tools/slurm submits
 
   1. an array of ten seeds, one of which is preempted by a job of more weight, and one requeued by hand;
   2. the same as one job of ranks under srun, preempted with a time of grace, and requeued by hand;
   3. an array of two seeds whose time is up before they are done, again and again.
 
-All go on by themselves. Their summaries, which the last job of each has made, and all weights are compared with those of
-glesim --seeds by itself. What is said on standard output is the record of it; --keep keeps the folder. Exit code 0: all the
-same; 77: not as root.
+All go on by themselves. Their summaries, which the last job of each has made, and all weights are compared with those
+of glesim --seeds by itself. What is said on standard output is the record of it; --keep keeps the folder. Exit code 0:
+all the same; 77: not as root.
 """
 
 import argparse
@@ -111,13 +111,13 @@ class Cluster:
     def start(self):
         socket_file = self.folder / "munge.socket"
         # --force: as root, in a folder of temporary files
-        self.daemon("munged", "--foreground", "--force", f"--key-file={self.folder}/munge.key", f"--socket={socket_file}",
-                    f"--pid-file={self.folder}/munged.pid", f"--seed-file={self.folder}/munged.seed",
-                    f"--log-file={self.folder}/munged.log")
+        self.daemon("munged", "--foreground", "--force", f"--key-file={self.folder}/munge.key",
+                    f"--socket={socket_file}", f"--pid-file={self.folder}/munged.pid",
+                    f"--seed-file={self.folder}/munged.seed", f"--log-file={self.folder}/munged.log")
         wait_for("munged listens", socket_file.exists)
         self.daemon("slurmctld", "-D", "-f", self.conf)
         self.daemon("slurmd", "-D", "-f", self.conf)
-        wait_for("the node is idle", lambda: self.call("sinfo", "--noheader", "--format=%T", check=False).split()[:1] == ["idle"])
+        wait_for("the node is idle", lambda: self.call("sinfo", "--noheader", "--format=%T", check=False)[:4] == "idle")
 
     def daemon(self, *command):
         with open(self.folder / f"{command[0]}.log", "ab") as log:
@@ -222,13 +222,14 @@ class Scenario:
         if timeless(ours) != timeless(theirs):
             raise AssertionError("the summaries differ")
         final = ours["final"]["test"]["loss"]
-        say(f"summary.json, made by the last job, is that of one machine but for times: {ours['completed']} runs completed, "
-            f"final test loss {final['mean']:.6g} +- {final['std']:.6g}")
+        say(f"summary.json, made by the last job, is that of one machine but for times: {ours['completed']} runs "
+            f"completed, final test loss {final['mean']:.6g} +- {final['std']:.6g}")
         return resumed
 
 
 def preempt(cluster, n):
-    job = cluster.call("sbatch", "--parsable", "--partition=high", f"--ntasks={n}", "--wrap=sleep 2", "--output=/dev/null")
+    job = cluster.call("sbatch", "--parsable", "--partition=high", f"--ntasks={n}", "--output=/dev/null",
+                       "--wrap=sleep 2")
     say(f"job {job} of more weight takes {n} of two processors: sbatch --partition=high")
 
 
