@@ -327,8 +327,8 @@ int gle_options_parse(struct gle_options *o, int argc, char **argv, struct gle_e
         return gle_fail(err, GLE_EUSAGE, "--graph goes with --dry-run");
     if (!o->n_configs && o->action == GLE_SUMMARISE)
         return gle_fail(err, GLE_EUSAGE, "--summary: folders with runs are wanted, as in glesim --summary results/xor");
-    if (o->action == GLE_SUMMARISE && (o->n_overrides || o->n_seeds || o->n_variants || o->n_points || o->output || o->resume ||
-                                       o->jobs || o->threads))
+    if (o->action == GLE_SUMMARISE && (o->n_overrides || o->n_seeds || o->n_variants || o->n_points || o->output ||
+                                       o->resume || o->jobs || o->threads))
         return gle_fail(err, GLE_EUSAGE, "--summary takes folders, --force and --quiet alone: nothing is run");
     if (!o->n_configs && o->action <= GLE_SHOW_RUNS)
         return gle_fail(err, GLE_EUSAGE, "a config file is wanted; glesim --help tells more");
