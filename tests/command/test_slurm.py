@@ -257,7 +257,7 @@ class Tasks(Slurm):
 
     def test_what_slurm_ends_itself_is_left_to_it(self):
         self.stand_in("squeue", "echo COMPLETING")
-        run = self.start_task(self.job(self.config, *TIME, "--seeds", "0", *ENDLESS))
+        run = self.start_task(self.job(self.config, *TIME, *ENDLESS))
         self.wait_for_run(run)
         os.killpg(run.pid, signal.SIGTERM) # to all of its processes
         run.communicate(timeout=PATIENCE)

@@ -34,7 +34,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONFIG = "exclusive or.yaml" # names with blanks go all the way
 SEEDS = 10
 EPOCHS = 1200 # some seconds
-LONG_SECONDS = 50 # for longer runs; Slurm looks at times every half minute
+LONG_SECONDS = 75 # for longer runs; Slurm looks at times every half minute
 PATIENCE = 600 # seconds for anything to happen
 
 # What is not usual: two processors whatever the machine has (config_overrides), a requeued job begins again after some
