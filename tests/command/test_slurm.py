@@ -95,8 +95,14 @@ class Slurm(Case):
                                env={**self.env, "SLURM_JOB_ID": "9", "SLURM_ARRAY_JOB_ID": "7",
                                     "SLURM_ARRAY_TASK_ID": str(task), **env})
         self.addCleanup(run.communicate)
-        self.addCleanup(run.kill)
+        self.addCleanup(self.end_all, run) # comes first
         return run
+
+    def end_all(self, run):
+        try:
+            os.killpg(run.pid, signal.SIGKILL)
+        except ProcessLookupError: # as it should be
+            pass
 
     def end_of(self, run, code=0):
         out, err = run.communicate(timeout=PATIENCE)
