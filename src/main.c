@@ -130,7 +130,7 @@ static int act(const struct gle_options *o, const char *command, struct gle_comm
     runs_under_way = true;
     if (o->action == GLE_SUMMARISE)
         code = gle_merge(o);
-    else if (o->action <= GLE_DRY_RUN)
+    else if (o->action <= GLE_SHOW_RUNS)
         code = gle_command_run(o, command, comm, stop);
     runs_under_way = false;
     gle_ranks_dismiss(comm);

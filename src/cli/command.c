@@ -181,6 +181,21 @@ static int look_at_networks(const struct gle_plan *plan)
     return 0;
 }
 
+/* For programs: what is not there is empty. */
+static int show_runs(struct gle_plan *plan)
+{
+    struct gle_error err = {0};
+
+    if (gle_plan_place(plan, &err))
+        return gle_show_error(stderr, &err);
+    for (size_t i = 0; i < plan->n_runs; i++) {
+        const struct gle_experiment *exp = plan->runs[i].exp;
+        printf("%s\t%s\t%s\t%llu\n", plan->runs[i].dir, exp->variant ? exp->variant : "",
+               exp->sweep.label ? exp->sweep.label : "", (unsigned long long)exp->seed);
+    }
+    return 0;
+}
+
 static int run_config(const char *path, const struct gle_options *o, const char *command,
                       const volatile sig_atomic_t *stop, bool is_last)
 {
@@ -192,13 +207,15 @@ static int run_config(const char *path, const struct gle_options *o, const char 
         gle_plan_clear(&plan);
         return print_errors(&errs);
     }
-    if (o->action != GLE_RUN)
+    if (o->action == GLE_CHECK || o->action == GLE_DRY_RUN)
         code = look_at_networks(&plan);
     if (!code && o->action == GLE_CHECK && !o->quiet) {
         gle_notes_print_settings(&plan.lists[0]); /* seeds make no difference to them */
         gle_trouble_warn(&plan.lists[0]);         /* and factors alone to these, which are drawn */
         printf("%s: ok\n", path);
     }
+    else if (o->action == GLE_SHOW_RUNS)
+        code = show_runs(&plan);
     else if (!code && o->action != GLE_CHECK && !o->graph)
         code = run_plan(&plan, is_last);
     gle_plan_clear(&plan);

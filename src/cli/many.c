@@ -1,5 +1,6 @@
 #include "cli/many.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "cli/jobs.h"
 #include "cli/limits.h"
 #include "cli/ranks.h"
@@ -22,12 +23,43 @@ void gle_plan_clear(struct gle_plan *plan)
     gle_origins_clear(&plan->origins);
 }
 
+static bool is_wanted(const struct gle_options *o, const struct gle_experiment *exp)
+{
+    for (size_t i = 0; i < o->n_points; i++)
+        if (exp->sweep.label && !strcmp(o->points[i], exp->sweep.label))
+            return true;
+    return !o->n_points;
+}
+
+/* Each point that --point names must be one of those of some variant. */
+static int check_points(const struct gle_options *o, const struct gle_experiments *list, struct gle_errors *errs)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < o->n_points; i++) {
+        struct gle_suggestion near = {.word = o->points[i]};
+        size_t n = 0, v = 0;
+        for (; v < list->n && list->item[v]->sweep.label; v++) {
+            n += !strcmp(o->points[i], list->item[v]->sweep.label);
+            gle_suggest(&near, list->item[v]->sweep.label);
+        }
+        if (!n)
+            rc = gle_node_error(errs, GLE_EUSAGE, list->item[0]->src, NULL,
+                                !v          ? "--point %.100s: the file has no sweep"
+                                : near.best ? "--point %.100s: no such combination (did you mean '%s'?)"
+                                            : "--point %.100s: no such combination; --runs shows them",
+                                o->points[i], near.best);
+    }
+    return rc;
+}
+
 enum { RUNS_MAX = 10000 }; /* of a command: each has its config in memory */
 
 static int load(struct gle_plan *plan, const struct gle_doc *file, struct gle_errors *errs)
 {
     const struct gle_options *o = &plan->options;
-    const size_t n = o->n_seeds && o->action == GLE_RUN ? o->n_seeds : 1;
+    const bool of_all = o->action == GLE_RUN || o->action == GLE_SHOW_RUNS;
+    const size_t n = o->n_seeds && of_all ? o->n_seeds : 1;
     size_t n_variants;
 
     plan->lists = gle_calloc(n, sizeof *plan->lists);
@@ -44,11 +76,13 @@ static int load(struct gle_plan *plan, const struct gle_doc *file, struct gle_er
                                   plan->lists[0].n, RUNS_MAX);
     }
     n_variants = plan->lists[0].n;
+    if (check_points(o, &plan->lists[0], errs))
+        return -1;
     plan->runs = gle_calloc(n * n_variants, sizeof *plan->runs);
     if (!plan->runs)
         return gle_node_error(errs, GLE_ENOMEM, NULL, NULL, "no memory for the runs");
     for (size_t v = 0; v < n_variants; v++)
-        for (size_t s = 0; s < n; s++)
+        for (size_t s = 0; s < n && is_wanted(o, plan->lists[0].item[v]); s++)
             plan->runs[plan->n_runs++].exp = plan->lists[s].item[v];
     return 0;
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum { CHECK = 256, DRY_RUN, SET, SEED, VARIANT, OUTPUT, FORCE, THREADS, QUIET, LIST, SCHEMA, VERSION, HELP, SEEDS,
-       JOBS, RESUME, ANYWHERE, GRAPH, SUMMARY };
+       JOBS, RESUME, ANYWHERE, GRAPH, SUMMARY, POINT, RUNS };
 
 /* All there is to know of an option, in the order of --help; the manual and the completions of shells are made of that
  * text. */
@@ -22,10 +22,14 @@ static const struct entry entries[] = {
     {"graph", NULL, "with --dry-run: write the network as DOT, which Graphviz draws, and nothing else", GRAPH},
     {"set", "a.b=VALUE", "put VALUE at a key of the config, as in learning.beta=2 or "
                          "'network.layers[1].repeat=3' (quoted)", SET},
+    {"runs", NULL, "show the folder, variant, combination and seed of each run, a line each between tabs, run nothing",
+     RUNS},
     {"seed", "N", "the same as --set seed=N", SEED},
     {"seeds", "0-9,12", "one run for each of these seeds, side by side, and a summary.json of all", SEEDS},
     {"jobs", "N", "runs at a time, also of variants; default under --seeds: one for each processor", JOBS},
     {"variant", "A,B", "run these variants of the config only", VARIANT},
+    {"point", "LABEL", "run this combination of the sweep only, by the name of its folder; may be there several times",
+     POINT},
     {"output", "DIR", "use DIR in place of results/<name>", OUTPUT},
     {"force", NULL, "replace a run that is there already", FORCE},
     {"summary", NULL, "write summary.json of the runs that lie in folders, say what is missing, run nothing",
@@ -254,12 +258,17 @@ static int parse_option(struct gle_options *o, int option, const char *name, str
     case 'h':
         o->action = GLE_HELP;
         return 0;
+    case RUNS:
+        o->action = GLE_SHOW_RUNS;
+        return 0;
     case SET:
         return parse_set(o, optarg, err);
     case SEED:
         return parse_seed(o, optarg, err);
     case VARIANT:
         return parse_variants(o, optarg, err);
+    case POINT:
+        return add_text(&o->points, &o->n_points, optarg, err);
     case THREADS:
         return parse_number(&o->threads, name, optarg, err);
     case SEEDS:
@@ -318,10 +327,10 @@ int gle_options_parse(struct gle_options *o, int argc, char **argv, struct gle_e
         return gle_fail(err, GLE_EUSAGE, "--graph goes with --dry-run");
     if (!o->n_configs && o->action == GLE_SUMMARISE)
         return gle_fail(err, GLE_EUSAGE, "--summary: folders with runs are wanted, as in glesim --summary results/xor");
-    if (o->action == GLE_SUMMARISE && (o->n_overrides || o->n_seeds || o->n_variants || o->output || o->resume ||
-                                       o->jobs || o->threads))
+    if (o->action == GLE_SUMMARISE && (o->n_overrides || o->n_seeds || o->n_variants || o->n_points || o->output ||
+                                       o->resume || o->jobs || o->threads))
         return gle_fail(err, GLE_EUSAGE, "--summary takes folders, --force and --quiet alone: nothing is run");
-    if (!o->n_configs && o->action <= GLE_DRY_RUN)
+    if (!o->n_configs && o->action <= GLE_SHOW_RUNS)
         return gle_fail(err, GLE_EUSAGE, "a config file is wanted; glesim --help tells more");
     return 0;
 }
@@ -333,6 +342,7 @@ void gle_options_clear(struct gle_options *o)
     gle_free(o->owned);
     gle_free((void *)o->configs);
     gle_free((void *)o->variants);
+    gle_free((void *)o->points);
     gle_free(o->overrides);
     gle_free(o->seeds);
     *o = (struct gle_options){0};

@@ -13,6 +13,7 @@ enum gle_action {
     GLE_RUN,
     GLE_CHECK,
     GLE_DRY_RUN,
+    GLE_SHOW_RUNS,
     GLE_SUMMARISE,
     GLE_LIST,
     GLE_SHOW_SCHEMA,
@@ -28,6 +29,8 @@ struct gle_options {
     size_t n_overrides;
     const char **variants;
     size_t n_variants;
+    const char **points; /* of the sweep, by their labels; none: all */
+    size_t n_points;
     const char *output;
     size_t threads; /* 0: as many as make sense */
     uint64_t *seeds; /* --seeds; NULL: the config's */

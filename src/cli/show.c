@@ -1,4 +1,5 @@
 #include "cli/show.h"
+#include "comm/comm.h"
 #include "backend/device.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -107,8 +108,8 @@ void gle_show_version(void)
     struct gle_provenance p;
 
     gle_provenance_collect(&p, "");
-    printf("glesim %s%s%s%s\n%s, %s\n%s, kernels for %s\n", p.version, p.commit[0] ? " (" : "", p.commit,
-           p.commit[0] ? ")" : "", p.compiler, p.blas, p.cpu, p.isa);
+    printf("glesim %s%s%s%s\n%s, %s\n%s, kernels for %s, %s\n", p.version, p.commit[0] ? " (" : "", p.commit,
+           p.commit[0] ? ")" : "", p.compiler, p.blas, p.cpu, p.isa, gle_comm_library());
 }
 
 static void show_parameters(const struct gle_graph *g)

@@ -34,6 +34,8 @@ bool gle_comm_is_expected(size_t *size, char starter[GLE_COMM_STARTER]);
  * ones have nothing to do with each other, and are each a process by itself.
  * Owns: the caller, gle_comm_end(). Errors: GLE_EUSAGE (a build without MPI), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_comm_start(struct gle_comm *comm, const char *what, struct gle_error *err);
+/* What ranks are reached by, for --version: "MPI 3.1", or "no MPI". */
+const char *gle_comm_library(void);
 /* A process by itself. */
 struct gle_comm gle_comm_alone(void);
 /* Parts from the others. together: all of them do, and this waits for them; if not, some are lost, and nobody waits. */

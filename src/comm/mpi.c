@@ -26,6 +26,14 @@ struct way {
     int *numbers; /* (4 * ranks): counts and places */
 };
 
+#define TEXT_OF(number) #number
+#define VERSION_OF(major, minor) "MPI " TEXT_OF(major) "." TEXT_OF(minor)
+
+const char *gle_comm_library(void)
+{
+    return VERSION_OF(MPI_VERSION, MPI_SUBVERSION);
+}
+
 static int check(int rc, const char *what, struct gle_error *err)
 {
     char text[MPI_MAX_ERROR_STRING] = "";

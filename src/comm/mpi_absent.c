@@ -1,6 +1,11 @@
 /* mpi_absent.c - a build without MPI: a process is one by itself, and one of several cannot meet the others. */
 #include "comm/way.h"
 
+const char *gle_comm_library(void)
+{
+    return "no MPI";
+}
+
 int gle_way_start(struct gle_comm *comm, struct gle_error *err)
 {
     (void)comm;

@@ -190,6 +190,47 @@ class Seeds(Many):
         self.assertEqual((done.out, done.err), ("", ""))
 
 
+class Lists(Many):
+    TEXT = ("sweep: {learning.beta: [1, 0.5]}\nvariants: {gle: {learning.rule: gle}, "
+            "bp: {learning.rule: bp, learning.optimizer.lr: 1e-3}}\n")
+
+    def test_runs_are_shown(self):
+        done = self.run_glesim(self.config(self.TEXT), XOR, "--runs", "--seeds", "3,1", "--output", "a b")
+        self.assertEqual(done.out.splitlines(),
+                         [f"a b/{variant}/beta={beta}/seed_{seed}\t{variant}\tbeta={beta}\t{seed}"
+                          for variant in ("gle", "bp") for beta in (1, 0.5) for seed in (3, 1)]
+                         + [f"a b/seed_{seed}\t\t\t{seed}" for seed in (3, 1)])
+        self.assertEqual(self.run_glesim(XOR, "--runs").out, "results/xor/seed_1\t\t\t1\n")
+        self.assertEqual(done.err, "")
+        self.assertEqual(os.listdir(self.folder), ["small.yaml"])
+
+    def test_one_combination_is_run_as_among_others(self):
+        config = self.config(self.TEXT)
+        self.run_glesim(config, "--seeds", "0-1")
+        (self.folder / "results").rename(self.folder / "all")
+        done = self.run_glesim(config, "--seeds", "0-1", "--point", "beta=0.5", "--variant", "bp")
+        self.assertEqual(done.out.count("completed"), 2)
+        self.assertEqual(sorted(path.parent for path in self.folder.glob("results/**/metrics.json")),
+                         [self.folder / f"results/small/bp/beta=0.5/seed_{seed}" for seed in (0, 1)])
+        for seed in (0, 1):
+            where = f"small/bp/beta=0.5/seed_{seed}"
+            self.assert_same_run(self.folder / "results" / where, self.folder / "all" / where)
+        self.run_glesim(config, "--seeds", "0-1", "--point", "beta=1", "--point", "beta=0.5")
+        for variant in ("gle", "bp"):
+            ours, theirs = (load(self.folder / of / "small" / variant / "summary.json") for of in ("results", "all"))
+            self.assertEqual([(p["sweep"], p["completed"], p["final"]["test"]["loss"]) for p in ours["points"]],
+                             [(p["sweep"], p["completed"], p["final"]["test"]["loss"]) for p in theirs["points"]])
+
+    def test_combinations_that_are_not_there_are_told(self):
+        config = self.config(self.TEXT)
+        for args, message in ((["--point", "beta=0.6"], "--point beta=0.6: no such combination (did you mean 'beta=0.5'?)"),
+                              (["--point", "x"], "--point x: no such combination; --runs shows them"),
+                              (["--point", "beta=1", "--point", "b"], "--point b: no such combination; --runs shows them")):
+            self.assertEqual(self.run_glesim(config, *args, code=2).err, f"{config}:1:1: {message}\n")
+        self.assertIn("--point x: the file has no sweep", self.run_glesim(XOR, "--point", "x", code=2).err)
+        self.assertIn("--summary takes folders", self.run_glesim("--summary", ".", "--point", "x", code=2).err)
+
+
 class Sweeps(Many):
     SWEEP = ("sweep:\n  learning.optimizer.lr: [1.0e-2, 3.0e-3]\n  network.layers[0].activation: [tanh, relu]\n")
     LABELS = ["lr=1.0e-2,activation=tanh", "lr=1.0e-2,activation=relu", "lr=3.0e-3,activation=tanh",
