@@ -1,4 +1,5 @@
 #include "comm/comm.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "comm/way.h"
@@ -182,6 +183,51 @@ int gle_comm_sum_both(struct gle_comm *comm, double *doubles, size_t n_doubles, 
                       struct gle_error *err)
 {
     return comm->way ? gle_way_sum_both(comm, doubles, n_doubles, values, n, err) : 0;
+}
+
+/* So many sums; seconds of one. */
+static int time_sums(double *seconds, struct gle_comm *comm, size_t sums, double *doubles, size_t n_doubles,
+                     float *values, size_t n, struct gle_error *err)
+{
+    const double start = gle_clock();
+
+    for (size_t i = 0; i < sums; i++)
+        if (gle_comm_sum_both(comm, doubles, n_doubles, values, n, err))
+            return -1;
+    *seconds = (gle_clock() - start) / (double)sums;
+    return gle_comm_share(comm, seconds, sizeof *seconds, err);
+}
+
+/* Sums are put together to stretches, since a rank that comes late finds all there, and is done in no time. */
+static int time_stretches(double *least, struct gle_comm *comm, double *doubles, size_t n_doubles, float *values,
+                          size_t n, struct gle_error *err)
+{
+    enum { SUMS_MOST = 100, STRETCHES_LEAST = 3 };
+    static const double STRETCH = 2e-4, ALL = 0.1; /* seconds */
+    double seconds, spent = 0.0;
+    size_t sums = 1;
+
+    if (time_sums(&seconds, comm, sums, doubles, n_doubles, values, n, err)) /* the first one makes room */
+        return -1;
+    for (size_t i = 0; i < STRETCHES_LEAST || spent < ALL; i++) {
+        sums = seconds * SUMS_MOST < STRETCH ? SUMS_MOST : 1 + (size_t)(STRETCH / seconds);
+        if (time_sums(&seconds, comm, sums, doubles, n_doubles, values, n, err))
+            return -1;
+        spent += seconds * (double)sums;
+        *least = i && *least < seconds ? *least : seconds;
+    }
+    return 0;
+}
+
+int gle_comm_measure(double *seconds, struct gle_comm *comm, size_t n_doubles, float *values, size_t n,
+                     struct gle_error *err)
+{
+    double *doubles = gle_calloc(n_doubles + 1, sizeof *doubles);
+    const int rc = doubles ? time_stretches(seconds, comm, doubles, n_doubles, values, n, err)
+                           : gle_fail(err, GLE_ENOMEM, "no memory for sums over ranks");
+
+    gle_free(doubles);
+    return rc;
 }
 
 int gle_comm_share(struct gle_comm *comm, void *bytes, size_t n, struct gle_error *err)

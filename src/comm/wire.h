@@ -59,7 +59,7 @@ size_t gle_wire_best(const struct gle_wire_load *load, const struct gle_wire *wi
 double gle_wire_pays_from(const struct gle_wire_load *load, const struct gle_wire *wire);
 
 /* Seconds until n runs of so many seconds are over, each of which begins, in their order, where a place becomes free.
- * free: (n_places), room; n_places >= 1. */
-double gle_wire_hand_out(const double *seconds, size_t n, double *free, size_t n_places);
+ * until: (n_places), room; n_places >= 1. */
+double gle_wire_hand_out(const double *seconds, size_t n, double *until, size_t n_places);
 
 #endif

@@ -122,11 +122,28 @@ class Ranks(UnderMpirun):
         _, err = self.run_ranks(2, XOR, "--seedz", "0", code=2)
         self.assertEqual(err.count("did you mean --seeds?"), 1, err)
 
-    def test_sums_and_messages(self):
-        done = subprocess.run([*MPIRUN, "-n", "3", os.environ["GLE_COMM_TEST"]], cwd=self.folder, timeout=PATIENCE,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                              env={**os.environ, "GLE_RANKS": "3"}, check=False)
+    def run_comm_test(self, *options, env):
+        done = subprocess.run([*MPIRUN, *options, "-n", "3", os.environ["GLE_COMM_TEST"]], cwd=self.folder,
+                              timeout=PATIENCE, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, text=True, env={**os.environ, **env}, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stderr
+
+    def test_sums_and_messages(self):
+        self.run_comm_test(env={"GLE_RANKS": "3"})
+
+    def test_a_rank_that_is_lost_is_noticed_by_all_others(self):
+        err = self.run_comm_test("--enable-recovery", env={"GLE_LOSE": "1"})
+        for rank in (0, 1):
+            self.assertRegex(err, rf"rank {rank}: sum: rank 2 on \S+ was lost\n")
+
+    def test_a_dry_run_tells_how_runs_spread_over_ranks(self):
+        config = self.write("small.yaml", SMALL_CONFIG + "sweep: {learning.beta: [1, 0.5]}\n")
+        out, _ = self.run_ranks(3, config, "--dry-run", "--seeds", "0-1", "--threads", "1")
+        self.assertRegex(out, r"\n  all 4 runs  .* one after the other\n")
+        self.assertRegex(out, r"\n  over 3 ranks      [0-9.]+ (us|ms|s): 4 runs, 1 at a time on each rank with 1 thread; "
+                              r"1 on a rank at least\n$")
+        self.assertFalse((self.folder / "results").exists())
 
     def test_different_commands_are_no_ranks_of_each_other(self):
         run = subprocess.run([*MPIRUN, "-n", "1", GLESIM, XOR, *SHORT, "--seed", "1", ":",

@@ -87,6 +87,27 @@ class Rows(UnderMpirun):
                             self.assertAlmostEqual(a[split]["loss"], b[split]["loss"], delta=1e-5 * b[split]["loss"])
                             self.assertEqual(a[split]["accuracy"], b[split]["accuracy"])
 
+    def test_a_dry_run_tells_what_ranks_cost(self):
+        out, _ = self.run_ranks(2, self.config, "--variant", "gathered", "--dry-run", "--threads", "1")
+        time = r"([0-9.e-]+) (us|ms|s)"
+        self.assertRegex(out, rf"\n  ranks             2 make this run together, on 1 thread each; above: .*\n"
+                              rf"(  +more threads than this machine has processors .*\n)?"
+                              rf"  sums of gradients 104 numbers, not of every step, in {time} here; a message takes {time}")
+        table = re.findall(rf"^ +(\d+) +(\d+) +{time}" + rf" +{time} +([0-9.]+)" * 3 + "$", out, re.M)
+        self.assertEqual([row[:2] for row in table], [("1", "4"), ("2", "2"), ("4", "1")])
+        unit = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+        alone = float(table[0][2]) * unit[table[0][3]]
+        for row in table:
+            spent = float(row[2]) * unit[row[3]]
+            for at in range(4, 13, 3):
+                faster = alone / (spent + float(row[at]) * unit[row[at + 1]])
+                self.assertAlmostEqual(float(row[at + 2]), faster, delta=0.02 * faster + 0.01)
+        # a third of 30 us and more, and of 2 us
+        self.assertGreater(float(table[1][7]), 10.0)
+        self.assertRegex(out, r"\n  too many ranks    cost more than they bring: from .* here, .* by 10 Gbit/s, .* by 100 "
+                              r"Gbit/s\n  two ranks pay     from batches of .*\n  assumed  ")
+        self.assertFalse((self.folder / "results").exists())
+
     def test_the_same_number_of_ranks_gives_the_same_bits(self):
         args = [self.config, "--variant", "gle", "--quiet", "--set", "training.epochs=1"]
         for output, threads in (("one", 1), ("other", 2)):
