@@ -206,8 +206,8 @@ static void show_rows(const struct rows_forecast *f, size_t threads)
     const size_t ranks = f->comm->size;
     const long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
-    printf("  ranks             %zu make this run together, on %zu thread%s each; above: one by itself\n", ranks, threads,
-           threads > 1 ? "s" : "");
+    printf("  ranks             %zu make this run together, on %zu thread%s each; above: one by itself\n", ranks,
+           threads, threads > 1 ? "s" : "");
     if (processors > 0 && f->comm->n_here * threads > (size_t)processors)
         printf("                    more threads than this machine has processors (%ld), so that ranks wait for each "
                "other\n", processors);

@@ -1,6 +1,6 @@
 /* mpi.c - ranks by MPI. It is not called by more than one thread. What all ranks do together is made of messages that
- * are waited for here, and not of MPI's collective calls: those wait for ever for a rank that is lost, where mpirun lets
- * the others live; and which way they take, and so what they cost, differs from one MPI to another (wire.h). */
+ * are waited for here, and not of MPI's collective calls: those wait for ever for a rank that is lost, where mpirun
+ * lets the others live; and which way they take, and so what they cost, differs from one MPI to another (wire.h). */
 #include "base/clock.h"
 #include "base/memory.h"
 #include "comm/way.h"

@@ -40,7 +40,7 @@ static void sums_cost_messages_bytes_and_adding(void **state)
     assert_seconds(gle_wire_sum(&wire, 2, 1, 1000), 16.01e-6);
     /* 4 ranks: 10 us and two messages more of 1 us each; 3 x 4008 bytes: 12.024 us; 4 x 1001 numbers: 4.004 us */
     assert_seconds(gle_wire_sum(&wire, 4, 1, 1000), 28.028e-6);
-    /* slices of 100,000 floats, 2 ranks: of the doubles 10 us + 8 ns; twice 10 us and 200,000 bytes; 100 us of adding */
+    /* slices of 100,000 floats, 2 ranks: of the doubles 10 us + 8 ns; twice 10 us and 200,000 bytes; 100 us */
     assert_seconds(gle_wire_sum(&wire, 2, 1, 100000), 530.008e-6);
     /* 5 ranks: 13 us + 4 x 8 ns; twice 13 us and 4 slices of 80,000 bytes; 100 us */
     assert_seconds(gle_wire_sum(&wire, 5, 1, 100000), 779.032e-6);
