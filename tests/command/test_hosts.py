@@ -4,10 +4,12 @@ GLE_LONG=1. It takes root, and ip of iproute2; where namespaces cannot be made, 
 The program is the one that GLESIM names, built with MPI if GLE_MPI is 1. Standard library only.
 """
 
+import errno
 import os
 import pathlib
 import signal
 import subprocess
+import sys
 import time
 import unittest
 
@@ -34,8 +36,8 @@ shift
 exec nsenter --net=/run/netns/$host unshare --uts sh -c "hostname $host; $*"
 """
 # Rows of MNIST-1D, of fewer steps; a checkpoint every moment.
-ROWS = [CONFIGS / "mnist1d_e2e.yaml", "--set", "compute.ranks=rows", "--set", "dataset.length=72", "--set",
-        "training.epochs=4", "--set", "checkpoint.minutes=0.005"]
+ROWS = [CONFIGS / "mnist1d_e2e.yaml", "--set", "compute.ranks=rows", "--set", "dataset.length=36", "--set",
+        "training.epochs=3", "--set", "checkpoint.minutes=0.005"]
 
 
 def ip(*args):
@@ -72,6 +74,14 @@ def on_host(address):
     return sorted(map(int, ip("netns", "pids", HOSTS[address]).stdout.split()))
 
 
+def hears(one, other):
+    """Whether a connection is refused there, since nobody listens, and not lost."""
+    look = f"import socket; s = socket.socket(); s.settimeout(1); print(s.connect_ex(('{other}', 9)))"
+    done = subprocess.run(["nsenter", f"--net=/run/netns/{HOSTS[one]}", sys.executable, "-c", look],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    return done.stdout.strip() == str(errno.ECONNREFUSED)
+
+
 def drop_hosts():
     for address, name in HOSTS.items():
         for pid in on_host(address):
@@ -86,6 +96,7 @@ class Hosts(UnderMpirun):
         self.addCleanup(drop_hosts)
         if why := make_hosts():
             self.skipTest(f"network namespaces cannot be made (as root, with iproute2): {why}")
+        self.wait_for_cable()
         self.agent = self.write("agent", AGENT.format(here=HERE, there=THERE, a=HOSTS[HERE], b=HOSTS[THERE]))
         self.agent.chmod(0o755)
 
@@ -122,12 +133,19 @@ class Hosts(UnderMpirun):
         seconds = time.monotonic() - start
         self.assertNotEqual(run.wait(PATIENCE), 0, self.said())
         ip("-n", HOSTS[HERE], "link", "set", "cable", "up")
+        self.wait_for_cable()
         return seconds
+
+    def wait_for_cable(self):
+        """It may take a second until it carries something again."""
+        end = time.monotonic() + PATIENCE
+        while not (hears(HERE, THERE) and hears(THERE, HERE)):
+            self.assertLess(time.monotonic(), end, "the cable does not carry anything")
+            time.sleep(0.1)
 
     def goes_on(self, run, output):
         """It has a checkpoint, and makes steps."""
         self.wait_for(lambda: list((self.folder / output).glob("**/checkpoint*")), run)
-        time.sleep(0.5)
 
     def weights(self, output, seed):
         return next((self.folder / output).glob(f"**/seed_{seed}/weights.npz")).read_bytes()

@@ -5,11 +5,13 @@ Standard library only.
 """
 
 import os
+import pathlib
 import re
 import signal
+import time
 import unittest
 
-from case import PATIENCE, floats, load, timeless, without_times
+from case import CONFIGS, PATIENCE, XOR, floats, load, timeless, without_times
 from test_command import write_npz
 from test_ranks import LONG_ONES, UnderMpirun, children
 
@@ -37,6 +39,14 @@ variants:
 PLAYED = CONFIG.replace("epochs: 2, batch_size: 4, test_batch_size: 5",
                         "batch_size: 4, phases: [{duration: 4}, {duration: 2, learn: false}]")
 ENDLESS = ["--set", "training.epochs=1000000"]
+
+
+def name_of(pid):
+    """Of a process; "": it has ended."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
 
 
 def spread(values, n):
@@ -154,6 +164,56 @@ class Rows(UnderMpirun):
             for split in ("train", "test"):
                 if b[split]:
                     self.assertAlmostEqual(a[split]["loss"], b[split]["loss"], delta=1e-3 * b[split]["loss"])
+
+    @unittest.skipUnless(LONG_ONES, "one of tests/long")
+    def test_one_two_and_four_ranks_make_the_run_of_one_process(self):
+        for name, config, epochs, *more in (("xor", XOR, 20), ("images", CONFIGS / "mnist1d_e2e.yaml", 1, "--set",
+                                                               "dataset.length=72")):
+            args = [config, "--set", f"training.epochs={epochs}", "--quiet", *more]
+            self.run_glesim(*args, "--output", f"{name}_alone")
+            alone = self.weights(f"{name}_alone")
+            for n in (1, 2, 4):
+                with self.subTest(name, n=n):
+                    output = f"{name}_{n}"
+                    self.run_ranks(n, *args, "--output", output, "--set", "compute.ranks=rows")
+                    self.assert_close(self.weights(output), alone)
+                    self.assertEqual(load(self.result(output))["provenance"]["ranks"], n)
+                    self.assertAlmostEqual(load(self.result(output))["final"]["test"]["loss"],
+                                           load(self.result(f"{name}_alone"))["final"]["test"]["loss"], places=5)
+
+    @unittest.skipUnless(LONG_ONES, "one of tests/long")
+    def test_ranks_that_are_killed_anywhere_can_be_gone_on_with(self):
+        """In twenty places; also where mpirun lets the other ranks live, which must notice: once they have met, before
+        which MPI itself waits, for ever."""
+        args = [XOR, "--set", "training.epochs=100", "--set", "checkpoint.minutes=0.002", "--quiet", "--set",
+                "learning.optimizer={type: sgd, lr: 1e-3}"]
+        together = ["--set", "compute.ranks=rows", "--threads", "1"]
+        straight = {}
+        for n in (1, 2, 4):
+            self.run_ranks(n, *args, *together, "--output", f"straight_{n}")
+            straight[n] = self.result(f"straight_{n}", "weights.npz").read_bytes()
+        resumed = 0
+        for i in range(20):
+            n, output, lives = (2, 4)[i % 2], f"killed_{i}", i // 2 % 2
+            run = self.start_ranks(n, *args, *together, "--output", output, options=["--enable-recovery"] * lives)
+            self.wait_for(lambda: list(self.folder.glob(f"{output}/*/*")) if lives else len(self.ranks_of(run)) == n, run)
+            time.sleep(0.02 * i)
+            ranks = self.ranks_of(run)
+            if ranks:
+                os.kill(ranks[i % len(ranks)], signal.SIGKILL)
+            _, err = run.communicate(timeout=PATIENCE) # they all end, whoever was killed
+            then = n if i % 5 else 1
+            self.run_ranks(then, *args, *together, "--output", output, "--resume")
+            resumed += len(load(self.result(output))["provenance"]["resumed"])
+            with self.subTest(i=i, n=n, then=then, err=err):
+                if then == n:
+                    self.assertEqual(self.result(output, "weights.npz").read_bytes(), straight[n])
+                else:
+                    self.assert_close(self.weights(output), self.weights("straight_1"))
+        self.assertGreater(resumed, 5) # the others were killed before their first checkpoint, or after the end
+
+    def ranks_of(self, run):
+        return [pid for pid in children(run.pid) if name_of(pid) == "glesim"]
 
     def test_what_diverges_diverges_on_all_ranks(self):
         self.config = self.write("wild.yaml", CONFIG.replace("loss: cross_entropy", "loss: mse")
