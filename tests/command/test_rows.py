@@ -148,7 +148,7 @@ class Rows(UnderMpirun):
         self.assertEqual(load(self.result("out"))["status"], "interrupted")
         run, ranks = self.start_endless(2, "--resume")
         os.kill(ranks[1], signal.SIGKILL)
-        run.communicate(timeout=PATIENCE)
+        self.end_of_killed(run)
         self.assertNotEqual(run.returncode, 0)
         made = self.epochs("out")
         self.run_ranks(2, self.steady, "--output", "straight", "--quiet", "--set", f"training.epochs={len(made) - 1}")
@@ -201,7 +201,7 @@ class Rows(UnderMpirun):
             ranks = self.ranks_of(run)
             if ranks:
                 os.kill(ranks[i % len(ranks)], signal.SIGKILL)
-            _, err = run.communicate(timeout=PATIENCE) # they all end, whoever was killed
+            err = self.end_of_killed(run)
             then = n if i % 5 else 1
             self.run_ranks(then, *args, *together, "--output", output, "--resume")
             resumed += len(load(self.result(output))["provenance"]["resumed"])
