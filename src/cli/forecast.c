@@ -182,7 +182,7 @@ static void show_counts(const char *label, const char *what, const double counts
         if (counts[w] > 0.0)
             printf("%s %.0f %s%s", w ? "," : "", counts[w], w ? "by " : "", name_of(w));
         else
-            printf("%s at no number %s%s", w ? "," : "", w ? "by " : "", name_of(w));
+            printf("%s none %s%s", w ? "," : "", w ? "by " : "", name_of(w));
     putchar('\n');
 }
 
