@@ -97,7 +97,7 @@ LIBRARIES = {
     "dlfcn.h": ["backend"],
     "jansson.h": ["schema", "report"],
     "omp.h": ["cli/limits.c", "solver/team.c"],
-    "sched.h": ["solver/team.c"],
+    "sched.h": ["comm/mpi.c", "solver/team.c"],
     "sys/ioctl.h": ["cli/progress.c"],
 }
 LIBC = set("""assert ctype errno fcntl float getopt inttypes limits locale math setjmp signal stdalign stdarg stdatomic

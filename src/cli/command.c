@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "cli/apart.h"
+#include "cli/forecast.h"
 #include "cli/initial.h"
 #include "cli/limits.h"
 #include "cli/loops.h"
@@ -30,32 +31,62 @@ static int print_errors(struct gle_errors *errs)
     return errs->n ? gle_code_exit(errs->item[0].code) : 5;
 }
 
-/* What all runs of a dry run take, each point measured for a moment; beyond that time the others are taken to be like
- * those. */
-static int show_all(const struct gle_plan *plan, const struct gle_session_how *how, struct gle_share share)
+static size_t count_seeds(const struct gle_plan *plan)
+{
+    return plan->options.n_seeds ? plan->options.n_seeds : 1;
+}
+
+/* Seconds of all runs of a dry run, each point measured for a moment; beyond that time the others are taken to be like
+ * those. seconds: (points x seeds); n_measured: of the points. */
+static int estimate_all(double *seconds, size_t *n_measured, const struct gle_plan *plan,
+                        const struct gle_session_how *how, struct gle_error *err)
 {
     static const double EACH = 0.05, AT_MOST = 10.0; /* seconds */
-    const size_t n_seeds = plan->options.n_seeds ? plan->options.n_seeds : 1, n = plan->n_runs * n_seeds;
+    const size_t n_seeds = count_seeds(plan);
     const double start = gle_clock();
-    double all = 0.0, one;
-    char text[32], together[32];
+    double all = 0.0, one = 0.0;
     size_t i = 0;
 
     for (; i < plan->n_runs && !*plan->stop && (!i || gle_clock() - start < AT_MOST); i++) {
-        struct gle_error err = {0};
-        if (gle_session_estimate(&one, plan->runs[i].exp, how, EACH, &err))
-            return gle_show_error(stderr, &err);
+        if (gle_session_estimate(&one, plan->runs[i].exp, how, EACH, err))
+            return -1;
         all += one;
+        for (size_t k = 0; k < n_seeds; k++)
+            seconds[i * n_seeds + k] = one;
     }
+    for (size_t k = i * n_seeds; k < plan->n_runs * n_seeds; k++)
+        seconds[k] = i ? all / (double)i : 0.0;
+    *n_measured = i;
+    return 0;
+}
+
+/* What all runs of a dry run take; they are added to the forecast. over_ranks: that says the rest. */
+static int show_all(const struct gle_plan *plan, const struct gle_session_how *how, struct gle_share share,
+                    struct gle_forecast *forecast, bool over_ranks)
+{
+    const size_t n = plan->n_runs * count_seeds(plan);
+    double *seconds = gle_forecast_add(forecast, n), all = 0.0;
+    struct gle_error err = {0};
+    char text[32], together[32];
+    size_t i;
+
+    if (!seconds)
+        gle_fail(&err, GLE_ENOMEM, "no memory for the times of %zu runs", n);
+    if (err.code || estimate_all(seconds, &i, plan, how, &err))
+        return gle_show_error(stderr, &err);
     if (*plan->stop)
         return 0;
-    all *= (double)n / (double)i;
+    forecast->on_device = forecast->on_device || gle_plan_on_device(plan);
+    for (size_t k = 0; k < n; k++)
+        all += seconds[k];
+    if (n == 1)
+        return 0;
     gle_format_duration(text, sizeof text, all);
     printf("  all %zu runs%*s %s one after the other", n, n < 10 ? 7 : n < 100 ? 6 : 5, "", text);
     gle_format_duration(together, sizeof together, all / (double)share.at_once);
     if (gle_plan_on_device(plan))
         printf("; less side by side on the device");
-    else
+    else if (!over_ranks)
         printf(", %s with %zu at a time", together, share.at_once);
     if (i < plan->n_runs)
         printf(", by %zu of %zu combinations", i, plan->n_runs);
@@ -63,13 +94,16 @@ static int show_all(const struct gle_plan *plan, const struct gle_session_how *h
     return 0;
 }
 
-static int run_one_by_one(const struct gle_plan *plan, size_t processors)
+/* forecast: of a dry run, gets its runs, which other ranks might make. */
+static int run_one_by_one(const struct gle_plan *plan, size_t processors, const struct gle_comm *comm,
+                          struct gle_forecast *forecast)
 {
     const struct gle_options *o = &plan->options;
     const bool sweeps = plan->runs[0].exp->sweep.label != NULL, dry = o->action == GLE_DRY_RUN;
-    const bool many = dry && (o->n_seeds || o->jobs || sweeps);
-    const size_t n_seeds = o->n_seeds ? o->n_seeds : 1;
-    const struct gle_share share = gle_plan_share(plan, plan->n_runs * n_seeds, processors);
+    const bool over_ranks = dry && comm->size > 1, many = dry && (o->n_seeds || o->jobs || sweeps || over_ranks);
+    const size_t n_runs = plan->n_runs * count_seeds(plan);
+    const struct gle_share share = over_ranks ? gle_plan_share_of_rank(o, comm, processors)
+                                              : gle_plan_share(plan, n_runs, processors);
     struct gle_accelerator accelerator;
     struct gle_session_how how = {.options = o,
                                   .command = plan->command,
@@ -82,6 +116,7 @@ static int run_one_by_one(const struct gle_plan *plan, size_t processors)
                                   .races = !many};
     int code = 0;
 
+    forecast->share = share;
     gle_accelerator_start(&accelerator, 1);
     /* the first point of a sweep tells what all will take */
     for (size_t i = 0; i < plan->n_runs && !*plan->stop && (!i || !sweeps); i++) {
@@ -95,7 +130,8 @@ static int run_one_by_one(const struct gle_plan *plan, size_t processors)
     if (dry && sweeps)
         printf("  sweep             %zu combinations, of which this is the first, %s\n", plan->n_runs,
                plan->runs[0].exp->sweep.label);
-    code = many && !code && plan->n_runs * n_seeds > 1 ? show_all(plan, &how, share) : code;
+    if (many && !code && (n_runs > 1 || over_ranks))
+        code = show_all(plan, &how, share, forecast, over_ranks);
     gle_accelerator_close(&accelerator);
     return code;
 }
@@ -134,22 +170,24 @@ static int make_way(struct gle_plan *plan, size_t *processors, struct gle_error 
 struct series {
     const struct gle_plan *plan;
     size_t processors;
+    const struct gle_comm *comm;
+    struct gle_forecast *forecast;
 };
 
 static int run_series(void *ctx)
 {
     const struct series *series = ctx;
 
-    return run_one_by_one(series->plan, series->processors);
+    return run_one_by_one(series->plan, series->processors, series->comm, series->forecast);
 }
 
 /* Runs, or a dry run, of a plan that is loaded. is_last: nothing follows that would have to start a process of its own,
  * which it cannot after threads have been started here. */
-static int run_plan(struct gle_plan *plan, bool is_last)
+static int run_plan(struct gle_plan *plan, bool is_last, const struct gle_comm *comm, struct gle_forecast *forecast)
 {
     struct gle_comm alone = gle_comm_alone();
     struct gle_error err = {0};
-    struct series series = {.plan = plan};
+    struct series series = {.plan = plan, .comm = comm, .forecast = forecast};
     int code;
 
     if (make_way(plan, &series.processors, &err))
@@ -197,7 +235,8 @@ static int show_runs(struct gle_plan *plan)
 }
 
 static int run_config(const char *path, const struct gle_options *o, const char *command,
-                      const volatile sig_atomic_t *stop, bool is_last)
+                      const volatile sig_atomic_t *stop, bool is_last, const struct gle_comm *comm,
+                      struct gle_forecast *forecast)
 {
     struct gle_plan plan = {.options = *o, .command = command, .stop = stop};
     struct gle_errors errs = {0};
@@ -217,7 +256,7 @@ static int run_config(const char *path, const struct gle_options *o, const char 
     else if (o->action == GLE_SHOW_RUNS)
         code = show_runs(&plan);
     else if (!code && o->action != GLE_CHECK && !o->graph)
-        code = run_plan(&plan, is_last);
+        code = run_plan(&plan, is_last, comm, forecast);
     gle_plan_clear(&plan);
     return code;
 }
@@ -317,6 +356,30 @@ static int run_over_ranks(const struct gle_options *o, const char *command, stru
     return code;
 }
 
+/* A dry run that says what ranks cost and bring. */
+static bool is_forecast(const struct gle_options *o)
+{
+    return o->action == GLE_DRY_RUN && !o->graph;
+}
+
+/* Where all ranks make one run together, they are all needed to foretell what it takes; *done: they were. */
+static int foretell_together(bool *done, const struct gle_options *o, const char *command, struct gle_comm *comm,
+                             const volatile sig_atomic_t *stop)
+{
+    char problem[512] = "";
+    struct gle_plan *plans;
+    size_t n;
+    int code = load_plans(&plans, &n, problem, sizeof problem, o, command, stop, false);
+
+    *done = gle_rows_wanted(plans, n);
+    if (*done) {
+        code = look_at_networks(&plans[0]);
+        code = code ? code : run_together(plans, n, comm);
+    }
+    drop_plans(plans, n);
+    return code;
+}
+
 int gle_command_serve(const struct gle_options *o, const char *command, struct gle_comm *comm, const char *problem,
                       const volatile sig_atomic_t *stop)
 {
@@ -326,7 +389,7 @@ int gle_command_serve(const struct gle_options *o, const char *command, struct g
     size_t n = 0, processors = 1;
     int rc;
 
-    if (!problem[0] && o->action == GLE_RUN)
+    if (!problem[0] && (o->action == GLE_RUN || is_forecast(o)))
         (void)load_plans(&plans, &n, unread, sizeof unread, o, command, stop, false);
     if (gle_limits_processors(&processors, &err))
         problem = err.text;
@@ -338,13 +401,24 @@ int gle_command_serve(const struct gle_options *o, const char *command, struct g
 int gle_command_run(const struct gle_options *o, const char *command, struct gle_comm *comm,
                     const volatile sig_atomic_t *stop)
 {
+    struct gle_forecast forecast = {0};
+    struct gle_error err = {0};
+    bool done = false;
     int code = 0;
 
     if (comm->size > 1 && o->action == GLE_RUN)
         return run_over_ranks(o, command, comm, stop);
+    if (comm->size > 1 && is_forecast(o))
+        code = foretell_together(&done, o, command, comm, stop);
+    if (done)
+        return code;
+    code = 0; /* what is wrong with a config is told below */
     for (size_t i = 0; i < o->n_configs && !*stop; i++) {
-        const int one = run_config(o->configs[i], o, command, stop, i + 1 == o->n_configs);
+        const int one = run_config(o->configs[i], o, command, stop, i + 1 == o->n_configs, comm, &forecast);
         code = code ? code : one;
     }
+    if (forecast.n && comm->size > 1 && !*stop && gle_forecast_show(&forecast, comm->size, &err))
+        code = gle_show_error(stderr, &err);
+    gle_forecast_clear(&forecast);
     return code;
 }

@@ -361,8 +361,7 @@ static int size_crews(struct gle_plan *plan, size_t n_ranks, struct gle_error *e
     return plan->crew > 1 ? fit_in(&plan->crew, 1, FILES, plan->options.quiet, err) : 0;
 }
 
-/* What each of several ranks does at a time; those of one machine share its processors. */
-static struct gle_share share_of_rank(const struct gle_options *o, const struct gle_comm *comm, size_t processors)
+struct gle_share gle_plan_share_of_rank(const struct gle_options *o, const struct gle_comm *comm, size_t processors)
 {
     const long there = sysconf(_SC_NPROCESSORS_ONLN);
     const size_t each = there > 0 ? (size_t)there / comm->n_here : 1;
@@ -412,7 +411,7 @@ static int prepare(struct gle_jobs *jobs, struct pool *pool, size_t processors, 
     if (!jobs->n)
         return 0;
     jobs->stop = pool->plans->stop;
-    share = comm->size > 1 ? share_of_rank(&pool->plans->options, comm, processors)
+    share = comm->size > 1 ? gle_plan_share_of_rank(&pool->plans->options, comm, processors)
                            : gle_plan_share(pool->plans, jobs->n, processors);
     if (fit_in(&share.at_once, share.threads, GLE_JOB_PIPES, pool->plans->options.quiet, err))
         return -1;

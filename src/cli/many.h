@@ -42,6 +42,10 @@ struct gle_share {
 };
 struct gle_share gle_plan_share(const struct gle_plan *plan, size_t n_runs, size_t processors);
 
+/* The same for each of several ranks (options of any plan): those of one machine share its processors. */
+struct gle_share gle_plan_share_of_rank(const struct gle_options *options, const struct gle_comm *comm,
+                                        size_t processors);
+
 /* Whether all runs go to a device, where those of one process step side by side. */
 bool gle_plan_on_device(const struct gle_plan *plan);
 

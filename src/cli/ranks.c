@@ -18,6 +18,8 @@ enum tag {
     STOPPED,  /* int: a signal that has come to this rank */
     START,    /* 0 to k: struct start */
     STOP,     /* int: the signal */
+    ASK,      /* nothing more: whether the rank is there */
+    HERE,     /* k to 0: it is, at once */
     LEAVE,    /* bool: whether all ranks part together */
     TOGETHER, /* nothing more: the only run begins, on all ranks */
 };
@@ -177,7 +179,7 @@ static void look_for_lost(struct gle_ranks *ranks, const struct gle_ranks_events
 
     for (size_t r = 1; r < ranks->comm->size; r++) {
         struct other *o = &ranks->others[r];
-        const bool silent = o->n_running && is_long(&o->silence, now);
+        const bool silent = (o->ready || o->n_running) && is_long(&o->silence, now);
         if (o->lost || !(silent || gle_comm_is_lost(ranks->comm, r)))
             continue;
         o->lost = true;
@@ -262,12 +264,32 @@ void gle_ranks_signal(struct gle_ranks *ranks, int number)
             send_any(ranks->comm, r, STOP, &number, sizeof number);
 }
 
-void gle_ranks_dismiss(struct gle_comm *comm)
+/* Whether all other ranks are there: each is asked. What it has sent before is no answer. */
+static bool are_all_there(struct gle_comm *comm)
 {
-    bool together = true;
+    static const struct timespec NAP = {0, 2 * 1000000L};
+    struct silence silence = {.last = gle_clock()};
+    struct gle_comm_message m;
+    bool all = true;
+    size_t n = 1;
 
     for (size_t r = 1; r < comm->size; r++)
-        together = together && !gle_comm_is_lost(comm, r);
+        send_any(comm, r, ASK, NULL, 0);
+    while (all && n < comm->size) {
+        while (gle_comm_receive(comm, &m))
+            n += m.tag == HERE;
+        for (size_t r = 1; r < comm->size; r++)
+            all = all && !gle_comm_is_lost(comm, r);
+        all = all && !is_long(&silence, gle_clock());
+        nanosleep(&NAP, NULL);
+    }
+    return all;
+}
+
+void gle_ranks_dismiss(struct gle_comm *comm)
+{
+    const bool together = are_all_there(comm);
+
     for (size_t r = 1; r < comm->size; r++)
         send_any(comm, r, LEAVE, &together, sizeof together);
     gle_comm_end(comm, together);
@@ -366,6 +388,8 @@ static void obey(struct server *s, const struct gle_jobs *jobs)
         s->silence = (struct silence){.last = gle_clock()};
         if (m.tag == START)
             begin(s, jobs, &m);
+        else if (m.tag == ASK)
+            send_any(s->comm, 0, HERE, NULL, 0);
         else if (m.tag == TOGETHER && jobs->together)
             join(jobs);
         else if (m.tag == STOP && read_head(&number, sizeof number, &m) && !*jobs->stop)
@@ -381,7 +405,7 @@ static void obey(struct server *s, const struct gle_jobs *jobs)
 
 static void tell_alive(struct server *s)
 {
-    if (s->alone || !gle_crews_running(s->crews) || gle_clock() - s->told < ALIVE_SECONDS)
+    if (s->alone || gle_clock() - s->told < ALIVE_SECONDS)
         return;
     s->told = gle_clock();
     send_any(s->comm, 0, ALIVE, NULL, 0);

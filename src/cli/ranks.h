@@ -34,7 +34,8 @@ void gle_ranks_listen(struct gle_ranks *ranks, const struct gle_ranks_events *ev
 /* Hands a signal to the runs of all. */
 void gle_ranks_signal(struct gle_ranks *ranks, int number);
 
-/* Lets the other ranks go, and parts from them: nothing more will be handed out. */
+/* Lets the other ranks go, and parts from them: nothing more will be handed out. It waits until all are ready to go,
+ * but not for one that is lost, as is one that gives no answer for a minute. */
 void gle_ranks_dismiss(struct gle_comm *comm);
 
 /* --- the others --- */

@@ -2,6 +2,7 @@
 #include "backend/device.h"
 #include "base/clock.h"
 #include "cli/choice.h"
+#include "cli/forecast.h"
 #include "cli/jobs.h"
 #include "cli/limits.h"
 #include "cli/loops.h"
@@ -262,7 +263,7 @@ static int open_session(struct session *s, struct gle_error *err)
                         threads, gle_net_threads(s->net), threads);
     if (s->fleet && gle_net_move(s->net, s->fleet, err))
         return -1;
-    if (s->how->comm && gle_net_spread(s->net, s->how->comm, err))
+    if (s->how->comm && s->how->options->action == GLE_RUN && gle_net_spread(s->net, s->how->comm, err))
         return -1;
     if (!s->how->options->quiet)
         gle_notes_print(s->how->err, exp, s->data, s->how->again);
@@ -363,7 +364,7 @@ static void name_loop(struct session *s, struct gle_error *err)
 static int train(struct session *s, struct gle_provenance *provenance, struct gle_error *err)
 {
     const bool quiet = s->how->options->quiet;
-    const bool records = s->report.exp->record.every > 0;
+    const bool records = s->report.exp->record.every > 0, is_first = leads(s); /* also when it has parted from others */
     struct gle_observer observer = {.ctx = s,
                                     .stage = on_stage,
                                     .evaluated = on_evaluated,
@@ -394,11 +395,11 @@ static int train(struct session *s, struct gle_provenance *provenance, struct gl
     if (rc && err->code != GLE_EDIVERGED) {
         if (s->how->comm && !s->agreed) /* the others wait in a step, and mpirun ends them */
             gle_comm_end(s->how->comm, false);
-        if (leads(s))
+        if (is_first)
             report_failure(s, err);
         return -1;
     }
-    if (!leads(s))
+    if (!is_first)
         return rc;
     gle_provenance_now(provenance->end);
     if (write_all(s, &write_err)) {
@@ -415,10 +416,10 @@ static int train(struct session *s, struct gle_provenance *provenance, struct gl
 }
 
 /* A network that diverges while its steps are measured, which may be more steps than the run has, is shown without
- * times. It is an error where the run has as many steps. */
+ * times. It is an error where the run has as many steps. Of ranks, each measures it by itself. */
 static int dry_run(struct session *s, struct gle_error *err)
 {
-    static const double SECONDS = 0.5;
+    const double seconds = s->how->comm ? 0.2 : 0.5; /* ranks measure more */
     struct gle_costs costs;
     uint64_t wild;
     double record;
@@ -426,22 +427,26 @@ static int dry_run(struct session *s, struct gle_error *err)
 
     if (gle_recorder_measure(&record, s->graph, err))
         return -1;
-    rc = gle_train_measure(&costs, s->net, s->graph, s->data, s->fleet, SECONDS, 0.0, err);
+    rc = gle_train_measure(&costs, s->net, s->graph, s->data, s->fleet, seconds, 0.0, err);
+    rc = gle_together(s->how->comm, rc, err);
     if (rc && err->code != GLE_EDIVERGED)
         return -1;
     wild = gle_net_get_place(s->net).steps - 1; /* the last step, if that diverged */
-    gle_show_plan(s->graph, s->data, &(struct gle_plan_place){.device = s->fleet ? &s->choice.info : NULL,
-                                                              .considered = &s->choice.info,
-                                                              .room = s->choice.has_room ? &s->choice.room : NULL,
-                                                              .threads = gle_net_threads(s->net)},
-                  rc ? NULL : &costs, wild, record);
+    if (leads(s))
+        gle_show_plan(s->graph, s->data, &(struct gle_plan_place){.device = s->fleet ? &s->choice.info : NULL,
+                                                                  .considered = &s->choice.info,
+                                                                  .room = s->choice.has_room ? &s->choice.room : NULL,
+                                                                  .threads = gle_net_threads(s->net)},
+                      rc ? NULL : &costs, wild, record);
     if (rc && (double)wild >= gle_train_steps(s->graph->exp, s->data)) {
         *err = (struct gle_error){0};
         return 0;
     }
     if (rc)
         name_loop(s, err);
-    return rc;
+    return rc || !s->how->comm
+               ? rc
+               : gle_forecast_rows(s->how->comm, s->graph, s->data, gle_net_threads(s->net), err);
 }
 
 int gle_session_hash_data(char sha256[65], const struct gle_experiment *exp, const struct gle_session_how *how,

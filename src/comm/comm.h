@@ -55,6 +55,11 @@ GLE_MUST_CHECK int gle_comm_sum_doubles(struct gle_comm *comm, double *values, s
 /* The same of both at once, which waits for the others but once where there are few values. */
 GLE_MUST_CHECK int gle_comm_sum_both(struct gle_comm *comm, double *doubles, size_t n_doubles, float *values, size_t n,
                                      struct gle_error *err);
+/* The least seconds that this has taken in some of as many as go into a tenth of a second, as rank 0 has it: one after
+ * the other, so that nobody waits but for the sum. values (n) become anything.
+ * Errors: as those. */
+GLE_MUST_CHECK int gle_comm_measure(double *seconds, struct gle_comm *comm, size_t n_doubles, float *values, size_t n,
+                                    struct gle_error *err);
 /* All have the bytes (n) of rank 0 then. Errors: GLE_EDEVICE. */
 GLE_MUST_CHECK int gle_comm_share(struct gle_comm *comm, void *bytes, size_t n, struct gle_error *err);
 

@@ -5,11 +5,13 @@ Standard library only.
 """
 
 import os
+import pathlib
 import re
 import signal
+import time
 import unittest
 
-from case import PATIENCE, floats, load, timeless, without_times
+from case import CONFIGS, PATIENCE, XOR, floats, load, timeless, without_times
 from test_command import write_npz
 from test_ranks import LONG_ONES, UnderMpirun, children
 
@@ -37,6 +39,14 @@ variants:
 PLAYED = CONFIG.replace("epochs: 2, batch_size: 4, test_batch_size: 5",
                         "batch_size: 4, phases: [{duration: 4}, {duration: 2, learn: false}]")
 ENDLESS = ["--set", "training.epochs=1000000"]
+
+
+def name_of(pid):
+    """Of a process; "": it has ended."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
 
 
 def spread(values, n):
@@ -87,6 +97,27 @@ class Rows(UnderMpirun):
                             self.assertAlmostEqual(a[split]["loss"], b[split]["loss"], delta=1e-5 * b[split]["loss"])
                             self.assertEqual(a[split]["accuracy"], b[split]["accuracy"])
 
+    def test_a_dry_run_tells_what_ranks_cost(self):
+        out, _ = self.run_ranks(2, self.config, "--variant", "gathered", "--dry-run", "--threads", "1")
+        time = r"([0-9.e-]+) (us|ms|s)"
+        self.assertRegex(out, rf"\n  ranks             2 make this run together, on 1 thread each; above: .*\n"
+                              rf"(  +more threads than this machine has processors .*\n)?"
+                              rf"  sums of gradients 104 numbers, not of every step, in {time} here; a message takes {time}")
+        table = re.findall(rf"^ +(\d+) +(\d+) +{time}" + rf" +{time} +([0-9.]+)" * 3 + "$", out, re.M)
+        self.assertEqual([row[:2] for row in table], [("1", "4"), ("2", "2"), ("4", "1")])
+        unit = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+        alone = float(table[0][2]) * unit[table[0][3]]
+        for row in table:
+            spent = float(row[2]) * unit[row[3]]
+            for at in range(4, 13, 3):
+                faster = alone / (spent + float(row[at]) * unit[row[at + 1]])
+                self.assertAlmostEqual(float(row[at + 2]), faster, delta=0.02 * faster + 0.01)
+        # a third of 30 us and more, and of 2 us
+        self.assertGreater(float(table[1][7]), 10.0)
+        self.assertRegex(out, r"\n  too many ranks    cost more than they bring: from .* here, .* by 10 Gbit/s, .* by 100 "
+                              r"Gbit/s\n  two ranks pay     from batches of .*\n  assumed  ")
+        self.assertFalse((self.folder / "results").exists())
+
     def test_the_same_number_of_ranks_gives_the_same_bits(self):
         args = [self.config, "--variant", "gle", "--quiet", "--set", "training.epochs=1"]
         for output, threads in (("one", 1), ("other", 2)):
@@ -117,7 +148,7 @@ class Rows(UnderMpirun):
         self.assertEqual(load(self.result("out"))["status"], "interrupted")
         run, ranks = self.start_endless(2, "--resume")
         os.kill(ranks[1], signal.SIGKILL)
-        run.communicate(timeout=PATIENCE)
+        self.end_of_killed(run)
         self.assertNotEqual(run.returncode, 0)
         made = self.epochs("out")
         self.run_ranks(2, self.steady, "--output", "straight", "--quiet", "--set", f"training.epochs={len(made) - 1}")
@@ -133,6 +164,56 @@ class Rows(UnderMpirun):
             for split in ("train", "test"):
                 if b[split]:
                     self.assertAlmostEqual(a[split]["loss"], b[split]["loss"], delta=1e-3 * b[split]["loss"])
+
+    @unittest.skipUnless(LONG_ONES, "one of tests/long")
+    def test_one_two_and_four_ranks_make_the_run_of_one_process(self):
+        for name, config, epochs, *more in (("xor", XOR, 20), ("images", CONFIGS / "mnist1d_e2e.yaml", 1, "--set",
+                                                               "dataset.length=72")):
+            args = [config, "--set", f"training.epochs={epochs}", "--quiet", *more]
+            self.run_glesim(*args, "--output", f"{name}_alone")
+            alone = self.weights(f"{name}_alone")
+            for n in (1, 2, 4):
+                with self.subTest(name, n=n):
+                    output = f"{name}_{n}"
+                    self.run_ranks(n, *args, "--output", output, "--set", "compute.ranks=rows")
+                    self.assert_close(self.weights(output), alone)
+                    self.assertEqual(load(self.result(output))["provenance"]["ranks"], n)
+                    self.assertAlmostEqual(load(self.result(output))["final"]["test"]["loss"],
+                                           load(self.result(f"{name}_alone"))["final"]["test"]["loss"], places=5)
+
+    @unittest.skipUnless(LONG_ONES, "one of tests/long")
+    def test_ranks_that_are_killed_anywhere_can_be_gone_on_with(self):
+        """In twenty places; also where mpirun lets the other ranks live, which must notice: once they have met, before
+        which MPI itself waits, for ever."""
+        args = [XOR, "--set", "training.epochs=100", "--set", "checkpoint.minutes=0.002", "--quiet", "--set",
+                "learning.optimizer={type: sgd, lr: 1e-3}"]
+        together = ["--set", "compute.ranks=rows", "--threads", "1"]
+        straight = {}
+        for n in (1, 2, 4):
+            self.run_ranks(n, *args, *together, "--output", f"straight_{n}")
+            straight[n] = self.result(f"straight_{n}", "weights.npz").read_bytes()
+        resumed = 0
+        for i in range(20):
+            n, output, lives = (2, 4)[i % 2], f"killed_{i}", i // 2 % 2
+            run = self.start_ranks(n, *args, *together, "--output", output, options=["--enable-recovery"] * lives)
+            self.wait_for(lambda: list(self.folder.glob(f"{output}/*/*")) if lives else len(self.ranks_of(run)) == n, run)
+            time.sleep(0.02 * i)
+            ranks = self.ranks_of(run)
+            if ranks:
+                os.kill(ranks[i % len(ranks)], signal.SIGKILL)
+            err = self.end_of_killed(run)
+            then = n if i % 5 else 1
+            self.run_ranks(then, *args, *together, "--output", output, "--resume")
+            resumed += len(load(self.result(output))["provenance"]["resumed"])
+            with self.subTest(i=i, n=n, then=then, err=err):
+                if then == n:
+                    self.assertEqual(self.result(output, "weights.npz").read_bytes(), straight[n])
+                else:
+                    self.assert_close(self.weights(output), self.weights("straight_1"))
+        self.assertGreater(resumed, 5) # the others were killed before their first checkpoint, or after the end
+
+    def ranks_of(self, run):
+        return [pid for pid in children(run.pid) if name_of(pid) == "glesim"]
 
     def test_what_diverges_diverges_on_all_ranks(self):
         self.config = self.write("wild.yaml", CONFIG.replace("loss: cross_entropy", "loss: mse")
