@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The format of configs in words: Markdown made from the JSON Schema. Writes README with what follows its MARK made anew
+"""The format of configs in words: Markdown made from the JSON Schema. Writes REFERENCE with what follows its MARK made anew
 to standard output.
 """
 
@@ -250,11 +250,11 @@ def placeholder(pattern):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("schema", "readme"):
+    for name in ("schema", "reference"):
         parser.add_argument(name, metavar=name.upper(), type=pathlib.Path)
     args = parser.parse_args()
     schema = json.loads(args.schema.read_text(encoding="utf-8"))
-    head = args.readme.read_text(encoding="utf-8").split(MARK)[0]
+    head = args.reference.read_text(encoding="utf-8").split(MARK)[0]
     sys.stdout.write(head + MARK + "\n" + Reference(schema).text())
 
 

@@ -5,7 +5,7 @@
 #include "solver/net.h"
 
 /* Layers whose errors look ahead by more than this are told of. With 15 in each of three layers networks of the
- * paper learn; from 20 on, in four, updates were found 50 times as long as the gradient (README, "Results"). */
+ * paper learn; from 20 on, in four, updates were found 50 times as long as the gradient (results/README.md). */
 #define GLE_AHEAD_FAR 20.05
 
 struct gle_ahead_layer {

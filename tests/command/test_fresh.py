@@ -11,7 +11,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "tools" / "glesim.schema.json"
-README = ROOT / "configs" / "README.md"
+REFERENCE = ROOT / "configs" / "reference.md"
 
 
 def output(*command):
@@ -29,7 +29,7 @@ def check(path, made):
 
 def main():
     stale = check(SCHEMA, output(os.path.abspath(os.environ["GLESIM"]), "--schema"))
-    stale += check(README, output(sys.executable, ROOT / "tools" / "format_reference.py", SCHEMA, README))
+    stale += check(REFERENCE, output(sys.executable, ROOT / "tools" / "format_reference.py", SCHEMA, REFERENCE))
     print(f"2 files, {stale} stale")
     return 1 if stale else 0
 
