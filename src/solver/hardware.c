@@ -1,4 +1,5 @@
-/* What hardware does to a net: noise, and time constants that are off. configs/README.md says where each enters a step. */
+/* What hardware does to a net: noise, and time constants that are off. configs/README.md says where each enters
+ * a step. */
 #include "kernel/draw.h"
 #include "solver/inside.h"
 
