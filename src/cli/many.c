@@ -7,6 +7,7 @@
 #include "cli/rows.h"
 #include "cli/session.h"
 #include "cli/show.h"
+#include "report/points.h"
 #include "report/report.h"
 #include "yaml/node.h"
 
@@ -268,6 +269,13 @@ void gle_plan_tell_summary(const char *dir, const struct gle_summary *came)
     putchar('\n');
 }
 
+void gle_plan_tell_sweep(const char *dir, const struct gle_summary *came)
+{
+    gle_plan_tell_summary(dir, came);
+    if (came->written)
+        gle_points_print(stdout, dir);
+}
+
 /* A summary for each variant and point of a sweep, beside the folders of its seeds. */
 static int summarise_seeds(struct gle_plan *plan, struct gle_error *err)
 {
@@ -304,7 +312,7 @@ static int summarise_sweeps(struct gle_plan *plan, struct gle_error *err)
         folder_above(dir, &plan->runs[i], 2);
         rc = gle_summary_write_sweep(&came, dir, points, n, plan->options.force, err);
         if (!rc && !plan->options.quiet)
-            gle_plan_tell_summary(dir, &came);
+            gle_plan_tell_sweep(dir, &came);
     }
     gle_free(points);
     return rc;

@@ -70,5 +70,7 @@ GLE_MUST_CHECK int gle_plan_run_together(int *code, struct gle_plan *plan, size_
 
 /* Says on standard output what became of the summary in dir. */
 void gle_plan_tell_summary(const char *dir, const struct gle_summary *came);
+/* The same of a sweep, and the table of what its points came to. */
+void gle_plan_tell_sweep(const char *dir, const struct gle_summary *came);
 
 #endif

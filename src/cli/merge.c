@@ -248,7 +248,7 @@ static int merge_sweep(size_t *n, const struct merge *m, size_t first, struct gl
     }
     rc = gle_summary_write_sweep(&came, dir, points, n_points, m->options->force, err);
     if (!rc && !m->options->quiet) {
-        gle_plan_tell_summary(dir, &came);
+        gle_plan_tell_sweep(dir, &came);
         say_combinations(dir, points, n_points);
     }
     gle_free(points);

@@ -12,7 +12,7 @@ import statistics
 import time
 import unittest
 
-from case import Case, PATIENCE, SMALL_CONFIG, XOR, load, without_times
+from case import CONFIGS, Case, PATIENCE, SMALL_CONFIG, XOR, load, without_times
 
 SHORT = ["--set", "training.epochs=3"]
 class Many(Case):
@@ -256,6 +256,34 @@ class Sweeps(Many):
             for part in ("runs", "final", "best", "diagnostics"):
                 self.assertEqual(point[part], of_seeds[part])
             self.assertIsNone(point["diagnostics"])
+
+    def test_a_table_tells_what_the_points_came_to(self):
+        out = self.run_glesim(self.config(self.SWEEP), "--seeds", "0-1").out
+        points = load(self.folder / "results/small/summary.json")["points"]
+        lines = out.partition("results/small/summary.json\n")[2].splitlines()
+        self.assertRegex(lines[0], r"^  point +runs  test accuracy \(%\) +test loss$")
+        self.assertEqual(len(lines), 1 + len(points))
+        for line, point in zip(lines[1:], points):
+            accuracy, loss = (point["final"]["test"][key] for key in ("accuracy", "loss"))
+            self.assertEqual(line.split(), [point["sweep"], "2", f"{100 * accuracy['mean']:.1f}", "+-",
+                                            f"{100 * accuracy['std']:.1f}", f"{loss['mean']:.4g}", "+-",
+                                            f"{loss['std']:.2g}"])
+            self.assertEqual(len(line), len(lines[0]))
+        self.assertIn(lines[3], self.run_glesim("--summary", "results/small").out)
+        # of single runs there is no deviation, and nothing is said where nobody wants to hear it
+        one = self.run_glesim(self.config(self.SWEEP), "--output", "one").out
+        self.assertNotIn("+-", one)
+        self.assertIn(f"\n  {self.LABELS[0]}  ", one)
+        self.assertEqual(self.run_glesim(self.config(self.SWEEP), "--output", "two", "--quiet").out, "")
+
+    def test_a_table_of_what_diverged_and_of_phases(self):
+        wild = self.config("sweep: {learning.beta: [0, 1]}\n") # 0: no error is asked for
+        out = self.run_glesim(wild, "--seeds", "0-1", "--set", "learning.optimizer={type: sgd, lr: 1.0e6}", "--set",
+                              "learning.loss=mse", "--set", "network.layers[0].activation=linear", code=6).out
+        self.assertRegex(out, r"\n  beta=0 +2 .*\n  beta=1 +0 of 2 +- +-\n")
+        phases = self.run_glesim(CONFIGS / "lagnet.yaml", "--variant", "gle", "--set",
+                                 "training.phases=[{duration: 5}]", "--set", "sweep={learning.beta: [0.5, 1]}", "--output", "phases").out
+        self.assertRegex(phases, r"\n  point +runs +loss at the end of the last phase\n  beta=0\.5 +1 ")
 
     def test_comparisons_with_exact_gradients_are_summed_up(self):
         config = self.config("diagnose: {gradient: bptt, window: 2.0, every: 200}\nsweep: {learning.beta: [1, 0.5]}\n")
