@@ -69,6 +69,11 @@ class Manual(Case):
                     seen += 1
         self.assertGreater(seen, 10)
 
+    def test_versions_agree(self):
+        version = re.search(r"version: '([^']+)'", (ROOT / "meson.build").read_text(encoding="utf-8"))[1]
+        self.assertIn(f"\nversion: {version}\n", text(ROOT / "CITATION.cff"))
+        self.assertIn(f"\n## {version}", text(ROOT / "CHANGELOG.md"))
+
     def test_scripts_that_commands_name_are_there(self):
         for page in PAGES:
             for script in re.findall(r"(?m)^    ((?:tools|datasets|tests)/[\w/.]+)", text(page)):
