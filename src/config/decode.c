@@ -524,6 +524,8 @@ const struct gle_key gle_experiment_keys[] = {
     GLE_KEY_MAP(struct gle_file_keys, checkpoint, "{}", checkpoint_keys,
                 "when a run is saved, for --resume; changes no result, and is not in the resolved config"),
     GLE_KEY_MAP(struct gle_file_keys, compute, "{}", gle_compute_key_table, "the hardware that is used"),
+    GLE_KEY_CUSTOM(struct gle_file_keys, expect, GLE_ABSENT, &gle_claims_custom,
+                   "what the runs of this file are claimed to come to, which --verify looks into; changes no run"),
     GLE_KEY_END,
 };
 
