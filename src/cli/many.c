@@ -55,7 +55,7 @@ static int check_points(const struct gle_options *o, const struct gle_experiment
 
 enum { RUNS_MAX = 10000 }; /* of a command: each has its config in memory */
 
-static int load(struct gle_plan *plan, const struct gle_doc *file, struct gle_errors *errs)
+int gle_plan_build(struct gle_plan *plan, const struct gle_doc *file, struct gle_errors *errs)
 {
     const struct gle_options *o = &plan->options;
     const bool of_all = o->action == GLE_RUN || o->action == GLE_SHOW_RUNS;
@@ -94,7 +94,7 @@ int gle_plan_load(struct gle_plan *plan, const char *path, struct gle_errors *er
 
     if (gle_doc_load(&file, path, errs))
         return -1;
-    rc = load(plan, file, errs);
+    rc = gle_plan_build(plan, file, errs);
     gle_doc_destroy(file);
     return rc;
 }

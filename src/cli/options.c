@@ -268,6 +268,14 @@ static int parse_option(struct gle_options *o, int option, const char *name, str
     }
 }
 
+static bool sets_seed(const struct gle_options *o)
+{
+    for (size_t i = 0; i < o->n_overrides; i++)
+        if (!strcmp(o->overrides[i].path, "seed"))
+            return true;
+    return false;
+}
+
 int gle_options_parse(struct gle_options *o, int argc, char **argv, struct gle_error *err)
 {
     const struct option *known = long_options();
@@ -303,7 +311,7 @@ int gle_options_parse(struct gle_options *o, int argc, char **argv, struct gle_e
     if (o->action == GLE_SUMMARISE && (o->n_overrides || o->n_seeds || o->n_variants || o->n_points || o->output ||
                                        o->resume || o->jobs || o->threads))
         return gle_fail(err, GLE_EUSAGE, "--summary takes folders, --force and --quiet alone: nothing is run");
-    if (o->action == GLE_VERIFY && (o->n_seeds || o->seed_given))
+    if (o->action == GLE_VERIFY && (o->n_seeds || sets_seed(o)))
         return gle_fail(err, GLE_EUSAGE, "--verify takes seeds from the claims of a config, or from folders");
     if (!o->n_configs && o->action == GLE_VERIFY)
         return gle_fail(err, GLE_EUSAGE, "--verify: configs with claims, or folders with runs, are wanted, as in glesim "
