@@ -7,10 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a report has at its top and a claim can be about: what a run comes to, and how large it is. */
-static const char *const tops[] = {"final",      "best",    "epochs",      "phases",        "evaluations", "parameters",
-                                   "confusion",  "network", "diagnostics", "stopped_early", "dataset",     "clip",
-                                   "timing"};
+/* What a report has at its top and a claim can be about, what a run comes to and how large it is; beside `final`. */
+#define OTHERS(X)                                                                                                      \
+    X(best) X(epochs) X(phases) X(evaluations) X(parameters) X(confusion) X(network) X(diagnostics) X(stopped_early)   \
+    X(dataset) X(clip) X(timing)
+#define AS_NAME(top) #top,
+#define AS_CHOICE(top) "|" #top
+static const char *const tops[] = {"final", OTHERS(AS_NAME)};
+/* Paths, as gle_claim_step_take() takes them. */
+#define PATH_PATTERN "^(final" OTHERS(AS_CHOICE) ")(\\.[^.\\[\\]]+|\\[-?[0-9]+\\])*$"
 enum { N_TOPS = sizeof tops / sizeof *tops, SHA256_DIGITS = 64 };
 
 struct claim_keys {
@@ -20,7 +25,7 @@ struct claim_keys {
 };
 
 static const struct gle_key claim_keys[] = {
-    GLE_KEY_TEXT(struct claim_keys, path, GLE_ABSENT,
+    GLE_KEY_PATTERN(struct claim_keys, path, GLE_ABSENT, PATH_PATTERN,
                  "where in metrics.json the number is: keys with dots between them, items of lists by [0], [1], ..., from "
                  "the end by [-1], as in final.test.accuracy or phases[-1].last_loss"),
     GLE_KEY_REAL(struct claim_keys, value, GLE_ABSENT, -1e300, 1e300, "", "what the number is claimed to be"),
