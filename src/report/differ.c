@@ -134,7 +134,8 @@ static void tell_data(struct gle_differ *out, const json_t *before, const json_t
 /* Another program, another machine. */
 static void tell_maker(struct gle_differ *out, const json_t *before, const json_t *after)
 {
-    static const char *const keys[] = {"version", "commit", "compiler", "blas", "cpu", "isa", "backend", "device"};
+    static const char *const keys[] = {"version",         "commit",  "compiler", "blas", "cpu",
+                                       "instruction_set", "backend", "device",   "ranks"};
     char there[80], now[80];
 
     before = json_object_get(before, "provenance");
