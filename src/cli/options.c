@@ -35,8 +35,8 @@ static const struct entry entries[] = {
     {"force", NULL, "replace a run that is there already", FORCE},
     {"summary", NULL, "write summary.json of the runs that lie in folders, say what is missing, run nothing",
      SUMMARY},
-    {"verify", NULL, "say whether what a config claims (expect) holds, and make the runs that this takes; or whether runs "
-                     "in folders give the same bits again", VERIFY},
+    {"verify", NULL, "say whether claims of configs (expect) hold, or whether runs in folders give the same bits again",
+     VERIFY},
     {"resume", NULL, "go on with a run that was broken off, from its last checkpoint", RESUME},
     {"anywhere", NULL, "with --resume: also on another backend or device, whose bits are others", ANYWHERE},
     {"threads", "N", "use N threads; the results are the same with any number", THREADS},
