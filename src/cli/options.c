@@ -314,8 +314,9 @@ int gle_options_parse(struct gle_options *o, int argc, char **argv, struct gle_e
     if (o->action == GLE_VERIFY && (o->n_seeds || sets_seed(o)))
         return gle_fail(err, GLE_EUSAGE, "--verify takes seeds from the claims of a config, or from folders");
     if (!o->n_configs && o->action == GLE_VERIFY)
-        return gle_fail(err, GLE_EUSAGE, "--verify: configs with claims, or folders with runs, are wanted, as in glesim "
-                                         "--verify results/xor");
+        return gle_fail(err, GLE_EUSAGE,
+                        "--verify: configs with claims, or folders with runs, are wanted, as in glesim --verify "
+                        "results/xor");
     if (!o->n_configs && o->action <= GLE_SHOW_RUNS)
         return gle_fail(err, GLE_EUSAGE, "a config file is wanted; glesim --help tells more");
     return 0;

@@ -159,7 +159,8 @@ static void print_name(const struct gle_experiment *exp, const struct gle_claim 
     const struct gle_node *seeds = gle_node_get(claim->src, "seeds");
 
     printf("%s%s%s%s%s: %s, seed", exp->name, exp->variant ? " " : "", exp->variant ? exp->variant : "",
-           exp->sweep.label ? " " : "", exp->sweep.label ? exp->sweep.label : "", claim->path ? claim->path : "weights");
+           exp->sweep.label ? " " : "", exp->sweep.label ? exp->sweep.label : "",
+           claim->path ? claim->path : "weights");
     if (seeds)
         printf("s %s: ", seeds->text);
     else

@@ -26,14 +26,14 @@ struct claim_keys {
 
 static const struct gle_key claim_keys[] = {
     GLE_KEY_PATTERN(struct claim_keys, path, GLE_ABSENT, PATH_PATTERN,
-                 "where in metrics.json the number is: keys with dots between them, items of lists by [0], [1], ..., from "
-                 "the end by [-1], as in final.test.accuracy or phases[-1].last_loss"),
+                    "where in metrics.json the number is: keys with dots between them, items of lists by [0], [1], ..., "
+                    "from the end by [-1], as in final.test.accuracy or phases[-1].last_loss"),
     GLE_KEY_REAL(struct claim_keys, value, GLE_ABSENT, -1e300, 1e300, "", "what the number is claimed to be"),
     GLE_KEY_REAL(struct claim_keys, tolerance, GLE_ABSENT, 0.0, 1e300, "",
                  "how far it may be off, in either direction; 0: not at all"),
     GLE_KEY_PATTERN(struct claim_keys, weights, GLE_ABSENT, "^[0-9a-f]{64}$",
-                    "in place of path, value and tolerance: the SHA-256 of weights.npz; such bits can be had again by the "
-                    "same program on the same kind of machine"),
+                    "in place of path, value and tolerance: the SHA-256 of weights.npz; such bits can be had again by "
+                    "the same program on the same kind of machine"),
     GLE_KEY_COUNT(struct claim_keys, seed, GLE_ABSENT, 0, 9.2e18, "", "the seed of the run"),
     GLE_KEY_TEXT(struct claim_keys, seeds, GLE_ABSENT, "seeds of runs, as in 0-9,12, of which the mean is claimed"),
     GLE_KEY_TEXT(struct claim_keys, variant, GLE_ABSENT, "the variant; default: each one, if there are any"),
@@ -106,8 +106,8 @@ static int check_weights(const struct gle_node *map, const char *weights, struct
                             "the SHA-256 of weights.npz is wanted: %d digits 0-9, a-f", SHA256_DIGITS);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (gle_node_get(map, others[i]))
-            rc = gle_node_error(errs, GLE_ECONFIG, map, others[i], "beside weights only 'seed' can stand, and 'variant' "
-                                                                   "and 'point'");
+            rc = gle_node_error(errs, GLE_ECONFIG, map, others[i],
+                                "beside weights only 'seed' can stand, and 'variant' and 'point'");
     return rc;
 }
 

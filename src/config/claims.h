@@ -23,8 +23,8 @@ struct gle_claim_step {
 /* Takes the part that begins at p, up to a dot or bracket. Returns -1: it is malformed. */
 GLE_MUST_CHECK int gle_claim_step_take(struct gle_claim_step *step, const char *p);
 
-/* Takes the claims over into exp, whose variant and sweep are known, and `expect` out of its tree, since it is no part of
- * what makes two configs the same. exp->expect gets those that are of this variant and point, without these keys.
+/* Takes the claims over into exp, whose variant and sweep are known, and `expect` out of its tree, since it is no part
+ * of what makes two configs the same. exp->expect gets those that are of this variant and point, without these keys.
  * Errors: GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_claims_build(struct gle_experiment *exp, const struct gle_claims *claims,
                                     struct gle_errors *errs);

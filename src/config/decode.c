@@ -488,7 +488,8 @@ static const struct gle_custom variants_custom = {
     .decode = decode_variants, .type = "map of variants", .forms = variants_forms};
 
 static const struct gle_form sweep_forms[] = {
-    {.kind = GLE_FORM_CHOICES, .key = &file_key, .word = "variants,sweep,seed,checkpoint,expect", .most = GLE_SWEEP_MAX},
+    {.kind = GLE_FORM_CHOICES, .key = &file_key, .word = "variants,sweep,seed,checkpoint,expect",
+     .most = GLE_SWEEP_MAX},
     {.kind = GLE_FORM_END}};
 static const struct gle_custom sweep_custom = {
     .decode = decode_variants, .type = "map of dotted keys to lists", .forms = sweep_forms};

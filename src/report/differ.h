@@ -19,8 +19,8 @@ struct gle_differ {
 /* Whether the run in a folder has come to its end, so that it can be compared. Errors: GLE_EDATA: it has not. */
 GLE_MUST_CHECK int gle_differ_check(const char *dir, struct gle_error *err);
 
-/* Compares the run in the folder `before`, whose config.yaml makes exp, with the one in `after`, which has made it again:
- * metrics.json but for times, and all arrays. Errors: GLE_EDATA (no report), GLE_ENOMEM. */
+/* Compares the run in the folder `before`, whose config.yaml makes exp, with the one in `after`, which has made it
+ * again: metrics.json but for times, and all arrays. Errors: GLE_EDATA (no report), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_differ_find(struct gle_differ *out, const char *before, const char *after,
                                    const struct gle_experiment *exp, struct gle_error *err);
 

@@ -147,8 +147,8 @@ static bool is_auto(struct gle_node *compute)
     return backend && backend->kind == GLE_NODE_SCALAR && !strcmp(backend->text, "auto");
 }
 
-/* Takes out of two configs what makes them no others: words for the reader, claims, the device, and a backend that one of
- * them leaves open, or any. b is a resolved one, without claims. */
+/* Takes out of two configs what makes them no others: words for the reader, claims, the device, and a backend that one
+ * of them leaves open, or any. b is a resolved one, without claims. */
 static void forget_words(struct gle_node *a, struct gle_node *b, bool any_backend)
 {
     struct gle_node *const compute[] = {compute_of(a), compute_of(b)};

@@ -139,8 +139,8 @@ GLE_MUST_CHECK int gle_report_begin(struct gle_report *report, enum gle_start ho
 char *gle_report_config(const struct gle_report *report, struct gle_error *err);
 
 /* What the config differs in from another one, given as such a text; "" if in nothing that matters to a result: a
- * description does not, nor claims, nor the backend `auto` in place of the one that it takes (nor any other, where the run may go
- * on anywhere), nor a device, nor a key that the other program did not know and that has its default.
+ * description does not, nor claims, nor the backend `auto` in place of the one that it takes (nor any other, where the
+ * run may go on anywhere), nor a device, nor a key that the other program did not know and that has its default.
  * Errors: GLE_EDATA (no such text), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_report_compare(char what[GLE_DIFFERENCE], const struct gle_report *report, const char *config,
                                       size_t size, struct gle_error *err);
