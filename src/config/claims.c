@@ -26,7 +26,7 @@ struct claim_keys {
 
 static const struct gle_key claim_keys[] = {
     GLE_KEY_PATTERN(struct claim_keys, path, GLE_ABSENT, PATH_PATTERN,
-                    "where in metrics.json the number is: keys with dots between them, items of lists by [0], [1], ..., "
+                    "where in metrics.json the number is: keys with dots between them, items of lists by [0], [1] ..., "
                     "from the end by [-1], as in final.test.accuracy or phases[-1].last_loss"),
     GLE_KEY_REAL(struct claim_keys, value, GLE_ABSENT, -1e300, 1e300, "", "what the number is claimed to be"),
     GLE_KEY_REAL(struct claim_keys, tolerance, GLE_ABSENT, 0.0, 1e300, "",

@@ -313,7 +313,7 @@ struct gle_experiment {
     struct gle_diagnose diagnose;
     struct gle_claim *claims; /* (n_claims): all that the file makes, also of other variants and points */
     size_t n_claims;
-    const struct gle_node *expect; /* a map with the section of those that are of this one, no part of src; NULL: none is */
+    const struct gle_node *expect; /* a map with the section of those that are of this one, no part of src; or NULL */
     double checkpoint_minutes; /* from one checkpoint to the next, beside those after stages; 0: none */
 
     enum gle_backend backend;

@@ -345,8 +345,8 @@ static int check_point(const struct gle_claim *claim, const struct gle_experimen
                           claim->point, near.best);
 }
 
-/* Each claim must be of a run that the file makes, or made before the command changed its sweep; all: none was left out.
- * The points of a variant have the same claims. */
+/* Each claim must be of a run that the file makes, or made before the command changed its sweep; all: none was left
+ * out. The points of a variant have the same claims. */
 static int check_claims(const struct gle_experiments *list, const struct source *source, bool all,
                         struct gle_errors *errs)
 {
