@@ -7,6 +7,7 @@
 #include "cli/ranks.h"
 #include "cli/show.h"
 #include "cli/signals.h"
+#include "cli/verify.h"
 #include "comm/comm.h"
 #include "schema/schema.h"
 
@@ -130,6 +131,8 @@ static int act(const struct gle_options *o, const char *command, struct gle_comm
     runs_under_way = true;
     if (o->action == GLE_SUMMARISE)
         code = gle_merge(o);
+    else if (o->action == GLE_VERIFY)
+        code = gle_verify(o, command, stop);
     else if (o->action <= GLE_SHOW_RUNS)
         code = gle_command_run(o, command, comm, stop);
     runs_under_way = false;

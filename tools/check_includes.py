@@ -89,6 +89,7 @@ LIBRARIES = {
     "sys/wait.h": ["cli/accelerator.c", "cli/apart.c", "cli/crews.c", "cli/limits.c", "data/events_hdf5.c"],
     "sys/prctl.h": ["cli/apart.c", "cli/crews.c"],
     "pthread.h": ["base/npz_write.c", "cli/accelerator.h", "cli/crews.c", "cli/limits.c", "data/feed.c", "solver/device_inside.h"],
+    "ftw.h": ["cli/again.c"],
     "dirent.h": ["backend/cache.c", "base/file.c", "data/corpus_files.c", "report/collect.c", "report/folder.c"],
     "sys/file.h": ["report/hold.c"],
     "sys/vfs.h": ["report/hold.c"],

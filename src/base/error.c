@@ -151,6 +151,8 @@ int gle_code_exit(enum gle_code code)
         return 5;
     case GLE_EDIVERGED:
         return 6;
+    case GLE_ECLAIM:
+        return 7;
     }
     return 5;
 }

@@ -19,6 +19,7 @@ enum gle_code {
     GLE_ENOMEM,    /* out of memory or another resource */
     GLE_EDEVICE,   /* an accelerator that is missing, or fails */
     GLE_EDIVERGED, /* NaN or Inf in the network */
+    GLE_ECLAIM,    /* what somebody claims does not hold */
     GLE_ESTOPPED,  /* by a signal, before there was a run to report */
 };
 
@@ -63,7 +64,7 @@ void gle_errors_sort(struct gle_errors *errs);
 void gle_error_format(char *buf, size_t size, const struct gle_error *err);
 
 /* Exit code of the command for a failure: 2 config or usage, 3 cannot write, 4 bad data, 5 resources or
- * a device, 6 diverged. */
+ * a device, 6 diverged, 7 a claim does not hold. */
 int gle_code_exit(enum gle_code code);
 
 #endif

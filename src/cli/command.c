@@ -20,17 +20,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* All of them, in the order of the file; the exit code is that of the first. */
-static int print_errors(struct gle_errors *errs)
-{
-    gle_errors_sort(errs);
-    for (size_t i = 0; i < errs->n; i++)
-        gle_show_error(stderr, &errs->item[i]);
-    if (errs->dropped)
-        fprintf(stderr, "glesim: and %zu more error%s\n", errs->dropped, errs->dropped > 1 ? "s" : "");
-    return errs->n ? gle_code_exit(errs->item[0].code) : 5;
-}
-
 static size_t count_seeds(const struct gle_plan *plan)
 {
     return plan->options.n_seeds ? plan->options.n_seeds : 1;
@@ -244,7 +233,7 @@ static int run_config(const char *path, const struct gle_options *o, const char 
 
     if (gle_plan_load(&plan, path, &errs)) {
         gle_plan_clear(&plan);
-        return print_errors(&errs);
+        return gle_show_errors(&errs);
     }
     if (o->action == GLE_CHECK || o->action == GLE_DRY_RUN)
         code = look_at_networks(&plan);
@@ -290,7 +279,7 @@ static int load_plans(struct gle_plan **plans, size_t *n, char *problem, size_t 
             gle_error_format(problem, size, &errs.item[0]);
         code = code ? code : errs.n ? gle_code_exit(errs.item[0].code) : gle_code_exit(GLE_ENOMEM);
         if (shows)
-            print_errors(&errs);
+            gle_show_errors(&errs);
     }
     return code;
 }

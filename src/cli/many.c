@@ -39,14 +39,18 @@ static int check_points(const struct gle_options *o, const struct gle_experiment
 
     for (size_t i = 0; i < o->n_points; i++) {
         struct gle_suggestion near = {.word = o->points[i]};
-        size_t n = 0, v = 0;
-        for (; v < list->n && list->item[v]->sweep.label; v++) {
-            n += !strcmp(o->points[i], list->item[v]->sweep.label);
-            gle_suggest(&near, list->item[v]->sweep.label);
+        size_t n = 0;
+        bool any = false;
+        for (size_t v = 0; v < list->n; v++) {
+            const char *label = list->item[v]->sweep.label; /* a variant may have none */
+            any = any || label;
+            n += label && !strcmp(o->points[i], label);
+            if (label)
+                gle_suggest(&near, label);
         }
         if (!n)
             rc = gle_node_error(errs, GLE_EUSAGE, list->item[0]->src, NULL,
-                                !v          ? "--point %.100s: the file has no sweep"
+                                !any        ? "--point %.100s: the file has no sweep"
                                 : near.best ? "--point %.100s: no such combination (did you mean '%s'?)"
                                             : "--point %.100s: no such combination; --runs shows them",
                                 o->points[i], near.best);
@@ -56,7 +60,7 @@ static int check_points(const struct gle_options *o, const struct gle_experiment
 
 enum { RUNS_MAX = 10000 }; /* of a command: each has its config in memory */
 
-static int load(struct gle_plan *plan, const struct gle_doc *file, struct gle_errors *errs)
+int gle_plan_build(struct gle_plan *plan, const struct gle_doc *file, struct gle_errors *errs)
 {
     const struct gle_options *o = &plan->options;
     const bool of_all = o->action == GLE_RUN || o->action == GLE_SHOW_RUNS;
@@ -95,7 +99,7 @@ int gle_plan_load(struct gle_plan *plan, const char *path, struct gle_errors *er
 
     if (gle_doc_load(&file, path, errs))
         return -1;
-    rc = load(plan, file, errs);
+    rc = gle_plan_build(plan, file, errs);
     gle_doc_destroy(file);
     return rc;
 }

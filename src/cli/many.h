@@ -11,6 +11,8 @@
 #include <signal.h>
 #include <stdbool.h>
 
+struct gle_doc;
+
 /* The first three are the caller's, set before gle_plan_load(). */
 struct gle_plan {
     struct gle_options options; /* of each run */
@@ -30,6 +32,8 @@ struct gle_plan {
  * Owns:   lists and runs belong to the plan (gle_plan_clear, also after an error).
  * Errors: as gle_experiments_load(), GLE_EUSAGE (too many runs). */
 GLE_MUST_CHECK int gle_plan_load(struct gle_plan *plan, const char *path, struct gle_errors *errs);
+/* The same of a config that was read. */
+GLE_MUST_CHECK int gle_plan_build(struct gle_plan *plan, const struct gle_doc *file, struct gle_errors *errs);
 void gle_plan_clear(struct gle_plan *plan);
 
 /* Puts the runs' directories into plan->runs. Errors: GLE_EWRITE (too long). */

@@ -1,13 +1,14 @@
 #include "cli/options.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "config/seeds.h"
 
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { CHECK = 256, DRY_RUN, SET, SEED, VARIANT, OUTPUT, FORCE, THREADS, QUIET, LIST, SCHEMA, VERSION, HELP, SEEDS,
-       JOBS, RESUME, ANYWHERE, GRAPH, SUMMARY, POINT, RUNS };
+       JOBS, RESUME, ANYWHERE, GRAPH, SUMMARY, POINT, RUNS, VERIFY };
 
 /* All there is to know of an option, in the order of --help; the manual and the completions of shells are made of that
  * text. */
@@ -34,6 +35,8 @@ static const struct entry entries[] = {
     {"force", NULL, "replace a run that is there already", FORCE},
     {"summary", NULL, "write summary.json of the runs that lie in folders, say what is missing, run nothing",
      SUMMARY},
+    {"verify", NULL, "say whether claims of configs (expect) hold, or whether runs in folders give the same bits again",
+     VERIFY},
     {"resume", NULL, "go on with a run that was broken off, from its last checkpoint", RESUME},
     {"anywhere", NULL, "with --resume: also on another backend or device, whose bits are others", ANYWHERE},
     {"threads", "N", "use N threads; the results are the same with any number", THREADS},
@@ -49,6 +52,7 @@ void gle_options_help(FILE *file)
 {
     fputs("usage: glesim CONFIG.yaml... [options]\n"
           "       glesim --summary FOLDER...\n"
+          "       glesim --verify CONFIG.yaml|FOLDER... [options]\n"
           "\n"
           "Trains the network that a config describes and leaves metrics.json, weights.npz and the resolved "
           "config.yaml in\n"
@@ -62,7 +66,7 @@ void gle_options_help(FILE *file)
     }
     fputs("\n"
           "Exit: 0 done; 2 config or usage; 3 cannot write; 4 bad input data or checkpoint; 5 resources or a device;\n"
-          "6 diverged; 128+n signal n.\n", file);
+          "6 diverged; 7 a claim does not hold; 128+n signal n.\n", file);
 }
 
 static const struct option *long_options(void)
@@ -143,48 +147,14 @@ static int parse_seed(struct gle_options *o, const char *text, struct gle_error 
     return add_override(o, "seed", text, own(o, where, strlen(where)), err);
 }
 
-enum { SEEDS_MAX = 10000 };
-
-static int add_seed(struct gle_options *o, uint64_t seed, const char *text, struct gle_error *err)
-{
-    uint64_t *longer;
-
-    for (size_t i = 0; i < o->n_seeds; i++)
-        if (o->seeds[i] == seed)
-            return gle_fail(err, GLE_EUSAGE, "--seeds %s: %llu is there twice", text, (unsigned long long)seed);
-    if (o->n_seeds == SEEDS_MAX)
-        return gle_fail(err, GLE_EUSAGE, "--seeds %s: more than %d seeds", text, SEEDS_MAX);
-    longer = gle_resize(o->seeds, o->n_seeds + 1, sizeof *longer);
-    if (!longer)
-        return no_memory(err);
-    o->seeds = longer;
-    longer[o->n_seeds++] = seed;
-    return 0;
-}
-
 /* "0-9,12" */
 static int parse_seeds(struct gle_options *o, const char *text, struct gle_error *err)
 {
-    for (const char *at = text;; at++) {
-        const size_t n = strcspn(at, ","), first_n = strcspn(at, "-,");
-        char first[32], last[32];
-        uint64_t low, high;
+    struct gle_error why = {0};
 
-        snprintf(first, sizeof first, "%.*s", (int)first_n, at);
-        snprintf(last, sizeof last, "%.*s", first_n < n ? (int)(n - first_n - 1) : (int)n,
-                 first_n < n ? at + first_n + 1 : at);
-        if (n >= sizeof first || gle_text_count(&low, first) || gle_text_count(&high, last) || low > high)
-            return gle_fail(err, GLE_EUSAGE, "--seeds %s: seeds and ranges are wanted, as in 0-9,12", text);
-        for (uint64_t seed = low;; seed++) {
-            if (add_seed(o, seed, text, err))
-                return -1;
-            if (seed == high)
-                break;
-        }
-        at += n;
-        if (!*at)
-            return 0;
-    }
+    if (!gle_seeds_add(&o->seeds, &o->n_seeds, text, &why))
+        return 0;
+    return why.code == GLE_ENOMEM ? no_memory(err) : gle_fail(err, why.code, "--seeds %.300s: %s", text, why.text);
 }
 
 static int parse_number(size_t *number, const char *name, const char *text, struct gle_error *err)
@@ -244,6 +214,9 @@ static int parse_option(struct gle_options *o, int option, const char *name, str
     case SUMMARY:
         o->action = GLE_SUMMARISE;
         return 0;
+    case VERIFY:
+        o->action = GLE_VERIFY;
+        return 0;
     case LIST:
         o->action = GLE_LIST;
         return 0;
@@ -295,6 +268,14 @@ static int parse_option(struct gle_options *o, int option, const char *name, str
     }
 }
 
+static bool sets_seed(const struct gle_options *o)
+{
+    for (size_t i = 0; i < o->n_overrides; i++)
+        if (!strcmp(o->overrides[i].path, "seed"))
+            return true;
+    return false;
+}
+
 int gle_options_parse(struct gle_options *o, int argc, char **argv, struct gle_error *err)
 {
     const struct option *known = long_options();
@@ -330,6 +311,12 @@ int gle_options_parse(struct gle_options *o, int argc, char **argv, struct gle_e
     if (o->action == GLE_SUMMARISE && (o->n_overrides || o->n_seeds || o->n_variants || o->n_points || o->output ||
                                        o->resume || o->jobs || o->threads))
         return gle_fail(err, GLE_EUSAGE, "--summary takes folders, --force and --quiet alone: nothing is run");
+    if (o->action == GLE_VERIFY && (o->n_seeds || sets_seed(o)))
+        return gle_fail(err, GLE_EUSAGE, "--verify takes seeds from the claims of a config, or from folders");
+    if (!o->n_configs && o->action == GLE_VERIFY)
+        return gle_fail(err, GLE_EUSAGE,
+                        "--verify: configs with claims, or folders with runs, are wanted, as in glesim --verify "
+                        "results/xor");
     if (!o->n_configs && o->action <= GLE_SHOW_RUNS)
         return gle_fail(err, GLE_EUSAGE, "a config file is wanted; glesim --help tells more");
     return 0;

@@ -15,6 +15,7 @@ enum gle_action {
     GLE_DRY_RUN,
     GLE_SHOW_RUNS,
     GLE_SUMMARISE,
+    GLE_VERIFY,
     GLE_LIST,
     GLE_SHOW_SCHEMA,
     GLE_SHOW_VERSION,
@@ -23,7 +24,7 @@ enum gle_action {
 
 struct gle_options {
     enum gle_action action;
-    const char **configs; /* of GLE_SUMMARISE: folders */
+    const char **configs; /* of GLE_SUMMARISE: folders; of GLE_VERIFY: either */
     size_t n_configs;
     struct gle_override *overrides; /* --set and --seed */
     size_t n_overrides;

@@ -25,6 +25,16 @@ int gle_show_error(FILE *to, const struct gle_error *err)
     return gle_code_exit(err->code);
 }
 
+int gle_show_errors(struct gle_errors *errs)
+{
+    gle_errors_sort(errs);
+    for (size_t i = 0; i < errs->n; i++)
+        gle_show_error(stderr, &errs->item[i]);
+    if (errs->dropped)
+        fprintf(stderr, "glesim: and %zu more error%s\n", errs->dropped, errs->dropped > 1 ? "s" : "");
+    return errs->n ? gle_code_exit(errs->item[0].code) : 5;
+}
+
 static void show_keys(const struct gle_key *keys, int indent);
 
 /* What a key of a part can name, unless it has a section of its own. */

@@ -15,6 +15,8 @@ struct gle_net_room;
 
 /* An error, on `to`. Returns the exit code that belongs to it. */
 int gle_show_error(FILE *to, const struct gle_error *err);
+/* All errors of a file, in its order, on standard error. Returns the exit code of the first. */
+int gle_show_errors(struct gle_errors *errs);
 /* Every key of a config, and every row of every table, with their helps; and the devices of this machine. */
 void gle_show_list(void);
 /* Version, compiler, libraries, processor. */

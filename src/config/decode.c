@@ -488,7 +488,8 @@ static const struct gle_custom variants_custom = {
     .decode = decode_variants, .type = "map of variants", .forms = variants_forms};
 
 static const struct gle_form sweep_forms[] = {
-    {.kind = GLE_FORM_CHOICES, .key = &file_key, .word = "variants,sweep,seed", .most = GLE_SWEEP_MAX},
+    {.kind = GLE_FORM_CHOICES, .key = &file_key, .word = "variants,sweep,seed,checkpoint,expect",
+     .most = GLE_SWEEP_MAX},
     {.kind = GLE_FORM_END}};
 static const struct gle_custom sweep_custom = {
     .decode = decode_variants, .type = "map of dotted keys to lists", .forms = sweep_forms};
@@ -524,6 +525,8 @@ const struct gle_key gle_experiment_keys[] = {
     GLE_KEY_MAP(struct gle_file_keys, checkpoint, "{}", checkpoint_keys,
                 "when a run is saved, for --resume; changes no result, and is not in the resolved config"),
     GLE_KEY_MAP(struct gle_file_keys, compute, "{}", gle_compute_key_table, "the hardware that is used"),
+    GLE_KEY_CUSTOM(struct gle_file_keys, expect, GLE_ABSENT, &gle_claims_custom,
+                   "what the runs of this file are claimed to come to, which --verify looks into; changes no run"),
     GLE_KEY_END,
 };
 

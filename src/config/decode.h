@@ -2,6 +2,7 @@
 #ifndef GLE_CONFIG_DECODE_H
 #define GLE_CONFIG_DECODE_H
 
+#include "config/claims.h"
 #include "config/experiment.h"
 #include "yaml/key.h"
 
@@ -225,6 +226,7 @@ struct gle_file_keys {
     struct gle_diagnose_keys diagnose;
     struct gle_checkpoint_keys checkpoint;
     struct gle_compute_keys compute;
+    struct gle_claims expect;
 };
 
 /* Of decode_from.c */

@@ -402,6 +402,10 @@ struct gle_experiment *gle_experiment_build(struct gle_doc *doc, const char *var
         gle_experiment_destroy(exp);
         return NULL;
     }
+    if (gle_claims_build(exp, &file->expect, errs)) {
+        gle_experiment_destroy(exp);
+        return NULL;
+    }
     gle_node_remove(doc->root, "checkpoint"); /* what changes no result is no part of what makes two configs the same */
     return exp;
 }

@@ -197,6 +197,17 @@ struct gle_indices {
     size_t n;
 };
 
+/* What a run, or the mean of several, is claimed to come to. */
+struct gle_claim {
+    const char *path; /* of a number in the report; NULL: */
+    const char *weights; /* it is the SHA-256 of weights.npz */
+    double value, tolerance;
+    const uint64_t *seeds; /* (n_seeds) */
+    size_t n_seeds;
+    const char *variant, *point; /* that it is of; NULL: of each */
+    const struct gle_node *src;
+};
+
 /* What goes into recording.npz. */
 struct gle_record {
     uint64_t every;  /* steps; 0: nothing is recorded */
@@ -300,6 +311,9 @@ struct gle_experiment {
 
     struct gle_record record;
     struct gle_diagnose diagnose;
+    struct gle_claim *claims; /* (n_claims): all that the file makes, also of other variants and points */
+    size_t n_claims;
+    const struct gle_node *expect; /* a map with the section of those that are of this one, no part of src; or NULL */
     double checkpoint_minutes; /* from one checkpoint to the next, beside those after stages; 0: none */
 
     enum gle_backend backend;

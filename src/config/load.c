@@ -304,6 +304,72 @@ static int compare_variants(const struct gle_experiments *out, const struct sour
     return rc;
 }
 
+/* --- claims --- */
+
+static int no_variant(const struct gle_claim *claim, const struct gle_node *variants, struct gle_errors *errs)
+{
+    struct gle_suggestion near = {.word = claim->variant};
+
+    if (!variants || variants->kind != GLE_NODE_MAP || !variants->n_items)
+        return gle_node_error(errs, GLE_ECONFIG, claim->src, "variant", "the file has no variants");
+    for (size_t i = 0; i < variants->n_items; i++)
+        gle_suggest(&near, variants->items[i]->key);
+    return gle_node_error(errs, GLE_ECONFIG, claim->src, "variant",
+                          near.best ? "no such variant: '%.64s' (did you mean '%s'?)" : "no such variant: '%.64s'",
+                          claim->variant, near.best);
+}
+
+/* Whether one of the runs is at the point of a claim. Without `all`, its run may have been left out. */
+static int check_point(const struct gle_claim *claim, const struct gle_experiments *list, bool all,
+                       struct gle_errors *errs)
+{
+    struct gle_suggestion near = {.word = claim->point};
+    size_t n = 0;
+
+    for (size_t i = 0; i < list->n; i++) {
+        const struct gle_experiment *exp = list->item[i];
+        if (claim->variant && strcmp(claim->variant, exp->variant))
+            continue;
+        n++;
+        if (!exp->sweep.label)
+            continue;
+        if (!strcmp(claim->point, exp->sweep.label))
+            return 0;
+        gle_suggest(&near, exp->sweep.label);
+    }
+    if (!all && (!n || !claim->variant))
+        return 0;
+    return gle_node_error(errs, GLE_ECONFIG, claim->src, "point",
+                          near.best ? "no such combination of the sweep: '%.120s' (did you mean '%s'?)"
+                                    : "no such combination of the sweep: '%.120s'; --runs shows them",
+                          claim->point, near.best);
+}
+
+/* Each claim must be of a run that the file makes, or made before the command changed its sweep; all: none was left
+ * out. The points of a variant have the same claims. */
+static int check_claims(const struct gle_experiments *list, const struct source *source, bool all,
+                        struct gle_errors *errs)
+{
+    const struct gle_node *variants = gle_node_get(source->file->root, "variants");
+    const char *before = NULL;
+    int rc = 0;
+
+    for (size_t i = 0; i < list->n; i++) {
+        const struct gle_experiment *exp = list->item[i];
+        if (i && (!before || !strcmp(before, exp->variant)))
+            continue;
+        before = exp->variant;
+        for (size_t k = 0; k < exp->n_claims; k++) {
+            const struct gle_claim *claim = &exp->claims[k];
+            if (claim->variant && (!exp->variant || !gle_node_get(variants, claim->variant)))
+                rc = no_variant(claim, variants, errs);
+            else if (claim->point && !source->n_overrides)
+                rc |= check_point(claim, list, all, errs);
+        }
+    }
+    return rc;
+}
+
 static int load_variants(struct gle_experiments *out, const struct source *source, const char *const *only,
                          size_t n_only, struct gle_errors *errs)
 {
@@ -311,13 +377,14 @@ static int load_variants(struct gle_experiments *out, const struct source *sourc
     int rc = check_wanted(source->file->root, only, n_only, errs);
 
     if (!variants || variants->kind != GLE_NODE_MAP || !variants->n_items)
-        return rc | load_points(out, source, NULL, errs);
+        return load_points(out, source, NULL, errs) | rc || check_claims(out, source, true, errs) ? -1 : 0;
     for (size_t i = 0; i < variants->n_items && !errs->dropped && out->n <= GLE_EXPERIMENTS_MAX; i++)
         if (wanted(variants->items[i]->key, only, n_only))
             rc |= load_points(out, source, variants->items[i], errs);
     if (out->n > GLE_EXPERIMENTS_MAX)
         rc = gle_node_error(errs, GLE_ECONFIG, variants, NULL, "with their combinations more than %d runs",
                             GLE_EXPERIMENTS_MAX);
+    rc = rc ? rc : check_claims(out, source, !n_only, errs);
     return rc || !source->n_overrides ? rc : compare_variants(out, source, errs);
 }
 

@@ -173,6 +173,8 @@ static int check(const struct gle_node *sweep, size_t *n_points, bool names, str
             rc = gle_node_error(errs, GLE_ECONFIG, &at, NULL, "several seeds are for the command: --seeds 0-9");
         else if (gle_path_is_within(list->key, section) || gle_path_is_within(list->key, "variants"))
             rc = gle_node_error(errs, GLE_ECONFIG, &at, NULL, "cannot be swept");
+        else if (gle_path_is_within(list->key, "checkpoint") || gle_path_is_within(list->key, "expect"))
+            rc = gle_node_error(errs, GLE_ECONFIG, &at, NULL, "changes no run, and cannot be swept");
         else if (gle_is_note(list->key))
             rc = gle_node_error(errs, GLE_ECONFIG, &at, NULL, "nothing reads keys that begin with 'x-'");
         rc |= gle_node_key_invisible(list, errs);

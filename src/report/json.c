@@ -462,6 +462,8 @@ char *gle_report_json(const struct gle_report *r, const struct gle_metrics *m, c
     json_object_set_new(root, "dataset", dataset(r));
     json_object_set_new(root, "init", files(&r->inputs));
     json_object_set_new(root, "network", network(r->graph, net));
+    json_object_set_new(root, "weights_sha256",
+                        text_or_null(m->status == GLE_COMPLETED ? r->weights_sha256 : NULL));
     json_object_set_new(root, "epochs", gle_json_epochs(r, m, &last));
     json_object_set_new(root, "phases", gle_json_phases(r, m, &last));
     json_object_set_new(root, "evaluations", gle_json_evaluations(r, m));

@@ -90,24 +90,40 @@ static bool has_file(const struct gle_report *report, const char *name)
     return !stat(path, &st);
 }
 
+static int hash_bytes(char hex[65], const void *bytes, size_t size, struct gle_error *err)
+{
+    struct gle_sha256 *sha = gle_sha256_start();
+
+    if (!sha)
+        return gle_fail(err, GLE_ENOMEM, "no memory for a checksum");
+    gle_sha256_add(sha, bytes, size);
+    gle_sha256_end(sha, hex);
+    return 0;
+}
+
 /* Sets config_sha256: of the config as it stands in its own folder, so that it does not depend on where that lies. */
 static int hash_config(struct gle_report *report, struct gle_error *err)
 {
     char *text = gle_node_text(report->exp->src);
-    struct gle_sha256 *sha = gle_sha256_start();
+    int rc = text ? hash_bytes(report->config_sha256, text, strlen(text), err)
+                  : gle_fail(err, GLE_ENOMEM, "no memory for the config");
 
-    if (text && sha)
-        gle_sha256_add(sha, text, strlen(text));
-    if (sha)
-        gle_sha256_end(sha, report->config_sha256);
     gle_free(text);
-    return text && sha ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the config");
+    return rc;
 }
 
 char *gle_report_config(const struct gle_report *report, struct gle_error *err)
 {
     char *text = gle_node_text_in(report->exp->src, report->dir);
+    char *claims = report->exp->expect ? gle_node_text(report->exp->expect) : NULL, *longer = NULL;
 
+    if (text && claims && (longer = gle_resize(text, strlen(text) + strlen(claims) + 1, 1)))
+        text = strcat(longer, claims);
+    if (text && report->exp->expect && !longer) {
+        gle_free(text);
+        text = NULL;
+    }
+    gle_free(claims);
     if (!text)
         gle_fail(err, GLE_ENOMEM, "no memory for the config");
     return text;
@@ -131,8 +147,8 @@ static bool is_auto(struct gle_node *compute)
     return backend && backend->kind == GLE_NODE_SCALAR && !strcmp(backend->text, "auto");
 }
 
-/* Takes out of two configs what makes them no others: words for the reader, the device, and a backend that one of them
- * leaves open, or any. */
+/* Takes out of two configs what makes them no others: words for the reader, claims, the device, and a backend that one
+ * of them leaves open, or any. b is a resolved one, without claims. */
 static void forget_words(struct gle_node *a, struct gle_node *b, bool any_backend)
 {
     struct gle_node *const compute[] = {compute_of(a), compute_of(b)};
@@ -141,6 +157,7 @@ static void forget_words(struct gle_node *a, struct gle_node *b, bool any_backen
 
     gle_node_remove(a, "description");
     gle_node_remove(b, "description");
+    gle_node_remove(a, "expect");
     for (size_t i = 0; both && i < 2; i++) {
         gle_node_remove(compute[i], "device");
         if (open)
@@ -496,6 +513,8 @@ static int make_contents(struct contents *c, struct gle_report *report, const st
     gle_report_path(path, report, GLE_FILE_PREDICTIONS);
     if (metrics->status != GLE_RUNNING &&
         gle_predictions_pack(&c->predictions, &c->predictions_size, path, report->exp, report->data, metrics, err))
+        return -1;
+    if (hash_bytes(report->weights_sha256, c->weights, c->weights_size, err))
         return -1;
     c->text = gle_report_json(report, metrics, net);
     return c->text ? 0 : gle_fail(err, GLE_ENOMEM, "no memory for the report");

@@ -61,6 +61,7 @@ struct gle_report {
     char stale[128]; /* whose file was found that is no more, "process 7 on node3"; "": nobody's */
 
     /* What the run was made from. */
+    char weights_sha256[65];  /* of the weights.npz that is written last; "": none was */
     char config_sha256[65];   /* of config.yaml, but with relative paths as the config given has them; set by
                                  gle_report_find() or _begin() */
     struct gle_inputs inputs; /* set by gle_report_begin() or _check_inputs(); before, data_sha256 is "" */
@@ -132,13 +133,14 @@ enum gle_start {
  *         another config, which it names), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_report_begin(struct gle_report *report, enum gle_start how, struct gle_error *err);
 
-/* The text of config.yaml: relative paths lead to their files from the run's directory. Owns: gle_free(). NULL after an
+/* The text of config.yaml, at whose end stands what is claimed of this run: relative paths lead to their files from the
+ * run's directory. Owns: gle_free(). NULL after an
  * error (GLE_ENOMEM). */
 char *gle_report_config(const struct gle_report *report, struct gle_error *err);
 
 /* What the config differs in from another one, given as such a text; "" if in nothing that matters to a result: a
- * description does not, nor the backend `auto` in place of the one that it takes (nor any other, where the run may go
- * on anywhere), nor a device, nor a key that the other program did not know and that has its default.
+ * description does not, nor claims, nor the backend `auto` in place of the one that it takes (nor any other, where the
+ * run may go on anywhere), nor a device, nor a key that the other program did not know and that has its default.
  * Errors: GLE_EDATA (no such text), GLE_ENOMEM. */
 GLE_MUST_CHECK int gle_report_compare(char what[GLE_DIFFERENCE], const struct gle_report *report, const char *config,
                                       size_t size, struct gle_error *err);

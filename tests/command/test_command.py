@@ -128,7 +128,9 @@ class Runs(Small):
         self.assertEqual((m["status"], m["message"], m["diverged"]), ("completed", None, False))
         self.assertEqual((m["name"], m["variant"], m["seed"]), ("xor", None, 1))
         self.assertEqual(m["config"]["learning"]["optimizer"]["beta1"], 0.9)
-        self.assertEqual(m["config_sha256"], hashlib.sha256((folder / "config.yaml").read_bytes()).hexdigest())
+        config, claims = (folder / "config.yaml").read_bytes().split(b"expect:\n")
+        self.assertEqual(m["config_sha256"], hashlib.sha256(config).hexdigest())
+        self.assertIn(b"final.test.accuracy", claims)
         p = m["provenance"]
         for key in ("version", "compiler", "blas", "cpu", "backend", "start", "end", "command"):
             self.assertTrue(p[key], key)

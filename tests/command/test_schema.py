@@ -104,7 +104,7 @@ UNSEEN = {
         evidence_cues mackey_glass_length mackey_glass_washout
         delayed_xor_pulse delayed_xor_pause delayed_xor_answer delayed_xor_samples delayed_xor_test_samples
         from_delays input_size_fraction tau_r_values activation_low_above_high
-        tau_below_a_hundredth spikes""",
+        tau_below_a_hundredth spikes claims_seeds""",
     "how many numbers a list must have, and that rows must be of the same length": """
         bias_length padding_of_mnist1d signal_amplitudes signal_phases
         source_weights speech_levels tau_list_and_count taus_of_channels weight_ragged weight_rows""",
@@ -116,11 +116,12 @@ UNSEEN = {
     "which layers, neurons and sequences there are, and that names are given once": """
         from_twice from_unknown_layer layer_called_input layer_name_of_repeat layer_name_twice output_unknown
         record_neuron_of_small_layer record_twice record_unknown_layer
+        claims_variant claims_of_no_variant claims_point
         record_sequences_of_tests sweep_layer word_in_two_forms""",
     "that every layer leads to the output, and that the adjoint equations know neither loops nor delays": """
         adjoint_delay adjoint_loop diagnose_loop layer_unread output_not_last""",
     "that a key needs another one, or excludes it": """
-        npz_hold_and_upsample closed_loop_every closed_loop_without_every evaluate_without_every
+        claims_keys npz_hold_and_upsample closed_loop_every closed_loop_without_every evaluate_without_every
         predictions_without_every feedback_to_input from_repeat
         adjoint_without_window bptt_without_window epochs_and_phases neither_epochs_nor_phases no_count
         speech_one_class images_without_labels""",
