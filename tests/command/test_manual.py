@@ -60,7 +60,7 @@ class Manual(Case):
                 for words in commands(page, program):
                     if not words[0].startswith("configs/"):
                         continue
-                    for word in ("--dry-run", "--graph", "--resume", "--force", "--quiet"):
+                    for word in ("--dry-run", "--graph", "--resume", "--force", "--quiet", "--verify"):
                         if word in words:
                             words.remove(word)
                     words = [str(ROOT / word) if word.startswith("configs/") else word for word in words]
