@@ -174,7 +174,7 @@ static void print_verdict(const struct gle_experiment *exp, const struct gle_cla
 
     print_name(exp, claim);
     fputs(verdict->holds ? "holds: " : "does not hold: ", stdout);
-    gle_text_from_real(found, sizeof found, verdict->found);
+    snprintf(found, sizeof found, "%.15g", verdict->found); /* as reports have it */
     if (claim->n_seeds > 1)
         snprintf(mean, sizeof mean, ", the mean of %zu runs", claim->n_seeds);
     if (!verdict->known)

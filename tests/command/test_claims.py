@@ -66,7 +66,8 @@ class Claims(Verify):
         before = self.made()
         config = self.config("path: final.test.loss, value: 0, tolerance: 9, seeds: '0-2,7'",
                              "path: final.test.loss, value: 0, tolerance: 9, seed: 1")
-        self.verified(config)
+        said = self.run_glesim(config, "--verify").out
+        self.assertEqual(said.count("seed_1/metrics.json: there already"), 1)
         after = self.made()
         self.assertEqual({path: after[path] for path in before}, before)
         self.assertEqual(sorted(path.parent.name for path in after), ["seed_0", "seed_1", "seed_2", "seed_7"])
