@@ -94,32 +94,29 @@ INLINE void run(struct sums *acc, const float *A, size_t am, size_t ak, const fl
     }
 }
 
-/* x, the columns of C from `at` on, with zeros from column n on. */
-INLINE vec kept(vec x, size_t n, int at)
+/* Ones in the lanes of a panel's last vector, or half of one, that belong to its first n columns; at least one does. */
+INLINE lanes kept(size_t n, const int halves)
 {
+    const int last = halves % 2 ? halves * HALF - HALF : halves * HALF - VL; /* its first column */
     lanes lane;
 
-    if (n >= (size_t)at + VL)
-        return x;
     for (int i = 0; i < VL; i++)
-        lane[i] = at + i;
-    return (vec)((lanes)x & (lane < (int32_t)n));
+        lane[i] = last + i;
+    return lane < (int32_t)(n < (size_t)(halves * HALF) ? n : (size_t)(halves * HALF));
 }
 
-INLINE half kept_half(half x, size_t n, int at)
+INLINE half_lanes lower(lanes x)
 {
-    half_lanes lane;
+    half_lanes y;
 
-    if (n >= (size_t)at + HALF)
-        return x;
     for (int i = 0; i < HALF; i++)
-        lane[i] = at + i;
-    return (half)((half_lanes)x & (lane < (int32_t)n));
+        y[i] = x[i];
+    return y;
 }
 
-/* mr rows by so many half vectors of C. What is not of the first n columns is zero: at most some of the last GLE_PAD. */
+/* mr rows by so many half vectors of C, the last of which has zeros where `keep` has. */
 INLINE void tile(float *C, size_t ldc, const float *A, size_t am, size_t ak, const float *B, size_t ldb, size_t K,
-                 float alpha, size_t n, const int mr, const int halves)
+                 float alpha, lanes keep, const int mr, const int halves)
 {
     const int nv = halves / 2;
     struct sums acc;
@@ -131,10 +128,13 @@ INLINE void tile(float *C, size_t ldc, const float *A, size_t am, size_t ak, con
     }
     run(&acc, A, am, ak, B, ldb, K, NULL, NULL, 0, mr, halves);
     for (int i = 0; i < mr; i++) {
-        for (int j = 0; j < nv; j++)
-            *(loose *)(C + (size_t)i * ldc + (size_t)(j * VL)) = kept(alpha * acc.v[i][j], n, j * VL);
+        float *row = C + (size_t)i * ldc;
+        for (int j = 0; j < nv; j++) {
+            const vec x = alpha * acc.v[i][j];
+            *(loose *)(row + (size_t)(j * VL)) = 2 * j + 2 == halves ? (vec)((lanes)x & keep) : x;
+        }
         if (halves % 2)
-            *(loose_half *)(C + (size_t)i * ldc + (size_t)(nv * VL)) = kept_half(alpha * acc.h[i], n, nv * VL);
+            *(loose_half *)(row + (size_t)(nv * VL)) = (half)((half_lanes)(alpha * acc.h[i]) & lower(keep));
     }
 }
 
@@ -143,25 +143,26 @@ INLINE void panel(float *C, size_t ldc, const float *A, size_t am, size_t ak, co
                   size_t K, float alpha, size_t n, const int halves)
 {
     const size_t rows = (size_t)rows_of(halves);
+    const lanes keep = kept(n, halves);
     size_t m = 0, done;
 
     for (; m + rows <= M; m += rows)
-        tile(C + m * ldc, ldc, A + m * am, am, ak, B, ldb, K, alpha, n, rows_of(halves), halves);
+        tile(C + m * ldc, ldc, A + m * am, am, ak, B, ldb, K, alpha, keep, rows_of(halves), halves);
     for (; m < M; m += done) {
         float *c = C + m * ldc;
         const float *a = A + m * am;
         switch (done = last_rows(M - m)) {
         case 4:
-            tile(c, ldc, a, am, ak, B, ldb, K, alpha, n, 4, halves);
+            tile(c, ldc, a, am, ak, B, ldb, K, alpha, keep, 4, halves);
             break;
         case 3:
-            tile(c, ldc, a, am, ak, B, ldb, K, alpha, n, 3, halves);
+            tile(c, ldc, a, am, ak, B, ldb, K, alpha, keep, 3, halves);
             break;
         case 2:
-            tile(c, ldc, a, am, ak, B, ldb, K, alpha, n, 2, halves);
+            tile(c, ldc, a, am, ak, B, ldb, K, alpha, keep, 2, halves);
             break;
         default:
-            tile(c, ldc, a, am, ak, B, ldb, K, alpha, n, 1, halves);
+            tile(c, ldc, a, am, ak, B, ldb, K, alpha, keep, 1, halves);
             break;
         }
     }
