@@ -16,7 +16,7 @@ from test_device_faults import FAULTY, HAS_DEVICE, LOADER # pylint: disable=wron
 from case import CONFIGS, Case, XOR, load # pylint: disable=wrong-import-position
 
 # So wide that a step costs more than calls do, which take no time on a fast device.
-WIDE = [XOR, "--set", "network.layers[0].neurons.count=150", "--set", "training.batch_size=20"]
+WIDE = [XOR, "--set", "network.layers[0].neurons.count=300", "--set", "training.batch_size=20"]
 SHORT = [*WIDE, "--set", "training.epochs=2"]
 LONG = [*WIDE, "--set", "training.epochs=1000000"]
 GPU = {"GLE_OPENCL_SAYS": "gpu 0 0"}
