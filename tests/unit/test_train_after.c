@@ -405,13 +405,12 @@ int main(void)
         cmocka_unit_test(a_network_that_explodes_says_so),
         IN_FOLDER(any_allocation_may_fail),
     };
-
+    /* The processors make samples and count scores. Programs of devices for so many networks take minutes. */
     const struct CMUnitTest on_a_device[] = {
         cmocka_unit_test(the_score_is_that_of_a_test_set_of_the_same_samples),
         cmocka_unit_test(training_goes_on_as_if_nothing_had_happened),
     };
 
-    /* The processors make samples and count scores. Programs of devices for so many networks take minutes. */
     return getenv("GLE_TEST_DEVICE") ? cmocka_run_group_tests(on_a_device, NULL, NULL)
                                      : cmocka_run_group_tests(tests, NULL, NULL);
 }
